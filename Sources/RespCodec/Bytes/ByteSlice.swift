@@ -1,0 +1,130 @@
+// A borrowed run of bytes: what a request's argument, a key or a value looks like to everyone who only reads it.
+//
+// It is a pointer and a count, nothing more: no reference count is touched when one is passed along, which is what lets a
+// request go from the socket to the table without an allocation. The price is a rule that the compiler does not check:
+// a slice is good only until the call that was handed it returns. Whoever wants to keep the bytes copies them.
+// Every access is bounds-checked.
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+@frozen @safe public struct ByteSlice {
+    @usableFromInline let start: UnsafeRawPointer
+    /// How many bytes the slice covers.
+    public let count: Int
+
+    /// The bytes at `start`, which must stay valid and unchanged while the slice is in use.
+    @inlinable @unsafe public init(start: UnsafeRawPointer, count: Int) {
+        precondition(count >= 0, "a slice has no negative length")
+        unsafe self.start = start
+        self.count = count
+    }
+
+    @inlinable @unsafe public init(_ buffer: UnsafeRawBufferPointer) {
+        unsafe self.start = buffer.baseAddress ?? ByteSlice.emptyStart
+        self.count = buffer.count
+    }
+
+    @inlinable @unsafe public init(_ buffer: UnsafeBufferPointer<UInt8>) {
+        unsafe self.init(UnsafeRawBufferPointer(buffer))
+    }
+
+    /// The bytes of a literal; these live as long as the program.
+    @inlinable public init(_ literal: StaticString) {
+        unsafe self.start = UnsafeRawPointer(literal.utf8Start)
+        self.count = literal.utf8CodeUnitCount
+    }
+
+    @usableFromInline static var emptyStart: UnsafeRawPointer {
+        let nothing: StaticString = ""
+        return unsafe UnsafeRawPointer(nothing.utf8Start)
+    }
+
+    /// A slice of no bytes.
+    @inlinable public static var empty: ByteSlice { ByteSlice("") }
+
+    @inlinable public var isEmpty: Bool { count == 0 }
+
+    @inlinable public subscript(index: Int) -> UInt8 {
+        precondition(UInt(bitPattern: index) < UInt(bitPattern: count), "a byte outside the slice")
+        return unsafe start.load(fromByteOffset: index, as: UInt8.self)
+    }
+
+    /// The bytes from `range.lowerBound` up to, not including, `range.upperBound`.
+    @inlinable public subscript(range: Range<Int>) -> ByteSlice {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "a range outside the slice")
+        return unsafe ByteSlice(start: start + range.lowerBound, count: range.count)
+    }
+
+    /// The slice without its first `length` bytes.
+    @inlinable public func dropFirst(_ length: Int) -> ByteSlice { self[min(length, count)..<count] }
+
+    /// The memory itself, for the few places that copy it or hand it to the system.
+    @inlinable @unsafe public var rawBytes: UnsafeRawBufferPointer {
+        unsafe UnsafeRawBufferPointer(start: start, count: count)
+    }
+
+    /// The same bytes, for code that takes a `RawSpan`.
+    @inlinable public func withSpan<Result, Failure: Error>(
+        _ body: (RawSpan) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        let span = unsafe RawSpan(_unsafeBytes: rawBytes)
+        return try body(span)
+    }
+
+    @inlinable public func index(of byte: UInt8) -> Int? {
+        for index in 0..<count where self[index] == byte { return index }
+        return nil
+    }
+
+    /// An owned copy.
+    @inlinable public var array: [UInt8] { unsafe Array(rawBytes) }
+
+    /// An owned copy as text; bytes that are not UTF-8 are replaced. For messages and logs, never for keys or values.
+    @inlinable public var description: String { unsafe String(decoding: rawBytes, as: UTF8.self) }
+}
+
+extension ByteSlice: CustomStringConvertible {}
+
+extension ByteSlice: Equatable {
+    @inlinable public static func == (left: ByteSlice, right: ByteSlice) -> Bool {
+        guard left.count == right.count else { return false }
+        return unsafe memcmp(left.start, right.start, left.count) == 0
+    }
+}
+
+extension ByteSlice: Comparable {
+    /// Orders by the first differing byte, a prefix before what it begins, as `memcmp` does.
+    @inlinable public static func < (left: ByteSlice, right: ByteSlice) -> Bool {
+        let order = unsafe memcmp(left.start, right.start, min(left.count, right.count))
+        return order != 0 ? order < 0 : left.count < right.count
+    }
+}
+
+extension ByteSlice {
+    /// Whether the slice is `word` in any letter case. `word` must be in lower case.
+    @inlinable public func equalsIgnoringCase(_ word: StaticString) -> Bool {
+        guard word.utf8CodeUnitCount == count else { return false }
+        for index in 0..<count where ByteSlice.lowercased(self[index]) != (unsafe word.utf8Start[index]) { return false }
+        return true
+    }
+
+    /// The byte in lower case, if it is an ASCII letter.
+    @inlinable public static func lowercased(_ byte: UInt8) -> UInt8 {
+        byte &- 0x41 < 26 ? byte | 0x20 : byte
+    }
+
+    /// An owned copy as text, ASCII letters in lower case.
+    public var lowercasedText: String { String(decoding: array.map(ByteSlice.lowercased), as: UTF8.self) }
+}
+
+extension Array where Element == UInt8 {
+    /// Lends the array's bytes to `body`; the slice must not leave it.
+    @inlinable public func withByteSlice<Result, Failure: Error>(
+        _ body: (ByteSlice) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        let span = unsafe self.span.bytes
+        return try unsafe span.withUnsafeBytes { (buffer) throws(Failure) in try body(ByteSlice(buffer)) }
+    }
+}
