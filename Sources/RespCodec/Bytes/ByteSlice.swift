@@ -125,6 +125,6 @@ extension Array where Element == UInt8 {
         _ body: (ByteSlice) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         let span = unsafe self.span.bytes
-        return try unsafe span.withUnsafeBytes { (buffer) throws(Failure) in try body(ByteSlice(buffer)) }
+        return try unsafe span.withUnsafeBytes { (buffer) throws(Failure) in try unsafe body(ByteSlice(buffer)) }
     }
 }
