@@ -87,6 +87,10 @@ import Glibc
 
 extension ByteSlice: CustomStringConvertible {}
 
+extension ByteSlice: ExpressibleByStringLiteral {
+    @inlinable public init(stringLiteral literal: StaticString) { self.init(literal) }
+}
+
 extension ByteSlice: Equatable {
     @inlinable public static func == (left: ByteSlice, right: ByteSlice) -> Bool {
         guard left.count == right.count else { return false }

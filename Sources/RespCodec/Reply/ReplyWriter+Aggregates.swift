@@ -1,0 +1,78 @@
+// Replies that hold other replies. A header says how many follow; whoever writes it then writes just that many.
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+extension ReplyWriter {
+    private func header(_ type: UInt8, _ count: Int) {
+        precondition(count >= 0, "an aggregate has no negative count")
+        unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 24) { buffer in
+            unsafe buffer[0] = type
+            let length = unsafe 1 + Decimal.write(count, to: buffer.baseAddress! + 1)
+            unsafe buffer[length] = 0x0D
+            unsafe buffer[length + 1] = 0x0A
+            unsafe raw(ByteSlice(start: buffer.baseAddress!, count: length + 2))
+        }
+    }
+
+    /// A list of `count` replies.
+    public func array(_ count: Int) { header(UInt8(ascii: "*"), count) }
+
+    /// `count` pairs of key and value, each pair two replies: a flat list in RESP2.
+    public func map(_ count: Int) {
+        version == .resp3 ? header(UInt8(ascii: "%"), count) : array(count * 2)
+    }
+
+    /// `count` distinct replies in no order: a list in RESP2.
+    public func set(_ count: Int) {
+        version == .resp3 ? header(UInt8(ascii: "~"), count) : array(count)
+    }
+
+    /// A message that answers no request: a list in RESP2.
+    public func push(_ count: Int) {
+        version == .resp3 ? header(UInt8(ascii: ">"), count) : array(count)
+    }
+
+    /// `count` pairs about the reply that follows. RESP2 has no such thing: write none of it there.
+    public func attribute(_ count: Int) {
+        precondition(version == .resp3, "RESP2 has no attributes")
+        header(UInt8(ascii: "|"), count)
+    }
+
+    /// An aggregate whose count is known only after its replies have been written.
+    public struct Deferred {
+        let start: Int
+    }
+
+    /// Begins an aggregate of yet unknown count; end it with one of the `end...` functions.
+    public func beginDeferred() -> Deferred { Deferred(start: count) }
+
+    public func endArray(_ deferred: Deferred, count: Int) { insert(at: deferred.start) { array(count) } }
+    public func endMap(_ deferred: Deferred, count: Int) { insert(at: deferred.start) { map(count) } }
+    public func endSet(_ deferred: Deferred, count: Int) { insert(at: deferred.start) { set(count) } }
+
+    /// Writes a header and moves it in front of what was written since `start`.
+    private func insert(at start: Int, _ header: () -> Void) {
+        let end = count
+        header()
+        let length = count - end
+        unsafe withUnsafeTemporaryAllocation(byteCount: length, alignment: 1) { copy in
+            unsafe copy.copyMemory(from: written(end..<count).rawBytes)
+            unsafe moveUp(start..<end, by: length, filling: UnsafeRawBufferPointer(copy))
+        }
+    }
+
+    private func moveUp(_ range: Range<Int>, by length: Int, filling: UnsafeRawBufferPointer) {
+        let bytes = unsafe UnsafeMutableRawPointer(mutating: written(0..<count).rawBytes.baseAddress!)
+        unsafe memmove(bytes + range.lowerBound + length, bytes + range.lowerBound, range.count)
+        unsafe memcpy(bytes + range.lowerBound, filling.baseAddress!, length)
+    }
+
+    // MARK: short forms
+
+    public func array(of texts: [String]) {
+        array(texts.count)
+        for text in texts { bulkString(text: text) }
+    }
+}

@@ -1,0 +1,269 @@
+// Replies to bytes. The only place that knows RESP2 from RESP3: who answers says what the answer is (a map, a null, a double),
+// and the writer spells it for the protocol of the connection at hand.
+//
+// One writer serves all connections: its buffer collects the replies of one turn of the event loop, and each connection's run of
+// bytes is sent from there. A handle: copies share the buffer, so that a command can be given one without a reference count.
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// The protocol of a connection.
+public enum ProtocolVersion: Int, Sendable {
+    case resp2 = 2
+    case resp3 = 3
+}
+
+@frozen @safe public struct ReplyWriter {
+    @usableFromInline @unsafe struct Storage {
+        @usableFromInline var bytes: UnsafeMutablePointer<UInt8>
+        @usableFromInline var count: Int
+        @usableFromInline var capacity: Int
+        @usableFromInline var version: ProtocolVersion
+        /// How many errors have been written, and where the newest begins: the statistics of errors are taken from these.
+        @usableFromInline var errorCount: Int
+        @usableFromInline var lastErrorStart: Int
+    }
+
+    @usableFromInline let storage: UnsafeMutablePointer<Storage>
+
+    public init(capacity: Int = 16 * 1024) {
+        unsafe storage = .allocate(capacity: 1)
+        unsafe storage.initialize(
+            to: Storage(
+                bytes: .allocate(capacity: capacity), count: 0, capacity: capacity, version: .resp2, errorCount: 0,
+                lastErrorStart: 0))
+    }
+
+    public func deallocate() {
+        unsafe storage.pointee.bytes.deallocate()
+        unsafe storage.deallocate()
+    }
+
+    // MARK: the buffer
+
+    @inlinable public var version: ProtocolVersion {
+        get { unsafe storage.pointee.version }
+        nonmutating set { unsafe storage.pointee.version = newValue }
+    }
+
+    /// How many bytes have been written.
+    @inlinable public var count: Int { unsafe storage.pointee.count }
+    /// How many errors have been written since the writer was made.
+    @inlinable public var errorCount: Int { unsafe storage.pointee.errorCount }
+
+    /// The memory of the buffer.
+    public var capacity: Int { unsafe storage.pointee.capacity }
+
+    /// Takes back everything behind the first `count` bytes.
+    @inlinable public func truncate(to count: Int) {
+        precondition(count >= 0 && count <= self.count, "a reply is not lengthened by truncating")
+        unsafe storage.pointee.count = count
+    }
+
+    /// Empties the buffer; one that grew beyond `keeping` bytes is made small again.
+    public func removeAll(keeping: Int = 1024 * 1024) {
+        unsafe storage.pointee.count = 0
+        if unsafe storage.pointee.capacity > keeping {
+            unsafe storage.pointee.bytes.deallocate()
+            unsafe storage.pointee.bytes = .allocate(capacity: 64 * 1024)
+            unsafe storage.pointee.capacity = 64 * 1024
+        }
+    }
+
+    /// What has been written in `range`; good until the next write.
+    public func written(_ range: Range<Int>) -> ByteSlice {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "bytes that were not written")
+        return unsafe ByteSlice(start: storage.pointee.bytes + range.lowerBound, count: range.count)
+    }
+
+    /// The newest error without its type byte and its line end.
+    public var lastError: ByteSlice {
+        let start = unsafe storage.pointee.lastErrorStart
+        guard start < count else { return .empty }
+        let line = written(start..<count)
+        return line[0..<(line.index(of: 0x0D) ?? line.count)]
+    }
+
+    /// Makes room for `length` more bytes and returns where they go.
+    @inline(__always)
+    private func reserve(_ length: Int) -> UnsafeMutablePointer<UInt8> {
+        let count = unsafe storage.pointee.count
+        if unsafe storage.pointee.capacity &- count < length { grow(by: length) }
+        return unsafe storage.pointee.bytes + count
+    }
+
+    @inline(never)
+    private func grow(by length: Int) {
+        let count = unsafe storage.pointee.count
+        let capacity = unsafe max(storage.pointee.capacity * 2, count + length)
+        guard let larger = unsafe realloc(storage.pointee.bytes, capacity) else {
+            preconditionFailure("no memory for \(capacity) bytes of replies")
+        }
+        unsafe storage.pointee.bytes = larger.assumingMemoryBound(to: UInt8.self)
+        unsafe storage.pointee.capacity = capacity
+    }
+
+    @inline(__always)
+    private func advance(_ length: Int) {
+        unsafe storage.pointee.count &+= length
+    }
+
+    /// Bytes that are already in the form of the protocol.
+    public func raw(_ bytes: ByteSlice) {
+        let target = unsafe reserve(bytes.count)
+        unsafe memcpy(target, bytes.rawBytes.baseAddress!, bytes.count)
+        advance(bytes.count)
+    }
+
+    @inline(__always)
+    private func line(_ type: UInt8, _ value: Int) {
+        let target = unsafe reserve(24)
+        unsafe target[0] = type
+        let length: Int
+        if value >= 0 && value < 10 {
+            unsafe target[1] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: value)
+            length = 2
+        } else if value >= 10 && value < 100 {
+            unsafe target[1] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: value / 10)
+            unsafe target[2] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: value % 10)
+            length = 3
+        } else {
+            length = unsafe 1 &+ Decimal.write(value, to: target + 1)
+        }
+        unsafe target[length] = 0x0D
+        unsafe target[length &+ 1] = 0x0A
+        advance(length &+ 2)
+    }
+
+    private func line(_ type: UInt8, _ text: ByteSlice) {
+        let target = unsafe reserve(text.count + 3)
+        unsafe target[0] = type
+        unsafe memcpy(target + 1, text.rawBytes.baseAddress!, text.count)
+        unsafe target[text.count + 1] = 0x0D
+        unsafe target[text.count + 2] = 0x0A
+        advance(text.count + 3)
+    }
+
+    // MARK: simple replies
+
+    /// "+OK".
+    public func ok() { raw("+OK\r\n") }
+
+    /// A status such as "QUEUED". It is ours, never a user's text.
+    public func status(_ text: ByteSlice) { line(UInt8(ascii: "+"), text) }
+
+    public func integer(_ value: Int) { line(UInt8(ascii: ":"), value) }
+
+    /// An error reply. `message` begins with its code ("ERR syntax error"); line ends in it, which only a user's text can bring,
+    /// become spaces.
+    public func error(_ message: ByteSlice) {
+        unsafe storage.pointee.errorCount += 1
+        let start = count
+        unsafe storage.pointee.lastErrorStart = start + 1
+        line(UInt8(ascii: "-"), message)
+        let text = unsafe storage.pointee.bytes + start + 1
+        for index in 0..<message.count where unsafe (text[index] == 0x0D || text[index] == 0x0A) {
+            unsafe text[index] = 0x20
+        }
+    }
+
+    public func error(text: String) { Array(text.utf8).withByteSlice { error($0) } }
+
+    // MARK: bulk strings
+
+    /// A bulk string.
+    public func bulkString(_ bytes: ByteSlice) {
+        let count = bytes.count
+        guard count < 10_000 else { return longBulkString(bytes) }
+        let target = unsafe reserve(count &+ 12)
+        unsafe target[0] = UInt8(ascii: "$")
+        var length: Int
+        if count < 10 {
+            unsafe target[1] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: count)
+            length = 2
+        } else if count < 100 {
+            unsafe target[1] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: count / 10)
+            unsafe target[2] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: count % 10)
+            length = 3
+        } else {
+            length = unsafe 1 &+ Decimal.write(count, to: target + 1)
+        }
+        unsafe target[length] = 0x0D
+        unsafe target[length &+ 1] = 0x0A
+        unsafe memcpy(target + length + 2, bytes.rawBytes.baseAddress!, count)
+        length = length &+ 2 &+ count
+        unsafe target[length] = 0x0D
+        unsafe target[length &+ 1] = 0x0A
+        advance(length &+ 2)
+    }
+
+    @inline(never)
+    private func longBulkString(_ bytes: ByteSlice) {
+        line(UInt8(ascii: "$"), bytes.count)
+        raw(bytes)
+        raw("\r\n")
+    }
+
+    public func bulkString(text: String) { bulkString(Array(text.utf8)) }
+    public func bulkString(_ bytes: [UInt8]) { bytes.withByteSlice { bulkString($0) } }
+
+    /// An integer as the text of a bulk string.
+    public func bulkString(_ value: Int) {
+        Decimal.withText(value) { bulkString($0) }
+    }
+
+    /// Text with a format, "txt" or "mkd": a verbatim string in RESP3.
+    public func verbatim(_ text: [UInt8], format: ByteSlice = "txt") {
+        guard version == .resp3 else { return bulkString(text) }
+        line(UInt8(ascii: "="), text.count + 4)
+        raw(format)
+        raw(":")
+        text.withByteSlice { raw($0) }
+        raw("\r\n")
+    }
+
+    // MARK: null and the scalars of RESP3
+
+    /// The absence of a value: the null bulk string in RESP2.
+    public func null() {
+        version == .resp3 ? raw("_\r\n") : raw("$-1\r\n")
+    }
+
+    /// The absence of a list: the null array in RESP2.
+    public func nullArray() {
+        version == .resp3 ? raw("_\r\n") : raw("*-1\r\n")
+    }
+
+    /// True or false: 1 or 0 in RESP2.
+    public func boolean(_ value: Bool) {
+        if version == .resp3 {
+            value ? raw("#t\r\n") : raw("#f\r\n")
+        } else {
+            integer(value ? 1 : 0)
+        }
+    }
+
+    /// A double: a bulk string in RESP2. The shortest text that reads back the same.
+    public func double(_ value: Double) {
+        FloatingPoint64.text(value).withByteSlice { text in
+            version == .resp3 ? line(UInt8(ascii: ","), text) : bulkString(text)
+        }
+    }
+
+    /// An integer of any size, given in digits: a bulk string in RESP2.
+    public func bigNumber(_ digits: ByteSlice) {
+        version == .resp3 ? line(UInt8(ascii: "("), digits) : bulkString(digits)
+    }
+
+    /// An error that may hold any bytes: a plain error in RESP2.
+    public func bulkError(_ message: ByteSlice) {
+        guard version == .resp3 else { return error(message) }
+        unsafe storage.pointee.errorCount += 1
+        unsafe storage.pointee.lastErrorStart = count
+        line(UInt8(ascii: "!"), message.count)
+        unsafe storage.pointee.lastErrorStart = count
+        raw(message)
+        raw("\r\n")
+    }
+}

@@ -1,0 +1,165 @@
+// The arguments of requests: where each one lies, without copying it.
+//
+// A piece is an offset from some base address and a count. Parsing appends pieces to one `ArgumentList` that is used again for
+// every batch of requests, so that a request costs no allocation. `Arguments` is the view of one request's run of pieces.
+
+/// Where one argument lies, relative to the base of its request's bytes.
+@frozen public struct ArgumentPiece {
+    public var offset: Int
+    public var count: Int
+
+    @inlinable public init(offset: Int, count: Int) {
+        self.offset = offset
+        self.count = count
+    }
+}
+
+/// A growing list of pieces, filled by the request parser. A handle: copies share the list; `deallocate` ends it.
+@frozen @safe public struct ArgumentList {
+    @usableFromInline @unsafe struct Storage {
+        @usableFromInline var pieces: UnsafeMutablePointer<ArgumentPiece>
+        @usableFromInline var count: Int
+        @usableFromInline var capacity: Int
+    }
+
+    @usableFromInline let storage: UnsafeMutablePointer<Storage>
+
+    public init(capacity: Int = 64) {
+        unsafe storage = .allocate(capacity: 1)
+        unsafe storage.initialize(to: Storage(pieces: .allocate(capacity: capacity), count: 0, capacity: capacity))
+    }
+
+    public func deallocate() {
+        unsafe storage.pointee.pieces.deallocate()
+        unsafe storage.deallocate()
+    }
+
+    @inlinable public var count: Int { unsafe storage.pointee.count }
+
+    /// Empties the list, and gives back the memory of an unusually long one.
+    public func removeAll() {
+        unsafe storage.pointee.count = 0
+        if unsafe storage.pointee.capacity > 65_536 {
+            unsafe storage.pointee.pieces.deallocate()
+            unsafe storage.pointee.pieces = .allocate(capacity: 1024)
+            unsafe storage.pointee.capacity = 1024
+        }
+    }
+
+    /// Shortens the list to its first `count` pieces.
+    public func truncate(to count: Int) {
+        precondition(count >= 0 && count <= self.count, "a list is not lengthened by truncating")
+        unsafe storage.pointee.count = count
+    }
+
+    @inline(__always)
+    public func append(_ piece: ArgumentPiece) {
+        if unsafe storage.pointee.count == storage.pointee.capacity { grow() }
+        let count = unsafe storage.pointee.count
+        unsafe storage.pointee.pieces[count] = piece
+        unsafe storage.pointee.count = count &+ 1
+    }
+
+    @inline(never)
+    private func grow() {
+        let count = unsafe storage.pointee.count
+        let capacity = unsafe storage.pointee.capacity * 2
+        let larger = UnsafeMutablePointer<ArgumentPiece>.allocate(capacity: capacity)
+        unsafe larger.moveInitialize(from: storage.pointee.pieces, count: count)
+        unsafe storage.pointee.pieces.deallocate()
+        unsafe storage.pointee.pieces = larger
+        unsafe storage.pointee.capacity = capacity
+    }
+
+    public subscript(index: Int) -> ArgumentPiece {
+        precondition(index >= 0 && index < count, "a piece outside the list")
+        return unsafe storage.pointee.pieces[index]
+    }
+
+    /// The arguments `range` as a view; `base` is what the pieces' offsets count from. Good until the list or the bytes change.
+    @inlinable @unsafe public func view(_ range: Range<Int>, base: UnsafeRawPointer) -> Arguments {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "arguments outside the list")
+        return unsafe Arguments(base: base, pieces: storage.pointee.pieces + range.lowerBound, count: range.count)
+    }
+}
+
+/// One request's arguments, its name the first. A view: good only while the request is being executed.
+@frozen @safe public struct Arguments {
+    @usableFromInline let base: UnsafeRawPointer
+    @usableFromInline let pieces: UnsafePointer<ArgumentPiece>
+    public let count: Int
+
+    @inlinable @unsafe public init(base: UnsafeRawPointer, pieces: UnsafePointer<ArgumentPiece>, count: Int) {
+        unsafe self.base = base
+        unsafe self.pieces = pieces
+        self.count = count
+    }
+
+    @inlinable public subscript(index: Int) -> ByteSlice {
+        precondition(UInt(bitPattern: index) < UInt(bitPattern: count), "an argument outside the request")
+        let piece = unsafe pieces[index]
+        return unsafe ByteSlice(start: base + piece.offset, count: piece.count)
+    }
+
+    /// An owned copy of every argument.
+    public var owned: [[UInt8]] { (0..<count).map { self[$0].array } }
+
+    /// The view without the first `length` arguments.
+    public func dropFirst(_ length: Int) -> Arguments {
+        let dropped = min(length, count)
+        return unsafe Arguments(base: base, pieces: pieces + dropped, count: count - dropped)
+    }
+}
+
+/// A request that owns its bytes: a queued command of a transaction, or one made by a program rather than by a client.
+@safe public final class OwnedArguments {
+    private let bytes: UnsafeMutableRawPointer
+    private let pieces: UnsafeMutablePointer<ArgumentPiece>
+    private let count: Int
+    /// The memory the copy takes.
+    public let byteCount: Int
+
+    /// Copies `count` arguments, asking for each by its index.
+    private init(count: Int, total: Int, copy: (Int, UnsafeMutableRawPointer) -> Int) {
+        self.count = count
+        byteCount = total + count * MemoryLayout<ArgumentPiece>.stride
+        unsafe bytes = .allocate(byteCount: max(total, 1), alignment: 8)
+        unsafe pieces = .allocate(capacity: max(count, 1))
+        var offset = 0
+        for index in 0..<count {
+            let length = unsafe copy(index, bytes + offset)
+            unsafe pieces[index] = ArgumentPiece(offset: offset, count: length)
+            offset += length
+        }
+        precondition(offset == total, "every byte of the copy is accounted for")
+    }
+
+    public convenience init(_ arguments: Arguments) {
+        var total = 0
+        for index in 0..<arguments.count { total += arguments[index].count }
+        unsafe self.init(count: arguments.count, total: total) { index, target in
+            let argument = arguments[index]
+            if argument.count > 0 {
+                unsafe target.copyMemory(from: argument.rawBytes.baseAddress!, byteCount: argument.count)
+            }
+            return argument.count
+        }
+    }
+
+    public convenience init(_ words: [[UInt8]]) {
+        unsafe self.init(count: words.count, total: words.reduce(0) { $0 + $1.count }) { index, target in
+            unsafe words[index].withUnsafeBytes { bytes in
+                if bytes.count > 0 { unsafe target.copyMemory(from: bytes.baseAddress!, byteCount: bytes.count) }
+            }
+            return words[index].count
+        }
+    }
+
+    deinit {
+        unsafe bytes.deallocate()
+        unsafe pieces.deallocate()
+    }
+
+    /// The arguments, good while this object lives.
+    public var view: Arguments { unsafe Arguments(base: bytes, pieces: pieces, count: count) }
+}

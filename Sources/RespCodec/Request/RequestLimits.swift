@@ -1,0 +1,49 @@
+// What a request may be at most. A client that goes beyond is told so and its connection is closed.
+
+public struct RequestLimits: Sendable {
+    /// Bytes of one argument (`proto-max-bulk-len`).
+    public var bulkLength = 512 * 1024 * 1024
+    /// Arguments of one request.
+    public var argumentCount = 1024 * 1024
+    /// Bytes of one inline request, or of one line with a count.
+    public var lineLength = 64 * 1024
+    /// Arguments of one request before the client has authenticated.
+    public var unauthenticatedArgumentCount = 10
+    /// Bytes of one argument before the client has authenticated.
+    public var unauthenticatedBulkLength = 16 * 1024
+    /// Whether the tighter bounds apply.
+    public var isUnauthenticated = false
+
+    public init() {}
+}
+
+/// How a request was malformed. Answered once, then the connection closes.
+public enum ProtocolError: Error, Equatable, Sendable {
+    case invalidMultibulkLength
+    case invalidBulkLength
+    case multibulkCountTooLong
+    case bulkCountTooLong
+    case inlineTooLong
+    case unbalancedQuotes
+    case expectedBulk(found: UInt8)
+    case unauthenticatedMultibulkLength
+    case unauthenticatedBulkLength
+
+    /// The text of the error reply, as Redis words it.
+    public var message: String {
+        "Protocol error: "
+            + {
+                switch self {
+                case .invalidMultibulkLength: "invalid multibulk length"
+                case .invalidBulkLength: "invalid bulk length"
+                case .multibulkCountTooLong: "too big mbulk count string"
+                case .bulkCountTooLong: "too big bulk count string"
+                case .inlineTooLong: "too big inline request"
+                case .unbalancedQuotes: "unbalanced quotes in request"
+                case .expectedBulk(let found): "expected '$', got '\(Character(UnicodeScalar(found)))'"
+                case .unauthenticatedMultibulkLength: "unauthenticated multibulk length"
+                case .unauthenticatedBulkLength: "unauthenticated bulk length"
+                }
+            }()
+    }
+}

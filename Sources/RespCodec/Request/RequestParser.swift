@@ -1,0 +1,175 @@
+// Requests from bytes: multibulk ("*2\r\n$3\r\nGET\r\n$1\r\nk\r\n") and inline ("GET k\r\n").
+//
+// The parser is a small state machine over a window of bytes that somebody else owns. It never copies an argument: it appends
+// where each lies to an `ArgumentList`. Three outcomes: a request, more bytes needed, or an error after which nothing follows.
+// When bytes are missing it remembers how far it came, so that a request that trickles in is looked at once, not once per read;
+// its owner moves the unfinished request's bytes where it likes, tells the parser the new position, and goes on.
+//
+//     between requests --"*N"--> in multibulk (N arguments to come) --"$L"--> in bulk (L bytes to come) --> ... --> request
+//              \--anything else--> a line, split by Redis's quoting rules --> request
+//
+// As in Redis the two bytes that end a bulk are skipped and not looked at. An inline argument in quotes is unescaped in place,
+// which is why the window is mutable: the plain text is never longer than the quoted.
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+public struct RequestParser: Sendable {
+    public enum Outcome: Equatable {
+        /// The arguments of one request were appended to the list; perhaps none (an empty line), which is no request at all.
+        case request
+        /// The window ends inside a request. `position` stands behind what has been taken in.
+        case needMore
+        case failure(ProtocolError)
+    }
+
+    public var limits = RequestLimits()
+    /// Arguments of the multibulk under way that are still to come; 0 between requests.
+    public private(set) var missingArguments = 0
+    /// Length of the bulk under way, once its line was read.
+    public private(set) var bulkLength: Int?
+
+    public init() {}
+
+    /// Whether a request has begun and not ended.
+    public var isInsideRequest: Bool { missingArguments > 0 }
+
+    /// Forgets a request under way.
+    public mutating func reset() {
+        missingArguments = 0
+        bulkLength = nil
+    }
+
+    /// Tells the parser that the bulk under way has been received elsewhere, with the two bytes behind it. The caller
+    /// appends its piece.
+    public mutating func takeBulkElsewhere() {
+        precondition(bulkLength != nil, "no bulk is under way")
+        bulkLength = nil
+        missingArguments -= 1
+    }
+
+    /// Takes in bytes of `window` from `position` on, up to the end of one request.
+    ///
+    /// - Parameter arguments: gets a piece for each argument, its offset relative to the start of `window`.
+    /// - Complexity: O(bytes taken in).
+    @unsafe public mutating func parse(
+        _ window: UnsafeMutableRawBufferPointer, position: inout Int, into arguments: ArgumentList
+    ) -> Outcome {
+        guard let base = window.baseAddress, position < window.count else { return .needMore }
+        let bytes = unsafe base.assumingMemoryBound(to: UInt8.self)
+        let end = window.count
+        if missingArguments == 0 {
+            guard unsafe bytes[position] == UInt8(ascii: "*") else {
+                return unsafe parseInline(bytes, position: &position, end: end, into: arguments)
+            }
+            let length: Int
+            switch unsafe readCount(bytes, position: position, end: end) {
+            case .value(let value, let next):
+                length = value
+                position = next
+            case .needMore:
+                return end - position > limits.lineLength ? .failure(.multibulkCountTooLong) : .needMore
+            case .invalid:
+                return .failure(.invalidMultibulkLength)
+            }
+            if length > limits.argumentCount { return .failure(.invalidMultibulkLength) }
+            if length > limits.unauthenticatedArgumentCount && limits.isUnauthenticated {
+                return .failure(.unauthenticatedMultibulkLength)
+            }
+            if length <= 0 { return .request }
+            missingArguments = length
+        }
+        while missingArguments > 0 {
+            let length: Int
+            if let known = bulkLength {
+                length = known
+            } else {
+                guard position < end else { return .needMore }
+                switch unsafe readCount(bytes, position: position, end: end) {
+                case .value(let value, let next):
+                    guard unsafe bytes[position] == UInt8(ascii: "$") else {
+                        return .failure(.expectedBulk(found: unsafe bytes[position]))
+                    }
+                    guard value >= 0 && value <= limits.bulkLength else { return .failure(.invalidBulkLength) }
+                    if value > limits.unauthenticatedBulkLength && limits.isUnauthenticated {
+                        return .failure(.unauthenticatedBulkLength)
+                    }
+                    length = value
+                    position = next
+                case .needMore:
+                    return end - position > limits.lineLength ? .failure(.bulkCountTooLong) : .needMore
+                case .invalid:
+                    return .failure(
+                        unsafe bytes[position] == UInt8(ascii: "$")
+                            ? .invalidBulkLength : .expectedBulk(found: unsafe bytes[position]))
+                }
+            }
+            guard end &- position >= length &+ 2 else {
+                bulkLength = length
+                return .needMore
+            }
+            arguments.append(ArgumentPiece(offset: position, count: length))
+            position = position &+ length &+ 2
+            bulkLength = nil
+            missingArguments = missingArguments &- 1
+        }
+        return .request
+    }
+
+    private enum Count {
+        case value(Int, next: Int)
+        case needMore
+        case invalid
+    }
+
+    /// Reads the number behind the type byte at `position` up to the end of its line.
+    @inline(__always)
+    private func readCount(_ bytes: UnsafeMutablePointer<UInt8>, position: Int, end: Int) -> Count {
+        // Nearly every count has one or two digits.
+        if end &- position >= 5 {
+            let first = unsafe bytes[position &+ 1] &- UInt8(ascii: "0")
+            if first <= 9 {
+                let next = unsafe bytes[position &+ 2]
+                if next == 0x0D { return .value(Int(first), next: position &+ 4) }
+                let second = next &- UInt8(ascii: "0")
+                if second <= 9 && first > 0 && (unsafe bytes[position &+ 3]) == 0x0D {
+                    return .value(Int(first) &* 10 &+ Int(second), next: position &+ 5)
+                }
+            }
+        }
+        return unsafe readLongCount(bytes, position: position, end: end)
+    }
+
+    @inline(never)
+    private func readLongCount(_ bytes: UnsafeMutablePointer<UInt8>, position: Int, end: Int) -> Count {
+        let searched = end - position
+        guard let found = unsafe memchr(bytes + position, 0x0D, searched) else { return .needMore }
+        let lineEnd = unsafe UnsafePointer(found.assumingMemoryBound(to: UInt8.self)) - UnsafePointer(bytes)
+        guard lineEnd + 1 < end else { return .needMore }
+        let digits = unsafe ByteSlice(start: bytes + position + 1, count: lineEnd - position - 1)
+        guard let value = Decimal.parse(digits) else { return .invalid }
+        return .value(value, next: lineEnd + 2)
+    }
+
+    // MARK: inline requests
+
+    private func parseInline(
+        _ bytes: UnsafeMutablePointer<UInt8>, position: inout Int, end: Int, into arguments: ArgumentList
+    ) -> Outcome {
+        guard let found = unsafe memchr(bytes + position, 0x0A, end - position) else {
+            return end - position > limits.lineLength ? .failure(.inlineTooLong) : .needMore
+        }
+        let newline = unsafe UnsafePointer(found.assumingMemoryBound(to: UInt8.self)) - UnsafePointer(bytes)
+        guard newline - position <= limits.lineLength else { return .failure(.inlineTooLong) }
+        var lineEnd = newline
+        if lineEnd > position && (unsafe bytes[lineEnd - 1]) == 0x0D { lineEnd -= 1 }
+        let before = arguments.count
+        guard unsafe InlineRequest.split(bytes, from: position, to: lineEnd, into: arguments) else {
+            arguments.truncate(to: before)
+            return .failure(.unbalancedQuotes)
+        }
+        position = newline + 1
+        return .request
+    }
+}

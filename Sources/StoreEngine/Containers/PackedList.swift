@@ -1,0 +1,270 @@
+// A short sequence of strings and integers in one block: the listpack format.
+//
+//     total bytes (4) | element count (2) | element | element | ... | 0xFF
+//     element:  encoding and data | length of that, readable from behind (1 to 5 bytes, 7 bits each)
+//
+// Strings that are the canonical text of a 64-bit integer are stored as integers. The format is the one of RDB files and of the
+// Redis documentation, so that saving a small collection is a copy of its block.
+//
+// Elements are named by their offset. The block's memory belongs to somebody else, who makes it large enough before elements
+// are put in. Invariants: the total is the offset behind the 0xFF; the count is exact, or 65535 for "count them".
+//
+// Source: the listpack specification (antirez/listpack, listpack.md).
+
+import Glibc
+import RespCodec
+
+/// One element of a packed list. Bytes are good until the list changes.
+enum PackedElement {
+    case integer(Int)
+    case bytes(ByteSlice)
+
+    /// The element as text.
+    func withBytes<Result>(_ body: (ByteSlice) -> Result) -> Result {
+        switch self {
+        case .integer(let value): Decimal.withText(value, body)
+        case .bytes(let bytes): body(bytes)
+        }
+    }
+
+    var byteCount: Int {
+        switch self {
+        case .integer(let value): Decimal.length(of: value)
+        case .bytes(let bytes): bytes.count
+        }
+    }
+}
+
+/// What is looked for or put in: the bytes, and the integer they spell if they do.
+struct PackedValue {
+    let bytes: ByteSlice
+    let integer: Int?
+
+    init(_ bytes: ByteSlice) {
+        self.bytes = bytes
+        integer = Decimal.parse(bytes)
+    }
+
+    /// Bytes of the encoding and the data, without the length behind.
+    fileprivate var dataLength: Int {
+        if let integer {
+            if integer >= 0 && integer <= 127 { return 1 }
+            if integer >= -4096 && integer <= 4095 { return 2 }
+            if integer >= -32768 && integer <= 32767 { return 3 }
+            if integer >= -8_388_608 && integer <= 8_388_607 { return 4 }
+            if integer >= -2_147_483_648 && integer <= 2_147_483_647 { return 5 }
+            return 9
+        }
+        if bytes.count < 64 { return 1 + bytes.count }
+        if bytes.count < 4096 { return 2 + bytes.count }
+        return 5 + bytes.count
+    }
+
+    /// Bytes of the whole element.
+    var encodedLength: Int { dataLength + PackedList.backLength(dataLength) }
+}
+
+@safe struct PackedList {
+    static let headerSize = 6
+    /// Bytes of a list of no elements.
+    static let emptySize = 7
+
+    private let base: UnsafeMutableRawPointer
+
+    @unsafe init(_ base: UnsafeMutableRawPointer) { unsafe self.base = base }
+
+    /// Writes an empty list at `base`, which has room for `emptySize` bytes.
+    @unsafe static func makeEmpty(at base: UnsafeMutableRawPointer) -> PackedList {
+        let list = unsafe PackedList(base)
+        list.byteCount = emptySize
+        list.storedCount = 0
+        unsafe base.storeBytes(of: 0xFF, toByteOffset: headerSize, as: UInt8.self)
+        return list
+    }
+
+    /// Bytes of the whole list.
+    var byteCount: Int {
+        get { unsafe Int(base.loadUnaligned(as: UInt32.self)) }
+        nonmutating set { unsafe base.storeBytes(of: UInt32(newValue), as: UInt32.self) }
+    }
+
+    private var storedCount: Int {
+        get { unsafe Int(base.loadUnaligned(fromByteOffset: 4, as: UInt16.self)) }
+        nonmutating set { unsafe base.storeBytes(of: UInt16(min(newValue, 65535)), toByteOffset: 4, as: UInt16.self) }
+    }
+
+    /// How many elements there are.
+    var count: Int {
+        let stored = storedCount
+        guard stored == 65535 else { return stored }
+        var count = 0
+        var offset = first
+        while offset < end {
+            count += 1
+            offset = next(after: offset)
+        }
+        return count
+    }
+
+    /// Offset of the first element; equal to `end` when there is none.
+    var first: Int { Self.headerSize }
+    /// Offset behind the last element.
+    var end: Int { byteCount - 1 }
+
+    private func byte(_ offset: Int) -> Int { unsafe Int(base.load(fromByteOffset: offset, as: UInt8.self)) }
+
+    static func backLength(_ length: Int) -> Int {
+        if length < 128 { return 1 }
+        if length < 16384 { return 2 }
+        if length < 2_097_152 { return 3 }
+        if length < 268_435_456 { return 4 }
+        return 5
+    }
+
+    /// Bytes of the encoding and the data of the element at `offset`.
+    private func dataLength(at offset: Int) -> Int {
+        let type = byte(offset)
+        if type & 0x80 == 0 { return 1 }
+        if type & 0xC0 == 0x80 { return 1 + (type & 0x3F) }
+        if type & 0xE0 == 0xC0 { return 2 }
+        if type & 0xF0 == 0xE0 { return 2 + ((type & 0x0F) << 8 | byte(offset + 1)) }
+        switch type {
+        case 0xF0: return unsafe 5 + Int(base.loadUnaligned(fromByteOffset: offset + 1, as: UInt32.self))
+        case 0xF1: return 3
+        case 0xF2: return 4
+        case 0xF3: return 5
+        case 0xF4: return 9
+        default: preconditionFailure("a packed list holds an unknown encoding")
+        }
+    }
+
+    /// Offset of the element behind the one at `offset`.
+    func next(after offset: Int) -> Int {
+        let length = dataLength(at: offset)
+        return offset + length + Self.backLength(length)
+    }
+
+    /// Offset of the element before `offset`, which may be `end`; nil at the first.
+    func previous(before offset: Int) -> Int? {
+        guard offset > first else { return nil }
+        var length = 0
+        var shift = 0
+        var position = offset - 1
+        while true {
+            let byte = byte(position)
+            length |= (byte & 0x7F) << shift
+            if byte & 0x80 == 0 { break }
+            shift += 7
+            position -= 1
+        }
+        return position - length
+    }
+
+    subscript(offset: Int) -> PackedElement {
+        let type = byte(offset)
+        if type & 0x80 == 0 { return .integer(type) }
+        if type & 0xC0 == 0x80 { return .bytes(slice(offset + 1, type & 0x3F)) }
+        if type & 0xE0 == 0xC0 {
+            let value = (type & 0x1F) << 8 | byte(offset + 1)
+            return .integer(value > 4095 ? value - 8192 : value)
+        }
+        if type & 0xF0 == 0xE0 { return .bytes(slice(offset + 2, (type & 0x0F) << 8 | byte(offset + 1))) }
+        switch type {
+        case 0xF0: return .bytes(slice(offset + 5, dataLength(at: offset) - 5))
+        case 0xF1: return unsafe .integer(Int(base.loadUnaligned(fromByteOffset: offset + 1, as: Int16.self)))
+        case 0xF2:
+            let value = byte(offset + 1) | byte(offset + 2) << 8 | byte(offset + 3) << 16
+            return .integer(value > 8_388_607 ? value - 16_777_216 : value)
+        case 0xF3: return unsafe .integer(Int(base.loadUnaligned(fromByteOffset: offset + 1, as: Int32.self)))
+        default: return unsafe .integer(Int(base.loadUnaligned(fromByteOffset: offset + 1, as: Int64.self)))
+        }
+    }
+
+    private func slice(_ offset: Int, _ count: Int) -> ByteSlice {
+        unsafe ByteSlice(start: base + offset, count: count)
+    }
+
+    /// Whether the element at `offset` is `value`.
+    func matches(_ value: PackedValue, at offset: Int) -> Bool {
+        switch self[offset] {
+        case .integer(let integer): value.integer == integer
+        case .bytes(let bytes): value.integer == nil && bytes == value.bytes
+        }
+    }
+
+    /// Offset of the first of every `stride` elements that is `value`.
+    /// - Complexity: O(elements).
+    func find(_ value: PackedValue, stride: Int = 1) -> Int? {
+        var offset = first
+        let end = end
+        while offset < end {
+            if matches(value, at: offset) { return offset }
+            for _ in 0..<stride where offset < end { offset = next(after: offset) }
+        }
+        return nil
+    }
+
+    /// Offset of the element number `index`, from 0; nil beyond the last.
+    func offset(ofElement index: Int) -> Int? {
+        var offset = first
+        var remaining = index
+        while offset < end {
+            if remaining == 0 { return offset }
+            remaining -= 1
+            offset = next(after: offset)
+        }
+        return nil
+    }
+
+    /// Puts `values` in the place of the elements from `offset` up to `upper`, of which there are `removedCount`. The memory
+    /// must have room for the change.
+    func replace(_ range: Range<Int>, removedCount: Int, with values: [PackedValue]) {
+        let inserted = values.reduce(0) { $0 + $1.encodedLength }
+        let total = byteCount
+        let count = storedCount == 65535 ? self.count : storedCount
+        unsafe memmove(base + range.lowerBound + inserted, base + range.upperBound, total - range.upperBound)
+        var offset = range.lowerBound
+        for value in values { offset += write(value, at: offset) }
+        byteCount = total + inserted - range.count
+        storedCount = count - removedCount + values.count
+    }
+
+    private func write(_ value: PackedValue, at offset: Int) -> Int {
+        let target = unsafe (base + offset).assumingMemoryBound(to: UInt8.self)
+        let length = value.dataLength
+        if let integer = value.integer {
+            let bits = UInt64(bitPattern: Int64(integer))
+            switch length {
+            case 1:
+                unsafe target[0] = UInt8(truncatingIfNeeded: bits)
+            case 2:
+                unsafe target[0] = 0xC0 | UInt8(truncatingIfNeeded: bits >> 8) & 0x1F
+                unsafe target[1] = UInt8(truncatingIfNeeded: bits)
+            default:
+                unsafe target[0] = length == 9 ? 0xF4 : 0xF1 + UInt8(length - 3)
+                for index in 1..<length { unsafe target[index] = UInt8(truncatingIfNeeded: bits >> UInt64(8 * (index - 1))) }
+            }
+        } else {
+            let count = value.bytes.count
+            let dataStart = length - count
+            switch dataStart {
+            case 1:
+                unsafe target[0] = 0x80 | UInt8(count)
+            case 2:
+                unsafe target[0] = 0xE0 | UInt8(count >> 8)
+                unsafe target[1] = UInt8(truncatingIfNeeded: count)
+            default:
+                unsafe target[0] = 0xF0
+                unsafe UnsafeMutableRawPointer(target + 1).storeBytes(of: UInt32(count), as: UInt32.self)
+            }
+            unsafe memcpy(target + dataStart, value.bytes.rawBytes.baseAddress!, count)
+        }
+        // The length from behind: 7 bits a byte, the high part first, all but the first byte marked.
+        let back = Self.backLength(length)
+        for index in 0..<back {
+            let part = UInt8(truncatingIfNeeded: length >> (7 * (back - 1 - index))) & 0x7F
+            unsafe target[length + index] = part | (index == 0 ? 0 : 0x80)
+        }
+        return length + back
+    }
+}

@@ -1,0 +1,152 @@
+// Going through a table: all of it, a piece at a time by cursor, or by chance; and checking it.
+
+import RespCodec
+
+extension SegmentedTable {
+    func forEachSegment(_ body: (Segment) -> Void) {
+        var index = 0
+        while index < 1 << depth {
+            let segment = unsafe directory[index]
+            index += 1 << (depth - Int(unsafe segment.header.pointee.depth))
+            body(segment)
+        }
+    }
+
+    /// Calls `body` with each entry. The table must not change meanwhile.
+    func forEach(_ body: (UnsafeMutableRawPointer) -> Void) {
+        forEachSegment { segment in
+            for bucket in 0..<segment.bucketCount {
+                let slots = unsafe segment.bucket(bucket)
+                for index in 0..<Segment.slotsPerBucket {
+                    let word = unsafe slots[index]
+                    if word == 0 { break }
+                    unsafe body(SlotWord.entry(word))
+                }
+            }
+        }
+    }
+
+    /// Visits the entries of one home bucket from `cursor` on, and returns the cursor of what follows, 0 at the end.
+    ///
+    /// Any entry that stays in the table from the call with cursor 0 to the one that returns 0 is visited at least once, whatever
+    /// is added, removed, grown or split between the calls. The table must not change during a call.
+    /// - Parameter cursor: 0, or what an earlier call returned. Others are taken as some place of the table.
+    func scan(_ cursor: UInt64, _ body: (UnsafeMutableRawPointer) -> Void) -> UInt64 {
+        let position = ScanPosition(cursor: cursor)
+        let segment = segment(UInt64(position.prefix) << 32)
+        let home = segment.home(UInt64(position.tag))
+        var bucket = home
+        var remaining = segment.bucketCount
+        while remaining > 0 {
+            let slots = unsafe segment.bucket(bucket)
+            for index in 0..<Segment.slotsPerBucket {
+                let word = unsafe slots[index]
+                if word == 0 { break }
+                let tag = SlotWord.tag(word)
+                if tag >= UInt64(position.tag) && segment.home(tag) == home { unsafe body(SlotWord.entry(word)) }
+            }
+            if unsafe slots[Segment.slotsPerBucket - 1] == 0 { break }
+            bucket = bucket + 1 == segment.bucketCount ? 0 : bucket + 1
+            remaining -= 1
+        }
+        if home + 1 < segment.bucketCount {
+            // The smallest tag whose home is the next bucket.
+            let count = UInt64(segment.bucketCount)
+            let tag = ((UInt64(home) + 1) << Segment.tagBits + count - 1) / count
+            return ScanPosition(prefix: position.prefix, tag: UInt16(tag)).cursor
+        }
+        let header = unsafe segment.header.pointee
+        let next = unsafe (header.prefix >> 32) + (1 << UInt64(32 - header.depth))
+        return next > UInt64(UInt32.max) ? 0 : ScanPosition(prefix: UInt32(next), tag: 0).cursor
+    }
+
+    /// An entry by chance, nearly evenly over all. The table must not be empty.
+    func random(using generator: inout RandomSource) -> UnsafeMutableRawPointer {
+        precondition(count > 0, "nothing to choose from")
+        while true {
+            let segment = unsafe directory[generator.below(1 << depth)]
+            // Segments are chosen by their share of the hashes; slots beyond the segment's end count as misses, so that a small
+            // segment does not favour its entries.
+            let width = depth == 0 ? segment.bucketCount : Segment.maximumBuckets
+            let bucket = generator.below(width)
+            let index = generator.below(Segment.slotsPerBucket)
+            guard bucket < segment.bucketCount else { continue }
+            let word = unsafe segment.bucket(bucket)[index]
+            if word != 0 { return unsafe SlotWord.entry(word) }
+        }
+    }
+
+    // MARK: checking
+
+    /// Stops the program when an invariant of the head of this file does not hold. For tests.
+    func checkInvariants() {
+        var total = 0
+        forEachSegment { segment in
+            let header = unsafe segment.header.pointee
+            var used = 0
+            for bucket in 0..<segment.bucketCount {
+                let slots = unsafe segment.bucket(bucket)
+                var ended = false
+                for index in 0..<Segment.slotsPerBucket {
+                    let word = unsafe slots[index]
+                    if word == 0 {
+                        ended = true
+                        continue
+                    }
+                    precondition(!ended, "a bucket has a gap")
+                    used += 1
+                    let entry = unsafe SlotWord.entry(word)
+                    let hash = unsafe self.hash(Layout.key(of: entry))
+                    precondition(SlotWord.tag(word) == hash & 0x7FFF, "a tag is not its key's")
+                    precondition(self.segment(hash) == segment, "an entry is in another's segment")
+                    var step = segment.home(SlotWord.tag(word))
+                    while step != bucket {
+                        precondition(unsafe segment.bucket(step)[Segment.slotsPerBucket - 1] != 0, "a spilled entry cannot be found")
+                        step = step + 1 == segment.bucketCount ? 0 : step + 1
+                    }
+                    if word & SlotWord.deadlineBit != 0 {
+                        let deadline = unsafe Layout.deadline(of: entry)
+                        precondition(unsafe header.earliest <= deadline, "a segment does not know of a deadline")
+                        precondition(unsafe header.bucketEarliest![bucket] <= deadline, "a bucket does not know of a deadline")
+                    }
+                }
+            }
+            precondition(used == segment.used, "a segment miscounts")
+            if unsafe header.earliest != Self.noDeadline {
+                precondition(heap[unsafe Int(header.heapIndex)] == segment, "a segment's place in the heap is wrong")
+            }
+            total += used
+        }
+        precondition(total == count, "the table miscounts")
+        heap.checkInvariants()
+    }
+}
+
+/// A place in the order in which a table is scanned, and its spelling as a cursor. The prefix is bit-reversed in the cursor so that
+/// small tables have small cursors.
+private struct ScanPosition {
+    let prefix: UInt32
+    let tag: UInt16
+
+    init(prefix: UInt32, tag: UInt16) {
+        self.prefix = prefix
+        self.tag = tag
+    }
+
+    init(cursor: UInt64) {
+        tag = UInt16(truncatingIfNeeded: cursor & 0x7FFF)
+        prefix = UInt32(truncatingIfNeeded: cursor >> 15).bitReversed
+    }
+
+    var cursor: UInt64 { UInt64(prefix.bitReversed) << 15 | UInt64(tag) }
+}
+
+extension UInt32 {
+    fileprivate var bitReversed: UInt32 {
+        var value = self
+        value = (value >> 1) & 0x5555_5555 | (value & 0x5555_5555) << 1
+        value = (value >> 2) & 0x3333_3333 | (value & 0x3333_3333) << 2
+        value = (value >> 4) & 0x0F0F_0F0F | (value & 0x0F0F_0F0F) << 4
+        return value.byteSwapped
+    }
+}

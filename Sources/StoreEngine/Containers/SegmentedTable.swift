@@ -1,0 +1,464 @@
+// The hash table under everything: a directory of small segments, each a table of its own.
+//
+// The top bits of a hash choose a segment through the directory, the low 15 bits a home bucket in it. A bucket is one cache line
+// of 8 slots; a slot is a pointer to an entry (48 bits), the 15 low bits of its hash (the tag) and a bit that says whether the
+// entry has a deadline. A full bucket spills into the next ones of its segment. A segment grows in small steps (its entries keep
+// their order and are not touched: the tag is all that is needed), and at its largest splits alone. So no operation ever moves
+// more than one segment, whatever the size of the table: no pause, no moment with two tables.
+//
+//     directory  [0][1][2][3]...            2^depth pointers; segments of smaller depth appear in several neighbours
+//                 |   \ /
+//     segment    header | bucket | bucket | ...       1 to 64 buckets
+//     slot       deadline bit | tag (15) | pointer (48)
+//
+// The home bucket is (tag * buckets) >> 15, which grows with the tag: a segment is thus sorted, roughly, by tag, and the whole
+// table by (segment prefix, tag). A scan cursor is such a position, and means the same place whatever has grown or split since.
+//
+// Deadlines: a segment keeps the earliest of each bucket, in an array made when the first deadline arrives, and of all. These are
+// lower bounds (never later than the truth; put right when looked at). Segments with deadlines stand in a heap.
+//
+// Invariants: the slots of a bucket are filled from the front; an entry lies in its home bucket or behind a run of full ones from
+// there; a segment's neighbours in the directory that share it are aligned; `earliest` is at or before each deadline inside.
+//
+// Source: the segment directory follows "Dash: Scalable Hashing on Persistent Memory" (Lu et al., arXiv 2003.07302); the idea of
+// splitting by directory is extendible hashing (Fagin et al., 1979).
+
+import CLinux
+import Glibc
+import RespCodec
+
+/// How a table reads its entries. An entry is a block whose layout only its owner knows.
+protocol TableLayout {
+    static func key(of entry: UnsafeMutableRawPointer) -> ByteSlice
+    static func hasKey(_ entry: UnsafeMutableRawPointer, _ key: ByteSlice) -> Bool
+    /// In milliseconds since 1970; asked only of entries that were inserted as having one.
+    static func deadline(of entry: UnsafeMutableRawPointer) -> Int64
+}
+
+/// Plain memory with one owner, who calls `deallocate`. Entries belong to the owner, not to the table; segments, directory and heap
+/// lie in the allocator, so that dropping the allocator drops the table.
+@safe struct SegmentedTable<Layout: TableLayout> {
+    static var noDeadline: Int64 { Int64.max }
+
+    let allocator: SlabAllocator
+    let hash: KeyHash
+    private(set) var count = 0
+    private(set) var directory: UnsafeMutablePointer<Segment>
+    private(set) var depth = 0
+    private(set) var heap: SegmentHeap
+
+    init(allocator: SlabAllocator, hash: KeyHash) {
+        self.allocator = allocator
+        self.hash = hash
+        heap = SegmentHeap(allocator: allocator)
+        unsafe directory = Self.newDirectory(allocator, count: 1)
+        unsafe directory[0] = Self.newSegment(allocator, buckets: 1, depth: 0, prefix: 0)
+    }
+
+    private static func newDirectory(_ allocator: SlabAllocator, count: Int) -> UnsafeMutablePointer<Segment> {
+        unsafe allocator.allocate(count * MemoryLayout<Segment>.stride).bindMemory(to: Segment.self, capacity: count)
+    }
+
+    /// Frees the segments from the one at directory place `index` on, and what `free` makes of their entries, until about `budget`
+    /// entries are done. Returns the place to go on from, or nil when the table is gone.
+    mutating func deallocateSlice(
+        from index: Int, budget: Int, free: (UnsafeMutableRawPointer) -> Void
+    ) -> Int? {
+        var index = index
+        var done = 0
+        while index < 1 << depth {
+            guard done < budget else { return index }
+            let segment = unsafe directory[index]
+            index += unsafe 1 << (depth - Int(segment.header.pointee.depth))
+            for bucket in 0..<segment.bucketCount {
+                let slots = unsafe segment.bucket(bucket)
+                for slot in 0..<Segment.slotsPerBucket {
+                    let word = unsafe slots[slot]
+                    if word == 0 { break }
+                    unsafe free(SlotWord.entry(word))
+                    done += 1
+                }
+            }
+            Self.free(segment, allocator)
+        }
+        unsafe allocator.deallocate(directory)
+        heap.deallocate()
+        return nil
+    }
+
+    var segmentCount: Int {
+        var count = 0
+        forEachSegment { _ in count += 1 }
+        return count
+    }
+
+    // MARK: looking up
+
+    @inline(__always)
+    func segment(_ hash: UInt64) -> Segment {
+        unsafe directory[Int(truncatingIfNeeded: (hash &>> 1) &>> UInt64(truncatingIfNeeded: 63 &- depth))]
+    }
+
+    /// Asks for the cache line in which the key's slot should be.
+    @inline(__always)
+    func prefetchBucket(_ hash: UInt64) {
+        let segment = segment(hash)
+        unsafe clinux_prefetch(segment.bucket(segment.home(hash & 0x7FFF)))
+    }
+
+    @inline(__always)
+    func prefetchSegment(_ hash: UInt64) {
+        unsafe clinux_prefetch(segment(hash).address)
+    }
+
+    /// Asks for the first cache line of the entry that looks like the key's, once the bucket is there.
+    @inline(__always)
+    func prefetchEntry(_ hash: UInt64) {
+        let segment = segment(hash)
+        let probe = (hash & 0x7FFF) &<< 48
+        let slots = unsafe segment.bucket(segment.home(hash & 0x7FFF))
+        for index in 0..<Segment.slotsPerBucket {
+            let word = unsafe slots[index]
+            if (word ^ probe) & SlotWord.tagMask == 0 {
+                unsafe clinux_prefetch(UnsafeRawPointer(bitPattern: UInt(word & SlotWord.pointerMask)))
+                return
+            }
+        }
+    }
+
+    @inline(__always)
+    func find(_ key: ByteSlice, hash: UInt64) -> Slot? {
+        let segment = segment(hash)
+        let probe = (hash & 0x7FFF) &<< 48
+        var bucket = segment.home(hash & 0x7FFF)
+        var remaining = segment.bucketCount
+        while true {
+            let slots = unsafe segment.bucket(bucket)
+            for index in 0..<Segment.slotsPerBucket {
+                let word = unsafe slots[index]
+                if (word ^ probe) & SlotWord.tagMask == 0 {
+                    if word == 0 { return nil }
+                    if unsafe Layout.hasKey(SlotWord.entry(word), key) {
+                        return unsafe Slot(segment: segment, bucket: bucket, word: slots + index)
+                    }
+                }
+            }
+            // A bucket with room ends the run.
+            if unsafe slots[Segment.slotsPerBucket &- 1] == 0 { return nil }
+            remaining &-= 1
+            if remaining == 0 { return nil }
+            bucket &+= 1
+            if bucket == segment.bucketCount { bucket = 0 }
+        }
+    }
+
+    // MARK: changing
+
+    /// Adds an entry whose key is not in the table. `deadline` is `noDeadline` if it has none.
+    mutating func insert(_ entry: UnsafeMutableRawPointer, hash: UInt64, deadline: Int64) -> Slot {
+        var target = segment(hash)
+        while target.used &+ 1 > Self.limit(target.bucketCount) {
+            makeRoom(in: target)
+            target = segment(hash)
+        }
+        let word = UInt64(UInt(bitPattern: entry)) | (hash & 0x7FFF) &<< 48 | (deadline != Self.noDeadline ? SlotWord.deadlineBit : 0)
+        let (bucket, place) = unsafe Self.place(word, in: target)
+        unsafe target.header.pointee.used &+= 1
+        count &+= 1
+        let slot = unsafe Slot(segment: target, bucket: bucket, word: place)
+        if deadline != Self.noDeadline { noteDeadline(deadline, at: slot) }
+        return slot
+    }
+
+    /// Puts another entry of the same key in the slot.
+    mutating func replace(_ slot: Slot, with entry: UnsafeMutableRawPointer, deadline: Int64) {
+        let tag = unsafe slot.word.pointee & SlotWord.tagMask
+        unsafe slot.word.pointee = UInt64(UInt(bitPattern: entry)) | tag | (deadline != Self.noDeadline ? SlotWord.deadlineBit : 0)
+        if deadline != Self.noDeadline { noteDeadline(deadline, at: slot) }
+    }
+
+    /// Takes the slot's entry out of the table; the entry itself stays whole.
+    mutating func remove(_ slot: Slot) {
+        let segment = slot.segment
+        unsafe Self.closeGap(segment, bucket: slot.bucket, word: slot.word)
+        unsafe segment.header.pointee.used &-= 1
+        count &-= 1
+        shrinkIfSparse(segment)
+    }
+
+    /// How many entries a segment may hold: nine tenths of its slots.
+    @inline(__always)
+    private static func limit(_ buckets: Int) -> Int { buckets &* Segment.slotsPerBucket &* 29 &>> 5 }
+
+    /// Writes `word` into the first free slot from its home on.
+    @inline(__always)
+    private static func place(_ word: UInt64, in segment: Segment) -> (Int, UnsafeMutablePointer<UInt64>) {
+        var bucket = segment.home(SlotWord.tag(word))
+        while true {
+            let slots = unsafe segment.bucket(bucket)
+            if unsafe slots[Segment.slotsPerBucket &- 1] == 0 {
+                var index = 0
+                while unsafe slots[index] != 0 { index &+= 1 }
+                unsafe slots[index] = word
+                // What spilled or moved here may be due before what the bucket knew of.
+                return unsafe (bucket, slots + index)
+            }
+            bucket &+= 1
+            if bucket == segment.bucketCount { bucket = 0 }
+        }
+    }
+
+    /// Empties a slot and moves up what had spilled past it.
+    private static func closeGap(_ segment: Segment, bucket: Int, word: UnsafeMutablePointer<UInt64>) {
+        var gapBucket = bucket
+        var gap = unsafe word
+        while true {
+            let slots = unsafe segment.bucket(gapBucket)
+            let wasFull = unsafe slots[Segment.slotsPerBucket &- 1] != 0
+            // The last filled slot takes the gap's place.
+            var last = Segment.slotsPerBucket &- 1
+            while unsafe slots[last] == 0 { last &-= 1 }
+            unsafe gap.pointee = slots[last]
+            unsafe slots[last] = 0
+            guard wasFull else { return }
+            // The bucket was full, so entries of it or of earlier ones may lie further on; the first such moves in.
+            guard let moved = spilled(past: gapBucket, in: segment) else { return }
+            unsafe slots[Segment.slotsPerBucket &- 1] = moved.word.pointee
+            if unsafe moved.word.pointee & SlotWord.deadlineBit != 0, let earliest = unsafe segment.header.pointee.bucketEarliest {
+                unsafe earliest[gapBucket] = min(earliest[gapBucket], earliest[moved.bucket])
+            }
+            gapBucket = moved.bucket
+            unsafe gap = moved.word
+        }
+    }
+
+    /// The first entry behind `bucket` that would rather be in it: one whose home is not on the way from there.
+    private static func spilled(past bucket: Int, in segment: Segment) -> Slot? {
+        let count = segment.bucketCount
+        var distance = 1
+        while distance < count {
+            var candidate = bucket &+ distance
+            if candidate >= count { candidate &-= count }
+            let slots = unsafe segment.bucket(candidate)
+            for index in 0..<Segment.slotsPerBucket {
+                let word = unsafe slots[index]
+                if word == 0 { return nil }
+                var away = candidate &- segment.home(SlotWord.tag(word))
+                if away < 0 { away &+= count }
+                if away >= distance { return unsafe Slot(segment: segment, bucket: candidate, word: slots + index) }
+            }
+            distance &+= 1
+        }
+        return nil
+    }
+
+    // MARK: growing, splitting, shrinking
+
+    private static func newSegment(_ allocator: SlabAllocator, buckets: Int, depth: Int, prefix: UInt64) -> Segment {
+        let size = (buckets + 1) * Segment.bucketSize
+        let address = unsafe allocator.allocate(size)
+        unsafe memset(address, 0, size)
+        let segment = unsafe Segment(address: address)
+        unsafe segment.header.initialize(
+            to: Segment.Header(
+                bucketCount: Int32(buckets), used: 0, depth: Int32(depth), heapIndex: -1, prefix: prefix,
+                earliest: noDeadline, bucketEarliest: nil))
+        return segment
+    }
+
+    private static func free(_ segment: Segment, _ allocator: SlabAllocator) {
+        if let earliest = unsafe segment.header.pointee.bucketEarliest { unsafe allocator.deallocate(earliest) }
+        unsafe allocator.deallocate(segment.address)
+    }
+
+    @inline(never)
+    private mutating func makeRoom(in segment: Segment) {
+        let buckets = segment.bucketCount
+        if buckets < Segment.maximumBuckets {
+            // Doubling at first, by an eighth later: a table is never much larger than what is in it.
+            resize(segment, to: buckets < 8 ? buckets * 2 : min(buckets + max(buckets / 8, 1), Segment.maximumBuckets))
+        } else {
+            split(segment)
+        }
+    }
+
+    private mutating func resize(_ segment: Segment, to buckets: Int) {
+        let old = unsafe segment.header.pointee
+        let replacement = unsafe Self.newSegment(allocator, buckets: buckets, depth: Int(old.depth), prefix: old.prefix)
+        for bucket in 0..<segment.bucketCount {
+            let slots = unsafe segment.bucket(bucket)
+            for index in 0..<Segment.slotsPerBucket {
+                let word = unsafe slots[index]
+                if word == 0 { break }
+                _ = unsafe Self.place(word, in: replacement)
+            }
+        }
+        unsafe replacement.header.pointee.used = old.used
+        if unsafe old.bucketEarliest != nil {
+            // Each bucket may now hold anything of the old ones: the earliest of all is a bound for every one.
+            let earliest = unsafe makeBucketEarliest(replacement)
+            for bucket in 0..<buckets { unsafe earliest[bucket] = old.earliest }
+            unsafe replacement.header.pointee.earliest = old.earliest
+        }
+        unsafe replacement.header.pointee.heapIndex = old.heapIndex
+        if unsafe old.heapIndex >= 0 { unsafe heap.replace(at: Int(old.heapIndex), with: replacement) }
+        pointDirectory(to: replacement)
+        Self.free(segment, allocator)
+    }
+
+    private func pointDirectory(to segment: Segment) {
+        let header = unsafe segment.header.pointee
+        let share = 1 << (depth - Int(unsafe header.depth))
+        let first = depth == 0 ? 0 : Int(truncatingIfNeeded: unsafe header.prefix &>> UInt64(64 - depth))
+        for index in first..<first + share { unsafe directory[index] = segment }
+    }
+
+    private mutating func split(_ segment: Segment) {
+        let old = unsafe segment.header.pointee
+        let oldDepth = unsafe Int(old.depth)
+        precondition(oldDepth < 40, "so many equal hashes cannot be by chance")
+        if oldDepth == depth { doubleDirectory() }
+        let bit: UInt64 = 1 << UInt64(63 - oldDepth)
+        // The entries are needed here, for the next bit of their hashes: all are asked for before the first is read.
+        var words = [UInt64]()
+        words.reserveCapacity(segment.used)
+        for bucket in 0..<segment.bucketCount {
+            let slots = unsafe segment.bucket(bucket)
+            for index in 0..<Segment.slotsPerBucket {
+                let word = unsafe slots[index]
+                if word == 0 { break }
+                unsafe clinux_prefetch(SlotWord.entry(word))
+                words.append(word)
+            }
+        }
+        var upper = 0
+        var goesUp = [Bool](repeating: false, count: words.count)
+        for index in words.indices {
+            if unsafe hash(Layout.key(of: SlotWord.entry(words[index]))) & bit != 0 {
+                goesUp[index] = true
+                upper += 1
+            }
+        }
+        let prefix = unsafe old.prefix
+        let halves = [words.count - upper, upper].enumerated().map { half, used in
+            let replacement = Self.newSegment(
+                allocator, buckets: Self.buckets(for: used), depth: oldDepth + 1, prefix: half == 0 ? prefix : prefix | bit)
+            unsafe replacement.header.pointee.used = Int32(used)
+            return replacement
+        }
+        for index in words.indices { _ = unsafe Self.place(words[index], in: halves[goesUp[index] ? 1 : 0]) }
+        heap.remove(segment)
+        for half in halves {
+            if unsafe old.bucketEarliest != nil && old.earliest != Self.noDeadline {
+                let earliest = unsafe makeBucketEarliest(half)
+                for bucket in 0..<half.bucketCount { unsafe earliest[bucket] = old.earliest }
+                setEarliest(half, unsafe old.earliest)
+            }
+            pointDirectory(to: half)
+        }
+        Self.free(segment, allocator)
+    }
+
+    /// Buckets for `used` entries with some room to grow.
+    private static func buckets(for used: Int) -> Int {
+        min(max(1, (used * 10 + 67) / 68), Segment.maximumBuckets)
+    }
+
+    private mutating func doubleDirectory() {
+        let count = 1 << depth
+        let larger = UnsafeMutablePointer<Segment>.allocate(capacity: count * 2)
+        for index in 0..<count {
+            unsafe larger[index * 2] = directory[index]
+            unsafe larger[index * 2 + 1] = directory[index]
+        }
+        unsafe allocator.deallocate(directory)
+        unsafe directory = larger
+        depth += 1
+    }
+
+    private mutating func shrinkIfSparse(_ segment: Segment) {
+        if count == 0 && depth > 0 { return collapse() }
+        let buckets = segment.bucketCount
+        guard buckets > 1 && segment.used < buckets * Segment.slotsPerBucket * 3 / 8 else { return }
+        resize(segment, to: Self.buckets(for: segment.used))
+    }
+
+    /// Back to one segment once nothing is left.
+    private mutating func collapse() {
+        forEachSegment { segment in Self.free(segment, allocator) }
+        heap.removeAll()
+        unsafe allocator.deallocate(directory)
+        depth = 0
+        unsafe directory = Self.newDirectory(allocator, count: 1)
+        unsafe directory[0] = Self.newSegment(allocator, buckets: 1, depth: 0, prefix: 0)
+    }
+
+    // MARK: deadlines
+
+    /// The earliest deadline of all, or a bound that is not after it; `noDeadline` if there is none.
+    var earliestDeadline: Int64 { heap.first?.earliest ?? Self.noDeadline }
+
+    private func makeBucketEarliest(_ segment: Segment) -> UnsafeMutablePointer<Int64> {
+        if let present = unsafe segment.header.pointee.bucketEarliest { return unsafe present }
+        let count = segment.bucketCount
+        let array = unsafe allocator.allocate(count * 8).bindMemory(to: Int64.self, capacity: count)
+        for bucket in 0..<count { unsafe array[bucket] = Self.noDeadline }
+        unsafe segment.header.pointee.bucketEarliest = array
+        return unsafe array
+    }
+
+    /// Records that the slot's entry is due at `deadline`.
+    private mutating func noteDeadline(_ deadline: Int64, at slot: Slot) {
+        let array = unsafe makeBucketEarliest(slot.segment)
+        if unsafe deadline < array[slot.bucket] { unsafe array[slot.bucket] = deadline }
+        if unsafe deadline < slot.segment.header.pointee.earliest { setEarliest(slot.segment, deadline) }
+    }
+
+    /// Marks the slot's entry as having a deadline, or none any more. Its entry already says so.
+    mutating func setDeadline(_ deadline: Int64, at slot: Slot) {
+        if deadline == Self.noDeadline {
+            unsafe slot.word.pointee &= ~SlotWord.deadlineBit
+        } else {
+            unsafe slot.word.pointee |= SlotWord.deadlineBit
+            noteDeadline(deadline, at: slot)
+        }
+    }
+
+    /// The first entry found that is due, with its slot; nil when none is. Looks only into buckets that may hold one, and puts
+    /// the bounds right on the way.
+    /// - Complexity: O(64 + entries of the buckets looked into), O(log segments) for the heap.
+    mutating func nextDue(now: Int64) -> Slot? {
+        while let segment = heap.first, segment.earliest <= now {
+            let array = unsafe makeBucketEarliest(segment)
+            var earliest = Self.noDeadline
+            for bucket in 0..<segment.bucketCount {
+                if unsafe array[bucket] <= now {
+                    var first = Self.noDeadline
+                    let slots = unsafe segment.bucket(bucket)
+                    for index in 0..<Segment.slotsPerBucket {
+                        let word = unsafe slots[index]
+                        if word == 0 { break }
+                        guard word & SlotWord.deadlineBit != 0 else { continue }
+                        let deadline = unsafe Layout.deadline(of: SlotWord.entry(word))
+                        if deadline <= now { return unsafe Slot(segment: segment, bucket: bucket, word: slots + index) }
+                        first = min(first, deadline)
+                    }
+                    unsafe array[bucket] = first
+                }
+                earliest = unsafe min(earliest, array[bucket])
+            }
+            if earliest == Self.noDeadline {
+                // The last deadline is gone, and the array with it.
+                unsafe allocator.deallocate(array)
+                unsafe segment.header.pointee.bucketEarliest = nil
+            }
+            setEarliest(segment, earliest)
+        }
+        return nil
+    }
+
+    private mutating func setEarliest(_ segment: Segment, _ deadline: Int64) {
+        segment.earliest = deadline
+        deadline == Self.noDeadline ? heap.remove(segment) : heap.update(segment)
+    }
+}

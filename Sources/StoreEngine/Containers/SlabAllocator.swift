@@ -1,0 +1,347 @@
+// Memory for small blocks, counted to the byte.
+//
+// Blocks come in size classes 8 bytes apart (coarser above 1 KiB), each class in pages of 64 KiB that are aligned to their size,
+// so that the page of a block, and with it the block's class, is found by masking the pointer. Pages are cut from chunks of
+// 4 MiB. A free block holds the link to the next free one. Blocks above 16 KiB come from malloc with a header in front; they are
+// told apart by their address, which is 4 more than a multiple of 8.
+//
+//     chunk (4 MiB)   | page | page | page | ...
+//     page (64 KiB)   | header, 64 bytes | block | block | free -> | block | ... | never used yet |
+//     large block     | previous, next, size | bytes ...            (on a list, so that all can be found)
+//
+// An allocator owns everything it gave out: dropping it frees a whole database without looking at a single key, and in slices
+// (`releaseSlice`), because giving gigabytes back to the kernel takes time.
+//
+// Invariants: a page is on its class's list of partial pages exactly while it has room; `usedBytes` is the sum of the block
+// sizes given out; a page with no block in use belongs to no class.
+//
+// Rejected: malloc for everything (16 bytes of header and rounding for each key, and no way to drop a database at once).
+
+import CLinux
+import Glibc
+
+/// A handle: copies share the allocator. Single-threaded.
+@safe struct SlabAllocator {
+    static let pageSize = 64 * 1024
+    static let chunkSize = 4 * 1024 * 1024
+    /// The largest block that comes from a page.
+    static let largestSmall = 16 * 1024
+    private static let pageHeaderSize = 64
+    private static let fineLimit = 1024
+    private static let fineClassCount = fineLimit / 8
+    private static let firstCoarseCount = (pageSize - pageHeaderSize) / fineLimit  // blocks of a page of the first coarse class
+    private static let classCount = fineClassCount + 1 + firstCoarseCount
+    /// Chunks beyond these ask for huge pages: a large table lives on translation look-ups.
+    private static let smallPageChunks = 8
+
+    @unsafe private struct Page {
+        var blockSize: UInt32
+        var sizeClass: UInt16
+        /// First free block, in units of 8 bytes from the page's start; 0 for none.
+        var freeHead: UInt16
+        var usedCount: UInt32
+        /// Where the part of the page begins that was never given out.
+        var fresh: UInt32
+        var previous: UnsafeMutablePointer<Page>?
+        var next: UnsafeMutablePointer<Page>?
+    }
+
+    @unsafe private struct Large {
+        var previous: UnsafeMutablePointer<Large>?
+        var next: UnsafeMutablePointer<Large>?
+        var size: Int
+        static let headerSize = 28
+    }
+
+    @unsafe private struct Storage {
+        var partial: UnsafeMutablePointer<UnsafeMutablePointer<Page>?>
+        var freePages: UnsafeMutablePointer<Page>?
+        var freePageCount = 0
+        var chunks: [UnsafeMutableRawPointer] = unsafe []
+        var chunkOffset = SlabAllocator.chunkSize
+        var large: UnsafeMutablePointer<Large>?
+        var usedBytes = 0
+        var pageCount = 0
+        var largeBytes = 0
+    }
+
+    private let storage: UnsafeMutablePointer<Storage>
+
+    init() {
+        unsafe storage = .allocate(capacity: 1)
+        let partial = UnsafeMutablePointer<UnsafeMutablePointer<Page>?>.allocate(capacity: Self.classCount)
+        unsafe partial.initialize(repeating: nil, count: Self.classCount)
+        unsafe storage.initialize(to: Storage(partial: partial))
+    }
+
+    /// Bytes of all blocks in use, rounded up to their classes.
+    var usedBytes: Int { unsafe storage.pointee.usedBytes }
+    /// Bytes of all pages and large blocks held, in use or not.
+    var heldBytes: Int { unsafe storage.pointee.pageCount * Self.pageSize + storage.pointee.largeBytes }
+    var identity: UnsafeRawPointer { unsafe UnsafeRawPointer(storage) }
+
+    // MARK: size classes
+
+    @inline(__always)
+    private static func sizeClass(_ size: Int) -> Int {
+        if size <= fineLimit { return (size &+ 7) &>> 3 }
+        // A coarse class is named by how many blocks fit a page.
+        let perPage = (pageSize &- pageHeaderSize) / size
+        let sizeClass = fineClassCount &+ 1 &+ (firstCoarseCount &- perPage)
+        return blockSize(sizeClass) >= size ? sizeClass : sizeClass &+ 1
+    }
+
+    private static func blockSize(_ sizeClass: Int) -> Int {
+        if sizeClass <= fineClassCount { return sizeClass * 8 }
+        let perPage = firstCoarseCount - (sizeClass - fineClassCount - 1)
+        return (pageSize - pageHeaderSize) / perPage / 64 * 64
+    }
+
+    // MARK: blocks
+
+    /// A block of at least `size` bytes, not cleared, aligned to 8 bytes if small (to 64 if its size is a multiple of 64).
+    /// - Complexity: O(1), apart from asking the system for more.
+    @inline(__always)
+    func allocate(_ size: Int) -> UnsafeMutableRawPointer {
+        precondition(size > 0, "a block has a size")
+        guard size <= Self.largestSmall else { return unsafe allocateLarge(size) }
+        let sizeClass = Self.sizeClass(size)
+        guard let page = unsafe storage.pointee.partial[sizeClass] else { return unsafe allocateFromNewPage(sizeClass) }
+        return unsafe take(from: page)
+    }
+
+    @inline(__always)
+    private func take(from page: UnsafeMutablePointer<Page>) -> UnsafeMutableRawPointer {
+        let base = UnsafeMutableRawPointer(page)
+        let block: UnsafeMutableRawPointer
+        let head = unsafe page.pointee.freeHead
+        let size = unsafe page.pointee.blockSize
+        if head != 0 {
+            unsafe block = base + Int(head) &* 8
+            unsafe page.pointee.freeHead = block.load(as: UInt16.self)
+        } else {
+            unsafe block = base + Int(page.pointee.fresh)
+            unsafe page.pointee.fresh &+= size
+        }
+        unsafe page.pointee.usedCount &+= 1
+        unsafe storage.pointee.usedBytes &+= Int(size)
+        if unsafe page.pointee.freeHead == 0 && page.pointee.fresh &+ size > UInt32(Self.pageSize) { unsafe unlink(page) }
+        return unsafe block
+    }
+
+    @inline(never)
+    private func allocateFromNewPage(_ sizeClass: Int) -> UnsafeMutableRawPointer {
+        let page = unsafe newPage()
+        unsafe page.initialize(
+            to: Page(
+                blockSize: UInt32(Self.blockSize(sizeClass)), sizeClass: UInt16(sizeClass), freeHead: 0, usedCount: 0,
+                fresh: UInt32(Self.pageHeaderSize), previous: nil, next: nil))
+        unsafe link(page)
+        return unsafe take(from: page)
+    }
+
+    /// Gives a block back.
+    @inline(__always)
+    func deallocate(_ block: UnsafeMutableRawPointer) {
+        let address = UInt(bitPattern: block)
+        guard address & 7 == 0 else { return unsafe deallocateLarge(block) }
+        let page = unsafe UnsafeMutablePointer<Page>(bitPattern: address & ~UInt(Self.pageSize - 1))!
+        let wasFull = unsafe page.pointee.freeHead == 0 && page.pointee.fresh &+ page.pointee.blockSize > UInt32(Self.pageSize)
+        unsafe block.storeBytes(of: page.pointee.freeHead, as: UInt16.self)
+        unsafe page.pointee.freeHead = UInt16(truncatingIfNeeded: (address & UInt(Self.pageSize - 1)) >> 3)
+        unsafe page.pointee.usedCount &-= 1
+        unsafe storage.pointee.usedBytes &-= Int(page.pointee.blockSize)
+        if wasFull { unsafe link(page) }
+        if unsafe page.pointee.usedCount == 0 { unsafe pageEmptied(page) }
+    }
+
+    /// How many bytes the block really has.
+    @inline(__always)
+    func capacity(of block: UnsafeMutableRawPointer) -> Int {
+        let address = UInt(bitPattern: block)
+        guard address & 7 == 0 else {
+            return unsafe (block - Large.headerSize).assumingMemoryBound(to: Large.self).pointee.size
+        }
+        let page = unsafe UnsafeMutablePointer<Page>(bitPattern: address & ~UInt(Self.pageSize - 1))!
+        return unsafe Int(page.pointee.blockSize)
+    }
+
+    /// Moves a block's first `keeping` bytes to one of at least `size` bytes, perhaps the same.
+    func reallocate(_ block: UnsafeMutableRawPointer, size: Int, keeping: Int) -> UnsafeMutableRawPointer {
+        let isLarge = UInt(bitPattern: block) & 7 != 0
+        let held = unsafe capacity(of: block)
+        if isLarge {
+            if size > Self.largestSmall { return unsafe reallocateLarge(block, size: size) }
+        } else if size <= Self.largestSmall && Self.blockSize(Self.sizeClass(size)) == held {
+            return unsafe block
+        }
+        let moved = unsafe allocate(size)
+        unsafe moved.copyMemory(from: block, byteCount: min(keeping, size))
+        unsafe deallocate(block)
+        return unsafe moved
+    }
+
+    // MARK: large blocks
+
+    /// A block of its own with a list header, whatever its size: `adoptable` memory that a reader filled already comes this way.
+    @inline(never)
+    func allocateLarge(_ size: Int) -> UnsafeMutableRawPointer {
+        guard let base = unsafe malloc(size + Large.headerSize) else { preconditionFailure("no memory for \(size) bytes") }
+        let large = unsafe base.assumingMemoryBound(to: Large.self)
+        unsafe large.initialize(to: Large(previous: nil, next: nil, size: 0))
+        unsafe adopt(large)
+        return unsafe base + Large.headerSize
+    }
+
+    private func adopt(_ large: UnsafeMutablePointer<Large>) {
+        let size = unsafe malloc_usable_size(large) - Large.headerSize
+        unsafe large.pointee.size = size
+        unsafe large.pointee.previous = nil
+        unsafe large.pointee.next = storage.pointee.large
+        unsafe storage.pointee.large?.pointee.previous = large
+        unsafe storage.pointee.large = large
+        unsafe storage.pointee.usedBytes += size + Large.headerSize
+        unsafe storage.pointee.largeBytes += size + Large.headerSize
+    }
+
+    private func disown(_ large: UnsafeMutablePointer<Large>) {
+        let size = unsafe large.pointee.size
+        if let previous = unsafe large.pointee.previous {
+            unsafe previous.pointee.next = large.pointee.next
+        } else {
+            unsafe storage.pointee.large = large.pointee.next
+        }
+        unsafe large.pointee.next?.pointee.previous = large.pointee.previous
+        unsafe storage.pointee.usedBytes -= size + Large.headerSize
+        unsafe storage.pointee.largeBytes -= size + Large.headerSize
+    }
+
+    @inline(never)
+    private func deallocateLarge(_ block: UnsafeMutableRawPointer) {
+        let large = unsafe (block - Large.headerSize).assumingMemoryBound(to: Large.self)
+        unsafe disown(large)
+        unsafe free(large)
+    }
+
+    private func reallocateLarge(_ block: UnsafeMutableRawPointer, size: Int) -> UnsafeMutableRawPointer {
+        let large = unsafe (block - Large.headerSize).assumingMemoryBound(to: Large.self)
+        unsafe disown(large)
+        guard let moved = unsafe realloc(large, size + Large.headerSize) else {
+            preconditionFailure("no memory for \(size) bytes")
+        }
+        unsafe adopt(moved.assumingMemoryBound(to: Large.self))
+        return unsafe moved + Large.headerSize
+    }
+
+    // MARK: pages
+
+    private func link(_ page: UnsafeMutablePointer<Page>) {
+        let sizeClass = unsafe Int(page.pointee.sizeClass)
+        unsafe page.pointee.previous = nil
+        unsafe page.pointee.next = storage.pointee.partial[sizeClass]
+        unsafe page.pointee.next?.pointee.previous = page
+        unsafe storage.pointee.partial[sizeClass] = page
+    }
+
+    private func unlink(_ page: UnsafeMutablePointer<Page>) {
+        if let previous = unsafe page.pointee.previous {
+            unsafe previous.pointee.next = page.pointee.next
+        } else {
+            unsafe storage.pointee.partial[Int(page.pointee.sizeClass)] = page.pointee.next
+        }
+        unsafe page.pointee.next?.pointee.previous = page.pointee.previous
+    }
+
+    private func pageEmptied(_ page: UnsafeMutablePointer<Page>) {
+        // The last page of a class stays, or a key that comes and goes would cost a page each time.
+        if unsafe page.pointee.previous == nil && page.pointee.next == nil { return }
+        unsafe unlink(page)
+        unsafe storage.pointee.pageCount -= 1
+        if unsafe storage.pointee.freePageCount >= 16 {
+            // Keeps the address, gives the memory back.
+            unsafe _ = madvise(page, Self.pageSize, MADV_DONTNEED)
+        }
+        unsafe page.pointee.next = storage.pointee.freePages
+        unsafe storage.pointee.freePages = page
+        unsafe storage.pointee.freePageCount += 1
+    }
+
+    private func newPage() -> UnsafeMutablePointer<Page> {
+        unsafe storage.pointee.pageCount += 1
+        if let page = unsafe storage.pointee.freePages {
+            unsafe storage.pointee.freePages = page.pointee.next
+            unsafe storage.pointee.freePageCount -= 1
+            return unsafe page
+        }
+        if unsafe storage.pointee.chunkOffset == Self.chunkSize { newChunk() }
+        let base = unsafe storage.pointee.chunks.last! + storage.pointee.chunkOffset
+        unsafe storage.pointee.chunkOffset += Self.pageSize
+        return unsafe base.assumingMemoryBound(to: Page.self)
+    }
+
+    private func newChunk() {
+        // Twice the size is reserved and the rest given back, so that the chunk is aligned.
+        let size = Self.chunkSize * 2
+        let reserved = unsafe mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        guard let reserved = unsafe reserved, unsafe reserved != MAP_FAILED else {
+            preconditionFailure("no memory for \(Self.chunkSize) bytes")
+        }
+        let address = UInt(bitPattern: reserved)
+        let aligned = (address + UInt(Self.chunkSize - 1)) & ~UInt(Self.chunkSize - 1)
+        let before = Int(aligned - address)
+        let chunk = unsafe UnsafeMutableRawPointer(bitPattern: aligned)!
+        if before > 0 { unsafe _ = munmap(reserved, before) }
+        if before < Self.chunkSize { unsafe _ = munmap(chunk + Self.chunkSize, Self.chunkSize - before) }
+        if unsafe storage.pointee.chunks.count >= Self.smallPageChunks {
+            unsafe _ = madvise(chunk, Self.chunkSize, MADV_HUGEPAGE)
+        }
+        unsafe storage.pointee.chunks.append(chunk)
+        unsafe storage.pointee.chunkOffset = 0
+    }
+
+    // MARK: dropping everything
+
+    /// Frees a bounded part of what the allocator holds; true when nothing is left and the handle is dead.
+    func releaseSlice() -> Bool {
+        for _ in 0..<64 {
+            guard let large = unsafe storage.pointee.large else { break }
+            unsafe disown(large)
+            unsafe free(large)
+        }
+        if unsafe storage.pointee.large != nil { return false }
+        if let chunk = unsafe storage.pointee.chunks.popLast() {
+            unsafe _ = munmap(chunk, Self.chunkSize)
+            return false
+        }
+        unsafe storage.pointee.partial.deallocate()
+        unsafe storage.deinitialize(count: 1)
+        unsafe storage.deallocate()
+        return true
+    }
+
+    // MARK: checking
+
+    /// Walks every list and stops the program when an invariant does not hold. For tests.
+    func checkInvariants() {
+        for sizeClass in 0..<Self.classCount {
+            var previous: UnsafeMutablePointer<Page>? = nil
+            var page = unsafe storage.pointee.partial[sizeClass]
+            while let current = unsafe page {
+                precondition(unsafe current.pointee.previous == previous, "a page's back link is wrong")
+                precondition(unsafe Int(current.pointee.sizeClass) == sizeClass, "a page is on another class's list")
+                let size = unsafe Int(current.pointee.blockSize)
+                var free = 0
+                var head = unsafe Int(current.pointee.freeHead)
+                while head != 0 {
+                    free += 1
+                    precondition((head * 8 - Self.pageHeaderSize) % size == 0, "a free block is not on a block's border")
+                    head = unsafe Int((UnsafeRawPointer(current) + head * 8).load(as: UInt16.self))
+                }
+                let given = unsafe (Int(current.pointee.fresh) - Self.pageHeaderSize) / size
+                precondition(unsafe Int(current.pointee.usedCount) == given - free, "a page's count is wrong")
+                unsafe previous = current
+                unsafe page = current.pointee.next
+            }
+        }
+    }
+}

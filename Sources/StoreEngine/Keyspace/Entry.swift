@@ -1,0 +1,219 @@
+// A key and its value in one block of memory.
+//
+//     byte 0        type (3 bits), has a deadline (1 bit), encoding (4 bits)
+//     bytes 1-3     access clock: seconds for LRU, or minutes and a counter for LFU
+//     8 bytes       deadline, milliseconds since 1970; only if the bit says so
+//     1 or 5 bytes  length of the key (255, then four bytes, if it is 255 or more)
+//     key
+//     payload       by encoding:
+//                     integer            8 bytes
+//                     embedded, raw      length (as the key's), bytes
+//                     external           address and length of a block of its own, 16 bytes
+//                     packed             a packed list
+//                     table              address of a table, 8 bytes
+//
+// Nothing in it is aligned. A slot of the keyspace's table is all that points to an entry, so an entry may move whenever it is
+// changed: a string that grows past its block, a packed hash that gets a field.
+
+import Glibc
+import RespCodec
+
+/// The type of a value, as the TYPE command names it.
+public enum ValueType: UInt8, Sendable {
+    case string = 0
+    case list = 1
+    case set = 2
+    case sortedSet = 3
+    case hash = 4
+    case stream = 5
+
+    public var name: ByteSlice {
+        switch self {
+        case .string: "string"
+        case .list: "list"
+        case .set: "set"
+        case .sortedSet: "zset"
+        case .hash: "hash"
+        case .stream: "stream"
+        }
+    }
+}
+
+/// How a value is laid out.
+enum Encoding: UInt8 {
+    case integer = 0
+    /// A string in the entry, as it was set: "embstr" up to 44 bytes, "raw" above.
+    case embedded = 1
+    /// A string in the entry that has been changed in place.
+    case raw = 2
+    /// A string in a block of its own.
+    case external = 3
+    /// A packed list in the entry.
+    case packed = 4
+    /// A table of fields.
+    case table = 5
+}
+
+/// The layout of keyspace entries, for the table.
+enum EntryLayout: TableLayout {
+    @inline(__always) static func key(of entry: UnsafeMutableRawPointer) -> ByteSlice { unsafe Entry(entry).key }
+    @inline(__always) static func hasKey(_ entry: UnsafeMutableRawPointer, _ key: ByteSlice) -> Bool {
+        unsafe Entry(entry).hasKey(key)
+    }
+    @inline(__always) static func deadline(of entry: UnsafeMutableRawPointer) -> Int64 { unsafe Entry(entry).deadline }
+}
+
+@safe struct Entry {
+    let address: UnsafeMutableRawPointer
+
+    @unsafe init(_ address: UnsafeMutableRawPointer) { unsafe self.address = address }
+
+    private static let deadlineBit: UInt8 = 0x08
+
+    @inline(__always) private var head: UInt8 { unsafe address.load(as: UInt8.self) }
+    @inline(__always) var type: ValueType {
+        guard let type = ValueType(rawValue: head & 7) else { preconditionFailure("an entry of no known type") }
+        return type
+    }
+    @inline(__always) func isType(_ type: ValueType) -> Bool { head & 7 == type.rawValue }
+    @inline(__always) var encoding: Encoding {
+        get {
+            guard let encoding = Encoding(rawValue: head >> 4) else { preconditionFailure("an entry of no known encoding") }
+            return encoding
+        }
+        nonmutating set { unsafe address.storeBytes(of: head & 0x0F | newValue.rawValue << 4, as: UInt8.self) }
+    }
+    @inline(__always) var hasDeadline: Bool { head & Self.deadlineBit != 0 }
+
+    /// When the key is due, in milliseconds since 1970. Only for an entry that has a deadline field.
+    @inline(__always) var deadline: Int64 {
+        get { unsafe address.loadUnaligned(fromByteOffset: 4, as: Int64.self) }
+        nonmutating set { unsafe address.storeBytes(of: newValue, toByteOffset: 4, as: Int64.self) }
+    }
+
+    /// The 24 bits of the access clock.
+    @inline(__always) var accessClock: UInt32 {
+        get { unsafe address.loadUnaligned(as: UInt32.self) >> 8 }
+        nonmutating set {
+            let old = unsafe address.loadUnaligned(as: UInt32.self)
+            let new = old & 0xFF | newValue << 8
+            // Most reads find it up to date, and then leave the cache line clean.
+            if old != new { unsafe address.storeBytes(of: new, as: UInt32.self) }
+        }
+    }
+
+    // MARK: the key
+
+    @inline(__always) private var keyField: Int { hasDeadline ? 12 : 4 }
+
+    @inline(__always) private func length(at offset: Int) -> (length: Int, next: Int) {
+        let short = unsafe address.load(fromByteOffset: offset, as: UInt8.self)
+        if short < 255 { return (Int(short), offset &+ 1) }
+        return unsafe (Int(address.loadUnaligned(fromByteOffset: offset &+ 1, as: UInt32.self)), offset &+ 5)
+    }
+
+    private func storeLength(_ length: Int, at offset: Int) {
+        if length < 255 {
+            unsafe address.storeBytes(of: UInt8(truncatingIfNeeded: length), toByteOffset: offset, as: UInt8.self)
+        } else {
+            unsafe address.storeBytes(of: 255, toByteOffset: offset, as: UInt8.self)
+            unsafe address.storeBytes(of: UInt32(length), toByteOffset: offset &+ 1, as: UInt32.self)
+        }
+    }
+
+    @inline(__always) private static func lengthSize(_ length: Int) -> Int { length < 255 ? 1 : 5 }
+
+    @inline(__always) var key: ByteSlice {
+        let (length, start) = length(at: keyField)
+        return unsafe ByteSlice(start: address + start, count: length)
+    }
+
+    @inline(__always) func hasKey(_ key: ByteSlice) -> Bool {
+        let (length, start) = length(at: keyField)
+        guard length == key.count else { return false }
+        return unsafe sameBytes(address + start, key.rawBytes.baseAddress!, count: length)
+    }
+
+    // MARK: the payload
+
+    @inline(__always) var payloadOffset: Int {
+        let (length, start) = length(at: keyField)
+        return start &+ length
+    }
+
+    @inline(__always) var payload: UnsafeMutableRawPointer { unsafe address + payloadOffset }
+
+    /// Bytes of an entry with such a key and payload.
+    @inline(__always) static func size(keyLength: Int, hasDeadline: Bool, payload: Int) -> Int {
+        4 &+ (hasDeadline ? 8 : 0) &+ lengthSize(keyLength) &+ keyLength &+ payload
+    }
+
+    /// Writes everything but the payload.
+    @inline(__always)
+    func write(type: ValueType, encoding: Encoding, key: ByteSlice, deadline: Int64?, accessClock: UInt32) {
+        let head = type.rawValue | encoding.rawValue << 4 | (deadline != nil ? Self.deadlineBit : 0)
+        unsafe address.storeBytes(of: UInt32(head) | accessClock << 8, as: UInt32.self)
+        if let deadline { self.deadline = deadline }
+        let field = keyField
+        storeLength(key.count, at: field)
+        unsafe memcpy(address + field + Self.lengthSize(key.count), key.rawBytes.baseAddress!, key.count)
+    }
+
+    // MARK: payloads
+
+    /// Of an integer.
+    @inline(__always) var integer: Int {
+        get { unsafe payload.loadUnaligned(as: Int.self) }
+        nonmutating set { unsafe payload.storeBytes(of: newValue, as: Int.self) }
+    }
+
+    /// Bytes of the payload of an embedded or raw string.
+    @inline(__always) static func inlineSize(_ length: Int) -> Int { lengthSize(length) &+ length }
+
+    /// Of an embedded or raw string.
+    @inline(__always) var inlineBytes: ByteSlice {
+        let (length, start) = length(at: payloadOffset)
+        return unsafe ByteSlice(start: address + start, count: length)
+    }
+
+    /// Sets the length of an embedded or raw string and returns where its bytes go.
+    @inline(__always) func setInlineLength(_ length: Int) -> UnsafeMutableRawPointer {
+        let offset = payloadOffset
+        storeLength(length, at: offset)
+        return unsafe address + offset + Self.lengthSize(length)
+    }
+
+    /// Of an external string: its block and length.
+    var external: (block: UnsafeMutableRawPointer, length: Int) {
+        get {
+            unsafe (
+                UnsafeMutableRawPointer(bitPattern: payload.loadUnaligned(as: UInt.self))!,
+                payload.loadUnaligned(fromByteOffset: 8, as: Int.self)
+            )
+        }
+        nonmutating set {
+            let target = unsafe payload
+            unsafe target.storeBytes(of: UInt(bitPattern: newValue.block), as: UInt.self)
+            unsafe target.storeBytes(of: newValue.length, toByteOffset: 8, as: Int.self)
+        }
+    }
+
+    /// Of a table: its address.
+    var pointer: UnsafeMutableRawPointer {
+        get { unsafe UnsafeMutableRawPointer(bitPattern: payload.loadUnaligned(as: UInt.self))! }
+        nonmutating set { unsafe payload.storeBytes(of: UInt(bitPattern: newValue), as: UInt.self) }
+    }
+
+    /// Of a packed value.
+    var packedList: PackedList { unsafe PackedList(payload) }
+
+    /// The payload's bytes in use.
+    var payloadSize: Int {
+        switch encoding {
+        case .integer, .table: 8
+        case .embedded, .raw: Self.inlineSize(inlineBytes.count)
+        case .external: 16
+        case .packed: packedList.byteCount
+        }
+    }
+}

@@ -1,0 +1,98 @@
+"""Fixtures for all suites. See support/server.py for which servers are started."""
+import functools
+import os
+
+import pytest
+
+from support import server as servers
+
+
+@functools.cache
+def tested_version():
+    """Version (major, minor) of Redis whose commands the server under test claims, and whether it is a redis-server."""
+    binary = servers.under_test()
+    if not os.path.exists(binary):
+        pytest.exit(f"no server to test at {binary}: build it (swift build -c release) or set SERVER", returncode=3)
+    launched = servers.Server(binary, servers.TEST_FLAGS)
+    try:
+        with launched.connect() as connection:
+            info = connection("INFO", "server").value.decode()
+    finally:
+        launched.stop()
+    fields = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
+    return tuple(map(int, fields["redis_version"].split(".")[:2])), servers.is_redis(binary)
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.option.collectonly or not items:
+        return
+    version, redis = tested_version()
+    kept, dropped = [], []
+    for item in items:
+        foreign = item.get_closest_marker("ours") and redis
+        newer = item.get_closest_marker("since72") and version < (7, 2)
+        (dropped if foreign or newer else kept).append(item)
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+        items[:] = kept
+
+
+def pytest_report_header(config):
+    return f"server under test: {os.path.relpath(servers.under_test())}"
+
+
+@pytest.fixture(scope="session")
+def version():
+    """(major, minor) of the Redis whose commands the server under test claims to have."""
+    return tested_version()[0]
+
+
+@pytest.fixture(scope="session")
+def is_redis():
+    """True when the server under test is a redis-server."""
+    return tested_version()[1]
+
+
+@pytest.fixture(scope="session")
+def shared_server():
+    launched = servers.Server(servers.under_test(), servers.TEST_FLAGS)
+    yield launched
+    launched.stop()
+
+
+@pytest.fixture
+def server(shared_server):
+    """The server under test, running with the flags for tests, with empty databases."""
+    shared_server.check_alive()
+    with shared_server.connect() as connection:
+        assert connection("FLUSHALL").value == b"OK"
+    yield shared_server
+    shared_server.check_alive()
+
+
+@pytest.fixture
+def client(server):
+    """A RESP2 connection to the server under test."""
+    with server.connect() as connection:
+        yield connection
+
+
+@pytest.fixture
+def start():
+    """Starts servers under test of the test's own: start("--timeout", "1", directory=...). All are stopped at the end."""
+    launched = []
+
+    def launch(*arguments, binary=None, test_flags=True, **options):
+        flags = servers.TEST_FLAGS if test_flags else []
+        one = servers.Server(binary or servers.under_test(), [*arguments, *flags], **options)
+        launched.append(one)
+        return one
+
+    yield launch
+    problems = []
+    for one in launched:
+        try:
+            one.stop()
+        except AssertionError as problem:
+            problems.append(str(problem))
+    assert not problems, "\n".join(problems)

@@ -1,0 +1,19 @@
+"""Runs the case files in cases/ (their language: support/cases.py)."""
+import pathlib
+
+import pytest
+
+from support.cases import read_cases, run_case
+
+
+CASES = [case for path in sorted((pathlib.Path(__file__).parent / "cases").glob("*.txt")) for case in read_cases(path)]
+PARAMETERS = [
+    pytest.param(case, protocol, id=f"{case.path.stem}: {case.title} (RESP{protocol})",
+                 marks=[pytest.mark.since72] if case.since72 else [])
+    for case in CASES for protocol in case.protocols
+]
+
+
+@pytest.mark.parametrize("case, protocol", PARAMETERS)
+def test_same_replies(case, protocol, server, shared_reference, version):
+    run_case(case, protocol, shared_reference, server, version)
