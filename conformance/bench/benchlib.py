@@ -1,7 +1,7 @@
 """What the benchmarks share: starting servers side by side, pinning, CPU and memory readings, loading, probing, tables.
 
-Every benchmark compares two servers that speak the Redis protocol, "ours" and "the reference", in one run on one machine.
-The rules that make two numbers comparable are kept here:
+Every benchmark compares two servers that speak the Redis protocol, "ours" and "the reference", in one run on one
+machine. The rules that make two numbers comparable are kept here:
 
 - The server under test has one core for itself (with a raised priority, where permitted, against chance users of it),
   everything else (load generator, probe, this script) another one.
@@ -50,17 +50,25 @@ class BenchmarkError(Exception):
     """The measurement cannot be trusted or did not happen; the message says why."""
 
 
-# ---------------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------------------------
 # Command line, entry and exit
 
 
 def argument_parser(description):
     """A parser with the options that all benchmarks have. `description` is the docstring of the script."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ours", default=DEFAULT_OURS, metavar="BINARY", help="our server (default: the release build)")
-    parser.add_argument("--reference", default=DEFAULT_REFERENCE, metavar="BINARY",
-                        help="the server to compare with (default: redis-server from PATH)")
-    parser.add_argument("--extra", default="", metavar="FLAGS", help="more flags for both servers, in one argument: --extra='--hz 10'")
+    parser.add_argument(
+        "--ours", default=DEFAULT_OURS, metavar="BINARY", help="our server (default: the release build)"
+    )
+    parser.add_argument(
+        "--reference",
+        default=DEFAULT_REFERENCE,
+        metavar="BINARY",
+        help="the server to compare with (default: redis-server from PATH)",
+    )
+    parser.add_argument(
+        "--extra", default="", metavar="FLAGS", help="more flags for both servers, in one argument: --extra='--hz 10'"
+    )
     parser.add_argument("--ours-extra", default="", metavar="FLAGS", help="more flags for our server only")
     parser.add_argument("--reference-extra", default="", metavar="FLAGS", help="more flags for the reference only")
     return parser
@@ -68,6 +76,7 @@ def argument_parser(description):
 
 def run(main):
     """Calls `main` so that every way out (error, Ctrl-C, SIGTERM, SIGHUP) unwinds and therefore stops the servers."""
+
     def leave(number, _frame):
         raise SystemExit(128 + number)
 
@@ -90,13 +99,18 @@ def progress(text):
     print(text, file=sys.stderr, flush=True)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------------------------
 # Cores and scheduling
 
 
 def _core(wanted):
     """The core of that number, or on a machine without it the last one there is."""
     return min(wanted, (os.cpu_count() or 1) - 1)
+
+
+def end_with_parent():
+    """What a benchmark started by another does between fork and exec: be told to end when that one dies."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def prepare_server():
@@ -154,7 +168,7 @@ def raise_descriptor_limit(wanted):
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-# ---------------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------------------------
 # Servers
 
 
@@ -194,7 +208,7 @@ class Server:
         return fields
 
     def run_and_wait_nanoseconds(self):
-        """Nanoseconds that all threads ran so far, and that they were ready but waited for a core, as the scheduler counts."""
+        """Nanoseconds that all threads ran so far, and that they were ready but waited for a core."""
         ran = waited = 0
         for thread in os.listdir(f"/proc/{self.pid}/task"):
             with open(f"/proc/{self.pid}/task/{thread}/schedstat", "rb") as file:
@@ -211,7 +225,7 @@ class Server:
         return int(fields[11]) / tick, int(fields[12]) / tick
 
     def resident_bytes(self):
-        """Resident bytes (VmRSS), exactly: `smaps_rollup` walks the page tables, `status` may lag behind by some pages."""
+        """Resident bytes, exactly: `smaps_rollup` walks the page tables, VmRSS may lag behind by some pages."""
         with open(f"/proc/{self.pid}/smaps_rollup", "rb") as file:
             for line in file:
                 if line.startswith(b"Rss:"):
@@ -233,7 +247,9 @@ class Server:
 
     def ensure_running(self):
         if self.process.poll() is not None:
-            raise BenchmarkError(f"{self.label} ended with status {self.process.returncode}; its log ends:\n{self.log_tail()}")
+            raise BenchmarkError(
+                f"{self.label} ended with status {self.process.returncode}; its log ends:\n{self.log_tail()}"
+            )
 
     def log_tail(self):
         with open(os.path.join(self.directory, "log"), "rb") as file:
@@ -253,7 +269,10 @@ def sides(options):
             raise BenchmarkError(f"no such program: {binary}")
         result.append(Side(os.path.basename(binary), path, tuple(options.extra.split() + extra.split())))
     if result[0].label == result[1].label:
-        result = [result[0]._replace(label=result[0].label + " (ours)"), result[1]._replace(label=result[1].label + " (reference)")]
+        result = [
+            result[0]._replace(label=result[0].label + " (ours)"),
+            result[1]._replace(label=result[1].label + " (reference)"),
+        ]
     return result
 
 
@@ -278,12 +297,18 @@ def server_arguments(side, port):
 
 @contextlib.contextmanager
 def start_server(side):
-    """Starts a server on its core and on a free port, waits until it answers, and stops it at the end whatever happens."""
+    """Starts a server on its core and a free port, waits until it answers, stops it at the end whatever happens."""
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         port = free_port()
         with open(os.path.join(directory, "log"), "wb") as log:
-            process = subprocess.Popen(server_arguments(side, port), cwd=directory, stdin=subprocess.DEVNULL, stdout=log,
-                                       stderr=subprocess.STDOUT, preexec_fn=prepare_server)
+            process = subprocess.Popen(
+                server_arguments(side, port),
+                cwd=directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                preexec_fn=prepare_server,
+            )
         try:
             server = Server(side.label, process, port, directory)
             _wait_until_ready(server)
@@ -306,24 +331,28 @@ def _wait_until_ready(server):
     raise BenchmarkError(f"{server.label} did not answer PING within 20 seconds; its log ends:\n{server.log_tail()}")
 
 
-def stop(process):
-    """Ends a child process: politely first, by force after ten seconds."""
+def stop(process, patience=10):
+    """Ends a child process if it still runs: politely first, by force after `patience` seconds."""
     if process.poll() is None:
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(patience)
         except subprocess.TimeoutExpired:
             process.kill()
     process.wait()
 
 
 def warm_up(server):
-    """Touches the code paths a load uses, so that program pages read from the file do not count as memory of the data."""
+    """Runs the code that a load will use, so that pages of the program do not count as memory of the data."""
     with server.connect() as connection:
         requests = []
         for number in range(100):
-            requests += [encode("SET", f"warm:{number}", "x" * 40, "EX", "100"), encode("GET", f"warm:{number}"),
-                         encode("HSET", "warm:hash", f"field{number}", "y" * 40), encode("HGET", "warm:hash", f"field{number}")]
+            requests += [
+                encode("SET", f"warm:{number}", "x" * 40, "EX", "100"),
+                encode("GET", f"warm:{number}"),
+                encode("HSET", "warm:hash", f"field{number}", "y" * 40),
+                encode("HGET", "warm:hash", f"field{number}"),
+            ]
         requests += [encode("DEL", "warm:hash", *(f"warm:{number}" for number in range(100)))]
         connection.sendall(b"".join(requests))
         with connection.makefile("rb") as stream:
@@ -332,7 +361,7 @@ def warm_up(server):
     server.info()
 
 
-# ---------------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------------------------
 # Protocol
 
 
@@ -362,31 +391,29 @@ def read_reply(stream):
     raise BenchmarkError(f"unexpected reply: {line!r}")
 
 
-# ---------------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------------------------
 # Loading
 
 
-def numbered(template, count, first=0, block=10_000):
-    """Yields (bytes, requests) with `template` repeated for each number in `first ..< first + count`, quickly.
+def numbered(template, count):
+    """Yields (bytes, requests) with `template` repeated for each number below `count`, quickly.
 
-    Each run of twelve `#` in the template stands for the twelve digits of the number. `first` is a multiple of 10,000:
-    a block of that many requests is made by replacing the upper eight digits of the block before.
+    Each run of twelve `#` in the template stands for the twelve digits of the number. A block of 10,000
+    requests is made once with the lower four digits; then only the upper eight are replaced from block to block.
     """
-    if first % block:
-        raise ValueError("first must be a multiple of the block size")
+    size = 10_000
     mark = b"#" * 12
     upper = b"#" * 8
-    whole = b"".join(template.replace(mark, b"%b%04d" % (upper, low)) for low in range(min(block, count)))
-    for start in range(first, first + count, block):
-        left = first + count - start
-        if left >= block:
-            yield whole.replace(upper, b"%08d" % (start // block)), block
+    whole = b"".join(template.replace(mark, b"%b%04d" % (upper, low)) for low in range(size))
+    for first in range(0, count, size):
+        if count - first >= size:
+            yield whole.replace(upper, b"%08d" % (first // size)), size
         else:
-            yield b"".join(template.replace(mark, b"%012d" % number) for number in range(start, start + left)), left
+            yield b"".join(template.replace(mark, b"%012d" % number) for number in range(first, count)), count - first
 
 
 def blocks(count, request, size=5000):
-    """Yields (bytes, requests) of `request(number)` for each number below `count`: what `numbered` is too simple for."""
+    """Yields (bytes, requests) of `request(number)` for each number below `count`, where `numbered` is too simple."""
     for first in range(0, count, size):
         block = range(first, min(first + size, count))
         yield b"".join(map(request, block)), len(block)
@@ -395,8 +422,8 @@ def blocks(count, request, size=5000):
 def load(server, chunks, reply):
     """Streams requests and reads the replies meanwhile; returns the number of requests.
 
-    `chunks` yields (bytes, number of requests); each request must be answered with exactly `reply` (such as b"+OK\\r\\n").
-    A different reply is a `BenchmarkError`, so the server holds what was sent.
+    `chunks` yields (bytes, number of requests); each request must be answered with exactly `reply` (such as
+    b"+OK\\r\\n"). A different reply is a `BenchmarkError`, so the server holds what was sent.
     """
     window = 4 << 20
     total = 0
@@ -432,8 +459,9 @@ def load(server, chunks, reply):
                     if len(pattern) < len(data) + len(reply):
                         pattern = reply * (2 * len(data) // len(reply) + 2)
                     offset = received % len(reply)
-                    if data != pattern[offset:offset + len(data)]:
-                        raise BenchmarkError(f"{server.label} answered {data[:200]!r} while loading, expected {reply!r}")
+                    if data != pattern[offset : offset + len(data)]:
+                        wrong = data.replace(reply, b"")[:200]
+                        raise BenchmarkError(f"{server.label} answered {wrong!r} while loading, expected {reply!r}")
                     received += len(data)
                 if events & select.POLLOUT and queue:
                     sent = connection.send(queue[0])
@@ -462,20 +490,41 @@ def expect_count(server, expected, *command):
         raise BenchmarkError(f"{server.label}: {' '.join(command)} gives {found}, expected {expected}")
 
 
-# ---------------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------------------------
 # Load generator
 
 
 def redis_benchmark_arguments(server, command, requests, clients, pipeline, keys):
-    """The redis-benchmark command line; `command` may hold `__rand_int__`, replaced by 12 random digits below `keys`."""
-    return ["redis-benchmark", "-p", str(server.port), "-c", str(clients), "-P", str(pipeline), "-n", str(requests),
-            "-r", str(keys), "--csv", *command]
+    """The redis-benchmark command line; `__rand_int__` in `command` becomes twelve random digits, below `keys`."""
+    return [
+        "redis-benchmark",
+        "-p",
+        str(server.port),
+        "-c",
+        str(clients),
+        "-P",
+        str(pipeline),
+        "-n",
+        str(requests),
+        "-r",
+        str(keys),
+        "--csv",
+        *command,
+    ]
 
 
 def run_redis_benchmark(server, command, requests, clients, pipeline, keys):
-    """Runs redis-benchmark to its end on the load core; returns requests per second. Error replies are errors here."""
-    process = subprocess.Popen(redis_benchmark_arguments(server, command, requests, clients, pipeline, keys),
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=_prepare_load)
+    """Runs redis-benchmark to its end on the load core; returns requests per second and its own CPU seconds.
+
+    Error replies from the server are errors here.
+    """
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    process = subprocess.Popen(
+        redis_benchmark_arguments(server, command, requests, clients, pipeline, keys),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=_prepare_load,
+    )
     try:
         output, errors = process.communicate()
     finally:
@@ -483,17 +532,22 @@ def run_redis_benchmark(server, command, requests, clients, pipeline, keys):
     server.ensure_running()
     if process.returncode or b"Error from server" in errors:
         raise BenchmarkError(f"redis-benchmark against {server.label} failed: {errors.decode('latin-1').strip()}")
-    # "name","rps",...: the last line; the name is the command and may hold anything but the rate follows its closing quote.
+    # "name","rps",...: the last line; the name is the command and may hold anything but the rate follows its closing
+    # quote.
     last = output.decode("latin-1").strip().splitlines()[-1]
-    return float(last.split('","')[1])
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return float(last.split('","')[1]), after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 @contextlib.contextmanager
 def background_load(server, command, clients, pipeline, keys, requests=1_000_000_000):
-    """Keeps redis-benchmark running on the load core, in the idle scheduling class so that a probe there comes first."""
-    process = subprocess.Popen(redis_benchmark_arguments(server, command, requests, clients, pipeline, keys),
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                               preexec_fn=prepare_background_load)
+    """Keeps redis-benchmark running on the load core, in the idle class so that a probe there comes first."""
+    process = subprocess.Popen(
+        redis_benchmark_arguments(server, command, requests, clients, pipeline, keys),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=prepare_background_load,
+    )
     try:
         yield process
     finally:
@@ -501,7 +555,7 @@ def background_load(server, command, clients, pipeline, keys, requests=1_000_000
         process.wait()
 
 
-# ---------------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------------------------
 # Probe
 
 
@@ -561,7 +615,7 @@ def percentile(ordered, fraction):
     return ordered[max(0, math.ceil(len(ordered) * fraction) - 1)]
 
 
-# ---------------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------------------------
 # Reports
 
 
@@ -584,15 +638,26 @@ def table(header, rows):
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
 
     def line(cells):
-        return "| " + " | ".join(cell.ljust(width) if column == 0 else cell.rjust(width)
-                                 for column, (cell, width) in enumerate(zip(cells, widths))) + " |"
+        return (
+            "| "
+            + " | ".join(
+                cell.ljust(width) if column == 0 else cell.rjust(width)
+                for column, (cell, width) in enumerate(zip(cells, widths))
+            )
+            + " |"
+        )
 
-    rule = "|" + "|".join("-" * (width + 1) + ("-" if column == 0 else ":") for column, width in enumerate(widths)) + "|"
+    rule = (
+        "|" + "|".join("-" * (width + 1) + ("-" if column == 0 else ":") for column, width in enumerate(widths)) + "|"
+    )
     return "\n".join([line(header), rule, *map(line, rows)])
 
 
 def print_environment(both):
-    """One line that says where the numbers come from, and one if the machine was not ours alone. Called after measuring."""
+    """One line that says where the numbers come from, and one if the machine was not ours alone.
+
+    Called after measuring: the second line is about the time since the script began.
+    """
     model = "unknown processor"
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         for entry in file:
@@ -602,15 +667,20 @@ def print_environment(both):
     with open("/proc/meminfo", encoding="utf-8") as file:
         gibibytes = int(file.readline().split()[1]) / (1 << 20)
     versions = ", ".join(f"{side.label}: `{_version(side)}`" for side in both)
-    print(f"{model}, {os.cpu_count()} cores, {gibibytes:.0f} GiB, Linux {platform.release()}; "
-          f"server on core {_core(SERVER_CORE)}, load on core {_core(LOAD_CORE)}; {versions}.\n")
+    print(
+        f"{model}, {os.cpu_count()} cores, {gibibytes:.0f} GiB, Linux {platform.release()}; "
+        f"server on core {_core(SERVER_CORE)}, load on core {_core(LOAD_CORE)}; {versions}.\n"
+    )
     stolen, elapsed = (after - before for after, before in zip(_server_core_ticks(), _ticks_at_start))
     if stolen > 0.005 * elapsed:
-        print(f"The hypervisor withheld {stolen / elapsed:.1%} of the server's core meanwhile, which makes times longer and less even.\n")
+        print(
+            f"The hypervisor withheld {stolen / elapsed:.1%} of the server's core meanwhile, "
+            "which makes times longer and less even.\n"
+        )
 
 
 def _server_core_ticks():
-    """Clock ticks of the server's core that the hypervisor gave to others, and all of them, since the machine started."""
+    """Clock ticks of the server's core that the hypervisor gave to others, and all of them, since boot."""
     with open("/proc/stat", encoding="ascii") as file:
         for line in file:
             if line.startswith(f"cpu{_core(SERVER_CORE)} "):
@@ -623,6 +693,8 @@ _ticks_at_start = _server_core_ticks()
 
 
 def _version(side):
-    result = subprocess.run([side.binary, "--version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False)
+    result = subprocess.run(
+        [side.binary, "--version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False
+    )
     lines = result.stdout.decode("latin-1").splitlines()
     return " ".join(lines[0].split()[:3]) if lines else "version unknown"

@@ -26,6 +26,8 @@ import Glibc
     static let chunkSize = 4 * 1024 * 1024
     /// The largest block that comes from a page.
     static let largestSmall = 16 * 1024
+    /// Room in front of the bytes of a large block.
+    static let largeHeaderSize = Large.headerSize
     private static let pageHeaderSize = 64
     private static let fineLimit = 1024
     private static let fineClassCount = fineLimit / 8
@@ -139,6 +141,16 @@ import Glibc
         unsafe link(page)
         return unsafe take(from: page)
     }
+
+    /// Takes over a malloc block whose bytes begin `largeHeaderSize` behind `base`, and returns where they begin.
+    @unsafe func adopt(base: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer {
+        let large = unsafe base.bindMemory(to: Large.self, capacity: 1)
+        unsafe adopt(large)
+        return unsafe base + Large.headerSize
+    }
+
+    /// Frees a malloc block that was not taken over.
+    @unsafe static func freeBlock(_ base: UnsafeMutableRawPointer) { unsafe free(base) }
 
     /// Gives a block back.
     @inline(__always)

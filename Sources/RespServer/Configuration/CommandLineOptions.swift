@@ -1,0 +1,108 @@
+// The command line of the server: [FILE] [--NAME VALUE ...] [-]
+//
+// The options become lines of a configuration that is loaded after the file, one line per option: `--NAME` starts a
+// line and whatever follows it, up to the next `--`, are its arguments. The word right after an option is always an
+// argument, even if it starts with `--`, so a value can look like an option; only `--save` may stand without one and
+// then means an empty value. An option and its value may also be one word ("--port 7000"), which is split as a line of
+// a file is.
+
+struct CommandLineOptions {
+    /// What the first argument asks for, besides running.
+    enum Mode { case run, help, version, check }
+
+    private(set) var mode = Mode.run
+    private(set) var file: String?
+    private(set) var readsStandardInput = false
+    /// The options as a configuration.
+    private(set) var directives: [UInt8] = []
+
+    /// - Parameter arguments: Without the name of the program.
+    init(_ arguments: [[UInt8]]) {
+        var rest = arguments[...]
+        switch rest.first.map({ String(decoding: $0, as: UTF8.self) }) {
+        case "-h", "--help": mode = .help
+        case "-v", "--version": mode = .version
+        case "--check-config":
+            mode = .check
+            rest = rest.dropFirst()
+        default: break
+        }
+        guard mode == .run || mode == .check else { return }
+        if let first = rest.first, first.first != UInt8(ascii: "-") {
+            file = String(decoding: first, as: UTF8.self)
+            rest = rest.dropFirst()
+        }
+        // The last argument counts as last wherever it stands, the first only when no file is named before it.
+        let mayStartWithInput = file == nil
+        collect(Array(rest), mayStartWithInput)
+    }
+
+    private mutating func collect(_ words: [[UInt8]], _ mayStartWithInput: Bool) {
+        // Whether the option before has its first argument, so that "--" starts a new one.
+        var complete = true
+        for (index, word) in words.enumerated() {
+            let isLast = index == words.count - 1
+            if word == [UInt8(ascii: "-")], isLast || index == 0 && mayStartWithInput {
+                readsStandardInput = true
+            } else if complete, Self.isOption(word) {
+                if !directives.isEmpty { directives.append(0x0A) }
+                directives += word.dropFirst(2) + [0x20]
+                complete = DirectiveSyntax.words(word)?.count != 1
+                let isBareSave = String(decoding: word, as: UTF8.self).lowercased() == "--save"
+                if isBareSave, isLast || Self.isOption(words[index + 1]) {
+                    directives += Array("\"\"".utf8)
+                    complete = true
+                }
+            } else {
+                directives += DirectiveSyntax.quoted(word) + [0x20]
+                complete = true
+            }
+        }
+    }
+
+    private static func isOption(_ word: [UInt8]) -> Bool { word.starts(with: "--".utf8) }
+}
+
+extension CommandLineOptions {
+    static let versionText = "\(Product.title)\n"
+
+    static let helpText = """
+        \(Product.title), an in-memory store that Redis clients can use
+
+        Usage: \(Product.name) [FILE] [--NAME VALUE ...] [-]
+               \(Product.name) --check-config [FILE] [--NAME VALUE ...] [-]
+
+          FILE            configuration file in the syntax of redis.conf
+          -               also read a configuration from standard input, as first or last argument
+          --NAME VALUE    any setting of the file; the command line has the last word
+          --check-config  load the configuration, report the first error, and do not start
+          -v, --version   print the version
+          -h, --help      print this text
+
+        Settings that are often given here:
+          --port 6379                     TCP port; 0 opens none, or with --port-file any free one
+          --port-file PATH                write the port here once clients can connect
+          --bind "127.0.0.1 ::1"          addresses to listen on
+          --unixsocket PATH               listen on a socket file too
+          --unixsocketperm 770            its mode
+          --requirepass PASSWORD          ask clients for a password (better: RESP_REQUIREPASS_FILE)
+          --protected-mode yes            without a password serve this machine only
+          --maxclients 10000              connections at a time
+          --timeout 0                     close clients idle for so many seconds
+          --databases 16                  number of databases
+          --dir PATH                      directory to run in
+          --daemonize no                  run in the background
+          --loglevel notice               debug, verbose, notice, warning or nothing
+          --logfile PATH                  log to a file instead of standard output
+          --log-format text               text or json
+
+        Every setting can also come from the environment: RESP_MAXCLIENTS=500, or RESP_REQUIREPASS_FILE=/run/secret to
+        read the value from a file. The command line wins over the environment, the environment over the file.
+
+        Examples:
+          \(Product.name) --port 7000 --loglevel verbose
+          \(Product.name) /etc/\(Product.name).conf --requirepass secret
+          echo "maxclients 100" | \(Product.name) -
+
+        """
+}

@@ -1,0 +1,269 @@
+// The configuration of a running server: the settings in force, and the commands that show and change them.
+//
+// `settings` is a plain struct that hot paths read directly. It changes only here, as a whole: `set` prepares a copy,
+// swaps it in, and then runs the hooks of what changed; if one objects, the old copy comes back and the hooks run once
+// more with the roles swapped. Hooks are how the rest of the server follows (open another port, tell the engine a
+// threshold).
+
+import RespCodec
+
+/// What the program was asked to do.
+enum StartRequest {
+    case run(Configuration)
+    /// Print the text on standard output and end with success.
+    case show(String)
+}
+
+final class Configuration {
+    /// Told about a change after it is in force. Returns why it cannot be, and the change is then taken back.
+    typealias Hook = (_ old: Settings, _ new: Settings) -> String?
+
+    /// The values in force.
+    ///
+    /// Nothing that runs while this is written reads it, so the exclusivity check on each access is left out.
+    @exclusivity(unchecked) private(set) var settings: Settings
+    /// Absolute path of the file the server was started with, if any.
+    let filePath: String?
+    /// `user` lines of the configuration, as words from the name on.
+    let users: [[[UInt8]]]
+
+    private let table = SettingTable.shared
+    private let log: Log
+    private let warnings: [String]
+    private let launchDirectory: String
+    /// Secrets that came from the environment, which are not to be copied into a file.
+    private let environmentSecrets: [String: SettingValue]
+    private var hooks: [(names: Set<String>, run: Hook)] = []
+    private var resetHandlers: [() -> Void] = []
+
+    /// - Parameters:
+    ///   - filePath: Absolute, or nil when no file was given.
+    ///   - launchDirectory: Where relative paths of the file start.
+    init(
+        _ loader: ConfigurationLoader = ConfigurationLoader(), filePath: String? = nil,
+        launchDirectory: String = FileAccess.currentDirectory, log: Log = Log()
+    ) {
+        settings = loader.settings
+        users = loader.users
+        warnings = loader.warnings
+        self.filePath = filePath
+        self.launchDirectory = launchDirectory
+        self.log = log
+        let table = table
+        environmentSecrets = loader.environmentValues.filter {
+            table.setting(Array($0.key.utf8))?.flags.contains(.sensitive) == true
+        }
+        onChange(of: "loglevel", "log-format") { [log] _, new in
+            log.level = new.logLevel
+            log.format = new.logFormat
+            return nil
+        }
+        onChange(of: "dir") { _, new in FileAccess.enter(new.directory)?.text }
+    }
+
+    // MARK: Following
+
+    /// Runs `hook` whenever CONFIG SET changes one of the settings called `names`, once per command.
+    func onChange(of names: String..., run hook: @escaping Hook) {
+        for name in names {
+            precondition(table.setting(Array(name.utf8))?.name == name, "no setting is called \(name)")
+        }
+        hooks.append((Set(names), hook))
+    }
+
+    /// Runs `handler` on CONFIG RESETSTAT.
+    func onResetStatistics(run handler: @escaping () -> Void) { resetHandlers.append(handler) }
+
+    /// CONFIG RESETSTAT.
+    func resetStatistics() { for handler in resetHandlers { handler() } }
+
+    /// Changes settings from within the server, without hooks: for what turns out at start, such as the port that was
+    /// free.
+    func adjust(_ change: (inout Settings) -> Void) {
+        var copy = settings
+        change(&copy)
+        settings = copy
+    }
+
+    // MARK: CONFIG GET
+
+    /// The settings that `patterns` name or match, in the order of the patterns and then of the table.
+    ///
+    /// A word without `* ? [` is a name, and is returned as it was given; only so hidden settings are found. A setting
+    /// with an alias appears under each name that is asked for. No name appears twice, and unknown ones are left out.
+    func get(_ patterns: [[UInt8]]) -> [(name: [UInt8], value: [UInt8])] {
+        var found: [(name: [UInt8], value: [UInt8])] = []
+        var seen: Set<String> = []
+        for word in patterns {
+            if !NamePattern.isPattern(word) {
+                guard let entry = table.entry(word), seen.insert(entry.name).inserted else { continue }
+                found.append((word, table[entry].text(in: settings)))
+                continue
+            }
+            let pattern = NamePattern(word)
+            for entry in table.names where !table[entry].flags.contains(.hidden) {
+                let name = Array(entry.name.utf8)
+                guard pattern.matches(name), seen.insert(entry.name).inserted else { continue }
+                found.append((name, table[entry].text(in: settings)))
+            }
+        }
+        return found
+    }
+
+    /// Whether the value of the setting called `name` is a secret.
+    func isSensitive(_ name: [UInt8]) -> Bool { table.setting(name)?.flags.contains(.sensitive) == true }
+
+    // MARK: CONFIG SET
+
+    /// Sets several settings at once or none.
+    ///
+    /// - Parameters:
+    ///   - arguments: Names and values by turns, as they follow CONFIG SET.
+    ///   - clientIsLocal: Whether the client came over loopback or a unix socket.
+    ///   - isLoading: Whether a data set is being loaded.
+    /// - Throws: `ConfigurationRefusal`; all settings are then what they were.
+    func set(_ arguments: [[UInt8]], clientIsLocal: Bool, isLoading: Bool = false) throws(ConfigurationRefusal) {
+        guard arguments.count.isMultiple(of: 2) else { throw ConfigurationRefusal("ERR syntax error") }
+        let entries = try entries(in: arguments, clientIsLocal, isLoading)
+        var new = settings
+        var changed: [SettingTable.Entry] = []
+        for (index, entry) in entries.enumerated() {
+            let setting = table[entry]
+            let before = setting.load(new)
+            do {
+                try setting.assign(Self.words(arguments[index * 2 + 1], of: setting), to: &new)
+            } catch {
+                throw Self.refusal(Array(entry.name.utf8), error.text)
+            }
+            if setting.flags.contains(.volatile) || setting.load(new) != before { changed.append(entry) }
+        }
+        try apply(new, changed)
+    }
+
+    /// CONFIG SET takes one argument for several words; single spaces part them.
+    private static func words(_ value: [UInt8], of setting: Setting) -> [[UInt8]] {
+        guard setting.flags.contains(.multiWord) else { return [value] }
+        return value.isEmpty ? [] : value.split(separator: 0x20, omittingEmptySubsequences: false).map(Array.init)
+    }
+
+    /// The settings that are named, if each of them may be set and none twice.
+    private func entries(
+        in arguments: [[UInt8]], _ clientIsLocal: Bool, _ isLoading: Bool
+    ) throws(ConfigurationRefusal) -> [SettingTable.Entry] {
+        var entries: [SettingTable.Entry] = []
+        for name in stride(from: 0, to: arguments.count, by: 2).map({ arguments[$0] }) {
+            guard let entry = table.entry(name) else {
+                let start = Array("ERR Unknown option or number of arguments for CONFIG SET - '".utf8)
+                throw ConfigurationRefusal(start + name + [UInt8(ascii: "'")])
+            }
+            let flags = table[entry].flags
+            if flags.contains(.immutable) { throw Self.refusal(name, "can't set immutable config") }
+            if flags.contains(.protected) && !settings.enableProtectedConfigs.allows(clientIsLocal: clientIsLocal) {
+                throw Self.refusal(name, "can't set protected config")
+            }
+            if isLoading && flags.contains(.deniedWhileLoading) {
+                throw ConfigurationRefusal("LOADING Redis is loading the dataset in memory")
+            }
+            // A name and its alias count as two.
+            if entries.contains(where: { $0.name == entry.name }) { throw Self.refusal(name, "duplicate parameter") }
+            entries.append(entry)
+        }
+        return entries
+    }
+
+    private static func refusal(_ name: [UInt8], _ reason: String) -> ConfigurationRefusal {
+        let start = Array("ERR CONFIG SET failed (possibly related to argument '".utf8)
+        return ConfigurationRefusal(start + name + Array("') - \(reason)".utf8))
+    }
+
+    /// Puts `new` in force and runs the hooks of `changed`; takes it all back if one objects.
+    private func apply(_ new: Settings, _ changed: [SettingTable.Entry]) throws(ConfigurationRefusal) {
+        let old = settings
+        settings = new
+        var done: [Int] = []
+        for entry in changed {
+            let name = table[entry].name
+            for (index, hook) in hooks.enumerated() where hook.names.contains(name) && !done.contains(index) {
+                done.append(index)
+                guard let objection = hook.run(old, new) else { continue }
+                log.warning("A change of '\(entry.name)' could not be applied and is taken back: \(objection)")
+                settings = old
+                for index in done {
+                    if let failure = hooks[index].run(new, old) {
+                        log.warning("A previous setting could not be restored: \(failure)")
+                    }
+                }
+                throw Self.refusal(Array(entry.name.utf8), objection)
+            }
+        }
+    }
+
+    // MARK: CONFIG REWRITE
+
+    /// Writes the settings in force back to the file the server was started with.
+    ///
+    /// - Parameter everything: Also writes what has its default value, for tests.
+    /// - Throws: `ConfigurationRefusal` when there is no file or it cannot be written; the file is then as it was.
+    func rewrite(everything: Bool = false) throws(ConfigurationRefusal) {
+        guard let filePath else { throw ConfigurationRefusal("ERR The server is running without a config file") }
+        let old: [UInt8]
+        switch FileAccess.read(filePath) {
+        case .success(let content): old = content
+        case .failure(let failure) where failure.isAbsence: old = []
+        case .failure(let failure): throw rewriteFailed(failure)
+        }
+        let rewriter = ConfigurationRewriter(
+            old, path: filePath, directory: launchDirectory, secrets: environmentSecrets)
+        if let failure = FileAccess.replace(filePath, with: rewriter.content(for: settings, everything: everything)) {
+            throw rewriteFailed(failure)
+        }
+        log.notice("The configuration file \(filePath) has been rewritten")
+    }
+
+    private func rewriteFailed(_ failure: FileFailure) -> ConfigurationRefusal {
+        log.warning("The configuration file could not be rewritten: \(failure.text)")
+        return ConfigurationRefusal("ERR Rewriting config file: \(failure.text)")
+    }
+
+    // MARK: Start
+
+    /// Makes the process follow the settings: its directory and its log. To be called once, before anything else is
+    /// opened.
+    ///
+    /// - Throws: `ConfigurationError` when the directory cannot be entered or the log file cannot be opened.
+    func takeEffect() throws(ConfigurationError) {
+        if settings.directory != FileAccess.currentDirectory, let failure = FileAccess.enter(settings.directory) {
+            throw ConfigurationError("Can't enter the directory '\(settings.directory)': \(failure.text)")
+        }
+        if !settings.logFile.isEmpty {
+            if let failure = FileAccess.checkAppending(to: settings.logFile) {
+                throw ConfigurationError("Can't open the log file: \(failure.text)")
+            }
+            log.redirect(to: .file(settings.logFile))
+        }
+        log.level = settings.logLevel
+        log.format = settings.logFormat
+        if settings.syslogEnabled {
+            log.openSystemLog(identity: settings.syslogIdentity, facility: settings.syslogFacility)
+        }
+    }
+
+    /// Logs what the operator should know about the configuration: unknown variables, and settings without effect.
+    func logWarnings() {
+        for warning in warnings { log.warning(warning) }
+        var without = settingsWithoutEffect
+        if !users.isEmpty { without.append("user") }
+        if !without.isEmpty {
+            log.warning(
+                "These settings are accepted but have no effect in this version: \(without.joined(separator: ", "))")
+        }
+    }
+
+    /// The names of settings that were given a value other than their default, which this version only keeps.
+    var settingsWithoutEffect: [String] {
+        let defaults = Settings()
+        return table.settings
+            .filter { $0.flags.contains(.inert) && $0.load(settings) != $0.load(defaults) }
+            .map(\.name)
+    }
+}

@@ -1,0 +1,195 @@
+// Turning directives into settings: one line of a file, an option of the command line or a variable of the environment
+// at a time.
+//
+// Nothing here changes the process: directories are checked, not entered, and no log is opened. So a configuration can
+// be checked without being used, and CONFIG REWRITE can load the old file again to see what it would give. Later
+// directives win over earlier ones, so who loads does it in the order of precedence (`Configuration.start`).
+
+struct ConfigurationLoader {
+    /// Files may include files this deep; it bounds files that include themselves.
+    static let deepestInclude = 16
+
+    private(set) var settings = Settings()
+    /// `user` lines, as words from the name on. They are kept for access control lists.
+    private(set) var users: [[[UInt8]]] = []
+    /// Things the operator should read about, though the server starts.
+    private(set) var warnings: [String] = []
+    /// The values that came from the environment, by the name of the setting.
+    private(set) var environmentValues: [String: SettingValue] = [:]
+
+    private let table = SettingTable.shared
+    /// Names of the settings that a line has set so far.
+    private var seen: Set<String> = []
+
+    /// - Parameter directory: Where relative paths start; the working directory by default.
+    init(directory: String = FileAccess.currentDirectory) { settings.directory = directory }
+
+    // MARK: Sources
+
+    /// Loads a file.
+    ///
+    /// - Throws: `ConfigurationError` when the file or one it includes cannot be read, or at the first bad line.
+    mutating func loadFile(_ path: String) throws(ConfigurationError) {
+        try loadFile(path, depth: 0, from: .whole, nil)
+    }
+
+    mutating func loadStandardInput(_ content: [UInt8]) throws(ConfigurationError) {
+        try load(content, depth: 0) { .standardInput(line: $0) }
+    }
+
+    /// Loads the options of a command line, one directive per line.
+    mutating func loadOptions(_ content: [UInt8]) throws(ConfigurationError) {
+        try load(content, depth: 0) { _ in .commandLine }
+    }
+
+    private mutating func loadFile(
+        _ path: String, depth: Int, from origin: ConfigurationOrigin, _ directive: [UInt8]?
+    ) throws(ConfigurationError) {
+        let absolute = FileAccess.absolute(path, from: settings.directory)
+        switch FileAccess.read(absolute) {
+        case .failure(let failure):
+            let message = "Can't open config file '\(path)': \(failure.text)"
+            throw ConfigurationError(message, at: origin, directive: directive)
+        case .success(let content): try load(content, depth: depth) { .file(path: absolute, line: $0) }
+        }
+    }
+
+    private mutating func load(
+        _ content: [UInt8], depth: Int, origin: (Int) -> ConfigurationOrigin
+    ) throws(ConfigurationError) {
+        for (index, line) in content.split(separator: 0x0A, omittingEmptySubsequences: false).enumerated() {
+            try loadLine(DirectiveSyntax.trimmed(line), at: origin(index + 1), depth: depth)
+        }
+    }
+
+    // MARK: Directives
+
+    /// Applies one line; blank ones and comments do nothing.
+    mutating func loadLine(
+        _ line: [UInt8], at origin: ConfigurationOrigin, depth: Int = 0
+    ) throws(ConfigurationError) {
+        guard let first = line.first, first != UInt8(ascii: "#") else { return }
+        guard let words = DirectiveSyntax.words(line) else {
+            throw ConfigurationError("Unbalanced quotes in configuration line", at: origin, directive: line)
+        }
+        guard !words.isEmpty else { return }
+        if let entry = table.entry(words[0]) {
+            do {
+                try assign(Array(words[1...]), to: table[entry])
+            } catch {
+                throw ConfigurationError(error.text, at: origin, directive: line)
+            }
+        } else {
+            try loadOther(words, line, at: origin, depth: depth)
+        }
+    }
+
+    private mutating func assign(_ words: [[UInt8]], to setting: Setting) throws(SettingError) {
+        var words = words
+        // One quoted argument holds all the words of such a setting: --bind "127.0.0.1 ::1".
+        if setting.flags.contains(.multiWord), words.count == 1, !words[0].isEmpty {
+            words = DirectiveSyntax.words(words[0]) ?? []
+        }
+        try setting.assign(words, to: &settings, accumulating: seen.contains(setting.name))
+        seen.insert(setting.name)
+    }
+
+    /// Directives that are not settings.
+    private mutating func loadOther(
+        _ words: [[UInt8]], _ line: [UInt8], at origin: ConfigurationOrigin, depth: Int
+    ) throws(ConfigurationError) {
+        switch (words[0].lowercasedText, words.count) {
+        case ("include", 2): try include(words[1], line, at: origin, depth: depth)
+        case ("rename-command", 3):
+            settings.renamedCommands.append(RenamedCommand(name: words[1], newName: words[2], origin: origin))
+        case ("user", 2...): users.append(Array(words[1...]))
+        case ("list-max-ziplist-entries", 2), ("list-max-ziplist-value", 2), ("lua-replicate-commands", 2):
+            break  // Without meaning for years, and still found in files.
+        case ("loadmodule", _):
+            throw ConfigurationError("\(Product.name) does not load modules", at: origin, directive: line)
+        case ("sentinel", 2...):
+            let message = "sentinel directive while not in sentinel mode"
+            throw ConfigurationError(message, at: origin, directive: line)
+        default:
+            throw ConfigurationError("Bad directive or wrong number of arguments", at: origin, directive: line)
+        }
+    }
+
+    /// A pattern may match nothing; a plain name must be there.
+    private mutating func include(
+        _ path: [UInt8], _ line: [UInt8], at origin: ConfigurationOrigin, depth: Int
+    ) throws(ConfigurationError) {
+        guard depth < Self.deepestInclude else {
+            throw ConfigurationError("Files include each other too deeply", at: origin, directive: line)
+        }
+        guard let path = String(validating: path, as: UTF8.self) else {
+            throw ConfigurationError("The name of the file is not valid UTF-8 text", at: origin, directive: line)
+        }
+        guard path.contains(where: { "*?[".contains($0) }) else {
+            return try loadFile(path, depth: depth + 1, from: origin, line)
+        }
+        for match in FileAccess.paths(matching: FileAccess.absolute(path, from: settings.directory)) {
+            try loadFile(match, depth: depth + 1, from: origin, line)
+        }
+    }
+
+    // MARK: Environment
+
+    /// Applies `RESP_<NAME>` and `RESP_<NAME>_FILE` variables; the name is that of a setting in upper case with "_" for
+    /// "-".
+    ///
+    /// The value is the setting's single argument as it is, without quoting; only settings of several words are split.
+    /// With `_FILE` it is the content of the file less one line end. A variable that names no setting is left alone
+    /// with a warning.
+    /// - Throws: `ConfigurationError` when a value is bad, a file cannot be read, or a setting is given both ways.
+    mutating func loadEnvironment(_ variables: [(name: String, value: [UInt8])]) throws(ConfigurationError) {
+        let suffix = "_FILE"
+        // Sorted, so that the outcome does not depend on the order of the environment.
+        let variables = variables.filter { $0.name.hasPrefix("RESP_") }.sorted { $0.name < $1.name }
+        if variables.isEmpty { return }
+        var names: [String: SettingTable.Entry] = [:]
+        for entry in table.names {
+            let name = entry.name.utf8.map { $0 == UInt8(ascii: "-") ? UInt8(ascii: "_") : $0 }
+            names["RESP_\(String(decoding: name, as: UTF8.self).uppercased())"] = entry
+        }
+        var usedBy: [String: String] = [:]
+        for (variable, value) in variables {
+            var value = value
+            let setting: Setting
+            if let entry = names[variable] {
+                setting = table[entry]
+            } else if variable.hasSuffix(suffix), let entry = names[String(variable.dropLast(suffix.count))] {
+                setting = table[entry]
+                value = try secret(inFileNamed: value, variable)
+            } else {
+                warnings.append("The environment variable \(variable) names no setting and is ignored")
+                continue
+            }
+            if let other = usedBy.updateValue(variable, forKey: setting.name) {
+                let message = "\(other) and \(variable) both set '\(setting.name)'"
+                throw ConfigurationError(message, at: .environment(variable))
+            }
+            // A value from here replaces what files gave, also where further lines would add to it.
+            seen.remove(setting.name)
+            do {
+                try assign([value], to: setting)
+            } catch {
+                let shown = setting.flags.contains(.sensitive) ? nil : value
+                throw ConfigurationError(error.text, at: .environment(variable), directive: shown)
+            }
+            environmentValues[setting.name] = setting.load(settings)
+        }
+    }
+
+    private func secret(inFileNamed name: [UInt8], _ variable: String) throws(ConfigurationError) -> [UInt8] {
+        let path = String(decoding: name, as: UTF8.self)
+        switch FileAccess.read(FileAccess.absolute(path, from: settings.directory)) {
+        case .success(var content):
+            if content.last == 0x0A { content.removeLast() }
+            if content.last == 0x0D { content.removeLast() }
+            return content
+        case .failure(let failure):
+            throw ConfigurationError("Can't read '\(path)': \(failure.text)", at: .environment(variable))
+        }
+    }
+}

@@ -1,0 +1,9 @@
+// What the program calls itself wherever it introduces itself: the version line, the help, messages about its
+// configuration.
+
+enum Product {
+    static let name = "resp-server"
+    static let version = "0.1.0"
+    /// Name and version as one text, for headlines.
+    static let title = "\(name) \(version)"
+}

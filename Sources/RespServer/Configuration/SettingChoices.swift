@@ -1,0 +1,128 @@
+// The small closed sets of values that settings choose from, typed so that the server can switch over them.
+//
+// The raw value of each case is the word that stands in a configuration file. The order of the cases is the order in
+// which an error lists them.
+
+/// A setting's value out of a fixed list of words.
+protocol SettingChoice: RawRepresentable, CaseIterable, Sendable where RawValue == String, AllCases == [Self] {}
+
+/// Who may use a guarded feature.
+enum AccessRule: String, SettingChoice {
+    case no, yes
+    /// Only clients connected through a unix socket or a loopback address.
+    case local
+
+    /// Whether a client is let through. `clientIsLocal` says that it came over loopback or a unix socket.
+    func allows(clientIsLocal: Bool) -> Bool { self == .yes || self == .local && clientIsLocal }
+}
+
+/// Which keys go first when memory runs out.
+enum EvictionPolicy: String, SettingChoice {
+    case volatileLRU = "volatile-lru"
+    case volatileLFU = "volatile-lfu"
+    case volatileRandom = "volatile-random"
+    case volatileTTL = "volatile-ttl"
+    case allKeysLRU = "allkeys-lru"
+    case allKeysLFU = "allkeys-lfu"
+    case allKeysRandom = "allkeys-random"
+    case noEviction = "noeviction"
+}
+
+/// When the append-only file is forced to storage.
+enum AppendSync: String, SettingChoice {
+    case everySecond = "everysec"
+    case always, no
+}
+
+/// Under which heading the system log files the server's lines.
+enum SyslogFacility: String, SettingChoice {
+    case user, local0, local1, local2, local3, local4, local5, local6, local7
+}
+
+/// What a termination signal does besides ending the server. The empty set is "default": save if save points are set.
+struct ShutdownOptions: OptionSet, Sendable {
+    let rawValue: Int
+    static let save = ShutdownOptions(rawValue: 1)
+    static let noSave = ShutdownOptions(rawValue: 2)
+    /// Do not wait for replicas that lag behind.
+    static let now = ShutdownOptions(rawValue: 4)
+    /// End even if saving fails.
+    static let force = ShutdownOptions(rawValue: 8)
+    /// The words in a configuration file: first the one for the empty set, then one per bit.
+    static let words = ["default", "save", "nosave", "now", "force"]
+}
+
+/// Which keyspace events are published, and on which channels.
+struct KeyspaceEventClasses: OptionSet, Sendable {
+    let rawValue: Int
+    static let keyspaceChannel = KeyspaceEventClasses(rawValue: 1 << 0)
+    static let keyeventChannel = KeyspaceEventClasses(rawValue: 1 << 1)
+    static let generic = KeyspaceEventClasses(rawValue: 1 << 2)
+    static let string = KeyspaceEventClasses(rawValue: 1 << 3)
+    static let list = KeyspaceEventClasses(rawValue: 1 << 4)
+    static let set = KeyspaceEventClasses(rawValue: 1 << 5)
+    static let hash = KeyspaceEventClasses(rawValue: 1 << 6)
+    static let sortedSet = KeyspaceEventClasses(rawValue: 1 << 7)
+    static let expired = KeyspaceEventClasses(rawValue: 1 << 8)
+    static let evicted = KeyspaceEventClasses(rawValue: 1 << 9)
+    static let stream = KeyspaceEventClasses(rawValue: 1 << 10)
+    static let keyMiss = KeyspaceEventClasses(rawValue: 1 << 11)
+    static let module = KeyspaceEventClasses(rawValue: 1 << 13)
+    static let newKey = KeyspaceEventClasses(rawValue: 1 << 14)
+    /// What the letter A stands for: every class but misses and new keys.
+    static let all: KeyspaceEventClasses = [
+        .generic, .string, .list, .set, .hash, .sortedSet, .expired, .evicted, .stream, .module,
+    ]
+
+    private static let classLetters: [(Character, KeyspaceEventClasses)] = [
+        ("g", .generic), ("$", .string), ("l", .list), ("s", .set), ("h", .hash), ("z", .sortedSet), ("x", .expired),
+        ("e", .evicted), ("t", .stream), ("d", .module), ("n", .newKey),
+    ]
+    private static let otherLetters: [(Character, KeyspaceEventClasses)] = [
+        ("K", .keyspaceChannel), ("E", .keyeventChannel), ("m", .keyMiss),
+    ]
+
+    init(rawValue: Int) { self.rawValue = rawValue }
+
+    /// The classes that `letters` name, or nil if one of them names none.
+    init?(letters: String) {
+        var classes: KeyspaceEventClasses = []
+        for letter in letters {
+            if letter == "A" {
+                classes.insert(.all)
+            } else if let known = (Self.classLetters + Self.otherLetters).first(where: { $0.0 == letter }) {
+                classes.insert(known.1)
+            } else {
+                return nil
+            }
+        }
+        self = classes
+    }
+
+    /// The letters in Redis's order; A in place of all the classes it covers (and of `n`, which Redis then leaves out).
+    var letters: String {
+        var text = ""
+        if isSuperset(of: .all) {
+            text = "A"
+        } else {
+            for (letter, member) in Self.classLetters where contains(member) { text.append(letter) }
+        }
+        for (letter, member) in Self.otherLetters where contains(member) { text.append(letter) }
+        return text
+    }
+}
+
+/// How much unsent output a client of one class may pile up.
+struct OutputBufferLimit: Equatable, Sendable {
+    /// Beyond this many bytes the client is closed at once; 0 is no limit.
+    var hardBytes: Int
+    /// Beyond this many bytes for `softSeconds` on end the client is closed; 0 is no limit.
+    var softBytes: Int
+    var softSeconds: Int
+}
+
+/// A save point: a snapshot is due `seconds` after the last one if at least `changes` writes happened since.
+struct SavePoint: Equatable, Sendable {
+    var seconds: Int
+    var changes: Int
+}

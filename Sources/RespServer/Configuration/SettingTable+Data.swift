@@ -1,0 +1,115 @@
+// The rows about what is stored: the compact encodings, expiry, memory, durability and what is observed of it.
+
+extension SettingTable {
+    static let data: [Setting] = [
+        .integer("databases", \.databases, 1...largestInt32, [.immutable]),
+        .integer("hash-max-listpack-entries", alias: "hash-max-ziplist-entries", \.hashMaxListpackEntries, 0...Int.max),
+        .integer(
+            "hash-max-listpack-value", alias: "hash-max-ziplist-value", \.hashMaxListpackValue, 0...Int.max, in: .memory
+        ),
+        .integer("set-max-intset-entries", \.setMaxIntsetEntries, 0...Int.max, [.inert]),
+        .integer("set-max-listpack-entries", \.setMaxListpackEntries, 0...Int.max, [.inert]),
+        .integer("set-max-listpack-value", \.setMaxListpackValue, 0...Int.max, [.inert]),
+        .integer(
+            "zset-max-listpack-entries", alias: "zset-max-ziplist-entries", \.zsetMaxListpackEntries, 0...Int.max,
+            [.inert]),
+        .integer(
+            "zset-max-listpack-value", alias: "zset-max-ziplist-value", \.zsetMaxListpackValue, 0...Int.max,
+            in: .memory,
+            [.inert]),
+        .integer(
+            "list-max-listpack-size", alias: "list-max-ziplist-size", \.listMaxListpackSize,
+            Int(Int32.min)...largestInt32, [.inert]),
+        .integer("list-compress-depth", \.listCompressDepth, 0...largestInt32, [.inert]),
+        .integer("stream-node-max-bytes", \.streamNodeMaxBytes, 0...Int.max, in: .memory, [.inert]),
+        .integer("stream-node-max-entries", \.streamNodeMaxEntries, 0...Int.max, [.inert]),
+        .integer("hll-sparse-max-bytes", \.hllSparseMaxBytes, 0...Int.max, in: .memory, [.inert]),
+        .integer("active-expire-effort", \.activeExpireEffort, 1...10, [.inert]),
+        .boolean("lazyfree-lazy-eviction", \.lazyfreeLazyEviction, [.inert]),
+        .boolean("lazyfree-lazy-expire", \.lazyfreeLazyExpire, [.inert]),
+        .boolean("lazyfree-lazy-server-del", \.lazyfreeLazyServerDel, [.inert]),
+        .boolean("lazyfree-lazy-user-del", \.lazyfreeLazyUserDel, [.inert]),
+        .boolean("lazyfree-lazy-user-flush", \.lazyfreeLazyUserFlush, [.inert]),
+        .own(
+            "notify-keyspace-events", .eventClasses, [.inert], load: { .integer($0.notifyKeyspaceEvents.rawValue) },
+            store: { $0.notifyKeyspaceEvents = KeyspaceEventClasses(rawValue: $1.integerValue) }),
+    ]
+
+    static let memory: [Setting] = [
+        .integer("maxmemory", \.maxMemory, 0...Int.max, in: .unboundedMemory, [.inert]),
+        .choice("maxmemory-policy", \.maxMemoryPolicy, [.inert]),
+        .integer("maxmemory-samples", \.maxMemorySamples, 1...largestInt32, [.inert]),
+        .integer("maxmemory-eviction-tenacity", \.maxMemoryEvictionTenacity, 0...100, [.inert]),
+        .integer("lfu-log-factor", \.lfuLogFactor, 0...largestInt32, [.inert]),
+        .integer("lfu-decay-time", \.lfuDecayMinutes, 0...largestInt32, [.inert]),
+        .boolean("activedefrag", kept: false),
+        .integer("active-defrag-ignore-bytes", kept: 100 << 20, 1...Int.max, in: .memory),
+        .integer("active-defrag-threshold-lower", kept: 10, 0...1000),
+        .integer("active-defrag-threshold-upper", kept: 100, 0...1000),
+        .integer("active-defrag-cycle-min", kept: 1, 1...99),
+        .integer("active-defrag-cycle-max", kept: 25, 1...99),
+        .integer("active-defrag-max-scan-fields", kept: 1000, 1...Int.max),
+        .boolean("activerehashing", kept: true),
+        .boolean("jemalloc-bg-thread", kept: true),
+        .boolean("disable-thp", kept: true, [.immutable]),
+    ]
+
+    static let durability: [Setting] = [
+        .own(
+            "save", .savePoints, [.multiWord, .inert],
+            load: { .integers($0.savePoints.flatMap { [$0.seconds, $0.changes] }) },
+            store: { settings, value in
+                let numbers = value.integersValue
+                settings.savePoints = stride(from: 0, to: numbers.count, by: 2).map {
+                    SavePoint(seconds: numbers[$0], changes: numbers[$0 + 1])
+                }
+            }),
+        .text("dbfilename", \.dbFilename, [.protected, .inert], check: { baseName($0, "dbfilename", "filename") }),
+        .boolean("rdbcompression", kept: true),
+        .boolean("rdbchecksum", kept: true, [.immutable]),
+        .boolean("rdb-del-sync-files", kept: false),
+        .boolean("rdb-save-incremental-fsync", kept: true),
+        .integer("rdb-key-save-delay", kept: 0, Int(Int32.min)...largestInt32, [.hidden]),
+        .integer("key-load-delay", kept: 0, Int(Int32.min)...largestInt32, [.hidden]),
+        .integer(
+            "loading-process-events-interval-bytes", kept: 2 << 20, 1024...largestInt32, [.hidden]),
+        .boolean("stop-writes-on-bgsave-error", kept: true),
+        .choice("sanitize-dump-payload", kept: "no", of: ["no", "yes", "clients"]),
+    ]
+
+    static let appendOnlyFile: [Setting] = [
+        .boolean("appendonly", \.appendOnly, [.deniedWhileLoading, .inert]),
+        .choice("appendfsync", \.appendSync, [.inert]),
+        .text(
+            "appendfilename", kept: "appendonly.aof", [.immutable],
+            check: { baseName($0, "appendfilename", "filename") }),
+        .text(
+            "appenddirname", kept: "appendonlydir", [.immutable], check: { baseName($0, "appenddirname", "dirname") }),
+        .boolean("no-appendfsync-on-rewrite", kept: false),
+        .integer("auto-aof-rewrite-percentage", kept: 100, 0...largestInt32),
+        .integer("auto-aof-rewrite-min-size", kept: 64 << 20, 0...Int.max, in: .memory),
+        .boolean("aof-load-truncated", kept: true),
+        .boolean("aof-use-rdb-preamble", kept: true),
+        .boolean("aof-timestamp-enabled", kept: false),
+        .boolean("aof-rewrite-incremental-fsync", kept: true),
+        .boolean("aof-disable-auto-gc", kept: false),
+    ]
+
+    static let observation: [Setting] = [
+        .integer("slowlog-log-slower-than", \.slowlogThresholdMicroseconds, -1...Int.max, [.inert]),
+        .integer("slowlog-max-len", \.slowlogMaxCount, 0...Int.max, [.inert]),
+        .integer("latency-monitor-threshold", \.latencyMonitorThresholdMilliseconds, 0...Int.max, [.inert]),
+        .boolean("latency-tracking", \.latencyTracking, [.inert]),
+        .own(
+            "latency-tracking-info-percentiles", .percentiles, [.multiWord, .inert],
+            load: { .decimals($0.latencyTrackingPercentiles) },
+            store: { $0.latencyTrackingPercentiles = $1.decimalsValue }),
+        .integer("busy-reply-threshold", alias: "lua-time-limit", kept: 5000, 0...Int.max),
+        .choice("propagation-error-behavior", kept: "ignore", of: ["ignore", "panic", "panic-on-replicas"]),
+    ]
+
+    private static func baseName(_ value: SettingValue, _ setting: String, _ noun: String) -> String? {
+        if value.textValue.isEmpty && setting != "dbfilename" { return "\(setting) can't be empty" }
+        return value.textValue.contains { $0 == "/" || $0 == "\\" } ? "\(setting) can't be a path, just a \(noun)" : nil
+    }
+}

@@ -1,0 +1,55 @@
+// All settings in one list, and the way from a name to its row.
+//
+// The rows stand by subject in the files beside this one. A setting is declared there and nowhere else; adding one
+// means adding a row, and a property in `Settings` once it has a meaning.
+
+import RespCodec
+
+/// The settings and their names. There is one, it is built on first use, and it never changes.
+struct SettingTable: Sendable {
+    static let shared = SettingTable()
+
+    /// In the order in which CONFIG GET lists them.
+    let settings: [Setting]
+    private let entries: [String: Entry]
+
+    /// A name that a setting goes by. A setting with an alias has two, and CONFIG treats them as two.
+    struct Entry: Sendable {
+        /// In lower case.
+        let name: String
+        /// Position in `settings`.
+        let index: Int
+    }
+
+    private init() {
+        settings =
+            Self.listening + Self.clients + Self.access + Self.process + Self.log + Self.data + Self.memory
+            + Self.durability + Self.appendOnlyFile + Self.observation + Self.replication + Self.cluster + Self.tls
+            + Self.tuning
+        var entries: [String: Entry] = [:]
+        for (index, setting) in settings.enumerated() {
+            for name in [setting.name, setting.alias].compactMap({ $0 }) {
+                let previous = entries.updateValue(Entry(name: name, index: index), forKey: name)
+                precondition(previous == nil, "two settings are called \(name)")
+            }
+        }
+        self.entries = entries
+    }
+
+    /// The entry of a name in any letter case.
+    func entry(_ name: [UInt8]) -> Entry? { entries[name.lowercasedText] }
+
+    func setting(_ name: [UInt8]) -> Setting? { entry(name).map { settings[$0.index] } }
+
+    subscript(entry: Entry) -> Setting { settings[entry.index] }
+
+    /// All names, each alias behind the name it stands for.
+    var names: [Entry] {
+        settings.enumerated().flatMap { (index, setting) in
+            [setting.name, setting.alias].compactMap { $0.map { Entry(name: $0, index: index) } }
+        }
+    }
+
+    static let largestInt32 = Int(Int32.max)
+    static let largestUInt32 = Int(UInt32.max)
+}

@@ -1,0 +1,143 @@
+// Everything that can be configured, as plain typed values: what the server reads while it runs.
+//
+// It is a value type on purpose. CONFIG SET changes a copy and swaps it in when every pair was good, so a bad pair
+// leaves no trace; a hook that applies a change is handed the copy before and the copy after; and `Settings()` is the
+// list of defaults, written once, here. Names, aliases, bounds and texts of the same settings are in the tables
+// (`SettingTable`). Settings without a meaning in this version have no property: their values are kept in `kept`, to be
+// returned when asked for.
+
+struct Settings: Sendable {
+    // MARK: Listening
+
+    /// 0 opens no TCP port, unless `portFile` is set: then the system picks a free one.
+    var port = 6379
+    /// Where the port in use is written once clients can connect, for tests and supervisors; empty writes none.
+    var portFile = ""
+    /// As written: "*" and "::*" are all addresses, a leading "-" lets the address be missing. Empty listens nowhere.
+    var bindAddresses = ["*", "-::*"]
+    /// The path of the socket; empty opens none.
+    var unixSocket = ""
+    /// File mode of the socket; 0 leaves what the umask gives.
+    var unixSocketPermissions = 0
+    var tcpBacklog = 511
+    /// How long a silent connection waits before the kernel probes it, in seconds; 0 never probes.
+    var tcpKeepaliveSeconds = 300
+
+    // MARK: Clients
+
+    /// How long a client may be idle before it is closed, in seconds; 0 is for ever.
+    var timeoutSeconds = 0
+    var maxClients = 10000
+    /// The longest single argument, in bytes.
+    var protoMaxBulkLength = 512 << 20
+    /// How many unparsed bytes a client may have pending.
+    var clientQueryBufferLimit = 1 << 30
+    var normalOutputLimit = OutputBufferLimit(hardBytes: 0, softBytes: 0, softSeconds: 0)
+    var replicaOutputLimit = OutputBufferLimit(hardBytes: 256 << 20, softBytes: 64 << 20, softSeconds: 60)
+    var pubsubOutputLimit = OutputBufferLimit(hardBytes: 32 << 20, softBytes: 8 << 20, softSeconds: 60)
+
+    // MARK: Access
+
+    /// The password of the default user, in the clear; empty when none is needed.
+    var requirePassword: [UInt8] = []
+    /// While no password is set: serve only clients from this machine.
+    var protectedMode = true
+    var enableDebugCommand = AccessRule.no
+    var enableProtectedConfigs = AccessRule.no
+    /// Commands to be renamed at start, in order. They come from `rename-command` lines and never change later.
+    var renamedCommands: [RenamedCommand] = []
+
+    // MARK: Process
+
+    /// Absolute; the server runs in it, and relative paths of other settings start there.
+    var directory = ""
+    var daemonize = false
+    /// Empty writes none, unless the server runs as a daemon.
+    var pidFile = ""
+    /// How often background work runs, in times per second.
+    var hz = 10
+    var dynamicHz = true
+    var shutdownTimeoutSeconds = 10
+    var shutdownOnSIGINT: ShutdownOptions = []
+    var shutdownOnSIGTERM: ShutdownOptions = []
+
+    // MARK: Log
+
+    var logLevel = LogLevel.notice
+    /// Empty is standard output.
+    var logFile = ""
+    var logFormat = LogFormat.text
+    var syslogEnabled = false
+    var syslogIdentity = "redis"
+    var syslogFacility = SyslogFacility.local0
+
+    // MARK: Data
+
+    var databases = 16
+    var hashMaxListpackEntries = 512
+    var hashMaxListpackValue = 64
+    var setMaxIntsetEntries = 512
+    var setMaxListpackEntries = 128
+    var setMaxListpackValue = 64
+    var zsetMaxListpackEntries = 128
+    var zsetMaxListpackValue = 64
+    /// Positive: entries per node; -1 to -5: bytes per node, 4 KiB doubled each step.
+    var listMaxListpackSize = -2
+    var listCompressDepth = 0
+    var streamNodeMaxBytes = 4096
+    var streamNodeMaxEntries = 100
+    var hllSparseMaxBytes = 3000
+    /// From 1 to 10: how much time may go into removing expired keys.
+    var activeExpireEffort = 1
+    var lazyfreeLazyEviction = false
+    var lazyfreeLazyExpire = false
+    var lazyfreeLazyServerDel = false
+    var lazyfreeLazyUserDel = false
+    var lazyfreeLazyUserFlush = false
+    var notifyKeyspaceEvents: KeyspaceEventClasses = []
+
+    // MARK: Memory
+
+    /// In bytes; 0 is no limit.
+    var maxMemory = 0
+    var maxMemoryPolicy = EvictionPolicy.noEviction
+    var maxMemorySamples = 5
+    var maxMemoryEvictionTenacity = 10
+    /// Positive: bytes; negative: that many percent of `maxMemory`; 0 is no limit.
+    var maxMemoryClients = 0
+    var lfuLogFactor = 10
+    var lfuDecayMinutes = 1
+
+    // MARK: Durability
+
+    /// None means that no snapshot is taken by itself.
+    var savePoints = [
+        SavePoint(seconds: 3600, changes: 1), SavePoint(seconds: 300, changes: 100),
+        SavePoint(seconds: 60, changes: 10000),
+    ]
+    var dbFilename = "dump.rdb"
+    var appendOnly = false
+    var appendSync = AppendSync.everySecond
+
+    // MARK: Observation
+
+    /// In microseconds; 0 logs every command, a negative number none.
+    var slowlogThresholdMicroseconds = 10000
+    var slowlogMaxCount = 128
+    /// In milliseconds; 0 is off.
+    var latencyMonitorThresholdMilliseconds = 0
+    var latencyTracking = true
+    var latencyTrackingPercentiles = [50, 99, 99.9]
+
+    /// The values of settings that have no meaning in this version, by name, where they differ from the default.
+    var kept: [String: SettingValue] = [:]
+}
+
+/// One `rename-command` line.
+struct RenamedCommand: Sendable {
+    let name: [UInt8]
+    /// Empty removes the command.
+    let newName: [UInt8]
+    /// Where the line stands, for the error when there is no such command.
+    let origin: ConfigurationOrigin
+}

@@ -1,0 +1,132 @@
+// What a command is: its name and everything about it that others ask for, with its function beside it.
+//
+// One entry serves all: look-up and arity checks, COMMAND INFO, DOCS, LIST and GETKEYS, access categories, hints of the
+// command-line client. The same type serves commands on data, whose context is the keyspace, and commands on the connection,
+// whose context is the session.
+
+import RespCodec
+
+/// What the dispatcher and the clients may assume of a command.
+public struct CommandFlags: OptionSet, Sendable {
+    public let rawValue: UInt32
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    public static let write = CommandFlags(rawValue: 1 << 0)
+    public static let readOnly = CommandFlags(rawValue: 1 << 1)
+    public static let denyOOM = CommandFlags(rawValue: 1 << 2)
+    public static let admin = CommandFlags(rawValue: 1 << 3)
+    public static let pubsub = CommandFlags(rawValue: 1 << 4)
+    public static let noScript = CommandFlags(rawValue: 1 << 5)
+    public static let blocking = CommandFlags(rawValue: 1 << 6)
+    public static let loading = CommandFlags(rawValue: 1 << 7)
+    public static let stale = CommandFlags(rawValue: 1 << 8)
+    public static let skipMonitor = CommandFlags(rawValue: 1 << 9)
+    public static let skipSlowLog = CommandFlags(rawValue: 1 << 10)
+    public static let fast = CommandFlags(rawValue: 1 << 11)
+    public static let noAuth = CommandFlags(rawValue: 1 << 12)
+    public static let noMulti = CommandFlags(rawValue: 1 << 13)
+    public static let movableKeys = CommandFlags(rawValue: 1 << 14)
+    public static let allowBusy = CommandFlags(rawValue: 1 << 15)
+    public static let noAsyncLoading = CommandFlags(rawValue: 1 << 16)
+    public static let protected = CommandFlags(rawValue: 1 << 17)
+    /// Runs at once inside a transaction instead of being queued.
+    public static let transactionControl = CommandFlags(rawValue: 1 << 18)
+    /// Is not held back while clients are paused.
+    public static let ignoresPause = CommandFlags(rawValue: 1 << 19)
+    /// Dangerous beyond what its other flags say.
+    public static let dangerous = CommandFlags(rawValue: 1 << 20)
+
+    /// The names in COMMAND INFO, in the order in which Redis lists them.
+    public var names: [StaticString] {
+        let all: [(CommandFlags, StaticString)] = [
+            (.write, "write"), (.readOnly, "readonly"), (.denyOOM, "denyoom"), (.admin, "admin"), (.pubsub, "pubsub"),
+            (.noScript, "noscript"), (.blocking, "blocking"), (.loading, "loading"), (.stale, "stale"),
+            (.skipMonitor, "skip_monitor"), (.skipSlowLog, "skip_slowlog"), (.fast, "fast"), (.noAuth, "no_auth"),
+            (.noMulti, "no_multi"), (.movableKeys, "movablekeys"), (.allowBusy, "allow_busy"),
+            (.noAsyncLoading, "no_async_loading"),
+        ]
+        return all.filter { contains($0.0) }.map { $0.1 }
+    }
+}
+
+/// The family of a command, as documentation groups them.
+public enum CommandGroup: String, Sendable {
+    case string, generic, hash, connection, transactions, server
+    case list, set, sortedSet = "sorted-set", stream, bitmap, hyperloglog, geo, pubsub, scripting, cluster
+}
+
+/// Where a command's keys are among its arguments, and what it does with them.
+public struct KeySpec: Sendable {
+    public enum Begin: Sendable {
+        /// At an argument's index; the command's name is 0.
+        case index(Int)
+        /// Behind a word, which is looked for from an index on.
+        case keyword(StaticString, from: Int)
+    }
+    public enum Find: Sendable {
+        /// Up to `last`, counted from the first key, or from the end if negative; every `step`; `limit` halves and so on.
+        case range(last: Int, step: Int, limit: Int)
+        /// As many as the argument at `count` says, the first at `first`, both counted from where the spec begins.
+        case keyCount(count: Int, first: Int, step: Int)
+    }
+    public let begin: Begin
+    public let find: Find
+    /// What is done with the keys: of RO, RW, OW, RM and access, update, insert, delete, not_key, incomplete, variable_flags.
+    public let flags: [StaticString]
+
+    public init(_ flags: [StaticString], begin: Begin, find: Find = .range(last: 0, step: 1, limit: 0)) {
+        self.flags = flags
+        self.begin = begin
+        self.find = find
+    }
+
+    /// One key, the first argument.
+    public static func first(_ flags: StaticString...) -> KeySpec { KeySpec(flags, begin: .index(1)) }
+}
+
+/// A command and its function.
+public struct Command<Context>: Sendable {
+    public typealias Run = @Sendable (inout Context, Arguments) throws(CommandError) -> Void
+
+    public let name: String
+    public let group: CommandGroup
+    public let since: String
+    /// How many arguments, the name included; at least so many if negative.
+    public let arity: Int
+    public let flags: CommandFlags
+    public let keys: [KeySpec]
+    /// Access categories beyond those that follow from the flags and the group, such as "dangerous".
+    public let categories: [String]
+    /// Hints to proxies and clients, as COMMAND INFO gives them.
+    public let tips: [String]
+    /// The arguments behind the name: words in capitals are typed as they are, [] is optional, | separates choices, ... repeats.
+    public let syntax: String
+    public let summary: String
+    public let complexity: String
+    public let subcommands: [Command<Context>]
+    /// Nil only for a command that always needs one of its subcommands.
+    public let run: Run?
+
+    public init(
+        _ name: String, group: CommandGroup, since: String, arity: Int, flags: CommandFlags, keys: [KeySpec] = [],
+        categories: [String] = [], tips: [String] = [], syntax: String, summary: String, complexity: String,
+        subcommands: [Command<Context>] = [], run: Run? = nil
+    ) {
+        self.name = name
+        self.group = group
+        self.since = since
+        self.arity = arity
+        self.flags = flags
+        self.keys = keys
+        self.categories = categories
+        self.tips = tips
+        self.syntax = syntax
+        self.summary = summary
+        self.complexity = complexity
+        self.subcommands = subcommands
+        self.run = run
+    }
+
+    /// Whether a request of `count` arguments, the name included, has a right number of them.
+    public func accepts(argumentCount count: Int) -> Bool { arity >= 0 ? count == arity : count >= -arity }
+}

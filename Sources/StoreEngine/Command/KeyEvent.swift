@@ -1,0 +1,57 @@
+// What happened to a key, told to whoever watches.
+
+import RespCodec
+
+/// The classes of events, as `notify-keyspace-events` names them.
+public enum KeyEventClass: Character, Sendable {
+    case generic = "g"
+    case string = "$"
+    case list = "l"
+    case set = "s"
+    case hash = "h"
+    case sortedSet = "z"
+    case stream = "t"
+    case expired = "x"
+    case evicted = "e"
+    case new = "n"
+}
+
+public struct KeyEvent: Sendable {
+    public let eventClass: KeyEventClass
+    public let name: StaticString
+
+    public init(_ eventClass: KeyEventClass, _ name: StaticString) {
+        self.eventClass = eventClass
+        self.name = name
+    }
+
+    public static let del = KeyEvent(.generic, "del")
+    public static let expire = KeyEvent(.generic, "expire")
+    public static let persist = KeyEvent(.generic, "persist")
+    public static let renameFrom = KeyEvent(.generic, "rename_from")
+    public static let renameTo = KeyEvent(.generic, "rename_to")
+    public static let moveFrom = KeyEvent(.generic, "move_from")
+    public static let moveTo = KeyEvent(.generic, "move_to")
+    public static let copyTo = KeyEvent(.generic, "copy_to")
+    public static let expired = KeyEvent(.expired, "expired")
+    public static let set = KeyEvent(.string, "set")
+    public static let append = KeyEvent(.string, "append")
+    public static let setRange = KeyEvent(.string, "setrange")
+    public static let incrBy = KeyEvent(.string, "incrby")
+    public static let incrByFloat = KeyEvent(.string, "incrbyfloat")
+    public static let hset = KeyEvent(.hash, "hset")
+    public static let hdel = KeyEvent(.hash, "hdel")
+    public static let hincrBy = KeyEvent(.hash, "hincrby")
+    public static let hincrByFloat = KeyEvent(.hash, "hincrbyfloat")
+}
+
+/// Hears of every change of the keyspace, in the order in which they happen. WATCH, keyspace events, client-side caching, a log
+/// and replication can each be made of it.
+public protocol KeyspaceObserver: AnyObject {
+    /// A key was changed, made or removed. `key` is good until the call returns.
+    func keyChanged(_ key: ByteSlice, database: Int, event: KeyEvent)
+    /// All keys of a database went at once. Called before they go; `contains` tells which keys exist.
+    func databaseWillFlush(_ database: Int, contains: (ByteSlice) -> Bool)
+    /// Two databases changed places. Called before they do; `contains` tells which keys exist in the database of an index.
+    func databasesWillSwap(_ first: Int, _ second: Int, contains: (Int, ByteSlice) -> Bool)
+}

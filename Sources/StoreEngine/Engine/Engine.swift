@@ -1,0 +1,140 @@
+// A store of keys and values in this process: what the server is built around, and what a Swift program can use without one.
+//
+//     let engine = Engine()
+//     engine.execute("SET", "greeting", "hello", "EX", "60")
+//     let reply = engine.execute("GET", "greeting")     // .bulkString of the bytes of "hello"
+//
+// The engine never looks at a clock: `setTime` says what time it is. It starts no threads and takes no locks; use it from one
+// thread at a time.
+
+import RespCodec
+
+public final class Engine {
+    let state: EngineState
+    /// The commands on data, by name in capitals.
+    private static let commands: [String: Command<KeyspaceContext>] = Dictionary(
+        uniqueKeysWithValues: allCommands.map { ($0.name, $0) })
+
+    /// Every command that works on data alone.
+    public static let allCommands: [Command<KeyspaceContext>] =
+        StringCommands.all + GenericCommands.all + HashCommands.all + KeyspaceCommands.all
+
+    private let writer = ReplyWriter()
+    private var selected = 0
+
+    /// - Parameters:
+    ///   - databases: how many there are, 1 to 1,000,000.
+    ///   - seed: of the hash of keys and of everything that is left to chance; draw it where you need to resist collisions.
+    public init(databases: Int = 16, seed: UInt64 = UInt64.random(in: 1...UInt64.max)) {
+        precondition((1...1_000_000).contains(databases), "an engine has at least one database")
+        state = EngineState(databaseCount: databases, seed: seed)
+    }
+
+    deinit {
+        writer.deallocate()
+        state.deallocate()
+    }
+
+    // MARK: executing
+
+    /// Executes one command and returns the bytes of its reply in the protocol asked for.
+    ///
+    /// - Parameters:
+    ///   - words: the command's name, in any letter case, and its arguments.
+    ///   - database: which database it works on.
+    /// - Returns: the reply; an error reply for an unknown command or wrong arguments.
+    public func execute(
+        _ words: [[UInt8]], database: Int = 0, version: ProtocolVersion = .resp3
+    ) -> [UInt8] {
+        precondition(state.databases.indices.contains(database), "no such database")
+        writer.removeAll()
+        writer.version = version
+        let request = OwnedArguments(words)
+        let arguments = request.view
+        let name = words.first.map { String(decoding: $0, as: UTF8.self).uppercased() } ?? ""
+        if let command = Self.commands[name], let run = command.run {
+            do throws(CommandError) {
+                guard command.accepts(argumentCount: arguments.count) else { throw .wrongArity(name.lowercased()) }
+                var context = KeyspaceContext(self, database: self.database(database), reply: writer)
+                try run(&context, arguments)
+            } catch {
+                writer.truncate(to: 0)
+                error.write(to: writer)
+            }
+        } else {
+            writer.error(text: "ERR unknown command '\(name)'")
+        }
+        withExtendedLifetime(request) {}
+        return writer.written(0..<writer.count).array
+    }
+
+    // MARK: time
+
+    /// Milliseconds since 1970, as last set.
+    public var now: Int64 { state.now }
+
+    /// Says what time it is, in milliseconds since 1970. Keys are due by this clock.
+    public func setTime(_ milliseconds: Int64) { state.setTime(milliseconds) }
+
+    /// When the next key is due, or a moment that is not after it; nil if none is.
+    public var nextDeadline: Int64? {
+        let deadline = state.earliestDeadline
+        return deadline == Int64.max ? nil : deadline
+    }
+
+    /// Removes up to `budget` keys that are due; true when none is left that is.
+    /// - Complexity: O(keys removed) and O(log segments) for each segment looked into.
+    public func expireDue(budget: Int) -> Bool { state.expireDue(budget: budget) }
+
+    // MARK: upkeep
+
+    /// Whether values or dropped databases wait to be freed.
+    public var hasGarbage: Bool { state.hasGarbage }
+    public var garbageCount: Int { state.garbageCount }
+
+    /// Frees a bounded part of what waits: well under a millisecond of work.
+    public func freeSlice() { state.freeSlice() }
+
+    // MARK: looking in
+
+    public var databaseCount: Int { state.databases.count }
+    public func database(_ index: Int) -> Database { state.databases[index] }
+
+    /// The hash by which keys are found, for those who want to know it before the command runs.
+    @inline(__always)
+    public func hash(_ key: ByteSlice) -> UInt64 { state.hash(key) }
+
+    public var settings: EngineSettings {
+        get { state.settings }
+        set { state.settings = newValue }
+    }
+    public var statistics: EngineStatistics {
+        get { state.statistics }
+        set { state.statistics = newValue }
+    }
+    /// Changes since the last save.
+    public var dirty: Int {
+        get { state.dirty }
+        set { state.dirty = newValue }
+    }
+    /// Whether reading a key counts as a use of it.
+    public var touches: Bool {
+        get { state.touches }
+        set { state.touches = newValue }
+    }
+
+    /// Bytes in use for keys, values and tables of all databases.
+    public var usedBytes: Int { state.databases.reduce(0) { $0 + $1.usedBytes } }
+    /// Bytes taken from the system for them.
+    public var heldBytes: Int { state.databases.reduce(0) { $0 + $1.heldBytes } }
+
+    /// Who hears of changes; not retained. Set `isObserved` while there is something to hear for.
+    public var observer: (any KeyspaceObserver)? {
+        get { state.observer }
+        set { state.observer = newValue }
+    }
+    public var isObserved: Bool {
+        get { state.isObserved }
+        set { state.isObserved = newValue }
+    }
+}

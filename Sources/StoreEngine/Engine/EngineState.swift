@@ -1,0 +1,239 @@
+// What an engine is made of, in one place in memory, reached through a handle that costs no reference count.
+
+import Glibc
+import RespCodec
+
+/// Settings of the engine that can change while it runs.
+public struct EngineSettings: Sendable {
+    /// A hash with more fields than this becomes a table.
+    public var hashMaxPackedEntries = 128
+    /// A hash with a field or value longer than this, in bytes, becomes a table.
+    public var hashMaxPackedValue = 64
+    /// Bytes of the longest string.
+    public var maximumStringLength = 512 * 1024 * 1024
+    /// Whether the access clock counts how often instead of when.
+    public var tracksFrequency = false
+    public var frequencyLogFactor = 10
+    public var frequencyDecayMinutes = 1
+
+    public init() {}
+}
+
+/// Counters of the engine, since the start or the last reset.
+public struct EngineStatistics: Sendable {
+    public var keyspaceHits = 0
+    public var keyspaceMisses = 0
+    public var expiredKeys = 0
+    /// Of the deadlines met by the active cycle: the longest time any came late, in milliseconds.
+    public var expireLagMilliseconds: Int64 = 0
+    /// Values given to slice-by-slice freeing.
+    public var lazyFreedObjects = 0
+
+    public init() {}
+}
+
+/// A table of a large value whose key is gone, to be freed in slices.
+struct Orphan {
+    let allocator: SlabAllocator
+    let table: HashTable
+    var next = 0
+}
+
+/// A handle: copies share the engine's state.
+@safe struct EngineState {
+    @unsafe struct Storage {
+        var databases: [Database]
+        var hash: KeyHash
+        var now: Int64 = 0
+        /// 24 bits for the entries: see `Entry.accessClock`.
+        var accessClock: UInt32 = 0
+        var dirty = 0
+        var isObserved = false
+        var touches = true
+        var settings = EngineSettings()
+        var statistics = EngineStatistics()
+        var random: RandomSource
+        unowned(unsafe) var observer: (any KeyspaceObserver)?
+        var orphans: [Orphan] = []
+        var retired: [SlabAllocator] = []
+    }
+
+    let storage: UnsafeMutablePointer<Storage>
+
+    init(databaseCount: Int, seed: UInt64) {
+        let hash = KeyHash(seed: seed)
+        unsafe storage = .allocate(capacity: 1)
+        let databases = (0..<databaseCount).map { Database(index: $0, hash: hash) }
+        unsafe storage.initialize(
+            to: Storage(databases: databases, hash: hash, random: RandomSource(seed: seed ^ 0x5851_F42D_4C95_7F2D)))
+    }
+}
+
+extension EngineState {
+    @inline(__always) var databases: [Database] {
+        get { unsafe storage.pointee.databases }
+        nonmutating _modify { yield unsafe &storage.pointee.databases }
+    }
+    @inline(__always) var hash: KeyHash { unsafe storage.pointee.hash }
+    @inline(__always) var now: Int64 {
+        get { unsafe storage.pointee.now }
+        nonmutating set { unsafe storage.pointee.now = newValue }
+    }
+    @inline(__always) var dirty: Int {
+        get { unsafe storage.pointee.dirty }
+        nonmutating set { unsafe storage.pointee.dirty = newValue }
+    }
+    @inline(__always) var isObserved: Bool {
+        get { unsafe storage.pointee.isObserved }
+        nonmutating set { unsafe storage.pointee.isObserved = newValue }
+    }
+    /// Whether reading a key counts as a use of it.
+    @inline(__always) var touches: Bool {
+        get { unsafe storage.pointee.touches }
+        nonmutating set { unsafe storage.pointee.touches = newValue }
+    }
+    var observer: (any KeyspaceObserver)? {
+        get { unsafe storage.pointee.observer }
+        nonmutating set { unsafe storage.pointee.observer = newValue }
+    }
+    var settings: EngineSettings {
+        unsafeAddress { unsafe UnsafePointer(pointer(to: \.settings)) }
+        nonmutating unsafeMutableAddress { unsafe pointer(to: \.settings) }
+    }
+    var statistics: EngineStatistics {
+        unsafeAddress { unsafe UnsafePointer(pointer(to: \.statistics)) }
+        nonmutating unsafeMutableAddress { unsafe pointer(to: \.statistics) }
+    }
+    var random: RandomSource {
+        get { unsafe storage.pointee.random }
+        nonmutating set { unsafe storage.pointee.random = newValue }
+    }
+
+    @inline(__always)
+    private func pointer<Value>(to path: KeyPath<Storage, Value>) -> UnsafeMutablePointer<Value> {
+        let offset = MemoryLayout<Storage>.offset(of: path).unsafelyUnwrapped
+        return unsafe (UnsafeMutableRawPointer(storage) + offset).assumingMemoryBound(to: Value.self)
+    }
+
+    // MARK: the access clock
+
+    /// The clock of an entry that is made now.
+    @inline(__always) var freshAccessClock: UInt32 {
+        if settings.tracksFrequency { return AccessFrequency.fresh(now: now) }
+        return unsafe storage.pointee.accessClock
+    }
+
+    /// Sets the time, and with it the clock of accesses.
+    func setTime(_ milliseconds: Int64) {
+        now = milliseconds
+        unsafe storage.pointee.accessClock = UInt32(truncatingIfNeeded: milliseconds / 1000) & 0xFF_FFFF
+    }
+
+    /// Counts a use of the entry.
+    @inline(__always) func touch(_ entry: Entry) {
+        guard touches else { return }
+        if settings.tracksFrequency {
+            entry.accessClock = AccessFrequency.touched(entry.accessClock, now: now, settings: settings, random: &random)
+        } else {
+            entry.accessClock = unsafe storage.pointee.accessClock
+        }
+    }
+
+    // MARK: freeing
+
+    /// Frees an entry that is in no table any more, a large value of it in slices later.
+    func free(_ entry: Entry, in database: Database) {
+        freePayload(of: entry, in: database)
+        unsafe database.allocator.deallocate(entry.address)
+    }
+
+    @inline(__always) func freePayload(of entry: Entry, in database: Database) {
+        switch entry.encoding {
+        case .integer, .embedded, .raw, .packed: break
+        case .external: unsafe database.allocator.deallocate(entry.external.block)
+        case .table: orphan(unsafe HashTable(at: entry.pointer), in: database)
+        }
+    }
+
+    private func orphan(_ table: HashTable, in database: Database) {
+        if table.count <= 64 {
+            var next = table.deallocateSlice(from: 0, budget: Int.max)
+            while let index = next { next = table.deallocateSlice(from: index, budget: Int.max) }
+            return
+        }
+        statistics.lazyFreedObjects += 1
+        unsafe storage.pointee.orphans.append(Orphan(allocator: database.allocator, table: table))
+    }
+
+    /// Whether something waits to be freed in slices.
+    var hasGarbage: Bool { unsafe !storage.pointee.orphans.isEmpty || !storage.pointee.retired.isEmpty }
+    /// How many values wait to be freed.
+    var garbageCount: Int { unsafe storage.pointee.orphans.count + storage.pointee.retired.count }
+
+    /// Frees a bounded part of what waits: some hundreds of fields, or one chunk of a dropped database.
+    func freeSlice() {
+        if var orphan = unsafe storage.pointee.orphans.popLast() {
+            if let next = orphan.table.deallocateSlice(from: orphan.next, budget: 512) {
+                orphan.next = next
+                unsafe storage.pointee.orphans.append(orphan)
+            }
+        } else if let allocator = unsafe storage.pointee.retired.last {
+            if allocator.releaseSlice() { unsafe storage.pointee.retired.removeLast() }
+        }
+    }
+
+    /// Drops all keys of a database.
+    func flush(_ index: Int) {
+        let old = databases[index]
+        if isObserved, let observer {
+            observer.databaseWillFlush(index) { key in old.table.find(key, hash: hash(key)) != nil }
+        }
+        let allocator = old.retire()
+        unsafe storage.pointee.orphans.removeAll { unsafe $0.allocator.identity == allocator.identity }
+        unsafe storage.pointee.retired.append(allocator)
+        databases[index] = Database(index: index, hash: hash)
+    }
+
+    /// Exchanges two databases.
+    func swapDatabases(_ first: Int, _ second: Int) {
+        if isObserved, let observer {
+            observer.databasesWillSwap(first, second) { index, key in databases[index].table.find(key, hash: hash(key)) != nil }
+        }
+        databases.swapAt(first, second)
+        databases[first].index = first
+        databases[second].index = second
+    }
+
+    // MARK: expiry
+
+    /// Removes a key that is due.
+    func expire(_ slot: Slot, key: ByteSlice, in database: Database) {
+        let entry = database.detach(slot)
+        statistics.expiredKeys &+= 1
+        dirty &+= 1
+        if isObserved { observer?.keyChanged(key, database: database.index, event: .expired) }
+        free(entry, in: database)
+    }
+
+    /// The earliest deadline of any key, or a moment that is not after it.
+    var earliestDeadline: Int64 {
+        databases.reduce(Int64.max) { min($0, $1.table.earliestDeadline) }
+    }
+
+    /// Removes up to `budget` keys that are due; true when none is left that is.
+    func expireDue(budget: Int) -> Bool {
+        var remaining = budget
+        for index in databases.indices {
+            let database = databases[index]
+            while let slot = database.table.nextDue(now: now - 1) {
+                guard remaining > 0 else { return false }
+                remaining -= 1
+                let entry = database.entry(at: slot)
+                statistics.expireLagMilliseconds = max(statistics.expireLagMilliseconds, now - 1 - entry.deadline)
+                // The key lies in the entry, which outlives the event.
+                expire(slot, key: entry.key, in: database)
+            }
+        }
+        return true
+    }
+}

@@ -1,0 +1,135 @@
+// One database: a table of entries and the allocator they all live in.
+//
+// Knows keys, entries and their memory; knows nothing of commands, replies, or who wants to hear of a change. Dropping a database is
+// dropping its allocator, so FLUSHALL costs the same for any number of keys.
+
+import Glibc
+import RespCodec
+
+/// A handle: copies share the database.
+@safe public struct Database {
+    @unsafe struct Storage {
+        var index: Int
+        let allocator: SlabAllocator
+        var deadlineCount = 0
+    }
+
+    private let storage: UnsafeMutablePointer<Storage>
+    private let tablePointer: UnsafeMutablePointer<SegmentedTable<EntryLayout>>
+
+    init(index: Int, hash: KeyHash) {
+        let allocator = SlabAllocator()
+        unsafe storage = .allocate(capacity: 1)
+        unsafe storage.initialize(to: Storage(index: index, allocator: allocator))
+        unsafe tablePointer = .allocate(capacity: 1)
+        unsafe tablePointer.initialize(to: SegmentedTable(allocator: allocator, hash: hash))
+    }
+
+    /// Ends the database; its memory goes on living in the allocator, which is returned.
+    func retire() -> SlabAllocator {
+        let allocator = allocator
+        unsafe storage.deallocate()
+        unsafe tablePointer.deallocate()
+        return allocator
+    }
+
+    @inline(__always) var table: SegmentedTable<EntryLayout> {
+        unsafeAddress { unsafe UnsafePointer(tablePointer) }
+        nonmutating unsafeMutableAddress { unsafe tablePointer }
+    }
+
+    /// The number that SELECT takes.
+    public var index: Int {
+        get { unsafe storage.pointee.index }
+        nonmutating set { unsafe storage.pointee.index = newValue }
+    }
+    @inline(__always) var allocator: SlabAllocator { unsafe storage.pointee.allocator }
+    /// How many keys there are, those that are due and not yet removed included.
+    public var count: Int { table.count }
+    /// How many keys have a deadline.
+    public var deadlineCount: Int { unsafe storage.pointee.deadlineCount }
+    /// Bytes in use for keys, values and tables.
+    public var usedBytes: Int { allocator.usedBytes }
+    public var heldBytes: Int { allocator.heldBytes }
+    /// Segments of the table, for statistics.
+    public var segmentCount: Int { table.segmentCount }
+
+    // MARK: entries
+
+    @inline(__always) func entry(at slot: Slot) -> Entry { unsafe Entry(slot.entry) }
+
+    /// A new entry that is not in the table yet, its payload of `payload` bytes still to be written.
+    @inline(__always)
+    func makeEntry(
+        _ type: ValueType, _ encoding: Encoding, key: ByteSlice, deadline: Int64?, payload: Int, accessClock: UInt32
+    ) -> Entry {
+        let size = Entry.size(keyLength: key.count, hasDeadline: deadline != nil, payload: payload)
+        let entry = unsafe Entry(allocator.allocate(size))
+        entry.write(type: type, encoding: encoding, key: key, deadline: deadline, accessClock: accessClock)
+        return entry
+    }
+
+    /// Puts a new entry in the table; its key must not be there.
+    @inline(__always) @discardableResult
+    func insert(_ entry: Entry, hash: UInt64) -> Slot {
+        let deadline = entry.hasDeadline ? entry.deadline : SegmentedTable<EntryLayout>.noDeadline
+        if entry.hasDeadline { unsafe storage.pointee.deadlineCount += 1 }
+        return unsafe table.insert(entry.address, hash: hash, deadline: deadline)
+    }
+
+    /// Puts a new entry of the same key in the place of an old one, whose block, but not what it points to, is freed.
+    @inline(__always)
+    func replace(_ slot: Slot, with entry: Entry) {
+        let old = unsafe slot.entry
+        let had = slot.hasDeadline
+        let deadline = entry.hasDeadline ? entry.deadline : SegmentedTable<EntryLayout>.noDeadline
+        unsafe storage.pointee.deadlineCount += (entry.hasDeadline ? 1 : 0) - (had ? 1 : 0)
+        unsafe table.replace(slot, with: entry.address, deadline: deadline)
+        unsafe allocator.deallocate(old)
+    }
+
+    /// Takes an entry out of the table without freeing anything.
+    func detach(_ slot: Slot) -> Entry {
+        let entry = entry(at: slot)
+        if slot.hasDeadline { unsafe storage.pointee.deadlineCount -= 1 }
+        table.remove(slot)
+        return entry
+    }
+
+    /// Makes the entry's block large enough for `payload` bytes of payload, keeping what is there, and returns the entry where it
+    /// is now. Shrinks a block that became much too large.
+    func resizePayload(_ slot: Slot, to payload: Int, keeping: Int) -> Entry {
+        let old = unsafe slot.entry
+        let before = entry(at: slot).payloadOffset
+        let moved = unsafe allocator.reallocate(old, size: before + payload, keeping: before + keeping)
+        if unsafe moved != old {
+            unsafe slot.word.pointee = slot.word.pointee & ~SlotWord.pointerMask | UInt64(UInt(bitPattern: moved))
+        }
+        return unsafe Entry(moved)
+    }
+
+    /// Room for the payload in the entry's present block.
+    func payloadCapacity(_ entry: Entry) -> Int { unsafe allocator.capacity(of: entry.address) - entry.payloadOffset }
+
+    // MARK: deadlines
+
+    /// When the key is due, or nil if it stays.
+    @inline(__always) func deadline(_ slot: Slot) -> Int64? { slot.hasDeadline ? entry(at: slot).deadline : nil }
+
+    /// Gives the key a deadline or takes it away. The entry may move.
+    func setDeadline(_ slot: Slot, _ deadline: Int64?) {
+        let entry = entry(at: slot)
+        unsafe storage.pointee.deadlineCount += (deadline != nil ? 1 : 0) - (slot.hasDeadline ? 1 : 0)
+        guard let deadline else { return table.setDeadline(SegmentedTable<EntryLayout>.noDeadline, at: slot) }
+        if entry.hasDeadline {
+            entry.deadline = deadline
+            return table.setDeadline(deadline, at: slot)
+        }
+        let payload = entry.payloadSize
+        let moved = makeEntry(
+            entry.type, entry.encoding, key: entry.key, deadline: deadline, payload: payload, accessClock: entry.accessClock)
+        unsafe memcpy(moved.payload, entry.payload, payload)
+        unsafe table.replace(slot, with: moved.address, deadline: deadline)
+        unsafe allocator.deallocate(entry.address)
+    }
+}

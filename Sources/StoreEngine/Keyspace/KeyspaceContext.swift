@@ -1,0 +1,167 @@
+// What a command on data sees: a database, the time, where to reply, and one way to say that something changed.
+//
+// The same context serves many commands one after the other; the dispatcher sets its database and time. Expiry is met here: a key
+// that is due is removed when somebody looks for it, and is not found.
+
+import RespCodec
+
+/// How a command looks for a key.
+public enum KeyAccess: Sendable {
+    /// Counts as a hit or a miss and as a use of the key.
+    case read
+    /// Counts as a use of the key.
+    case write
+    /// Leaves no trace.
+    case peek
+}
+
+public struct KeyspaceContext {
+    let engine: EngineState
+    public private(set) var database: Database
+    public let reply: ReplyWriter
+    /// Milliseconds since 1970; the same during one command, transaction or script.
+    public let now: Int64
+    /// Arguments that were received in blocks of their own, which a command may keep instead of copying.
+    public let adoptable: AdoptableArguments?
+    private let hashedKey: UnsafeRawPointer?
+    private let hashOfKey: UInt64
+
+    /// - Parameter hashed: a key whose hash is known already, and the hash.
+    @inline(__always)
+    public init(
+        _ engine: borrowing Engine, database: Database, reply: ReplyWriter, hashed: (key: ByteSlice, hash: UInt64)? = nil,
+        adoptable: AdoptableArguments? = nil
+    ) {
+        self.engine = engine.state
+        self.database = database
+        self.reply = reply
+        self.adoptable = adoptable
+        now = engine.state.now
+        unsafe hashedKey = hashed?.key.rawBytes.baseAddress
+        hashOfKey = hashed?.hash ?? 0
+    }
+
+    @inline(__always) var settings: EngineSettings { engine.settings }
+
+    /// Another database of the engine.
+    func database(_ index: Int) -> Database { engine.databases[index] }
+    var databaseCount: Int { engine.databases.count }
+
+    @inline(__always)
+    func hash(_ key: ByteSlice) -> UInt64 {
+        if let hashedKey = unsafe hashedKey, unsafe hashedKey == key.rawBytes.baseAddress { return hashOfKey }
+        return engine.hash(key)
+    }
+
+    // MARK: looking for keys
+
+    /// The key's slot, unless it is absent or due.
+    @inline(__always)
+    func find(_ key: ByteSlice, _ access: KeyAccess = .write, in database: Database? = nil) -> Slot? {
+        let database = database ?? self.database
+        let found = database.table.find(key, hash: hash(key))
+        if let slot = found {
+            if slot.hasDeadline && database.entry(at: slot).deadline < now {
+                engine.expire(slot, key: key, in: database)
+            } else {
+                if access == .read { engine.statistics.keyspaceHits &+= 1 }
+                if access != .peek { engine.touch(database.entry(at: slot)) }
+                return slot
+            }
+        }
+        if access == .read { engine.statistics.keyspaceMisses &+= 1 }
+        return nil
+    }
+
+    /// The key's slot if it holds a value of this type; nil if it is absent.
+    /// - Throws: `wrongType` for a value of another type.
+    @inline(__always)
+    func find(_ key: ByteSlice, as type: ValueType, _ access: KeyAccess = .write) throws(CommandError) -> Slot? {
+        guard let slot = find(key, access) else { return nil }
+        guard database.entry(at: slot).isType(type) else { throw .wrongType }
+        return slot
+    }
+
+    @inline(__always) func entry(_ slot: Slot) -> Entry { database.entry(at: slot) }
+
+    // MARK: changing keys
+
+    /// Says that a key was changed: every command that changes one says so once per key, after the change.
+    /// - Parameter count: how much this adds to the count of changes since the last save.
+    @inline(__always)
+    func changed(_ key: ByteSlice, _ event: KeyEvent, count: Int = 1, in database: Database? = nil) {
+        engine.dirty &+= count
+        if engine.isObserved { engine.observer?.keyChanged(key, database: (database ?? self.database).index, event: event) }
+    }
+
+    /// Removes a key and frees its value, a large one in slices later. Says nothing to anybody.
+    func removeQuietly(_ slot: Slot, in database: Database? = nil) {
+        let database = database ?? self.database
+        engine.free(database.detach(slot), in: database)
+    }
+
+    /// Frees what an entry points to, but not the entry.
+    func freePayload(of entry: Entry, in database: Database? = nil) {
+        engine.freePayload(of: entry, in: database ?? self.database)
+    }
+
+    /// A new entry for the current database, not in its table yet.
+    @inline(__always)
+    func makeEntry(_ type: ValueType, _ encoding: Encoding, key: ByteSlice, deadline: Int64?, payload: Int) -> Entry {
+        database.makeEntry(type, encoding, key: key, deadline: deadline, payload: payload, accessClock: engine.freshAccessClock)
+    }
+
+    /// Puts a new entry in the table, in place of the old one of its key if there is one.
+    @inline(__always)
+    func store(_ entry: Entry, key: ByteSlice, replacing slot: Slot?) {
+        if let slot {
+            engine.freePayload(of: database.entry(at: slot), in: database)
+            database.replace(slot, with: entry)
+        } else {
+            database.insert(entry, hash: hash(key))
+        }
+    }
+}
+
+/// Arguments in blocks of their own, one malloc block each, whose bytes begin `SlabAllocator.largeHeaderSize` behind its start. A
+/// value may take a block over, and then the reader no longer frees it.
+public final class AdoptableArguments {
+    public private(set) var blocks: [Block] = []
+
+    @safe public struct Block {
+        let base: UnsafeMutableRawPointer
+        public let count: Int
+        var isTaken = false
+    }
+
+    /// How much room a block has in front of its bytes.
+    public static var headerSize: Int { SlabAllocator.largeHeaderSize }
+
+    public init() {}
+
+    /// Hands over a malloc block whose bytes begin `headerSize` behind `base`.
+    @unsafe public func append(base: UnsafeMutableRawPointer, count: Int) {
+        unsafe blocks.append(Block(base: base, count: count))
+    }
+
+    /// Where the bytes of block `index` are.
+    public func bytes(_ index: Int) -> ByteSlice {
+        unsafe ByteSlice(start: blocks[index].base + Self.headerSize, count: blocks[index].count)
+    }
+
+    /// The block that holds exactly these bytes, which now belongs to the caller.
+    func take(_ bytes: ByteSlice) -> UnsafeMutableRawPointer? {
+        for index in blocks.indices where !blocks[index].isTaken && blocks[index].count == bytes.count {
+            let start = unsafe UnsafeRawPointer(blocks[index].base + Self.headerSize)
+            if unsafe start == bytes.rawBytes.baseAddress {
+                blocks[index].isTaken = true
+                return unsafe blocks[index].base
+            }
+        }
+        return nil
+    }
+
+    deinit {
+        for block in blocks where !block.isTaken { unsafe SlabAllocator.freeBlock(block.base) }
+    }
+}

@@ -1,1 +1,0 @@
-@main struct EntryPoint { static func main() {} }
