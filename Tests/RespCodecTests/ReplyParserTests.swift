@@ -1,5 +1,5 @@
-// Each reply is fed whole, byte by byte, split at each point, and behind and before others: the outcome must not depend on how
-// the bytes arrive. Then input that a server would not send, and input that a hostile one would.
+// Each reply is fed whole, byte by byte, split at each point, and behind and before others: the outcome must not depend
+// on how the bytes arrive. Then input that a server would not send, and input that a hostile one would.
 
 import Testing
 

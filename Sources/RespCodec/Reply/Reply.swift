@@ -1,9 +1,9 @@
 // One reply as a client holds it: every type of RESP2 and RESP3, owned and comparable.
 //
-// Types that look alike on the wire stay apart (a simple string is not a bulk string, an error is not a bulk error), because
-// whoever prints or forwards a reply must be able to. Two pairs are one: RESP2's null bulk ("$-1"), its null array ("*-1")
-// and RESP3's null ("_") all say "nothing here" and are `.null`. Doubles and big numbers keep the text they came with, which
-// no conversion there and back would give again.
+// Types that look alike on the wire stay apart (a simple string is not a bulk string, an error is not a bulk error),
+// because whoever prints or forwards a reply must be able to. Two pairs are one: RESP2's null bulk ("$-1"), its null
+// array ("*-1") and RESP3's null ("_") all say "nothing here" and are `.null`. Doubles and big numbers keep the text
+// they came with, which no conversion there and back would give again.
 
 public enum Reply: Equatable, Sendable {
     /// "+OK". The text has no CR or LF.

@@ -1,23 +1,23 @@
 // Replies from bytes, for clients: RESP2 and RESP3, from input that arrives in any pieces.
 //
-// The parser owns no buffer. It is lent what was read from the socket and takes bytes off its front until a reply is whole or
-// the input is used up; what it needs to go on later is its state, never the bytes seen before:
+// The parser owns no buffer. It is lent what was read from the socket and takes bytes off its front until a reply is
+// whole or the input is used up; what it needs to go on later is its state, never the bytes seen before:
 //
 //     line     the bytes of a line whose end has not come yet
 //     bulk     a bulk's bytes so far, and how many are missing
 //     stack    the arrays, maps and other aggregates around the place where we are, each with its elements so far
 //
-// So every byte is looked at once, however large the reply and however small the pieces, and a half-received reply costs its
-// own size and nothing more.
+// So every byte is looked at once, however large the reply and however small the pieces, and a half-received reply
+// costs its own size and nothing more.
 //
 //     item --line "*3"--> push a frame, item              item --line "$5"--> bulk --5 bytes, CR, LF--> value
 //     item --line ":1"--> value                           value --top frame not full--> item
 //     value --top frame full: pop it, it is a value--> value     value --no frame left--> the reply
 //
-// Nothing that the peer announces is believed before it is there: a count or a length is bounded, and no memory is set aside
-// for it beyond a small first step, so that a hostile "*4294967295" costs only what really arrives. Nesting is capped because
-// taking a reply apart, printing it and freeing it all recurse. Streamed strings and aggregates ("$?", "*?"), a part of RESP3
-// that no server of the field sends, are an error.
+// Nothing that the peer announces is believed before it is there: a count or a length is bounded, and no memory is set
+// aside for it beyond a small first step, so that a hostile "*4294967295" costs only what really arrives. Nesting is
+// capped because taking a reply apart, printing it and freeing it all recurse. Streamed strings and aggregates ("$?",
+// "*?"), a part of RESP3 that no server of the field sends, are an error.
 
 /// What a reply may be at most. Beyond it the parser fails, and the connection is of no more use.
 public struct ReplyLimits: Sendable {
@@ -25,8 +25,8 @@ public struct ReplyLimits: Sendable {
     public var textLength = 512 * 1024 * 1024
     /// Elements of one aggregate; entries of a map count once.
     public var elementCount = Int(UInt32.max)
-    /// Aggregates inside each other. The deepest reply of a server's own commands, COMMAND DOCS, has about a dozen levels;
-    /// 128 leaves room for what scripts build, and is a few KiB of stack for whoever recurses.
+    /// Aggregates inside each other. The deepest reply of a server's own commands, COMMAND DOCS, has 12 levels;
+    /// 128 leaves room for what scripts build, and is some tens of KiB of stack for whoever recurses.
     public var depth = 128
 
     public init() {}
@@ -108,8 +108,8 @@ public struct ReplyParser: Sendable {
 
     /// Takes bytes off the front of `input`, up to the end of one reply.
     ///
-    /// - Returns: `.reply` with `input` holding what follows; `.needMore` with `input` empty; or `.failure`, after which
-    ///   what `input` holds means nothing.
+    /// - Returns: `.reply` with `input` holding what follows; `.needMore` with `input` empty; or `.failure`, after
+    ///   which what `input` holds means nothing.
     /// - Complexity: O(bytes taken), over all calls together.
     public mutating func parse(_ input: inout ByteSlice) -> Outcome {
         do throws(Failure) {
@@ -332,8 +332,8 @@ public struct ReplyParser: Sendable {
         return index < text.count && skipDigits(text, from: index) == text.count
     }
 
-    /// Whether `text` is "inf", "-inf", "nan" or "-nan" in any letter case, or a decimal number: an optional sign, digits with
-    /// at most one point among or around them, and an optional exponent.
+    /// Whether `text` is "inf", "-inf", "nan" or "-nan" in any letter case, or a decimal number: an optional sign,
+    /// digits with at most one point among or around them, and an optional exponent.
     private static func isDouble(_ text: ByteSlice) -> Bool {
         guard !text.isEmpty else { return false }
         var index = 0
