@@ -5,6 +5,7 @@ import os
 import pytest
 
 from support import server as servers
+from support.resp import Closed
 
 
 @functools.cache
@@ -53,21 +54,58 @@ def is_redis():
     return tested_version()[1]
 
 
+class Shared:
+    """A server that tests share. One that a test has broken is replaced, so that only that test fails."""
+
+    def __init__(self, binary):
+        self.binary = binary
+        self.running = None
+
+    def empty(self):
+        """The server, running, with empty databases."""
+        if self.running:
+            try:
+                self.running.check_alive()
+                with self.running.connect(timeout=5) as connection:
+                    assert connection("FLUSHALL").value == b"OK"
+            except (AssertionError, OSError, Closed):
+                self.running.discard()
+                self.running = None
+        if not self.running:
+            self.running = servers.Server(self.binary, servers.TEST_FLAGS)
+        return self.running
+
+    def stop(self):
+        if self.running:
+            self.running.stop()
+
+
 @pytest.fixture(scope="session")
 def shared_server():
-    launched = servers.Server(servers.under_test(), servers.TEST_FLAGS)
-    yield launched
-    launched.stop()
+    shared = Shared(servers.under_test())
+    yield shared
+    shared.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_reference():
+    shared = Shared(servers.reference())
+    yield shared
+    shared.stop()
 
 
 @pytest.fixture
 def server(shared_server):
     """The server under test, running with the flags for tests, with empty databases."""
-    shared_server.check_alive()
-    with shared_server.connect() as connection:
-        assert connection("FLUSHALL").value == b"OK"
-    yield shared_server
-    shared_server.check_alive()
+    running = shared_server.empty()
+    yield running
+    running.check_alive()
+
+
+@pytest.fixture
+def reference(shared_reference):
+    """The server to compare with, with empty databases."""
+    return shared_reference.empty()
 
 
 @pytest.fixture

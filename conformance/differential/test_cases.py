@@ -15,5 +15,5 @@ PARAMETERS = [
 
 
 @pytest.mark.parametrize("case, protocol", PARAMETERS)
-def test_same_replies(case, protocol, server, shared_reference, version):
-    run_case(case, protocol, shared_reference, server, version)
+def test_same_replies(case, protocol, server, reference, version):
+    run_case(case, protocol, reference, server, version)

@@ -91,7 +91,7 @@ def encode(*arguments):
 class Connection:
     """One connection. `address` is (host, port) or the path of a unix socket."""
 
-    def __init__(self, address, protocol=2, timeout=20.0, password=None):
+    def __init__(self, address, protocol=2, timeout=10.0, password=None):
         if isinstance(address, str):
             self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self.socket.settimeout(timeout)

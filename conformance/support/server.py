@@ -155,6 +155,12 @@ class Server:
         if self.process:
             self.log.close()
 
+    def discard(self):
+        """Ends a server that a test has broken, and removes what it left."""
+        self.kill()
+        if self.owns_directory:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
     def stop(self):
         """Ends the server as an init system would, and insists on a clean end unless the test ended it itself."""
         if self.process.poll() is not None:
@@ -167,10 +173,8 @@ class Server:
                 problem = None if status == 0 else f"the server answered SIGTERM with exit status {status}"
             except subprocess.TimeoutExpired:
                 problem = f"the server was still running {STOP_SECONDS} s after SIGTERM"
-        self.kill()
         output = self.output()
-        if self.owns_directory:
-            shutil.rmtree(self.directory, ignore_errors=True)
+        self.discard()
         assert problem is None, f"{problem}\n{output}"
 
     # --- what the kernel knows about it --------------------------------------------------------------------------------------

@@ -1,0 +1,74 @@
+// What the client itself must know of some commands; everything else about a command is the server's business.
+
+/// How the replies of a command come.
+enum ReplyPattern: Equatable {
+    /// One reply.
+    case single
+    /// Replies without end (MONITOR).
+    case monitor
+    /// Confirmations and messages without end (SUBSCRIBE and its kind).
+    case subscription
+    /// In RESP3, a push for each of this many channels and nothing else (UNSUBSCRIBE and its kind).
+    case confirmations(count: Int)
+    /// A replication stream, which needs more than a parser of replies.
+    case replication
+}
+
+/// How a command changes the session, if its reply is no error.
+enum SessionEffect: Equatable {
+    case none
+    case select(Bytes)
+    case authenticate
+    case beginTransaction
+    case endTransaction
+    case discardTransaction
+    case reset
+    case shutDown
+}
+
+struct CommandTraits: Equatable {
+    var pattern = ReplyPattern.single
+    var effect = SessionEffect.none
+    /// Whether the reply is a text for people, printed as it is in every format.
+    var isPlainText = false
+
+    init(_ command: [Bytes]) {
+        let count = command.count
+        func word(_ index: Int, _ text: String) -> Bool { index < count && Text.matches(command[index], text) }
+
+        if word(0, "monitor") {
+            pattern = .monitor
+        } else if word(0, "subscribe") || word(0, "psubscribe") || word(0, "ssubscribe") {
+            pattern = .subscription
+        } else if word(0, "unsubscribe") || word(0, "punsubscribe") || word(0, "sunsubscribe") {
+            pattern = .confirmations(count: max(count - 1, 1))
+        } else if word(0, "sync") || word(0, "psync") {
+            pattern = .replication
+        }
+
+        if word(0, "select") && count == 2 {
+            effect = .select(command[1])
+        } else if word(0, "auth") && (count == 2 || count == 3) {
+            effect = .authenticate
+        } else if word(0, "multi") && count == 1 {
+            effect = .beginTransaction
+        } else if word(0, "exec") && count == 1 {
+            effect = .endTransaction
+        } else if word(0, "discard") && count == 1 {
+            effect = .discardTransaction
+        } else if word(0, "reset") && count == 1 {
+            effect = .reset
+        } else if word(0, "shutdown") {
+            effect = .shutDown
+        }
+
+        isPlainText =
+            word(0, "info") || word(0, "lolwut")
+            || (word(0, "debug") && (word(1, "htstats") || word(1, "htstats-key") || word(1, "client-eviction")))
+            || (word(0, "memory") && (word(1, "malloc-stats") || word(1, "doctor")))
+            || (word(0, "cluster") && count == 2 && (word(1, "nodes") || word(1, "info")))
+            || (word(0, "client") && (word(1, "list") || word(1, "info")))
+            || (word(0, "latency") && ((count == 3 && word(1, "graph")) || (count == 2 && word(1, "doctor"))))
+            || (word(0, "proxy") && word(1, "info"))
+    }
+}

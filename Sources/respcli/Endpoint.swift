@@ -1,0 +1,107 @@
+// Where the server is, and how that is written: in errors ("127.0.0.1:6379", "/run/server.sock"), in the prompt
+// ("[::1]:6379", "redis /run/server.sock") and as a URI.
+
+enum Endpoint: Equatable {
+    case tcp(host: Bytes, port: Int)
+    case unix(path: Bytes)
+
+    /// As errors name it.
+    var description: String {
+        switch self {
+        case .tcp(let host, let port): "\(Text.string(host)):\(port)"
+        case .unix(let path): Text.string(path)
+        }
+    }
+
+    /// As the prompt names it.
+    var promptText: String {
+        switch self {
+        case .tcp(let host, let port):
+            host.contains(UInt8(ascii: ":")) ? "[\(Text.string(host))]:\(port)" : description
+        case .unix: "redis \(description)"
+        }
+    }
+}
+
+/// The parts of `redis://[[USER:]PASSWORD@][HOST[:PORT]][/DATABASE]`; nil for those that it leaves out.
+///
+/// User and password may have bytes written as %HH. An IPv6 address stands in brackets. An empty user
+/// (`redis://:PASSWORD@HOST`) is none: then the server's default user is meant.
+struct ConnectionURI: Equatable {
+    var user: Bytes?
+    var password: Bytes?
+    var host: Bytes?
+    var port: Int?
+    var database: Int?
+
+    enum Failure: Error, Equatable {
+        case invalidScheme
+        case encryptionUnsupported
+        case incompleteEncoding
+        case illegalEncoding
+
+        var message: String {
+            switch self {
+            case .invalidScheme: "Invalid URI scheme"
+            case .encryptionUnsupported: "rediss:// is not supported: respcli has no TLS"
+            case .incompleteEncoding: "Incomplete URI encoding"
+            case .illegalEncoding: "Illegal character in URI encoding"
+            }
+        }
+    }
+
+    init(_ text: Bytes) throws(Failure) {
+        func begins(with scheme: String) -> Bool { Text.matches(Bytes(text.prefix(scheme.utf8.count)), scheme) }
+        if begins(with: "rediss://") { throw .encryptionUnsupported }
+        guard begins(with: "redis://") else { throw .invalidScheme }
+        var rest = text[8...]
+        if let at = rest.firstIndex(of: UInt8(ascii: "@")) {
+            var credentials = rest[..<at]
+            if let colon = credentials.firstIndex(of: UInt8(ascii: ":")) {
+                let name = try Self.decoded(credentials[..<colon])
+                if !name.isEmpty { user = name }
+                credentials = credentials[(colon + 1)...]
+            }
+            password = try Self.decoded(credentials)
+            rest = rest[(at + 1)...]
+        }
+        let slash = rest.firstIndex(of: UInt8(ascii: "/")) ?? rest.endIndex
+        readAuthority(rest[..<slash])
+        let path = rest[slash...].dropFirst()
+        if !path.isEmpty { database = Text.leadingInteger(Bytes(path)) }
+    }
+
+    private mutating func readAuthority(_ authority: ArraySlice<UInt8>) {
+        var name = authority
+        var behind = authority[authority.endIndex...]
+        if authority.first == UInt8(ascii: "["), let bracket = authority.firstIndex(of: UInt8(ascii: "]")) {
+            name = authority[(authority.startIndex + 1)..<bracket]
+            behind = authority[(bracket + 1)...]
+        } else if let colon = authority.firstIndex(of: UInt8(ascii: ":")) {
+            name = authority[..<colon]
+            behind = authority[colon...]
+        }
+        if !name.isEmpty { host = Bytes(name) }
+        if behind.first == UInt8(ascii: ":") { port = Text.leadingInteger(Bytes(behind.dropFirst())) }
+    }
+
+    private static func decoded(_ text: ArraySlice<UInt8>) throws(Failure) -> Bytes {
+        var bytes: Bytes = []
+        var index = text.startIndex
+        while index < text.endIndex {
+            guard text[index] == UInt8(ascii: "%") else {
+                bytes.append(text[index])
+                index += 1
+                continue
+            }
+            guard index + 2 < text.endIndex else { throw .incompleteEncoding }
+            guard let high = Text.hexadecimalDigit(text[index + 1]), let low = Text.hexadecimalDigit(text[index + 2])
+            else {
+                throw .illegalEncoding
+            }
+            bytes.append(high << 4 | low)
+            index += 3
+        }
+        return bytes
+    }
+}

@@ -1,0 +1,24 @@
+// respcli: one command, commands from a pipe, or a prompt, for any server that speaks RESP.
+
+import Glibc
+
+@main
+enum EntryPoint {
+    static func main() {
+        let arguments = (1..<CommandLine.argc).map { Text.bytes(CommandLine.unsafeArgv[Int($0)]!) }
+        let outcome = OptionParser.parse(arguments, hasTerminal: Terminal.isOutput)
+        for notice in outcome.notices { StandardError.write(notice) }
+        switch outcome.action {
+        case .run(let options):
+            exit(Session(options).run())
+        case .print(let text):
+            var output = StandardOutput()
+            output.write(text)
+            output.flush()
+            exit(0)
+        case .fail(let message):
+            StandardError.write(message + "\n")
+            exit(1)
+        }
+    }
+}

@@ -1,0 +1,40 @@
+// Ctrl-C in an interactive session: it ends a stream of messages and goes back to the prompt; anywhere else it ends the
+// program.
+//
+// A signal may arrive just before a blocking read, so a flag would come too late. The handler writes to a pipe instead,
+// which the read waits for beside the socket.
+
+import Glibc
+import Synchronization
+
+enum Interrupts {
+    /// Where the handler writes while a stream runs; -1 otherwise.
+    private static let target = Atomic<CInt>(-1)
+
+    /// From now on Ctrl-C is handled here, and a reader of standard output that goes away does not end the program.
+    static func install() {
+        target.store(-1, ordering: .relaxed)
+        signal(SIGPIPE, SIG_IGN)
+        var action = sigaction()
+        action.__sigaction_handler.sa_handler = { _ in
+            let descriptor = Interrupts.target.load(ordering: .relaxed)
+            if descriptor < 0 { _exit(1) }
+            var byte: UInt8 = 0
+            _ = write(descriptor, &byte, 1)
+        }
+        sigaction(SIGINT, &action, nil)
+    }
+
+    /// Runs `body` with a descriptor that turns readable on Ctrl-C, which does not end the program meanwhile.
+    static func whileStreaming<Result>(_ body: (CInt?) -> Result) -> Result {
+        var ends: [CInt] = [-1, -1]
+        guard pipe(&ends) == 0 else { return body(nil) }
+        target.store(ends[1], ordering: .relaxed)
+        defer {
+            target.store(-1, ordering: .relaxed)
+            close(ends[0])
+            close(ends[1])
+        }
+        return body(ends[0])
+    }
+}

@@ -1,0 +1,163 @@
+// A session with a server: how it is reached and what its connection is set up with, the state that commands change,
+// and which of three ways it runs.
+//
+//     oneShot   the command of the command line; an error of the connection ends the program
+//     piped     commands from a pipe or file; goes on when the server closes the connection, and connects again
+//     prompt    commands that a person types; goes on after everything
+//
+// The connection is made again for the next command after it is lost, and set up anew: password, database, protocol.
+// Whoever had selected a database must not find itself in another one.
+
+import RespCodec
+
+final class Session {
+    enum Kind { case oneShot, piped, prompt }
+
+    let options: Options
+    let kind: Kind
+    var endpoint: Endpoint
+    var connection: ServerConnection?
+    var output = StandardOutput()
+    var input = StandardInput()
+    let formatter: ReplyFormatter
+
+    /// The database that the session is meant to be in, and the one that the connection is in.
+    var wantedDatabase: Int
+    var selectedDatabase = 0
+    var isInTransaction = false
+    /// Where a transaction that comes to nothing leads back.
+    var databaseBeforeTransaction = 0
+    /// Whether new connections ask for RESP3. RESET ends that, too.
+    var wantsResp3: Bool
+    private var password: Bytes?
+
+    init(_ options: Options) {
+        self.options = options
+        kind = !options.command.isEmpty ? .oneShot : Terminal.isInput ? .prompt : .piped
+        endpoint = options.endpoint
+        formatter = ReplyFormatter(options)
+        wantedDatabase = options.database
+        wantsResp3 = options.protocolChoice == .resp3 || options.protocolChoice == .preferResp3
+        password = options.password
+    }
+
+    /// Runs the session to its end and returns the status to exit with.
+    func run() -> CInt {
+        if options.asksForPassword { password = Terminal.askPassword(&input, &output) }
+        guard kind == .oneShot else {
+            runLines()
+            return 0
+        }
+        connect(isQuiet: true)
+        guard let command = completedCommand() else { return 1 }
+        let isDone = issue(command, times: options.repetitions)
+        output.flush()
+        return isDone ? 0 : 1
+    }
+
+    /// The command line's command, with quotes and standard input taken in; nil, with a message, if that cannot be.
+    private func completedCommand() -> [Bytes]? {
+        var command = options.command
+        if options.hasQuotedInput {
+            let unquoted = command.compactMap(ArgumentSplitter.unquote)
+            guard unquoted.count == command.count else {
+                output.write("Invalid quoted string\n")
+                output.flush()
+                return nil
+            }
+            command = unquoted
+        }
+        switch options.inputArgument {
+        case .none:
+            break
+        case .last:
+            command.append(input.readAll())
+        case .tag(let tag):
+            guard let index = command.firstIndex(of: tag) else {
+                StandardError.write("Using -X option but stdin tag not match.\n")
+                return nil
+            }
+            command[index] = input.readAll()
+        }
+        return command
+    }
+
+    // MARK: connecting
+
+    /// Connects and sets the connection up.
+    ///
+    /// - Parameter isQuiet: says nothing if there is no connection; a refused password is reported all the same.
+    /// - Returns: whether all of it worked. If only the setting up failed there is a connection, though.
+    @discardableResult
+    func connect(isQuiet: Bool = false) -> Bool {
+        connection = nil
+        selectedDatabase = 0
+        isInTransaction = false
+        do throws(ConnectionFailure) {
+            connection = try ServerConnection(to: endpoint)
+        } catch {
+            if !isQuiet {
+                StandardError.write("Could not connect to Redis at \(endpoint.description): \(error.message)\n")
+            }
+            return false
+        }
+        return authenticate() && selectWantedDatabase() && switchProtocol()
+    }
+
+    /// Sends one of the session's own commands and waits for its reply; nil, with a message, if the connection breaks.
+    func ask(_ command: [Bytes]) -> Reply? {
+        guard let connection else { return nil }
+        do throws(ConnectionFailure) {
+            try connection.send(command)
+            return try nextAnswer(from: connection)
+        } catch {
+            StandardError.write("\nI/O error\n")
+            return nil
+        }
+    }
+
+    private func authenticate() -> Bool {
+        guard let password else { return true }
+        let user = options.user.map { [$0] } ?? []
+        guard let reply = ask([Bytes("AUTH".utf8)] + user + [password]) else { return false }
+        guard let message = reply.errorText else { return true }
+        StandardError.write("AUTH failed: \(Text.string(message))\n")
+        return false
+    }
+
+    @discardableResult
+    func selectWantedDatabase() -> Bool {
+        guard wantedDatabase != selectedDatabase else { return true }
+        guard let reply = ask([Bytes("SELECT".utf8), Decimal.text(wantedDatabase)]) else { return false }
+        if let message = reply.errorText {
+            StandardError.write("SELECT \(wantedDatabase) failed: \(Text.string(message))\n")
+            return false
+        }
+        selectedDatabase = wantedDatabase
+        return true
+    }
+
+    private func switchProtocol() -> Bool {
+        guard wantsResp3 else { return true }
+        guard let reply = ask([Bytes("HELLO".utf8), Bytes("3".utf8)]) else { return false }
+        guard let message = reply.errorText else { return true }
+        StandardError.write("HELLO 3 failed: \(Text.string(message))\n")
+        return options.protocolChoice != .resp3
+    }
+
+    // MARK: receiving
+
+    /// The next reply that is not pushed data; that is printed on the way, or dropped.
+    func nextAnswer(
+        from connection: ServerConnection, interrupt: CInt? = nil
+    ) throws(ConnectionFailure) -> Reply {
+        while true {
+            let reply = try connection.receive(interrupt: interrupt)
+            guard reply.isPush else { return reply }
+            guard options.showsPushes else { continue }
+            if formatter.format != .terminal || !formatter.appendInvalidation(reply, to: &output.pending) {
+                formatter.append(reply, to: &output.pending)
+            }
+        }
+    }
+}

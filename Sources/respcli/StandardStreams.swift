@@ -1,0 +1,114 @@
+// Standard output, error and input, straight on the descriptors.
+//
+// Output is gathered and written when somebody says so: once per reply, so that whoever reads along sees each one at
+// once.
+
+import Glibc
+
+/// Text and replies on their way to standard output.
+struct StandardOutput {
+    /// What has been written and not flushed.
+    var pending: Bytes = []
+
+    mutating func write(_ text: String) { pending += text.utf8 }
+
+    /// Hands everything to the system. A reader that has gone away is not an error worth a word (a signal ends the
+    /// program then, unless it is interactive); anything else, such as a full disk, ends it with one.
+    mutating func flush() {
+        var written = 0
+        while written < pending.count {
+            let count = pending.withUnsafeBytes {
+                Glibc.write(STDOUT_FILENO, $0.baseAddress! + written, $0.count - written)
+            }
+            if count >= 0 {
+                written += count
+            } else if errno != EINTR {
+                if errno != EPIPE {
+                    StandardError.write("Error writing to standard output: \(Text.systemError(errno))\n")
+                    exit(1)
+                }
+                break
+            }
+        }
+        pending.removeAll(keepingCapacity: pending.count <= 1024 * 1024)
+    }
+}
+
+enum StandardError {
+    static func write(_ text: String) {
+        var rest = Array(text.utf8)[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+            if count >= 0 {
+                rest = rest.dropFirst(count)
+            } else if errno != EINTR {
+                return
+            }
+        }
+    }
+}
+
+/// Standard input, by lines or as a whole.
+struct StandardInput {
+    private var buffer: Bytes = []
+    private var position = 0
+    private var hasEnded = false
+
+    /// The next line without its LF, or nil at the end. A last line without one is a line too.
+    mutating func readLine() -> Bytes? {
+        var searched = position
+        while true {
+            if let newline = buffer[searched...].firstIndex(of: UInt8(ascii: "\n")) {
+                let line = Bytes(buffer[position..<newline])
+                position = newline + 1
+                return line
+            }
+            searched = buffer.count
+            if !readMore() {
+                guard position < buffer.count else { return nil }
+                let line = Bytes(buffer[position...])
+                position = buffer.count
+                return line
+            }
+            searched -= dropTaken()
+        }
+    }
+
+    /// Everything up to the end.
+    mutating func readAll() -> Bytes {
+        while readMore() {}
+        let all = Bytes(buffer[position...])
+        position = buffer.count
+        return all
+    }
+
+    /// Makes room by forgetting what has been taken; returns by how much positions moved.
+    private mutating func dropTaken() -> Int {
+        let taken = position
+        guard taken > 0 else { return 0 }
+        buffer.removeFirst(taken)
+        position = 0
+        return taken
+    }
+
+    private mutating func readMore() -> Bool {
+        guard !hasEnded else { return false }
+        var chunk = Bytes(repeating: 0, count: 16 * 1024)
+        while true {
+            let count = chunk.withUnsafeMutableBytes { read(STDIN_FILENO, $0.baseAddress, $0.count) }
+            if count > 0 {
+                buffer += chunk[..<count]
+                return true
+            }
+            if count == 0 {
+                // A terminal may be read on after its end-of-file key; a file or pipe has nothing more.
+                hasEnded = !Terminal.isInput
+                return false
+            }
+            if errno != EINTR {
+                StandardError.write("Reading from standard input: \(Text.systemError(errno))\n")
+                exit(1)
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+import Testing
+
+@testable import respcli
+
+@Suite struct OptionParserTests {
+    private static func parse(
+        _ words: String..., terminal: Bool = false, environmentPassword: String? = nil
+    ) -> (action: OptionParser.Action, notices: [String]) {
+        OptionParser.parse(
+            words.map { Bytes($0.utf8) }, hasTerminal: terminal,
+            environmentPassword: environmentPassword.map { Bytes($0.utf8) })
+    }
+
+    private static func options(_ outcome: (action: OptionParser.Action, notices: [String])) throws -> Options {
+        guard case .run(let options) = outcome.action else {
+            Issue.record("no session but \(outcome.action)")
+            throw Mismatch()
+        }
+        return options
+    }
+
+    private struct Mismatch: Error {}
+
+    private static func bytes(_ text: String) -> Bytes { Bytes(text.utf8) }
+
+    @Test func nothingIsAPromptToTheLocalServer() throws {
+        let plain = try Self.options(Self.parse())
+        #expect(plain.endpoint == .tcp(host: Self.bytes("127.0.0.1"), port: 6379))
+        #expect(plain.command.isEmpty && plain.format == .raw && !plain.showsPushes && plain.repetitions == 1)
+        let atTerminal = try Self.options(Self.parse(terminal: true))
+        #expect(atTerminal.format == .terminal && atTerminal.showsPushes)
+    }
+
+    @Test func theFirstWordThatIsNoOptionBeginsTheCommand() throws {
+        let options = try Self.options(Self.parse("-p", "7000", "GET", "-p", "--raw"))
+        #expect(options.command == ["GET", "-p", "--raw"].map(Self.bytes))
+        #expect(options.endpoint == .tcp(host: Self.bytes("127.0.0.1"), port: 7000))
+    }
+
+    @Test func everyOption() throws {
+        let options = try Self.options(
+            Self.parse(
+                "-h", "host", "-p", "1", "-n", "5", "--user", "u", "--pass", "w", "-r", "7", "-i", "0.25", "-x",
+                "--csv", "-e",
+                "-d", "|", "-D", "$", "--quoted-input", "--askpass", "--show-pushes", "YES", "-3"))
+        var expected = Options()
+        expected.endpoint = .tcp(host: Self.bytes("host"), port: 1)
+        expected.database = 5
+        expected.user = Self.bytes("u")
+        expected.password = Self.bytes("w")
+        expected.repetitions = 7
+        expected.intervalMicroseconds = 250_000
+        expected.inputArgument = .last
+        expected.format = .csv
+        expected.exitsOnError = true
+        expected.elementDelimiter = Self.bytes("|")
+        expected.replyDelimiter = Self.bytes("$")
+        expected.hasQuotedInput = true
+        expected.asksForPassword = true
+        expected.showsPushes = true
+        expected.protocolChoice = .resp3
+        #expect(options == expected)
+        #expect(try Self.options(Self.parse("-s", "/s", "-h", "host")).endpoint == .unix(path: Self.bytes("/s")))
+        #expect(try Self.options(Self.parse("-X", "tag", "PING")).inputArgument == .tag(Self.bytes("tag")))
+    }
+
+    @Test func jsonPrefersResp3() throws {
+        #expect(try Self.options(Self.parse("--json")).protocolChoice == .preferResp3)
+        #expect(try Self.options(Self.parse("--quoted-json")).protocolChoice == .preferResp3)
+        #expect(try Self.options(Self.parse("--json", "-2")).protocolChoice == .resp2)
+        #expect(try Self.options(Self.parse("-3", "--json")).protocolChoice == .resp3)
+        #expect(try Self.options(Self.parse("--raw")).protocolChoice == .unspecified)
+    }
+
+    @Test func passwordsOfTheCommandLineGoFirstAndWarn() throws {
+        let warned = Self.parse("-a", "here", environmentPassword: "there")
+        #expect(try Self.options(warned).password == Self.bytes("here"))
+        #expect(warned.notices.count == 1 && warned.notices[0].hasPrefix("Warning: Using a password"))
+        let quiet = Self.parse("PING", environmentPassword: "there")
+        #expect(try Self.options(quiet).password == Self.bytes("there") && quiet.notices.isEmpty)
+        #expect(Self.parse("-a", "x", "--no-auth-warning").notices.isEmpty)
+    }
+
+    @Test func mistakesEndTheProgram() {
+        func message(_ outcome: (action: OptionParser.Action, notices: [String])) -> String? {
+            guard case .fail(let message) = outcome.action else { return nil }
+            return message
+        }
+        #expect(message(Self.parse("--nosuch")) == "Unrecognized option or bad number of args for: '--nosuch'")
+        #expect(message(Self.parse("-p")) == "Unrecognized option or bad number of args for: '-p'")
+        #expect(message(Self.parse("--stat")) == "Unrecognized option or bad number of args for: '--stat'")
+        #expect(message(Self.parse("-2", "-3")) == "Options -2 and -3 are mutually exclusive.")
+        #expect(message(Self.parse("-x", "-X", "t")) == "Options -x and -X are mutually exclusive.")
+        #expect(message(Self.parse("-p", "65536")) == "Invalid server port.")
+        #expect(message(Self.parse("-u", "redis://h:-1")) == "Invalid server port.")
+        #expect(message(Self.parse("-u", "ftp://h")) == "Invalid URI scheme")
+        #expect(Self.parse("--show-pushes", "maybe").notices.count == 1)
+    }
+
+    @Test func helpAndVersionPrint() {
+        #expect(Self.parse("--help").action == .print(Usage.text))
+        #expect(Self.parse("-h").action == .print(Usage.text))
+        #expect(Self.parse("-v").action == .print(Usage.versionLine))
+        #expect(Self.parse("--nosuch", "--version").action != .print(Usage.versionLine))
+    }
+
+    @Test func intervalsAreBounded() throws {
+        #expect(try Self.options(Self.parse("-i", "-3")).intervalMicroseconds == 0)
+        #expect(try Self.options(Self.parse("-i", "1e300")).intervalMicroseconds == 31_536_000_000_000)
+        #expect(try Self.options(Self.parse("-i", "nan")).intervalMicroseconds == 0)
+    }
+}
+
+@Suite struct EndpointTests {
+    private static func uri(_ text: String) throws(ConnectionURI.Failure) -> ConnectionURI {
+        try ConnectionURI(Bytes(text.utf8))
+    }
+
+    private static func text(_ bytes: Bytes?) -> String? { bytes.map { String(decoding: $0, as: UTF8.self) } }
+
+    @Test func partsThatAreLeftOutStayOpen() throws {
+        for text in ["redis://", "REDIS:///"] {
+            let uri = try Self.uri(text)
+            #expect(uri.host == nil && uri.port == nil && uri.database == nil && uri.user == nil && uri.password == nil)
+        }
+        #expect(try Self.uri("redis://:7000").port == 7000)
+        #expect(try Self.uri("redis:///4").database == 4)
+    }
+
+    @Test func everyPart() throws {
+        let uri = try Self.uri("redis://us%65r:p%40ss%3a@db.example:7000/12")
+        #expect(Self.text(uri.user) == "user" && Self.text(uri.password) == "p@ss:")
+        #expect(Self.text(uri.host) == "db.example" && uri.port == 7000 && uri.database == 12)
+    }
+
+    @Test func passwordsWithoutAUser() throws {
+        for text in ["redis://secret@h", "redis://:secret@h"] {
+            let uri = try Self.uri(text)
+            #expect(uri.user == nil && Self.text(uri.password) == "secret" && Self.text(uri.host) == "h")
+        }
+    }
+
+    @Test func ipv6AddressesStandInBrackets() throws {
+        let uri = try Self.uri("redis://u:w@[::1]:7000/3")
+        #expect(Self.text(uri.host) == "::1" && uri.port == 7000 && uri.database == 3)
+        #expect(try Self.uri("redis://[fe80::1]").port == nil)
+    }
+
+    @Test func mistakes() {
+        #expect(throws: ConnectionURI.Failure.invalidScheme) { try Self.uri("http://h") }
+        #expect(throws: ConnectionURI.Failure.invalidScheme) { try Self.uri("redis:/") }
+        #expect(throws: ConnectionURI.Failure.encryptionUnsupported) { try Self.uri("rediss://h") }
+        #expect(throws: ConnectionURI.Failure.incompleteEncoding) { try Self.uri("redis://a%4@h") }
+        #expect(throws: ConnectionURI.Failure.incompleteEncoding) { try Self.uri("redis://a%@h") }
+        #expect(throws: ConnectionURI.Failure.illegalEncoding) { try Self.uri("redis://a%4g@h") }
+    }
+
+    @Test func textsForErrorsAndPrompts() {
+        let address = Endpoint.tcp(host: Bytes("::1".utf8), port: 1)
+        #expect(address.description == "::1:1" && address.promptText == "[::1]:1")
+        let name = Endpoint.tcp(host: Bytes("db".utf8), port: 1)
+        #expect(name.description == "db:1" && name.promptText == "db:1")
+        let path = Endpoint.unix(path: Bytes("/s".utf8))
+        #expect(path.description == "/s" && path.promptText == "redis /s")
+    }
+}
