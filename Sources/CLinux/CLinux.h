@@ -24,6 +24,9 @@ static inline uint64_t clinux_cycle_counter(void) {
 #endif
 }
 
+/// The bytes a malloc block really has.
+size_t malloc_usable_size(void *_Nullable block);
+
 /// accept4 with the flags every connection of the server has. The address is not asked for: see getpeername.
 int accept4(int listener, void *_Nullable address, void *_Nullable length, int flags);
 static inline int clinux_accept_nonblocking(int listener) {

@@ -40,7 +40,10 @@ import re
 import time
 
 from support.compare import difference
-from support.resp import Closed, Connection, Reply, shown
+from support.resp import Closed, Connection, Malformed, Reply, shown
+
+
+MOST_DIFFERENCES = 8
 
 
 class BadCase(Exception):
@@ -178,7 +181,7 @@ def read_cases(path):
                 cases[-1].steps.append(step)
         except (BadCase, ValueError, IndexError) as problem:
             raise BadCase(f"{path.name}:{number}: {problem}") from None
-    titles = [case.title for case in cases]
+    titles = [(case.title, protocol) for case in cases for protocol in case.protocols]
     doubled = {title for title in titles if titles.count(title) > 1}
     if doubled:
         raise BadCase(f"{path.name}: titles used twice: {sorted(doubled)}")
@@ -265,10 +268,10 @@ class Side:
 
 
 def run_case(case, protocol, reference, tested, version):
-    """Runs a case on both servers; raises AssertionError with the story of the first difference."""
+    """Runs a case on both servers. Raises AssertionError that tells the commands and each difference (at most MOST_DIFFERENCES)."""
     alone = case.since72
     sides = [Side(tested, protocol)] + ([] if alone else [Side(reference, protocol)])
-    told = []
+    told, differences = [], 0
     try:
         names = {name for step in case.steps if [a.upper() for a in step.arguments[:2]] == [b"CONFIG", b"SET"]
                  for name in step.arguments[2::2]}
@@ -277,21 +280,33 @@ def run_case(case, protocol, reference, tested, version):
         for step in case.steps:
             if step.sleep is not None:
                 time.sleep(step.sleep)
+                told.append(f"    {step.text}")
                 continue
-            for index in range(step.repeat):
-                arguments = step.rendered(index)
-                try:
-                    replies = [side.run(step, arguments) for side in sides]
-                except (Closed, TimeoutError) as problem:
-                    raise AssertionError(story(case, protocol, step, told, f"{type(problem).__name__}: {problem}")) from problem
-                problem = judge(case, step, protocol, version, replies)
-                if problem:
-                    raise AssertionError(story(case, protocol, step, told, problem))
-            told.append(step.text)
+            problem = run_step(case, step, protocol, version, sides)
+            told.append(f"    {step.text}" if not problem else f"  > {step.text}\n{problem}")
+            differences += bool(problem)
+            if differences == MOST_DIFFERENCES or (problem and problem.startswith("broken")):
+                break
+        if differences:
+            raise AssertionError(f"{case.path.name}:{case.line} RESP{protocol} {case.title}\n" + "\n".join(told))
         tested.check_alive()
     finally:
         for side in sides:
             side.close()
+
+
+def run_step(case, step, protocol, version, sides):
+    """What is wrong with a step, or None."""
+    for index in range(step.repeat):
+        arguments = step.rendered(index)
+        try:
+            replies = [side.run(step, arguments) for side in sides]
+        except (Closed, Malformed, OSError) as problem:
+            return f"broken: {type(problem).__name__}: {problem}"
+        problem = judge(case, step, protocol, version, replies)
+        if problem:
+            return problem
+    return None
 
 
 def judge(case, step, protocol, version, replies):
@@ -308,8 +323,3 @@ def judge(case, step, protocol, version, replies):
             return difference("match", step.argument, actual, actual)
         raise BadCase(f"{case.path.name}:{step.line}: a case for 7.2 needs the reply written out")
     return difference(step.mode, step.argument, replies[1], actual)
-
-
-def story(case, protocol, step, told, problem):
-    before = "\n".join(f"    {text}" for text in told[-30:])
-    return f"{case.path.name}:{step.line} RESP{protocol} {case.title}\n{before}\n  > {step.text}\n{problem}"

@@ -21,7 +21,7 @@ def difference(mode, argument, expected, actual):
     elif mode == "match":
         expression = re.compile(argument[1:-1].encode(), re.S)
         same = expected.kind == actual.kind and all(
-            isinstance(one.value, bytes) and expression.fullmatch(one.value) for one in (expected, actual))
+            isinstance(one.value, bytes) and expression.fullmatch(one.plain()) for one in (expected, actual))
     else:
         raise ValueError(f"no comparison named {mode}")
     return None if same else f"reference: {expected}\n   tested: {actual}"
@@ -34,7 +34,7 @@ def in_order(reply):
 def pairs(reply):
     if not isinstance(reply.value, list):
         return reply.raw
-    if reply.kind in "%|":
+    if reply.kind == "%":
         return sorted((key.raw, value.raw) for key, value in reply.value)
     elements = [element.raw for element in reply.value]
     if reply.value and reply.value[0].kind == "*":

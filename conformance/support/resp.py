@@ -19,7 +19,8 @@ class Reply:
     """One reply: `kind` is its type byte, `value` its content, `raw` the bytes as received.
 
     Values: bytes for strings and errors, int for integers, the text of the number for doubles (`,`) and big numbers (`(`), None for
-    any null, bool for `#`, a list of Reply for `*`, `~` and `>`, a list of (Reply, Reply) for `%` and `|`.
+    any null, bool for `#`, a list of Reply for `*`, `~` and `>`, a list of (Reply, Reply) for `%`. An attribute
+    (`|`) is seen only in the raw bytes of the reply it belongs to.
     """
 
     __slots__ = ("kind", "value", "raw")
@@ -46,7 +47,7 @@ class Reply:
             return None
         if self.kind in "*~>":
             return [element.plain() for element in self.value]
-        if self.kind in "%|":
+        if self.kind == "%":
             return {hashable(key.plain()): value.plain() for key, value in self.value}
         if self.kind == ",":
             return float(self.value)
@@ -58,7 +59,7 @@ class Reply:
 
     def as_pairs(self):
         """A map as a dict, whether it came as a RESP3 map or as a flat RESP2 array."""
-        if self.kind in "%|":
+        if self.kind == "%":
             return self.plain()
         flat = self.plain()
         return {hashable(flat[i]): flat[i + 1] for i in range(0, len(flat), 2)}
@@ -260,6 +261,9 @@ class Connection:
             int(value)
         else:
             raise Malformed(f"unknown type byte: {shown(line)}")
+        if kind == "|":     # what an attribute is about follows it; both are one reply
+            subject, position = self._parse(position)
+            kind, value = subject.kind, subject.value
         return Reply(kind, value, bytes(self.buffer[start:position])), position
 
 

@@ -27,7 +27,7 @@ import Glibc
     /// The largest block that comes from a page.
     static let largestSmall = 16 * 1024
     /// Room in front of the bytes of a large block.
-    static let largeHeaderSize = Large.headerSize
+    static let largeHeaderSize = unsafe Large.headerSize
     private static let pageHeaderSize = 64
     private static let fineLimit = 1024
     private static let fineClassCount = fineLimit / 8

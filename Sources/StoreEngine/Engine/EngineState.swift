@@ -111,7 +111,7 @@ extension EngineState {
 
     @inline(__always)
     private func pointer<Value>(to path: KeyPath<Storage, Value>) -> UnsafeMutablePointer<Value> {
-        let offset = MemoryLayout<Storage>.offset(of: path).unsafelyUnwrapped
+        let offset = unsafe MemoryLayout<Storage>.offset(of: path).unsafelyUnwrapped
         return unsafe (UnsafeMutableRawPointer(storage) + offset).assumingMemoryBound(to: Value.self)
     }
 
@@ -235,5 +235,18 @@ extension EngineState {
             }
         }
         return true
+    }
+}
+
+extension EngineState {
+    /// Frees the state and everything in it.
+    func deallocate() {
+        for database in databases {
+            let allocator = database.retire()
+            while !allocator.releaseSlice() {}
+        }
+        for allocator in unsafe storage.pointee.retired { while !allocator.releaseSlice() {} }
+        unsafe storage.deinitialize(count: 1)
+        unsafe storage.deallocate()
     }
 }

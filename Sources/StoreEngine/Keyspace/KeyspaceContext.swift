@@ -15,9 +15,9 @@ public enum KeyAccess: Sendable {
     case peek
 }
 
-public struct KeyspaceContext {
+@safe public struct KeyspaceContext {
     let engine: EngineState
-    public private(set) var database: Database
+    public internal(set) var database: Database
     public let reply: ReplyWriter
     /// Milliseconds since 1970; the same during one command, transaction or script.
     public let now: Int64

@@ -1,0 +1,61 @@
+// Reading options and numbers from a request's arguments, with the errors Redis gives.
+
+import RespCodec
+
+extension Arguments {
+    /// The argument as a 64-bit integer.
+    /// - Throws: `notInteger`.
+    func integer(_ index: Int) throws(CommandError) -> Int {
+        guard let value = Decimal.parse(self[index]) else { throw .notInteger }
+        return value
+    }
+
+    /// The argument as the widest floating point number.
+    /// - Throws: `notFloat`.
+    func longDouble(_ index: Int) throws(CommandError) -> LongDouble {
+        guard let value = LongDoubleText.parse(self[index]) else { throw .notFloat }
+        return value
+    }
+
+    /// Whether the argument is this word, given in lower case, in any letter case.
+    func word(_ index: Int, is word: StaticString) -> Bool { self[index].equalsIgnoringCase(word) }
+}
+
+/// Expire times as commands give them.
+enum ExpireTime {
+    enum Unit {
+        case seconds
+        case milliseconds
+    }
+
+    /// The deadline in milliseconds since 1970.
+    /// - Parameter amount: from now on, or since 1970 if absolute. May be negative.
+    /// - Throws: `invalidExpire` when it cannot be counted in 64 bits.
+    static func deadline(
+        _ amount: Int, unit: Unit, isAbsolute: Bool, now: Int64, command: StaticString
+    ) throws(CommandError) -> Int64 {
+        var result = Int64(amount)
+        if unit == .seconds {
+            let (product, overflow) = result.multipliedReportingOverflow(by: 1000)
+            guard !overflow else { throw .invalidExpire(command) }
+            result = product
+        }
+        if !isAbsolute {
+            let (sum, overflow) = result.addingReportingOverflow(now)
+            guard !overflow else { throw .invalidExpire(command) }
+            result = sum
+        }
+        return result
+    }
+
+    /// As `deadline`, for commands that refuse times that are not positive.
+    static func positiveDeadline(
+        _ text: ByteSlice, unit: Unit, isAbsolute: Bool, now: Int64, command: StaticString
+    ) throws(CommandError) -> Int64 {
+        guard let amount = Decimal.parse(text) else { throw .notInteger }
+        guard amount > 0 else { throw .invalidExpire(command) }
+        let deadline = try deadline(amount, unit: unit, isAbsolute: isAbsolute, now: now, command: command)
+        guard deadline > 0 else { throw .invalidExpire(command) }
+        return deadline
+    }
+}

@@ -1,0 +1,80 @@
+// Patterns as KEYS and SCAN take them: * ? [abc] [^a-z] and a backslash before a byte that stands for itself.
+
+import RespCodec
+
+enum GlobPattern {
+    /// Whether the whole of `text` fits `pattern`.
+    /// - Complexity: O(pattern * text) at worst: only the newest star is ever tried again.
+    static func matches(_ pattern: ByteSlice, _ text: ByteSlice, ignoringCase: Bool = false) -> Bool {
+        var place = 0
+        var index = 0
+        var starPlace: Int?
+        var starIndex = 0
+        while index < text.count {
+            if place < pattern.count && pattern[place] == UInt8(ascii: "*") {
+                starPlace = place + 1
+                starIndex = index
+                place += 1
+                continue
+            }
+            if place < pattern.count {
+                let (fits, next) = matchesOne(pattern, place, text[index], ignoringCase)
+                if fits {
+                    place = next
+                    index += 1
+                    continue
+                }
+            }
+            guard let star = starPlace else { return false }
+            starIndex += 1
+            place = star
+            index = starIndex
+        }
+        while place < pattern.count && pattern[place] == UInt8(ascii: "*") { place += 1 }
+        return place == pattern.count
+    }
+
+    /// Whether `byte` fits the piece of the pattern at `place`, and where the next piece begins.
+    private static func matchesOne(
+        _ pattern: ByteSlice, _ place: Int, _ byte: UInt8, _ ignoringCase: Bool
+    ) -> (Bool, Int) {
+        func same(_ left: UInt8, _ right: UInt8) -> Bool {
+            ignoringCase ? ByteSlice.lowercased(left) == ByteSlice.lowercased(right) : left == right
+        }
+        switch pattern[place] {
+        case UInt8(ascii: "?"):
+            return (true, place + 1)
+        case UInt8(ascii: "["):
+            return matchesSet(pattern, place + 1, byte, ignoringCase)
+        case UInt8(ascii: "\\") where place + 1 < pattern.count:
+            return (same(pattern[place + 1], byte), place + 2)
+        default:
+            return (same(pattern[place], byte), place + 1)
+        }
+    }
+
+    private static func matchesSet(
+        _ pattern: ByteSlice, _ start: Int, _ byte: UInt8, _ ignoringCase: Bool
+    ) -> (Bool, Int) {
+        func folded(_ byte: UInt8) -> UInt8 { ignoringCase ? ByteSlice.lowercased(byte) : byte }
+        var place = start
+        let negated = place < pattern.count && pattern[place] == UInt8(ascii: "^")
+        if negated { place += 1 }
+        var found = false
+        while place < pattern.count && pattern[place] != UInt8(ascii: "]") {
+            if pattern[place] == UInt8(ascii: "\\") && place + 1 < pattern.count {
+                place += 1
+                if pattern[place] == byte { found = true }
+            } else if place + 2 < pattern.count && pattern[place + 1] == UInt8(ascii: "-") {
+                let low = min(folded(pattern[place]), folded(pattern[place + 2]))
+                let high = max(folded(pattern[place]), folded(pattern[place + 2]))
+                if (low...high).contains(folded(byte)) { found = true }
+                place += 2
+            } else if folded(pattern[place]) == folded(byte) {
+                found = true
+            }
+            place += 1
+        }
+        return (found != negated, min(place + 1, pattern.count))
+    }
+}

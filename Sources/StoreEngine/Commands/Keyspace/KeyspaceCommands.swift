@@ -1,0 +1,67 @@
+// Commands on whole databases.
+
+import RespCodec
+
+enum KeyspaceCommands {
+    static let all: [Command<KeyspaceContext>] = [
+        Command(
+            "DBSIZE", group: .server, since: "1.0.0", arity: 1, flags: [.readOnly, .fast], categories: ["keyspace"],
+            tips: ["request_policy:all_shards", "response_policy:agg_sum"], syntax: "",
+            summary: "Returns how many keys the database has.", complexity: "O(1)"
+        ) { (context, _) throws(CommandError) in context.reply.integer(context.database.count) },
+        Command(
+            "FLUSHDB", group: .server, since: "1.0.0", arity: -1, flags: [.write, .dangerous], categories: ["keyspace", "dangerous"],
+            tips: ["request_policy:all_shards", "response_policy:all_succeeded"], syntax: "[ASYNC | SYNC]",
+            summary: "Removes all keys of the database.", complexity: "O(1), the memory is given back in the background"
+        ) { (context, arguments) throws(CommandError) in
+            try checkFlushOption(arguments)
+            context.flush(all: false)
+            context.reply.ok()
+        },
+        Command(
+            "FLUSHALL", group: .server, since: "1.0.0", arity: -1, flags: [.write, .dangerous], categories: ["keyspace", "dangerous"],
+            tips: ["request_policy:all_shards", "response_policy:all_succeeded"], syntax: "[ASYNC | SYNC]",
+            summary: "Removes all keys of all databases.", complexity: "O(databases), the memory is given back in the background"
+        ) { (context, arguments) throws(CommandError) in
+            try checkFlushOption(arguments)
+            context.flush(all: true)
+            context.reply.ok()
+        },
+        Command(
+            "SWAPDB", group: .server, since: "4.0.0", arity: 3, flags: [.write, .fast, .dangerous], categories: ["keyspace", "dangerous"],
+            syntax: "index1 index2", summary: "Exchanges two databases.", complexity: "O(watched keys)", run: swap),
+    ]
+
+    private static func checkFlushOption(_ arguments: Arguments) throws(CommandError) {
+        guard arguments.count > 1 else { return }
+        guard arguments.count == 2 && (arguments.word(1, is: "async") || arguments.word(1, is: "sync")) else { throw .syntax }
+    }
+
+    @Sendable static func swap(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+        guard let first = Decimal.parse(arguments[1]) else { throw .message("ERR invalid first DB index") }
+        guard let second = Decimal.parse(arguments[2]) else { throw .message("ERR invalid second DB index") }
+        let range = 0..<context.databaseCount
+        guard range.contains(first) && range.contains(second) else { throw .message("ERR DB index is out of range") }
+        context.swapDatabases(first, second)
+        context.reply.ok()
+    }
+}
+
+extension KeyspaceContext {
+    /// Removes every key of this database, or of all.
+    mutating func flush(all: Bool) {
+        let selected = database.index
+        for index in 0..<databaseCount where (all || index == selected) && database(index).count > 0 {
+            engine.dirty += database(index).count
+            engine.flush(index)
+        }
+        database = database(selected)
+    }
+
+    mutating func swapDatabases(_ first: Int, _ second: Int) {
+        let selected = database.index
+        if first != second { engine.swapDatabases(first, second) }
+        engine.dirty += 1
+        database = database(selected)
+    }
+}

@@ -1,0 +1,262 @@
+// Commands on strings. Reading and setting are here; counting, ranges and the longest common subsequence have files of their own.
+
+import RespCodec
+
+enum StringCommands {
+    static let all: [Command<KeyspaceContext>] =
+        [
+            Command(
+                "GET", group: .string, since: "1.0.0", arity: 2, flags: [.readOnly, .fast],
+                keys: [.first("RO", "access")], syntax: "key", summary: "Returns the string at a key.",
+                complexity: "O(1)", run: get),
+            Command(
+                "SET", group: .string, since: "1.0.0", arity: -3, flags: [.write, .denyOOM],
+                keys: [.first("RW", "access", "update", "variable_flags")],
+                syntax:
+                    "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
+                summary: "Sets a key to a string, whatever it held before.", complexity: "O(1)", run: set),
+            Command(
+                "SETNX", group: .string, since: "1.0.0", arity: 3, flags: [.write, .denyOOM, .fast],
+                keys: [.first("OW", "insert")], syntax: "key value", summary: "Sets a key that does not exist.",
+                complexity: "O(1)", run: setIfAbsent),
+            Command(
+                "SETEX", group: .string, since: "2.0.0", arity: 4, flags: [.write, .denyOOM],
+                keys: [.first("OW", "update")], syntax: "key seconds value",
+                summary: "Sets a key to a string that expires after some seconds.", complexity: "O(1)"
+            ) { (context, arguments) throws(CommandError) in
+                try setExpiring(&context, arguments, unit: .seconds, command: "setex")
+            },
+            Command(
+                "PSETEX", group: .string, since: "2.6.0", arity: 4, flags: [.write, .denyOOM],
+                keys: [.first("OW", "update")], syntax: "key milliseconds value",
+                summary: "Sets a key to a string that expires after some milliseconds.", complexity: "O(1)"
+            ) { (context, arguments) throws(CommandError) in
+                try setExpiring(&context, arguments, unit: .milliseconds, command: "psetex")
+            },
+            Command(
+                "GETSET", group: .string, since: "1.0.0", arity: 3, flags: [.write, .denyOOM, .fast],
+                keys: [.first("RW", "access", "update")], syntax: "key value",
+                summary: "Sets a key and returns the string it held.", complexity: "O(1)", run: getSet),
+            Command(
+                "GETDEL", group: .string, since: "6.2.0", arity: 2, flags: [.write, .fast],
+                keys: [.first("RW", "access", "delete")], syntax: "key", summary: "Returns the string at a key and removes the key.",
+                complexity: "O(1)", run: getDelete),
+            Command(
+                "GETEX", group: .string, since: "6.2.0", arity: -2, flags: [.write, .fast],
+                keys: [.first("RW", "access", "update")],
+                syntax:
+                    "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]",
+                summary: "Returns the string at a key and sets or removes its deadline.", complexity: "O(1)", run: getExpire),
+            Command(
+                "MGET", group: .string, since: "1.0.0", arity: -2, flags: [.readOnly, .fast],
+                keys: [
+                    KeySpec(["RO", "access"], begin: .index(1), find: .range(last: -1, step: 1, limit: 0))
+                ],
+                tips: ["request_policy:multi_shard"], syntax: "key [key ...]", summary: "Returns the strings at several keys.",
+                complexity: "O(N) in the keys", run: getMany),
+            Command(
+                "MSET", group: .string, since: "1.0.1", arity: -3, flags: [.write, .denyOOM],
+                keys: [KeySpec(["OW", "update"], begin: .index(1), find: .range(last: -1, step: 2, limit: 0))],
+                tips: ["request_policy:multi_shard", "response_policy:all_succeeded"], syntax: "key value [key value ...]",
+                summary: "Sets several keys at once.", complexity: "O(N) in the keys", run: setMany),
+            Command(
+                "MSETNX", group: .string, since: "1.0.1", arity: -3, flags: [.write, .denyOOM],
+                keys: [KeySpec(["OW", "insert"], begin: .index(1), find: .range(last: -1, step: 2, limit: 0))],
+                syntax: "key value [key value ...]", summary: "Sets several keys at once if none of them exists.",
+                complexity: "O(N) in the keys", run: setManyIfAbsent),
+        ] + counting + ranges
+
+    // MARK: reading and setting
+
+    @Sendable static func get(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+        guard let slot = try context.find(arguments[1], as: .string, .read) else { return context.reply.null() }
+        context.replyString(context.entry(slot))
+    }
+
+    /// How long a string that is set stays.
+    private enum Lifetime {
+        case unlimited
+        case keep
+        case until(Int64)
+    }
+
+    /// The unit and the origin of the time behind an option word, if it is one.
+    private static func timeOption(_ arguments: Arguments, _ index: Int) -> (unit: ExpireTime.Unit, isAbsolute: Bool)? {
+        if arguments.word(index, is: "ex") { return (.seconds, false) }
+        if arguments.word(index, is: "px") { return (.milliseconds, false) }
+        if arguments.word(index, is: "exat") { return (.seconds, true) }
+        if arguments.word(index, is: "pxat") { return (.milliseconds, true) }
+        return nil
+    }
+
+    @Sendable static func set(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+        let key = arguments[1]
+        if arguments.count == 3 {
+            // The plain form needs nothing of what the options ask for.
+            context.setString(key, arguments[2], slot: context.find(key), deadline: nil)
+            context.changed(key, .set)
+            return context.reply.ok()
+        }
+        try setWithOptions(&context, arguments)
+    }
+
+    private static func setWithOptions(
+        _ context: inout KeyspaceContext, _ arguments: Arguments
+    ) throws(CommandError) {
+        let key = arguments[1]
+        var onlyIfPresent: Bool?
+        var returnsOld = false
+        var time: (unit: ExpireTime.Unit, isAbsolute: Bool, amount: ByteSlice)?
+        var keeps = false
+        var index = 3
+        while index < arguments.count {
+            if arguments.word(index, is: "nx") && onlyIfPresent != true {
+                onlyIfPresent = false
+            } else if arguments.word(index, is: "xx") && onlyIfPresent != false {
+                onlyIfPresent = true
+            } else if arguments.word(index, is: "get") {
+                returnsOld = true
+            } else if arguments.word(index, is: "keepttl") && time == nil {
+                keeps = true
+            } else if let option = timeOption(arguments, index), index + 1 < arguments.count, time == nil, !keeps {
+                time = (option.unit, option.isAbsolute, arguments[index + 1])
+                index += 1
+            } else {
+                throw .syntax
+            }
+            index += 1
+        }
+        var lifetime = keeps ? Lifetime.keep : .unlimited
+        if let time {
+            lifetime = .until(
+                try ExpireTime.positiveDeadline(
+                    time.amount, unit: time.unit, isAbsolute: time.isAbsolute, now: context.now, command: "set"))
+        }
+        let slot = context.find(key, returnsOld ? .read : .write)
+        if returnsOld {
+            if let slot {
+                guard context.entry(slot).isType(.string) else { throw .wrongType }
+                context.replyString(context.entry(slot))
+            } else {
+                context.reply.null()
+            }
+        }
+        if let onlyIfPresent, onlyIfPresent != (slot != nil) {
+            if !returnsOld { context.reply.null() }
+            return
+        }
+        switch lifetime {
+        case .unlimited: context.setString(key, arguments[2], slot: slot, deadline: nil)
+        case .keep:
+            context.setString(key, arguments[2], slot: slot, deadline: slot.flatMap { context.database.deadline($0) })
+        case .until(let deadline): context.setString(key, arguments[2], slot: slot, deadline: deadline)
+        }
+        context.changed(key, .set)
+        if case .until = lifetime { context.changed(key, .expire, count: 0) }
+        if !returnsOld { context.reply.ok() }
+    }
+
+    @Sendable static func setIfAbsent(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+        guard context.find(arguments[1]) == nil else { return context.reply.integer(0) }
+        context.setString(arguments[1], arguments[2], slot: nil, deadline: nil)
+        context.changed(arguments[1], .set)
+        context.reply.integer(1)
+    }
+
+    private static func setExpiring(
+        _ context: inout KeyspaceContext, _ arguments: Arguments, unit: ExpireTime.Unit, command: StaticString
+    ) throws(CommandError) {
+        let deadline = try ExpireTime.positiveDeadline(
+            arguments[2], unit: unit, isAbsolute: false, now: context.now, command: command)
+        context.setString(arguments[1], arguments[3], slot: context.find(arguments[1]), deadline: deadline)
+        context.changed(arguments[1], .set)
+        context.changed(arguments[1], .expire, count: 0)
+        context.reply.ok()
+    }
+
+    @Sendable static func getSet(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+        try get(&context, arguments)
+        context.setString(arguments[1], arguments[2], slot: context.find(arguments[1]), deadline: nil)
+        context.changed(arguments[1], .set)
+    }
+
+    @Sendable static func getDelete(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+        guard let slot = try context.find(arguments[1], as: .string, .read) else { return context.reply.null() }
+        context.replyString(context.entry(slot))
+        context.removeQuietly(slot)
+        context.changed(arguments[1], .del)
+    }
+
+    @Sendable static func getExpire(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+        let key = arguments[1]
+        var persists = false
+        var time: (unit: ExpireTime.Unit, isAbsolute: Bool, amount: ByteSlice)?
+        var index = 2
+        while index < arguments.count {
+            if arguments.word(index, is: "persist") && time == nil {
+                persists = true
+            } else if let option = timeOption(arguments, index), index + 1 < arguments.count, time == nil, !persists {
+                time = (option.unit, option.isAbsolute, arguments[index + 1])
+                index += 1
+            } else {
+                throw .syntax
+            }
+            index += 1
+        }
+        guard let slot = try context.find(key, as: .string, .read) else { return context.reply.null() }
+        var deadline: Int64?
+        if let time {
+            deadline = try ExpireTime.positiveDeadline(
+                time.amount, unit: time.unit, isAbsolute: time.isAbsolute, now: context.now, command: "getex")
+        }
+        context.replyString(context.entry(slot))
+        if let deadline {
+            if deadline <= context.now {
+                context.removeQuietly(slot)
+                context.changed(key, .del)
+            } else {
+                context.database.setDeadline(slot, deadline)
+                context.changed(key, .expire)
+            }
+        } else if persists && slot.hasDeadline {
+            context.database.setDeadline(slot, nil)
+            context.changed(key, .persist)
+        }
+    }
+
+    // MARK: several keys
+
+    @Sendable static func getMany(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+        context.reply.array(arguments.count - 1)
+        for index in 1..<arguments.count {
+            if let slot = context.find(arguments[index], .read), context.entry(slot).isType(.string) {
+                context.replyString(context.entry(slot))
+            } else {
+                context.reply.null()
+            }
+        }
+    }
+
+    private static func setPairs(_ context: inout KeyspaceContext, _ arguments: Arguments) {
+        for index in stride(from: 1, to: arguments.count, by: 2) {
+            let key = arguments[index]
+            context.setString(key, arguments[index + 1], slot: context.find(key), deadline: nil)
+            context.changed(key, .set)
+        }
+    }
+
+    @Sendable static func setMany(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+        guard arguments.count % 2 == 1 else { throw .wrongArity("mset") }
+        setPairs(&context, arguments)
+        context.reply.ok()
+    }
+
+    @Sendable static func setManyIfAbsent(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+        guard arguments.count % 2 == 1 else { throw .wrongArity("msetnx") }
+        for index in stride(from: 1, to: arguments.count, by: 2) where context.find(arguments[index]) != nil {
+            return context.reply.integer(0)
+        }
+        setPairs(&context, arguments)
+        context.reply.integer(1)
+    }
+}

@@ -1,0 +1,153 @@
+// Strings: how they are stored, read and changed in their entries.
+//
+// Text that is the canonical form of a 64-bit integer is kept as the integer. Other strings lie in the entry, or, above some
+// 16 KiB, in a block of their own that grows with room to spare.
+
+import Glibc
+import RespCodec
+
+extension KeyspaceContext {
+    /// The largest string that lies in its entry.
+    private static var largestInline: Int { SlabAllocator.largestSmall - 1024 }
+
+    /// Lends the string's bytes to `body`.
+    func withString<Result>(_ entry: Entry, _ body: (ByteSlice) -> Result) -> Result {
+        switch entry.encoding {
+        case .integer: return Decimal.withText(entry.integer, body)
+        case .external:
+            let (block, length) = unsafe entry.external
+            return unsafe body(ByteSlice(start: block, count: length))
+        default: return body(entry.inlineBytes)
+        }
+    }
+
+    /// Writes the string as a reply.
+    @inline(__always)
+    func replyString(_ entry: Entry) {
+        switch entry.encoding {
+        case .embedded, .raw: reply.bulkString(entry.inlineBytes)
+        default: withString(entry) { reply.bulkString($0) }
+        }
+    }
+
+    func stringLength(_ entry: Entry) -> Int {
+        switch entry.encoding {
+        case .integer: Decimal.length(of: entry.integer)
+        case .external: unsafe entry.external.length
+        default: entry.inlineBytes.count
+        }
+    }
+
+    /// Sets the key to a string, replacing whatever it held.
+    /// - Parameters:
+    ///   - deadline: when the key is due; nil if it stays.
+    ///   - keepsText: whether the bytes are kept as text even if they spell an integer.
+    @inline(__always)
+    func setString(_ key: ByteSlice, _ value: ByteSlice, slot: Slot?, deadline: Int64?, keepsText: Bool = false) {
+        if !keepsText && value.count <= Decimal.maximumLength, let integer = Decimal.parse(value) {
+            return setInteger(key, integer, slot: slot, deadline: deadline)
+        }
+        guard value.count + key.count <= Self.largestInline else {
+            return setExternal(key, value, slot: slot, deadline: deadline)
+        }
+        let payload = Entry.inlineSize(value.count)
+        if let slot {
+            // A string that fits the block of the old one is written over it.
+            let old = entry(slot)
+            let room = database.payloadCapacity(old)
+            if old.hasDeadline == (deadline != nil) && slot.hasDeadline == (deadline != nil) && payload <= room
+                && room &- payload < 8 && (old.encoding == .embedded || old.encoding == .raw) && old.isType(.string)
+            {
+                old.encoding = .embedded
+                unsafe _ = memcpy(old.setInlineLength(value.count), value.rawBytes.baseAddress!, value.count)
+                if let deadline { database.setDeadline(slot, deadline) }
+                return
+            }
+        }
+        let entry = makeEntry(.string, .embedded, key: key, deadline: deadline, payload: payload)
+        unsafe _ = memcpy(entry.setInlineLength(value.count), value.rawBytes.baseAddress!, value.count)
+        store(entry, key: key, replacing: slot)
+    }
+
+    func setInteger(_ key: ByteSlice, _ value: Int, slot: Slot?, deadline: Int64?) {
+        if let slot, entry(slot).encoding == .integer, slot.hasDeadline == (deadline != nil) {
+            entry(slot).integer = value
+            if let deadline { database.setDeadline(slot, deadline) }
+            return
+        }
+        let entry = makeEntry(.string, .integer, key: key, deadline: deadline, payload: 8)
+        entry.integer = value
+        store(entry, key: key, replacing: slot)
+    }
+
+    private func setExternal(_ key: ByteSlice, _ value: ByteSlice, slot: Slot?, deadline: Int64?) {
+        let block: UnsafeMutableRawPointer
+        if let base = unsafe adoptable?.take(value) {
+            unsafe block = database.allocator.adopt(base: base)
+        } else {
+            unsafe block = database.allocator.allocateLarge(value.count)
+            unsafe block.copyMemory(from: value.rawBytes.baseAddress!, byteCount: value.count)
+        }
+        let entry = makeEntry(.string, .external, key: key, deadline: deadline, payload: 16)
+        unsafe entry.external = (block, value.count)
+        store(entry, key: key, replacing: slot)
+    }
+
+    /// Makes the string `length` bytes long, the new ones zero, and writes `bytes` at `offset`. The key keeps its deadline.
+    func overwriteString(_ slot: Slot, length: Int, offset: Int, with bytes: ByteSlice) {
+        let entry = entry(slot)
+        let before = stringLength(entry)
+        if entry.encoding == .external || length + entry.key.count > Self.largestInline {
+            growExternal(slot, to: length)
+            let (block, _) = unsafe self.entry(slot).external
+            if length > before { unsafe memset(block + before, 0, length - before) }
+            unsafe memmove(block + offset, bytes.rawBytes.baseAddress!, bytes.count)
+            return
+        }
+        var text = entry.encoding == .integer ? Decimal.text(entry.integer) : []
+        let payload = Entry.inlineSize(length)
+        var target = entry
+        if database.payloadCapacity(entry) < payload {
+            target = database.resizePayload(slot, to: payload, keeping: entry.payloadSize)
+        }
+        let wasInteger = target.encoding == .integer
+        // The length field may grow from one byte to five: the old bytes are moved out of its way first.
+        let source = wasInteger ? ByteSlice.empty : target.inlineBytes
+        target.encoding = .raw
+        let place: UnsafeMutableRawPointer
+        if wasInteger {
+            unsafe place = target.setInlineLength(length)
+            unsafe text.withUnsafeMutableBytes { unsafe place.copyMemory(from: $0.baseAddress!, byteCount: before) }
+        } else {
+            unsafe memmove(target.payload + (length < 255 ? 1 : 5), source.rawBytes.baseAddress!, before)
+            unsafe place = target.setInlineLength(length)
+        }
+        if length > before { unsafe memset(place + before, 0, length - before) }
+        unsafe memmove(place + offset, bytes.rawBytes.baseAddress!, bytes.count)
+    }
+
+    /// Moves the string to a block of its own with room for `length` bytes, and sets its length.
+    private func growExternal(_ slot: Slot, to length: Int) {
+        let entry = entry(slot)
+        // Doubling up to a mebibyte, then one mebibyte of spare room: appending stays linear.
+        let roomy = length < 1 << 20 ? length * 2 : length + 1 << 20
+        if entry.encoding == .external {
+            let (block, old) = unsafe entry.external
+            if unsafe database.allocator.capacity(of: block) < length {
+                let moved = unsafe database.allocator.reallocate(block, size: roomy, keeping: old)
+                unsafe entry.external = (moved, length)
+            } else {
+                unsafe entry.external = (block, length)
+            }
+            return
+        }
+        let block = unsafe database.allocator.allocateLarge(roomy)
+        withString(entry) { unsafe block.copyMemory(from: $0.rawBytes.baseAddress!, byteCount: $0.count) }
+        let key = entry.key.array
+        key.withByteSlice { key in
+            let moved = makeEntry(.string, .external, key: key, deadline: database.deadline(slot), payload: 16)
+            unsafe moved.external = (block, length)
+            store(moved, key: key, replacing: slot)
+        }
+    }
+}
