@@ -17,10 +17,12 @@ def tested_version():
     launched = servers.Server(binary, servers.TEST_FLAGS)
     try:
         with launched.connect() as connection:
-            info = connection("INFO", "server").value.decode()
+            info = connection("INFO", "server").plain().decode()
     finally:
         launched.stop()
     fields = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
+    if "redis_version" not in fields:
+        pytest.exit(f"INFO server of {binary} tells no redis_version:\n{info}", returncode=3)
     return tuple(map(int, fields["redis_version"].split(".")[:2])), servers.is_redis(binary)
 
 

@@ -188,7 +188,7 @@ protocol TableLayout {
 
     /// How many entries a segment may hold: nine tenths of its slots.
     @inline(__always)
-    private static func limit(_ buckets: Int) -> Int { buckets &* Segment.slotsPerBucket &* 29 &>> 5 }
+    private static func limit(_ buckets: Int) -> Int { (buckets &* Segment.slotsPerBucket &* 29) / 32 }
 
     /// Writes `word` into the first free slot from its home on.
     @inline(__always)

@@ -133,3 +133,13 @@ import RespCodec
         unsafe allocator.deallocate(entry.address)
     }
 }
+
+// MARK: prefetching
+
+extension Database {
+    /// Asks for the memory in which a key of this hash would be found: first the segment, then the bucket, then the entry, with
+    /// other work between.
+    @inline(__always) public func prefetchSegment(_ hash: UInt64) { table.prefetchSegment(hash) }
+    public func prefetchBucket(_ hash: UInt64) { table.prefetchBucket(hash) }
+    public func prefetchEntry(_ hash: UInt64) { table.prefetchEntry(hash) }
+}

@@ -1,0 +1,85 @@
+// MULTI, EXEC, DISCARD, WATCH and UNWATCH.
+
+import RespCodec
+import StoreEngine
+
+enum TransactionCommands {
+    private static let control: CommandFlags = [.noScript, .loading, .stale, .fast, .allowBusy, .transactionControl]
+
+    static let all: [Command<SessionContext>] = [
+        Command(
+            "MULTI", group: .transactions, since: "1.2.0", arity: 1, flags: control, syntax: "", summary: "Begins a transaction.",
+            complexity: "O(1)", run: begin),
+        Command(
+            "EXEC", group: .transactions, since: "1.2.0", arity: 1,
+            flags: [.noScript, .loading, .stale, .skipSlowLog, .transactionControl], syntax: "",
+            summary: "Runs the commands of a transaction.", complexity: "That of the commands", run: execute),
+        Command(
+            "DISCARD", group: .transactions, since: "2.0.0", arity: 1, flags: control, syntax: "",
+            summary: "Forgets a transaction.", complexity: "O(N) in the commands queued", run: discard),
+        Command(
+            "WATCH", group: .transactions, since: "2.2.0", arity: -2, flags: control,
+            keys: [KeySpec(["RO"], begin: .index(1), find: .range(last: -1, step: 1, limit: 0))], syntax: "key [key ...]",
+            summary: "Lets the next transaction fail if a key changes before it.", complexity: "O(1) for each key", run: watch),
+        Command(
+            "UNWATCH", group: .transactions, since: "2.2.0", arity: 1,
+            flags: [.noScript, .loading, .stale, .fast, .allowBusy], syntax: "", summary: "Forgets the keys watched.",
+            complexity: "O(1)"
+        ) { (context, _) throws(CommandError) in
+            context.server.watches.unwatchAll(context.connection)
+            context.reply.ok()
+        },
+    ]
+
+    @Sendable static func begin(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
+        guard context.connection.transaction == nil else { throw .message("ERR MULTI calls can not be nested") }
+        context.connection.transaction = Transaction()
+        context.connection.updateCare()
+        context.reply.ok()
+    }
+
+    @Sendable static func discard(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
+        guard context.connection.transaction != nil else { throw .message("ERR DISCARD without MULTI") }
+        context.server.endTransaction(context.connection)
+        context.reply.ok()
+    }
+
+    @Sendable static func watch(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
+        guard context.connection.transaction == nil else { throw .message("ERR WATCH inside MULTI is not allowed") }
+        for index in 1..<arguments.count { context.server.watches.watch(arguments[index], by: context.connection) }
+        context.reply.ok()
+    }
+
+    @Sendable static func execute(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
+        let connection = context.connection
+        let server = context.server
+        guard let transaction = connection.transaction else { throw .message("ERR EXEC without MULTI") }
+        let isBroken = connection.watchBroken || server.hasExpiredWatch(connection)
+        server.endTransaction(connection)
+        guard !transaction.isAborted else {
+            throw .message("EXECABORT Transaction discarded because of previous errors.")
+        }
+        guard !isBroken else { return context.reply.nullArray() }
+        context.reply.array(transaction.queue.count)
+        for queued in transaction.queue {
+            server.call(queued.record, queued.arguments.view, on: connection, adoptable: nil)
+            withExtendedLifetime(queued.arguments) {}
+        }
+    }
+}
+
+extension Server {
+    /// Forgets the client's transaction and what it watches.
+    func endTransaction(_ connection: Connection) {
+        connection.transaction = nil
+        watches.unwatchAll(connection)
+        connection.updateCare()
+    }
+
+    /// Whether a watched key is due without anybody having looked: looking removes it, which breaks the transaction.
+    func hasExpiredWatch(_ connection: Connection) -> Bool {
+        guard !connection.watched.isEmpty else { return false }
+        while !engine.expireDue(budget: 1000) {}
+        return connection.watchBroken
+    }
+}

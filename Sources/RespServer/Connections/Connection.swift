@@ -1,0 +1,116 @@
+// One client: its socket, what it has sent and not yet been understood, what it has not yet been sent, and its session.
+//
+// An idle connection has no buffers: input is read into the server's buffer and parsed there, and only an unfinished request is
+// kept here; replies are written to the server's buffer and sent from there, and only what the socket would not take is kept.
+
+import Glibc
+import RespCodec
+import StoreEngine
+
+/// A request of which only a part has arrived.
+final class PartialRequest {
+    /// The bytes so far, without those of large arguments.
+    var bytes: [UInt8]
+    /// How far the parser came.
+    var position = 0
+    var parser: RequestParser
+    let arguments = ArgumentList(capacity: 16)
+    let large = AdoptableArguments()
+    /// Which argument, by its place in `arguments`, is which large block.
+    var largePlaces: [Int] = []
+    /// The large argument that is being received: its block, its length with the two bytes behind it, and how much is there.
+    var receiving: (base: UnsafeMutableRawPointer, length: Int, received: Int)?
+
+    /// The request is whole and waits for a pause to end.
+    var isComplete = false
+
+    init(_ bytes: ByteSlice, parser: RequestParser) {
+        self.bytes = bytes.array
+        self.parser = parser
+    }
+
+    deinit {
+        arguments.deallocate()
+        if let receiving { free(receiving.base) }
+    }
+
+    var byteCount: Int { bytes.count + large.blocks.reduce(0) { $0 + $1.count } + (receiving?.length ?? 0) }
+}
+
+final class Connection {
+    let descriptor: Int32
+    let id: UInt64
+    let isUnix: Bool
+    let createdMicroseconds: Int64
+    var lastActiveMicroseconds: Int64
+    let address: String
+    let localAddress: String
+
+    // MARK: buffers
+
+    var partial: PartialRequest?
+    /// Bytes that the socket would not take yet, from `unsentStart` on.
+    var unsent: [UInt8] = []
+    var unsentStart = 0
+    var unsentByteCount: Int { unsent.count - unsentStart }
+    var softLimitSince: Int64?
+    /// Whether the loop is told when the socket can be written to.
+    var isWatchedForWriting = false
+    var closesAfterReply = false
+    var isClosed = false
+
+    // MARK: session
+
+    var database = 0
+    var version = ProtocolVersion.resp2
+    var isAuthenticated = true
+    var user = "default"
+    var name = ""
+    var libraryName = ""
+    var libraryVersion = ""
+    var transaction: Transaction?
+    var watched: [WatchedKey] = []
+    /// A watched key was changed.
+    var watchBroken = false
+    var replyMode = ReplyMode.on
+    var isNoEvict = false
+    var isNoTouch = false
+    var isBlockedByPause = false
+    var lastCommand: CommandRecord?
+    var commandCount = 0
+    var inputByteCount = 0
+    var outputByteCount = 0
+
+    enum ReplyMode {
+        case on
+        case off
+        /// The next command's reply is left out.
+        case skipNext
+        case skipping
+    }
+
+    /// Whether each command must be looked at before it runs: see `Dispatcher`.
+    var needsCare = false
+
+    func updateCare() {
+        needsCare = !isAuthenticated || transaction != nil || replyMode != .on || isNoTouch
+    }
+
+    init(descriptor: Int32, id: UInt64, isUnix: Bool, now: Int64, unixPath: String) {
+        self.descriptor = descriptor
+        self.id = id
+        self.isUnix = isUnix
+        createdMicroseconds = now
+        lastActiveMicroseconds = now
+        address = isUnix ? "\(unixPath):0" : Listener.address(of: descriptor, peer: true)
+        localAddress = isUnix ? "\(unixPath):0" : Listener.address(of: descriptor, peer: false)
+    }
+
+    var isLocal: Bool { isUnix || address.hasPrefix("127.") || address.hasPrefix("[::1]") }
+}
+
+/// A key that a client watches.
+struct WatchedKey: Hashable {
+    let database: Int
+    let key: [UInt8]
+}

@@ -1,0 +1,138 @@
+// All commands by name, with their counters. Found by the bytes of the name, in any letter case, without a conversion.
+
+import RespCodec
+import StoreEngine
+
+/// One command of the table, or one subcommand.
+final class CommandRecord {
+    /// "get", or "client|kill".
+    let fullName: String
+    let info: CommandInfo
+    let arity: Int
+    let flags: CommandFlags
+    let data: Command<KeyspaceContext>.Run?
+    let session: Command<SessionContext>.Run?
+    private(set) var subcommands: [CommandRecord] = []
+    /// The only key's place, when there is just one that is found by its index; else 0.
+    let firstKey: Int
+
+    var calls = 0
+    var cycles: UInt64 = 0
+    var rejectedCalls = 0
+    var failedCalls = 0
+
+    convenience init(_ command: Command<KeyspaceContext>, parent: String? = nil) {
+        self.init(command, parent: parent, data: command.run, session: nil) { CommandRecord($0, parent: $1) }
+    }
+
+    convenience init(_ command: Command<SessionContext>, parent: String? = nil) {
+        self.init(command, parent: parent, data: nil, session: command.run) { CommandRecord($0, parent: $1) }
+    }
+
+    private init<Context>(
+        _ command: Command<Context>, parent: String?, data: Command<KeyspaceContext>.Run?,
+        session: Command<SessionContext>.Run?, subcommand: (Command<Context>, String) -> CommandRecord
+    ) {
+        fullName = (parent.map { "\($0)|" } ?? "") + command.name.lowercased()
+        info = CommandInfo(command)
+        arity = command.arity
+        flags = command.flags
+        self.data = data
+        self.session = session
+        if let first = command.keys.first, case .index(let index) = first.begin, command.subcommands.isEmpty {
+            firstKey = index
+        } else {
+            firstKey = 0
+        }
+        let name = fullName
+        subcommands = command.subcommands.map { subcommand($0, name) }
+    }
+
+    func accepts(_ count: Int) -> Bool { arity >= 0 ? count == arity : count >= -arity }
+
+    func subcommand(_ word: ByteSlice) -> CommandRecord? {
+        let text = word.lowercasedText
+        return subcommands.first { $0.info.name.lowercased() == text }
+    }
+}
+
+/// What a command is, whatever its context.
+struct CommandInfo {
+    let name: String
+    let group: CommandGroup
+    let since: String
+    let keys: [KeySpec]
+    let categories: [String]
+    let tips: [String]
+    let syntax: String
+    let summary: String
+    let complexity: String
+
+    init<Context>(_ command: Command<Context>) {
+        name = command.name
+        group = command.group
+        since = command.since
+        keys = command.keys
+        categories = command.categories
+        tips = command.tips
+        syntax = command.syntax
+        summary = command.summary
+        complexity = command.complexity
+    }
+}
+
+final class CommandTable {
+    private(set) var records: [CommandRecord] = []
+    private struct Entry {
+        var name: (UInt64, UInt64, UInt64) = (0, 0, 0)
+        var index = -1
+    }
+    private let slots: UnsafeMutablePointer<Entry>
+    private static let capacity = 1024
+
+    init() {
+        slots = .allocate(capacity: Self.capacity)
+        slots.initialize(repeating: Entry(), count: Self.capacity)
+    }
+
+    deinit { slots.deallocate() }
+
+    func add(_ record: CommandRecord, as name: [UInt8]? = nil) {
+        let bytes = name ?? Array(record.info.name.utf8)
+        let key = bytes.withByteSlice { Self.key($0) }
+        guard let key else { preconditionFailure("a command's name is too long") }
+        var place = Self.place(key)
+        while slots[place].index >= 0 { place = (place + 1) % Self.capacity }
+        slots[place] = Entry(name: key, index: records.count)
+        records.append(record)
+    }
+
+    @inline(__always)
+    func find(_ name: ByteSlice) -> CommandRecord? {
+        guard let key = Self.key(name) else { return nil }
+        var place = Self.place(key)
+        while slots[place].index >= 0 {
+            if slots[place].name == key { return records[slots[place].index] }
+            place = (place &+ 1) & (Self.capacity - 1)
+        }
+        return nil
+    }
+
+    /// The name in lower case in three words; nil if it is longer than any command's.
+    @inline(__always)
+    private static func key(_ name: ByteSlice) -> (UInt64, UInt64, UInt64)? {
+        guard name.count <= 24 else { return nil }
+        var words: (UInt64, UInt64, UInt64) = (0, 0, 0)
+        for index in 0..<name.count {
+            let byte = UInt64(ByteSlice.lowercased(name[index])) &<< UInt64((index & 7) &* 8)
+            if index < 8 { words.0 |= byte } else if index < 16 { words.1 |= byte } else { words.2 |= byte }
+        }
+        return words
+    }
+
+    @inline(__always)
+    private static func place(_ key: (UInt64, UInt64, UInt64)) -> Int {
+        let mixed = (key.0 ^ key.1 &* 31 ^ key.2 &* 131) &* 0x9E37_79B9_7F4A_7C15
+        return Int(truncatingIfNeeded: mixed >> 54)
+    }
+}

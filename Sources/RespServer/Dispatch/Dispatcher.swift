@@ -1,0 +1,153 @@
+// From a request to its command: look-up, the checks that a command's flags and the client's state ask for, the call, and its
+// statistics. Rules are decided by flags, never by which command it is.
+
+import CLinux
+import RespCodec
+import StoreEngine
+
+extension Server {
+    /// Executes one request whose command has been looked up.
+    @inline(__always)
+    func execute(
+        _ record: CommandRecord?, _ arguments: Arguments, on connection: Connection, hash: UInt64,
+        adoptable: AdoptableArguments? = nil
+    ) {
+        guard let record, !connection.needsCare, record.accepts(arguments.count), let run = record.data else {
+            return executeCarefully(record, arguments, on: connection, adoptable: adoptable)
+        }
+        var context = KeyspaceContext(
+            engine, database: engine.database(connection.database), reply: reply,
+            hashed: record.firstKey > 0 ? (arguments[record.firstKey], hash) : nil, adoptable: adoptable)
+        let start = reply.count
+        let errors = reply.errorCount
+        do throws(CommandError) {
+            try run(&context, arguments)
+        } catch {
+            reply.truncate(to: start)
+            error.write(to: reply)
+        }
+        finish(record, errorsBefore: errors)
+        connection.lastCommand = record
+    }
+
+    /// Counts a call that is over. The time since the last one counted is this one's.
+    @inline(__always)
+    private func finish(_ record: CommandRecord, errorsBefore: Int) {
+        let now = clinux_cycle_counter()
+        record.cycles &+= now &- lastCycles
+        lastCycles = now
+        record.calls &+= 1
+        if reply.errorCount != errorsBefore {
+            record.failedCalls += 1
+            countError()
+        }
+    }
+
+    private func countError() {
+        let text = reply.lastError
+        let code = text[0..<(text.index(of: UInt8(ascii: " ")) ?? text.count)].description
+        statistics.errors[code, default: 0] += 1
+        statistics.errorReplies += 1
+    }
+
+    private func refuse(_ record: CommandRecord?, on connection: Connection, _ error: CommandError) {
+        error.write(to: reply)
+        countError()
+        record?.rejectedCalls += 1
+        connection.transaction?.isAborted = true
+    }
+
+    // MARK: the careful way
+
+    func executeCarefully(
+        _ found: CommandRecord?, _ arguments: Arguments, on connection: Connection, adoptable: AdoptableArguments?
+    ) {
+        let start = reply.count
+        if connection.replyMode == .skipNext { connection.replyMode = .skipping }
+        defer {
+            if connection.replyMode == .off { reply.truncate(to: start) }
+            if connection.replyMode == .skipping {
+                reply.truncate(to: start)
+                connection.replyMode = .on
+                connection.updateCare()
+            }
+        }
+        guard let container = found else { return refuse(nil, on: connection, .text(Self.unknownCommand(arguments))) }
+        var record = container
+        if !container.subcommands.isEmpty && arguments.count > 1 {
+            guard let subcommand = container.subcommand(arguments[1]) else {
+                return refuse(container, on: connection, .text(Self.unknownSubcommand(container, arguments[1])))
+            }
+            record = subcommand
+        }
+        guard record.accepts(arguments.count) else {
+            return refuse(record, on: connection, .wrongArity(record.fullName))
+        }
+        if !connection.isAuthenticated && !record.flags.contains(.noAuth) {
+            return refuse(record, on: connection, .message("NOAUTH Authentication required."))
+        }
+        if record.flags.contains(.protected), !allowsDebug(connection) {
+            return refuse(record, on: connection, .text(Self.debugRefusal))
+        }
+        if let transaction = connection.transaction, !record.flags.contains(.transactionControl) {
+            if record.flags.contains(.noMulti) {
+                return refuse(record, on: connection, .message("ERR Command not allowed inside a transaction"))
+            }
+            transaction.queue.append(Transaction.Queued(record: record, arguments: OwnedArguments(arguments)))
+            return reply.status("QUEUED")
+        }
+        call(record, arguments, on: connection, adoptable: adoptable)
+    }
+
+    /// Runs a command that has passed all checks.
+    func call(_ record: CommandRecord, _ arguments: Arguments, on connection: Connection, adoptable: AdoptableArguments?) {
+        connection.lastCommand = record
+        let start = reply.count
+        let errors = reply.errorCount
+        do throws(CommandError) {
+            if let run = record.data {
+                if connection.isNoTouch && record.info.name != "TOUCH" { engine.touches = false }
+                defer { engine.touches = true }
+                var context = KeyspaceContext(
+                    engine, database: engine.database(connection.database), reply: reply, adoptable: adoptable)
+                try run(&context, arguments)
+            } else if let run = record.session {
+                var context = SessionContext(server: self, connection: connection, reply: reply)
+                try run(&context, arguments)
+            } else {
+                throw .wrongArity(record.fullName)
+            }
+        } catch {
+            reply.truncate(to: start)
+            error.write(to: reply)
+        }
+        finish(record, errorsBefore: errors)
+    }
+
+    // MARK: refusals
+
+    private static func unknownCommand(_ arguments: Arguments) -> String {
+        func shortened(_ text: ByteSlice, _ length: Int) -> String { text[0..<min(text.count, length)].description }
+        var listed = ""
+        for index in 1..<max(arguments.count, 1) where listed.utf8.count < 128 {
+            listed += "'\(shortened(arguments[index], 128 - listed.utf8.count))' "
+        }
+        let name = arguments.count > 0 ? shortened(arguments[0], 128) : ""
+        return "ERR unknown command '\(name)', with args beginning with: \(listed)"
+    }
+
+    static func unknownSubcommand(_ container: CommandRecord, _ word: ByteSlice) -> String {
+        "ERR unknown subcommand '\(word[0..<min(word.count, 128)].description)'. Try \(container.info.name) HELP."
+    }
+
+    private static let debugRefusal =
+        "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server."
+
+    private func allowsDebug(_ connection: Connection) -> Bool {
+        switch configuration.settings.enableDebugCommand {
+        case .yes: true
+        case .local: connection.isLocal
+        case .no: false
+        }
+    }
+}

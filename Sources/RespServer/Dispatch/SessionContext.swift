@@ -1,0 +1,10 @@
+// What a command on the connection or the server sees.
+
+import RespCodec
+import StoreEngine
+
+struct SessionContext {
+    let server: Server
+    let connection: Connection
+    let reply: ReplyWriter
+}

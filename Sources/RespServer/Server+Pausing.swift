@@ -1,0 +1,45 @@
+// CLIENT PAUSE: holding back commands for a while. A client whose command is held back is not read from until the pause ends.
+
+import RespCodec
+import StoreEngine
+
+extension Server {
+    /// Whether the command must wait for the end of a pause; its client is then set aside.
+    @inline(__always)
+    func holdsBack(_ record: CommandRecord, _ connection: Connection) -> Bool {
+        guard pausedUntil > 0 else { return false }
+        return holdsBackWhilePaused(record, connection)
+    }
+
+    private func holdsBackWhilePaused(_ record: CommandRecord, _ connection: Connection) -> Bool {
+        guard pausedUntil > engine.now, !record.flags.contains(.ignoresPause) else { return false }
+        if connection.transaction != nil && !record.flags.contains(.transactionControl) { return false }
+        if pausesWritesOnly {
+            let writesInTransaction =
+                record.flags.contains(.transactionControl)
+                && connection.transaction?.queue.contains { $0.record.flags.contains(.write) } == true
+            guard record.flags.contains(.write) || writesInTransaction else { return false }
+        }
+        connection.isBlockedByPause = true
+        held.append(connection)
+        epoll.modify(
+            connection.descriptor, word: Epoll.word(connection.descriptor, registration: connection.id), reading: false,
+            writing: connection.isWatchedForWriting)
+        return true
+    }
+
+    /// Lets clients go on when the pause is over.
+    func releaseHeld() {
+        guard pausedUntil > 0, pausedUntil <= engine.now else { return }
+        pausedUntil = 0
+        let waiting = held
+        held = []
+        for connection in waiting where !connection.isClosed {
+            connection.isBlockedByPause = false
+            epoll.modify(
+                connection.descriptor, word: Epoll.word(connection.descriptor, registration: connection.id),
+                writing: connection.isWatchedForWriting)
+            resumeHeld(connection)
+        }
+    }
+}

@@ -1,0 +1,87 @@
+// Sending what was answered. The replies of a turn lie in one buffer; each connection's run is sent from there, and only what its
+// socket does not take moves to the connection and waits until the socket can be written to.
+
+import Glibc
+import RespCodec
+
+extension Server {
+    func queueReply(_ connection: Connection, _ range: Range<Int>) {
+        replies.append((connection, range))
+        // Large replies go out at once, so that the buffer stays small.
+        if reply.count > 1 << 20 { sendReplies() }
+    }
+
+    func sendReplies() {
+        for (connection, range) in replies where !connection.isClosed {
+            statistics.outputBytes += range.count
+            connection.outputByteCount += range.count
+            reply.written(range).withSpan { span in
+                span.withUnsafeBytes { send($0, connection) }
+            }
+        }
+        replies.removeAll(keepingCapacity: true)
+        reply.removeAll()
+    }
+
+    private func send(_ bytes: UnsafeRawBufferPointer, _ connection: Connection) {
+        var sent = 0
+        if connection.unsentByteCount == 0 {
+            switch Syscall.send(connection.descriptor, bytes.baseAddress!, bytes.count) {
+            case .bytes(let count): sent = count
+            case .wouldBlock: break
+            case .ended, .failed: return close(connection)
+            }
+        }
+        guard sent < bytes.count else { return }
+        connection.unsent.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[sent...]))
+        if !connection.isWatchedForWriting {
+            connection.isWatchedForWriting = true
+            epoll.modify(
+                connection.descriptor, word: Epoll.word(connection.descriptor, registration: connection.id), writing: true)
+        }
+        checkOutputLimit(connection)
+    }
+
+    /// Sends more of what a socket would not take before.
+    func flush(_ connection: Connection) {
+        let result = connection.unsent.withUnsafeBytes {
+            Syscall.send(connection.descriptor, $0.baseAddress! + connection.unsentStart, min(connection.unsentByteCount, 1 << 20))
+        }
+        switch result {
+        case .bytes(let count): connection.unsentStart += count
+        case .wouldBlock: return
+        case .ended, .failed: return close(connection)
+        }
+        if connection.unsentByteCount == 0 {
+            connection.unsent = []
+            connection.unsentStart = 0
+            connection.softLimitSince = nil
+            if connection.closesAfterReply { return close(connection) }
+            connection.isWatchedForWriting = false
+            epoll.modify(
+                connection.descriptor, word: Epoll.word(connection.descriptor, registration: connection.id), writing: false)
+        } else if connection.unsentStart > 1 << 20 && connection.unsentStart > connection.unsent.count / 2 {
+            connection.unsent.removeFirst(connection.unsentStart)
+            connection.unsentStart = 0
+        }
+    }
+
+    private func checkOutputLimit(_ connection: Connection) {
+        let limit = configuration.settings.normalOutputLimit
+        let size = connection.unsentByteCount
+        var exceeded = limit.hardBytes > 0 && size >= limit.hardBytes
+        if limit.softBytes > 0 && size >= limit.softBytes {
+            let since = connection.softLimitSince ?? engine.now
+            connection.softLimitSince = since
+            if engine.now - since > Int64(limit.softSeconds) * 1000 { exceeded = true }
+        } else {
+            connection.softLimitSince = nil
+        }
+        if exceeded {
+            statistics.clientsClosedByOutputLimit += 1
+            log.warning(
+                "Client id=\(connection.id) addr=\(connection.address) scheduled to be closed ASAP for overcoming of output buffer limits.")
+            close(connection)
+        }
+    }
+}

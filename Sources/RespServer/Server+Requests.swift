@@ -1,0 +1,269 @@
+// From a readable socket to executed requests.
+//
+// Input goes into one buffer that all connections share. Requests that are whole are parsed in batches: the table is asked for
+// every key's cache lines before the first command runs, so that a pipeline waits for memory once instead of once a request. The
+// rest of an unfinished request moves to the connection; a large argument gets a block of its own that the socket fills directly.
+
+import CLinux
+import Glibc
+import RespCodec
+import StoreEngine
+
+/// A request of the batch.
+struct ParsedRequest {
+    var firstArgument = 0
+    var argumentCount = 0
+    /// Where its bytes begin in the window.
+    var start = 0
+    var hash: UInt64 = 0
+    unowned(unsafe) var record: CommandRecord?
+}
+
+extension Server {
+    /// Arguments of this many bytes are received in blocks of their own.
+    private static let largeArgument = 32 * 1024
+
+    func readAndExecute(_ connection: Connection) {
+        connection.lastActiveMicroseconds = Syscall.monotonicMicroseconds()
+        let start = reply.count
+        reply.version = connection.version
+        if let partial = connection.partial {
+            readMore(connection, partial)
+        } else {
+            let transfer = Syscall.read(connection.descriptor, input, Self.inputCapacity)
+            if let count = accepted(transfer, connection) {
+                consume(UnsafeMutableRawBufferPointer(start: input, count: count), connection)
+            }
+        }
+        if reply.count > start { queueReply(connection, start..<reply.count) }
+    }
+
+    /// How many bytes came; nil when there is nothing to do with them.
+    private func accepted(_ transfer: Transfer, _ connection: Connection) -> Int? {
+        switch transfer {
+        case .bytes(let count):
+            statistics.inputBytes += count
+            connection.inputByteCount += count
+            return count
+        case .wouldBlock: return nil
+        case .ended, .failed:
+            close(connection)
+            return nil
+        }
+    }
+
+    /// Executes the whole requests of a window, and keeps the rest for later.
+    private func consume(_ window: UnsafeMutableRawBufferPointer, _ connection: Connection) {
+        var position = 0
+        guard let base = window.baseAddress else { return }
+        while position < window.count && !connection.closesAfterReply && !connection.isClosed {
+            // The bounds may have changed with the last command (AUTH, CONFIG SET).
+            parser.limits.isUnauthenticated = !connection.isAuthenticated
+            let capacity = connection.needsCare ? 1 : Self.batchCapacity
+            arguments.removeAll()
+            var count = 0
+            var outcome = RequestParser.Outcome.request
+            var restStart = position
+            var restArguments = 0
+            while count < capacity && position < window.count {
+                restStart = position
+                restArguments = arguments.count
+                outcome = parser.parse(window, position: &position, into: arguments)
+                guard outcome == .request else { break }
+                let argumentCount = arguments.count - restArguments
+                guard argumentCount > 0 else { continue }
+                let request = batch + count
+                let name = arguments[restArguments]
+                let record = commands.find(ByteSlice(start: base + name.offset, count: name.count))
+                request.pointee.firstArgument = restArguments
+                request.pointee.argumentCount = argumentCount
+                request.pointee.start = restStart
+                request.pointee.record = record
+                if let record, record.firstKey > 0, record.firstKey < argumentCount {
+                    let piece = arguments[restArguments + record.firstKey]
+                    let hash = engine.hash(ByteSlice(start: base + piece.offset, count: piece.count))
+                    request.pointee.hash = hash
+                    engine.database(connection.database).prefetchSegment(hash)
+                }
+                count += 1
+            }
+            if count > 1 { prefetch(count, engine.database(connection.database)) }
+            for index in 0..<count {
+                let request = batch[index]
+                if let record = request.record, holdsBack(record, connection) {
+                    return keep(connection, window, from: request.start)
+                }
+                let view = arguments.view(
+                    request.firstArgument..<request.firstArgument + request.argumentCount, base: base)
+                statistics.commandsProcessed &+= 1
+                connection.commandCount &+= 1
+                execute(request.record, view, on: connection, hash: request.hash)
+                if connection.closesAfterReply || connection.isClosed { return }
+                // A command may have changed what the next ones are checked for, or the database they were looked up in.
+                if connection.needsCare && index + 1 < count {
+                    position = batch[index + 1].start
+                    parser.reset()
+                    outcome = .request
+                    break
+                }
+            }
+            switch outcome {
+            case .request: continue
+            case .needMore:
+                keep(connection, window, from: restStart, position: position, firstArgument: restArguments)
+                return
+            case .failure(let error):
+                return fail(connection, error)
+            }
+        }
+    }
+
+    private func prefetch(_ count: Int, _ database: Database) {
+        for index in 0..<count where batch[index].hash != 0 { database.prefetchBucket(batch[index].hash) }
+        for index in 0..<count where batch[index].hash != 0 { database.prefetchEntry(batch[index].hash) }
+    }
+
+    private func fail(_ connection: Connection, _ error: ProtocolError) {
+        parser.reset()
+        reply.error(text: "ERR " + error.message)
+        closeLater(connection)
+    }
+
+    // MARK: unfinished requests
+
+    /// Keeps whole requests that must not run yet.
+    private func keep(_ connection: Connection, _ window: UnsafeMutableRawBufferPointer, from start: Int) {
+        parser.reset()
+        let bytes = ByteSlice(start: window.baseAddress! + start, count: window.count - start)
+        connection.partial = PartialRequest(bytes, parser: parser)
+    }
+
+    /// Keeps an unfinished request with what the parser knows of it.
+    private func keep(
+        _ connection: Connection, _ window: UnsafeMutableRawBufferPointer, from start: Int, position: Int, firstArgument: Int
+    ) {
+        let bytes = ByteSlice(start: window.baseAddress! + start, count: window.count - start)
+        let partial = PartialRequest(bytes, parser: parser)
+        for index in firstArgument..<arguments.count {
+            let piece = arguments[index]
+            partial.arguments.append(ArgumentPiece(offset: piece.offset - start, count: piece.count))
+        }
+        partial.position = position - start
+        parser.reset()
+        connection.partial = partial
+        beginLargeArgument(partial)
+    }
+
+    /// Gives a large argument that is under way a block of its own.
+    private func beginLargeArgument(_ partial: PartialRequest) {
+        guard let length = partial.parser.bulkLength, length >= Self.largeArgument, partial.receiving == nil else { return }
+        let header = AdoptableArguments.headerSize
+        guard let base = malloc(header + length + 2) else { return }
+        let present = partial.bytes.count - partial.position
+        partial.bytes.withUnsafeBytes { (base + header).copyMemory(from: $0.baseAddress! + partial.position, byteCount: present) }
+        partial.bytes.removeLast(present)
+        partial.receiving = (base, length + 2, present)
+    }
+
+    private func readMore(_ connection: Connection, _ partial: PartialRequest) {
+        if var receiving = partial.receiving {
+            // Straight into the argument's own memory, some at a time so that others get their turn.
+            let wanted = min(receiving.length - receiving.received, 1 << 20)
+            let target = receiving.base + AdoptableArguments.headerSize + receiving.received
+            guard let count = accepted(Syscall.read(connection.descriptor, target, wanted), connection) else { return }
+            receiving.received += count
+            partial.receiving = receiving
+            guard receiving.received == receiving.length else { return }
+            partial.receiving = nil
+            partial.largePlaces.append(partial.arguments.count)
+            partial.arguments.append(ArgumentPiece(offset: 0, count: receiving.length - 2))
+            partial.large.append(base: receiving.base, count: receiving.length - 2)
+            partial.parser.takeBulkElsewhere()
+            if !partial.parser.isInsideRequest { executePartial(connection, partial) }
+            return
+        }
+        guard let count = accepted(Syscall.read(connection.descriptor, input, Self.inputCapacity), connection) else { return }
+        if partial.byteCount + count > configuration.settings.clientQueryBufferLimit {
+            statistics.clientsClosedByQueryLimit += 1
+            log.warning("Closing client that reached max query buffer length: id=\(connection.id) addr=\(connection.address)")
+            return close(connection)
+        }
+        partial.bytes.append(contentsOf: UnsafeRawBufferPointer(start: input, count: count))
+        resume(connection, partial)
+    }
+
+    /// Goes on with what is kept, which may hold whole requests by now.
+    func resume(_ connection: Connection, _ partial: PartialRequest) {
+        partial.parser.limits = parser.limits
+        partial.parser.limits.isUnauthenticated = !connection.isAuthenticated
+        var position = partial.position
+        let outcome = partial.bytes.withUnsafeMutableBytes {
+            partial.parser.parse($0, position: &position, into: partial.arguments)
+        }
+        partial.position = position
+        switch outcome {
+        case .needMore: beginLargeArgument(partial)
+        case .failure(let error):
+            connection.partial = nil
+            fail(connection, error)
+        case .request: executePartial(connection, partial)
+        }
+    }
+
+    /// Executes the request that has become whole, then whatever followed it.
+    private func executePartial(_ connection: Connection, _ partial: PartialRequest) {
+        connection.partial = nil
+        let rest = partial.bytes[partial.position...]
+        if partial.arguments.count > 0 {
+            let record: CommandRecord? = partial.bytes.withUnsafeMutableBytes { bytes in
+                let empty = UnsafeMutableRawPointer(mutating: UnsafeRawPointer(input))
+                let base = bytes.baseAddress ?? empty
+                let list = ArgumentList(capacity: max(partial.arguments.count, 1))
+                defer { list.deallocate() }
+                var large = 0
+                for index in 0..<partial.arguments.count {
+                    if large < partial.largePlaces.count, partial.largePlaces[large] == index {
+                        let block = partial.large.bytes(large)
+                        let offset = block.withSpan { span in span.withUnsafeBytes { $0.baseAddress! - UnsafeRawPointer(base) } }
+                        list.append(ArgumentPiece(offset: offset, count: block.count))
+                        large += 1
+                    } else {
+                        list.append(partial.arguments[index])
+                    }
+                }
+                let view = list.view(0..<list.count, base: base)
+                let record = commands.find(view[0])
+                if let record, holdsBack(record, connection) { return record }
+                var hash: UInt64 = 0
+                if let record, record.firstKey > 0, record.firstKey < view.count { hash = engine.hash(view[record.firstKey]) }
+                statistics.commandsProcessed &+= 1
+                connection.commandCount &+= 1
+                execute(record, view, on: connection, hash: hash, adoptable: partial.large)
+                return nil
+            }
+            if record != nil {
+                // Held back by a pause: everything stays as it was, to be looked at again.
+                connection.partial = partial
+                partial.isComplete = true
+                return
+            }
+        }
+        guard !rest.isEmpty, !connection.isClosed, !connection.closesAfterReply else { return }
+        var bytes = Array(rest)
+        bytes.withUnsafeMutableBytes { consume($0, connection) }
+    }
+
+    /// Goes on with a connection that a pause held back.
+    func resumeHeld(_ connection: Connection) {
+        guard let partial = connection.partial else { return }
+        let start = reply.count
+        reply.version = connection.version
+        if partial.isComplete {
+            partial.isComplete = false
+            executePartial(connection, partial)
+        } else {
+            resume(connection, partial)
+        }
+        if reply.count > start { queueReply(connection, start..<reply.count) }
+    }
+}

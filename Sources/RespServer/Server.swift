@@ -1,0 +1,311 @@
+// The server: everything it owns, and the loop that moves it.
+//
+// One turn of the loop: wait for events; accept; read and execute; write what was answered; expire keys that are due; free some of
+// what was dropped; close. Each phase does a bounded amount of work, so no client and no upkeep holds up the others for long.
+
+import CLinux
+import Glibc
+import RespCodec
+import StoreEngine
+
+struct ServerStatistics {
+    var connectionsReceived = 0
+    var connectionsRejected = 0
+    var commandsProcessed = 0
+    var inputBytes = 0
+    var outputBytes = 0
+    var errorReplies = 0
+    var errors: [String: Int] = [:]
+    var clientsClosedByOutputLimit = 0
+    var clientsClosedByQueryLimit = 0
+}
+
+final class Server {
+    let configuration: Configuration
+    let log: Log
+    let engine: Engine
+    let reply = ReplyWriter(capacity: 64 * 1024)
+    let commands = CommandTable()
+    let watches: WatchRegistry
+    let epoll: Epoll
+    let runID: String
+    let startMicroseconds = Syscall.monotonicMicroseconds()
+    let startCycles = clinux_cycle_counter()
+    var statistics = ServerStatistics()
+
+    var listeners: [Listener] = []
+    /// By descriptor.
+    var connections: [Connection?] = []
+    var connectionCount = 0
+    var nextConnectionID: UInt64 = 1
+    private var lastMaintenance: Int64 = 0
+    var isStopping = false
+    var exitStatus: Int32 = 0
+    var peakUsedBytes = 0
+
+    // MARK: the request path
+
+    let input = UnsafeMutableRawPointer.allocate(byteCount: Server.inputCapacity, alignment: 64)
+    static let inputCapacity = 64 * 1024
+    let arguments = ArgumentList(capacity: 4096)
+    var parser = RequestParser()
+    var lastCycles: UInt64 = 0
+    /// Requests that were parsed and are about to be executed together.
+    let batch = UnsafeMutablePointer<ParsedRequest>.allocate(capacity: Server.batchCapacity)
+    static let batchCapacity = 64
+    /// Replies of this turn that have not been sent yet: whose, and where in `reply` they are.
+    var replies: [(connection: Connection, range: Range<Int>)] = []
+    var dying: [Connection] = []
+
+    // MARK: pausing
+
+    var pausedUntil: Int64 = 0
+    var pausesWritesOnly = false
+    var held: [Connection] = []
+
+    init(configuration: Configuration, log: Log) throws(SyscallError) {
+        self.configuration = configuration
+        self.log = log
+        engine = Engine(databases: configuration.settings.databases, seed: UInt64.random(in: 1...UInt64.max))
+        watches = WatchRegistry(engine: engine)
+        epoll = try Epoll()
+        var id = ""
+        for _ in 0..<40 { id.append("0123456789abcdef".randomElement() ?? "0") }
+        runID = id
+        engine.observer = watches
+        batch.initialize(repeating: ParsedRequest(), count: Self.batchCapacity)
+        for command in Engine.allCommands { commands.add(CommandRecord(command)) }
+        for command in SessionCommands.all { commands.add(CommandRecord(command)) }
+        applyEngineSettings()
+        registerHooks()
+        updateTime()
+    }
+
+    // MARK: settings
+
+    private func applyEngineSettings() {
+        let settings = configuration.settings
+        var engineSettings = engine.settings
+        engineSettings.hashMaxPackedEntries = settings.hashMaxListpackEntries
+        engineSettings.hashMaxPackedValue = settings.hashMaxListpackValue
+        engineSettings.maximumStringLength = settings.protoMaxBulkLength
+        engineSettings.tracksFrequency =
+            settings.maxMemoryPolicy == .allKeysLFU || settings.maxMemoryPolicy == .volatileLFU
+        engineSettings.frequencyLogFactor = settings.lfuLogFactor
+        engineSettings.frequencyDecayMinutes = settings.lfuDecayMinutes
+        engine.settings = engineSettings
+        parser.limits.bulkLength = settings.protoMaxBulkLength
+    }
+
+    private func registerHooks() {
+        for name in [
+            "hash-max-listpack-entries", "hash-max-listpack-value", "proto-max-bulk-len", "maxmemory-policy",
+            "lfu-log-factor", "lfu-decay-time",
+        ] {
+            configuration.onChange(of: name) { [weak self] _, _ in
+                self?.settingsChanged = true
+                return nil
+            }
+        }
+        configuration.onResetStatistics { [weak self] in
+            guard let self else { return }
+            statistics = ServerStatistics()
+            engine.statistics = EngineStatistics()
+            for record in commands.records {
+                for each in [record] + record.subcommands {
+                    each.calls = 0
+                    each.cycles = 0
+                    each.rejectedCalls = 0
+                    each.failedCalls = 0
+                }
+            }
+        }
+    }
+
+    /// Settings were changed and have yet to reach the engine: see `refreshSettings`.
+    var settingsChanged = false
+
+    func refreshSettings() {
+        guard settingsChanged else { return }
+        settingsChanged = false
+        applyEngineSettings()
+    }
+
+    // MARK: time
+
+    func updateTime() { engine.setTime(Syscall.wallMicroseconds() / 1000) }
+
+    /// Microseconds for a number of cycles, by what has passed since the start.
+    func microseconds(cycles: UInt64) -> Double {
+        let elapsed = Double(clinux_cycle_counter() &- startCycles)
+        guard elapsed > 0 else { return 0 }
+        return Double(cycles) * Double(Syscall.monotonicMicroseconds() - startMicroseconds) / elapsed
+    }
+
+    // MARK: the loop
+
+    func run() {
+        while !isStopping {
+            let count = epoll.wait(milliseconds: waitMilliseconds())
+            updateTime()
+            lastCycles = clinux_cycle_counter()
+            for index in 0..<count { handle(epoll[index]) }
+            releaseHeld()
+            sendReplies()
+            engine.expireDue(budget: 1000) ? () : (workLeft = true)
+            if engine.hasGarbage { engine.freeSlice() }
+            maintain()
+            closeDying()
+            if Signals.received != 0 { stop(because: Signals.received) }
+        }
+        sendReplies()
+        for case let connection? in connections { close(connection) }
+        closeListeners()
+    }
+
+    private var workLeft = false
+
+    private func waitMilliseconds() -> Int32 {
+        if workLeft || engine.hasGarbage || !dying.isEmpty {
+            workLeft = false
+            return 0
+        }
+        var wait: Int64 = 100
+        if let deadline = engine.nextDeadline {
+            wait = min(wait, max(0, deadline + 1 - Syscall.wallMicroseconds() / 1000))
+        }
+        if pausedUntil > 0 { wait = min(wait, max(0, pausedUntil - engine.now)) }
+        return Int32(wait)
+    }
+
+    @inline(__always)
+    private func handle(_ event: Epoll.Event) {
+        let descriptor = Int(UInt32(truncatingIfNeeded: event.word))
+        if event.word >> 32 == 0 {
+            return accept(Int32(descriptor))
+        }
+        guard descriptor < connections.count, let connection = connections[descriptor],
+            connection.id & 0xFFFF_FFFF == event.word >> 32, !connection.isClosed
+        else { return }
+        if event.isWritable && connection.isWatchedForWriting { flush(connection) }
+        if event.isReadable && !connection.isClosed && !connection.isBlockedByPause { readAndExecute(connection) }
+    }
+
+    private func accept(_ listener: Int32) {
+        for _ in 0..<1000 {
+            let descriptor = clinux_accept_nonblocking(listener)
+            guard descriptor >= 0 else {
+                if errno != EAGAIN && errno != EINTR { log.warning("Accepting client connection: \(String(cString: strerror(errno)))") }
+                return
+            }
+            admit(descriptor, isUnix: listeners.first { $0.descriptor == listener }?.isUnix == true)
+        }
+    }
+
+    private func admit(_ descriptor: Int32, isUnix: Bool) {
+        let settings = configuration.settings
+        if connectionCount >= settings.maxClients {
+            turnAway(descriptor, "-ERR max number of clients reached\r\n")
+            return
+        }
+        if !isUnix {
+            Syscall.setOption(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+            if settings.tcpKeepaliveSeconds > 0 {
+                let interval = Int32(settings.tcpKeepaliveSeconds)
+                Syscall.setOption(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1)
+                Syscall.setOption(descriptor, Int32(IPPROTO_TCP), TCP_KEEPIDLE, interval)
+                Syscall.setOption(descriptor, Int32(IPPROTO_TCP), TCP_KEEPINTVL, max(1, interval / 3))
+                Syscall.setOption(descriptor, Int32(IPPROTO_TCP), TCP_KEEPCNT, 3)
+            }
+        }
+        let connection = Connection(
+            descriptor: descriptor, id: nextConnectionID, isUnix: isUnix, now: Syscall.monotonicMicroseconds(),
+            unixPath: settings.unixSocket)
+        if settings.protectedMode && settings.requirePassword.isEmpty && !connection.isLocal {
+            turnAway(descriptor, ByteSlice(Self.protectedModeText))
+            return
+        }
+        nextConnectionID += 1
+        connection.isAuthenticated = settings.requirePassword.isEmpty
+        connection.updateCare()
+        do throws(SyscallError) {
+            try epoll.add(descriptor, word: Epoll.word(descriptor, registration: connection.id))
+        } catch {
+            Glibc.close(descriptor)
+            return
+        }
+        while connections.count <= Int(descriptor) { connections.append(nil) }
+        connections[Int(descriptor)] = connection
+        connectionCount += 1
+        statistics.connectionsReceived += 1
+    }
+
+    private static let protectedModeText: StaticString =
+        "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the default user. In this mode connections are only accepted from the loopback interface. If you want to connect from external computers, set a password, or switch protected mode off with CONFIG SET protected-mode no from a local connection, in the configuration file, or on the command line.\r\n"
+
+    private func turnAway(_ descriptor: Int32, _ text: ByteSlice) {
+        text.withSpan { span in
+            span.withUnsafeBytes { _ = Syscall.send(descriptor, $0.baseAddress!, $0.count) }
+        }
+        statistics.connectionsRejected += 1
+        Glibc.close(descriptor)
+    }
+
+    // MARK: closing
+
+    /// Marks a connection to be closed at the end of the turn, after its replies have been sent.
+    func closeLater(_ connection: Connection) {
+        guard !connection.closesAfterReply else { return }
+        connection.closesAfterReply = true
+        dying.append(connection)
+    }
+
+    private func closeDying() {
+        guard !dying.isEmpty else { return }
+        let now = dying
+        dying = []
+        for connection in now where !connection.isClosed {
+            // What is unsent is waited for by the write interest; the close follows it.
+            if connection.unsentByteCount == 0 { close(connection) }
+        }
+    }
+
+    func close(_ connection: Connection) {
+        guard !connection.isClosed else { return }
+        connection.isClosed = true
+        watches.unwatchAll(connection)
+        epoll.remove(connection.descriptor)
+        Glibc.close(connection.descriptor)
+        connections[Int(connection.descriptor)] = nil
+        connectionCount -= 1
+        connection.partial = nil
+        connection.unsent = []
+    }
+
+    // MARK: upkeep
+
+    private func maintain() {
+        guard engine.now - lastMaintenance >= 100 else { return }
+        lastMaintenance = engine.now
+        peakUsedBytes = max(peakUsedBytes, engine.usedBytes)
+        let timeout = Int64(configuration.settings.timeoutSeconds) * 1_000_000
+        guard timeout > 0 else { return }
+        let now = Syscall.monotonicMicroseconds()
+        for case let connection? in connections
+        where now - connection.lastActiveMicroseconds > timeout && !connection.isBlockedByPause {
+            close(connection)
+        }
+    }
+
+    private func stop(because signal: Int32) {
+        log.warning(
+            signal == SIGINT
+                ? "Received SIGINT scheduling shutdown..." : "Received SIGTERM scheduling shutdown...")
+        shutDown()
+    }
+
+    func shutDown() {
+        log.warning("User requested shutdown...")
+        isStopping = true
+    }
+}

@@ -1,0 +1,103 @@
+"""redis-cli as people and scripts use it."""
+import subprocess
+
+import pytest
+
+PASSWORD = "open sesame"
+
+
+@pytest.fixture
+def cli(server):
+    def run(*arguments, stdin=b"", status=0, target=server, environment=None):
+        result = subprocess.run(["redis-cli", "-h", target.host, "-p", str(target.port), *arguments], input=stdin, capture_output=True,
+                                timeout=30, env=environment)
+        assert result.returncode == status, result
+        return result.stdout
+    return run
+
+
+def test_connect(cli):
+    assert cli("PING") == b"PONG\n"
+    assert cli("-3", "PING") == b"PONG\n"
+    assert cli("-n", "3", "SET", "k", "v") == b"OK\n"
+    assert cli("-n", "3", "GET", "k") == b"v\n"
+    assert cli("GET", "k") == b"\n"
+    assert cli("--no-raw", "GET", "k") == b"(nil)\n"
+    assert cli("-r", "3", "INCR", "n") == b"1\n2\n3\n"
+    assert b"redis_version:" in cli("INFO", "server")
+
+
+def test_connect_with_a_password(cli, guarded):
+    assert cli("PING", target=guarded) == b"NOAUTH Authentication required.\n\n"
+    assert cli("-a", PASSWORD, "--no-auth-warning", "PING", target=guarded) == b"PONG\n"
+    assert cli("--user", "default", "--pass", PASSWORD, "--no-auth-warning", "PING", target=guarded) == b"PONG\n"
+    assert cli("PING", target=guarded, environment={"REDISCLI_AUTH": PASSWORD}) == b"PONG\n"
+    assert b"WRONGPASS" in cli("-a", "wrong", "--no-auth-warning", "PING", target=guarded) + b"WRONGPASS"
+
+
+def test_pipeline(cli):
+    commands = b"".join(b"INCRBY n %d\n" % number for number in range(500))
+    assert cli(stdin=commands) == b"".join(b"%d\n" % (number * (number + 1) // 2) for number in range(500))
+
+
+def test_pipe_mode(cli, client):
+    commands = b"".join(b"*3\r\n$3\r\nSET\r\n$%d\r\nk%d\r\n$1\r\nv\r\n" % (len(str(number)) + 1, number) for number in range(5000))
+    answer = cli("--pipe", stdin=commands)
+    assert b"errors: 0, replies: 5000" in answer
+    assert client("DBSIZE").value == 5000
+    answer = cli("--pipe", stdin=b"*2\r\n$4\r\nINCR\r\n$2\r\nk1\r\n*1\r\n$3\r\nGET\r\n", status=1)
+    assert b"errors: 2, replies: 2" in answer
+
+
+def test_transaction(cli):
+    assert cli("--no-raw", stdin=b"MULTI\nSET a 1\nINCR a\nHSET h f v\nHGETALL h\nEXEC\n") == (
+        b'OK\nQUEUED\nQUEUED\nQUEUED\nQUEUED\n1) OK\n2) (integer) 2\n3) (integer) 1\n4) 1) "f"\n   2) "v"\n')
+    assert cli("--no-raw", stdin=b"MULTI\nSET a 5\nDISCARD\nGET a\n") == b'OK\nQUEUED\nOK\n"2"\n'
+
+
+def test_binary(cli, client):
+    everything = bytes(range(256))
+    assert cli("-x", "SET", "k", stdin=everything) == b"OK\n"
+    assert client("GET", "k").value == everything
+    assert cli("--raw", "GET", "k") == everything + b"\n"
+    assert cli("--no-raw", stdin=b'SET "\\x00\\n" "\\xff\\"q"\nGET "\\x00\\n"\n') == b'OK\n"\\xff\\"q"\n'
+
+
+def test_formats(cli):
+    cli("HSET", "h", "f", "v", "g", "w")
+    assert cli("--csv", "HGETALL", "h") == b'"f","v","g","w"\n'
+    assert cli("-3", "--no-raw", "HGETALL", "h") == b'1# "f" => "v"\n2# "g" => "w"\n'
+    assert cli("-3", "--json", "HGETALL", "h") == b'{"f":"v","g":"w"}\n'
+    assert cli("--no-raw", "HMGET", "h", "f", "absent") == b'1) "v"\n2) (nil)\n'
+
+
+def test_errors(cli):
+    cli("HSET", "h", "f", "v")
+    assert cli("GET", "h").startswith(b"WRONGTYPE ")
+    assert cli("-e", "NOSUCH", status=1) == b""
+    assert cli("GET") == b"ERR wrong number of arguments for 'get' command\n\n"
+    assert cli(stdin=b"NOSUCH\nPING\n").endswith(b"PONG\n")
+
+
+def test_scan_mode(cli, client):
+    client.pipeline([["SET", f"key:{number}", "v"] for number in range(300)])
+    assert sorted(cli("--scan").split()) == sorted(b"key:%d" % number for number in range(300))
+    assert sorted(cli("--scan", "--pattern", "key:29*").split()) == sorted(
+        [b"key:29"] + [b"key:%d" % number for number in range(290, 300)])
+
+
+def test_bigkeys_mode(cli, client):
+    client("SET", "s", "x" * 1000)
+    client("HSET", "h", "f", "v", "g", "w")
+    report = cli("--bigkeys")
+    assert b'Biggest string found "s" has 1000 bytes' in report.replace(b'found \'"s"\'', b'found "s"')
+    assert b"2 fields" in report
+
+
+def test_latency_and_stat_modes(server):
+    address = ["redis-cli", "-h", server.host, "-p", str(server.port)]
+    run = subprocess.run([*address, "--latency", "--raw", "-i", "1"], capture_output=True, timeout=30)
+    assert run.returncode == 0 and len(run.stdout.split()) == 4
+    with subprocess.Popen([*address, "--stat", "-i", "0.05", "-r", "3"], stdout=subprocess.PIPE) as process:
+        output = process.communicate(timeout=30)[0]
+    assert output.count(b"\n") >= 4 and b"keys" in output

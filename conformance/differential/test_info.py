@@ -1,0 +1,181 @@
+"""INFO: the promised sections have the fields of the reference, in its form, and tell the truth."""
+import re
+import time
+
+import pytest
+
+from support.promised import INFO_SECTIONS
+from support.resp import eventually
+
+# What the reference tells of its own build and of parts that a server may well not have.
+OWN_TO_REDIS = {
+    "server": {"redis_git_sha1", "redis_git_dirty", "redis_build_id", "gcc_version", "atomicvar_api", "monotonic_clock",
+               "io_threads_active"},
+    "clients": {"cluster_connections"},
+    "memory": {"mem_cluster_links", "number_of_cached_scripts", "number_of_functions", "number_of_libraries",
+               "used_memory_lua", "used_memory_lua_human", "used_memory_vm_eval", "used_memory_scripts_eval",
+               "used_memory_vm_functions", "used_memory_vm_total", "used_memory_vm_total_human", "used_memory_functions",
+               "used_memory_scripts", "used_memory_scripts_human", "mem_replication_backlog",
+               "mem_total_replication_buffers", "mem_clients_slaves", "mem_aof_buffer"},
+    "stats": {"sync_full", "sync_partial_ok", "sync_partial_err", "total_net_repl_input_bytes", "total_net_repl_output_bytes",
+              "instantaneous_input_repl_kbps", "instantaneous_output_repl_kbps", "migrate_cached_sockets",
+              "slave_expires_tracked_keys", "io_threaded_reads_processed", "io_threaded_writes_processed",
+              "expire_cycle_cpu_milliseconds", "expired_stale_perc", "expired_time_cap_reached_count",
+              "dump_payload_sanitizations", "active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits",
+              "active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time"},
+    "cpu": {"used_cpu_sys_main_thread", "used_cpu_user_main_thread"},
+}
+
+
+def info(connection, *sections):
+    """Sections as {title: {field: text}}."""
+    reply = connection("INFO", *sections)
+    found, title = {}, None
+    for line in reply.plain().decode().split("\r\n"):
+        if line.startswith("# "):
+            title = line[2:]
+            assert title not in found
+            found[title] = {}
+        elif line:
+            name, value = line.split(":", 1)
+            assert name not in found[title], f"{name} twice"
+            found[title][name] = value
+    return found
+
+
+def kind(text):
+    """What a value looks like: a number, a size with its unit, a list of fields, a word."""
+    for name, expression in (("integer", r"-?\d+"), ("decimal", r"-?\d+\.\d+"), ("percentage", r"\d+\.\d+%"),
+                             ("size", r"\d+(\.\d+)?[BKMGT]"), ("fields", r"\w+=[^,]*(,[\w.]+=[^,]*)*")):
+        if re.fullmatch(expression, text):
+            return name
+    return "text"
+
+
+@pytest.mark.parametrize("section", [name for name in INFO_SECTIONS if name not in ("keyspace", "commandstats", "errorstats")])
+def test_fields(section, server, reference):
+    with server.connect() as tested, reference.connect() as other:
+        ours, theirs = info(tested, section), info(other, section)
+    assert list(ours) == list(theirs)
+    (ours,), (theirs,) = ours.values(), theirs.values()
+    wanted = {name: kind(value) for name, value in theirs.items() if name not in OWN_TO_REDIS.get(section, ())}
+    assert wanted.items() <= {name: kind(value) for name, value in ours.items()}.items(), \
+        {name: (theirs[name], ours.get(name)) for name in wanted if name not in ours or kind(ours[name]) != wanted[name]}
+
+
+def test_default_and_all_and_everything(server, reference):
+    with server.connect() as tested, reference.connect() as other:
+        for argument in ((), ("default",), ("all",), ("everything",)):
+            titles = set(info(other, *argument))
+            promised = {title for title in titles if title.lower() in INFO_SECTIONS}
+            found = set(info(tested, *argument))
+            assert promised <= found, argument
+            assert ("Commandstats" in found) == ("Commandstats" in titles), argument
+            # Sections come in the order in which the reference has them.
+        both = [title for title in info(other) if title in info(tested)]
+        assert [title for title in info(tested) if title in both] == both
+
+
+def test_several_sections_come_once_each(client):
+    assert set(info(client, "server", "CPU", "server", "nosuch")) == {"Server", "CPU"}
+
+
+def test_identity(server, client, version):
+    fields = info(client, "server")["Server"]
+    assert fields["redis_mode"] == "standalone"
+    assert tuple(map(int, fields["redis_version"].split(".")))[:2] == version
+    assert re.fullmatch(r"[0-9a-f]{40}", fields["run_id"])
+    assert int(fields["process_id"]) == server.pid
+    assert int(fields["tcp_port"]) == server.port
+    assert fields["os"].startswith("Linux ") and fields["arch_bits"] == "64" and fields["multiplexing_api"] == "epoll"
+    assert abs(int(fields["server_time_usec"]) / 1e6 - time.time()) < 5
+
+
+@pytest.mark.ours
+def test_own_name_and_version_in_extra_fields(client, server):
+    fields = info(client, "server")["Server"]
+    assert fields["server_name"] == "resp-server", "the name of the program has a field of its own"
+    assert fields["redis_version"].startswith("7.2.")
+
+
+def test_hello_and_info_agree(server):
+    with server.connect(3) as client:
+        hello = client("HELLO", "3").plain()
+        assert hello[b"server"] == b"redis"
+        assert hello[b"version"].decode() == info(client, "server")["Server"]["redis_version"]
+        assert hello[b"proto"] == 3
+        assert hello[b"mode"] == b"standalone" and hello[b"role"] == b"master" and hello[b"modules"] == []
+        assert hello[b"id"] == client("CLIENT", "ID").value
+
+
+def test_clients_are_counted(server):
+    with server.connect() as one:
+        before = int(info(one, "clients")["Clients"]["connected_clients"])
+        more = [server.connect() for _ in range(5)]
+        assert int(info(one, "clients")["Clients"]["connected_clients"]) == before + 5
+        for connection in more:
+            connection.close()
+        assert eventually(lambda: int(info(one, "clients")["Clients"]["connected_clients"]) == before)
+
+
+def test_counters(client):
+    client("CONFIG", "RESETSTAT")
+    client("SET", "k", "v")
+    client("GET", "k")
+    client("GET", "k")
+    client("GET", "absent")
+    client("EXISTS", "k", "absent")
+    client("SET", "gone", "v", "PX", "1")
+    time.sleep(0.1)
+    client("GET", "gone")
+    client("NOSUCH")
+    stats = info(client, "stats")["Stats"]
+    assert (stats["keyspace_hits"], stats["keyspace_misses"]) == ("3", "3")
+    assert stats["expired_keys"] == "1"
+    assert stats["total_error_replies"] == "1"
+    assert int(stats["total_net_input_bytes"]) > 100 and int(stats["total_net_output_bytes"]) > 20
+    assert stats["rejected_connections"] == "0"
+    # RESETSTAT itself is counted again; the unknown command was not processed, and neither, yet, is this INFO.
+    assert int(stats["total_commands_processed"]) == 8
+
+
+def test_connections_are_counted(server):
+    with server.connect() as client:
+        client("CONFIG", "RESETSTAT")
+        for _ in range(3):
+            with server.connect() as other:
+                other("PING")
+        assert info(client, "stats")["Stats"]["total_connections_received"] == "3"
+
+
+def test_command_statistics(server, reference):
+    script = [("CONFIG", "RESETSTAT"), ("SET", "k", "v"), ("set", "k", "w"), ("GET", "k"), ("GET",), ("GET", "a", "b"), ("HGET", "k", "f"),
+              ("CONFIG", "GET", "port"), ("CONFIG", "NOSUCH"), ("NOSUCH",), ("MULTI",), ("GET", "k"), ("LPUSHX-NOT-THERE",), ("EXEC",),
+              ("OBJECT", "ENCODING", "absent"), ("INCR", "k")]
+    tables = []
+    for one in (server, reference):
+        with one.connect() as client:
+            for command in script:
+                client(*command)
+            table = info(client, "commandstats")["Commandstats"]
+        assert all(re.fullmatch(r"calls=\d+,usec=\d+,usec_per_call=\d+\.\d\d,rejected_calls=\d+,failed_calls=\d+", value)
+                   for value in table.values())
+        tables.append({name: re.sub(r"usec=\d+,usec_per_call=[\d.]+", "", value) for name, value in table.items()})
+    assert tables[0] == tables[1]
+
+
+def test_memory(server):
+    with server.connect() as client:
+        before = info(client, "memory")["Memory"]
+        with server.connect() as writer:
+            writer("SET", "k", "v" * 10_000_000)
+        eventually(lambda: int(info(client, "clients")["Clients"]["connected_clients"]) == 1)
+        after = info(client, "memory")["Memory"]
+        client("DEL", "k")
+        freed = eventually(lambda: int(info(client, "memory")["Memory"]["used_memory"]) - int(before["used_memory"]) < 1_000_000)
+    grown = int(after["used_memory"]) - int(before["used_memory"])
+    assert 10_000_000 <= grown < 14_000_000
+    assert int(after["used_memory_peak"]) >= int(after["used_memory"])
+    assert int(after["used_memory_rss"]) == pytest.approx(server.resident_bytes(), rel=0.7)
+    assert freed
+    assert after["maxmemory"] == "0" and after["maxmemory_human"] == "0B" and after["maxmemory_policy"] == "noeviction"
