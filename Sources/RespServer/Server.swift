@@ -56,6 +56,8 @@ final class Server {
     /// Replies of this turn that have not been sent yet: whose, and where in `reply` they are.
     var replies: [(connection: Connection, range: Range<Int>)] = []
     var dying: [Connection] = []
+    /// Connections that were closed in this turn, kept until its end: others may still be looking at them.
+    private var closed: [Connection] = []
 
     // MARK: pausing
 
@@ -261,6 +263,7 @@ final class Server {
     }
 
     private func closeDying() {
+        closed.removeAll(keepingCapacity: true)
         guard !dying.isEmpty else { return }
         let now = dying
         dying = []
@@ -273,6 +276,7 @@ final class Server {
     func close(_ connection: Connection) {
         guard !connection.isClosed else { return }
         connection.isClosed = true
+        closed.append(connection)
         watches.unwatchAll(connection)
         epoll.remove(connection.descriptor)
         Glibc.close(connection.descriptor)

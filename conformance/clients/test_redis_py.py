@@ -40,8 +40,7 @@ def test_connect(r, options):
     name = "_HiredisParser" if options["parser_class"] is _HiredisParser else f"_RESP{options['protocol']}Parser"
     assert type(connection._parser).__name__ == name
     r.connection_pool.release(connection)
-    me = r.client_info()
-    assert me["resp"] == str(options["protocol"]) if "resp" in me else True
+    assert r.client_info()["flags"] == "N"
     assert r.info("server")["redis_mode"] == "standalone"
     named = opened(options, client_name="worker", db=5)
     assert named.client_getname() in (b"worker", "worker")
@@ -139,7 +138,7 @@ def test_shapes_that_depend_on_the_protocol(r, options):
     flat = [part for pair in pairs for part in pair] if isinstance(pairs[0], list) else pairs
     assert dict(zip(flat[::2], flat[1::2])) == {b"a": b"1", b"b": b"2"}
     assert {k.decode() if isinstance(k, bytes) else k for k in r.config_get("maxmemory*")} >= {"maxmemory", "maxmemory-policy"}
-    assert r.command_info("get") if hasattr(r, "command_info") else True
+    assert "get" in r.command()
     assert r.command_count() > 50
     assert r.command_getkeys("MSET", "a", "1", "b", "2") in (["a", "b"], [b"a", b"b"])
     assert r.hscan("h")[1] == {b"a": b"1", b"b": b"2"}
@@ -161,9 +160,10 @@ def test_lock_by_set_nx(r):
 @pytest.mark.parametrize("protocol", [2, 3])
 def test_asyncio(server, protocol):
     async def run():
-        client = redis.asyncio.Redis(host=server.host, port=server.port, protocol=protocol)
+        client = redis.asyncio.Redis(host=server.host, port=server.port, protocol=protocol, max_connections=50)
         assert await client.ping() is True
-        assert sorted(await asyncio.gather(*(client.incr("n") for _ in range(200)))) == list(range(1, 201))
+        for start in range(1, 201, 50):
+            assert sorted(await asyncio.gather(*(client.incr("n") for _ in range(50)))) == list(range(start, start + 50))
         async with client.pipeline() as pipe:
             assert await pipe.set("a", ALL_BYTES).get("a").execute() == [True, ALL_BYTES]
         with pytest.raises(redis.ResponseError, match="WRONGTYPE"):

@@ -1,0 +1,438 @@
+// COMMAND: what commands there are and what they take, all of it derived from the commands' own entries in the table.
+
+import RespCodec
+import StoreEngine
+
+enum CommandCommands {
+    static let all: [Command<SessionContext>] = [
+        Command(
+            "COMMAND", group: .server, since: "2.8.13", arity: -1, flags: [.loading, .stale], categories: ["connection"],
+            tips: unordered, syntax: "", summary: "Describes all commands.", complexity: "O(N) in the number of commands",
+            subcommands: subcommands
+        ) { (context, _) throws(CommandError) in
+            describeAll(context)
+        }
+    ]
+
+    private static let unordered = ["nondeterministic_output_order"]
+
+    private static let subcommands: [Command<SessionContext>] = [
+        subcommand("COUNT", since: "2.8.13", arity: 2, summary: "Returns how many commands there are.") {
+            (context, _) throws(CommandError) in
+            context.reply.integer(context.server.commands.records.count)
+        },
+        subcommand(
+            "DOCS", since: "7.0.0", arity: -2, tips: unordered, syntax: "[command-name [command-name ...]]",
+            summary: "Returns the documentation of commands.", run: documentation),
+        subcommand(
+            "GETKEYS", since: "2.8.13", arity: -3, syntax: "command [arg [arg ...]]",
+            summary: "Returns the keys among a command's arguments."
+        ) { (context, arguments) throws(CommandError) in
+            try replyKeys(context, arguments, withFlags: false)
+        },
+        subcommand(
+            "GETKEYSANDFLAGS", since: "7.0.0", arity: -3, syntax: "command [arg [arg ...]]",
+            summary: "Returns the keys among a command's arguments and what is done with each."
+        ) { (context, arguments) throws(CommandError) in
+            try replyKeys(context, arguments, withFlags: true)
+        },
+        subcommand("HELP", since: "5.0.0", arity: 2, summary: "Returns a text about the subcommands.") {
+            (context, _) throws(CommandError) in
+            replyHelp(context.reply, "COMMAND", help)
+        },
+        subcommand(
+            "INFO", since: "2.8.13", arity: -2, tips: unordered, syntax: "[command-name [command-name ...]]",
+            summary: "Describes commands."
+        ) { (context, arguments) throws(CommandError) in
+            guard arguments.count > 2 else { return describeAll(context) }
+            context.reply.array(arguments.count - 2)
+            for index in 2..<arguments.count {
+                if let record = context.server.commands.find(fullName: arguments[index]) {
+                    describe(record, context.reply)
+                } else {
+                    context.reply.null()
+                }
+            }
+        },
+        subcommand(
+            "LIST", since: "7.0.0", arity: -2, tips: unordered,
+            syntax: "[FILTERBY <MODULE module-name | ACLCAT category | PATTERN pattern>]",
+            summary: "Returns the names of commands.", run: list),
+    ]
+
+    private static func subcommand(
+        _ name: String, since: String, arity: Int, tips: [String] = [], syntax: String = "", summary: String,
+        run: @escaping Command<SessionContext>.Run
+    ) -> Command<SessionContext> {
+        Command(
+            name, group: .server, since: since, arity: arity, flags: [.loading, .stale], categories: ["connection"], tips: tips,
+            syntax: syntax, summary: summary, complexity: name == "COUNT" || name == "HELP" ? "O(1)" : "O(N)", run: run)
+    }
+
+    private static let help = [
+        "(no subcommand)", "    Describe every command.",
+        "COUNT", "    Return how many commands there are.",
+        "DOCS [<command-name> ...]", "    Return the documentation of the commands named, or of all.",
+        "GETKEYS <full-command>", "    Return the keys of a command with its arguments.",
+        "GETKEYSANDFLAGS <full-command>", "    Return the keys of a command with its arguments, and what is done with each.",
+        "INFO [<command-name> ...]", "    Describe the commands named, or all.",
+        "LIST [FILTERBY (MODULE <module-name>|ACLCAT <category>|PATTERN <pattern>)]",
+        "    Return the names of all commands, or of those that a filter lets through.",
+    ]
+
+    /// The reply of a HELP subcommand.
+    static func replyHelp(_ reply: ReplyWriter, _ command: String, _ lines: [String]) {
+        let all =
+            ["\(command) <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"] + lines + ["HELP", "    Print this help."]
+        reply.array(all.count)
+        for line in all { reply.status(text: line) }
+    }
+
+    // MARK: INFO
+
+    private static func describeAll(_ context: SessionContext) {
+        let records = context.server.commands.records
+        context.reply.array(records.count)
+        for record in records { describe(record, context.reply) }
+    }
+
+    private static func describe(_ record: CommandRecord, _ reply: ReplyWriter) {
+        let legacy = record.keyRange
+        reply.array(10)
+        reply.bulkString(text: record.fullName)
+        reply.integer(record.arity)
+        var flags = record.flags
+        flags.remove(.protected)
+        if legacy.isIncomplete { flags.insert(.movableKeys) }
+        statuses(flags.names.map { "\($0)" }, reply)
+        reply.integer(legacy.first)
+        reply.integer(legacy.last)
+        reply.integer(legacy.step)
+        statuses(record.categories.map { "@" + $0 }, reply)
+        reply.set(record.info.tips.count)
+        for tip in record.info.tips { reply.bulkString(text: tip) }
+        reply.set(record.info.keys.count)
+        for spec in record.info.keys { describe(spec, reply) }
+        guard !record.subcommands.isEmpty else { return reply.set(0) }
+        reply.array(record.subcommands.count)
+        for subcommand in record.subcommands { describe(subcommand, reply) }
+    }
+
+    private static func statuses(_ texts: [String], _ reply: ReplyWriter) {
+        reply.set(texts.count)
+        for text in texts { reply.status(text: text) }
+    }
+
+    private static func describe(_ spec: KeySpec, _ reply: ReplyWriter) {
+        func form(_ field: ByteSlice, _ type: ByteSlice, _ count: Int) {
+            reply.bulkString(field)
+            reply.map(2)
+            reply.bulkString("type")
+            reply.bulkString(type)
+            reply.bulkString("spec")
+            reply.map(count)
+        }
+        func number(_ name: ByteSlice, _ value: Int) {
+            reply.bulkString(name)
+            reply.integer(value)
+        }
+        reply.map(3)
+        reply.bulkString("flags")
+        statuses(spec.flags.map { "\($0)" }, reply)
+        switch spec.begin {
+        case .index(let index):
+            form("begin_search", "index", 1)
+            number("index", index)
+        case .keyword(let word, let from):
+            form("begin_search", "keyword", 2)
+            reply.bulkString("keyword")
+            reply.bulkString(ByteSlice(word))
+            number("startfrom", from)
+        }
+        switch spec.find {
+        case .range(let last, let step, let limit):
+            form("find_keys", "range", 3)
+            number("lastkey", last)
+            number("keystep", step)
+            number("limit", limit)
+        case .keyCount(let count, let first, let step):
+            form("find_keys", "keynum", 3)
+            number("keynumidx", count)
+            number("firstkey", first)
+            number("keystep", step)
+        }
+    }
+
+    // MARK: LIST
+
+    @Sendable private static func list(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
+        var isWanted: (CommandRecord) -> Bool = { _ in true }
+        if arguments.count > 2 {
+            guard arguments.count == 5, arguments[2].equalsIgnoringCase("filterby") else { throw .syntax }
+            let filter = arguments[4].array
+            switch arguments[3].lowercasedText {
+            case "module":
+                isWanted = { _ in false }
+            case "aclcat":
+                let category = arguments[4].lowercasedText
+                isWanted = { $0.categories.contains(category) }
+            case "pattern":
+                isWanted = { record in
+                    filter.withByteSlice { pattern in
+                        Array(record.fullName.utf8).withByteSlice { Engine.matches(pattern: pattern, $0, ignoringCase: true) }
+                    }
+                }
+            default:
+                throw .syntax
+            }
+        }
+        let names = context.server.commands.records.flatMap { [$0] + $0.subcommands }.filter(isWanted).map(\.fullName)
+        context.reply.array(of: names)
+    }
+
+    // MARK: GETKEYS
+
+    private static func replyKeys(
+        _ context: SessionContext, _ arguments: Arguments, withFlags: Bool
+    ) throws(CommandError) {
+        let request = arguments.dropFirst(2)
+        let found = context.server.commands.find(request[0])
+        let isWithSubcommand = request.count > 1 && found?.subcommands.isEmpty == false
+        guard let record = isWithSubcommand ? found?.subcommand(request[1]) : found else {
+            throw .message("ERR Invalid command specified")
+        }
+        guard record.info.keys.contains(where: { !$0.isNoKey }) else {
+            throw .message("ERR The command has no key arguments")
+        }
+        guard record.accepts(request.count) else {
+            throw .message("ERR Invalid number of arguments specified for command")
+        }
+        guard let keys = record.info.keys(in: request), !keys.isEmpty else {
+            throw .message("ERR Invalid arguments specified for command")
+        }
+        let reply = context.reply
+        reply.array(keys.count)
+        for key in keys {
+            if withFlags { reply.array(2) }
+            reply.bulkString(request[key.index])
+            if withFlags { statuses(key.flags, reply) }
+        }
+    }
+
+    // MARK: DOCS
+
+    @Sendable private static func documentation(
+        _ context: inout SessionContext, _ arguments: Arguments
+    ) throws(CommandError) {
+        let commands = context.server.commands
+        var records = commands.records
+        if arguments.count > 2 {
+            records = (2..<arguments.count).compactMap { commands.find(fullName: arguments[$0]) }
+        }
+        context.reply.map(records.count)
+        for record in records { document(record, context.reply) }
+    }
+
+    /// Since when commands are deprecated.
+    private static let deprecated = [
+        "getset": "6.2.0", "hmset": "4.0.0", "psetex": "2.6.12", "quit": "7.2.0", "setex": "2.6.12", "setnx": "2.6.12",
+        "substr": "2.0.0",
+    ]
+
+    private static func document(_ record: CommandRecord, _ reply: ReplyWriter) {
+        let info = record.info
+        let deprecation = deprecated[record.fullName]
+        // What is meant for the system is no command of users.
+        let documentFlag = deprecation != nil ? "deprecated" : record.flags.contains(.protected) ? "syscmd" : nil
+        let parts = SyntaxParser.arguments(of: info)
+        var fields = [("summary", info.summary), ("since", info.since), ("group", info.group.rawValue)]
+        if !info.complexity.isEmpty { fields.append(("complexity", info.complexity)) }
+        let optional = [documentFlag != nil, deprecation != nil, !parts.isEmpty, !record.subcommands.isEmpty]
+        reply.bulkString(text: record.fullName)
+        reply.map(fields.count + optional.count { $0 })
+        for (name, value) in fields {
+            reply.bulkString(text: name)
+            reply.bulkString(text: value)
+        }
+        if let documentFlag {
+            reply.bulkString("doc_flags")
+            statuses([documentFlag], reply)
+        }
+        if let deprecation {
+            reply.bulkString("deprecated_since")
+            reply.bulkString(text: deprecation)
+        }
+        if !parts.isEmpty {
+            reply.bulkString("arguments")
+            document(parts, reply)
+        }
+        if !record.subcommands.isEmpty {
+            reply.bulkString("subcommands")
+            reply.map(record.subcommands.count)
+            for subcommand in record.subcommands { document(subcommand, reply) }
+        }
+    }
+
+    private static func document(_ parts: [SyntaxPart], _ reply: ReplyWriter) {
+        reply.array(parts.count)
+        for part in parts {
+            var fields = [("name", part.name), ("type", part.type.rawValue)]
+            let isGroup = part.type == .oneOf || part.type == .block
+            if !isGroup { fields.append(("display_text", part.name)) }
+            let optional = [part.keySpec != nil, part.token != nil, !part.flags.isEmpty, isGroup]
+            reply.map(fields.count + optional.count { $0 })
+            for (name, value) in fields {
+                reply.bulkString(text: name)
+                reply.bulkString(text: value)
+            }
+            if let keySpec = part.keySpec {
+                reply.bulkString("key_spec_index")
+                reply.integer(keySpec)
+            }
+            if let token = part.token {
+                reply.bulkString("token")
+                reply.bulkString(text: token)
+            }
+            if !part.flags.isEmpty {
+                reply.bulkString("flags")
+                statuses(part.flags, reply)
+            }
+            if isGroup {
+                reply.bulkString("arguments")
+                document(part.parts, reply)
+            }
+        }
+    }
+}
+
+// MARK: what follows from a command's entry
+
+extension CommandTable {
+    /// The command of a name as COMMAND gives it: "get", or "config|get".
+    func find(fullName: ByteSlice) -> CommandRecord? {
+        guard let bar = fullName.index(of: UInt8(ascii: "|")) else { return find(fullName) }
+        let rest = fullName.dropFirst(bar + 1)
+        guard rest.index(of: UInt8(ascii: "|")) == nil else { return nil }
+        return find(fullName[0..<bar])?.subcommand(rest)
+    }
+}
+
+extension CommandRecord {
+    /// The access categories, in the order in which Redis lists them.
+    var categories: [String] {
+        var found = Set(info.categories)
+        let isBareContainer = data == nil && session == nil
+        if !isBareContainer, let category = info.group.category { found.insert(category) }
+        if flags.contains(.write) { found.insert("write") }
+        if flags.contains(.readOnly) && info.group != .scripting { found.insert("read") }
+        if flags.contains(.admin) { found.formUnion(["admin", "dangerous"]) }
+        if flags.contains(.dangerous) { found.insert("dangerous") }
+        if flags.contains(.pubsub) { found.insert("pubsub") }
+        if flags.contains(.blocking) { found.insert("blocking") }
+        found.insert(flags.contains(.fast) ? "fast" : "slow")
+        return Self.allCategories.filter(found.contains)
+    }
+
+    private static let allCategories = [
+        "keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap", "hyperloglog", "geo", "stream",
+        "pubsub", "admin", "fast", "slow", "blocking", "dangerous", "connection", "transaction", "scripting",
+    ]
+
+    /// The keys as far as a first, a last and a step can tell; incomplete when they cannot tell all.
+    var keyRange: (first: Int, last: Int, step: Int, isIncomplete: Bool) {
+        let specs = info.keys
+        guard !specs.isEmpty else { return (0, 0, 0, false) }
+        if specs.count == 1, case .index(let first) = specs[0].begin, case .range(let last, let step, _) = specs[0].find {
+            return (first, last >= 0 ? first + last : last, step, specs[0].has("incomplete"))
+        }
+        // Several specs count as one range if each takes up where the one before it ends.
+        var range = (first: 0, last: 0)
+        var isIncomplete = false
+        for spec in specs {
+            guard case .index(let first) = spec.begin, case .range(let end, let step, _) = spec.find, step == 1,
+                range.last == 0 || range.last == first - 1
+            else {
+                isIncomplete = true
+                continue
+            }
+            if spec.has("incomplete") { isIncomplete = true }
+            let last = end >= 0 ? first + end : end
+            range.first = range.first == 0 ? first : min(range.first, first)
+            // An end that is counted from behind is farther than any other.
+            range.last = UInt(bitPattern: last) > UInt(bitPattern: range.last) ? last : range.last
+        }
+        return range.first == 0 ? (0, 0, 0, true) : (range.first, range.last, 1, isIncomplete)
+    }
+}
+
+extension CommandGroup {
+    /// The access category that all commands of the group are in.
+    fileprivate var category: String? {
+        switch self {
+        case .generic: "keyspace"
+        case .transactions: "transaction"
+        case .sortedSet: "sortedset"
+        case .server, .cluster: nil
+        case .string, .hash, .connection, .list, .set, .stream, .bitmap, .hyperloglog, .geo, .pubsub, .scripting: rawValue
+        }
+    }
+}
+
+extension KeySpec {
+    fileprivate func has(_ flag: String) -> Bool { flags.contains { "\($0)" == flag } }
+    /// The argument only looks like a key.
+    fileprivate var isNoKey: Bool { has("not_key") }
+}
+
+extension CommandInfo {
+    /// Where the keys of a request are and what is done with them; nil if the arguments do not fit the specs.
+    fileprivate func keys(in request: Arguments) -> [(index: Int, flags: [String])]? {
+        var found: [(index: Int, flags: [String])] = []
+        for spec in keys where !spec.isNoKey {
+            guard let start = Self.start(of: spec, in: request) else { continue }
+            var first = start
+            let last: Int
+            let step: Int
+            switch spec.find {
+            case .range(let end, let width, let limit):
+                step = width
+                if end >= 0 {
+                    last = first + end
+                } else {
+                    last = limit == 0 ? request.count + end : first + (request.count - first) / limit + end
+                }
+            case .keyCount(let place, let offset, let width):
+                guard first + place < request.count, let count = Decimal.parse(request[first + place]), count >= 0,
+                    count <= request.count
+                else { return nil }
+                step = width
+                first += offset
+                last = first + count - 1
+            }
+            guard first <= last, last < request.count else { return nil }
+            let flags = spec.has("variable_flags") ? Self.flagsByArguments(request) : spec.flags.map { "\($0)" }
+            for index in stride(from: first, through: last, by: step) { found.append((index, flags)) }
+            if spec.has("incomplete") { return nil }
+        }
+        return found
+    }
+
+    private static func start(of spec: KeySpec, in request: Arguments) -> Int? {
+        switch spec.begin {
+        case .index(let index): return index
+        case .keyword(let word, let from):
+            let wanted = "\(word)".lowercased()
+            let places =
+                from > 0
+                ? Array(stride(from: from, to: request.count, by: 1))
+                : Array(stride(from: request.count + from, through: 1, by: -1))
+            return places.first { $0 >= 1 && $0 < request.count && request[$0].lowercasedText == wanted }.map { $0 + 1 }
+        }
+    }
+
+    /// Of a write that also reads when the word GET is among its options.
+    private static func flagsByArguments(_ request: Arguments) -> [String] {
+        let reads = (3..<max(request.count, 3)).contains { request[$0].equalsIgnoringCase("get") }
+        return reads ? ["RW", "access", "update"] : ["OW", "update"]
+    }
+}

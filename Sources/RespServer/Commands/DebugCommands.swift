@@ -1,0 +1,169 @@
+// DEBUG: for tests and for those who look for faults. Its subcommands are no commands of their own: COMMAND does not list them.
+
+import Glibc
+import RespCodec
+import StoreEngine
+
+enum DebugCommands {
+    static let all: [Command<SessionContext>] = [
+        Command(
+            "DEBUG", group: .server, since: "1.0.0", arity: -2, flags: [.admin, .noScript, .loading, .stale, .protected],
+            syntax: "", summary: "Commands for testing and for finding faults.", complexity: "Depends on the subcommand", run: run)
+    ]
+
+    @Sendable static func run(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
+        let engine = context.server.engine
+        let database = context.connection.database
+        let reply = context.reply
+        switch (arguments[1].lowercasedText, arguments.count) {
+        case ("help", 2):
+            CommandCommands.replyHelp(reply, "DEBUG", help)
+        case ("sleep", 3):
+            sleep(arguments[2])
+            reply.ok()
+        case ("object", 3):
+            try describe(arguments[2], engine.facts(of: arguments[2], database: database), reply)
+        case ("set-active-expire", 3):
+            context.server.activeExpireEnabled = leadingInteger(arguments[2]) != 0
+            reply.ok()
+        case ("populate", 3...5):
+            try populate(context, arguments)
+        case ("stringmatch-len", 3...4):
+            try matchLength(arguments, reply)
+        case ("digest", 2):
+            reply.status(text: engine.dataDigest())
+        case ("digest-value", 2...):
+            reply.array(arguments.count - 2)
+            for index in 2..<arguments.count {
+                reply.status(text: engine.valueDigest(of: arguments[index], database: database))
+            }
+        case ("protocol", 3):
+            try showProtocol(arguments[2], reply)
+        case ("error", 3):
+            // Not by way of `error`: a made-up error is not to be found in the statistics.
+            let text = arguments[2].array.map { $0 == 0x0D || $0 == 0x0A ? 0x20 : $0 }
+            ([UInt8(ascii: "-")] + text + [0x0D, 0x0A]).withByteSlice { reply.raw($0) }
+        case ("change-repl-id", 2):
+            reply.ok()
+        case ("reload", _):
+            throw .message("ERR DEBUG RELOAD is not supported: this version has no snapshots")
+        default:
+            let word = arguments[1]
+            // Redis prints the word as a string of C, which a zero byte ends.
+            let shown = word[0..<min(word.index(of: 0) ?? word.count, 128)].array
+            var text = Array("ERR unknown subcommand or wrong number of arguments for '".utf8) + shown
+            text += Array("'. Try DEBUG HELP.".utf8)
+            text.withByteSlice { reply.error($0) }
+        }
+    }
+
+    private static let help = [
+        "CHANGE-REPL-ID", "    Do nothing, for this version does not replicate.",
+        "DIGEST", "    Return a digest of all data: equal for equal data.",
+        "DIGEST-VALUE <key> [<key> ...]", "    Return a digest of each key's value.",
+        "ERROR <string>", "    Return the string as an error.",
+        "OBJECT <key>", "    Tell how the value of a key is kept.",
+        "POPULATE <count> [<prefix>] [<size>]",
+        "    Make string keys key:0, key:1 and so on, or with another prefix, and with values of a given size.",
+        "PROTOCOL <type>", "    Return an example of a type of reply: string, integer, double, bignum, null, array, set, map,",
+        "    attrib, push, verbatim, true or false.",
+        "RELOAD", "    Not supported in this version.",
+        "SET-ACTIVE-EXPIRE <0|1>", "    Whether keys that are due are removed before anybody looks for them.",
+        "SLEEP <seconds>", "    Do nothing for a time, which may have decimals. All clients wait.",
+        "STRINGMATCH-LEN <count> [<pattern>]", "    Match a pattern against that many letters a, to see how long it takes.",
+    ]
+
+    // MARK: subcommands
+
+    private static func sleep(_ text: ByteSlice) {
+        // What strtod makes of it: text that is no number is 0.
+        let seconds = strtod(text.description, nil)
+        guard seconds > 0 else { return }
+        let bounded = min(seconds, 1e9)
+        var time = timespec(tv_sec: Int(bounded), tv_nsec: Int((bounded - bounded.rounded(.down)) * 1e9))
+        nanosleep(&time, nil)
+    }
+
+    /// The integer that the text begins with, or 0.
+    private static func leadingInteger(_ text: ByteSlice) -> Int { strtol(text.description, nil, 10) }
+
+    private static func describe(_ key: ByteSlice, _ facts: ValueFacts?, _ reply: ReplyWriter) throws(CommandError) {
+        guard let facts else { throw .noSuchKey }
+        var text = "Value at:0x\(String(facts.address, radix: 16)) refcount:\(facts.referenceCount) encoding:\(facts.encoding)"
+        text += " serializedlength:\(facts.serializedLength) lru:\(facts.accessClock) lru_seconds_idle:\(facts.idleSeconds)"
+        reply.status(text: text)
+    }
+
+    private static func populate(_ context: SessionContext, _ arguments: Arguments) throws(CommandError) {
+        func positive(_ index: Int) throws(CommandError) -> Int {
+            guard let value = Decimal.parse(arguments[index]), value >= 0 else { throw .mustBePositive }
+            return value
+        }
+        let count = try positive(2)
+        // More cannot be held, and the loop would not end.
+        guard count <= 1 << 32 else { throw .message("ERR Out of memory for so many keys") }
+        let size = arguments.count == 5 ? try positive(4) : 0
+        guard size <= context.server.engine.settings.maximumStringLength else { throw .stringTooLong }
+        let prefix = arguments.count > 3 ? arguments[3].array : Array("key".utf8)
+        context.server.engine.populate(count, prefix: prefix, size: size, database: context.connection.database)
+        context.reply.ok()
+    }
+
+    private static func matchLength(_ arguments: Arguments, _ reply: ReplyWriter) throws(CommandError) {
+        guard let count = Decimal.parse(arguments[2]) else { throw .notInteger }
+        guard (0...1 << 29).contains(count) else { throw .mustBePositive }
+        let pattern: ByteSlice = arguments.count > 3 ? arguments[3] : "*a*a*b"
+        let text = [UInt8](repeating: UInt8(ascii: "a"), count: count)
+        reply.integer(text.withByteSlice { Engine.matches(pattern: pattern, $0) } ? 1 : 0)
+    }
+
+    private static func showProtocol(_ type: ByteSlice, _ reply: ReplyWriter) throws(CommandError) {
+        switch type.lowercasedText {
+        case "string": reply.bulkString("Hello World")
+        case "integer": reply.integer(12345)
+        case "double": reply.double(3.141)
+        case "bignum": reply.bigNumber("1234567999999999999999999999999999999")
+        case "null": reply.null()
+        case "array":
+            reply.array(3)
+            for value in 0..<3 { reply.integer(value) }
+        case "set":
+            reply.set(3)
+            for value in 0..<3 { reply.integer(value) }
+        case "map":
+            reply.map(3)
+            for value in 0..<3 {
+                reply.integer(value)
+                reply.boolean(value == 1)
+            }
+        case "attrib":
+            if reply.version == .resp3 {
+                reply.attribute(1)
+                reply.bulkString("key-popularity")
+                reply.array(2)
+                reply.bulkString("key:123")
+                reply.integer(90)
+            }
+            reply.bulkString("Some real reply following the attribute")
+        case "push":
+            guard reply.version == .resp3 else { throw .message("ERR RESP2 is not supported by this command") }
+            // As in Redis 7.2, messages that are pushed during a command follow its reply.
+            reply.bulkString("Some real reply following the push reply")
+            reply.push(2)
+            reply.bulkString("server-cpu-usage")
+            reply.integer(42)
+        case "verbatim": reply.verbatim(Array("This is a verbatim\nstring".utf8))
+        case "true": reply.boolean(true)
+        case "false": reply.boolean(false)
+        default:
+            throw .message(
+                "ERR Wrong protocol type name. Please use one of the following: string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"
+            )
+        }
+    }
+}
+
+extension ReplyWriter {
+    /// A status made of text of ours.
+    func status(text: String) { Array(text.utf8).withByteSlice { status($0) } }
+}

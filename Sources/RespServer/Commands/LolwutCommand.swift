@@ -1,0 +1,59 @@
+// LOLWUT: a picture, new each time, and the version.
+
+import RespCodec
+import StoreEngine
+
+enum LolwutCommands {
+    static let all: [Command<SessionContext>] = [
+        Command(
+            "LOLWUT", group: .server, since: "5.0.0", arity: -1, flags: [.readOnly, .fast], syntax: "[VERSION version]",
+            summary: "Draws a picture and tells the version.", complexity: "O(1)", run: run)
+    ]
+
+    @Sendable static func run(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
+        var width = 64
+        var height = 16
+        if arguments.count >= 3 && arguments[1].equalsIgnoringCase("version") {
+            guard let version = Decimal.parse(arguments[2]) else { throw .notInteger }
+            // The pictures of versions 5 and 6 take sizes: columns and two counts of squares, or columns and rows.
+            var sizes: [Int] = []
+            let taken = version == 5 ? 3 : version == 6 ? 2 : 0
+            for index in 3..<min(arguments.count, 3 + taken) {
+                guard let size = Decimal.parse(arguments[index]) else { throw .notInteger }
+                sizes.append(size)
+            }
+            if let first = sizes.first { width = min(max(first, 1), 200) }
+            if version == 6 && sizes.count > 1 { height = min(max(sizes[1], 1), 100) }
+        }
+        let text = picture(width: width, height: height) + "\nRedis ver. 7.2.6\n"
+        context.reply.verbatim(Array(text.utf8))
+    }
+
+    /// Rings around a few stones thrown into a pond: where waves meet, the water is higher.
+    private static func picture(width: Int, height: Int) -> String {
+        let shades = Array(" .:-=+*#%@")
+        let stones = (0..<Int.random(in: 2...4)).map { _ in
+            (x: Double.random(in: 0..<Double(width)), y: Double.random(in: 0..<Double(height)), length: Double.random(in: 4...9))
+        }
+        var lines = ""
+        for row in 0..<height {
+            var line = ""
+            for column in 0..<width {
+                var level = 0.0
+                for stone in stones {
+                    // A character is about twice as high as wide.
+                    let x = Double(column) - stone.x
+                    let y = (Double(row) - stone.y) * 2
+                    let phase = (x * x + y * y).squareRoot() / stone.length
+                    // A triangle wave between 0 and 1.
+                    level += abs((phase - phase.rounded()) * 2)
+                }
+                let share = level / Double(stones.count)
+                line.append(shades[min(Int(share * Double(shades.count)), shades.count - 1)])
+            }
+            while line.hasSuffix(" ") { line.removeLast() }
+            lines += line + "\n"
+        }
+        return lines
+    }
+}
