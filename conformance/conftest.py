@@ -1,11 +1,18 @@
 """Fixtures for all suites. See support/server.py for which servers are started."""
 import functools
 import os
+import resource
 
 import pytest
 
 from support import server as servers
 from support.resp import Closed
+
+
+def pytest_configure(config):
+    """Some tests open thousands of connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard != resource.RLIM_INFINITY else 65536, hard))
 
 
 @functools.cache

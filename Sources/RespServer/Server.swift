@@ -20,6 +20,23 @@ struct ServerStatistics {
     var clientsClosedByQueryLimit = 0
 }
 
+/// What happens in a second, as a mean that follows the last seconds.
+struct ServerRates {
+    private(set) var commands = 0.0
+    private(set) var inputBytes = 0.0
+    private(set) var outputBytes = 0.0
+    private var last = (commands: 0, input: 0, output: 0)
+
+    mutating func sample(_ statistics: ServerStatistics, milliseconds: Int64) {
+        let seconds = Double(max(1, milliseconds)) / 1000
+        func follow(_ rate: inout Double, _ difference: Int) { rate += (Double(max(0, difference)) / seconds - rate) / 16 }
+        follow(&commands, statistics.commandsProcessed - last.commands)
+        follow(&inputBytes, statistics.inputBytes - last.input)
+        follow(&outputBytes, statistics.outputBytes - last.output)
+        last = (statistics.commandsProcessed, statistics.inputBytes, statistics.outputBytes)
+    }
+}
+
 final class Server {
     let configuration: Configuration
     let log: Log
@@ -39,6 +56,9 @@ final class Server {
     var connectionCount = 0
     var nextConnectionID: UInt64 = 1
     private var lastMaintenance: Int64 = 0
+    private(set) var rates = ServerRates()
+    /// Whether keys go at their deadline by themselves; DEBUG can stop that, and then they go when somebody looks.
+    var activeExpireEnabled = true
     var isStopping = false
     var exitStatus: Int32 = 0
     var peakUsedBytes = 0
@@ -154,7 +174,7 @@ final class Server {
             for index in 0..<count { handle(epoll[index]) }
             releaseHeld()
             sendReplies()
-            engine.expireDue(budget: 1000) ? () : (workLeft = true)
+            if activeExpireEnabled && !engine.expireDue(budget: 1000) { workLeft = true }
             if engine.hasGarbage { engine.freeSlice() }
             maintain()
             closeDying()
@@ -173,7 +193,7 @@ final class Server {
             return 0
         }
         var wait: Int64 = 100
-        if let deadline = engine.nextDeadline {
+        if activeExpireEnabled, let deadline = engine.nextDeadline {
             wait = min(wait, max(0, deadline + 1 - Syscall.wallMicroseconds() / 1000))
         }
         if pausedUntil > 0 { wait = min(wait, max(0, pausedUntil - engine.now)) }
@@ -290,6 +310,7 @@ final class Server {
 
     private func maintain() {
         guard engine.now - lastMaintenance >= 100 else { return }
+        rates.sample(statistics, milliseconds: engine.now - lastMaintenance)
         lastMaintenance = engine.now
         peakUsedBytes = max(peakUsedBytes, engine.usedBytes)
         let timeout = Int64(configuration.settings.timeoutSeconds) * 1_000_000

@@ -175,6 +175,7 @@ class Server:
                 problem = f"the server was still running {STOP_SECONDS} s after SIGTERM"
         output = self.output()
         self.discard()
+        self.exit_expected = True
         assert problem is None, f"{problem}\n{output}"
 
     # --- what the kernel knows about it --------------------------------------------------------------------------------------

@@ -125,10 +125,16 @@ extension ByteSlice {
 
 extension Array where Element == UInt8 {
     /// Lends the array's bytes to `body`; the slice must not leave it.
-    @inlinable public func withByteSlice<Result, Failure: Error>(
-        _ body: (ByteSlice) throws(Failure) -> Result
-    ) throws(Failure) -> Result {
-        let span = unsafe self.span.bytes
-        return try unsafe span.withUnsafeBytes { (buffer) throws(Failure) in try unsafe body(ByteSlice(buffer)) }
+    @inlinable public func withByteSlice<Value, Failure: Error>(
+        _ body: (ByteSlice) throws(Failure) -> Value
+    ) throws(Failure) -> Value {
+        let result: Result<Value, Failure> = unsafe withUnsafeBytes { buffer in
+            do throws(Failure) {
+                return .success(try unsafe body(ByteSlice(buffer)))
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try result.get()
     }
 }

@@ -332,37 +332,6 @@ private struct InfoText {
     }
 }
 
-/// How much happens per second, over the last second and a half or so.
-struct RateMeter {
-    /// Commands, bytes read and bytes written, each per second.
-    private(set) var commands = 0.0
-    private(set) var inputBytes = 0.0
-    private(set) var outputBytes = 0.0
-
-    private var samples: [(time: Int64, commands: Int, input: Int, output: Int)] = []
-    private static let sampleCount = 16
-
-    /// To be called about every 100 milliseconds.
-    /// - Parameter now: in milliseconds.
-    mutating func sample(_ statistics: ServerStatistics, now: Int64) {
-        let newest = (
-            time: now, commands: statistics.commandsProcessed, input: statistics.inputBytes, output: statistics.outputBytes
-        )
-        // After a reset of the statistics, or of the clock, it begins anew.
-        if let last = samples.last, last.commands > newest.commands || last.input > newest.input || last.time >= now {
-            samples.removeAll()
-        }
-        samples.append(newest)
-        if samples.count > Self.sampleCount { samples.removeFirst() }
-        let oldest = samples[0]
-        let seconds = Double(now - oldest.time) / 1000
-        func rate(_ difference: Int) -> Double { seconds > 0 ? Double(difference) / seconds : 0 }
-        commands = rate(newest.commands - oldest.commands)
-        inputBytes = rate(newest.input - oldest.input)
-        outputBytes = rate(newest.output - oldest.output)
-    }
-}
-
 /// What the system says of itself and of this process.
 private enum SystemFacts {
     static let operatingSystem: String = {

@@ -366,7 +366,7 @@ protocol TableLayout {
 
     private mutating func doubleDirectory() {
         let count = 1 << depth
-        let larger = UnsafeMutablePointer<Segment>.allocate(capacity: count * 2)
+        let larger = unsafe Self.newDirectory(allocator, count: count * 2)
         for index in 0..<count {
             unsafe larger[index * 2] = directory[index]
             unsafe larger[index * 2 + 1] = directory[index]

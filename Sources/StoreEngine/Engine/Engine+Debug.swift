@@ -46,12 +46,12 @@ extension Engine {
         for index in 0..<databaseCount where database(index).count > 0 {
             total.mix(DataDigest.bigEndian(index))
             withDebugContext(index) { context in
-                database(index).table.forEach { address in
+                unsafe database(index).table.forEach { address in
                     let entry = unsafe Entry(address)
                     var digest = DataDigest()
                     digest.mix(entry.key)
                     Self.add(entry, to: &digest, context)
-                    total.combine(digest.bytes)
+                    total.add(digest.bytes)
                 }
             }
         }
@@ -186,8 +186,8 @@ private struct DataDigest {
         [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: value >> $0) }
     }
 
-    /// Adds bytes as they are: twenty of them, a digest.
-    mutating func combine(_ other: [UInt8]) {
+    /// Twenty bytes, as they are.
+    private mutating func combine(_ other: [UInt8]) {
         for index in bytes.indices { bytes[index] ^= other[index] }
     }
 

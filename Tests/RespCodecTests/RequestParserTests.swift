@@ -1,0 +1,91 @@
+// Requests, fed whole, byte by byte and split at each point; and what is refused.
+
+import RespCodec
+import Testing
+
+struct RequestParserTests {
+    /// Feeds `text` in pieces that end at `splits`, and gives every request that came out, or the error that ended it.
+    private func parse(_ text: String, splits: [Int] = [], unauthenticated: Bool = false) -> [String] {
+        let all = Array(text.utf8)
+        var parser = RequestParser()
+        parser.limits.isUnauthenticated = unauthenticated
+        let arguments = ArgumentList()
+        defer { arguments.deallocate() }
+        var results: [String] = []
+        var window: [UInt8] = []
+        var position = 0
+        var fed = 0
+        for end in splits + [all.count] {
+            window += all[fed..<end]
+            fed = end
+            var outcome = RequestParser.Outcome.request
+            while outcome == .request && position < window.count {
+                outcome = unsafe window.withUnsafeMutableBytes { unsafe parser.parse($0, position: &position, into: arguments) }
+                if case .failure(let error) = outcome { return results + [error.message] }
+                if outcome == .request {
+                    let words = (0..<arguments.count).map { index -> String in
+                        let piece = arguments[index]
+                        return String(decoding: window[piece.offset..<piece.offset + piece.count], as: UTF8.self)
+                    }
+                    if !words.isEmpty { results.append(words.joined(separator: "|")) }
+                    arguments.removeAll()
+                }
+            }
+        }
+        return results
+    }
+
+    static let requests =
+        "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$0\r\n\r\n*0\r\nGET \"a b\" 'c\\'d' \"\\x41\\n\"\r\n\r\n*1\r\n$12\r\n\r\n*1\r\n$4\r\nxy\r\n*2\r\n$4\r\nECHO\r\n$2\r\nhi\r\n"
+    static let expected = ["SET|k|", "GET|a b|c'd|A\n", "\r\n*1\r\n$4\r\nxy", "ECHO|hi"]
+
+    @Test func wholeAndSplitAtEachPoint() {
+        #expect(parse(Self.requests) == Self.expected)
+        let count = Self.requests.utf8.count
+        #expect(parse(Self.requests, splits: Array(1..<count)) == Self.expected)
+        for split in 1..<count { #expect(parse(Self.requests, splits: [split]) == Self.expected) }
+    }
+
+    @Test(arguments: [
+        ("*1048577\r\n", "Protocol error: invalid multibulk length"), ("*x\r\n", "Protocol error: invalid multibulk length"),
+        ("*1\r\n:5\r\n", "Protocol error: expected '$', got ':'"), ("*1\r\n$-1\r\n", "Protocol error: invalid bulk length"),
+        ("*1\r\n$536870913\r\n", "Protocol error: invalid bulk length"),
+        ("GET \"a\r\n", "Protocol error: unbalanced quotes in request"),
+        ("GET \"a\"b\r\n", "Protocol error: unbalanced quotes in request"),
+    ])
+    func refuses(_ text: String, _ message: String) {
+        #expect(parse(text) == [message])
+        #expect(parse(text, splits: Array(1..<text.utf8.count)) == [message])
+    }
+
+    @Test func boundsAreTightBeforeAuthentication() {
+        #expect(parse("*11\r\n", unauthenticated: true) == ["Protocol error: unauthenticated multibulk length"])
+        #expect(parse("*1\r\n$16385\r\n", unauthenticated: true) == ["Protocol error: unauthenticated bulk length"])
+    }
+
+    @Test func linesAreBounded() {
+        let long = String(repeating: "x", count: 70_000)
+        #expect(parse(long) == ["Protocol error: too big inline request"])
+        #expect(parse("*" + String(repeating: "1", count: 70_000)) == ["Protocol error: too big mbulk count string"])
+        #expect(parse("*1\r\n$" + String(repeating: "1", count: 70_000)) == ["Protocol error: too big bulk count string"])
+    }
+}
+
+struct DecimalTests {
+    @Test(arguments: [0, 1, -1, 9, 10, 99, 100, Int.max, Int.min, 1_000_000_007])
+    func roundTrips(_ value: Int) {
+        #expect(Decimal.text(value) == Array(String(value).utf8))
+        #expect(Decimal.text(value).withByteSlice { Decimal.parse($0) } == value)
+    }
+
+    @Test(arguments: ["", "-", "-0", "+1", "01", " 1", "1 ", "9223372036854775808", "-9223372036854775809", "1e3"])
+    func refuses(_ text: String) { #expect(Array(text.utf8).withByteSlice { Decimal.parse($0) } == nil) }
+
+    @Test(arguments: [
+        (3.0, "3"), (0.1, "0.1"), (3.141, "3.141"), (1e20, "1e+20"), (-1.5, "-1.5"), (1e-7, "1e-7"), (100.0, "100"), (0.0, "0"),
+        (-0.0, "-0"), (123456789.125, "123456789.125"), (1e-5, "0.00001"), (Double.infinity, "inf"),
+    ])
+    func doubles(_ value: Double, _ text: String) {
+        #expect(String(decoding: FloatingPoint64.text(value), as: UTF8.self) == text)
+    }
+}

@@ -1,0 +1,56 @@
+// Packed lists against an array of texts, in every width of integer and length.
+
+import RespCodec
+import Testing
+
+@testable import StoreEngine
+
+struct PackedListTests {
+    private static let samples: [String] = [
+        "", "a", "0", "127", "128", "-1", "4095", "-4096", "4096", "32767", "-32768", "8388607", "-8388608", "2147483647",
+        "-2147483648", "9223372036854775807", "-9223372036854775808", "007", String(repeating: "x", count: 63),
+        String(repeating: "y", count: 64), String(repeating: "z", count: 4096),
+    ]
+
+    private func contents(_ list: PackedList) -> [[UInt8]] {
+        var all: [[UInt8]] = []
+        var offset = list.first
+        while offset < list.end {
+            all.append(list[offset].withBytes { $0.array })
+            offset = list.next(after: offset)
+        }
+        return all
+    }
+
+    @Test func holdsWhatWasPutIn() {
+        unsafe withUnsafeTemporaryAllocation(byteCount: 1 << 20, alignment: 8) { buffer in
+            let list = unsafe PackedList.makeEmpty(at: buffer.baseAddress!)
+            var model: [[UInt8]] = []
+            for text in Self.samples + Self.samples.reversed() {
+                Array(text.utf8).withByteSlice { bytes in
+                    list.replace(list.end..<list.end, removedCount: 0, with: [PackedValue(bytes)])
+                }
+                model.append(Array(text.utf8))
+                #expect(contents(list) == model)
+                #expect(list.count == model.count)
+            }
+            var backwards: [[UInt8]] = []
+            var offset = list.end
+            while let previous = list.previous(before: offset) {
+                backwards.append(list[previous].withBytes { $0.array })
+                offset = previous
+            }
+            #expect(backwards == model.reversed())
+            for text in Self.samples {
+                let found = Array(text.utf8).withByteSlice { list.find(PackedValue($0)) }
+                #expect(found.map { list[$0].withBytes { $0.array } } == Array(text.utf8))
+            }
+            while let first = model.first {
+                list.replace(list.first..<list.next(after: list.first), removedCount: 1, with: [])
+                #expect(first == model.removeFirst())
+                #expect(contents(list) == model)
+            }
+            #expect(list.byteCount == PackedList.emptySize)
+        }
+    }
+}
