@@ -28,7 +28,7 @@ struct PackedListTests {
             var model: [[UInt8]] = []
             for text in Self.samples + Self.samples.reversed() {
                 Array(text.utf8).withByteSlice { bytes in
-                    list.replace(list.end..<list.end, removedCount: 0, with: [PackedValue(bytes)])
+                    list.append(PackedValue(bytes))
                 }
                 model.append(Array(text.utf8))
                 #expect(contents(list) == model)
@@ -46,11 +46,26 @@ struct PackedListTests {
                 #expect(found.map { list[$0].withBytes { $0.array } } == Array(text.utf8))
             }
             while let first = model.first {
-                list.replace(list.first..<list.next(after: list.first), removedCount: 1, with: [])
+                list.remove(at: list.first, count: 1)
                 #expect(first == model.removeFirst())
                 #expect(contents(list) == model)
             }
             #expect(list.byteCount == PackedList.emptySize)
+        }
+    }
+
+    @Test func elementsAreReplacedByLongerAndShorterOnes() {
+        unsafe withUnsafeTemporaryAllocation(byteCount: 1 << 16, alignment: 8) { buffer in
+            let list = unsafe PackedList.makeEmpty(at: buffer.baseAddress!)
+            var model = ["first", "second", "third"].map { Array($0.utf8) }
+            for text in model { text.withByteSlice { list.append(PackedValue($0)) } }
+            for (step, text) in Self.samples.enumerated() {
+                let place = step % model.count
+                model[place] = Array(text.utf8)
+                let offset = list.offset(ofElement: place)
+                model[place].withByteSlice { list.replace(at: offset!, with: PackedValue($0)) }
+                #expect(contents(list) == model)
+            }
         }
     }
 }

@@ -52,6 +52,15 @@ extension ReplyWriter {
     public func endMap(_ deferred: Deferred, count: Int) { insert(at: deferred.start) { map(count) } }
     public func endSet(_ deferred: Deferred, count: Int) { insert(at: deferred.start) { set(count) } }
 
+    /// Ends the reply of a scan: a pair of the cursor, as a bulk string, and the list of what was found.
+    public func endScan(_ deferred: Deferred, cursor: UInt64, count: Int) {
+        insert(at: deferred.start) {
+            array(2)
+            bulkString(text: String(cursor))
+            array(count)
+        }
+    }
+
     /// Writes a header and moves it in front of what was written since `start`.
     private func insert(at start: Int, _ header: () -> Void) {
         let end = count
@@ -70,6 +79,14 @@ extension ReplyWriter {
     }
 
     // MARK: short forms
+
+    /// What a HELP subcommand answers: `lines` between a headline for the command and the line about HELP itself.
+    public func help(of command: String, _ lines: [String]) {
+        let headline = "\(command) <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"
+        let all = [headline] + lines + ["HELP", "    Print this help."]
+        array(all.count)
+        for line in all { status(text: line) }
+    }
 
     public func array(of texts: [String]) {
         array(texts.count)

@@ -152,6 +152,7 @@ public enum ProtocolVersion: Int, Sendable {
 
     /// A status such as "QUEUED". It is ours, never a user's text.
     public func status(_ text: ByteSlice) { line(UInt8(ascii: "+"), text) }
+    public func status(text: String) { Array(text.utf8).withByteSlice { status($0) } }
 
     public func integer(_ value: Int) { line(UInt8(ascii: ":"), value) }
 

@@ -38,7 +38,7 @@ enum CommandCommands {
         },
         subcommand("HELP", since: "5.0.0", arity: 2, summary: "Returns a text about the subcommands.") {
             (context, _) throws(CommandError) in
-            replyHelp(context.reply, "COMMAND", help)
+            context.reply.help(of: "COMMAND", help)
         },
         subcommand(
             "INFO", since: "2.8.13", arity: -2, tips: unordered, syntax: "[command-name [command-name ...]]",
@@ -79,14 +79,6 @@ enum CommandCommands {
         "LIST [FILTERBY (MODULE <module-name>|ACLCAT <category>|PATTERN <pattern>)]",
         "    Return the names of all commands, or of those that a filter lets through.",
     ]
-
-    /// The reply of a HELP subcommand.
-    static func replyHelp(_ reply: ReplyWriter, _ command: String, _ lines: [String]) {
-        let all =
-            ["\(command) <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"] + lines + ["HELP", "    Print this help."]
-        reply.array(all.count)
-        for line in all { reply.status(text: line) }
-    }
 
     // MARK: INFO
 

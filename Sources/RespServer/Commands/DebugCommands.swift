@@ -17,7 +17,7 @@ enum DebugCommands {
         let reply = context.reply
         switch (arguments[1].lowercasedText, arguments.count) {
         case ("help", 2):
-            CommandCommands.replyHelp(reply, "DEBUG", help)
+            reply.help(of: "DEBUG", help)
         case ("sleep", 3):
             sleep(arguments[2])
             reply.ok()
@@ -161,9 +161,4 @@ enum DebugCommands {
             )
         }
     }
-}
-
-extension ReplyWriter {
-    /// A status made of text of ours.
-    func status(text: String) { Array(text.utf8).withByteSlice { status($0) } }
 }

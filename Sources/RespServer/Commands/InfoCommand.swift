@@ -54,7 +54,7 @@ enum InfoCommands {
     @Sendable private static func writeServer(_ server: Server, _ text: inout InfoText) {
         let settings = server.configuration.settings
         let uptime = Int((Syscall.monotonicMicroseconds() - server.startMicroseconds) / 1_000_000)
-        text.add("redis_version", "7.2.6")
+        text.add("redis_version", Product.redisVersion)
         text.add("redis_git_sha1", "00000000")
         text.add("redis_git_dirty", 0)
         text.add("redis_build_id", "0")

@@ -25,7 +25,7 @@ enum LolwutCommands {
             if let first = sizes.first { width = min(max(first, 1), 200) }
             if version == 6 && sizes.count > 1 { height = min(max(sizes[1], 1), 100) }
         }
-        let text = picture(width: width, height: height) + "\nRedis ver. 7.2.6\n"
+        let text = picture(width: width, height: height) + "\nRedis ver. \(Product.redisVersion)\n"
         context.reply.verbatim(Array(text.utf8))
     }
 

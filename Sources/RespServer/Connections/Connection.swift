@@ -3,6 +3,7 @@
 // An idle connection has no buffers: input is read into the server's buffer and parsed there, and only an unfinished request is
 // kept here; replies are written to the server's buffer and sent from there, and only what the socket would not take is kept.
 
+import CLinux
 import Glibc
 import RespCodec
 import StoreEngine
@@ -105,6 +106,9 @@ final class Connection {
         address = isUnix ? "\(unixPath):0" : Listener.address(of: descriptor, peer: true)
         localAddress = isUnix ? "\(unixPath):0" : Listener.address(of: descriptor, peer: false)
     }
+
+    /// The memory of the object itself.
+    var objectByteCount: Int { malloc_usable_size(Unmanaged.passUnretained(self).toOpaque()) }
 
     var isLocal: Bool { isUnix || address.hasPrefix("127.") || address.hasPrefix("[::1]") }
 }

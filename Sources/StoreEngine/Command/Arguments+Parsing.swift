@@ -32,7 +32,7 @@ enum ExpireTime {
     /// - Parameter amount: from now on, or since 1970 if absolute. May be negative.
     /// - Throws: `invalidExpire` when it cannot be counted in 64 bits.
     static func deadline(
-        _ amount: Int, unit: Unit, isAbsolute: Bool, now: Int64, command: StaticString
+        _ amount: Int, unit: Unit, isAbsolute: Bool, now: Int64, command: String
     ) throws(CommandError) -> Int64 {
         var result = Int64(amount)
         if unit == .seconds {
@@ -50,7 +50,7 @@ enum ExpireTime {
 
     /// As `deadline`, for commands that refuse times that are not positive.
     static func positiveDeadline(
-        _ text: ByteSlice, unit: Unit, isAbsolute: Bool, now: Int64, command: StaticString
+        _ text: ByteSlice, unit: Unit, isAbsolute: Bool, now: Int64, command: String
     ) throws(CommandError) -> Int64 {
         guard let amount = Decimal.parse(text) else { throw .notInteger }
         guard amount > 0 else { throw .invalidExpire(command) }

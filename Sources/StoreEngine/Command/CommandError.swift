@@ -13,12 +13,13 @@ public enum CommandError: Error {
     case stringTooLong
     case mustBePositive
     /// An invalid expire time; the command's name.
-    case invalidExpire(StaticString)
+    case invalidExpire(String)
     /// Too few or too many arguments; the command's full name in lower case.
     case wrongArity(String)
     /// The whole text, its code included.
     case message(StaticString)
     case text(String)
+    case bytes([UInt8])
 
     public func write(to reply: ReplyWriter) {
         switch self {
@@ -35,6 +36,7 @@ public enum CommandError: Error {
         case .wrongArity(let name): reply.error(text: "ERR wrong number of arguments for '\(name)' command")
         case .message(let text): reply.error(ByteSlice(text))
         case .text(let text): reply.error(text: text)
+        case .bytes(let bytes): bytes.withByteSlice { reply.error($0) }
         }
     }
 }

@@ -27,6 +27,14 @@ enum PackedElement {
         }
     }
 
+    /// The integer that the element is or spells.
+    var integer: Int? {
+        switch self {
+        case .integer(let value): value
+        case .bytes(let bytes): Decimal.parse(bytes)
+        }
+    }
+
     var byteCount: Int {
         switch self {
         case .integer(let value): Decimal.length(of: value)
@@ -186,20 +194,27 @@ struct PackedValue {
 
     /// Whether the element at `offset` is `value`.
     func matches(_ value: PackedValue, at offset: Int) -> Bool {
+        let type = byte(offset)
+        if type & 0xC0 == 0x80 {
+            // The usual case: a short string.
+            let length = type & 0x3F
+            guard length == value.bytes.count && value.integer == nil else { return false }
+            return unsafe sameBytes(base + offset + 1, value.bytes.rawBytes.baseAddress!, count: length)
+        }
         switch self[offset] {
-        case .integer(let integer): value.integer == integer
-        case .bytes(let bytes): value.integer == nil && bytes == value.bytes
+        case .integer(let integer): return value.integer == integer
+        case .bytes(let bytes): return value.integer == nil && bytes == value.bytes
         }
     }
 
-    /// Offset of the first of every `stride` elements that is `value`.
+    /// Offset of the first of every `stride` elements that is `value`; the list holds a multiple of `stride`.
     /// - Complexity: O(elements).
     func find(_ value: PackedValue, stride: Int = 1) -> Int? {
         var offset = first
         let end = end
         while offset < end {
             if matches(value, at: offset) { return offset }
-            for _ in 0..<stride where offset < end { offset = next(after: offset) }
+            for _ in 0..<stride { offset = next(after: offset) }
         }
         return nil
     }
@@ -216,19 +231,39 @@ struct PackedValue {
         return nil
     }
 
-    /// Puts `values` in the place of the elements from `offset` up to `upper`, of which there are `removedCount`. The memory
-    /// must have room for the change.
-    func replace(_ range: Range<Int>, removedCount: Int, with values: [PackedValue]) {
-        let inserted = values.reduce(0) { $0 + $1.encodedLength }
-        let total = byteCount
-        let count = storedCount == 65535 ? self.count : storedCount
-        unsafe memmove(base + range.lowerBound + inserted, base + range.upperBound, total - range.upperBound)
-        var offset = range.lowerBound
-        for value in values { offset += write(value, at: offset) }
-        byteCount = total + inserted - range.count
-        storedCount = count - removedCount + values.count
+    // MARK: changing
+
+    /// Puts `value` behind the last element. The memory must have room for it.
+    func append(_ value: PackedValue) {
+        let start = end
+        let length = write(value, at: start)
+        unsafe base.storeBytes(of: 0xFF, toByteOffset: start + length, as: UInt8.self)
+        byteCount = start + length + 1
+        if storedCount != 65535 { storedCount += 1 }
     }
 
+    /// Puts `value` in the place of the element at `offset`. The memory must have room for the change.
+    func replace(at offset: Int, with value: PackedValue) {
+        let total = byteCount
+        let after = next(after: offset)
+        let difference = value.encodedLength - (after - offset)
+        if difference != 0 { unsafe memmove(base + after + difference, base + after, total - after) }
+        _ = write(value, at: offset)
+        byteCount = total + difference
+    }
+
+    /// Takes out `removed` elements from the one at `offset` on.
+    func remove(at offset: Int, count removed: Int) {
+        var after = offset
+        for _ in 0..<removed { after = next(after: after) }
+        let total = byteCount
+        let count = count
+        unsafe memmove(base + offset, base + after, total - after)
+        byteCount = total - (after - offset)
+        storedCount = count - removed
+    }
+
+    /// Writes an element and returns its length.
     private func write(_ value: PackedValue, at offset: Int) -> Int {
         let target = unsafe (base + offset).assumingMemoryBound(to: UInt8.self)
         let length = value.dataLength

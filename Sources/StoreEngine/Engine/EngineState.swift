@@ -6,7 +6,7 @@ import RespCodec
 /// Settings of the engine that can change while it runs.
 public struct EngineSettings: Sendable {
     /// A hash with more fields than this becomes a table.
-    public var hashMaxPackedEntries = 128
+    public var hashMaxPackedEntries = 512
     /// A hash with a field or value longer than this, in bytes, becomes a table.
     public var hashMaxPackedValue = 64
     /// Bytes of the longest string.

@@ -44,6 +44,8 @@ import RespCodec
         nonmutating set { unsafe storage.pointee.index = newValue }
     }
     @inline(__always) var allocator: SlabAllocator { unsafe storage.pointee.allocator }
+    /// How this database and its tables hash keys.
+    var hash: KeyHash { table.hash }
     /// How many keys there are, those that are due and not yet removed included.
     public var count: Int { table.count }
     /// How many keys have a deadline.
@@ -72,9 +74,8 @@ import RespCodec
     /// Puts a new entry in the table; its key must not be there.
     @inline(__always) @discardableResult
     func insert(_ entry: Entry, hash: UInt64) -> Slot {
-        let deadline = entry.hasDeadline ? entry.deadline : SegmentedTable<EntryLayout>.noDeadline
         if entry.hasDeadline { unsafe storage.pointee.deadlineCount += 1 }
-        return unsafe table.insert(entry.address, hash: hash, deadline: deadline)
+        return unsafe table.insert(entry.address, hash: hash, deadline: Self.bound(entry.hasDeadline ? entry.deadline : nil))
     }
 
     /// Puts a new entry of the same key in the place of an old one, whose block, but not what it points to, is freed.
@@ -82,9 +83,8 @@ import RespCodec
     func replace(_ slot: Slot, with entry: Entry) {
         let old = unsafe slot.entry
         let had = slot.hasDeadline
-        let deadline = entry.hasDeadline ? entry.deadline : SegmentedTable<EntryLayout>.noDeadline
         unsafe storage.pointee.deadlineCount += (entry.hasDeadline ? 1 : 0) - (had ? 1 : 0)
-        unsafe table.replace(slot, with: entry.address, deadline: deadline)
+        unsafe table.replace(slot, with: entry.address, deadline: Self.bound(entry.hasDeadline ? entry.deadline : nil))
         unsafe allocator.deallocate(old)
     }
 
@@ -111,6 +111,17 @@ import RespCodec
     /// Room for the payload in the entry's present block.
     func payloadCapacity(_ entry: Entry) -> Int { unsafe allocator.capacity(of: entry.address) - entry.payloadOffset }
 
+    // MARK: all entries
+
+    /// Calls `body` with each entry. The database must not change meanwhile.
+    func forEachEntry(_ body: (Entry) -> Void) { unsafe table.forEach { body(unsafe Entry($0)) } }
+
+    /// Calls `body` with the entries at a cursor and returns the next cursor: see `SegmentedTable.scan`.
+    func scan(_ cursor: UInt64, _ body: (Entry) -> Void) -> UInt64 { unsafe table.scan(cursor) { body(unsafe Entry($0)) } }
+
+    /// An entry by chance. There must be one.
+    func randomEntry(using generator: inout RandomSource) -> Entry { unsafe Entry(table.random(using: &generator)) }
+
     // MARK: deadlines
 
     /// When the key is due, or nil if it stays.
@@ -120,17 +131,27 @@ import RespCodec
     func setDeadline(_ slot: Slot, _ deadline: Int64?) {
         let entry = entry(at: slot)
         unsafe storage.pointee.deadlineCount += (deadline != nil ? 1 : 0) - (slot.hasDeadline ? 1 : 0)
-        guard let deadline else { return table.setDeadline(SegmentedTable<EntryLayout>.noDeadline, at: slot) }
+        guard let deadline else {
+            if entry.hasDeadline { entry.deadline = Entry.noDeadline }
+            return table.setDeadline(Self.bound(nil), at: slot)
+        }
         if entry.hasDeadline {
             entry.deadline = deadline
-            return table.setDeadline(deadline, at: slot)
+            return table.setDeadline(Self.bound(deadline), at: slot)
         }
         let payload = entry.payloadSize
         let moved = makeEntry(
             entry.type, entry.encoding, key: entry.key, deadline: deadline, payload: payload, accessClock: entry.accessClock)
         unsafe memcpy(moved.payload, entry.payload, payload)
-        unsafe table.replace(slot, with: moved.address, deadline: deadline)
+        unsafe table.replace(slot, with: moved.address, deadline: Self.bound(deadline))
         unsafe allocator.deallocate(entry.address)
+    }
+
+    /// A deadline as the table takes it: the last moment that can be counted stands for none there.
+    @inline(__always)
+    private static func bound(_ deadline: Int64?) -> Int64 {
+        guard let deadline else { return SegmentedTable<EntryLayout>.noDeadline }
+        return min(deadline, SegmentedTable<EntryLayout>.noDeadline - 1)
     }
 }
 

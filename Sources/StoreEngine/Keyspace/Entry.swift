@@ -27,7 +27,9 @@ public enum ValueType: UInt8, Sendable {
     case hash = 4
     case stream = 5
 
-    public var name: ByteSlice {
+    public var name: ByteSlice { ByteSlice(word) }
+
+    public var word: StaticString {
         switch self {
         case .string: "string"
         case .list: "list"
@@ -83,6 +85,7 @@ enum EntryLayout: TableLayout {
         }
         nonmutating set { unsafe address.storeBytes(of: head & 0x0F | newValue.rawValue << 4, as: UInt8.self) }
     }
+    /// Whether the entry has a deadline field.
     @inline(__always) var hasDeadline: Bool { head & Self.deadlineBit != 0 }
 
     /// When the key is due, in milliseconds since 1970. Only for an entry that has a deadline field.
@@ -90,6 +93,14 @@ enum EntryLayout: TableLayout {
         get { unsafe address.loadUnaligned(fromByteOffset: 4, as: Int64.self) }
         nonmutating set { unsafe address.storeBytes(of: newValue, toByteOffset: 4, as: Int64.self) }
     }
+
+    /// What the deadline field holds when the key has no deadline any more.
+    static let noDeadline = Int64.min
+
+    /// When the key is due, in milliseconds since 1970; nil if it stays.
+    var dueTime: Int64? { hasDeadline && deadline != Self.noDeadline ? deadline : nil }
+
+    func isDue(_ now: Int64) -> Bool { dueTime.map { $0 < now } ?? false }
 
     /// The 24 bits of the access clock.
     @inline(__always) var accessClock: UInt32 {

@@ -11,6 +11,8 @@ public enum KeyAccess: Sendable {
     case read
     /// Counts as a use of the key.
     case write
+    /// Counts as a hit or a miss, but not as a use of the key.
+    case inspect
     /// Leaves no trace.
     case peek
 }
@@ -64,12 +66,12 @@ public enum KeyAccess: Sendable {
             if slot.hasDeadline && database.entry(at: slot).deadline < now {
                 engine.expire(slot, key: key, in: database)
             } else {
-                if access == .read { engine.statistics.keyspaceHits &+= 1 }
-                if access != .peek { engine.touch(database.entry(at: slot)) }
+                if access == .read || access == .inspect { engine.statistics.keyspaceHits &+= 1 }
+                if access == .read || access == .write { engine.touch(database.entry(at: slot)) }
                 return slot
             }
         }
-        if access == .read { engine.statistics.keyspaceMisses &+= 1 }
+        if access == .read || access == .inspect { engine.statistics.keyspaceMisses &+= 1 }
         return nil
     }
 

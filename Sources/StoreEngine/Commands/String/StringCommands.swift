@@ -164,7 +164,7 @@ enum StringCommands {
     }
 
     private static func setExpiring(
-        _ context: inout KeyspaceContext, _ arguments: Arguments, unit: ExpireTime.Unit, command: StaticString
+        _ context: inout KeyspaceContext, _ arguments: Arguments, unit: ExpireTime.Unit, command: String
     ) throws(CommandError) {
         let deadline = try ExpireTime.positiveDeadline(
             arguments[2], unit: unit, isAbsolute: false, now: context.now, command: command)

@@ -1,0 +1,77 @@
+// CONFIG: the settings of the running server.
+
+import RespCodec
+import StoreEngine
+
+enum ConfigCommands {
+    static let all: [Command<SessionContext>] = [
+        Command(
+            "CONFIG", group: .server, since: "2.0.0", arity: -2, flags: [], syntax: "",
+            summary: "Commands about the settings of the server.", complexity: "Depends on the subcommand",
+            subcommands: [
+                subcommand(
+                    "GET", since: "2.0.0", arity: -3, syntax: "parameter [parameter ...]",
+                    summary: "Returns settings whose names fit patterns.", complexity: "O(N) in the settings and patterns", run: get),
+                subcommand("HELP", since: "5.0.0", arity: 2, flags: [], summary: "Returns a text about the subcommands.") {
+                    (context, _) throws(CommandError) in context.reply.help(of: "CONFIG", help)
+                },
+                subcommand("RESETSTAT", since: "2.0.0", arity: 2, summary: "Sets the statistics of INFO back to zero.") {
+                    (context, _) throws(CommandError) in
+                    context.server.configuration.resetStatistics()
+                    context.reply.ok()
+                },
+                subcommand("REWRITE", since: "2.8.0", arity: 2, summary: "Writes the settings to the configuration file.") {
+                    (context, _) throws(CommandError) in
+                    try refusing { () throws(ConfigurationRefusal) in try context.server.configuration.rewrite() }
+                    context.reply.ok()
+                },
+                subcommand(
+                    "SET", since: "2.0.0", arity: -4, tips: ["request_policy:all_nodes", "response_policy:all_succeeded"],
+                    syntax: "parameter value [parameter value ...]", summary: "Changes settings, all or none.",
+                    complexity: "O(N) in the settings given", run: set),
+            ])
+    ]
+
+    private static func subcommand(
+        _ name: String, since: String, arity: Int, flags: CommandFlags = [.admin, .noScript], tips: [String] = [],
+        syntax: String = "", summary: String, complexity: String = "O(1)", run: @escaping Command<SessionContext>.Run
+    ) -> Command<SessionContext> {
+        Command(
+            name, group: .server, since: since, arity: arity, flags: flags.union([.loading, .stale]), tips: tips,
+            syntax: syntax, summary: summary, complexity: complexity, run: run)
+    }
+
+    private static let help = [
+        "GET <pattern> [<pattern> ...]", "    Return the settings whose names fit a pattern, with their values.",
+        "RESETSTAT", "    Set the statistics of INFO back to zero.",
+        "REWRITE", "    Write the settings to the configuration file.",
+        "SET <directive> <value> [<directive> <value> ...]", "    Change settings, all or none.",
+    ]
+
+    @Sendable private static func get(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
+        let found = context.server.configuration.get(Array(arguments.owned.dropFirst(2)))
+        context.reply.map(found.count)
+        for setting in found {
+            context.reply.bulkString(setting.name)
+            context.reply.bulkString(setting.value)
+        }
+    }
+
+    @Sendable private static func set(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
+        let server = context.server
+        let pairs = Array(arguments.owned.dropFirst(2))
+        let isLocal = context.connection.isLocal
+        try refusing { () throws(ConfigurationRefusal) in try server.configuration.set(pairs, clientIsLocal: isLocal) }
+        server.refreshSettings()
+        context.reply.ok()
+    }
+
+    /// Turns a refusal of the configuration into a command's error.
+    private static func refusing(_ body: () throws(ConfigurationRefusal) -> Void) throws(CommandError) {
+        do throws(ConfigurationRefusal) {
+            try body()
+        } catch {
+            throw .bytes(error.reply)
+        }
+    }
+}

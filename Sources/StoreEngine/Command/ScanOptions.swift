@@ -1,0 +1,68 @@
+// The cursor and the options of SCAN and its relatives.
+
+import RespCodec
+
+struct ScanOptions {
+    private(set) var pattern: ByteSlice?
+    /// About how many elements one call looks at.
+    private(set) var count = 10
+    /// The name of a type, in any letter case: only SCAN knows it.
+    private(set) var type: ByteSlice?
+
+    /// Reads the options from argument `start` on.
+    init(_ arguments: Arguments, from start: Int, takesType: Bool) throws(CommandError) {
+        var index = start
+        while index < arguments.count {
+            guard index + 1 < arguments.count else { throw .syntax }
+            let value = arguments[index + 1]
+            if arguments.word(index, is: "count") {
+                guard let count = Decimal.parse(value) else { throw .notInteger }
+                guard count >= 1 else { throw .syntax }
+                self.count = count
+            } else if arguments.word(index, is: "match") {
+                // A lone star lets everything through.
+                pattern = value == "*" ? nil : value
+            } else if takesType && arguments.word(index, is: "type") {
+                type = value
+            } else {
+                throw .syntax
+            }
+            index += 2
+        }
+    }
+
+    func accepts(_ text: ByteSlice) -> Bool {
+        guard let pattern else { return true }
+        return GlobPattern.matches(pattern, text)
+    }
+
+    /// A cursor as `strtoul` reads it: a sign is allowed, and no digits at all are 0.
+    static func cursor(_ text: ByteSlice) throws(CommandError) -> UInt64 {
+        var value: UInt64 = 0
+        let hasSign = text.count > 0 && (text[0] == UInt8(ascii: "-") || text[0] == UInt8(ascii: "+"))
+        let digits = text.dropFirst(hasSign ? 1 : 0)
+        guard !digits.isEmpty || !hasSign else { throw .message("ERR invalid cursor") }
+        for index in 0..<digits.count {
+            let digit = digits[index] &- UInt8(ascii: "0")
+            let (product, overflow) = value.multipliedReportingOverflow(by: 10)
+            let (sum, carried) = product.addingReportingOverflow(UInt64(digit))
+            guard digit <= 9, !overflow, !carried else { throw .message("ERR invalid cursor") }
+            value = sum
+        }
+        return hasSign && text[0] == UInt8(ascii: "-") ? 0 &- value : value
+    }
+
+    /// Calls `step` with the cursor, then with what it returned, until the scan is over or enough has been looked at, and returns
+    /// where to go on. `seen` tells how many elements there have been.
+    func run(from cursor: UInt64, seen: () -> Int, step: (UInt64) -> UInt64) -> UInt64 {
+        var cursor = cursor
+        // Buckets may be empty: their number is bounded too.
+        let (product, overflow) = count.multipliedReportingOverflow(by: 10)
+        var steps = overflow ? Int.max : product
+        repeat {
+            cursor = step(cursor)
+            steps -= 1
+        } while cursor != 0 && steps > 0 && seen() < count
+        return cursor
+    }
+}

@@ -1,0 +1,88 @@
+// OBJECT: how a value is kept.
+
+import RespCodec
+
+extension GenericCommands {
+    static let inspecting: [Command<KeyspaceContext>] = [
+        Command(
+            "OBJECT", group: .generic, since: "2.2.3", arity: -2, flags: [], syntax: "", summary: "Commands about how values are kept.",
+            complexity: "Depends on the subcommand",
+            subcommands: [
+                objectSubcommand("ENCODING", since: "2.2.3", "Returns how a value is encoded.") {
+                    (context, entry) throws(CommandError) in
+                    context.reply.bulkString(context.encodingName(entry))
+                },
+                objectSubcommand("FREQ", since: "4.0.0", "Returns how often a key is used, as a logarithm.") {
+                    (context, entry) throws(CommandError) in
+                    guard context.settings.tracksFrequency else {
+                        throw .message(
+                            "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
+                        )
+                    }
+                    let count = AccessFrequency.count(entry.accessClock, now: context.now, settings: context.settings)
+                    context.reply.integer(Int(count))
+                },
+                Command(
+                    "HELP", group: .generic, since: "6.2.0", arity: 2, flags: [.loading, .stale], categories: ["keyspace"],
+                    syntax: "", summary: "Returns a text about the subcommands.", complexity: "O(1)"
+                ) { (context, _) throws(CommandError) in context.reply.help(of: "OBJECT", objectHelp) },
+                objectSubcommand("IDLETIME", since: "2.2.3", "Returns for how many seconds a key has not been used.") {
+                    (context, entry) throws(CommandError) in
+                    guard !context.settings.tracksFrequency else {
+                        throw .message(
+                            "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
+                        )
+                    }
+                    context.reply.integer(context.idleSeconds(entry))
+                },
+                objectSubcommand("REFCOUNT", since: "2.2.3", "Returns how many hold a value.") {
+                    (context, entry) throws(CommandError) in
+                    context.reply.integer(context.referenceCount(entry))
+                },
+            ])
+    ]
+
+    private static let objectHelp = [
+        "ENCODING <key>", "    Return how the value of a key is encoded.",
+        "FREQ <key>", "    Return how often a key is used, as a logarithm.",
+        "IDLETIME <key>", "    Return for how many seconds a key has not been used.",
+        "REFCOUNT <key>", "    Return how many hold the value of a key.",
+    ]
+
+    private static func objectSubcommand(
+        _ name: String, since: String, _ summary: String,
+        answer: @escaping @Sendable (KeyspaceContext, Entry) throws(CommandError) -> Void
+    ) -> Command<KeyspaceContext> {
+        Command(
+            name, group: .generic, since: since, arity: 3, flags: [.readOnly],
+            keys: [KeySpec(["RO"], begin: .index(2))], tips: name == "ENCODING" ? ["nondeterministic_output"] : ["nondeterministic_output"],
+            syntax: "key", summary: summary, complexity: "O(1)"
+        ) { (context, arguments) throws(CommandError) in
+            guard let slot = context.find(arguments[2], .inspect) else { return context.reply.null() }
+            try answer(context, context.entry(slot))
+        }
+    }
+}
+
+extension KeyspaceContext {
+    /// The name OBJECT ENCODING gives to how an entry's value is kept.
+    func encodingName(_ entry: Entry) -> ByteSlice {
+        switch entry.encoding {
+        case .integer: "int"
+        case .embedded: stringLength(entry) <= 44 ? "embstr" : "raw"
+        case .raw, .external: "raw"
+        case .packed: "listpack"
+        case .table: "hashtable"
+        }
+    }
+
+    /// How many hold the value: Redis shares the small integers, and counts them as held without end.
+    func referenceCount(_ entry: Entry) -> Int {
+        entry.encoding == .integer && (0..<10_000).contains(entry.integer) ? Int(Int32.max) : 1
+    }
+
+    /// Seconds since the entry was used last, when the access clock counts them.
+    func idleSeconds(_ entry: Entry) -> Int {
+        (Int(now / 1000) - Int(entry.accessClock)) & 0xFF_FFFF
+    }
+}

@@ -1,0 +1,72 @@
+// Finding keys: all that fit a pattern, a piece at a time, or by chance.
+
+import RespCodec
+
+extension GenericCommands {
+    static let scanning: [Command<KeyspaceContext>] = [
+        Command(
+            "KEYS", group: .generic, since: "1.0.0", arity: 2, flags: [.readOnly, .dangerous],
+            tips: ["request_policy:all_shards", "nondeterministic_output_order"], syntax: "pattern",
+            summary: "Returns all keys that fit a pattern.", complexity: "O(N) in the keys of the database", run: listKeys),
+        Command(
+            "SCAN", group: .generic, since: "2.8.0", arity: -2, flags: [.readOnly],
+            tips: ["nondeterministic_output", "request_policy:special", "response_policy:special"],
+            syntax: "cursor [MATCH pattern] [COUNT count] [TYPE type]", summary: "Returns the keys of a database piece by piece.",
+            complexity: "O(1) for each call, O(N) for all", run: scan),
+        Command(
+            "RANDOMKEY", group: .generic, since: "1.0.0", arity: 1, flags: [.readOnly],
+            tips: ["request_policy:all_shards", "response_policy:special", "nondeterministic_output"], syntax: "",
+            summary: "Returns a key by chance.", complexity: "O(1)", run: randomKey),
+    ]
+
+    @Sendable static func listKeys(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+        let pattern = arguments[1]
+        let isAll = pattern == "*"
+        let list = context.reply.beginDeferred()
+        var count = 0
+        let now = context.now
+        let reply = context.reply
+        context.database.forEachEntry { entry in
+            let key = entry.key
+            guard isAll || GlobPattern.matches(pattern, key), !entry.isDue(now) else { return }
+            reply.bulkString(key)
+            count += 1
+        }
+        context.reply.endArray(list, count: count)
+    }
+
+    @Sendable static func scan(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+        let start = try ScanOptions.cursor(arguments[1])
+        let options = try ScanOptions(arguments, from: 2, takesType: true)
+        var found = 0
+        var due: [[UInt8]] = []
+        var seen = 0
+        let database = context.database
+        let now = context.now
+        let reply = context.reply
+        let list = reply.beginDeferred()
+        let cursor = options.run(from: start, seen: { seen }) { cursor in
+            database.scan(cursor) { entry in
+                seen += 1
+                if entry.isDue(now) {
+                    due.append(entry.key.array)
+                } else if options.accepts(entry.key), options.type.map({ $0.equalsIgnoringCase(entry.type.word) }) ?? true {
+                    reply.bulkString(entry.key)
+                    found += 1
+                }
+            }
+        }
+        for key in due { key.withByteSlice { context.expireIfDue($0) } }
+        reply.endScan(list, cursor: cursor, count: found)
+    }
+
+    @Sendable static func randomKey(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+        while context.database.count > 0 {
+            let entry = context.database.randomEntry(using: &context.engine.random)
+            guard entry.isDue(context.now) else { return context.reply.bulkString(entry.key) }
+            let key = entry.key.array
+            key.withByteSlice { context.expireIfDue($0) }
+        }
+        context.reply.null()
+    }
+}

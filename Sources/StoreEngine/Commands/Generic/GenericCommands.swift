@@ -1,0 +1,156 @@
+// Commands on keys of any type: whether they are there, what they are, removing them and giving them other names and places. Deadlines,
+// scans and OBJECT have files of their own.
+
+import RespCodec
+
+enum GenericCommands {
+    private static let everyKey = KeySpec.Find.range(last: -1, step: 1, limit: 0)
+
+    static let all: [Command<KeyspaceContext>] =
+        [
+            Command(
+                "DEL", group: .generic, since: "1.0.0", arity: -2, flags: [.write],
+                keys: [KeySpec(["RM", "delete"], begin: .index(1), find: everyKey)],
+                tips: ["request_policy:multi_shard", "response_policy:agg_sum"], syntax: "key [key ...]", summary: "Removes keys.",
+                complexity: "O(N) in the keys; large values are freed in the background", run: remove),
+            Command(
+                "UNLINK", group: .generic, since: "4.0.0", arity: -2, flags: [.write, .fast],
+                keys: [KeySpec(["RM", "delete"], begin: .index(1), find: everyKey)],
+                tips: ["request_policy:multi_shard", "response_policy:agg_sum"], syntax: "key [key ...]", summary: "Removes keys.",
+                complexity: "O(N) in the keys; large values are freed in the background", run: remove),
+            Command(
+                "EXISTS", group: .generic, since: "1.0.0", arity: -2, flags: [.readOnly, .fast],
+                keys: [KeySpec(["RO"], begin: .index(1), find: everyKey)],
+                tips: ["request_policy:multi_shard", "response_policy:agg_sum"], syntax: "key [key ...]",
+                summary: "Counts which of some keys exist.", complexity: "O(N) in the keys"
+            ) { (context, arguments) throws(CommandError) in count(context, arguments, .inspect) },
+            Command(
+                "TOUCH", group: .generic, since: "3.2.1", arity: -2, flags: [.readOnly, .fast],
+                keys: [KeySpec(["RO"], begin: .index(1), find: everyKey)],
+                tips: ["request_policy:multi_shard", "response_policy:agg_sum"], syntax: "key [key ...]",
+                summary: "Counts as a use of keys, and tells how many of them exist.", complexity: "O(N) in the keys"
+            ) { (context, arguments) throws(CommandError) in count(context, arguments, .read) },
+            Command(
+                "TYPE", group: .generic, since: "1.0.0", arity: 2, flags: [.readOnly, .fast], keys: [.first("RO")], syntax: "key",
+                summary: "Returns the type of a value.", complexity: "O(1)"
+            ) { (context, arguments) throws(CommandError) in
+                let slot = context.find(arguments[1], .inspect)
+                context.reply.status(slot.map { context.entry($0).type.name } ?? "none")
+            },
+            Command(
+                "RENAME", group: .generic, since: "1.0.0", arity: 3, flags: [.write], keys: renameKeys("update"),
+                syntax: "key newkey", summary: "Gives a key another name, replacing what has it.", complexity: "O(1)"
+            ) { (context, arguments) throws(CommandError) in
+                try rename(context, arguments, replaces: true)
+                context.reply.ok()
+            },
+            Command(
+                "RENAMENX", group: .generic, since: "1.0.0", arity: 3, flags: [.write, .fast], keys: renameKeys("insert"),
+                syntax: "key newkey", summary: "Gives a key another name that nothing has.", complexity: "O(1)"
+            ) { (context, arguments) throws(CommandError) in
+                context.reply.integer(try rename(context, arguments, replaces: false) ? 1 : 0)
+            },
+            Command(
+                "MOVE", group: .generic, since: "1.0.0", arity: 3, flags: [.write, .fast],
+                keys: [.first("RW", "access", "delete")], syntax: "key db", summary: "Moves a key to another database.",
+                complexity: "O(1), O(N) in the elements of a large value", run: move),
+            Command(
+                "COPY", group: .generic, since: "6.2.0", arity: -3, flags: [.write, .denyOOM],
+                keys: [.first("RO", "access"), KeySpec(["OW", "update"], begin: .index(2))],
+                syntax: "source destination [DB destination-db] [REPLACE]", summary: "Copies a value to another key.",
+                complexity: "O(N) in the elements of the value", run: copy),
+        ] + expiring + scanning + inspecting
+
+    private static func renameKeys(_ change: StaticString) -> [KeySpec] {
+        [.first("RW", "access", "delete"), KeySpec(["OW", change], begin: .index(2))]
+    }
+
+    @Sendable static func remove(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+        var removed = 0
+        for index in 1..<arguments.count {
+            guard let slot = context.find(arguments[index], .peek) else { continue }
+            context.removeQuietly(slot)
+            context.changed(arguments[index], .del)
+            removed += 1
+        }
+        context.reply.integer(removed)
+    }
+
+    private static func count(_ context: KeyspaceContext, _ arguments: Arguments, _ access: KeyAccess) {
+        var found = 0
+        for index in 1..<arguments.count where context.find(arguments[index], access) != nil { found += 1 }
+        context.reply.integer(found)
+    }
+
+    // MARK: other names and places
+
+    /// - Returns: whether the key has the new name now.
+    @discardableResult
+    private static func rename(
+        _ context: KeyspaceContext, _ arguments: Arguments, replaces: Bool
+    ) throws(CommandError) -> Bool {
+        let old = arguments[1]
+        let new = arguments[2]
+        guard context.find(old) != nil else { throw .noSuchKey }
+        if old == new { return replaces }
+        if let taken = context.find(new) {
+            guard replaces else { return false }
+            context.removeQuietly(taken)
+        }
+        // Looked up again: removing the other may have moved it.
+        guard let slot = context.find(old) else { throw .noSuchKey }
+        context.rename(context.database.detach(slot), to: new)
+        context.changed(old, .renameFrom)
+        context.changed(new, .renameTo, count: 0)
+        return true
+    }
+
+    private static func databaseIndex(_ context: KeyspaceContext, _ text: ByteSlice) throws(CommandError) -> Int {
+        guard let index = Decimal.parse(text), Int(Int32.min)...Int(Int32.max) ~= index else { throw .notInteger }
+        guard 0..<context.databaseCount ~= index else { throw .message("ERR DB index is out of range") }
+        return index
+    }
+
+    private static let sameObject = CommandError.message("ERR source and destination objects are the same")
+
+    @Sendable static func move(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+        let key = arguments[1]
+        let target = context.database(try databaseIndex(context, arguments[2]))
+        guard target.index != context.database.index else { throw sameObject }
+        guard let slot = context.find(key), context.find(key, .peek, in: target) == nil else { return context.reply.integer(0) }
+        context.copy(context.entry(slot), to: key, in: target, deadline: context.database.deadline(slot))
+        context.removeQuietly(slot)
+        context.changed(key, .moveFrom)
+        context.changed(key, .moveTo, count: 0, in: target)
+        context.reply.integer(1)
+    }
+
+    @Sendable static func copy(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+        let source = arguments[1]
+        let destination = arguments[2]
+        var target = context.database
+        var replaces = false
+        var index = 3
+        while index < arguments.count {
+            if arguments.word(index, is: "replace") {
+                replaces = true
+            } else if arguments.word(index, is: "db") && index + 1 < arguments.count {
+                index += 1
+                target = context.database(try databaseIndex(context, arguments[index]))
+            } else {
+                throw .syntax
+            }
+            index += 1
+        }
+        guard target.index != context.database.index || source != destination else { throw sameObject }
+        guard context.find(source, .read) != nil else { return context.reply.integer(0) }
+        if let taken = context.find(destination, in: target) {
+            guard replaces else { return context.reply.integer(0) }
+            context.removeQuietly(taken, in: target)
+        }
+        guard let slot = context.find(source, .peek) else { return context.reply.integer(0) }
+        context.copy(context.entry(slot), to: destination, in: target, deadline: context.database.deadline(slot))
+        context.changed(destination, .copyTo, in: target)
+        context.reply.integer(1)
+    }
+}

@@ -1,0 +1,156 @@
+// Fields of hashes as numbers, by chance, and a piece at a time.
+
+import RespCodec
+
+extension HashCommands {
+    static let numbersAndChance: [Command<KeyspaceContext>] = [
+        writer(
+            "HINCRBY", since: "2.0.0", arity: 4, update: "update", syntax: "key field increment",
+            summary: "Adds to the integer in a field.", run: add),
+        writer(
+            "HINCRBYFLOAT", since: "2.6.0", arity: 4, update: "update", syntax: "key field increment",
+            summary: "Adds to the floating point number in a field.", run: addFloat),
+        Command(
+            "HRANDFIELD", group: .hash, since: "6.2.0", arity: -2, flags: [.readOnly], keys: [.first("RO", "access")],
+            tips: ["nondeterministic_output"], syntax: "key [count [WITHVALUES]]", summary: "Returns fields by chance.",
+            complexity: "O(N) in the fields returned", run: random),
+        Command(
+            "HSCAN", group: .hash, since: "2.8.0", arity: -3, flags: [.readOnly], keys: [.first("RO", "access")],
+            tips: ["nondeterministic_output"], syntax: "key cursor [MATCH pattern] [COUNT count]",
+            summary: "Returns the fields and values of a hash piece by piece.",
+            complexity: "O(1) for each call, O(N) for all", run: scan),
+    ]
+
+    // MARK: numbers
+
+    @Sendable private static func add(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+        let increment = try arguments.integer(3)
+        let key = arguments[1]
+        let field = arguments[2]
+        var value = 0
+        if let old = try context.hash(at: key, .write)?.value(of: field) {
+            guard let integer = old.integer else { throw .message("ERR hash value is not an integer") }
+            value = integer
+        }
+        let (sum, overflow) = value.addingReportingOverflow(increment)
+        guard !overflow else { throw .overflow }
+        let hash = try context.hashMade(at: key)
+        Decimal.withText(sum) { text in _ = hash.set(field, text) }
+        context.changed(key, .hincrBy)
+        context.reply.integer(sum)
+    }
+
+    @Sendable private static func addFloat(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+        let increment = try arguments.longDouble(3)
+        guard increment.isFinite else { throw .message("ERR value is NaN or Infinity") }
+        let key = arguments[1]
+        let field = arguments[2]
+        var value: LongDouble = 0
+        if let old = try context.hash(at: key, .write)?.value(of: field) {
+            guard let parsed = old.withBytes({ LongDoubleText.parse($0) }) else { throw .message("ERR hash value is not a float") }
+            value = parsed
+        }
+        let sum = value + increment
+        guard sum.isFinite else { throw .nanOrInfinity }
+        let hash = try context.hashMade(at: key)
+        LongDoubleText.text(sum).withByteSlice { text in
+            hash.set(field, text)
+            context.changed(key, .hincrByFloat)
+            context.reply.bulkString(text)
+        }
+    }
+
+    // MARK: chance
+
+    @Sendable private static func random(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+        let key = arguments[1]
+        guard arguments.count > 2 else {
+            guard let hash = try context.hash(at: key, .read) else { return context.reply.null() }
+            return context.reply.element(hash.random(using: &context.engine.random).field)
+        }
+        let count = try arguments.integer(2)
+        guard count != Int.min else {
+            throw .message("ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807")
+        }
+        let withValues = arguments.count == 4 && arguments.word(3, is: "withvalues")
+        guard arguments.count == 3 || withValues else { throw .syntax }
+        guard !withValues || count.magnitude <= UInt(Int.max / 2) else { throw .message("ERR value is out of range") }
+        guard let hash = try context.hash(at: key, .read), count != 0 else { return context.reply.array(0) }
+        let list = FieldList(reply: context.reply, withValues: withValues)
+        if count < 0 {
+            list.begin(-count)
+            for _ in 0..<(-count) {
+                let (field, value) = hash.random(using: &context.engine.random)
+                list.add(field, value)
+            }
+        } else {
+            replyDistinct(hash, min(count, hash.count), list, using: &context.engine.random)
+        }
+    }
+
+    /// Different fields, each as likely as any other.
+    private static func replyDistinct(
+        _ hash: HashValue, _ count: Int, _ list: FieldList, using generator: inout RandomSource
+    ) {
+        list.begin(count)
+        let total = hash.count
+        if !hash.isPacked && count * 3 < total {
+            // Few of many: drawn again when they come a second time.
+            var drawn: Set<[UInt8]> = []
+            while drawn.count < count {
+                let (field, value) = hash.random(using: &generator)
+                if drawn.insert(field.withBytes { $0.array }).inserted { list.add(field, value) }
+            }
+            return
+        }
+        // Each field in turn is taken with the chance that what is still wanted has among what is left.
+        var wanted = count
+        var left = total
+        hash.forEach { field, value in
+            if generator.below(left) < wanted {
+                list.add(field, value)
+                wanted -= 1
+            }
+            left -= 1
+        }
+    }
+
+    /// A reply of fields, with their values or without: pairs in RESP3.
+    private struct FieldList {
+        let reply: ReplyWriter
+        let withValues: Bool
+
+        func begin(_ count: Int) { reply.array(withValues && reply.version == .resp2 ? count * 2 : count) }
+
+        func add(_ field: HashElement, _ value: HashElement) {
+            if withValues && reply.version == .resp3 { reply.array(2) }
+            reply.element(field)
+            if withValues { reply.element(value) }
+        }
+    }
+
+    // MARK: scanning
+
+    @Sendable private static func scan(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+        let start = try ScanOptions.cursor(arguments[2])
+        guard let hash = try context.hash(at: arguments[1], .read) else {
+            return context.reply.endScan(context.reply.beginDeferred(), cursor: 0, count: 0)
+        }
+        let options = try ScanOptions(arguments, from: 3, takesType: false)
+        let reply = context.reply
+        var seen = 0
+        var found = 0
+        // The cursor stands before what is found, but is known only after it.
+        let list = reply.beginDeferred()
+        let cursor = options.run(from: start, seen: { seen }) { cursor in
+            hash.scan(cursor) { field, value in
+                seen += 1
+                guard field.withBytes({ options.accepts($0) }) else { return }
+                reply.element(field)
+                reply.element(value)
+                found += 2
+            }
+        }
+        reply.endScan(list, cursor: cursor, count: found)
+    }
+}

@@ -1,0 +1,43 @@
+// Whole keys: giving a value another name, another database, or a copy of its own.
+
+import Glibc
+import RespCodec
+
+extension KeyspaceContext {
+    /// Puts the value of an entry that is in no table any more under another key of the same database, with its deadline.
+    /// The old entry is freed. The key must not exist.
+    func rename(_ old: Entry, to key: ByteSlice) {
+        let payload = old.payloadSize
+        let renamed = database.makeEntry(
+            old.type, old.encoding, key: key, deadline: old.dueTime, payload: payload,
+            accessClock: old.accessClock)
+        unsafe memcpy(renamed.payload, old.payload, payload)
+        database.insert(renamed, hash: hash(key))
+        unsafe database.allocator.deallocate(old.address)
+    }
+
+    /// Makes a key that does not exist in `target` with a copy of an entry's value.
+    /// - Complexity: O(bytes of the value): databases have memory of their own.
+    func copy(_ entry: Entry, to key: ByteSlice, in target: Database, deadline: Int64?) {
+        let payload = entry.payloadSize
+        let copied = target.makeEntry(
+            entry.type, entry.encoding, key: key, deadline: deadline, payload: payload, accessClock: engine.freshAccessClock)
+        switch entry.encoding {
+        case .integer, .embedded, .raw, .packed:
+            unsafe memcpy(copied.payload, entry.payload, payload)
+        case .external:
+            let (block, length) = unsafe entry.external
+            let copy = unsafe target.allocator.allocateLarge(length)
+            unsafe copy.copyMemory(from: block, byteCount: length)
+            unsafe copied.external = (copy, length)
+        case .table:
+            let table = HashTable(allocator: target.allocator, hash: engine.hash)
+            unsafe HashTable(at: entry.pointer).forEach { table.set($0, $1) }
+            unsafe copied.pointer = table.address
+        }
+        target.insert(copied, hash: hash(key))
+    }
+
+    /// Removes a key that is due, if it still is.
+    func expireIfDue(_ key: ByteSlice) { _ = find(key, .peek) }
+}
