@@ -32,6 +32,7 @@ extension Server {
     func releaseHeld() {
         guard pausedUntil > 0, pausedUntil <= engine.now else { return }
         pausedUntil = 0
+        engine.removesDueKeys = true
         let waiting = held
         held = []
         for connection in waiting where !connection.isClosed {

@@ -125,7 +125,7 @@ extension Server {
 
     private func fail(_ connection: Connection, _ error: ProtocolError) {
         parser.reset()
-        reply.error(text: "ERR " + error.message)
+        (ByteSlice("ERR ").array + error.message).withByteSlice { reply.error($0) }
         closeLater(connection)
     }
 

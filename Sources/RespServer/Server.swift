@@ -193,7 +193,7 @@ final class Server {
             return 0
         }
         var wait: Int64 = 100
-        if activeExpireEnabled, let deadline = engine.nextDeadline {
+        if activeExpireEnabled, engine.removesDueKeys, let deadline = engine.nextDeadline {
             wait = min(wait, max(0, deadline + 1 - Syscall.wallMicroseconds() / 1000))
         }
         if pausedUntil > 0 { wait = min(wait, max(0, pausedUntil - engine.now)) }

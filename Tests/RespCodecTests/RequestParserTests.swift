@@ -21,7 +21,7 @@ struct RequestParserTests {
             var outcome = RequestParser.Outcome.request
             while outcome == .request && position < window.count {
                 outcome = unsafe window.withUnsafeMutableBytes { unsafe parser.parse($0, position: &position, into: arguments) }
-                if case .failure(let error) = outcome { return results + [error.message] }
+                if case .failure(let error) = outcome { return results + [String(decoding: error.message, as: UTF8.self)] }
                 if outcome == .request {
                     let words = (0..<arguments.count).map { index -> String in
                         let piece = arguments[index]
@@ -49,6 +49,7 @@ struct RequestParserTests {
     @Test(arguments: [
         ("*1048577\r\n", "Protocol error: invalid multibulk length"), ("*x\r\n", "Protocol error: invalid multibulk length"),
         ("*1\r\n:5\r\n", "Protocol error: expected '$', got ':'"), ("*1\r\n$-1\r\n", "Protocol error: invalid bulk length"),
+        ("*1\r\n\r\n", "Protocol error: expected '$', got '\r'"), ("*2\r\n$1\r\na\r\n\rb\r\n", "Protocol error: expected '$', got '\r'"),
         ("*1\r\n$536870913\r\n", "Protocol error: invalid bulk length"),
         ("GET \"a\r\n", "Protocol error: unbalanced quotes in request"),
         ("GET \"a\"b\r\n", "Protocol error: unbalanced quotes in request"),

@@ -20,6 +20,7 @@ in braces says otherwise:
     {pairs}       a map or flat list of pairs whose order does not matter
     {near N}      integers (and digits in strings) may differ by N
     {shape}       same types and lengths, other values
+    {greeting}    as {shape}, of HELLO's reply wherever it stands; the tested server may add fields of its own behind Redis's
     {kind}        same type byte; with an error also the same first word
     {match /re/}  both are strings of the same type and match the expression fully
     {walk}        a SCAN: cursors are followed to the end, the union of the elements is compared
@@ -138,7 +139,7 @@ STEP = re.compile(r"""(?:repeat\ (?P<repeat>\d+):\s+)?
                       (?:(?P<connection>\w+)>\s+)?
                       (?:\{(?P<mode>[a-z]+)(?:\ (?P<argument>/.*/|[^}]*))?\}\s*)?
                       (?P<rest>.*)""", re.X | re.S)
-MODES = """exact sorted pairs near shape kind match walk walkpairs ignore noreply raw closes closed""".split()
+MODES = """exact sorted pairs near shape greeting kind match walk walkpairs ignore noreply raw closes closed""".split()
 
 
 def read_cases(path):

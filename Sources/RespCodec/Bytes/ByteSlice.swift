@@ -45,6 +45,7 @@ import Glibc
     @inlinable public static var empty: ByteSlice { ByteSlice("") }
 
     @inlinable public var isEmpty: Bool { count == 0 }
+    @inlinable public var last: UInt8? { count > 0 ? self[count - 1] : nil }
 
     @inlinable public subscript(index: Int) -> UInt8 {
         precondition(UInt(bitPattern: index) < UInt(bitPattern: count), "a byte outside the slice")

@@ -157,15 +157,17 @@ public enum ProtocolVersion: Int, Sendable {
     public func integer(_ value: Int) { line(UInt8(ascii: ":"), value) }
 
     /// An error reply. `message` begins with its code ("ERR syntax error"); line ends in it, which only a user's text can bring,
-    /// become spaces.
-    public func error(_ message: ByteSlice) {
+    /// become spaces, and are left out at the end.
+    public func error(_ text: ByteSlice) {
+        var message = text
+        while let last = message.last, last == 0x0D || last == 0x0A { message = message[0..<message.count - 1] }
         unsafe storage.pointee.errorCount += 1
         let start = count
         unsafe storage.pointee.lastErrorStart = start + 1
         line(UInt8(ascii: "-"), message)
-        let text = unsafe storage.pointee.bytes + start + 1
-        for index in 0..<message.count where unsafe (text[index] == 0x0D || text[index] == 0x0A) {
-            unsafe text[index] = 0x20
+        let written = unsafe storage.pointee.bytes + start + 1
+        for index in 0..<message.count where unsafe (written[index] == 0x0D || written[index] == 0x0A) {
+            unsafe written[index] = 0x20
         }
     }
 

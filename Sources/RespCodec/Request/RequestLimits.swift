@@ -29,21 +29,22 @@ public enum ProtocolError: Error, Equatable, Sendable {
     case unauthenticatedMultibulkLength
     case unauthenticatedBulkLength
 
-    /// The text of the error reply, as Redis words it.
-    public var message: String {
-        "Protocol error: "
-            + {
-                switch self {
-                case .invalidMultibulkLength: "invalid multibulk length"
-                case .invalidBulkLength: "invalid bulk length"
-                case .multibulkCountTooLong: "too big mbulk count string"
-                case .bulkCountTooLong: "too big bulk count string"
-                case .inlineTooLong: "too big inline request"
-                case .unbalancedQuotes: "unbalanced quotes in request"
-                case .expectedBulk(let found): "expected '$', got '\(Character(UnicodeScalar(found)))'"
-                case .unauthenticatedMultibulkLength: "unauthenticated multibulk length"
-                case .unauthenticatedBulkLength: "unauthenticated bulk length"
-                }
-            }()
+    /// The text of the error reply, as Redis words it, without its code.
+    public var message: [UInt8] {
+        let reason: StaticString =
+            switch self {
+            case .invalidMultibulkLength: "invalid multibulk length"
+            case .invalidBulkLength: "invalid bulk length"
+            case .multibulkCountTooLong: "too big mbulk count string"
+            case .bulkCountTooLong: "too big bulk count string"
+            case .inlineTooLong: "too big inline request"
+            case .unbalancedQuotes: "unbalanced quotes in request"
+            case .expectedBulk: "expected '$', got '"
+            case .unauthenticatedMultibulkLength: "unauthenticated multibulk length"
+            case .unauthenticatedBulkLength: "unauthenticated bulk length"
+            }
+        let text = ByteSlice("Protocol error: ").array + ByteSlice(reason).array
+        guard case .expectedBulk(let found) = self else { return text }
+        return text + [found, UInt8(ascii: "'")]
     }
 }

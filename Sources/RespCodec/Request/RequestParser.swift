@@ -147,6 +147,7 @@ public struct RequestParser: Sendable {
         guard let found = unsafe memchr(bytes + position, 0x0D, searched) else { return .needMore }
         let lineEnd = unsafe UnsafePointer(found.assumingMemoryBound(to: UInt8.self)) - UnsafePointer(bytes)
         guard lineEnd + 1 < end else { return .needMore }
+        guard lineEnd > position else { return .invalid }
         let digits = unsafe ByteSlice(start: bytes + position + 1, count: lineEnd - position - 1)
         guard let value = Decimal.parse(digits) else { return .invalid }
         return .value(value, next: lineEnd + 2)

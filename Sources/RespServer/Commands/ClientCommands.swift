@@ -10,7 +10,7 @@ enum ClientCommands {
             summary: "Commands about client connections.", complexity: "Depends on the subcommand", subcommands: subcommands)
     ]
 
-    private static let anyTime: CommandFlags = [.noScript, .loading, .stale]
+    private static let toAllNodes = ["request_policy:all_nodes", "response_policy:all_succeeded"]
 
     private static let subcommands: [Command<SessionContext>] = [
         subcommand("GETNAME", since: "2.6.9", arity: 2, summary: "Returns the name of the connection.") {
@@ -18,7 +18,7 @@ enum ClientCommands {
             let name = context.connection.name
             name.isEmpty ? context.reply.null() : context.reply.bulkString(text: name)
         },
-        subcommand("HELP", since: "5.0.0", arity: 2, flags: [.loading, .stale], summary: "Returns a text about the subcommands.") {
+        subcommand("HELP", since: "5.0.0", arity: 2, flags: [], summary: "Returns a text about the subcommands.") {
             (context, _) throws(CommandError) in context.reply.help(of: "CLIENT", help)
         },
         subcommand("ID", since: "5.0.0", arity: 2, summary: "Returns the number of the connection.") {
@@ -30,16 +30,16 @@ enum ClientCommands {
             context.reply.verbatim(Array(ClientLine.text(of: context.connection).utf8))
         },
         subcommand(
-            "KILL", since: "2.4.0", arity: -3, flags: [.admin],
+            "KILL", since: "2.4.0", arity: -3, flags: [.admin, .noScript],
             syntax:
-                "<ip:port | <[ID client-id] | [TYPE <NORMAL | MASTER | SLAVE | REPLICA | PUBSUB>] | [USER username] | [ADDR ip:port] | [LADDR ip:port] | [SKIPME <YES | NO>] [[ID client-id] | [TYPE <NORMAL | MASTER | SLAVE | REPLICA | PUBSUB>] | [USER username] | [ADDR ip:port] | [LADDR ip:port] | [SKIPME <YES | NO>] ...]>>",
+                "<ip:port | <[ID client-id] | [TYPE <NORMAL | MASTER | SLAVE | REPLICA | PUBSUB>] | [USER username] | [ADDR ip:port] | [LADDR ip:port] | [SKIPME <YES | NO>]> ...>",
             summary: "Closes connections.", complexity: "O(N) in the connections", run: kill),
         subcommand(
-            "LIST", since: "2.4.0", arity: -2, flags: [.admin], tips: ["nondeterministic_output"],
+            "LIST", since: "2.4.0", arity: -2, flags: [.admin, .noScript], tips: ["nondeterministic_output"],
             syntax: "[TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]",
             summary: "Describes connections.", complexity: "O(N) in the connections", run: list),
         subcommand(
-            "NO-EVICT", since: "7.0.0", arity: 3, flags: [.admin], syntax: "<ON | OFF>",
+            "NO-EVICT", since: "7.0.0", arity: 3, flags: [.admin, .noScript], syntax: "<ON | OFF>",
             summary: "Whether the connection may be closed to free memory."
         ) { (context, arguments) throws(CommandError) in
             context.connection.isNoEvict = try onOrOff(arguments[2])
@@ -54,22 +54,22 @@ enum ClientCommands {
             context.reply.ok()
         },
         subcommand(
-            "PAUSE", since: "3.0.0", arity: -3, flags: [.admin], syntax: "timeout [WRITE | ALL]",
+            "PAUSE", since: "3.0.0", arity: -3, flags: [.admin, .noScript], syntax: "timeout [WRITE | ALL]",
             summary: "Holds back the commands of clients for a time.", run: pause),
         subcommand(
             "REPLY", since: "3.2.0", arity: 3, syntax: "<ON | OFF | SKIP>", summary: "Whether the connection gets replies.",
             run: setReplyMode),
         subcommand(
-            "SETINFO", since: "7.2.0", arity: 4, syntax: "<LIB-NAME libname | LIB-VER libver>",
+            "SETINFO", since: "7.2.0", arity: 4, tips: toAllNodes, syntax: "<LIB-NAME libname | LIB-VER libver>",
             summary: "Tells the client library of the connection.", run: setInfo),
         subcommand(
-            "SETNAME", since: "2.6.9", arity: 3, syntax: "connection-name", summary: "Names the connection."
+            "SETNAME", since: "2.6.9", arity: 3, tips: toAllNodes, syntax: "connection-name", summary: "Names the connection."
         ) { (context, arguments) throws(CommandError) in
             guard isValidName(arguments[2]) else { throw invalidName }
             context.connection.name = arguments[2].description
             context.reply.ok()
         },
-        subcommand("UNPAUSE", since: "6.2.0", arity: 2, flags: [.admin], summary: "Ends a pause.") {
+        subcommand("UNPAUSE", since: "6.2.0", arity: 2, flags: [.admin, .noScript], summary: "Ends a pause.") {
             (context, _) throws(CommandError) in
             if context.server.pausedUntil > 0 { context.server.pausedUntil = context.server.engine.now }
             context.reply.ok()
@@ -77,11 +77,11 @@ enum ClientCommands {
     ]
 
     private static func subcommand(
-        _ name: String, since: String, arity: Int, flags: CommandFlags = [], tips: [String] = [], syntax: String = "",
+        _ name: String, since: String, arity: Int, flags: CommandFlags = [.noScript], tips: [String] = [], syntax: String = "",
         summary: String, complexity: String = "O(1)", run: @escaping Command<SessionContext>.Run
     ) -> Command<SessionContext> {
         Command(
-            name, group: .connection, since: since, arity: arity, flags: flags.union(anyTime), tips: tips, syntax: syntax,
+            name, group: .connection, since: since, arity: arity, flags: flags.union([.loading, .stale]), tips: tips, syntax: syntax,
             summary: summary, complexity: complexity, run: run)
     }
 
@@ -124,10 +124,10 @@ enum ClientCommands {
         let value = arguments[3]
         let isName = option.equalsIgnoringCase("lib-name")
         guard isName || option.equalsIgnoringCase("lib-ver") else {
-            throw .text("ERR Unrecognized option '\(option.description)'")
+            throw .quoting("ERR Unrecognized option '", option, "'")
         }
         guard isValidName(value) else {
-            throw .text("ERR \(option.description) cannot contain spaces, newlines or special characters.")
+            throw .quoting("ERR ", option, " cannot contain spaces, newlines or special characters.")
         }
         if isName {
             context.connection.libraryName = value.description
@@ -156,7 +156,9 @@ enum ClientCommands {
     }
 
     @Sendable private static func pause(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
-        guard arguments.count <= 4 else { throw .syntax }
+        guard arguments.count <= 4 else {
+            throw .quoting("ERR unknown subcommand or wrong number of arguments for '", arguments[1], "'. Try CLIENT HELP.")
+        }
         var writesOnly = false
         if arguments.count == 4 {
             writesOnly = arguments[3].equalsIgnoringCase("write")
@@ -173,6 +175,7 @@ enum ClientCommands {
         let isPaused = server.pausedUntil > server.engine.now
         server.pausesWritesOnly = writesOnly && (!isPaused || server.pausesWritesOnly)
         server.pausedUntil = max(server.pausedUntil, end)
+        server.engine.removesDueKeys = false
         context.reply.ok()
     }
 
@@ -181,7 +184,7 @@ enum ClientCommands {
     private static func isClientType(_ word: ByteSlice) throws(CommandError) -> Bool {
         if word.equalsIgnoringCase("normal") { return true }
         for known: StaticString in ["master", "slave", "replica", "pubsub"] where word.equalsIgnoringCase(known) { return false }
-        throw .text("ERR Unknown client type '\(word.description)'")
+        throw .quoting("ERR Unknown client type '", word, "'")
     }
 
     /// All connections, the oldest first.
@@ -241,7 +244,7 @@ enum ClientCommands {
             } else if option.equalsIgnoringCase("laddr") {
                 filter.localAddress = value.description
             } else if option.equalsIgnoringCase("user") {
-                guard value == "default" else { throw .text("ERR No such user '\(value.description)'") }
+                guard value == "default" else { throw .quoting("ERR No such user '", value, "'") }
             } else if option.equalsIgnoringCase("skipme") {
                 filter.skipsSelf = value.equalsIgnoringCase("yes")
                 guard filter.skipsSelf || value.equalsIgnoringCase("no") else { throw .syntax }

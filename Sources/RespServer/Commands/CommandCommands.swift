@@ -128,7 +128,11 @@ enum CommandCommands {
             reply.bulkString(name)
             reply.integer(value)
         }
-        reply.map(3)
+        reply.map(spec.notes == nil ? 3 : 4)
+        if let notes = spec.notes {
+            reply.bulkString("notes")
+            reply.bulkString(text: notes)
+        }
         reply.bulkString("flags")
         statuses(spec.flags.map { "\($0)" }, reply)
         switch spec.begin {

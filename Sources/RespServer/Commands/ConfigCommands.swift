@@ -4,6 +4,8 @@ import RespCodec
 import StoreEngine
 
 enum ConfigCommands {
+    private static let toAllNodes = ["request_policy:all_nodes", "response_policy:all_succeeded"]
+
     static let all: [Command<SessionContext>] = [
         Command(
             "CONFIG", group: .server, since: "2.0.0", arity: -2, flags: [], syntax: "",
@@ -15,18 +17,18 @@ enum ConfigCommands {
                 subcommand("HELP", since: "5.0.0", arity: 2, flags: [], summary: "Returns a text about the subcommands.") {
                     (context, _) throws(CommandError) in context.reply.help(of: "CONFIG", help)
                 },
-                subcommand("RESETSTAT", since: "2.0.0", arity: 2, summary: "Sets the statistics of INFO back to zero.") {
+                subcommand("RESETSTAT", since: "2.0.0", arity: 2, tips: toAllNodes, summary: "Sets the statistics of INFO back to zero.") {
                     (context, _) throws(CommandError) in
                     context.server.configuration.resetStatistics()
                     context.reply.ok()
                 },
-                subcommand("REWRITE", since: "2.8.0", arity: 2, summary: "Writes the settings to the configuration file.") {
+                subcommand("REWRITE", since: "2.8.0", arity: 2, tips: toAllNodes, summary: "Writes the settings to the configuration file.") {
                     (context, _) throws(CommandError) in
                     try refusing { () throws(ConfigurationRefusal) in try context.server.configuration.rewrite() }
                     context.reply.ok()
                 },
                 subcommand(
-                    "SET", since: "2.0.0", arity: -4, tips: ["request_policy:all_nodes", "response_policy:all_succeeded"],
+                    "SET", since: "2.0.0", arity: -4, tips: toAllNodes,
                     syntax: "parameter value [parameter value ...]", summary: "Changes settings, all or none.",
                     complexity: "O(N) in the settings given", run: set),
             ])

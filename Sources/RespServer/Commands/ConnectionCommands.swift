@@ -27,14 +27,14 @@ enum ConnectionCommands {
                 "SELECT", group: .connection, since: "1.0.0", arity: 2, flags: [.loading, .stale, .fast], syntax: "index",
                 summary: "Chooses the database of the connection.", complexity: "O(1)", run: select),
             Command(
-                "QUIT", group: .connection, since: "1.0.0", arity: -1, flags: greeting, syntax: "",
+                "QUIT", group: .connection, since: "1.0.0", arity: -1, flags: greeting.union(.transactionControl), syntax: "",
                 summary: "Closes the connection.", complexity: "O(1)"
             ) { (context, _) throws(CommandError) in
                 context.reply.ok()
                 context.server.closeLater(context.connection)
             },
             Command(
-                "RESET", group: .connection, since: "6.2.0", arity: 1, flags: greeting, syntax: "",
+                "RESET", group: .connection, since: "6.2.0", arity: 1, flags: greeting.union(.transactionControl), syntax: "",
                 summary: "Puts the connection back into the state of a new one.", complexity: "O(1)", run: reset),
         ] + ClientCommands.all
 
@@ -119,7 +119,7 @@ enum ConnectionCommands {
                 name = arguments[index + 1]
                 index += 2
             } else {
-                throw .text("ERR Syntax error in HELLO option '\(arguments[index].description)'")
+                throw .quoting("ERR Syntax error in HELLO option '", arguments[index], "'")
             }
         }
         if let credentials { try logIn(context, user: credentials.user, password: credentials.password) }

@@ -28,7 +28,7 @@ enum DebugCommands {
             reply.ok()
         case ("populate", 3...5):
             try populate(context, arguments)
-        case ("stringmatch-len", 3...4):
+        case ("stringmatch-len", 4):
             try matchLength(arguments, reply)
         case ("digest", 2):
             reply.status(text: engine.dataDigest())
@@ -48,12 +48,8 @@ enum DebugCommands {
         case ("reload", _):
             throw .message("ERR DEBUG RELOAD is not supported: this version has no snapshots")
         default:
-            let word = arguments[1]
-            // Redis prints the word as a string of C, which a zero byte ends.
-            let shown = word[0..<min(word.index(of: 0) ?? word.count, 128)].array
-            var text = Array("ERR unknown subcommand or wrong number of arguments for '".utf8) + shown
-            text += Array("'. Try DEBUG HELP.".utf8)
-            text.withByteSlice { reply.error($0) }
+            throw .quoting(
+                "ERR unknown subcommand or wrong number of arguments for '", arguments[1], "'. Try DEBUG HELP.", limit: 128)
         }
     }
 
@@ -70,7 +66,7 @@ enum DebugCommands {
         "RELOAD", "    Not supported in this version.",
         "SET-ACTIVE-EXPIRE <0|1>", "    Whether keys that are due are removed before anybody looks for them.",
         "SLEEP <seconds>", "    Do nothing for a time, which may have decimals. All clients wait.",
-        "STRINGMATCH-LEN <count> [<pattern>]", "    Match a pattern against that many letters a, to see how long it takes.",
+        "STRINGMATCH-LEN <count> <pattern>", "    Match a pattern against that many letters a, to see how long it takes.",
     ]
 
     // MARK: subcommands
@@ -112,9 +108,8 @@ enum DebugCommands {
     private static func matchLength(_ arguments: Arguments, _ reply: ReplyWriter) throws(CommandError) {
         guard let count = Decimal.parse(arguments[2]) else { throw .notInteger }
         guard (0...1 << 29).contains(count) else { throw .mustBePositive }
-        let pattern: ByteSlice = arguments.count > 3 ? arguments[3] : "*a*a*b"
         let text = [UInt8](repeating: UInt8(ascii: "a"), count: count)
-        reply.integer(text.withByteSlice { Engine.matches(pattern: pattern, $0) } ? 1 : 0)
+        reply.integer(text.withByteSlice { Engine.matches(pattern: arguments[3], $0) } ? 1 : 0)
     }
 
     private static func showProtocol(_ type: ByteSlice, _ reply: ReplyWriter) throws(CommandError) {

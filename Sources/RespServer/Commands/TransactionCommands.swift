@@ -12,7 +12,7 @@ enum TransactionCommands {
             complexity: "O(1)", run: begin),
         Command(
             "EXEC", group: .transactions, since: "1.2.0", arity: 1,
-            flags: [.noScript, .loading, .stale, .skipSlowLog, .transactionControl], syntax: "",
+            flags: [.noScript, .loading, .stale, .skipSlowLog, .transactionControl, .executesTransaction], syntax: "",
             summary: "Runs the commands of a transaction.", complexity: "That of the commands", run: execute),
         Command(
             "DISCARD", group: .transactions, since: "2.0.0", arity: 1, flags: control, syntax: "",

@@ -51,9 +51,18 @@ extension Server {
     }
 
     private func refuse(_ record: CommandRecord?, on connection: Connection, _ error: CommandError) {
+        let start = reply.count
         error.write(to: reply)
-        countError()
         record?.rejectedCalls += 1
+        if record?.flags.contains(.executesTransaction) == true {
+            // Who sent EXEC waits for the replies of a transaction, and is told that there will be none.
+            let text = reply.lastError.array
+            reply.truncate(to: start)
+            let reason = text.starts(with: Array("ERR ".utf8)) ? text.dropFirst(4) : text[...]
+            CommandError.bytes(Array("EXECABORT Transaction discarded because of: ".utf8) + reason).write(to: reply)
+            endTransaction(connection)
+        }
+        countError()
         connection.transaction?.isAborted = true
     }
 
@@ -72,11 +81,11 @@ extension Server {
                 connection.updateCare()
             }
         }
-        guard let container = found else { return refuse(nil, on: connection, .text(Self.unknownCommand(arguments))) }
+        guard let container = found else { return refuse(nil, on: connection, Self.unknownCommand(arguments)) }
         var record = container
         if !container.subcommands.isEmpty && arguments.count > 1 {
             guard let subcommand = container.subcommand(arguments[1]) else {
-                return refuse(container, on: connection, .text(Self.unknownSubcommand(container, arguments[1])))
+                return refuse(nil, on: connection, Self.unknownSubcommand(container, arguments[1]))
             }
             record = subcommand
         }
@@ -126,18 +135,17 @@ extension Server {
 
     // MARK: refusals
 
-    private static func unknownCommand(_ arguments: Arguments) -> String {
-        func shortened(_ text: ByteSlice, _ length: Int) -> String { text[0..<min(text.count, length)].description }
-        var listed = ""
-        for index in 1..<max(arguments.count, 1) where listed.utf8.count < 128 {
-            listed += "'\(shortened(arguments[index], 128 - listed.utf8.count))' "
+    private static func unknownCommand(_ arguments: Arguments) -> CommandError {
+        var listed: [UInt8] = []
+        for index in 1..<max(arguments.count, 1) where listed.count < 128 {
+            listed += [UInt8(ascii: "'")] + CommandError.shown(arguments[index], limit: 128 - listed.count) + Array("' ".utf8)
         }
-        let name = arguments.count > 0 ? shortened(arguments[0], 128) : ""
-        return "ERR unknown command '\(name)', with args beginning with: \(listed)"
+        let name = arguments.count > 0 ? CommandError.shown(arguments[0], limit: 128) : []
+        return .bytes(Array("ERR unknown command '".utf8) + name + Array("', with args beginning with: ".utf8) + listed)
     }
 
-    static func unknownSubcommand(_ container: CommandRecord, _ word: ByteSlice) -> String {
-        "ERR unknown subcommand '\(word[0..<min(word.count, 128)].description)'. Try \(container.info.name) HELP."
+    static func unknownSubcommand(_ container: CommandRecord, _ word: ByteSlice) -> CommandError {
+        .quoting("ERR unknown subcommand '", word, "'. Try \(container.info.name) HELP.", limit: 128)
     }
 
     private static let debugRefusal =

@@ -17,8 +17,14 @@ extension Arguments {
         return value
     }
 
-    /// Whether the argument is this word, given in lower case, in any letter case.
-    func word(_ index: Int, is word: StaticString) -> Bool { self[index].equalsIgnoringCase(word) }
+    /// Whether the argument is this word, given in lower case, in any letter case. As in C, a zero byte ends the argument.
+    func word(_ index: Int, is word: StaticString) -> Bool {
+        let argument = self[index]
+        if argument.count > word.utf8CodeUnitCount && argument[word.utf8CodeUnitCount] == 0 {
+            return argument[0..<word.utf8CodeUnitCount].equalsIgnoringCase(word)
+        }
+        return argument.equalsIgnoringCase(word)
+    }
 }
 
 /// Expire times as commands give them.

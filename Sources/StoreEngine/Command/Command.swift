@@ -31,6 +31,8 @@ public struct CommandFlags: OptionSet, Sendable {
     public static let protected = CommandFlags(rawValue: 1 << 17)
     /// Runs at once inside a transaction instead of being queued.
     public static let transactionControl = CommandFlags(rawValue: 1 << 18)
+    /// Runs what a transaction has queued: a refusal of it ends the transaction.
+    public static let executesTransaction = CommandFlags(rawValue: 1 << 21)
     /// Is not held back while clients are paused.
     public static let ignoresPause = CommandFlags(rawValue: 1 << 19)
     /// Dangerous beyond what its other flags say.
@@ -42,8 +44,8 @@ public struct CommandFlags: OptionSet, Sendable {
             (.write, "write"), (.readOnly, "readonly"), (.denyOOM, "denyoom"), (.admin, "admin"), (.pubsub, "pubsub"),
             (.noScript, "noscript"), (.blocking, "blocking"), (.loading, "loading"), (.stale, "stale"),
             (.skipMonitor, "skip_monitor"), (.skipSlowLog, "skip_slowlog"), (.fast, "fast"), (.noAuth, "no_auth"),
-            (.noMulti, "no_multi"), (.movableKeys, "movablekeys"), (.allowBusy, "allow_busy"),
-            (.noAsyncLoading, "no_async_loading"),
+            (.noAsyncLoading, "no_async_loading"), (.noMulti, "no_multi"), (.movableKeys, "movablekeys"),
+            (.allowBusy, "allow_busy"),
         ]
         return all.filter { contains($0.0) }.map { $0.1 }
     }
@@ -73,15 +75,22 @@ public struct KeySpec: Sendable {
     public let find: Find
     /// What is done with the keys: of RO, RW, OW, RM and access, update, insert, delete, not_key, incomplete, variable_flags.
     public let flags: [StaticString]
+    /// What is to be known about the flags.
+    public let notes: String?
 
-    public init(_ flags: [StaticString], begin: Begin, find: Find = .range(last: 0, step: 1, limit: 0)) {
+    public init(
+        _ flags: [StaticString], begin: Begin, find: Find = .range(last: 0, step: 1, limit: 0), notes: String? = nil
+    ) {
         self.flags = flags
+        self.notes = notes
         self.begin = begin
         self.find = find
     }
 
     /// One key, the first argument.
-    public static func first(_ flags: StaticString...) -> KeySpec { KeySpec(flags, begin: .index(1)) }
+    public static func first(_ flags: StaticString..., notes: String? = nil) -> KeySpec {
+        KeySpec(flags, begin: .index(1), notes: notes)
+    }
 }
 
 /// A command and its function.

@@ -21,6 +21,16 @@ public enum CommandError: Error {
     case text(String)
     case bytes([UInt8])
 
+    /// An error that quotes a word of the request: up to its first zero byte, as C prints it, and up to `limit` bytes.
+    public static func quoting(_ before: String, _ word: ByteSlice, _ after: String = "", limit: Int = Int.max) -> CommandError {
+        .bytes(Array(before.utf8) + shown(word, limit: limit) + Array(after.utf8))
+    }
+
+    /// What C prints of a word.
+    public static func shown(_ word: ByteSlice, limit: Int) -> [UInt8] {
+        word[0..<min(word.index(of: 0) ?? word.count, limit)].array
+    }
+
     public func write(to reply: ReplyWriter) {
         switch self {
         case .syntax: reply.error("ERR syntax error")

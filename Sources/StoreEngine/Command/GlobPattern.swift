@@ -6,6 +6,8 @@ enum GlobPattern {
     /// Whether the whole of `text` fits `pattern`.
     /// - Complexity: O(pattern * text) at worst: only the newest star is ever tried again.
     static func matches(_ pattern: ByteSlice, _ text: ByteSlice, ignoringCase: Bool = false) -> Bool {
+        // Stars match nothing as well as anything, but Redis does not look at the pattern when there is no text.
+        if text.isEmpty { return pattern.isEmpty }
         var place = 0
         var index = 0
         var starPlace: Int?

@@ -123,6 +123,12 @@ public final class Engine {
         set { state.touches = newValue }
     }
 
+    /// Whether keys that are due are removed; else they only count as absent for those who look for them.
+    public var removesDueKeys: Bool {
+        get { state.removesDueKeys }
+        set { state.removesDueKeys = newValue }
+    }
+
     /// Bytes in use for keys, values and tables of all databases.
     public var usedBytes: Int { state.databases.reduce(0) { $0 + $1.usedBytes } }
     /// Bytes taken from the system for them.

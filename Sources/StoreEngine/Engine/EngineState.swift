@@ -50,6 +50,7 @@ struct Orphan {
         var dirty = 0
         var isObserved = false
         var touches = true
+        var removesDueKeys = true
         var settings = EngineSettings()
         var statistics = EngineStatistics()
         var random: RandomSource
@@ -91,6 +92,11 @@ extension EngineState {
     @inline(__always) var touches: Bool {
         get { unsafe storage.pointee.touches }
         nonmutating set { unsafe storage.pointee.touches = newValue }
+    }
+    /// Whether keys that are due are removed; else they only count as absent for those who look for them.
+    var removesDueKeys: Bool {
+        get { unsafe storage.pointee.removesDueKeys }
+        nonmutating set { unsafe storage.pointee.removesDueKeys = newValue }
     }
     var observer: (any KeyspaceObserver)? {
         get { unsafe storage.pointee.observer }
@@ -208,6 +214,7 @@ extension EngineState {
 
     /// Removes a key that is due.
     func expire(_ slot: Slot, key: ByteSlice, in database: Database) {
+        guard removesDueKeys else { return }
         let entry = database.detach(slot)
         statistics.expiredKeys &+= 1
         dirty &+= 1
@@ -222,6 +229,7 @@ extension EngineState {
 
     /// Removes up to `budget` keys that are due; true when none is left that is.
     func expireDue(budget: Int) -> Bool {
+        guard removesDueKeys else { return true }
         var remaining = budget
         for index in databases.indices {
             let database = databases[index]

@@ -68,7 +68,7 @@ extension GenericCommands {
                 } else if arguments.word(index, is: "lt") {
                     insert(.earlier)
                 } else {
-                    throw .text("ERR Unsupported option \(arguments[index].description)")
+                    throw .quoting("ERR Unsupported option ", arguments[index])
                 }
             }
             if contains(.absent) && !isDisjoint(with: [.present, .later, .earlier]) {

@@ -61,9 +61,12 @@ extension GenericCommands {
     }
 
     @Sendable static func randomKey(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+        // While keys that are due are kept there may be nothing else.
+        var tries = 100
         while context.database.count > 0 {
+            tries -= context.engine.removesDueKeys ? 0 : 1
             let entry = context.database.randomEntry(using: &context.engine.random)
-            guard entry.isDue(context.now) else { return context.reply.bulkString(entry.key) }
+            guard entry.isDue(context.now) && tries > 0 else { return context.reply.bulkString(entry.key) }
             let key = entry.key.array
             key.withByteSlice { context.expireIfDue($0) }
         }

@@ -52,7 +52,7 @@ enum GenericCommands {
             },
             Command(
                 "MOVE", group: .generic, since: "1.0.0", arity: 3, flags: [.write, .fast],
-                keys: [.first("RW", "access", "delete")], syntax: "key db", summary: "Moves a key to another database.",
+                keys: [.first("RW", "access", "update")], syntax: "key db", summary: "Moves a key to another database.",
                 complexity: "O(1), O(N) in the elements of a large value", run: move),
             Command(
                 "COPY", group: .generic, since: "6.2.0", arity: -3, flags: [.write, .denyOOM],

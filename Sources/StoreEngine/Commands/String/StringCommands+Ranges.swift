@@ -89,6 +89,14 @@ extension StringCommands {
     @Sendable static func longestCommonSubsequence(
         _ context: inout KeyspaceContext, _ arguments: Arguments
     ) throws(CommandError) {
+        var texts: [[UInt8]] = []
+        for index in 1...2 {
+            let slot = context.find(arguments[index], .read)
+            if let slot, !context.entry(slot).isType(.string) {
+                throw .message("ERR The specified keys must contain string values")
+            }
+            texts.append(slot.map { context.withString(context.entry($0)) { $0.array } } ?? [])
+        }
         var wantsIndexes = false
         var wantsLength = false
         var withLengths = false
@@ -108,14 +116,6 @@ extension StringCommands {
                 throw .syntax
             }
             index += 1
-        }
-        var texts: [[UInt8]] = []
-        for index in 1...2 {
-            let slot = context.find(arguments[index], .read)
-            if let slot, !context.entry(slot).isType(.string) {
-                throw .message("ERR The specified keys must contain string values")
-            }
-            texts.append(slot.map { context.withString(context.entry($0)) { $0.array } } ?? [])
         }
         guard !(wantsIndexes && wantsLength) else {
             throw .message("ERR If you want both the length and indexes, please just use IDX.")

@@ -11,7 +11,7 @@ enum StringCommands {
                 complexity: "O(1)", run: get),
             Command(
                 "SET", group: .string, since: "1.0.0", arity: -3, flags: [.write, .denyOOM],
-                keys: [.first("RW", "access", "update", "variable_flags")],
+                keys: [.first("RW", "access", "update", "variable_flags", notes: "RW and ACCESS due to the optional `GET` argument")],
                 syntax:
                     "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
                 summary: "Sets a key to a string, whatever it held before.", complexity: "O(1)", run: set),
@@ -43,7 +43,7 @@ enum StringCommands {
                 complexity: "O(1)", run: getDelete),
             Command(
                 "GETEX", group: .string, since: "6.2.0", arity: -2, flags: [.write, .fast],
-                keys: [.first("RW", "access", "update")],
+                keys: [.first("RW", "access", "update", notes: "RW and UPDATE because it changes the TTL")],
                 syntax:
                     "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]",
                 summary: "Returns the string at a key and sets or removes its deadline.", complexity: "O(1)", run: getExpire),
@@ -118,7 +118,9 @@ enum StringCommands {
                 returnsOld = true
             } else if arguments.word(index, is: "keepttl") && time == nil {
                 keeps = true
-            } else if let option = timeOption(arguments, index), index + 1 < arguments.count, time == nil, !keeps {
+            } else if let option = timeOption(arguments, index), index + 1 < arguments.count, !keeps,
+                time.map({ ($0.unit, $0.isAbsolute) == option }) ?? true
+            {
                 time = (option.unit, option.isAbsolute, arguments[index + 1])
                 index += 1
             } else {
@@ -195,7 +197,9 @@ enum StringCommands {
         while index < arguments.count {
             if arguments.word(index, is: "persist") && time == nil {
                 persists = true
-            } else if let option = timeOption(arguments, index), index + 1 < arguments.count, time == nil, !persists {
+            } else if let option = timeOption(arguments, index), index + 1 < arguments.count, !persists,
+                time.map({ ($0.unit, $0.isAbsolute) == option }) ?? true
+            {
                 time = (option.unit, option.isAbsolute, arguments[index + 1])
                 index += 1
             } else {
