@@ -66,7 +66,8 @@ extension Server {
         }
     }
 
-    private func checkOutputLimit(_ connection: Connection) {
+    /// Closes a connection that has taken too little for too long.
+    func checkOutputLimit(_ connection: Connection) {
         let limit = configuration.settings.normalOutputLimit
         let size = connection.unsentByteCount
         var exceeded = limit.hardBytes > 0 && size >= limit.hardBytes

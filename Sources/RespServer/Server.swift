@@ -313,6 +313,7 @@ final class Server {
         rates.sample(statistics, milliseconds: engine.now - lastMaintenance)
         lastMaintenance = engine.now
         peakUsedBytes = max(peakUsedBytes, engine.usedBytes)
+        for case let connection? in connections where connection.unsentByteCount > 0 { checkOutputLimit(connection) }
         let timeout = Int64(configuration.settings.timeoutSeconds) * 1_000_000
         guard timeout > 0 else { return }
         let now = Syscall.monotonicMicroseconds()

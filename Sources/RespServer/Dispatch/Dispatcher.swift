@@ -81,7 +81,10 @@ extension Server {
                 connection.updateCare()
             }
         }
-        guard let container = found else { return refuse(nil, on: connection, Self.unknownCommand(arguments)) }
+        guard let container = found else {
+            if isBrowser(arguments) { return turnAwayBrowser(connection) }
+            return refuse(nil, on: connection, Self.unknownCommand(arguments))
+        }
         var record = container
         if !container.subcommands.isEmpty && arguments.count > 1 {
             guard let subcommand = container.subcommand(arguments[1]) else {
@@ -131,6 +134,17 @@ extension Server {
             error.write(to: reply)
         }
         finish(record, errorsBefore: errors)
+    }
+
+    /// Whether a request is a line of HTTP: somebody lets a browser speak to the server.
+    private func isBrowser(_ arguments: Arguments) -> Bool {
+        arguments.count > 0 && (arguments[0].equalsIgnoringCase("post") || arguments[0].equalsIgnoringCase("host:"))
+    }
+
+    private func turnAwayBrowser(_ connection: Connection) {
+        log.warning(
+            "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to the server. This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your instance. Connection from \(connection.address) aborted.")
+        closeLater(connection)
     }
 
     // MARK: refusals
