@@ -28,6 +28,7 @@ struct EntryPoint {
         if configuration.settings.daemonize && daemon(1, 0) != 0 { throw SyscallError("daemon") }
         Signals.install()
         let server = try Server(configuration: configuration, log: log)
+        try server.renameCommands()
         log.notice("\(Product.title), PID \(getpid()), just started")
         try server.openListeners()
         log.notice("Ready to accept connections")

@@ -125,6 +125,8 @@ extension Server {
 
     private func fail(_ connection: Connection, _ error: ProtocolError) {
         parser.reset()
+        log.verbose(
+            "\(String(decoding: error.message, as: UTF8.self)) from client id=\(connection.id) addr=\(connection.address), closing it")
         (ByteSlice("ERR ").array + error.message).withByteSlice { reply.error($0) }
         closeLater(connection)
     }

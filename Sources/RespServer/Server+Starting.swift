@@ -4,68 +4,108 @@ import CLinux
 import Glibc
 
 extension Server {
-    /// Opens the listening sockets that the settings name.
+    /// Opens the listening sockets that the settings name, and leaves notes of the process and its port where asked to.
     func openListeners() throws(SyscallError) {
         let settings = configuration.settings
-        raiseDescriptorLimit(settings.maxClients)
-        var port = settings.port
-        if port != 0 || !settings.portFile.isEmpty {
-            for word in settings.bindAddresses {
-                let isOptional = word.hasPrefix("-")
-                let address = isOptional ? String(word.dropFirst()) : word
-                do throws(SyscallError) {
-                    let listener = try Listener.tcp(address, port: port, backlog: settings.tcpBacklog)
-                    port = listener.port
-                    listeners.append(listener)
-                } catch {
-                    let isMissing = error.number == EADDRNOTAVAIL || error.number == EAFNOSUPPORT
-                    if isOptional && (isMissing || error.number == ENOENT) { continue }
-                    log.warning("Warning: Could not create server TCP listening socket \(address):\(port): \(error)")
-                    throw error
-                }
-            }
+        let allowed = raiseDescriptorLimit(clients: settings.maxClients)
+        if allowed < settings.maxClients {
+            log.warning("You requested maxclients of \(settings.maxClients), but the limit of open files allows only \(allowed).")
+            configuration.adjust { $0.maxClients = allowed }
         }
+        // Port 0 opens none, unless somebody will look into the port file for the one that was free.
+        if settings.port != 0 || !settings.portFile.isEmpty { try openTCPListeners() }
         if !settings.unixSocket.isEmpty {
-            listeners.append(
-                try Listener.unix(
+            try open(
+                Listener.unix(
                     settings.unixSocket, permissions: settings.unixSocketPermissions, backlog: settings.tcpBacklog))
         }
-        for listener in listeners { try epoll.add(listener.descriptor, word: Epoll.word(listener.descriptor, registration: 0)) }
-        configuration.adjust { $0.port = port }
-        writePortFile(settings.portFile, port)
+        writeNote(configuration.settings.port, to: settings.portFile)
+        if settings.daemonize && settings.pidFile.isEmpty { configuration.adjust { $0.pidFile = Self.defaultPIDFile } }
+        writeNote(Int(getpid()), to: configuration.settings.pidFile)
     }
 
-    private func writePortFile(_ path: String, _ port: Int) {
-        guard !path.isEmpty, let file = fopen(path + ".tmp", "w") else { return }
-        fputs("\(port)\n", file)
-        fclose(file)
-        rename(path + ".tmp", path)
+    private static let defaultPIDFile = "/var/run/\(Product.name).pid"
+
+    private func open(_ listener: Listener) throws(SyscallError) {
+        listeners.append(listener)
+        try epoll.add(listener.descriptor, word: Epoll.word(listener.descriptor, registration: 0))
     }
 
-    private func raiseDescriptorLimit(_ clients: Int) {
-        var limit = rlimit()
-        let wanted = rlim_t(clients + 32)
-        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < wanted else { return }
-        limit.rlim_cur = wanted
-        if limit.rlim_max < wanted { limit.rlim_max = wanted }
-        if setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) != 0 {
-            getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-            limit.rlim_cur = limit.rlim_max
-            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-            let allowed = max(1, Int(limit.rlim_cur) - 32)
-            if allowed < clients {
-                log.warning("You requested maxclients of \(clients) but only \(allowed) descriptors are allowed.")
-                configuration.adjust { $0.maxClients = allowed }
+    private func openTCPListeners() throws(SyscallError) {
+        let settings = configuration.settings
+        var port = settings.port
+        for word in settings.bindAddresses {
+            let isOptional = word.hasPrefix("-")
+            let address = isOptional ? String(word.dropFirst()) : word
+            do throws(SyscallError) {
+                let listener = try Listener.tcp(address, port: port, backlog: settings.tcpBacklog)
+                port = listener.port
+                try open(listener)
+            } catch {
+                let isMissing = [EADDRNOTAVAIL, EAFNOSUPPORT, EPROTONOSUPPORT, ENOENT].contains(error.number)
+                if isOptional && isMissing { continue }
+                log.warning("Warning: Could not create server TCP listening socket \(address):\(port): \(error)")
+                throw error
             }
+        }
+        configuration.adjust { $0.port = port }
+    }
+
+    /// Closes the TCP sockets and opens those that the settings name now. Who is connected stays so.
+    ///
+    /// - Returns: Whether all could be opened; if not, none is open.
+    func moveListeners() -> Bool {
+        closeTCPListeners()
+        guard configuration.settings.port != 0 else { return true }
+        do throws(SyscallError) {
+            try openTCPListeners()
+            return true
+        } catch {
+            closeTCPListeners()
+            return false
         }
     }
 
+    private func closeTCPListeners() {
+        for listener in listeners where !listener.isUnix {
+            epoll.remove(listener.descriptor)
+            listener.close()
+        }
+        listeners.removeAll { !$0.isUnix }
+    }
+
+    /// Writes a number as a line of its own; who reads the file never sees half of it.
+    private func writeNote(_ number: Int, to path: String) {
+        guard !path.isEmpty else { return }
+        guard let file = fopen(path + ".tmp", "we"), fputs("\(number)\n", file) >= 0, fclose(file) == 0, rename(path + ".tmp", path) == 0
+        else { return log.warning("Could not write \(path): \(FileFailure().text)") }
+    }
+
+    /// Descriptors that are not clients: listeners, logs, files.
+    private static let ownDescriptors = 32
+
+    /// Asks the system for enough descriptors, and tells for how many clients there are.
+    func raiseDescriptorLimit(clients: Int) -> Int {
+        let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+        let wanted = rlim_t(clients + Self.ownDescriptors)
+        var limit = rlimit()
+        guard getrlimit(resource, &limit) == 0, limit.rlim_cur < wanted else { return clients }
+        var raised = rlimit(rlim_cur: wanted, rlim_max: max(wanted, limit.rlim_max))
+        if setrlimit(resource, &raised) != 0 {
+            // Not beyond the hard limit, then.
+            raised = rlimit(rlim_cur: min(wanted, limit.rlim_max), rlim_max: limit.rlim_max)
+            setrlimit(resource, &raised)
+        }
+        getrlimit(resource, &limit)
+        return min(clients, max(1, Int(clamping: limit.rlim_cur) - Self.ownDescriptors))
+    }
+
+    /// Closes all listening sockets and removes what the server left in the file system.
     func closeListeners() {
         for listener in listeners { listener.close() }
         listeners = []
         let settings = configuration.settings
-        if !settings.unixSocket.isEmpty { unlink(settings.unixSocket) }
-        if !settings.portFile.isEmpty { unlink(settings.portFile) }
+        for path in [settings.unixSocket, settings.portFile, settings.pidFile] where !path.isEmpty { unlink(path) }
         log.warning("\(Product.title) is now ready to exit, bye bye...")
     }
 }

@@ -70,6 +70,8 @@ final class Server {
     let arguments = ArgumentList(capacity: 4096)
     var parser = RequestParser()
     var lastCycles: UInt64 = 0
+    /// A command that took more cycles than this has taken about a millisecond; corrected while the server runs.
+    private(set) var longCycles: UInt64 = 1 << 20
     /// Requests that were parsed and are about to be executed together.
     let batch = UnsafeMutablePointer<ParsedRequest>.allocate(capacity: Server.batchCapacity)
     static let batchCapacity = 64
@@ -78,6 +80,9 @@ final class Server {
     var dying: [Connection] = []
     /// Connections that were closed in this turn, kept until its end: others may still be looking at them.
     private var closed: [Connection] = []
+
+    /// Settings were changed and have yet to reach the engine: see `refreshSettings`.
+    var settingsChanged = false
 
     // MARK: pausing
 
@@ -98,63 +103,13 @@ final class Server {
         batch.initialize(repeating: ParsedRequest(), count: Self.batchCapacity)
         for command in Engine.allCommands { commands.add(CommandRecord(command)) }
         for command in SessionCommands.all { commands.add(CommandRecord(command)) }
-        applyEngineSettings()
-        registerHooks()
+        followSettings()
         updateTime()
-    }
-
-    // MARK: settings
-
-    private func applyEngineSettings() {
-        let settings = configuration.settings
-        var engineSettings = engine.settings
-        engineSettings.hashMaxPackedEntries = settings.hashMaxListpackEntries
-        engineSettings.hashMaxPackedValue = settings.hashMaxListpackValue
-        engineSettings.maximumStringLength = settings.protoMaxBulkLength
-        engineSettings.tracksFrequency =
-            settings.maxMemoryPolicy == .allKeysLFU || settings.maxMemoryPolicy == .volatileLFU
-        engineSettings.frequencyLogFactor = settings.lfuLogFactor
-        engineSettings.frequencyDecayMinutes = settings.lfuDecayMinutes
-        engine.settings = engineSettings
-        parser.limits.bulkLength = settings.protoMaxBulkLength
-    }
-
-    private func registerHooks() {
-        for name in [
-            "hash-max-listpack-entries", "hash-max-listpack-value", "proto-max-bulk-len", "maxmemory-policy",
-            "lfu-log-factor", "lfu-decay-time",
-        ] {
-            configuration.onChange(of: name) { [weak self] _, _ in
-                self?.settingsChanged = true
-                return nil
-            }
-        }
-        configuration.onResetStatistics { [weak self] in
-            guard let self else { return }
-            statistics = ServerStatistics()
-            engine.statistics = EngineStatistics()
-            for record in commands.records {
-                for each in [record] + record.subcommands {
-                    each.calls = 0
-                    each.cycles = 0
-                    each.rejectedCalls = 0
-                    each.failedCalls = 0
-                }
-            }
-        }
-    }
-
-    /// Settings were changed and have yet to reach the engine: see `refreshSettings`.
-    var settingsChanged = false
-
-    func refreshSettings() {
-        guard settingsChanged else { return }
-        settingsChanged = false
-        applyEngineSettings()
     }
 
     // MARK: time
 
+    /// Tells the engine what time it is: once a turn, before each connection's requests, and after a command that took long.
     func updateTime() { engine.setTime(Syscall.wallMicroseconds() / 1000) }
 
     /// Microseconds for a number of cycles, by what has passed since the start.
@@ -192,7 +147,7 @@ final class Server {
             workLeft = false
             return 0
         }
-        var wait: Int64 = 100
+        var wait = maintenanceInterval
         if activeExpireEnabled, engine.removesDueKeys, let deadline = engine.nextDeadline {
             wait = min(wait, max(0, deadline + 1 - Syscall.wallMicroseconds() / 1000))
         }
@@ -260,6 +215,7 @@ final class Server {
         connections[Int(descriptor)] = connection
         connectionCount += 1
         statistics.connectionsReceived += 1
+        log.verbose("Accepted \(connection.address)")
     }
 
     private static let protectedModeText: StaticString =
@@ -295,6 +251,7 @@ final class Server {
 
     func close(_ connection: Connection) {
         guard !connection.isClosed else { return }
+        log.verbose("Closed connection id=\(connection.id) addr=\(connection.address) fd=\(connection.descriptor) name=\(connection.name)")
         connection.isClosed = true
         closed.append(connection)
         watches.unwatchAll(connection)
@@ -308,8 +265,11 @@ final class Server {
 
     // MARK: upkeep
 
+    private var maintenanceInterval: Int64 { Int64(1000 / configuration.settings.hz) }
+
     private func maintain() {
-        guard engine.now - lastMaintenance >= 100 else { return }
+        guard engine.now - lastMaintenance >= maintenanceInterval else { return }
+        longCycles = max(1000, UInt64(1e6 / max(1, microseconds(cycles: 1000))))
         rates.sample(statistics, milliseconds: engine.now - lastMaintenance)
         lastMaintenance = engine.now
         peakUsedBytes = max(peakUsedBytes, engine.usedBytes)

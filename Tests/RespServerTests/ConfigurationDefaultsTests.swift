@@ -37,7 +37,7 @@ import Testing
         auto-aof-rewrite-min-size=67108864
         auto-aof-rewrite-percentage=100
         bgsave_cpulist=
-        bind=* -::*
+        bind=127.0.0.1 -::1
         bind-source-addr=
         bio_cpulist=
         busy-reply-threshold=5000

@@ -263,7 +263,8 @@ def test_errors_in_the_environment_name_the_variable(tmp_path):
 
 @pytest.mark.ours
 def test_secrets_are_not_shown_in_errors(file):
-    text = failure(environment={"RESP_REQUIREPASS": "s3cr3t-" + "x" * 600})
+    secret = file("s3cr3t-two")
+    text = failure(environment={"RESP_REQUIREPASS": "s3cr3t-one", "RESP_REQUIREPASS_FILE": str(secret)})
     assert "RESP_REQUIREPASS" in text and "s3cr3t" not in text
 
 
@@ -378,3 +379,28 @@ def test_two_servers_with_port_zero_get_different_ports(start, tmp_path):
         assert eventually(lambda: path.exists() and path.read_text().strip())
         ports.append(path.read_text())
     assert ports[0] != ports[1]
+
+
+# --- rename-command ----------------------------------------------------------------------------------------------------------------
+
+
+def test_renamed_commands(start, file):
+    long_name = "set-" + "x" * 60
+    server = start(file(f'rename-command GET Fetch\nrename-command SET {long_name}\nrename-command FLUSHALL ""\n'))
+    with server.connect() as client:
+        assert client(long_name.upper(), "k", "v").raw == b"+OK\r\n"
+        assert client("FETCH", "k").value == b"v"
+        for name in ("GET", "SET", "FLUSHALL"):
+            assert client(name, "k", "v").raw.startswith(b"-ERR unknown command '%s'" % name.encode())
+        assert b"flushall" not in client("COMMAND", "LIST").plain()
+        client("MULTI")
+        assert client("fetch", "k").value == b"QUEUED"
+        assert client("EXEC").plain() == [b"v"]
+
+
+@pytest.mark.parametrize("line, text", [
+    ('rename-command NOSUCH other', "No such command in rename-command"),
+    ('rename-command GET SET', "Target command name already exists"),
+])
+def test_renames_that_cannot_be(line, text, file):
+    assert text in failure(file(line + "\n"))

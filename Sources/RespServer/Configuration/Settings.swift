@@ -14,7 +14,7 @@ struct Settings: Sendable {
     /// Where the port in use is written once clients can connect, for tests and supervisors; empty writes none.
     var portFile = ""
     /// As written: "*" and "::*" are all addresses, a leading "-" lets the address be missing. Empty listens nowhere.
-    var bindAddresses = ["*", "-::*"]
+    var bindAddresses = ["127.0.0.1", "-::1"]
     /// The path of the socket; empty opens none.
     var unixSocket = ""
     /// File mode of the socket; 0 leaves what the umask gives.

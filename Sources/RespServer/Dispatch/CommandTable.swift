@@ -48,6 +48,13 @@ final class CommandRecord {
         subcommands = command.subcommands.map { subcommand($0, name) }
     }
 
+    func resetStatistics() {
+        calls = 0
+        cycles = 0
+        rejectedCalls = 0
+        failedCalls = 0
+    }
+
     func accepts(_ count: Int) -> Bool { arity >= 0 ? count == arity : count >= -arity }
 
     func subcommand(_ word: ByteSlice) -> CommandRecord? {
@@ -97,25 +104,66 @@ final class CommandTable {
 
     deinit { slots.deallocate() }
 
-    func add(_ record: CommandRecord, as name: [UInt8]? = nil) {
-        let bytes = name ?? Array(record.info.name.utf8)
-        let key = bytes.withByteSlice { Self.key($0) }
-        guard let key else { preconditionFailure("a command's name is too long") }
+    func add(_ record: CommandRecord) {
+        records.append(record)
+        enter(Array(record.info.name.utf8), records.count - 1)
+    }
+
+    /// Lets a command be called by another name only, or by none if that is empty.
+    ///
+    /// - Returns: What is wrong with the names; nil when it is done.
+    func rename(_ name: [UInt8], to newName: [UInt8]) -> String? {
+        guard let record = name.withByteSlice({ find($0) }) else { return "No such command in rename-command" }
+        if newName.isEmpty {
+            leaveOut(record)
+        } else {
+            guard newName.withByteSlice({ find($0) }) == nil else { return "Target command name already exists" }
+            names[ObjectIdentifier(record)] = newName
+        }
+        rebuild()
+        return nil
+    }
+
+    /// Names that `rename` has given.
+    private var names: [ObjectIdentifier: [UInt8]] = [:]
+
+    private func leaveOut(_ record: CommandRecord) { records.removeAll { $0 === record } }
+
+    private func rebuild() {
+        slots.update(repeating: Entry(), count: Self.capacity)
+        longNames = [:]
+        for (index, record) in records.enumerated() {
+            enter(names[ObjectIdentifier(record)] ?? Array(record.info.name.utf8), index)
+        }
+    }
+
+    private func enter(_ name: [UInt8], _ index: Int) {
+        guard let key = name.withByteSlice({ Self.key($0) }) else {
+            longNames[name.map(ByteSlice.lowercased)] = index
+            return
+        }
         var place = Self.place(key)
         while slots[place].index >= 0 { place = (place + 1) % Self.capacity }
-        slots[place] = Entry(name: key, index: records.count)
-        records.append(record)
+        slots[place] = Entry(name: key, index: index)
     }
 
     @inline(__always)
     func find(_ name: ByteSlice) -> CommandRecord? {
-        guard let key = Self.key(name) else { return nil }
+        guard let key = Self.key(name) else { return findLong(name) }
         var place = Self.place(key)
         while slots[place].index >= 0 {
             if slots[place].name == key { return records[slots[place].index] }
             place = (place &+ 1) & (Self.capacity - 1)
         }
         return nil
+    }
+
+    /// Names too long for `key`, in lower case: only renaming makes them.
+    private var longNames: [[UInt8]: Int] = [:]
+
+    private func findLong(_ name: ByteSlice) -> CommandRecord? {
+        if longNames.isEmpty { return nil }
+        return longNames[name.array.map(ByteSlice.lowercased)].map { records[$0] }
     }
 
     /// The name in lower case in three words; nil if it is longer than any command's.

@@ -34,8 +34,10 @@ extension Server {
     @inline(__always)
     private func finish(_ record: CommandRecord, errorsBefore: Int) {
         let now = clinux_cycle_counter()
-        record.cycles &+= now &- lastCycles
+        let taken = now &- lastCycles
+        record.cycles &+= taken
         lastCycles = now
+        if taken > longCycles { updateTime() }
         record.calls &+= 1
         if reply.errorCount != errorsBefore {
             record.failedCalls += 1

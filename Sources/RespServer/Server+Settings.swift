@@ -1,0 +1,69 @@
+// How the server follows its settings: at start, and whenever CONFIG SET changes one.
+
+import RespCodec
+import StoreEngine
+
+extension Server {
+    /// Takes over the settings as they are, and asks to be told of each change.
+    func followSettings() {
+        applyEngineSettings()
+        configuration.onChange(
+            of: "hash-max-listpack-entries", "hash-max-listpack-value", "proto-max-bulk-len", "maxmemory-policy", "lfu-log-factor",
+            "lfu-decay-time"
+        ) { [weak self] _, _ in
+            self?.settingsChanged = true
+            return nil
+        }
+        configuration.onChange(of: "maxclients") { [weak self] _, new in self?.allowClients(new.maxClients) }
+        configuration.onChange(of: "bind", "port") { [weak self] old, new in
+            guard let self else { return nil }
+            let problem = old.port == new.port ? "Failed to bind to specified addresses." : "Unable to listen on this port. Check server logs."
+            return moveListeners() ? nil : problem
+        }
+        configuration.onResetStatistics { [weak self] in self?.resetStatistics() }
+    }
+
+    /// Brings changed settings to the engine, between two commands.
+    func refreshSettings() {
+        guard settingsChanged else { return }
+        settingsChanged = false
+        applyEngineSettings()
+    }
+
+    private func applyEngineSettings() {
+        let settings = configuration.settings
+        var engineSettings = engine.settings
+        engineSettings.hashMaxPackedEntries = settings.hashMaxListpackEntries
+        engineSettings.hashMaxPackedValue = settings.hashMaxListpackValue
+        engineSettings.maximumStringLength = settings.protoMaxBulkLength
+        engineSettings.tracksFrequency =
+            settings.maxMemoryPolicy == .allKeysLFU || settings.maxMemoryPolicy == .volatileLFU
+        engineSettings.frequencyLogFactor = settings.lfuLogFactor
+        engineSettings.frequencyDecayMinutes = settings.lfuDecayMinutes
+        engine.settings = engineSettings
+        parser.limits.bulkLength = settings.protoMaxBulkLength
+    }
+
+    private func allowClients(_ wanted: Int) -> String? {
+        let allowed = raiseDescriptorLimit(clients: wanted)
+        if allowed >= wanted { return nil }
+        return "The operating system is not able to handle the specified number of clients, try with \(allowed)"
+    }
+
+    /// Applies the `rename-command` lines of the configuration.
+    func renameCommands() throws(ConfigurationError) {
+        for rename in configuration.settings.renamedCommands {
+            if let problem = commands.rename(rename.name, to: rename.newName) {
+                throw ConfigurationError(problem, at: rename.origin)
+            }
+        }
+    }
+
+    private func resetStatistics() {
+        statistics = ServerStatistics()
+        engine.statistics = EngineStatistics()
+        for record in commands.records {
+            for each in [record] + record.subcommands { each.resetStatistics() }
+        }
+    }
+}
