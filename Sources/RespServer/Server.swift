@@ -72,6 +72,8 @@ final class Server {
     var lastCycles: UInt64 = 0
     /// A command that took more cycles than this has taken about a millisecond; corrected while the server runs.
     private(set) var longCycles: UInt64 = 1 << 20
+    /// Whether time stands still, as it does within a transaction.
+    var holdsTime = false
     /// Requests that were parsed and are about to be executed together.
     let batch = UnsafeMutablePointer<ParsedRequest>.allocate(capacity: Server.batchCapacity)
     static let batchCapacity = 64

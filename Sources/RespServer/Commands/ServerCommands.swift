@@ -20,7 +20,7 @@ enum ServerCommands {
                 "SHUTDOWN", group: .server, since: "1.0.0", arity: -1,
                 flags: [.admin, .noScript, .loading, .stale, .noMulti, .allowBusy], syntax: "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
                 summary: "Ends the server.", complexity: "O(1)", run: shutDown),
-        ] + CommandCommands.all + ConfigCommands.all + DebugCommands.all + InfoCommands.all + LolwutCommands.all
+        ] + CommandCommands.all + ConfigCommands.all + DebugCommands.all + FunctionCommands.all + InfoCommands.all + LolwutCommands.all
 
     @Sendable private static func shutDown(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
         var options: ShutdownOptions = []

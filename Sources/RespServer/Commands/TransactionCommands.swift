@@ -54,13 +54,18 @@ enum TransactionCommands {
         let connection = context.connection
         let server = context.server
         guard let transaction = connection.transaction else { throw .message("ERR EXEC without MULTI") }
-        let isBroken = connection.watchBroken || server.hasExpiredWatch(connection)
+        let isBroken = connection.watchBroken || server.watches.hasExpired(connection)
         server.endTransaction(connection)
         guard !transaction.isAborted else {
             throw .message("EXECABORT Transaction discarded because of previous errors.")
         }
         guard !isBroken else { return context.reply.nullArray() }
         context.reply.array(transaction.queue.count)
+        server.holdsTime = true
+        defer {
+            server.holdsTime = false
+            server.updateTime()
+        }
         for queued in transaction.queue {
             server.call(queued.record, queued.arguments.view, on: connection, adoptable: nil)
             withExtendedLifetime(queued.arguments) {}
@@ -74,12 +79,5 @@ extension Server {
         connection.transaction = nil
         watches.unwatchAll(connection)
         connection.updateCare()
-    }
-
-    /// Whether a watched key is due without anybody having looked: looking removes it, which breaks the transaction.
-    func hasExpiredWatch(_ connection: Connection) -> Bool {
-        guard !connection.watched.isEmpty else { return false }
-        while !engine.expireDue(budget: 1000) {}
-        return connection.watchBroken
     }
 }

@@ -37,7 +37,7 @@ extension Server {
         let taken = now &- lastCycles
         record.cycles &+= taken
         lastCycles = now
-        if taken > longCycles { updateTime() }
+        if taken > longCycles && !holdsTime { updateTime() }
         record.calls &+= 1
         if reply.errorCount != errorsBefore {
             record.failedCalls += 1

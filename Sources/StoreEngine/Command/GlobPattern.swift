@@ -3,6 +3,9 @@
 import RespCodec
 
 enum GlobPattern {
+    /// Stars beyond this many, runs of them counted once, fit nothing: Redis's guard against abusive patterns.
+    private static let mostStars = 1000
+
     /// Whether the whole of `text` fits `pattern`.
     /// - Complexity: O(pattern * text) at worst: only the newest star is ever tried again.
     static func matches(_ pattern: ByteSlice, _ text: ByteSlice, ignoringCase: Bool = false) -> Bool {
@@ -12,8 +15,13 @@ enum GlobPattern {
         var index = 0
         var starPlace: Int?
         var starIndex = 0
+        var stars = 0
         while index < text.count {
             if place < pattern.count && pattern[place] == UInt8(ascii: "*") {
+                while place + 1 < pattern.count && pattern[place + 1] == UInt8(ascii: "*") { place += 1 }
+                if place + 1 == pattern.count { return true }
+                stars += 1
+                if stars > mostStars { return false }
                 starPlace = place + 1
                 starIndex = index
                 place += 1

@@ -45,13 +45,21 @@ public struct KeyEvent: Sendable {
     public static let hincrByFloat = KeyEvent(.hash, "hincrbyfloat")
 }
 
+/// Whether a key is there.
+public enum KeyPresence: Sendable {
+    case absent
+    /// There, but its deadline has passed: whoever looks for it finds nothing.
+    case due
+    case live
+}
+
 /// Hears of every change of the keyspace, in the order in which they happen. WATCH, keyspace events, client-side caching, a log
 /// and replication can each be made of it.
 public protocol KeyspaceObserver: AnyObject {
     /// A key was changed, made or removed. `key` is good until the call returns.
     func keyChanged(_ key: ByteSlice, database: Int, event: KeyEvent)
-    /// All keys of a database went at once. Called before they go; `contains` tells which keys exist.
-    func databaseWillFlush(_ database: Int, contains: (ByteSlice) -> Bool)
-    /// Two databases changed places. Called before they do; `contains` tells which keys exist in the database of an index.
-    func databasesWillSwap(_ first: Int, _ second: Int, contains: (Int, ByteSlice) -> Bool)
+    /// All keys of a database went at once. Called before they go; `presence` tells which keys are there.
+    func databaseWillFlush(_ database: Int, presence: (ByteSlice) -> KeyPresence)
+    /// Two databases changed places. Called before they do; `presence` tells which keys are in the database of an index.
+    func databasesWillSwap(_ first: Int, _ second: Int, presence: (Int, ByteSlice) -> KeyPresence)
 }

@@ -76,6 +76,16 @@ extension SegmentedTable {
         }
     }
 
+    /// Bytes of the directory and the segments, without the entries.
+    var ownByteCount: Int {
+        var bytes = unsafe allocator.capacity(of: directory)
+        forEachSegment { segment in
+            bytes += unsafe allocator.capacity(of: segment.address)
+            if let earliest = unsafe segment.header.pointee.bucketEarliest { bytes += unsafe allocator.capacity(of: earliest) }
+        }
+        return bytes
+    }
+
     // MARK: checking
 
     /// Stops the program when an invariant of the head of this file does not hold. For tests.

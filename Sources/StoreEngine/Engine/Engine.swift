@@ -17,7 +17,7 @@ public final class Engine {
 
     /// Every command that works on data alone.
     public static let allCommands: [Command<KeyspaceContext>] =
-        StringCommands.all + GenericCommands.all + HashCommands.all + KeyspaceCommands.all
+        StringCommands.all + GenericCommands.all + HashCommands.all + KeyspaceCommands.all + MemoryCommands.all
 
     private let writer = ReplyWriter()
     private var selected = 0
@@ -85,6 +85,11 @@ public final class Engine {
     /// Removes up to `budget` keys that are due; true when none is left that is.
     /// - Complexity: O(keys removed) and O(log segments) for each segment looked into.
     public func expireDue(budget: Int) -> Bool { state.expireDue(budget: budget) }
+
+    /// Whether a key is there, due or not. Leaves no trace.
+    public func presence(of key: ByteSlice, database index: Int) -> KeyPresence {
+        state.presence(of: key, in: state.databases[index])
+    }
 
     // MARK: upkeep
 

@@ -192,7 +192,7 @@ extension EngineState {
     func flush(_ index: Int) {
         let old = databases[index]
         if isObserved, let observer {
-            observer.databaseWillFlush(index) { key in old.table.find(key, hash: hash(key)) != nil }
+            observer.databaseWillFlush(index) { presence(of: $0, in: old) }
         }
         let allocator = old.retire()
         unsafe storage.pointee.orphans.removeAll { unsafe $0.allocator.identity == allocator.identity }
@@ -203,7 +203,7 @@ extension EngineState {
     /// Exchanges two databases.
     func swapDatabases(_ first: Int, _ second: Int) {
         if isObserved, let observer {
-            observer.databasesWillSwap(first, second) { index, key in databases[index].table.find(key, hash: hash(key)) != nil }
+            observer.databasesWillSwap(first, second) { presence(of: $1, in: databases[$0]) }
         }
         databases.swapAt(first, second)
         databases[first].index = first
@@ -211,6 +211,12 @@ extension EngineState {
     }
 
     // MARK: expiry
+
+    /// Whether a key is there; leaves no trace.
+    func presence(of key: ByteSlice, in database: Database) -> KeyPresence {
+        guard let slot = database.table.find(key, hash: hash(key)) else { return .absent }
+        return database.entry(at: slot).isDue(now) ? .due : .live
+    }
 
     /// Removes a key that is due.
     func expire(_ slot: Slot, key: ByteSlice, in database: Database) {

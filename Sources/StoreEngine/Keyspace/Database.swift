@@ -111,6 +111,12 @@ import RespCodec
     /// Room for the payload in the entry's present block.
     func payloadCapacity(_ entry: Entry) -> Int { unsafe allocator.capacity(of: entry.address) - entry.payloadOffset }
 
+    /// Bytes of the entry's block and of the one it may have for a long string.
+    func byteCount(of entry: Entry) -> Int {
+        let own = unsafe allocator.capacity(of: entry.address)
+        return entry.encoding == .external ? unsafe own + allocator.capacity(of: entry.external.block) : own
+    }
+
     // MARK: all entries
 
     /// Calls `body` with each entry. The database must not change meanwhile.

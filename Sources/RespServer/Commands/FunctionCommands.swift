@@ -1,0 +1,61 @@
+// FUNCTION: libraries of server-side functions, of which there are none, for nothing here can load one yet. What empties or lists
+// them is there for who starts from a clean server, as test suites do.
+
+import RespCodec
+import StoreEngine
+
+enum FunctionCommands {
+    static let all: [Command<SessionContext>] = [
+        Command(
+            "FUNCTION", group: .scripting, since: "7.0.0", arity: -2, flags: [], syntax: "",
+            summary: "Commands about libraries of functions.", complexity: "Depends on the subcommand",
+            subcommands: [
+                Command(
+                    "FLUSH", group: .scripting, since: "7.0.0", arity: -2, flags: [.write, .noScript],
+                    tips: ["request_policy:all_shards", "response_policy:all_succeeded"], syntax: "[ASYNC | SYNC]",
+                    summary: "Removes all libraries. None can be loaded in this version.", complexity: "O(1)", run: flush),
+                Command(
+                    "HELP", group: .scripting, since: "7.0.0", arity: 2, flags: [.loading, .stale], syntax: "",
+                    summary: "Returns a text about the subcommands.", complexity: "O(1)"
+                ) { (context, _) throws(CommandError) in context.reply.help(of: "FUNCTION", help) },
+                Command(
+                    "LIST", group: .scripting, since: "7.0.0", arity: -2, flags: [.noScript],
+                    tips: ["nondeterministic_output_order"], syntax: "[LIBRARYNAME library-name-pattern] [WITHCODE]",
+                    summary: "Returns the libraries. None can be loaded in this version.", complexity: "O(1)", run: list),
+            ])
+    ]
+
+    private static let help = [
+        "FLUSH [ASYNC|SYNC]", "    Remove all libraries. None can be loaded in this version.",
+        "LIST [LIBRARYNAME PATTERN] [WITHCODE]", "    Return the libraries.",
+    ]
+
+    @Sendable private static func flush(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
+        guard arguments.count <= 3 else {
+            throw .quoting("ERR unknown subcommand or wrong number of arguments for '", arguments[1], "'. Try FUNCTION HELP.", limit: 128)
+        }
+        if arguments.count == 3, !arguments[2].equalsIgnoringCase("sync"), !arguments[2].equalsIgnoringCase("async") {
+            throw .message("ERR FUNCTION FLUSH only supports SYNC|ASYNC option")
+        }
+        context.reply.ok()
+    }
+
+    @Sendable private static func list(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
+        var (hasPattern, hasCode) = (false, false)
+        var index = 2
+        while index < arguments.count {
+            let word = arguments[index]
+            if !hasCode && word.equalsIgnoringCase("withcode") {
+                hasCode = true
+            } else if !hasPattern && word.equalsIgnoringCase("libraryname") {
+                guard index + 1 < arguments.count else { throw .message("ERR library name argument was not given") }
+                hasPattern = true
+                index += 1
+            } else {
+                throw .quoting("ERR Unknown argument ", word, "", limit: 128)
+            }
+            index += 1
+        }
+        context.reply.array(0)
+    }
+}

@@ -1,0 +1,51 @@
+// MEMORY: how many bytes a key costs.
+
+import RespCodec
+
+enum MemoryCommands {
+    static let all: [Command<KeyspaceContext>] = [
+        Command(
+            "MEMORY", group: .server, since: "4.0.0", arity: -2, flags: [], syntax: "", summary: "Commands about the use of memory.",
+            complexity: "Depends on the subcommand",
+            subcommands: [
+                Command(
+                    "HELP", group: .server, since: "4.0.0", arity: 2, flags: [.loading, .stale], syntax: "",
+                    summary: "Returns a text about the subcommands.", complexity: "O(1)"
+                ) { (context, _) throws(CommandError) in context.reply.help(of: "MEMORY", help) },
+                Command(
+                    "USAGE", group: .server, since: "4.0.0", arity: -3, flags: [.readOnly],
+                    keys: [KeySpec(["RO"], begin: .index(2))], syntax: "key [SAMPLES count]",
+                    summary: "Returns the bytes in use for a key and its value.", complexity: "O(N) in the samples", run: usage),
+            ])
+    ]
+
+    private static let help = [
+        "USAGE <key> [SAMPLES <count>]", "    Return the bytes in use for a key and its value. Of the elements of a large value, up to",
+        "    <count> are measured (5 unless told, 0 for all) and stand for the others.",
+    ]
+
+    private static let defaultSamples = 5
+
+    @Sendable static func usage(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+        var samples = defaultSamples
+        var index = 3
+        while index < arguments.count {
+            guard arguments[index].equalsIgnoringCase("samples"), index + 1 < arguments.count else { throw .syntax }
+            guard let count = Decimal.parse(arguments[index + 1]) else { throw .notInteger }
+            guard count >= 0 else { throw .syntax }
+            samples = count == 0 ? Int.max : count
+            index += 2
+        }
+        guard let slot = context.find(arguments[2], .peek) else { return context.reply.null() }
+        context.reply.integer(context.memoryUsage(slot, samples: samples))
+    }
+}
+
+extension KeyspaceContext {
+    /// Bytes in use for a key: its slot, its block, and what that points to.
+    func memoryUsage(_ slot: Slot, samples: Int) -> Int {
+        let entry = entry(slot)
+        let own = MemoryLayout<UInt64>.size + database.byteCount(of: entry)
+        return entry.encoding == .table ? unsafe own + HashTable(at: entry.pointer).byteCount(samples: samples) : own
+    }
+}
