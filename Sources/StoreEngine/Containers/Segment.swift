@@ -1,38 +1,56 @@
-// A segment of the table: a header and up to 64 buckets of 8 slots, in one block. See SegmentedTable.swift for what it means.
+// A segment of the table: up to 64 buckets of 8 slots, in pieces. See SegmentedTable.swift for what it means.
+//
+//     header   line 1: the pieces (8 pointers; the number of buckets in the top bits of the first)
+//              line 2: everything that a look-up does not need
+//     piece    8 buckets, 512 bytes; the first is smaller while there are fewer buckets
+//
+// Growing adds a piece and leaves the others where they are. All segments of a table are of about the same size at any time and
+// outgrow it together: were they single blocks, they would leave behind pages of the allocator that are full of holes.
 
 import Glibc
 
-/// A segment's memory: a header and buckets.
+/// A handle on a segment's memory.
 @safe struct Segment: Equatable {
     static let slotsPerBucket = 8
     static let bucketSize = 64
+    static let bucketsPerPiece = 8
     static let maximumBuckets = 64
     static let tagBits: UInt64 = 15
+    private static let maximumPieces = maximumBuckets / bucketsPerPiece
+    private static let piecesSize = maximumPieces * MemoryLayout<UInt64>.size
+    private static let pointerMask: UInt64 = (1 << 48) - 1
 
     let address: UnsafeMutableRawPointer
 
     @unsafe struct Header {
-        var bucketCount: Int32
         var used: Int32
         var depth: Int32
         /// Place in the heap of deadlines, or -1.
-        var heapIndex: Int32
+        var heapIndex = -1
         /// The directory bits, at the top of the word.
         var prefix: UInt64
         var earliest: Int64
         var bucketEarliest: UnsafeMutablePointer<Int64>?
     }
 
+    @inline(__always) private var pieces: UnsafeMutablePointer<UInt64> { unsafe address.assumingMemoryBound(to: UInt64.self) }
     @inline(__always) var header: UnsafeMutablePointer<Header> {
-        unsafe address.assumingMemoryBound(to: Header.self)
+        unsafe (address + Segment.piecesSize).assumingMemoryBound(to: Header.self)
+    }
+    @inline(__always) var bucketCount: Int { unsafe Int(truncatingIfNeeded: pieces[0] &>> 48) }
+
+    @inline(__always) private func piece(_ index: Int) -> UnsafeMutableRawPointer {
+        unsafe UnsafeMutableRawPointer(bitPattern: UInt(pieces[index] & Segment.pointerMask)).unsafelyUnwrapped
     }
     @inline(__always) func bucket(_ index: Int) -> UnsafeMutablePointer<UInt64> {
-        unsafe (address + (index &+ 1) &* Segment.bucketSize).assumingMemoryBound(to: UInt64.self)
+        let piece = unsafe piece(index &>> 3)
+        return unsafe (piece + (index & 7) &* Segment.bucketSize).assumingMemoryBound(to: UInt64.self)
     }
-    @inline(__always) var bucketCount: Int { unsafe Int(header.pointee.bucketCount) }
     @inline(__always) var used: Int { unsafe Int(header.pointee.used) }
-    @inline(__always) func home(_ tag: UInt64) -> Int {
-        unsafe Int(truncatingIfNeeded: (tag &* UInt64(truncatingIfNeeded: header.pointee.bucketCount)) &>> Segment.tagBits)
+    @inline(__always) func home(_ tag: UInt64) -> Int { Segment.home(tag, of: bucketCount) }
+    /// Where an entry of this tag belongs, if there are so many buckets.
+    @inline(__always) static func home(_ tag: UInt64, of bucketCount: Int) -> Int {
+        Int(truncatingIfNeeded: (tag &* UInt64(truncatingIfNeeded: bucketCount)) &>> tagBits)
     }
     /// The earliest deadline inside, or a bound before it.
     var earliest: Int64 {
@@ -41,9 +59,58 @@ import Glibc
     }
     var heapIndex: Int {
         get { unsafe Int(header.pointee.heapIndex) }
-        nonmutating set { unsafe header.pointee.heapIndex = Int32(newValue) }
+        nonmutating set { unsafe header.pointee.heapIndex = newValue }
     }
     static func == (left: Segment, right: Segment) -> Bool { unsafe left.address == right.address }
+
+    // MARK: memory
+
+    /// An empty segment of at least `buckets` buckets.
+    init(_ allocator: SlabAllocator, buckets: Int, depth: Int, prefix: UInt64, earliest: Int64) {
+        // Two whole cache lines.
+        unsafe address = allocator.allocate(2 * Segment.piecesSize)
+        unsafe pieces.initialize(repeating: 0, count: Segment.maximumPieces)
+        unsafe header.initialize(
+            to: Header(used: 0, depth: Int32(depth), prefix: prefix, earliest: earliest, bucketEarliest: nil))
+        setBucketCount(Segment.roundedUp(buckets), allocator)
+    }
+
+    /// A number of buckets that pieces can make up.
+    private static func roundedUp(_ buckets: Int) -> Int {
+        if buckets > 4 { return (buckets + bucketsPerPiece - 1) / bucketsPerPiece * bucketsPerPiece }
+        return buckets > 2 ? 4 : buckets
+    }
+
+    /// Takes or gives back pieces until there are at least `buckets` buckets, all of them empty. What was in them is lost.
+    func clear(buckets: Int, _ allocator: SlabAllocator) {
+        setBucketCount(Segment.roundedUp(buckets), allocator)
+    }
+
+    private func setBucketCount(_ count: Int, _ allocator: SlabAllocator) {
+        precondition(count > 0 && count <= Segment.maximumBuckets, "a segment of no possible size")
+        for index in 0..<Segment.maximumPieces {
+            let old = min(max(bucketCount - index * Segment.bucketsPerPiece, 0), Segment.bucketsPerPiece) * Segment.bucketSize
+            let new = min(max(count - index * Segment.bucketsPerPiece, 0), Segment.bucketsPerPiece) * Segment.bucketSize
+            var memory = unsafe old > 0 ? piece(index) : nil
+            if old != new {
+                if let memory = unsafe memory { unsafe allocator.deallocate(memory) }
+                unsafe memory = new > 0 ? allocator.allocate(new) : nil
+            }
+            if let memory = unsafe memory { unsafe memset(memory, 0, new) }
+            // The count stays in the first word until all pieces have been looked at.
+            unsafe pieces[index] = UInt64(UInt(bitPattern: memory)) | (index == 0 ? UInt64(bucketCount) << 48 : 0)
+        }
+        unsafe pieces[0] = pieces[0] & Segment.pointerMask | UInt64(count) << 48
+    }
+
+    /// Frees the segment's memory; the entries are not its own.
+    func deallocate(_ allocator: SlabAllocator) {
+        for index in 0..<(bucketCount + Segment.bucketsPerPiece - 1) / Segment.bucketsPerPiece {
+            unsafe allocator.deallocate(piece(index))
+        }
+        if let earliest = unsafe header.pointee.bucketEarliest { unsafe allocator.deallocate(earliest) }
+        unsafe allocator.deallocate(address)
+    }
 }
 
 /// The bits of a slot.

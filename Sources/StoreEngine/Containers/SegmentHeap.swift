@@ -29,12 +29,6 @@
         return unsafe segments.unsafelyUnwrapped[index]
     }
 
-    /// A segment has moved in memory.
-    func replace(at index: Int, with segment: Segment) {
-        precondition(index >= 0 && index < count, "a place outside the heap")
-        unsafe segments.unsafelyUnwrapped[index] = segment
-    }
-
     /// Adds a segment, or puts it right after its deadline changed.
     /// - Complexity: O(log segments).
     mutating func update(_ segment: Segment) {

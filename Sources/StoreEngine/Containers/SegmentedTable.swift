@@ -52,7 +52,7 @@ protocol TableLayout {
         self.hash = hash
         heap = SegmentHeap(allocator: allocator)
         unsafe directory = Self.newDirectory(allocator, count: 1)
-        unsafe directory[0] = Self.newSegment(allocator, buckets: 1, depth: 0, prefix: 0)
+        unsafe directory[0] = Segment(allocator, buckets: 1, depth: 0, prefix: 0, earliest: Self.noDeadline)
     }
 
     private static func newDirectory(_ allocator: SlabAllocator, count: Int) -> UnsafeMutablePointer<Segment> {
@@ -79,7 +79,7 @@ protocol TableLayout {
                     done += 1
                 }
             }
-            Self.free(segment, allocator)
+            segment.deallocate(allocator)
         }
         unsafe allocator.deallocate(directory)
         heap.deallocate()
@@ -254,56 +254,54 @@ protocol TableLayout {
 
     // MARK: growing, splitting, shrinking
 
-    private static func newSegment(_ allocator: SlabAllocator, buckets: Int, depth: Int, prefix: UInt64) -> Segment {
-        let size = (buckets + 1) * Segment.bucketSize
-        let address = unsafe allocator.allocate(size)
-        unsafe memset(address, 0, size)
-        let segment = unsafe Segment(address: address)
-        unsafe segment.header.initialize(
-            to: Segment.Header(
-                bucketCount: Int32(buckets), used: 0, depth: Int32(depth), heapIndex: -1, prefix: prefix,
-                earliest: noDeadline, bucketEarliest: nil))
-        return segment
-    }
-
-    private static func free(_ segment: Segment, _ allocator: SlabAllocator) {
-        if let earliest = unsafe segment.header.pointee.bucketEarliest { unsafe allocator.deallocate(earliest) }
-        unsafe allocator.deallocate(segment.address)
-    }
-
     @inline(never)
     private mutating func makeRoom(in segment: Segment) {
         let buckets = segment.bucketCount
         if buckets < Segment.maximumBuckets {
-            // Doubling at first, by an eighth later: a table is never much larger than what is in it.
-            resize(segment, to: buckets < 8 ? buckets * 2 : min(buckets + max(buckets / 8, 1), Segment.maximumBuckets))
+            // Doubling at first, by a piece later: a table is never much larger than what is in it.
+            resize(segment, to: buckets + min(buckets, Segment.bucketsPerPiece))
         } else {
             split(segment)
         }
     }
 
-    private mutating func resize(_ segment: Segment, to buckets: Int) {
-        let old = unsafe segment.header.pointee
-        let replacement = unsafe Self.newSegment(allocator, buckets: buckets, depth: Int(old.depth), prefix: old.prefix)
-        for bucket in 0..<segment.bucketCount {
-            let slots = unsafe segment.bucket(bucket)
-            for index in 0..<Segment.slotsPerBucket {
-                let word = unsafe slots[index]
-                if word == 0 { break }
-                _ = unsafe Self.place(word, in: replacement)
+    private func resize(_ segment: Segment, to buckets: Int) {
+        unsafe withWords(of: segment) { words in unsafe rebuild(segment, with: words, buckets: buckets) }
+    }
+
+    /// Calls `body` with a copy of the segment's filled slots, in their order.
+    private func withWords(of segment: Segment, _ body: (UnsafeMutableBufferPointer<UInt64>) -> Void) {
+        unsafe withUnsafeTemporaryAllocation(of: UInt64.self, capacity: Segment.maximumBuckets * Segment.slotsPerBucket) { words in
+            var count = 0
+            for bucket in 0..<segment.bucketCount {
+                let slots = unsafe segment.bucket(bucket)
+                for index in 0..<Segment.slotsPerBucket {
+                    let word = unsafe slots[index]
+                    if word == 0 { break }
+                    unsafe words[count] = word
+                    count &+= 1
+                }
             }
+            unsafe body(UnsafeMutableBufferPointer(rebasing: words[..<count]))
         }
-        unsafe replacement.header.pointee.used = old.used
-        if unsafe old.bucketEarliest != nil {
-            // Each bucket may now hold anything of the old ones: the earliest of all is a bound for every one.
-            let earliest = unsafe makeBucketEarliest(replacement)
-            for bucket in 0..<buckets { unsafe earliest[bucket] = old.earliest }
-            unsafe replacement.header.pointee.earliest = old.earliest
-        }
-        unsafe replacement.header.pointee.heapIndex = old.heapIndex
-        if unsafe old.heapIndex >= 0 { unsafe heap.replace(at: Int(old.heapIndex), with: replacement) }
-        pointDirectory(to: replacement)
-        Self.free(segment, allocator)
+    }
+
+    /// Empties the segment, gives it room for so many buckets and fills it with `words`, of which those with deadlines are not due
+    /// before the earliest of the segment.
+    private func rebuild(_ segment: Segment, with words: UnsafeMutableBufferPointer<UInt64>, buckets: Int) {
+        segment.clear(buckets: buckets, allocator)
+        for unsafe word in unsafe words { _ = unsafe Self.place(word, in: segment) }
+        unsafe segment.header.pointee.used = Int32(words.count)
+        guard let old = unsafe segment.header.pointee.bucketEarliest else { return }
+        unsafe allocator.deallocate(old)
+        unsafe segment.header.pointee.bucketEarliest = nil
+        // Each bucket may now hold anything of the old ones: the earliest of all is a bound for every one.
+        if segment.earliest != Self.noDeadline { fillBucketEarliest(segment) }
+    }
+
+    private func fillBucketEarliest(_ segment: Segment) {
+        let array = unsafe makeBucketEarliest(segment)
+        for bucket in 0..<segment.bucketCount { unsafe array[bucket] = segment.earliest }
     }
 
     private func pointDirectory(to segment: Segment) {
@@ -319,44 +317,37 @@ protocol TableLayout {
         precondition(oldDepth < 40, "so many equal hashes cannot be by chance")
         if oldDepth == depth { doubleDirectory() }
         let bit: UInt64 = 1 << UInt64(63 - oldDepth)
-        // The entries are needed here, for the next bit of their hashes: all are asked for before the first is read.
-        var words = [UInt64]()
-        words.reserveCapacity(segment.used)
-        for bucket in 0..<segment.bucketCount {
-            let slots = unsafe segment.bucket(bucket)
-            for index in 0..<Segment.slotsPerBucket {
-                let word = unsafe slots[index]
-                if word == 0 { break }
-                unsafe clinux_prefetch(SlotWord.entry(word))
-                words.append(word)
+        unsafe withWords(of: segment) { words in
+            // The entries are needed here, for the next bit of their hashes: all are asked for before the first is read.
+            for unsafe word in unsafe words { unsafe clinux_prefetch(SlotWord.entry(word)) }
+            // Those that stay move to the front, those that go to the back; both keep their order.
+            unsafe withUnsafeTemporaryAllocation(of: UInt64.self, capacity: words.count) { leaving in
+                var stayingCount = 0
+                var leavingCount = 0
+                for unsafe word in unsafe words {
+                    if unsafe hash(Layout.key(of: SlotWord.entry(word))) & bit != 0 {
+                        unsafe leaving[leavingCount] = word
+                        leavingCount &+= 1
+                    } else {
+                        unsafe words[stayingCount] = word
+                        stayingCount &+= 1
+                    }
+                }
+                let upper = Segment(
+                    allocator, buckets: Self.buckets(for: leavingCount), depth: oldDepth + 1, prefix: unsafe old.prefix | bit,
+                    earliest: Self.noDeadline)
+                unsafe rebuild(upper, with: .init(rebasing: leaving[..<leavingCount]), buckets: Self.buckets(for: leavingCount))
+                unsafe segment.header.pointee.depth += 1
+                unsafe rebuild(
+                    segment, with: .init(rebasing: words[..<stayingCount]), buckets: Self.buckets(for: stayingCount))
+                pointDirectory(to: segment)
+                pointDirectory(to: upper)
+                if segment.earliest != Self.noDeadline {
+                    setEarliest(upper, segment.earliest)
+                    fillBucketEarliest(upper)
+                }
             }
         }
-        var upper = 0
-        var goesUp = [Bool](repeating: false, count: words.count)
-        for index in words.indices {
-            if unsafe hash(Layout.key(of: SlotWord.entry(words[index]))) & bit != 0 {
-                goesUp[index] = true
-                upper += 1
-            }
-        }
-        let prefix = unsafe old.prefix
-        let halves = [words.count - upper, upper].enumerated().map { half, used in
-            let replacement = Self.newSegment(
-                allocator, buckets: Self.buckets(for: used), depth: oldDepth + 1, prefix: half == 0 ? prefix : prefix | bit)
-            unsafe replacement.header.pointee.used = Int32(used)
-            return replacement
-        }
-        for index in words.indices { _ = unsafe Self.place(words[index], in: halves[goesUp[index] ? 1 : 0]) }
-        heap.remove(segment)
-        for half in halves {
-            if unsafe old.bucketEarliest != nil && old.earliest != Self.noDeadline {
-                let earliest = unsafe makeBucketEarliest(half)
-                for bucket in 0..<half.bucketCount { unsafe earliest[bucket] = old.earliest }
-                setEarliest(half, unsafe old.earliest)
-            }
-            pointDirectory(to: half)
-        }
-        Self.free(segment, allocator)
     }
 
     /// Buckets for `used` entries with some room to grow.
@@ -385,12 +376,12 @@ protocol TableLayout {
 
     /// Back to one segment once nothing is left.
     private mutating func collapse() {
-        forEachSegment { segment in Self.free(segment, allocator) }
+        forEachSegment { $0.deallocate(allocator) }
         heap.removeAll()
         unsafe allocator.deallocate(directory)
         depth = 0
         unsafe directory = Self.newDirectory(allocator, count: 1)
-        unsafe directory[0] = Self.newSegment(allocator, buckets: 1, depth: 0, prefix: 0)
+        unsafe directory[0] = Segment(allocator, buckets: 1, depth: 0, prefix: 0, earliest: Self.noDeadline)
     }
 
     // MARK: deadlines

@@ -1,9 +1,9 @@
 // Memory for small blocks, counted to the byte.
 //
-// Blocks come in size classes 8 bytes apart (coarser above 1 KiB), each class in pages of 64 KiB that are aligned to their size,
-// so that the page of a block, and with it the block's class, is found by masking the pointer. Pages are cut from chunks of
-// 4 MiB. A free block holds the link to the next free one. Blocks above 16 KiB come from malloc with a header in front; they are
-// told apart by their address, which is 4 more than a multiple of 8.
+// Blocks come in size classes 4 bytes apart (8 above 256 bytes, coarser above 1 KiB), each class in pages of 64 KiB that are
+// aligned to their size, so that the page of a block, and with it the block's class, is found by masking the pointer. Pages are
+// cut from chunks of 4 MiB. A free block holds the link to the next free one. Blocks above 16 KiB come from malloc with a header
+// in front; they are told apart by their address, which is odd.
 //
 //     chunk (4 MiB)   | page | page | page | ...
 //     page (64 KiB)   | header, 64 bytes | block | block | free -> | block | ... | never used yet |
@@ -29,8 +29,12 @@ import Glibc
     /// Room in front of the bytes of a large block.
     static let largeHeaderSize = unsafe Large.headerSize
     private static let pageHeaderSize = 64
+    /// Classes are 4 bytes apart up to here, ...
+    private static let finestLimit = 256
+    /// ... and 8 bytes apart up to here.
     private static let fineLimit = 1024
-    private static let fineClassCount = fineLimit / 8
+    private static let finestClassCount = finestLimit / 4
+    private static let fineClassCount = finestClassCount + (fineLimit - finestLimit) / 8
     private static let firstCoarseCount = (pageSize - pageHeaderSize) / fineLimit  // blocks of a page of the first coarse class
     private static let classCount = fineClassCount + 1 + firstCoarseCount
     /// Chunks beyond these ask for huge pages: a large table lives on translation look-ups.
@@ -39,7 +43,7 @@ import Glibc
     @unsafe private struct Page {
         var blockSize: UInt32
         var sizeClass: UInt16
-        /// First free block, in units of 8 bytes from the page's start; 0 for none.
+        /// First free block, in units of 4 bytes from the page's start; 0 for none.
         var freeHead: UInt16
         var usedCount: UInt32
         /// Where the part of the page begins that was never given out.
@@ -52,7 +56,7 @@ import Glibc
         var previous: UnsafeMutablePointer<Large>?
         var next: UnsafeMutablePointer<Large>?
         var size: Int
-        static let headerSize = 28
+        static let headerSize = 31
     }
 
     @unsafe private struct Storage {
@@ -86,7 +90,8 @@ import Glibc
 
     @inline(__always)
     private static func sizeClass(_ size: Int) -> Int {
-        if size <= fineLimit { return (size &+ 7) &>> 3 }
+        if size <= finestLimit { return (size &+ 3) &>> 2 }
+        if size <= fineLimit { return (finestClassCount &- finestLimit / 8) &+ (size &+ 7) &>> 3 }
         // A coarse class is named by how many blocks fit a page.
         let perPage = (pageSize &- pageHeaderSize) / size
         let sizeClass = fineClassCount &+ 1 &+ (firstCoarseCount &- perPage)
@@ -94,14 +99,16 @@ import Glibc
     }
 
     private static func blockSize(_ sizeClass: Int) -> Int {
-        if sizeClass <= fineClassCount { return sizeClass * 8 }
+        if sizeClass <= finestClassCount { return sizeClass * 4 }
+        if sizeClass <= fineClassCount { return (sizeClass - finestClassCount) * 8 + finestLimit }
         let perPage = firstCoarseCount - (sizeClass - fineClassCount - 1)
         return (pageSize - pageHeaderSize) / perPage / 64 * 64
     }
 
     // MARK: blocks
 
-    /// A block of at least `size` bytes, not cleared, aligned to 8 bytes if small (to 64 if its size is a multiple of 64).
+    /// A block of at least `size` bytes, not cleared. If it is small it is aligned to 4 bytes, and to 8 or 64 if its size is a
+    /// multiple of that.
     /// - Complexity: O(1), apart from asking the system for more.
     @inline(__always)
     func allocate(_ size: Int) -> UnsafeMutableRawPointer {
@@ -119,7 +126,7 @@ import Glibc
         let head = unsafe page.pointee.freeHead
         let size = unsafe page.pointee.blockSize
         if head != 0 {
-            unsafe block = base + Int(head) &* 8
+            unsafe block = base + Int(head) &* 4
             unsafe page.pointee.freeHead = block.load(as: UInt16.self)
         } else {
             unsafe block = base + Int(page.pointee.fresh)
@@ -156,11 +163,11 @@ import Glibc
     @inline(__always)
     func deallocate(_ block: UnsafeMutableRawPointer) {
         let address = UInt(bitPattern: block)
-        guard address & 7 == 0 else { return unsafe deallocateLarge(block) }
+        guard address & 1 == 0 else { return unsafe deallocateLarge(block) }
         let page = unsafe UnsafeMutablePointer<Page>(bitPattern: address & ~UInt(Self.pageSize - 1))!
         let wasFull = unsafe page.pointee.freeHead == 0 && page.pointee.fresh &+ page.pointee.blockSize > UInt32(Self.pageSize)
         unsafe block.storeBytes(of: page.pointee.freeHead, as: UInt16.self)
-        unsafe page.pointee.freeHead = UInt16(truncatingIfNeeded: (address & UInt(Self.pageSize - 1)) >> 3)
+        unsafe page.pointee.freeHead = UInt16(truncatingIfNeeded: (address & UInt(Self.pageSize - 1)) >> 2)
         unsafe page.pointee.usedCount &-= 1
         unsafe storage.pointee.usedBytes &-= Int(page.pointee.blockSize)
         if wasFull { unsafe link(page) }
@@ -171,7 +178,7 @@ import Glibc
     @inline(__always)
     func capacity(of block: UnsafeMutableRawPointer) -> Int {
         let address = UInt(bitPattern: block)
-        guard address & 7 == 0 else {
+        guard address & 1 == 0 else {
             return unsafe (block - Large.headerSize).assumingMemoryBound(to: Large.self).pointee.size
         }
         let page = unsafe UnsafeMutablePointer<Page>(bitPattern: address & ~UInt(Self.pageSize - 1))!
@@ -180,7 +187,7 @@ import Glibc
 
     /// Moves a block's first `keeping` bytes to one of at least `size` bytes, perhaps the same.
     func reallocate(_ block: UnsafeMutableRawPointer, size: Int, keeping: Int) -> UnsafeMutableRawPointer {
-        let isLarge = UInt(bitPattern: block) & 7 != 0
+        let isLarge = UInt(bitPattern: block) & 1 != 0
         let held = unsafe capacity(of: block)
         if isLarge {
             if size > Self.largestSmall { return unsafe reallocateLarge(block, size: size) }
@@ -269,7 +276,7 @@ import Glibc
         if unsafe page.pointee.previous == nil && page.pointee.next == nil { return }
         unsafe unlink(page)
         unsafe storage.pointee.pageCount -= 1
-        if unsafe storage.pointee.freePageCount >= 16 {
+        if unsafe storage.pointee.freePageCount >= 8 {
             // Keeps the address, gives the memory back.
             unsafe _ = madvise(page, Self.pageSize, MADV_DONTNEED)
         }
@@ -346,8 +353,8 @@ import Glibc
                 var head = unsafe Int(current.pointee.freeHead)
                 while head != 0 {
                     free += 1
-                    precondition((head * 8 - Self.pageHeaderSize) % size == 0, "a free block is not on a block's border")
-                    head = unsafe Int((UnsafeRawPointer(current) + head * 8).load(as: UInt16.self))
+                    precondition((head * 4 - Self.pageHeaderSize) % size == 0, "a free block is not on a block's border")
+                    head = unsafe Int((UnsafeRawPointer(current) + head * 4).load(as: UInt16.self))
                 }
                 let given = unsafe (Int(current.pointee.fresh) - Self.pageHeaderSize) / size
                 precondition(unsafe Int(current.pointee.usedCount) == given - free, "a page's count is wrong")
