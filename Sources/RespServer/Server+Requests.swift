@@ -15,8 +15,9 @@ struct ParsedRequest {
     var argumentCount = 0
     /// Where its bytes begin in the window.
     var start = 0
-    var hash: UInt64 = 0
-    unowned(unsafe) var record: CommandRecord?
+    /// Where its key is among those of the batch; -1 if it has none that can be told without its command.
+    var key = -1
+    var command: UnsafeMutablePointer<CommandRecord.Hot>?
 }
 
 extension Server {
@@ -24,7 +25,7 @@ extension Server {
     private static let largeArgument = 32 * 1024
 
     func readAndExecute(_ connection: Connection) {
-        connection.lastActiveMicroseconds = Syscall.monotonicMicroseconds()
+        connection.lastActive = engine.now
         let start = reply.count
         reply.version = connection.version
         if let partial = connection.partial {
@@ -56,12 +57,13 @@ extension Server {
     private func consume(_ window: UnsafeMutableRawBufferPointer, _ connection: Connection) {
         var position = 0
         guard let base = window.baseAddress else { return }
-        while position < window.count && !connection.closesAfterReply && !connection.isClosed {
+        while position < window.count && !connection.isEnding {
             // The bounds may have changed with the last command (AUTH, CONFIG SET).
             parser.limits.isUnauthenticated = !connection.isAuthenticated
             let capacity = connection.needsCare ? 1 : Self.batchCapacity
             arguments.removeAll()
             var count = 0
+            var keyCount = 0
             var outcome = RequestParser.Outcome.request
             var restStart = position
             var restArguments = 0
@@ -69,38 +71,43 @@ extension Server {
                 restStart = position
                 restArguments = arguments.count
                 outcome = parser.parse(window, position: &position, into: arguments)
-                guard outcome == .request else { break }
+                guard case .request = outcome else { break }
                 let argumentCount = arguments.count - restArguments
                 guard argumentCount > 0 else { continue }
-                let request = batch + count
                 let name = arguments[restArguments]
-                let record = commands.find(ByteSlice(start: base + name.offset, count: name.count))
-                request.pointee.firstArgument = restArguments
-                request.pointee.argumentCount = argumentCount
-                request.pointee.start = restStart
-                request.pointee.record = record
-                if let record, record.firstKey > 0, record.firstKey < argumentCount {
-                    let piece = arguments[restArguments + record.firstKey]
-                    let hash = engine.hash(ByteSlice(start: base + piece.offset, count: piece.count))
-                    request.pointee.hash = hash
-                    engine.database(connection.database).prefetchSegment(hash)
+                let command = commands.find(ByteSlice(start: base + name.offset, count: name.count))
+                var key = -1
+                if let command, command.pointee.firstKey > 0, command.pointee.firstKey < argumentCount {
+                    let piece = arguments[restArguments + command.pointee.firstKey]
+                    keys[keyCount] = HashedKey(ByteSlice(start: base + piece.offset, count: piece.count))
+                    key = keyCount
+                    keyCount += 1
                 }
+                batch[count] = ParsedRequest(
+                    firstArgument: restArguments, argumentCount: argumentCount, start: restStart, key: key, command: command)
                 count += 1
             }
-            if count > 1 { prefetch(count, engine.database(connection.database)) }
+            if keyCount > 0 {
+                engine.prepare(UnsafeMutableBufferPointer(start: keys, count: keyCount), database: connection.database)
+            }
+            statistics.commandsProcessed &+= count
             for index in 0..<count {
                 let request = batch[index]
-                if let record = request.record, holdsBack(record, connection) {
+                if pausedUntil > 0, let command = request.command, holdsBack(command.pointee.record, connection) {
+                    statistics.commandsProcessed -= count - index
                     return keep(connection, window, from: request.start)
                 }
                 let view = arguments.view(
                     request.firstArgument..<request.firstArgument + request.argumentCount, base: base)
-                statistics.commandsProcessed &+= 1
                 connection.commandCount &+= 1
-                execute(request.record, view, on: connection, hash: request.hash)
-                if connection.closesAfterReply || connection.isClosed { return }
+                execute(request.command, view, on: connection, key: request.key < 0 ? nil : keys[request.key])
+                if connection.isEnding {
+                    statistics.commandsProcessed -= count - index - 1
+                    return
+                }
                 // A command may have changed what the next ones are checked for, or the database they were looked up in.
                 if connection.needsCare && index + 1 < count {
+                    statistics.commandsProcessed -= count - index - 1
                     position = batch[index + 1].start
                     parser.reset()
                     outcome = .request
@@ -116,11 +123,6 @@ extension Server {
                 return fail(connection, error)
             }
         }
-    }
-
-    private func prefetch(_ count: Int, _ database: Database) {
-        for index in 0..<count where batch[index].hash != 0 { database.prefetchBucket(batch[index].hash) }
-        for index in 0..<count where batch[index].hash != 0 { database.prefetchEntry(batch[index].hash) }
     }
 
     private func fail(_ connection: Connection, _ error: ProtocolError) {
@@ -234,13 +236,11 @@ extension Server {
                     }
                 }
                 let view = list.view(0..<list.count, base: base)
-                let record = commands.find(view[0])
-                if let record, holdsBack(record, connection) { return record }
-                var hash: UInt64 = 0
-                if let record, record.firstKey > 0, record.firstKey < view.count { hash = engine.hash(view[record.firstKey]) }
+                let command = commands.find(view[0])
+                if let record = command?.pointee.record, holdsBack(record, connection) { return record }
                 statistics.commandsProcessed &+= 1
                 connection.commandCount &+= 1
-                execute(record, view, on: connection, hash: hash, adoptable: partial.large)
+                execute(command, view, on: connection, key: nil, adoptable: partial.large)
                 return nil
             }
             if record != nil {
@@ -250,7 +250,7 @@ extension Server {
                 return
             }
         }
-        guard !rest.isEmpty, !connection.isClosed, !connection.closesAfterReply else { return }
+        guard !rest.isEmpty, !connection.isEnding else { return }
         var bytes = Array(rest)
         bytes.withUnsafeMutableBytes { consume($0, connection) }
     }

@@ -38,6 +38,9 @@ struct ServerRates {
 }
 
 final class Server {
+    // What changes with every request is without the check that nobody reads it meanwhile: the server runs on one thread, and
+    // nothing is handed out of it as inout while commands run.
+
     let configuration: Configuration
     let log: Log
     let engine: Engine
@@ -48,18 +51,18 @@ final class Server {
     let runID: String
     let startMicroseconds = Syscall.monotonicMicroseconds()
     let startCycles = clinux_cycle_counter()
-    var statistics = ServerStatistics()
+    @exclusivity(unchecked) var statistics = ServerStatistics()
 
     var listeners: [Listener] = []
     /// By descriptor.
-    var connections: [Connection?] = []
+    @exclusivity(unchecked) var connections: [Connection?] = []
     var connectionCount = 0
     var nextConnectionID: UInt64 = 1
-    private var lastMaintenance: Int64 = 0
+    @exclusivity(unchecked) private var lastMaintenance: Int64 = 0
     private(set) var rates = ServerRates()
     /// Whether keys go at their deadline by themselves; DEBUG can stop that, and then they go when somebody looks.
     var activeExpireEnabled = true
-    var isStopping = false
+    @exclusivity(unchecked) var isStopping = false
     var exitStatus: Int32 = 0
     var peakUsedBytes = 0
 
@@ -68,27 +71,28 @@ final class Server {
     let input = UnsafeMutableRawPointer.allocate(byteCount: Server.inputCapacity, alignment: 64)
     static let inputCapacity = 64 * 1024
     let arguments = ArgumentList(capacity: 4096)
-    var parser = RequestParser()
-    var lastCycles: UInt64 = 0
+    @exclusivity(unchecked) var parser = RequestParser()
+    @exclusivity(unchecked) var lastCycles: UInt64 = 0
     /// A command that took more cycles than this has taken about a millisecond; corrected while the server runs.
-    private(set) var longCycles: UInt64 = 1 << 20
+    @exclusivity(unchecked) private(set) var longCycles: UInt64 = 1 << 20
     /// Whether time stands still, as it does within a transaction.
-    var holdsTime = false
-    /// Requests that were parsed and are about to be executed together.
+    @exclusivity(unchecked) var holdsTime = false
+    /// Requests that were parsed and are about to be executed together, and their keys.
     let batch = UnsafeMutablePointer<ParsedRequest>.allocate(capacity: Server.batchCapacity)
+    let keys = UnsafeMutablePointer<HashedKey>.allocate(capacity: Server.batchCapacity)
     static let batchCapacity = 64
     /// Replies of this turn that have not been sent yet: whose, and where in `reply` they are.
-    var replies: [(connection: Connection, range: Range<Int>)] = []
-    var dying: [Connection] = []
+    @exclusivity(unchecked) var replies: [(connection: Connection, range: Range<Int>)] = []
+    @exclusivity(unchecked) var dying: [Connection] = []
     /// Connections that were closed in this turn, kept until its end: others may still be looking at them.
-    private var closed: [Connection] = []
+    @exclusivity(unchecked) private var closed: [Connection] = []
 
     /// Settings were changed and have yet to reach the engine: see `refreshSettings`.
-    var settingsChanged = false
+    @exclusivity(unchecked) var settingsChanged = false
 
     // MARK: pausing
 
-    var pausedUntil: Int64 = 0
+    @exclusivity(unchecked) var pausedUntil: Int64 = 0
     var pausesWritesOnly = false
     var held: [Connection] = []
 
@@ -128,7 +132,10 @@ final class Server {
             let count = epoll.wait(milliseconds: waitMilliseconds())
             updateTime()
             lastCycles = clinux_cycle_counter()
-            for index in 0..<count { handle(epoll[index]) }
+            for index in 0..<count {
+                if index & 15 == 15 { updateTime() }
+                handle(epoll[index])
+            }
             releaseHeld()
             sendReplies()
             if activeExpireEnabled && !engine.expireDue(budget: 1000) { workLeft = true }
@@ -142,7 +149,7 @@ final class Server {
         closeListeners()
     }
 
-    private var workLeft = false
+    @exclusivity(unchecked) private var workLeft = false
 
     private func waitMilliseconds() -> Int32 {
         if workLeft || engine.hasGarbage || !dying.isEmpty {
@@ -151,7 +158,7 @@ final class Server {
         }
         var wait = maintenanceInterval
         if activeExpireEnabled, engine.removesDueKeys, let deadline = engine.nextDeadline {
-            wait = min(wait, max(0, deadline + 1 - Syscall.wallMicroseconds() / 1000))
+            wait = min(wait, max(0, deadline + 1 - engine.now))
         }
         if pausedUntil > 0 { wait = min(wait, max(0, pausedUntil - engine.now)) }
         return Int32(wait)
@@ -198,7 +205,7 @@ final class Server {
             }
         }
         let connection = Connection(
-            descriptor: descriptor, id: nextConnectionID, isUnix: isUnix, now: Syscall.monotonicMicroseconds(),
+            descriptor: descriptor, id: nextConnectionID, isUnix: isUnix, now: engine.now,
             unixPath: settings.unixSocket)
         if settings.protectedMode && settings.requirePassword.isEmpty && !connection.isLocal {
             turnAway(descriptor, ByteSlice(Self.protectedModeText))
@@ -276,11 +283,10 @@ final class Server {
         lastMaintenance = engine.now
         peakUsedBytes = max(peakUsedBytes, engine.usedBytes)
         for case let connection? in connections where connection.unsentByteCount > 0 { checkOutputLimit(connection) }
-        let timeout = Int64(configuration.settings.timeoutSeconds) * 1_000_000
+        let timeout = Int64(configuration.settings.timeoutSeconds) * 1000
         guard timeout > 0 else { return }
-        let now = Syscall.monotonicMicroseconds()
         for case let connection? in connections
-        where now - connection.lastActiveMicroseconds > timeout && !connection.isBlockedByPause {
+        where engine.now - connection.lastActive > timeout && !connection.isBlockedByPause {
             close(connection)
         }
     }

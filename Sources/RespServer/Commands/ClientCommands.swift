@@ -27,7 +27,7 @@ enum ClientCommands {
         subcommand(
             "INFO", since: "6.2.0", arity: 2, tips: ["nondeterministic_output"], summary: "Describes the connection."
         ) { (context, _) throws(CommandError) in
-            context.reply.verbatim(Array(ClientLine.text(of: context.connection).utf8))
+            context.reply.verbatim(Array(ClientLine.text(of: context.connection, now: context.server.engine.now).utf8))
         },
         subcommand(
             "KILL", since: "2.4.0", arity: -3, flags: [.admin, .noScript],
@@ -208,7 +208,8 @@ enum ClientCommands {
         } else {
             throw .syntax
         }
-        context.reply.verbatim(Array(listed.map(ClientLine.text).joined().utf8))
+        let now = context.server.engine.now
+        context.reply.verbatim(Array(listed.map { ClientLine.text(of: $0, now: now) }.joined().utf8))
     }
 
     /// What KILL's options ask for; nil stands for "any".
@@ -283,22 +284,22 @@ enum ClientCommands {
 
 /// A connection as a line of CLIENT LIST.
 private enum ClientLine {
-    static func text(of connection: Connection) -> String {
-        let now = Syscall.monotonicMicroseconds()
+    /// - Parameter now: By the engine's clock, in milliseconds.
+    static func text(of connection: Connection, now: Int64) -> String {
         let queued = connection.transaction?.byteCount ?? 0
         let unparsed = connection.partial?.byteCount ?? 0
         let unsent = connection.unsentByteCount
         let fields: [(String, String)] = [
             ("id", "\(connection.id)"), ("addr", connection.address), ("laddr", connection.localAddress),
             ("fd", "\(connection.descriptor)"), ("name", connection.name),
-            ("age", "\((now - connection.createdMicroseconds) / 1_000_000)"),
-            ("idle", "\((now - connection.lastActiveMicroseconds) / 1_000_000)"), ("flags", flags(of: connection)),
+            ("age", "\(max(0, now - connection.created) / 1000)"),
+            ("idle", "\(max(0, now - connection.lastActive) / 1000)"), ("flags", flags(of: connection)),
             ("db", "\(connection.database)"), ("sub", "0"), ("psub", "0"), ("ssub", "0"),
             ("multi", "\(connection.transaction?.queue.count ?? -1)"), ("qbuf", "\(unparsed)"), ("qbuf-free", "0"),
             ("argv-mem", "0"), ("multi-mem", "\(queued)"), ("rbs", "0"), ("rbp", "0"), ("obl", "\(unsent)"), ("oll", "0"),
             ("omem", "\(connection.unsent.capacity)"),
             ("tot-mem", "\(queued + unparsed + connection.unsent.capacity + connection.objectByteCount)"),
-            ("events", connection.isWatchedForWriting ? "rw" : "r"), ("cmd", connection.lastCommand?.fullName ?? "NULL"),
+            ("events", connection.isWatchedForWriting ? "rw" : "r"), ("cmd", connection.lastCommand?.pointee.record.fullName ?? "NULL"),
             ("user", connection.user), ("redir", "-1"), ("resp", "\(connection.version.rawValue)"),
             ("lib-name", connection.libraryName), ("lib-ver", connection.libraryVersion),
         ]

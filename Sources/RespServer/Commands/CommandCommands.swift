@@ -192,7 +192,7 @@ enum CommandCommands {
         _ context: SessionContext, _ arguments: Arguments, withFlags: Bool
     ) throws(CommandError) {
         let request = arguments.dropFirst(2)
-        let found = context.server.commands.find(request[0])
+        let found = context.server.commands.find(request[0])?.pointee.record
         let isWithSubcommand = request.count > 1 && found?.subcommands.isEmpty == false
         guard let record = isWithSubcommand ? found?.subcommand(request[1]) : found else {
             throw .message("ERR Invalid command specified")
@@ -306,10 +306,10 @@ enum CommandCommands {
 extension CommandTable {
     /// The command of a name as COMMAND gives it: "get", or "config|get".
     func find(fullName: ByteSlice) -> CommandRecord? {
-        guard let bar = fullName.index(of: UInt8(ascii: "|")) else { return find(fullName) }
+        guard let bar = fullName.index(of: UInt8(ascii: "|")) else { return find(fullName)?.pointee.record }
         let rest = fullName.dropFirst(bar + 1)
         guard rest.index(of: UInt8(ascii: "|")) == nil else { return nil }
-        return find(fullName[0..<bar])?.subcommand(rest)
+        return find(fullName[0..<bar])?.pointee.record.subcommand(rest)
     }
 }
 
@@ -317,7 +317,7 @@ extension CommandRecord {
     /// The access categories, in the order in which Redis lists them.
     var categories: [String] {
         var found = Set(info.categories)
-        let isBareContainer = data == nil && session == nil
+        let isBareContainer = hot.pointee.data == nil && session == nil
         if !isBareContainer, let category = info.group.category { found.insert(category) }
         if flags.contains(.write) { found.insert("write") }
         if flags.contains(.readOnly) && info.group != .scripting { found.insert("read") }

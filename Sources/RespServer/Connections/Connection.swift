@@ -42,27 +42,30 @@ final class Connection {
     let descriptor: Int32
     let id: UInt64
     let isUnix: Bool
-    let createdMicroseconds: Int64
-    var lastActiveMicroseconds: Int64
+    /// By the engine's clock, in milliseconds.
+    let created: Int64
+    @exclusivity(unchecked) var lastActive: Int64
     let address: String
     let localAddress: String
 
     // MARK: buffers
 
-    var partial: PartialRequest?
+    @exclusivity(unchecked) var partial: PartialRequest?
     /// Bytes that the socket would not take yet, from `unsentStart` on.
-    var unsent: [UInt8] = []
-    var unsentStart = 0
+    @exclusivity(unchecked) var unsent: [UInt8] = []
+    @exclusivity(unchecked) var unsentStart = 0
     var unsentByteCount: Int { unsent.count - unsentStart }
     var softLimitSince: Int64?
     /// Whether the loop is told when the socket can be written to.
-    var isWatchedForWriting = false
-    var closesAfterReply = false
-    var isClosed = false
+    @exclusivity(unchecked) var isWatchedForWriting = false
+    var closesAfterReply = false { didSet { isEnding = closesAfterReply || isClosed } }
+    var isClosed = false { didSet { isEnding = closesAfterReply || isClosed } }
+    /// Nothing that the client has sent is executed any more.
+    @exclusivity(unchecked) private(set) var isEnding = false
 
     // MARK: session
 
-    var database = 0
+    @exclusivity(unchecked) var database = 0
     var version = ProtocolVersion.resp2
     var isAuthenticated = true
     var user = "default"
@@ -76,11 +79,11 @@ final class Connection {
     var replyMode = ReplyMode.on
     var isNoEvict = false
     var isNoTouch = false
-    var isBlockedByPause = false
-    var lastCommand: CommandRecord?
-    var commandCount = 0
-    var inputByteCount = 0
-    var outputByteCount = 0
+    @exclusivity(unchecked) var isBlockedByPause = false
+    @exclusivity(unchecked) var lastCommand: UnsafeMutablePointer<CommandRecord.Hot>?
+    @exclusivity(unchecked) var commandCount = 0
+    @exclusivity(unchecked) var inputByteCount = 0
+    @exclusivity(unchecked) var outputByteCount = 0
 
     enum ReplyMode {
         case on
@@ -91,7 +94,7 @@ final class Connection {
     }
 
     /// Whether each command must be looked at before it runs: see `Dispatcher`.
-    var needsCare = false
+    @exclusivity(unchecked) var needsCare = false
 
     func updateCare() {
         needsCare = !isAuthenticated || transaction != nil || replyMode != .on || isNoTouch
@@ -101,8 +104,8 @@ final class Connection {
         self.descriptor = descriptor
         self.id = id
         self.isUnix = isUnix
-        createdMicroseconds = now
-        lastActiveMicroseconds = now
+        created = now
+        lastActive = now
         address = isUnix ? "\(unixPath):0" : Listener.address(of: descriptor, peer: true)
         localAddress = isUnix ? "\(unixPath):0" : Listener.address(of: descriptor, peer: false)
     }

@@ -5,21 +5,34 @@ import StoreEngine
 
 /// One command of the table, or one subcommand.
 final class CommandRecord {
+    /// What every request needs of its command, reached by an address that costs no reference count. Commands live as long as the
+    /// program.
+    struct Hot {
+        var calls = 0
+        var cycles: UInt64 = 0
+        var failedCalls = 0
+        let arity: Int
+        /// The only key's place, when there is just one that is found by its index; else 0.
+        let firstKey: Int
+        let flags: CommandFlags
+        let data: Command<KeyspaceContext>.Run?
+        unowned(unsafe) let record: CommandRecord
+
+        @inline(__always) func accepts(_ count: Int) -> Bool { arity >= 0 ? count == arity : count >= -arity }
+    }
+
+    private(set) var hot: UnsafeMutablePointer<Hot>
     /// "get", or "client|kill".
     let fullName: String
     let info: CommandInfo
     let arity: Int
     let flags: CommandFlags
-    let data: Command<KeyspaceContext>.Run?
     let session: Command<SessionContext>.Run?
     private(set) var subcommands: [CommandRecord] = []
-    /// The only key's place, when there is just one that is found by its index; else 0.
-    let firstKey: Int
-
-    var calls = 0
-    var cycles: UInt64 = 0
-    var rejectedCalls = 0
-    var failedCalls = 0
+    private(set) var rejectedCalls = 0
+    var calls: Int { hot.pointee.calls }
+    var cycles: UInt64 { hot.pointee.cycles }
+    var failedCalls: Int { hot.pointee.failedCalls }
 
     convenience init(_ command: Command<KeyspaceContext>, parent: String? = nil) {
         self.init(command, parent: parent, data: command.run, session: nil) { CommandRecord($0, parent: $1) }
@@ -37,25 +50,30 @@ final class CommandRecord {
         info = CommandInfo(command)
         arity = command.arity
         flags = command.flags
-        self.data = data
         self.session = session
-        if let first = command.keys.first, case .index(let index) = first.begin, command.subcommands.isEmpty {
-            firstKey = index
-        } else {
-            firstKey = 0
-        }
+        var firstKey = 0
+        if let first = command.keys.first, case .index(let index) = first.begin, command.subcommands.isEmpty { firstKey = index }
+        hot = .allocate(capacity: 1)
+        hot.initialize(to: Hot(arity: arity, firstKey: firstKey, flags: flags, data: data, record: self))
         let name = fullName
         subcommands = command.subcommands.map { subcommand($0, name) }
     }
 
-    func resetStatistics() {
-        calls = 0
-        cycles = 0
-        rejectedCalls = 0
-        failedCalls = 0
+    deinit {
+        hot.deinitialize(count: 1)
+        hot.deallocate()
     }
 
-    func accepts(_ count: Int) -> Bool { arity >= 0 ? count == arity : count >= -arity }
+    func countRejection() { rejectedCalls += 1 }
+
+    func resetStatistics() {
+        hot.pointee.calls = 0
+        hot.pointee.cycles = 0
+        hot.pointee.failedCalls = 0
+        rejectedCalls = 0
+    }
+
+    func accepts(_ count: Int) -> Bool { hot.pointee.accepts(count) }
 
     func subcommand(_ word: ByteSlice) -> CommandRecord? {
         let text = word.lowercasedText
@@ -92,7 +110,7 @@ final class CommandTable {
     private(set) var records: [CommandRecord] = []
     private struct Entry {
         var name: (UInt64, UInt64, UInt64) = (0, 0, 0)
-        var index = -1
+        var command: UnsafeMutablePointer<CommandRecord.Hot>?
     }
     private let slots: UnsafeMutablePointer<Entry>
     private static let capacity = 1024
@@ -106,16 +124,17 @@ final class CommandTable {
 
     func add(_ record: CommandRecord) {
         records.append(record)
-        enter(Array(record.info.name.utf8), records.count - 1)
+        enter(Array(record.info.name.utf8), record)
     }
 
     /// Lets a command be called by another name only, or by none if that is empty.
     ///
     /// - Returns: What is wrong with the names; nil when it is done.
     func rename(_ name: [UInt8], to newName: [UInt8]) -> String? {
-        guard let record = name.withByteSlice({ find($0) }) else { return "No such command in rename-command" }
+        guard let record = name.withByteSlice({ find($0)?.pointee.record }) else { return "No such command in rename-command" }
         if newName.isEmpty {
-            leaveOut(record)
+            records.removeAll { $0 === record }
+            removed.append(record)
         } else {
             guard newName.withByteSlice({ find($0) }) == nil else { return "Target command name already exists" }
             names[ObjectIdentifier(record)] = newName
@@ -127,43 +146,41 @@ final class CommandTable {
     /// Names that `rename` has given.
     private var names: [ObjectIdentifier: [UInt8]] = [:]
 
-    private func leaveOut(_ record: CommandRecord) { records.removeAll { $0 === record } }
+    /// Commands that cannot be called. They are kept, for somebody may still point to one.
+    private var removed: [CommandRecord] = []
 
     private func rebuild() {
         slots.update(repeating: Entry(), count: Self.capacity)
         longNames = [:]
-        for (index, record) in records.enumerated() {
-            enter(names[ObjectIdentifier(record)] ?? Array(record.info.name.utf8), index)
-        }
+        for record in records { enter(names[ObjectIdentifier(record)] ?? Array(record.info.name.utf8), record) }
     }
 
-    private func enter(_ name: [UInt8], _ index: Int) {
+    private func enter(_ name: [UInt8], _ record: CommandRecord) {
         guard let key = name.withByteSlice({ Self.key($0) }) else {
-            longNames[name.map(ByteSlice.lowercased)] = index
+            longNames[name.map(ByteSlice.lowercased)] = record
             return
         }
         var place = Self.place(key)
-        while slots[place].index >= 0 { place = (place + 1) % Self.capacity }
-        slots[place] = Entry(name: key, index: index)
+        while slots[place].command != nil { place = (place + 1) % Self.capacity }
+        slots[place] = Entry(name: key, command: record.hot)
     }
 
     @inline(__always)
-    func find(_ name: ByteSlice) -> CommandRecord? {
+    func find(_ name: ByteSlice) -> UnsafeMutablePointer<CommandRecord.Hot>? {
         guard let key = Self.key(name) else { return findLong(name) }
         var place = Self.place(key)
-        while slots[place].index >= 0 {
-            if slots[place].name == key { return records[slots[place].index] }
+        while let command = slots[place].command {
+            if slots[place].name == key { return command }
             place = (place &+ 1) & (Self.capacity - 1)
         }
         return nil
     }
 
     /// Names too long for `key`, in lower case: only renaming makes them.
-    private var longNames: [[UInt8]: Int] = [:]
+    private var longNames: [[UInt8]: CommandRecord] = [:]
 
-    private func findLong(_ name: ByteSlice) -> CommandRecord? {
-        if longNames.isEmpty { return nil }
-        return longNames[name.array.map(ByteSlice.lowercased)].map { records[$0] }
+    private func findLong(_ name: ByteSlice) -> UnsafeMutablePointer<CommandRecord.Hot>? {
+        longNames.isEmpty ? nil : longNames[name.array.map(ByteSlice.lowercased)]?.hot
     }
 
     /// The name in lower case in three words; nil if it is longer than any command's.
@@ -171,6 +188,11 @@ final class CommandTable {
     private static func key(_ name: ByteSlice) -> (UInt64, UInt64, UInt64)? {
         guard name.count <= 24 else { return nil }
         var words: (UInt64, UInt64, UInt64) = (0, 0, 0)
+        if name.count <= 8 {
+            // Most names. Setting bit 5 makes letters small, and changes nothing else that a name can hold.
+            for index in 0..<name.count { words.0 |= UInt64(name[index] | 0x20) &<< UInt64(index &* 8) }
+            return words
+        }
         for index in 0..<name.count {
             let byte = UInt64(ByteSlice.lowercased(name[index])) &<< UInt64((index & 7) &* 8)
             if index < 8 { words.0 |= byte } else if index < 16 { words.1 |= byte } else { words.2 |= byte }

@@ -7,40 +7,33 @@ import StoreEngine
 
 extension Server {
     /// Executes one request whose command has been looked up.
+    ///
+    /// - Parameter key: its only key, if that has been hashed.
     @inline(__always)
     func execute(
-        _ record: CommandRecord?, _ arguments: Arguments, on connection: Connection, hash: UInt64,
+        _ command: UnsafeMutablePointer<CommandRecord.Hot>?, _ arguments: Arguments, on connection: Connection, key: HashedKey?,
         adoptable: AdoptableArguments? = nil
     ) {
-        guard let record, !connection.needsCare, record.accepts(arguments.count), let run = record.data else {
-            return executeCarefully(record, arguments, on: connection, adoptable: adoptable)
+        guard let command, !connection.needsCare, command.pointee.accepts(arguments.count), let run = command.pointee.data else {
+            return executeCarefully(command?.pointee.record, arguments, on: connection, adoptable: adoptable)
         }
-        var context = KeyspaceContext(
-            engine, database: engine.database(connection.database), reply: reply,
-            hashed: record.firstKey > 0 ? (arguments[record.firstKey], hash) : nil, adoptable: adoptable)
-        let start = reply.count
         let errors = reply.errorCount
-        do throws(CommandError) {
-            try run(&context, arguments)
-        } catch {
-            reply.truncate(to: start)
-            error.write(to: reply)
-        }
-        finish(record, errorsBefore: errors)
-        connection.lastCommand = record
+        engine.run(run, arguments, database: connection.database, reply: reply, key: key, adoptable: adoptable)
+        finish(command, errorsBefore: errors)
+        connection.lastCommand = command
     }
 
     /// Counts a call that is over. The time since the last one counted is this one's.
     @inline(__always)
-    private func finish(_ record: CommandRecord, errorsBefore: Int) {
+    private func finish(_ command: UnsafeMutablePointer<CommandRecord.Hot>, errorsBefore: Int) {
         let now = clinux_cycle_counter()
         let taken = now &- lastCycles
-        record.cycles &+= taken
+        command.pointee.cycles &+= taken
+        command.pointee.calls &+= 1
         lastCycles = now
         if taken > longCycles && !holdsTime { updateTime() }
-        record.calls &+= 1
         if reply.errorCount != errorsBefore {
-            record.failedCalls += 1
+            command.pointee.failedCalls += 1
             countError()
         }
     }
@@ -55,7 +48,7 @@ extension Server {
     private func refuse(_ record: CommandRecord?, on connection: Connection, _ error: CommandError) {
         let start = reply.count
         error.write(to: reply)
-        record?.rejectedCalls += 1
+        record?.countRejection()
         if record?.flags.contains(.executesTransaction) == true {
             // Who sent EXEC waits for the replies of a transaction, and is told that there will be none.
             let text = reply.lastError.array
@@ -115,27 +108,24 @@ extension Server {
 
     /// Runs a command that has passed all checks.
     func call(_ record: CommandRecord, _ arguments: Arguments, on connection: Connection, adoptable: AdoptableArguments?) {
-        connection.lastCommand = record
-        let start = reply.count
+        connection.lastCommand = record.hot
         let errors = reply.errorCount
-        do throws(CommandError) {
-            if let run = record.data {
-                if connection.isNoTouch && record.info.name != "TOUCH" { engine.touches = false }
-                defer { engine.touches = true }
-                var context = KeyspaceContext(
-                    engine, database: engine.database(connection.database), reply: reply, adoptable: adoptable)
-                try run(&context, arguments)
-            } else if let run = record.session {
+        if let run = record.hot.pointee.data {
+            if connection.isNoTouch && record.info.name != "TOUCH" { engine.touches = false }
+            engine.run(run, arguments, database: connection.database, reply: reply, adoptable: adoptable)
+            engine.touches = true
+        } else {
+            let start = reply.count
+            do throws(CommandError) {
+                guard let run = record.session else { throw .wrongArity(record.fullName) }
                 var context = SessionContext(server: self, connection: connection, reply: reply)
                 try run(&context, arguments)
-            } else {
-                throw .wrongArity(record.fullName)
+            } catch {
+                reply.truncate(to: start)
+                error.write(to: reply)
             }
-        } catch {
-            reply.truncate(to: start)
-            error.write(to: reply)
         }
-        finish(record, errorsBefore: errors)
+        finish(record.hot, errorsBefore: errors)
     }
 
     /// Whether a request is a line of HTTP: somebody lets a browser speak to the server.

@@ -118,6 +118,15 @@ enum SlotWord {
     static let pointerMask: UInt64 = (1 << 48) - 1
     static let tagMask: UInt64 = 0x7FFF << 48
     static let deadlineBit: UInt64 = 1 << 63
+    /// A bit for each slot of a bucket whose tag is that of `probe`; free slots count as tag 0. Without a branch: which slot it is
+    /// cannot be foretold.
+    @inline(__always) static func matches(_ slots: UnsafeMutablePointer<UInt64>, _ probe: UInt64) -> UInt32 {
+        var found: UInt32 = 0
+        for index in 0..<Segment.slotsPerBucket {
+            found |= unsafe ((slots[index] ^ probe) & tagMask == 0 ? 1 : 0) &<< UInt32(truncatingIfNeeded: index)
+        }
+        return found
+    }
     @inline(__always) static func tag(_ word: UInt64) -> UInt64 { (word & tagMask) &>> 48 }
     @inline(__always) static func entry(_ word: UInt64) -> UnsafeMutableRawPointer {
         unsafe UnsafeMutableRawPointer(bitPattern: UInt(word & pointerMask))!

@@ -111,19 +111,20 @@ protocol TableLayout {
         unsafe clinux_prefetch(segment(hash).address)
     }
 
-    /// Asks for the first cache line of the entry that looks like the key's, once the bucket is there.
+    /// Asks for the first cache lines of the entry that looks like the key's, once the bucket is there.
     @inline(__always)
     func prefetchEntry(_ hash: UInt64) {
         let segment = segment(hash)
         let probe = (hash & 0x7FFF) &<< 48
         let slots = unsafe segment.bucket(segment.home(hash & 0x7FFF))
-        for index in 0..<Segment.slotsPerBucket {
-            let word = unsafe slots[index]
-            if (word ^ probe) & SlotWord.tagMask == 0 {
-                unsafe clinux_prefetch(UnsafeRawPointer(bitPattern: UInt(word & SlotWord.pointerMask)))
-                return
-            }
-        }
+        let found = unsafe SlotWord.matches(slots, probe)
+        guard found != 0 else { return }
+        let word = unsafe slots[found.trailingZeroBitCount]
+        // A free slot looks like tag 0.
+        guard word != 0 else { return }
+        // Most entries lie across two lines.
+        unsafe clinux_prefetch(SlotWord.entry(word))
+        unsafe clinux_prefetch(SlotWord.entry(word) + 63)
     }
 
     @inline(__always)
@@ -134,14 +135,15 @@ protocol TableLayout {
         var remaining = segment.bucketCount
         while true {
             let slots = unsafe segment.bucket(bucket)
-            for index in 0..<Segment.slotsPerBucket {
+            var found = unsafe SlotWord.matches(slots, probe)
+            while found != 0 {
+                let index = found.trailingZeroBitCount
                 let word = unsafe slots[index]
-                if (word ^ probe) & SlotWord.tagMask == 0 {
-                    if word == 0 { return nil }
-                    if unsafe Layout.hasKey(SlotWord.entry(word), key) {
-                        return unsafe Slot(segment: segment, bucket: bucket, word: slots + index)
-                    }
+                if word == 0 { return nil }
+                if unsafe Layout.hasKey(SlotWord.entry(word), key) {
+                    return unsafe Slot(segment: segment, bucket: bucket, word: slots + index)
                 }
+                found &= found &- 1
             }
             // A bucket with room ends the run.
             if unsafe slots[Segment.slotsPerBucket &- 1] == 0 { return nil }

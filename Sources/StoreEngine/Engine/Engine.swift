@@ -46,7 +46,7 @@ public final class Engine {
     public func execute(
         _ words: [[UInt8]], database: Int = 0, version: ProtocolVersion = .resp3
     ) -> [UInt8] {
-        precondition(state.databases.indices.contains(database), "no such database")
+        precondition(0..<state.databaseCount ~= database, "no such database")
         writer.removeAll()
         writer.version = version
         let request = OwnedArguments(words)
@@ -88,7 +88,7 @@ public final class Engine {
 
     /// Whether a key is there, due or not. Leaves no trace.
     public func presence(of key: ByteSlice, database index: Int) -> KeyPresence {
-        state.presence(of: key, in: state.databases[index])
+        state.presence(of: key, in: state.database(index))
     }
 
     // MARK: upkeep
@@ -102,8 +102,8 @@ public final class Engine {
 
     // MARK: looking in
 
-    public var databaseCount: Int { state.databases.count }
-    public func database(_ index: Int) -> Database { state.databases[index] }
+    public var databaseCount: Int { state.databaseCount }
+    public func database(_ index: Int) -> Database { state.database(index) }
 
     /// The hash by which keys are found, for those who want to know it before the command runs.
     @inline(__always)
@@ -135,9 +135,9 @@ public final class Engine {
     }
 
     /// Bytes in use for keys, values and tables of all databases.
-    public var usedBytes: Int { state.databases.reduce(0) { $0 + $1.usedBytes } }
+    public var usedBytes: Int { unsafe state.databases.reduce(0) { $0 + $1.usedBytes } }
     /// Bytes taken from the system for them.
-    public var heldBytes: Int { state.databases.reduce(0) { $0 + $1.heldBytes } }
+    public var heldBytes: Int { unsafe state.databases.reduce(0) { $0 + $1.heldBytes } }
 
     /// Who hears of changes; not retained. Set `isObserved` while there is something to hear for.
     public var observer: (any KeyspaceObserver)? {

@@ -42,7 +42,9 @@ struct Orphan {
 /// A handle: copies share the engine's state.
 @safe struct EngineState {
     @unsafe struct Storage {
-        var databases: [Database]
+        let databases: UnsafeMutableBufferPointer<Database>
+        /// The earliest deadline of any key of any database, or a moment before it.
+        let alarm: UnsafeMutablePointer<Int64>
         var hash: KeyHash
         var now: Int64 = 0
         /// 24 bits for the entries: see `Entry.accessClock`.
@@ -64,17 +66,25 @@ struct Orphan {
     init(databaseCount: Int, seed: UInt64) {
         let hash = KeyHash(seed: seed)
         unsafe storage = .allocate(capacity: 1)
-        let databases = (0..<databaseCount).map { Database(index: $0, hash: hash) }
+        let databases = UnsafeMutableBufferPointer<Database>.allocate(capacity: databaseCount)
+        let alarm = UnsafeMutablePointer<Int64>.allocate(capacity: 1)
+        unsafe alarm.initialize(to: Int64.max)
+        for index in 0..<databaseCount {
+            unsafe databases.initializeElement(at: index, to: Database(index: index, hash: hash, alarm: alarm))
+        }
         unsafe storage.initialize(
-            to: Storage(databases: databases, hash: hash, random: RandomSource(seed: seed ^ 0x5851_F42D_4C95_7F2D)))
+            to: Storage(
+                databases: databases, alarm: alarm, hash: hash, random: RandomSource(seed: seed ^ 0x5851_F42D_4C95_7F2D)))
     }
 }
 
 extension EngineState {
-    @inline(__always) var databases: [Database] {
-        get { unsafe storage.pointee.databases }
-        nonmutating _modify { yield unsafe &storage.pointee.databases }
+    @inline(__always) var databases: UnsafeMutableBufferPointer<Database> { unsafe storage.pointee.databases }
+    @inline(__always) func database(_ index: Int) -> Database {
+        precondition(UInt(bitPattern: index) < UInt(bitPattern: databaseCount), "no such database")
+        return unsafe storage.pointee.databases[index]
     }
+    var databaseCount: Int { unsafe storage.pointee.databases.count }
     @inline(__always) var hash: KeyHash { unsafe storage.pointee.hash }
     @inline(__always) var now: Int64 {
         get { unsafe storage.pointee.now }
@@ -190,24 +200,24 @@ extension EngineState {
 
     /// Drops all keys of a database.
     func flush(_ index: Int) {
-        let old = databases[index]
+        let old = database(index)
         if isObserved, let observer {
             observer.databaseWillFlush(index) { presence(of: $0, in: old) }
         }
         let allocator = old.retire()
         unsafe storage.pointee.orphans.removeAll { unsafe $0.allocator.identity == allocator.identity }
         unsafe storage.pointee.retired.append(allocator)
-        databases[index] = Database(index: index, hash: hash)
+        unsafe databases[index] = Database(index: index, hash: hash, alarm: storage.pointee.alarm)
     }
 
     /// Exchanges two databases.
     func swapDatabases(_ first: Int, _ second: Int) {
         if isObserved, let observer {
-            observer.databasesWillSwap(first, second) { presence(of: $1, in: databases[$0]) }
+            observer.databasesWillSwap(first, second) { presence(of: $1, in: database($0)) }
         }
-        databases.swapAt(first, second)
-        databases[first].index = first
-        databases[second].index = second
+        unsafe databases.swapAt(first, second)
+        database(first).index = first
+        database(second).index = second
     }
 
     // MARK: expiry
@@ -229,16 +239,14 @@ extension EngineState {
     }
 
     /// The earliest deadline of any key, or a moment that is not after it.
-    var earliestDeadline: Int64 {
-        databases.reduce(Int64.max) { min($0, $1.table.earliestDeadline) }
-    }
+    var earliestDeadline: Int64 { unsafe storage.pointee.alarm.pointee }
 
     /// Removes up to `budget` keys that are due; true when none is left that is.
     func expireDue(budget: Int) -> Bool {
-        guard removesDueKeys else { return true }
+        guard earliestDeadline < now, removesDueKeys else { return true }
         var remaining = budget
-        for index in databases.indices {
-            let database = databases[index]
+        var earliest = Int64.max
+        for unsafe database in unsafe databases {
             while let slot = database.table.nextDue(now: now - 1) {
                 guard remaining > 0 else { return false }
                 remaining -= 1
@@ -247,7 +255,9 @@ extension EngineState {
                 // The key lies in the entry, which outlives the event.
                 expire(slot, key: entry.key, in: database)
             }
+            earliest = min(earliest, database.table.earliestDeadline)
         }
+        unsafe storage.pointee.alarm.pointee = earliest
         return true
     }
 }
@@ -255,11 +265,13 @@ extension EngineState {
 extension EngineState {
     /// Frees the state and everything in it.
     func deallocate() {
-        for database in databases {
+        for unsafe database in unsafe databases {
             let allocator = database.retire()
             while !allocator.releaseSlice() {}
         }
         for allocator in unsafe storage.pointee.retired { while !allocator.releaseSlice() {} }
+        unsafe databases.deallocate()
+        unsafe storage.pointee.alarm.deallocate()
         unsafe storage.deinitialize(count: 1)
         unsafe storage.deallocate()
     }

@@ -12,15 +12,17 @@ import RespCodec
         var index: Int
         let allocator: SlabAllocator
         var deadlineCount = 0
+        /// Of the whole engine: the earliest deadline, or a moment before it.
+        let alarm: UnsafeMutablePointer<Int64>
     }
 
     private let storage: UnsafeMutablePointer<Storage>
     private let tablePointer: UnsafeMutablePointer<SegmentedTable<EntryLayout>>
 
-    init(index: Int, hash: KeyHash) {
+    init(index: Int, hash: KeyHash, alarm: UnsafeMutablePointer<Int64>) {
         let allocator = SlabAllocator()
         unsafe storage = .allocate(capacity: 1)
-        unsafe storage.initialize(to: Storage(index: index, allocator: allocator))
+        unsafe storage.initialize(to: Storage(index: index, allocator: allocator, alarm: alarm))
         unsafe tablePointer = .allocate(capacity: 1)
         unsafe tablePointer.initialize(to: SegmentedTable(allocator: allocator, hash: hash))
     }
@@ -75,7 +77,7 @@ import RespCodec
     @inline(__always) @discardableResult
     func insert(_ entry: Entry, hash: UInt64) -> Slot {
         if entry.hasDeadline { unsafe storage.pointee.deadlineCount += 1 }
-        return unsafe table.insert(entry.address, hash: hash, deadline: Self.bound(entry.hasDeadline ? entry.deadline : nil))
+        return unsafe table.insert(entry.address, hash: hash, deadline: noted(entry.hasDeadline ? entry.deadline : nil))
     }
 
     /// Puts a new entry of the same key in the place of an old one, whose block, but not what it points to, is freed.
@@ -84,7 +86,7 @@ import RespCodec
         let old = unsafe slot.entry
         let had = slot.hasDeadline
         unsafe storage.pointee.deadlineCount += (entry.hasDeadline ? 1 : 0) - (had ? 1 : 0)
-        unsafe table.replace(slot, with: entry.address, deadline: Self.bound(entry.hasDeadline ? entry.deadline : nil))
+        unsafe table.replace(slot, with: entry.address, deadline: noted(entry.hasDeadline ? entry.deadline : nil))
         unsafe allocator.deallocate(old)
     }
 
@@ -139,34 +141,25 @@ import RespCodec
         unsafe storage.pointee.deadlineCount += (deadline != nil ? 1 : 0) - (slot.hasDeadline ? 1 : 0)
         guard let deadline else {
             if entry.hasDeadline { entry.deadline = Entry.noDeadline }
-            return table.setDeadline(Self.bound(nil), at: slot)
+            return table.setDeadline(noted(nil), at: slot)
         }
         if entry.hasDeadline {
             entry.deadline = deadline
-            return table.setDeadline(Self.bound(deadline), at: slot)
+            return table.setDeadline(noted(deadline), at: slot)
         }
         let payload = entry.payloadSize
         let moved = makeEntry(
             entry.type, entry.encoding, key: entry.key, deadline: deadline, payload: payload, accessClock: entry.accessClock)
         unsafe memcpy(moved.payload, entry.payload, payload)
-        unsafe table.replace(slot, with: moved.address, deadline: Self.bound(deadline))
+        unsafe table.replace(slot, with: moved.address, deadline: noted(deadline))
         unsafe allocator.deallocate(entry.address)
     }
 
-    /// A deadline as the table takes it: the last moment that can be counted stands for none there.
+    /// A deadline as the table takes it: the last moment that can be counted stands for none there. Sets the alarm to it.
     @inline(__always)
-    private static func bound(_ deadline: Int64?) -> Int64 {
+    private func noted(_ deadline: Int64?) -> Int64 {
         guard let deadline else { return SegmentedTable<EntryLayout>.noDeadline }
+        if unsafe deadline < storage.pointee.alarm.pointee { unsafe storage.pointee.alarm.pointee = deadline }
         return min(deadline, SegmentedTable<EntryLayout>.noDeadline - 1)
     }
-}
-
-// MARK: prefetching
-
-extension Database {
-    /// Asks for the memory in which a key of this hash would be found: first the segment, then the bucket, then the entry, with
-    /// other work between.
-    @inline(__always) public func prefetchSegment(_ hash: UInt64) { table.prefetchSegment(hash) }
-    public func prefetchBucket(_ hash: UInt64) { table.prefetchBucket(hash) }
-    public func prefetchEntry(_ hash: UInt64) { table.prefetchEntry(hash) }
 }

@@ -46,8 +46,8 @@ public enum KeyAccess: Sendable {
     @inline(__always) var settings: EngineSettings { engine.settings }
 
     /// Another database of the engine.
-    func database(_ index: Int) -> Database { engine.databases[index] }
-    var databaseCount: Int { engine.databases.count }
+    func database(_ index: Int) -> Database { engine.database(index) }
+    var databaseCount: Int { engine.databaseCount }
 
     @inline(__always)
     func hash(_ key: ByteSlice) -> UInt64 {
