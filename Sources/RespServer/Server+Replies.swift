@@ -34,18 +34,15 @@ extension Server {
         }
         guard sent < bytes.count else { return }
         connection.unsent.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[sent...]))
-        if !connection.isWatchedForWriting {
-            connection.isWatchedForWriting = true
-            epoll.modify(
-                connection.descriptor, word: Epoll.word(connection.descriptor, registration: connection.id), writing: true)
-        }
+        if !connection.isWatchedForWriting { watchForWriting(connection) }
         checkOutputLimit(connection)
     }
 
-    /// Sends more of what a socket would not take before.
+    /// Sends more of what a socket would not take before, up to a bound, so that others get their turn.
     func flush(_ connection: Connection) {
+        let wanted = min(connection.unsentByteCount, 1 << 20)
         let result = connection.unsent.withUnsafeBytes {
-            Syscall.send(connection.descriptor, $0.baseAddress! + connection.unsentStart, min(connection.unsentByteCount, 1 << 20))
+            Syscall.send(connection.descriptor, $0.baseAddress! + connection.unsentStart, wanted)
         }
         switch result {
         case .bytes(let count): connection.unsentStart += count
@@ -64,6 +61,15 @@ extension Server {
             connection.unsent.removeFirst(connection.unsentStart)
             connection.unsentStart = 0
         }
+        if !connection.isClosed && connection.unsentByteCount > 0, case .bytes(wanted) = result { watchForWriting(connection) }
+    }
+
+    /// Has the loop told when the socket can be written to, at once if it can be now.
+    private func watchForWriting(_ connection: Connection) {
+        connection.isWatchedForWriting = true
+        epoll.modify(
+            connection.descriptor, word: Epoll.word(connection.descriptor, registration: connection.id),
+            reading: !connection.isBlockedByPause, writing: true)
     }
 
     /// Closes a connection that has taken too little for too long.

@@ -32,7 +32,7 @@ extension Server {
             readMore(connection, partial)
         } else {
             let transfer = Syscall.read(connection.descriptor, input, Self.inputCapacity)
-            if let count = accepted(transfer, connection) {
+            if let count = accepted(transfer, of: Self.inputCapacity, connection) {
                 consume(UnsafeMutableRawBufferPointer(start: input, count: count), connection)
             }
         }
@@ -40,9 +40,10 @@ extension Server {
     }
 
     /// How many bytes came; nil when there is nothing to do with them.
-    private func accepted(_ transfer: Transfer, _ connection: Connection) -> Int? {
+    private func accepted(_ transfer: Transfer, of wanted: Int, _ connection: Connection) -> Int? {
         switch transfer {
         case .bytes(let count):
+            if count == wanted || connection.isHungUp { unread.append(connection) }
             statistics.inputBytes += count
             connection.inputByteCount += count
             return count
@@ -174,7 +175,7 @@ extension Server {
             // Straight into the argument's own memory, some at a time so that others get their turn.
             let wanted = min(receiving.length - receiving.received, 1 << 20)
             let target = receiving.base + AdoptableArguments.headerSize + receiving.received
-            guard let count = accepted(Syscall.read(connection.descriptor, target, wanted), connection) else { return }
+            guard let count = accepted(Syscall.read(connection.descriptor, target, wanted), of: wanted, connection) else { return }
             receiving.received += count
             partial.receiving = receiving
             guard receiving.received == receiving.length else { return }
@@ -186,7 +187,8 @@ extension Server {
             if !partial.parser.isInsideRequest { executePartial(connection, partial) }
             return
         }
-        guard let count = accepted(Syscall.read(connection.descriptor, input, Self.inputCapacity), connection) else { return }
+        let transfer = Syscall.read(connection.descriptor, input, Self.inputCapacity)
+        guard let count = accepted(transfer, of: Self.inputCapacity, connection) else { return }
         if partial.byteCount + count > configuration.settings.clientQueryBufferLimit {
             statistics.clientsClosedByQueryLimit += 1
             log.warning("Closing client that reached max query buffer length: id=\(connection.id) addr=\(connection.address)")

@@ -28,7 +28,7 @@ extension Server {
 
     private func open(_ listener: Listener) throws(SyscallError) {
         listeners.append(listener)
-        try epoll.add(listener.descriptor, word: Epoll.word(listener.descriptor, registration: 0))
+        try epoll.addByLevel(listener.descriptor, word: Epoll.word(listener.descriptor, registration: 0))
     }
 
     private func openTCPListeners() throws(SyscallError) {

@@ -48,6 +48,7 @@ final class Server {
     let commands = CommandTable()
     let watches: WatchRegistry
     let epoll: Epoll
+    @exclusivity(unchecked) private var timer: WakeTimer
     let runID: String
     let startMicroseconds = Syscall.monotonicMicroseconds()
     let startCycles = clinux_cycle_counter()
@@ -83,6 +84,8 @@ final class Server {
     static let batchCapacity = 64
     /// Replies of this turn that have not been sent yet: whose, and where in `reply` they are.
     @exclusivity(unchecked) var replies: [(connection: Connection, range: Range<Int>)] = []
+    /// Connections that may have more to read than was read in this turn.
+    @exclusivity(unchecked) var unread: [Connection] = []
     @exclusivity(unchecked) var dying: [Connection] = []
     /// Connections that were closed in this turn, kept until its end: others may still be looking at them.
     @exclusivity(unchecked) private var closed: [Connection] = []
@@ -102,6 +105,8 @@ final class Server {
         engine = Engine(databases: configuration.settings.databases, seed: UInt64.random(in: 1...UInt64.max))
         watches = WatchRegistry(engine: engine)
         epoll = try Epoll()
+        timer = try WakeTimer()
+        try epoll.addByLevel(timer.descriptor, word: Epoll.word(timer.descriptor, registration: 0))
         var id = ""
         for _ in 0..<40 { id.append("0123456789abcdef".randomElement() ?? "0") }
         runID = id
@@ -129,9 +134,10 @@ final class Server {
 
     func run() {
         while !isStopping {
-            let count = epoll.wait(milliseconds: waitMilliseconds())
+            let count = epoll.wait(blocking: !hasWork())
             updateTime()
             lastCycles = clinux_cycle_counter()
+            readUnread()
             for index in 0..<count {
                 if index & 15 == 15 { updateTime() }
                 handle(epoll[index])
@@ -151,30 +157,41 @@ final class Server {
 
     @exclusivity(unchecked) private var workLeft = false
 
-    private func waitMilliseconds() -> Int32 {
-        if workLeft || engine.hasGarbage || !dying.isEmpty {
+    /// Whether there is something to do even if no client asks for anything. Otherwise sets the timer for when there will be.
+    private func hasWork() -> Bool {
+        if workLeft || engine.hasGarbage || !dying.isEmpty || !unread.isEmpty {
             workLeft = false
-            return 0
+            return true
         }
-        var wait = maintenanceInterval
-        if activeExpireEnabled, engine.removesDueKeys, let deadline = engine.nextDeadline {
-            wait = min(wait, max(0, deadline + 1 - engine.now))
-        }
-        if pausedUntil > 0 { wait = min(wait, max(0, pausedUntil - engine.now)) }
-        return Int32(wait)
+        var time = lastMaintenance + maintenanceInterval
+        if activeExpireEnabled, engine.removesDueKeys, let deadline = engine.nextDeadline { time = min(time, deadline + 1) }
+        if pausedUntil > 0 { time = min(time, pausedUntil) }
+        if time <= engine.now { return true }
+        timer.set(for: time, now: engine.now)
+        return false
     }
 
     @inline(__always)
     private func handle(_ event: Epoll.Event) {
         let descriptor = Int(UInt32(truncatingIfNeeded: event.word))
         if event.word >> 32 == 0 {
+            if Int32(descriptor) == timer.descriptor { return timer.hasFired() }
             return accept(Int32(descriptor))
         }
         guard descriptor < connections.count, let connection = connections[descriptor],
             connection.id & 0xFFFF_FFFF == event.word >> 32, !connection.isClosed
         else { return }
         if event.isWritable && connection.isWatchedForWriting { flush(connection) }
+        if event.isHangUp { connection.isHungUp = true }
         if event.isReadable && !connection.isClosed && !connection.isBlockedByPause { readAndExecute(connection) }
+    }
+
+    /// Goes on with connections that had more to read than was read in the last turn.
+    private func readUnread() {
+        guard !unread.isEmpty else { return }
+        let connections = unread
+        unread = []
+        for connection in connections where !connection.isClosed && !connection.isBlockedByPause { readAndExecute(connection) }
     }
 
     private func accept(_ listener: Int32) {
@@ -277,6 +294,8 @@ final class Server {
     private var maintenanceInterval: Int64 { Int64(1000 / configuration.settings.hz) }
 
     private func maintain() {
+        // Somebody may have put the clock back.
+        lastMaintenance = min(lastMaintenance, engine.now)
         guard engine.now - lastMaintenance >= maintenanceInterval else { return }
         longCycles = max(1000, UInt64(1e6 / max(1, microseconds(cycles: 1000))))
         rates.sample(statistics, milliseconds: engine.now - lastMaintenance)

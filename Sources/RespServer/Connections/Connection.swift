@@ -58,6 +58,8 @@ final class Connection {
     var softLimitSince: Int64?
     /// Whether the loop is told when the socket can be written to.
     @exclusivity(unchecked) var isWatchedForWriting = false
+    /// The client has closed its side: the end follows what is there to read.
+    @exclusivity(unchecked) var isHungUp = false
     var closesAfterReply = false { didSet { isEnding = closesAfterReply || isClosed } }
     var isClosed = false { didSet { isEnding = closesAfterReply || isClosed } }
     /// Nothing that the client has sent is executed any more.

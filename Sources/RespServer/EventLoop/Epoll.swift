@@ -1,4 +1,8 @@
-// Readiness of descriptors. Each is registered with a word that comes back with its events: the descriptor below, a registration
+// Readiness of descriptors. Connections are watched by edges: an event says that something has come, not that something is there, so
+// that the kernel need not look again at what has been emptied. Who reads until less came than was asked for has read everything;
+// who stops earlier must come back by himself. `modify` tells again of what is there.
+//
+// Each is registered with a word that comes back with its events: the descriptor below, a registration
 // number above, so that an event meant for a closed descriptor is not taken for its successor's.
 
 import CLinux
@@ -9,6 +13,8 @@ struct Epoll: ~Copyable {
         let word: UInt64
         let flags: UInt32
         var isReadable: Bool { flags & (EPOLLIN.rawValue | EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0 }
+        /// The peer has closed its side, so the end follows what is there to read.
+        var isHangUp: Bool { flags & (EPOLLRDHUP.rawValue | EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0 }
         var isWritable: Bool { flags & (EPOLLOUT.rawValue | EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0 }
     }
 
@@ -31,14 +37,23 @@ struct Epoll: ~Copyable {
         UInt64(UInt32(bitPattern: descriptor)) | registration << 32
     }
 
-    func add(_ watched: Int32, word: UInt64, writing: Bool = false) throws(SyscallError) {
-        var event = epoll_event(events: interest(writing), data: epoll_data_t(u64: word))
+    /// Watches a descriptor that is readable until it has been emptied: a listener, a timer.
+    func addByLevel(_ watched: Int32, word: UInt64) throws(SyscallError) {
+        try add(watched, epoll_event(events: EPOLLIN.rawValue, data: epoll_data_t(u64: word)))
+    }
+
+    /// Watches a connection by edges.
+    func add(_ watched: Int32, word: UInt64) throws(SyscallError) {
+        try add(watched, epoll_event(events: interest(reading: true, writing: false), data: epoll_data_t(u64: word)))
+    }
+
+    private func add(_ watched: Int32, _ event: epoll_event) throws(SyscallError) {
+        var event = event
         guard epoll_ctl(descriptor, EPOLL_CTL_ADD, watched, &event) == 0 else { throw SyscallError("epoll_ctl") }
     }
 
     func modify(_ watched: Int32, word: UInt64, reading: Bool = true, writing: Bool) {
-        var event = epoll_event(
-            events: (reading ? EPOLLIN.rawValue : 0) | (writing ? EPOLLOUT.rawValue : 0), data: epoll_data_t(u64: word))
+        var event = epoll_event(events: interest(reading: reading, writing: writing), data: epoll_data_t(u64: word))
         epoll_ctl(descriptor, EPOLL_CTL_MOD, watched, &event)
     }
 
@@ -47,11 +62,13 @@ struct Epoll: ~Copyable {
         epoll_ctl(descriptor, EPOLL_CTL_DEL, watched, &event)
     }
 
-    private func interest(_ writing: Bool) -> UInt32 { EPOLLIN.rawValue | (writing ? EPOLLOUT.rawValue : 0) }
+    private func interest(reading: Bool, writing: Bool) -> UInt32 {
+        EPOLLET.rawValue | (reading ? EPOLLIN.rawValue | EPOLLRDHUP.rawValue : 0) | (writing ? EPOLLOUT.rawValue : 0)
+    }
 
-    /// Waits up to `milliseconds` and returns how many events there are.
-    func wait(milliseconds: Int32) -> Int {
-        let count = epoll_wait(descriptor, events, Int32(Self.capacity), milliseconds)
+    /// Waits for events, unless that would block and must not, and returns how many there are.
+    func wait(blocking: Bool) -> Int {
+        let count = epoll_wait(descriptor, events, Int32(Self.capacity), blocking ? -1 : 0)
         return max(0, Int(count))
     }
 

@@ -29,7 +29,7 @@ enum Syscall {
     @inline(__always)
     static func read(_ descriptor: Int32, _ target: UnsafeMutableRawPointer, _ count: Int) -> Transfer {
         while true {
-            let result = Glibc.read(descriptor, target, count)
+            let result = recv(descriptor, target, count, 0)
             if result > 0 { return .bytes(result) }
             if result == 0 { return .ended }
             if errno == EINTR { continue }
