@@ -25,7 +25,7 @@ extension Server {
 
     private func send(_ bytes: UnsafeRawBufferPointer, _ connection: Connection) {
         var sent = 0
-        if connection.unsentByteCount == 0 {
+        if connection.unsent.byteCount == 0 {
             switch Syscall.send(connection.descriptor, bytes.baseAddress!, bytes.count) {
             case .bytes(let count): sent = count
             case .wouldBlock: break
@@ -33,35 +33,34 @@ extension Server {
             }
         }
         guard sent < bytes.count else { return }
-        connection.unsent.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[sent...]))
+        connection.unsent.append(UnsafeRawBufferPointer(rebasing: bytes[sent...]))
         if !connection.isWatchedForWriting { watchForWriting(connection) }
         checkOutputLimit(connection)
     }
 
     /// Sends more of what a socket would not take before, up to a bound, so that others get their turn.
     func flush(_ connection: Connection) {
-        let wanted = min(connection.unsentByteCount, 1 << 20)
-        let result = connection.unsent.withUnsafeBytes {
-            Syscall.send(connection.descriptor, $0.baseAddress! + connection.unsentStart, wanted)
+        var budget = 1 << 20
+        while connection.unsent.byteCount > 0 {
+            // The socket may take more: to ask for it anew has the loop told at once.
+            guard budget > 0 else { return watchForWriting(connection) }
+            let front = connection.unsent.front
+            let result = Syscall.send(connection.descriptor, front.baseAddress!, front.count)
+            guard case .bytes(let count) = result else {
+                if result != .wouldBlock { close(connection) }
+                return
+            }
+            connection.unsent.removeFirst(count)
+            // What it did not take it will ask for.
+            if count < front.count { return }
+            budget -= count
         }
-        switch result {
-        case .bytes(let count): connection.unsentStart += count
-        case .wouldBlock: return
-        case .ended, .failed: return close(connection)
-        }
-        if connection.unsentByteCount == 0 {
-            connection.unsent = []
-            connection.unsentStart = 0
-            connection.softLimitSince = nil
-            if connection.closesAfterReply { return close(connection) }
-            connection.isWatchedForWriting = false
-            epoll.modify(
-                connection.descriptor, word: Epoll.word(connection.descriptor, registration: connection.id), writing: false)
-        } else if connection.unsentStart > 1 << 20 && connection.unsentStart > connection.unsent.count / 2 {
-            connection.unsent.removeFirst(connection.unsentStart)
-            connection.unsentStart = 0
-        }
-        if !connection.isClosed && connection.unsentByteCount > 0, case .bytes(wanted) = result { watchForWriting(connection) }
+        connection.softLimitSince = nil
+        if connection.closesAfterReply { return close(connection) }
+        connection.isWatchedForWriting = false
+        epoll.modify(
+            connection.descriptor, word: Epoll.word(connection.descriptor, registration: connection.id),
+            reading: !connection.isBlockedByPause, writing: false)
     }
 
     /// Has the loop told when the socket can be written to, at once if it can be now.
@@ -75,7 +74,7 @@ extension Server {
     /// Closes a connection that has taken too little for too long.
     func checkOutputLimit(_ connection: Connection) {
         let limit = configuration.settings.normalOutputLimit
-        let size = connection.unsentByteCount
+        let size = connection.unsent.byteCount
         var exceeded = limit.hardBytes > 0 && size >= limit.hardBytes
         if limit.softBytes > 0 && size >= limit.softBytes {
             let since = connection.softLimitSince ?? engine.now

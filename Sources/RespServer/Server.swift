@@ -81,7 +81,7 @@ final class Server {
     /// Requests that were parsed and are about to be executed together, and their keys.
     let batch = UnsafeMutablePointer<ParsedRequest>.allocate(capacity: Server.batchCapacity)
     let keys = UnsafeMutablePointer<HashedKey>.allocate(capacity: Server.batchCapacity)
-    static let batchCapacity = 64
+    static let batchCapacity = 32
     /// Replies of this turn that have not been sent yet: whose, and where in `reply` they are.
     @exclusivity(unchecked) var replies: [(connection: Connection, range: Range<Int>)] = []
     /// Connections that may have more to read than was read in this turn.
@@ -271,7 +271,7 @@ final class Server {
         dying = []
         for connection in now where !connection.isClosed {
             // What is unsent is waited for by the write interest; the close follows it.
-            if connection.unsentByteCount == 0 { close(connection) }
+            if connection.unsent.byteCount == 0 { close(connection) }
         }
     }
 
@@ -286,7 +286,7 @@ final class Server {
         connections[Int(connection.descriptor)] = nil
         connectionCount -= 1
         connection.partial = nil
-        connection.unsent = []
+        connection.unsent = OutputQueue()
     }
 
     // MARK: upkeep
@@ -301,7 +301,7 @@ final class Server {
         rates.sample(statistics, milliseconds: engine.now - lastMaintenance)
         lastMaintenance = engine.now
         peakUsedBytes = max(peakUsedBytes, engine.usedBytes)
-        for case let connection? in connections where connection.unsentByteCount > 0 { checkOutputLimit(connection) }
+        for case let connection? in connections where connection.unsent.byteCount > 0 { checkOutputLimit(connection) }
         let timeout = Int64(configuration.settings.timeoutSeconds) * 1000
         guard timeout > 0 else { return }
         for case let connection? in connections

@@ -288,7 +288,7 @@ private enum ClientLine {
     static func text(of connection: Connection, now: Int64) -> String {
         let queued = connection.transaction?.byteCount ?? 0
         let unparsed = connection.partial?.byteCount ?? 0
-        let unsent = connection.unsentByteCount
+        let unsent = connection.unsent.byteCount
         let fields: [(String, String)] = [
             ("id", "\(connection.id)"), ("addr", connection.address), ("laddr", connection.localAddress),
             ("fd", "\(connection.descriptor)"), ("name", connection.name),

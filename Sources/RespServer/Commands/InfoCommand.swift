@@ -94,7 +94,7 @@ enum InfoCommands {
         var output = 0
         for case let connection? in server.connections {
             input = max(input, connection.partial?.byteCount ?? 0)
-            output = max(output, connection.unsentByteCount)
+            output = max(output, connection.unsent.byteCount)
         }
         text.add("connected_clients", server.connectionCount)
         text.add("cluster_connections", 0)
@@ -111,7 +111,7 @@ enum InfoCommands {
         let settings = server.configuration.settings
         var clients = 0
         for case let connection? in server.connections {
-            clients += connection.unsent.count + (connection.partial?.byteCount ?? 0)
+            clients += connection.unsent.byteCount + (connection.partial?.byteCount ?? 0)
                 + (connection.transaction?.byteCount ?? 0)
         }
         let startup = Server.inputCapacity + server.reply.capacity

@@ -51,10 +51,8 @@ final class Connection {
     // MARK: buffers
 
     @exclusivity(unchecked) var partial: PartialRequest?
-    /// Bytes that the socket would not take yet, from `unsentStart` on.
-    @exclusivity(unchecked) var unsent: [UInt8] = []
-    @exclusivity(unchecked) var unsentStart = 0
-    var unsentByteCount: Int { unsent.count - unsentStart }
+    /// What the socket would not take yet.
+    @exclusivity(unchecked) var unsent = OutputQueue()
     var softLimitSince: Int64?
     /// Whether the loop is told when the socket can be written to.
     @exclusivity(unchecked) var isWatchedForWriting = false

@@ -1,0 +1,73 @@
+// Replies that a socket would not take yet, in pieces: however much a client leaves unread, adding to it and sending from it costs
+// the same, and nothing that is queued is ever moved. The pieces come from the system and go back to it, so that a client that read
+// nothing for a while leaves no trace.
+
+import Glibc
+
+struct OutputQueue {
+    /// Memory for some of the bytes, filled from the front.
+    private final class Piece {
+        static let capacity = 256 * 1024
+        let base: UnsafeMutableRawPointer
+        var count = 0
+
+        init() {
+            let memory = mmap(nil, Self.capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+            guard let memory, memory != MAP_FAILED else { preconditionFailure("no memory for replies that wait") }
+            base = memory
+        }
+
+        deinit { munmap(base, Self.capacity) }
+    }
+
+    /// The pieces from `first` on; those before have been sent.
+    private var pieces: [Piece?] = []
+    private var first = 0
+    /// How much of the first piece has been sent.
+    private var sent = 0
+    /// Bytes that wait.
+    private(set) var byteCount = 0
+
+    /// The memory that the pieces take.
+    var capacity: Int { (pieces.count - first) * Piece.capacity }
+
+    mutating func append(_ bytes: UnsafeRawBufferPointer) {
+        var taken = 0
+        while taken < bytes.count {
+            let last: Piece
+            if first < pieces.count, let piece = pieces[pieces.count - 1], piece.count < Piece.capacity {
+                last = piece
+            } else {
+                last = Piece()
+                pieces.append(last)
+            }
+            let count = min(bytes.count - taken, Piece.capacity - last.count)
+            memcpy(last.base + last.count, bytes.baseAddress! + taken, count)
+            last.count += count
+            taken += count
+        }
+        byteCount += bytes.count
+    }
+
+    /// The bytes to be sent first; none if nothing waits. Good until the queue changes.
+    var front: UnsafeRawBufferPointer {
+        guard byteCount > 0, let piece = pieces[first] else { return UnsafeRawBufferPointer(start: nil, count: 0) }
+        return UnsafeRawBufferPointer(start: piece.base + sent, count: piece.count - sent)
+    }
+
+    /// Forgets bytes that have been sent, at most those of `front`.
+    mutating func removeFirst(_ count: Int) {
+        precondition(count <= front.count, "more was sent than there was")
+        sent += count
+        byteCount -= count
+        guard byteCount > 0 else { return self = OutputQueue() }
+        guard sent == pieces[first]?.count else { return }
+        pieces[first] = nil
+        first += 1
+        sent = 0
+        if first >= 64 && first > pieces.count / 2 {
+            pieces.removeFirst(first)
+            first = 0
+        }
+    }
+}
