@@ -74,6 +74,22 @@ import Glibc
         return try body(span)
     }
 
+    /// The bytes of a slice of at most eight in one word, some of them twice: equal for equal slices, and for slices of one length
+    /// only for equal ones.
+    @inlinable @inline(__always) public var shortWord: UInt64 {
+        precondition(count <= 8, "more bytes than a word holds")
+        if count >= 4 {
+            let low = unsafe start.loadUnaligned(as: UInt32.self)
+            let high = unsafe start.loadUnaligned(fromByteOffset: count &- 4, as: UInt32.self)
+            return UInt64(high) &<< 32 | UInt64(low)
+        }
+        guard count > 0 else { return 0 }
+        let first = unsafe start.load(as: UInt8.self)
+        let middle = unsafe start.load(fromByteOffset: count &>> 1, as: UInt8.self)
+        let last = unsafe start.load(fromByteOffset: count &- 1, as: UInt8.self)
+        return UInt64(first) | UInt64(middle) &<< 8 | UInt64(last) &<< 16
+    }
+
     @inlinable public func index(of byte: UInt8) -> Int? {
         for index in 0..<count where self[index] == byte { return index }
         return nil

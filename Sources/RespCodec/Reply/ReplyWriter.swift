@@ -194,11 +194,30 @@ public enum ProtocolVersion: Int, Sendable {
         }
         unsafe target[length] = 0x0D
         unsafe target[length &+ 1] = 0x0A
-        unsafe memcpy(target + length + 2, bytes.rawBytes.baseAddress!, count)
+        unsafe Self.copy(bytes, to: target + length + 2)
         length = length &+ 2 &+ count
         unsafe target[length] = 0x0D
         unsafe target[length &+ 1] = 0x0A
         advance(length &+ 2)
+    }
+
+    /// Copies bytes, those of usual values without a call: as two or four runs of 16 bytes, which may overlap.
+    @inline(__always)
+    private static func copy(_ bytes: ByteSlice, to target: UnsafeMutablePointer<UInt8>) {
+        let count = bytes.count
+        let source = unsafe bytes.rawBytes.baseAddress!
+        guard count >= 16 && count <= 64 else { return unsafe _ = memcpy(target, source, count) }
+        let raw = UnsafeMutableRawPointer(target)
+        func move(_ offset: Int) {
+            unsafe raw.storeBytes(
+                of: source.loadUnaligned(fromByteOffset: offset, as: SIMD16<UInt8>.self), toByteOffset: offset, as: SIMD16<UInt8>.self)
+        }
+        move(0)
+        if count > 32 {
+            move(16)
+            move(count &- 32)
+        }
+        move(count &- 16)
     }
 
     @inline(never)

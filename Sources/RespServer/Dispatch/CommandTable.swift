@@ -190,7 +190,7 @@ final class CommandTable {
         var words: (UInt64, UInt64, UInt64) = (0, 0, 0)
         if name.count <= 8 {
             // Most names. Setting bit 5 makes letters small, and changes nothing else that a name can hold.
-            for index in 0..<name.count { words.0 |= UInt64(name[index] | 0x20) &<< UInt64(index &* 8) }
+            words = (name.shortWord | 0x2020_2020_2020_2020, UInt64(name.count), 0)
             return words
         }
         for index in 0..<name.count {
