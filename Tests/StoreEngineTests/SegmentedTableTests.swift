@@ -10,6 +10,7 @@ struct SegmentedTableTests {
 
     @Test(arguments: [1, 2, 3]) func agreesWithADictionary(seed: UInt64) {
         let allocator = SlabAllocator()
+        defer { while !allocator.releaseSlice() {} }
         let table = HashTable(allocator: allocator, hash: KeyHash(seed: seed))
         var model: [[UInt8]: [UInt8]] = [:]
         var random = RandomSource(seed: seed)
@@ -39,6 +40,7 @@ struct SegmentedTableTests {
 
     @Test func scanningMissesNothingWhileTheTableChanges() {
         let allocator = SlabAllocator()
+        defer { while !allocator.releaseSlice() {} }
         let table = HashTable(allocator: allocator, hash: KeyHash(seed: 7))
         for number in 0..<2000 { Self.key(number).withByteSlice { key in _ = table.set(key, key) } }
         var seen: Set<[UInt8]> = []
@@ -59,47 +61,5 @@ struct SegmentedTableTests {
         } while cursor != 0 && calls < 1_000_000
         #expect(cursor == 0)
         for number in 0..<2000 { #expect(seen.contains(Self.key(number))) }
-    }
-}
-
-struct EngineTests {
-    private func run(_ engine: Engine, _ words: String...) -> String {
-        String(decoding: engine.execute(words.map { Array($0.utf8) }), as: UTF8.self)
-    }
-
-    @Test func keysGoAtTheirDeadlineAndNotBefore() {
-        let engine = Engine(seed: 1)
-        engine.setTime(1_000_000)
-        for number in 0..<5000 {
-            #expect(run(engine, "SET", "key:\(number)", "v", "PX", "\(1 + number % 1000)") == "+OK\r\n")
-        }
-        for elapsed in stride(from: Int64(0), through: 1001, by: 7) {
-            engine.setTime(1_000_000 + elapsed)
-            while !engine.expireDue(budget: 100) {}
-            let left = (0..<5000).filter { 1 + Int64($0 % 1000) >= elapsed }.count
-            #expect(engine.database(0).count == left)
-        }
-    }
-
-    @Test func stringsChangeInPlace() {
-        let engine = Engine(seed: 1)
-        #expect(run(engine, "APPEND", "k", "12") == ":2\r\n")
-        #expect(run(engine, "INCRBY", "k", "30") == ":42\r\n")
-        #expect(run(engine, "APPEND", "k", "x") == ":3\r\n")
-        #expect(run(engine, "SETRANGE", "k", "300", "end") == ":303\r\n")
-        #expect(run(engine, "GETRANGE", "k", "0", "3") == "$4\r\n42x\0\r\n")
-        #expect(run(engine, "SETRANGE", "k", "20000", "far") == ":20003\r\n")
-        #expect(run(engine, "GETRANGE", "k", "-3", "-1") == "$3\r\nfar\r\n")
-        #expect(run(engine, "INCR", "k") == "-ERR value is not an integer or out of range\r\n")
-    }
-
-    @Test func flushingGivesEverythingBack() {
-        let engine = Engine(seed: 1)
-        let empty = engine.usedBytes
-        for number in 0..<20_000 { _ = run(engine, "SET", "key:\(number)", String(repeating: "v", count: number % 300)) }
-        #expect(run(engine, "FLUSHALL") == "+OK\r\n")
-        while engine.hasGarbage { engine.freeSlice() }
-        #expect(engine.usedBytes == empty)
-        #expect(run(engine, "DBSIZE") == ":0\r\n")
     }
 }

@@ -2,7 +2,7 @@
 //
 // Blocks come in size classes 4 bytes apart (8 above 256 bytes, coarser above 1 KiB), each class in pages of 64 KiB that are
 // aligned to their size, so that the page of a block, and with it the block's class, is found by masking the pointer. Pages are
-// cut from chunks of 4 MiB. A free block holds the link to the next free one. Blocks above 16 KiB come from malloc with a header
+// cut from chunks of 4 MiB. A free block holds the link to the next free one. Blocks above some 16 KB come from malloc with a header
 // in front; they are told apart by their address, which is odd.
 //
 //     chunk (4 MiB)   | page | page | page | ...
@@ -24,8 +24,8 @@ import Glibc
 @safe struct SlabAllocator {
     static let pageSize = 64 * 1024
     static let chunkSize = 4 * 1024 * 1024
-    /// The largest block that comes from a page.
-    static let largestSmall = 16 * 1024
+    /// The largest block that comes from a page, of which four fit.
+    static let largestSmall = 16320
     /// Room in front of the bytes of a large block.
     static let largeHeaderSize = unsafe Large.headerSize
     private static let pageHeaderSize = 64
@@ -92,10 +92,10 @@ import Glibc
     private static func sizeClass(_ size: Int) -> Int {
         if size <= finestLimit { return (size &+ 3) &>> 2 }
         if size <= fineLimit { return (finestClassCount &- finestLimit / 8) &+ (size &+ 7) &>> 3 }
-        // A coarse class is named by how many blocks fit a page.
-        let perPage = (pageSize &- pageHeaderSize) / size
-        let sizeClass = fineClassCount &+ 1 &+ (firstCoarseCount &- perPage)
-        return blockSize(sizeClass) >= size ? sizeClass : sizeClass &+ 1
+        // A coarse class is named by how many blocks fit a page. Its blocks are the largest multiple of 64 bytes of which so many
+        // fit, so the size must be rounded up to such a multiple before the count is taken.
+        let perPage = (pageSize &- pageHeaderSize) / ((size &+ 63) & ~63)
+        return fineClassCount &+ 1 &+ (firstCoarseCount &- perPage)
     }
 
     private static func blockSize(_ sizeClass: Int) -> Int {

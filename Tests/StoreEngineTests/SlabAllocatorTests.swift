@@ -1,0 +1,77 @@
+// The allocator: every size, blocks by chance, and its accounts.
+
+import Glibc
+import Testing
+
+@testable import StoreEngine
+
+struct SlabAllocatorTests {
+    private func fill(_ block: UnsafeMutableRawPointer, _ count: Int, _ mark: UInt8) { memset(block, Int32(mark), count) }
+
+    private func isFilled(_ block: UnsafeMutableRawPointer, _ count: Int, _ mark: UInt8) -> Bool {
+        block.load(as: UInt8.self) == mark && memcmp(block, block + 1, count - 1) == 0
+    }
+
+    @Test func blocksOfEverySizeAreWhole() {
+        let allocator = SlabAllocator()
+        defer { while !allocator.releaseSlice() {} }
+        var blocks: [(UnsafeMutableRawPointer, Int)] = []
+        for size in 1...17_000 {
+            let block = allocator.allocate(size)
+            #expect(allocator.capacity(of: block) >= size)
+            #expect(size > SlabAllocator.largestSmall || allocator.capacity(of: block) <= size + size / 4 + 64)
+            for alignment in [4, 8, 64] where size % alignment == 0 && size <= 1024 {
+                #expect(UInt(bitPattern: block) % UInt(alignment) == 0, "a block of \(size) bytes is not aligned")
+            }
+            // The whole capacity is the block's own, not only what was asked for.
+            fill(block, allocator.capacity(of: block), UInt8(truncatingIfNeeded: size))
+            blocks.append((block, size))
+        }
+        for (block, size) in blocks {
+            #expect(isFilled(block, allocator.capacity(of: block), UInt8(truncatingIfNeeded: size)), "a block of \(size) bytes was overwritten")
+            allocator.deallocate(block)
+        }
+        #expect(allocator.usedBytes == 0)
+        allocator.checkInvariants()
+    }
+
+    @Test(arguments: [1, 2, 3]) func blocksByChanceKeepTheirBytes(seed: UInt64) {
+        let allocator = SlabAllocator()
+        defer { while !allocator.releaseSlice() {} }
+        var random = RandomSource(seed: seed)
+        var blocks: [(address: UnsafeMutableRawPointer, size: Int, mark: UInt8)] = []
+        for step in 0..<40_000 {
+            let grows = random.below(100) < (step < 20_000 ? 60 : 35)
+            if grows || blocks.isEmpty {
+                let limit = [40, 300, 3000, 30_000][random.below(100) < 90 ? random.below(2) : random.below(4)]
+                let size = 1 + random.below(limit)
+                let block = allocator.allocate(size)
+                let mark = UInt8(truncatingIfNeeded: step)
+                fill(block, size, mark)
+                blocks.append((block, size, mark))
+            } else {
+                let place = random.below(blocks.count)
+                let (block, size, mark) = blocks[place]
+                #expect(isFilled(block, size, mark))
+                if random.below(3) == 0 {
+                    let larger = 1 + random.below(2 * size + 20)
+                    let moved = allocator.reallocate(block, size: larger, keeping: min(size, larger))
+                    #expect(isFilled(moved, min(size, larger), mark))
+                    fill(moved, larger, mark)
+                    blocks[place] = (moved, larger, mark)
+                } else {
+                    allocator.deallocate(block)
+                    blocks.swapAt(place, blocks.count - 1)
+                    blocks.removeLast()
+                }
+            }
+            if step % 4000 == 0 { allocator.checkInvariants() }
+        }
+        #expect(allocator.usedBytes >= blocks.reduce(0) { $0 + $1.size } && allocator.usedBytes <= allocator.heldBytes)
+        for (block, size, mark) in blocks {
+            #expect(isFilled(block, size, mark))
+            allocator.deallocate(block)
+        }
+        #expect(allocator.usedBytes == 0)
+    }
+}
