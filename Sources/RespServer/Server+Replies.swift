@@ -86,7 +86,8 @@ extension Server {
         if exceeded {
             statistics.clientsClosedByOutputLimit += 1
             log.warning(
-                "Client id=\(connection.id) addr=\(connection.address) scheduled to be closed ASAP for overcoming of output buffer limits.")
+                "Client id=\(connection.id) addr=\(connection.address) scheduled to be closed ASAP for overcoming of output buffer limits."
+            )
             close(connection)
         }
     }

@@ -85,7 +85,8 @@ extension Server {
                     keyCount += 1
                 }
                 batch[count] = ParsedRequest(
-                    firstArgument: restArguments, argumentCount: argumentCount, start: restStart, key: key, command: command)
+                    firstArgument: restArguments, argumentCount: argumentCount, start: restStart, key: key,
+                    command: command)
                 count += 1
             }
             if keyCount > 0 {
@@ -129,7 +130,8 @@ extension Server {
     private func fail(_ connection: Connection, _ error: ProtocolError) {
         parser.reset()
         log.verbose(
-            "\(String(decoding: error.message, as: UTF8.self)) from client id=\(connection.id) addr=\(connection.address), closing it")
+            "\(String(decoding: error.message, as: UTF8.self)) from client id=\(connection.id) addr=\(connection.address), closing it"
+        )
         (ByteSlice("ERR ").array + error.message).withByteSlice { reply.error($0) }
         closeLater(connection)
     }
@@ -145,7 +147,8 @@ extension Server {
 
     /// Keeps an unfinished request with what the parser knows of it.
     private func keep(
-        _ connection: Connection, _ window: UnsafeMutableRawBufferPointer, from start: Int, position: Int, firstArgument: Int
+        _ connection: Connection, _ window: UnsafeMutableRawBufferPointer, from start: Int, position: Int,
+        firstArgument: Int
     ) {
         let bytes = ByteSlice(start: window.baseAddress! + start, count: window.count - start)
         let partial = PartialRequest(bytes, parser: parser)
@@ -161,11 +164,15 @@ extension Server {
 
     /// Gives a large argument that is under way a block of its own.
     private func beginLargeArgument(_ partial: PartialRequest) {
-        guard let length = partial.parser.bulkLength, length >= Self.largeArgument, partial.receiving == nil else { return }
+        guard let length = partial.parser.bulkLength, length >= Self.largeArgument, partial.receiving == nil else {
+            return
+        }
         let header = AdoptableArguments.headerSize
         guard let base = malloc(header + length + 2) else { return }
         let present = partial.bytes.count - partial.position
-        partial.bytes.withUnsafeBytes { (base + header).copyMemory(from: $0.baseAddress! + partial.position, byteCount: present) }
+        partial.bytes.withUnsafeBytes {
+            (base + header).copyMemory(from: $0.baseAddress! + partial.position, byteCount: present)
+        }
         partial.bytes.removeLast(present)
         partial.receiving = (base, length + 2, present)
     }
@@ -175,7 +182,8 @@ extension Server {
             // Straight into the argument's own memory, some at a time so that others get their turn.
             let wanted = min(receiving.length - receiving.received, 1 << 20)
             let target = receiving.base + AdoptableArguments.headerSize + receiving.received
-            guard let count = accepted(Syscall.read(connection.descriptor, target, wanted), of: wanted, connection) else { return }
+            guard let count = accepted(Syscall.read(connection.descriptor, target, wanted), of: wanted, connection)
+            else { return }
             receiving.received += count
             partial.receiving = receiving
             guard receiving.received == receiving.length else { return }
@@ -191,7 +199,8 @@ extension Server {
         guard let count = accepted(transfer, of: Self.inputCapacity, connection) else { return }
         if partial.byteCount + count > configuration.settings.clientQueryBufferLimit {
             statistics.clientsClosedByQueryLimit += 1
-            log.warning("Closing client that reached max query buffer length: id=\(connection.id) addr=\(connection.address)")
+            log.warning(
+                "Closing client that reached max query buffer length: id=\(connection.id) addr=\(connection.address)")
             return close(connection)
         }
         partial.bytes.append(contentsOf: UnsafeRawBufferPointer(start: input, count: count))
@@ -230,7 +239,9 @@ extension Server {
                 for index in 0..<partial.arguments.count {
                     if large < partial.largePlaces.count, partial.largePlaces[large] == index {
                         let block = partial.large.bytes(large)
-                        let offset = block.withSpan { span in span.withUnsafeBytes { $0.baseAddress! - UnsafeRawPointer(base) } }
+                        let offset = block.withSpan { span in
+                            span.withUnsafeBytes { $0.baseAddress! - UnsafeRawPointer(base) }
+                        }
                         list.append(ArgumentPiece(offset: offset, count: block.count))
                         large += 1
                     } else {

@@ -8,7 +8,8 @@ extension Server {
     func followSettings() {
         applyEngineSettings()
         configuration.onChange(
-            of: "hash-max-listpack-entries", "hash-max-listpack-value", "proto-max-bulk-len", "maxmemory-policy", "lfu-log-factor",
+            of: "hash-max-listpack-entries", "hash-max-listpack-value", "proto-max-bulk-len", "maxmemory-policy",
+            "lfu-log-factor",
             "lfu-decay-time"
         ) { [weak self] _, _ in
             self?.settingsChanged = true
@@ -17,7 +18,9 @@ extension Server {
         configuration.onChange(of: "maxclients") { [weak self] _, new in self?.allowClients(new.maxClients) }
         configuration.onChange(of: "bind", "port") { [weak self] old, new in
             guard let self else { return nil }
-            let problem = old.port == new.port ? "Failed to bind to specified addresses." : "Unable to listen on this port. Check server logs."
+            let problem =
+                old.port == new.port
+                ? "Failed to bind to specified addresses." : "Unable to listen on this port. Check server logs."
             return moveListeners() ? nil : problem
         }
         configuration.onResetStatistics { [weak self] in self?.resetStatistics() }

@@ -9,7 +9,9 @@ extension Server {
         let settings = configuration.settings
         let allowed = raiseDescriptorLimit(clients: settings.maxClients)
         if allowed < settings.maxClients {
-            log.warning("You requested maxclients of \(settings.maxClients), but the limit of open files allows only \(allowed).")
+            log.warning(
+                "You requested maxclients of \(settings.maxClients), but the limit of open files allows only \(allowed)."
+            )
             configuration.adjust { $0.maxClients = allowed }
         }
         // Port 0 opens none, unless somebody will look into the port file for the one that was free.
@@ -77,7 +79,8 @@ extension Server {
     /// Writes a number as a line of its own; who reads the file never sees half of it.
     private func writeNote(_ number: Int, to path: String) {
         guard !path.isEmpty else { return }
-        guard let file = fopen(path + ".tmp", "we"), fputs("\(number)\n", file) >= 0, fclose(file) == 0, rename(path + ".tmp", path) == 0
+        guard let file = fopen(path + ".tmp", "we"), fputs("\(number)\n", file) >= 0, fclose(file) == 0,
+            rename(path + ".tmp", path) == 0
         else { return log.warning("Could not write \(path): \(FileFailure().text)") }
     }
 

@@ -29,7 +29,9 @@ struct ServerRates {
 
     mutating func sample(_ statistics: ServerStatistics, milliseconds: Int64) {
         let seconds = Double(max(1, milliseconds)) / 1000
-        func follow(_ rate: inout Double, _ difference: Int) { rate += (Double(max(0, difference)) / seconds - rate) / 16 }
+        func follow(_ rate: inout Double, _ difference: Int) {
+            rate += (Double(max(0, difference)) / seconds - rate) / 16
+        }
         follow(&commands, statistics.commandsProcessed - last.commands)
         follow(&inputBytes, statistics.inputBytes - last.input)
         follow(&outputBytes, statistics.outputBytes - last.output)
@@ -164,7 +166,9 @@ final class Server {
             return true
         }
         var time = lastMaintenance + maintenanceInterval
-        if activeExpireEnabled, engine.removesDueKeys, let deadline = engine.nextDeadline { time = min(time, deadline + 1) }
+        if activeExpireEnabled, engine.removesDueKeys, let deadline = engine.nextDeadline {
+            time = min(time, deadline + 1)
+        }
         if pausedUntil > 0 { time = min(time, pausedUntil) }
         if time <= engine.now { return true }
         timer.set(for: time, now: engine.now)
@@ -191,14 +195,18 @@ final class Server {
         guard !unread.isEmpty else { return }
         let connections = unread
         unread = []
-        for connection in connections where !connection.isClosed && !connection.isBlockedByPause { readAndExecute(connection) }
+        for connection in connections where !connection.isClosed && !connection.isBlockedByPause {
+            readAndExecute(connection)
+        }
     }
 
     private func accept(_ listener: Int32) {
         for _ in 0..<1000 {
             let descriptor = clinux_accept_nonblocking(listener)
             guard descriptor >= 0 else {
-                if errno != EAGAIN && errno != EINTR { log.warning("Accepting client connection: \(String(cString: strerror(errno)))") }
+                if errno != EAGAIN && errno != EINTR {
+                    log.warning("Accepting client connection: \(String(cString: strerror(errno)))")
+                }
                 return
             }
             admit(descriptor, isUnix: listeners.first { $0.descriptor == listener }?.isUnix == true)
@@ -277,7 +285,9 @@ final class Server {
 
     func close(_ connection: Connection) {
         guard !connection.isClosed else { return }
-        log.verbose("Closed connection id=\(connection.id) addr=\(connection.address) fd=\(connection.descriptor) name=\(connection.name)")
+        log.verbose(
+            "Closed connection id=\(connection.id) addr=\(connection.address) fd=\(connection.descriptor) name=\(connection.name)"
+        )
         connection.isClosed = true
         closed.append(connection)
         watches.unwatchAll(connection)

@@ -20,8 +20,12 @@ struct RequestParserTests {
             fed = end
             var outcome = RequestParser.Outcome.request
             while outcome == .request && position < window.count {
-                outcome = unsafe window.withUnsafeMutableBytes { unsafe parser.parse($0, position: &position, into: arguments) }
-                if case .failure(let error) = outcome { return results + [String(decoding: error.message, as: UTF8.self)] }
+                outcome = unsafe window.withUnsafeMutableBytes {
+                    unsafe parser.parse($0, position: &position, into: arguments)
+                }
+                if case .failure(let error) = outcome {
+                    return results + [String(decoding: error.message, as: UTF8.self)]
+                }
                 if outcome == .request {
                     let words = (0..<arguments.count).map { index -> String in
                         let piece = arguments[index]
@@ -47,9 +51,12 @@ struct RequestParserTests {
     }
 
     @Test(arguments: [
-        ("*1048577\r\n", "Protocol error: invalid multibulk length"), ("*x\r\n", "Protocol error: invalid multibulk length"),
-        ("*1\r\n:5\r\n", "Protocol error: expected '$', got ':'"), ("*1\r\n$-1\r\n", "Protocol error: invalid bulk length"),
-        ("*1\r\n\r\n", "Protocol error: expected '$', got '\r'"), ("*2\r\n$1\r\na\r\n\rb\r\n", "Protocol error: expected '$', got '\r'"),
+        ("*1048577\r\n", "Protocol error: invalid multibulk length"),
+        ("*x\r\n", "Protocol error: invalid multibulk length"),
+        ("*1\r\n:5\r\n", "Protocol error: expected '$', got ':'"),
+        ("*1\r\n$-1\r\n", "Protocol error: invalid bulk length"),
+        ("*1\r\n\r\n", "Protocol error: expected '$', got '\r'"),
+        ("*2\r\n$1\r\na\r\n\rb\r\n", "Protocol error: expected '$', got '\r'"),
         ("*1\r\n$536870913\r\n", "Protocol error: invalid bulk length"),
         ("GET \"a\r\n", "Protocol error: unbalanced quotes in request"),
         ("GET \"a\"b\r\n", "Protocol error: unbalanced quotes in request"),
@@ -68,7 +75,8 @@ struct RequestParserTests {
         let long = String(repeating: "x", count: 70_000)
         #expect(parse(long) == ["Protocol error: too big inline request"])
         #expect(parse("*" + String(repeating: "1", count: 70_000)) == ["Protocol error: too big mbulk count string"])
-        #expect(parse("*1\r\n$" + String(repeating: "1", count: 70_000)) == ["Protocol error: too big bulk count string"])
+        #expect(
+            parse("*1\r\n$" + String(repeating: "1", count: 70_000)) == ["Protocol error: too big bulk count string"])
     }
 }
 
@@ -83,7 +91,8 @@ struct DecimalTests {
     func refuses(_ text: String) { #expect(Array(text.utf8).withByteSlice { Decimal.parse($0) } == nil) }
 
     @Test(arguments: [
-        (3.0, "3"), (0.1, "0.1"), (3.141, "3.141"), (1e20, "1e+20"), (-1.5, "-1.5"), (1e-7, "1e-7"), (100.0, "100"), (0.0, "0"),
+        (3.0, "3"), (0.1, "0.1"), (3.141, "3.141"), (1e20, "1e+20"), (-1.5, "-1.5"), (1e-7, "1e-7"), (100.0, "100"),
+        (0.0, "0"),
         (-0.0, "-0"), (123456789.125, "123456789.125"), (1e-5, "0.00001"), (Double.infinity, "inf"),
     ])
     func doubles(_ value: Double, _ text: String) {

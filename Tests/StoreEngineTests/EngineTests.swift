@@ -39,7 +39,9 @@ struct EngineTests {
     @Test func flushingGivesEverythingBack() {
         let engine = Engine(seed: 1)
         let empty = engine.usedBytes
-        for number in 0..<20_000 { _ = run(engine, "SET", "key:\(number)", String(repeating: "v", count: number % 300)) }
+        for number in 0..<20_000 {
+            _ = run(engine, "SET", "key:\(number)", String(repeating: "v", count: number % 300))
+        }
         #expect(run(engine, "FLUSHALL") == "+OK\r\n")
         while engine.hasGarbage { engine.freeSlice() }
         #expect(engine.usedBytes == empty)

@@ -6,7 +6,9 @@ import Testing
 @testable import StoreEngine
 
 struct SlabAllocatorTests {
-    private func fill(_ block: UnsafeMutableRawPointer, _ count: Int, _ mark: UInt8) { memset(block, Int32(mark), count) }
+    private func fill(_ block: UnsafeMutableRawPointer, _ count: Int, _ mark: UInt8) {
+        memset(block, Int32(mark), count)
+    }
 
     private func isFilled(_ block: UnsafeMutableRawPointer, _ count: Int, _ mark: UInt8) -> Bool {
         block.load(as: UInt8.self) == mark && memcmp(block, block + 1, count - 1) == 0
@@ -28,7 +30,9 @@ struct SlabAllocatorTests {
             blocks.append((block, size))
         }
         for (block, size) in blocks {
-            #expect(isFilled(block, allocator.capacity(of: block), UInt8(truncatingIfNeeded: size)), "a block of \(size) bytes was overwritten")
+            #expect(
+                isFilled(block, allocator.capacity(of: block), UInt8(truncatingIfNeeded: size)),
+                "a block of \(size) bytes was overwritten")
             allocator.deallocate(block)
         }
         #expect(allocator.usedBytes == 0)

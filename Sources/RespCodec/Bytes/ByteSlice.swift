@@ -127,7 +127,9 @@ extension ByteSlice {
     /// Whether the slice is `word` in any letter case. `word` must be in lower case.
     @inlinable public func equalsIgnoringCase(_ word: StaticString) -> Bool {
         guard word.utf8CodeUnitCount == count else { return false }
-        for index in 0..<count where ByteSlice.lowercased(self[index]) != (unsafe word.utf8Start[index]) { return false }
+        for index in 0..<count where ByteSlice.lowercased(self[index]) != (unsafe word.utf8Start[index]) {
+            return false
+        }
         return true
     }
 

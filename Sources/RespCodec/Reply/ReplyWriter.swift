@@ -210,7 +210,8 @@ public enum ProtocolVersion: Int, Sendable {
         let raw = UnsafeMutableRawPointer(target)
         func move(_ offset: Int) {
             unsafe raw.storeBytes(
-                of: source.loadUnaligned(fromByteOffset: offset, as: SIMD16<UInt8>.self), toByteOffset: offset, as: SIMD16<UInt8>.self)
+                of: source.loadUnaligned(fromByteOffset: offset, as: SIMD16<UInt8>.self), toByteOffset: offset,
+                as: SIMD16<UInt8>.self)
         }
         move(0)
         if count > 32 {

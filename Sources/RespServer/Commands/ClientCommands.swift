@@ -7,7 +7,8 @@ enum ClientCommands {
     static let all: [Command<SessionContext>] = [
         Command(
             "CLIENT", group: .connection, since: "2.4.0", arity: -2, flags: [], syntax: "",
-            summary: "Commands about client connections.", complexity: "Depends on the subcommand", subcommands: subcommands)
+            summary: "Commands about client connections.", complexity: "Depends on the subcommand",
+            subcommands: subcommands)
     ]
 
     private static let toAllNodes = ["request_policy:all_nodes", "response_policy:all_succeeded"]
@@ -57,13 +58,15 @@ enum ClientCommands {
             "PAUSE", since: "3.0.0", arity: -3, flags: [.admin, .noScript], syntax: "timeout [WRITE | ALL]",
             summary: "Holds back the commands of clients for a time.", run: pause),
         subcommand(
-            "REPLY", since: "3.2.0", arity: 3, syntax: "<ON | OFF | SKIP>", summary: "Whether the connection gets replies.",
+            "REPLY", since: "3.2.0", arity: 3, syntax: "<ON | OFF | SKIP>",
+            summary: "Whether the connection gets replies.",
             run: setReplyMode),
         subcommand(
             "SETINFO", since: "7.2.0", arity: 4, tips: toAllNodes, syntax: "<LIB-NAME libname | LIB-VER libver>",
             summary: "Tells the client library of the connection.", run: setInfo),
         subcommand(
-            "SETNAME", since: "2.6.9", arity: 3, tips: toAllNodes, syntax: "connection-name", summary: "Names the connection."
+            "SETNAME", since: "2.6.9", arity: 3, tips: toAllNodes, syntax: "connection-name",
+            summary: "Names the connection."
         ) { (context, arguments) throws(CommandError) in
             guard isValidName(arguments[2]) else { throw invalidName }
             context.connection.name = arguments[2].description
@@ -77,11 +80,13 @@ enum ClientCommands {
     ]
 
     private static func subcommand(
-        _ name: String, since: String, arity: Int, flags: CommandFlags = [.noScript], tips: [String] = [], syntax: String = "",
+        _ name: String, since: String, arity: Int, flags: CommandFlags = [.noScript], tips: [String] = [],
+        syntax: String = "",
         summary: String, complexity: String = "O(1)", run: @escaping Command<SessionContext>.Run
     ) -> Command<SessionContext> {
         Command(
-            name, group: .connection, since: since, arity: arity, flags: flags.union([.loading, .stale]), tips: tips, syntax: syntax,
+            name, group: .connection, since: since, arity: arity, flags: flags.union([.loading, .stale]), tips: tips,
+            syntax: syntax,
             summary: summary, complexity: complexity, run: run)
     }
 
@@ -106,7 +111,8 @@ enum ClientCommands {
 
     // MARK: names
 
-    static let invalidName = CommandError.message("ERR Client names cannot contain spaces, newlines or special characters.")
+    static let invalidName = CommandError.message(
+        "ERR Client names cannot contain spaces, newlines or special characters.")
 
     /// Names stand between spaces in CLIENT LIST: printable ASCII without spaces.
     static func isValidName(_ name: ByteSlice) -> Bool {
@@ -119,7 +125,8 @@ enum ClientCommands {
         return false
     }
 
-    @Sendable private static func setInfo(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
+    @Sendable private static func setInfo(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError)
+    {
         let option = arguments[2]
         let value = arguments[3]
         let isName = option.equalsIgnoringCase("lib-name")
@@ -139,7 +146,9 @@ enum ClientCommands {
 
     // MARK: replies and pauses
 
-    @Sendable private static func setReplyMode(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
+    @Sendable private static func setReplyMode(_ context: inout SessionContext, _ arguments: Arguments)
+        throws(CommandError)
+    {
         let connection = context.connection
         let word = arguments[2]
         if word.equalsIgnoringCase("on") {
@@ -157,7 +166,8 @@ enum ClientCommands {
 
     @Sendable private static func pause(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
         guard arguments.count <= 4 else {
-            throw .quoting("ERR unknown subcommand or wrong number of arguments for '", arguments[1], "'. Try CLIENT HELP.")
+            throw .quoting(
+                "ERR unknown subcommand or wrong number of arguments for '", arguments[1], "'. Try CLIENT HELP.")
         }
         var writesOnly = false
         if arguments.count == 4 {
@@ -166,7 +176,9 @@ enum ClientCommands {
                 throw .message("ERR CLIENT PAUSE mode must be WRITE or ALL")
             }
         }
-        guard let timeout = Decimal.parse(arguments[2]) else { throw .message("ERR timeout is not an integer or out of range") }
+        guard let timeout = Decimal.parse(arguments[2]) else {
+            throw .message("ERR timeout is not an integer or out of range")
+        }
         guard timeout >= 0 else { throw .message("ERR timeout is negative") }
         let server = context.server
         let (end, overflow) = server.engine.now.addingReportingOverflow(Int64(timeout))
@@ -183,7 +195,9 @@ enum ClientCommands {
 
     private static func isClientType(_ word: ByteSlice) throws(CommandError) -> Bool {
         if word.equalsIgnoringCase("normal") { return true }
-        for known: StaticString in ["master", "slave", "replica", "pubsub"] where word.equalsIgnoringCase(known) { return false }
+        for known: StaticString in ["master", "slave", "replica", "pubsub"] where word.equalsIgnoringCase(known) {
+            return false
+        }
         throw .quoting("ERR Unknown client type '", word, "'")
     }
 
@@ -236,7 +250,9 @@ enum ClientCommands {
             guard index + 1 < arguments.count else { throw .syntax }
             let value = arguments[index + 1]
             if option.equalsIgnoringCase("id") {
-                guard let id = Decimal.parse(value), id >= 1 else { throw .message("ERR client-id should be greater than 0") }
+                guard let id = Decimal.parse(value), id >= 1 else {
+                    throw .message("ERR client-id should be greater than 0")
+                }
                 filter.id = id
             } else if option.equalsIgnoringCase("type") {
                 filter.isNormal = try isClientType(value)
@@ -296,10 +312,12 @@ private enum ClientLine {
             ("idle", "\(max(0, now - connection.lastActive) / 1000)"), ("flags", flags(of: connection)),
             ("db", "\(connection.database)"), ("sub", "0"), ("psub", "0"), ("ssub", "0"),
             ("multi", "\(connection.transaction?.queue.count ?? -1)"), ("qbuf", "\(unparsed)"), ("qbuf-free", "0"),
-            ("argv-mem", "0"), ("multi-mem", "\(queued)"), ("rbs", "0"), ("rbp", "0"), ("obl", "\(unsent)"), ("oll", "0"),
+            ("argv-mem", "0"), ("multi-mem", "\(queued)"), ("rbs", "0"), ("rbp", "0"), ("obl", "\(unsent)"),
+            ("oll", "0"),
             ("omem", "\(connection.unsent.capacity)"),
             ("tot-mem", "\(queued + unparsed + connection.unsent.capacity + connection.objectByteCount)"),
-            ("events", connection.isWatchedForWriting ? "rw" : "r"), ("cmd", connection.lastCommand?.pointee.record.fullName ?? "NULL"),
+            ("events", connection.isWatchedForWriting ? "rw" : "r"),
+            ("cmd", connection.lastCommand?.pointee.record.fullName ?? "NULL"),
             ("user", connection.user), ("redir", "-1"), ("resp", "\(connection.version.rawValue)"),
             ("lib-name", connection.libraryName), ("lib-ver", connection.libraryVersion),
         ]

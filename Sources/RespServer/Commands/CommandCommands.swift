@@ -6,8 +6,10 @@ import StoreEngine
 enum CommandCommands {
     static let all: [Command<SessionContext>] = [
         Command(
-            "COMMAND", group: .server, since: "2.8.13", arity: -1, flags: [.loading, .stale], categories: ["connection"],
-            tips: unordered, syntax: "", summary: "Describes all commands.", complexity: "O(N) in the number of commands",
+            "COMMAND", group: .server, since: "2.8.13", arity: -1, flags: [.loading, .stale],
+            categories: ["connection"],
+            tips: unordered, syntax: "", summary: "Describes all commands.",
+            complexity: "O(N) in the number of commands",
             subcommands: subcommands
         ) { (context, _) throws(CommandError) in
             describeAll(context)
@@ -65,7 +67,8 @@ enum CommandCommands {
         run: @escaping Command<SessionContext>.Run
     ) -> Command<SessionContext> {
         Command(
-            name, group: .server, since: since, arity: arity, flags: [.loading, .stale], categories: ["connection"], tips: tips,
+            name, group: .server, since: since, arity: arity, flags: [.loading, .stale], categories: ["connection"],
+            tips: tips,
             syntax: syntax, summary: summary, complexity: name == "COUNT" || name == "HELP" ? "O(1)" : "O(N)", run: run)
     }
 
@@ -74,7 +77,8 @@ enum CommandCommands {
         "COUNT", "    Return how many commands there are.",
         "DOCS [<command-name> ...]", "    Return the documentation of the commands named, or of all.",
         "GETKEYS <full-command>", "    Return the keys of a command with its arguments.",
-        "GETKEYSANDFLAGS <full-command>", "    Return the keys of a command with its arguments, and what is done with each.",
+        "GETKEYSANDFLAGS <full-command>",
+        "    Return the keys of a command with its arguments, and what is done with each.",
         "INFO [<command-name> ...]", "    Describe the commands named, or all.",
         "LIST [FILTERBY (MODULE <module-name>|ACLCAT <category>|PATTERN <pattern>)]",
         "    Return the names of all commands, or of those that a filter lets through.",
@@ -175,7 +179,9 @@ enum CommandCommands {
             case "pattern":
                 isWanted = { record in
                     filter.withByteSlice { pattern in
-                        Array(record.fullName.utf8).withByteSlice { Engine.matches(pattern: pattern, $0, ignoringCase: true) }
+                        Array(record.fullName.utf8).withByteSlice {
+                            Engine.matches(pattern: pattern, $0, ignoringCase: true)
+                        }
                     }
                 }
             default:
@@ -330,7 +336,8 @@ extension CommandRecord {
     }
 
     private static let allCategories = [
-        "keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap", "hyperloglog", "geo", "stream",
+        "keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap", "hyperloglog", "geo",
+        "stream",
         "pubsub", "admin", "fast", "slow", "blocking", "dangerous", "connection", "transaction", "scripting",
     ]
 
@@ -338,7 +345,8 @@ extension CommandRecord {
     var keyRange: (first: Int, last: Int, step: Int, isIncomplete: Bool) {
         let specs = info.keys
         guard !specs.isEmpty else { return (0, 0, 0, false) }
-        if specs.count == 1, case .index(let first) = specs[0].begin, case .range(let last, let step, _) = specs[0].find {
+        if specs.count == 1, case .index(let first) = specs[0].begin, case .range(let last, let step, _) = specs[0].find
+        {
             return (first, last >= 0 ? first + last : last, step, specs[0].has("incomplete"))
         }
         // Several specs count as one range if each takes up where the one before it ends.
@@ -369,7 +377,8 @@ extension CommandGroup {
         case .transactions: "transaction"
         case .sortedSet: "sortedset"
         case .server, .cluster: nil
-        case .string, .hash, .connection, .list, .set, .stream, .bitmap, .hyperloglog, .geo, .pubsub, .scripting: rawValue
+        case .string, .hash, .connection, .list, .set, .stream, .bitmap, .hyperloglog, .geo, .pubsub, .scripting:
+            rawValue
         }
     }
 }

@@ -13,16 +13,25 @@ enum ConfigCommands {
             subcommands: [
                 subcommand(
                     "GET", since: "2.0.0", arity: -3, syntax: "parameter [parameter ...]",
-                    summary: "Returns settings whose names fit patterns.", complexity: "O(N) in the settings and patterns", run: get),
-                subcommand("HELP", since: "5.0.0", arity: 2, flags: [], summary: "Returns a text about the subcommands.") {
+                    summary: "Returns settings whose names fit patterns.",
+                    complexity: "O(N) in the settings and patterns", run: get),
+                subcommand(
+                    "HELP", since: "5.0.0", arity: 2, flags: [], summary: "Returns a text about the subcommands."
+                ) {
                     (context, _) throws(CommandError) in context.reply.help(of: "CONFIG", help)
                 },
-                subcommand("RESETSTAT", since: "2.0.0", arity: 2, tips: toAllNodes, summary: "Sets the statistics of INFO back to zero.") {
+                subcommand(
+                    "RESETSTAT", since: "2.0.0", arity: 2, tips: toAllNodes,
+                    summary: "Sets the statistics of INFO back to zero."
+                ) {
                     (context, _) throws(CommandError) in
                     context.server.configuration.resetStatistics()
                     context.reply.ok()
                 },
-                subcommand("REWRITE", since: "2.8.0", arity: 2, tips: toAllNodes, summary: "Writes the settings to the configuration file.") {
+                subcommand(
+                    "REWRITE", since: "2.8.0", arity: 2, tips: toAllNodes,
+                    summary: "Writes the settings to the configuration file."
+                ) {
                     (context, _) throws(CommandError) in
                     try refusing { () throws(ConfigurationRefusal) in try context.server.configuration.rewrite() }
                     context.reply.ok()

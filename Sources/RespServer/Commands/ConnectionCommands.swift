@@ -13,7 +13,8 @@ enum ConnectionCommands {
                 tips: ["request_policy:all_shards", "response_policy:all_succeeded"], syntax: "[message]",
                 summary: "Answers PONG, or with the message.", complexity: "O(1)", run: ping),
             Command(
-                "ECHO", group: .connection, since: "1.0.0", arity: 2, flags: [.loading, .stale, .fast], syntax: "message",
+                "ECHO", group: .connection, since: "1.0.0", arity: 2, flags: [.loading, .stale, .fast],
+                syntax: "message",
                 summary: "Answers with the message.", complexity: "O(1)"
             ) { (context, arguments) throws(CommandError) in context.reply.bulkString(arguments[1]) },
             Command(
@@ -22,19 +23,23 @@ enum ConnectionCommands {
             Command(
                 "HELLO", group: .connection, since: "6.0.0", arity: -1, flags: greeting,
                 syntax: "[protover [AUTH username password] [SETNAME clientname]]",
-                summary: "Chooses the protocol, and may authenticate and name the connection.", complexity: "O(1)", run: hello),
+                summary: "Chooses the protocol, and may authenticate and name the connection.", complexity: "O(1)",
+                run: hello),
             Command(
-                "SELECT", group: .connection, since: "1.0.0", arity: 2, flags: [.loading, .stale, .fast], syntax: "index",
+                "SELECT", group: .connection, since: "1.0.0", arity: 2, flags: [.loading, .stale, .fast],
+                syntax: "index",
                 summary: "Chooses the database of the connection.", complexity: "O(1)", run: select),
             Command(
-                "QUIT", group: .connection, since: "1.0.0", arity: -1, flags: greeting.union(.transactionControl), syntax: "",
+                "QUIT", group: .connection, since: "1.0.0", arity: -1, flags: greeting.union(.transactionControl),
+                syntax: "",
                 summary: "Closes the connection.", complexity: "O(1)"
             ) { (context, _) throws(CommandError) in
                 context.reply.ok()
                 context.server.closeLater(context.connection)
             },
             Command(
-                "RESET", group: .connection, since: "6.2.0", arity: 1, flags: greeting.union(.transactionControl), syntax: "",
+                "RESET", group: .connection, since: "6.2.0", arity: 1, flags: greeting.union(.transactionControl),
+                syntax: "",
                 summary: "Puts the connection back into the state of a new one.", complexity: "O(1)", run: reset),
         ] + ClientCommands.all
 
@@ -44,7 +49,9 @@ enum ConnectionCommands {
     }
 
     @Sendable static func select(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
-        guard let index = Decimal.parse(arguments[1]), Int(Int32.min)...Int(Int32.max) ~= index else { throw .notInteger }
+        guard let index = Decimal.parse(arguments[1]), Int(Int32.min)...Int(Int32.max) ~= index else {
+            throw .notInteger
+        }
         guard 0..<context.server.engine.databaseCount ~= index else { throw .message("ERR DB index is out of range") }
         context.connection.database = index
         context.reply.ok()
@@ -67,7 +74,8 @@ enum ConnectionCommands {
 
     // MARK: authentication
 
-    private static let wrongPassword = CommandError.message("WRONGPASS invalid username-password pair or user is disabled.")
+    private static let wrongPassword = CommandError.message(
+        "WRONGPASS invalid username-password pair or user is disabled.")
 
     /// Whether the password is the one that is set. Takes the same time wherever two of one length differ.
     private static func isPassword(_ given: ByteSlice, _ wanted: [UInt8]) -> Bool {
@@ -104,7 +112,9 @@ enum ConnectionCommands {
             guard let number = Decimal.parse(arguments[1]) else {
                 throw .message("ERR Protocol version is not an integer or out of range")
             }
-            guard let known = ProtocolVersion(rawValue: number) else { throw .message("NOPROTO unsupported protocol version") }
+            guard let known = ProtocolVersion(rawValue: number) else {
+                throw .message("NOPROTO unsupported protocol version")
+            }
             version = known
         }
         var credentials: (user: ByteSlice, password: ByteSlice)?

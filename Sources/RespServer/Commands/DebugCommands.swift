@@ -7,8 +7,10 @@ import StoreEngine
 enum DebugCommands {
     static let all: [Command<SessionContext>] = [
         Command(
-            "DEBUG", group: .server, since: "1.0.0", arity: -2, flags: [.admin, .noScript, .loading, .stale, .protected],
-            syntax: "", summary: "Commands for testing and for finding faults.", complexity: "Depends on the subcommand", run: run)
+            "DEBUG", group: .server, since: "1.0.0", arity: -2,
+            flags: [.admin, .noScript, .loading, .stale, .protected],
+            syntax: "", summary: "Commands for testing and for finding faults.",
+            complexity: "Depends on the subcommand", run: run)
     ]
 
     @Sendable static func run(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
@@ -49,7 +51,8 @@ enum DebugCommands {
             throw .message("ERR DEBUG RELOAD is not supported: this version has no snapshots")
         default:
             throw .quoting(
-                "ERR unknown subcommand or wrong number of arguments for '", arguments[1], "'. Try DEBUG HELP.", limit: 128)
+                "ERR unknown subcommand or wrong number of arguments for '", arguments[1], "'. Try DEBUG HELP.",
+                limit: 128)
         }
     }
 
@@ -61,12 +64,14 @@ enum DebugCommands {
         "OBJECT <key>", "    Tell how the value of a key is kept.",
         "POPULATE <count> [<prefix>] [<size>]",
         "    Make string keys key:0, key:1 and so on, or with another prefix, and with values of a given size.",
-        "PROTOCOL <type>", "    Return an example of a type of reply: string, integer, double, bignum, null, array, set, map,",
+        "PROTOCOL <type>",
+        "    Return an example of a type of reply: string, integer, double, bignum, null, array, set, map,",
         "    attrib, push, verbatim, true or false.",
         "RELOAD", "    Not supported in this version.",
         "SET-ACTIVE-EXPIRE <0|1>", "    Whether keys that are due are removed before anybody looks for them.",
         "SLEEP <seconds>", "    Do nothing for a time, which may have decimals. All clients wait.",
-        "STRINGMATCH-LEN <count> <pattern>", "    Match a pattern against that many letters a, to see how long it takes.",
+        "STRINGMATCH-LEN <count> <pattern>",
+        "    Match a pattern against that many letters a, to see how long it takes.",
     ]
 
     // MARK: subcommands
@@ -85,8 +90,10 @@ enum DebugCommands {
 
     private static func describe(_ key: ByteSlice, _ facts: ValueFacts?, _ reply: ReplyWriter) throws(CommandError) {
         guard let facts else { throw .noSuchKey }
-        var text = "Value at:0x\(String(facts.address, radix: 16)) refcount:\(facts.referenceCount) encoding:\(facts.encoding)"
-        text += " serializedlength:\(facts.serializedLength) lru:\(facts.accessClock) lru_seconds_idle:\(facts.idleSeconds)"
+        var text =
+            "Value at:0x\(String(facts.address, radix: 16)) refcount:\(facts.referenceCount) encoding:\(facts.encoding)"
+        text +=
+            " serializedlength:\(facts.serializedLength) lru:\(facts.accessClock) lru_seconds_idle:\(facts.idleSeconds)"
         reply.status(text: text)
     }
 

@@ -13,7 +13,8 @@ enum FunctionCommands {
                 Command(
                     "FLUSH", group: .scripting, since: "7.0.0", arity: -2, flags: [.write, .noScript],
                     tips: ["request_policy:all_shards", "response_policy:all_succeeded"], syntax: "[ASYNC | SYNC]",
-                    summary: "Removes all libraries. None can be loaded in this version.", complexity: "O(1)", run: flush),
+                    summary: "Removes all libraries. None can be loaded in this version.", complexity: "O(1)",
+                    run: flush),
                 Command(
                     "HELP", group: .scripting, since: "7.0.0", arity: 2, flags: [.loading, .stale], syntax: "",
                     summary: "Returns a text about the subcommands.", complexity: "O(1)"
@@ -21,7 +22,8 @@ enum FunctionCommands {
                 Command(
                     "LIST", group: .scripting, since: "7.0.0", arity: -2, flags: [.noScript],
                     tips: ["nondeterministic_output_order"], syntax: "[LIBRARYNAME library-name-pattern] [WITHCODE]",
-                    summary: "Returns the libraries. None can be loaded in this version.", complexity: "O(1)", run: list),
+                    summary: "Returns the libraries. None can be loaded in this version.", complexity: "O(1)", run: list
+                ),
             ])
     ]
 
@@ -32,7 +34,9 @@ enum FunctionCommands {
 
     @Sendable private static func flush(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
         guard arguments.count <= 3 else {
-            throw .quoting("ERR unknown subcommand or wrong number of arguments for '", arguments[1], "'. Try FUNCTION HELP.", limit: 128)
+            throw .quoting(
+                "ERR unknown subcommand or wrong number of arguments for '", arguments[1], "'. Try FUNCTION HELP.",
+                limit: 128)
         }
         if arguments.count == 3, !arguments[2].equalsIgnoringCase("sync"), !arguments[2].equalsIgnoringCase("async") {
             throw .message("ERR FUNCTION FLUSH only supports SYNC|ASYNC option")

@@ -16,7 +16,9 @@ enum InfoCommands {
             complexity: "O(N) in the commands and databases", run: run)
     ]
 
-    private typealias Section = (name: String, title: String, isDefault: Bool, write: @Sendable (Server, inout InfoText) -> Void)
+    private typealias Section = (
+        name: String, title: String, isDefault: Bool, write: @Sendable (Server, inout InfoText) -> Void
+    )
 
     /// In the order in which they are shown.
     private static let sections: [Section] = [
@@ -102,7 +104,9 @@ enum InfoCommands {
         text.add("client_recent_max_input_buffer", input)
         text.add("client_recent_max_output_buffer", output)
         text.add("blocked_clients", server.held.count { !$0.isClosed })
-        for name in ["tracking_clients", "clients_in_timeout_table", "total_blocking_keys", "total_blocking_keys_on_nokey"] {
+        for name in [
+            "tracking_clients", "clients_in_timeout_table", "total_blocking_keys", "total_blocking_keys_on_nokey",
+        ] {
             text.add(name, 0)
         }
     }
@@ -111,7 +115,8 @@ enum InfoCommands {
         let settings = server.configuration.settings
         var clients = 0
         for case let connection? in server.connections {
-            clients += connection.unsent.byteCount + (connection.partial?.byteCount ?? 0)
+            clients +=
+                connection.unsent.byteCount + (connection.partial?.byteCount ?? 0)
                 + (connection.transaction?.byteCount ?? 0)
         }
         let startup = Server.inputCapacity + server.reply.capacity
@@ -155,7 +160,8 @@ enum InfoCommands {
         text.add("mem_fragmentation_ratio", InfoText.decimal(ratio(resident, used)))
         text.add("mem_fragmentation_bytes", resident - used)
         for name in [
-            "mem_not_counted_for_evict", "mem_replication_backlog", "mem_total_replication_buffers", "mem_clients_slaves",
+            "mem_not_counted_for_evict", "mem_replication_backlog", "mem_total_replication_buffers",
+            "mem_clients_slaves",
         ] { text.add(name, 0) }
         text.add("mem_clients_normal", clients)
         text.add("mem_cluster_links", 0)
@@ -222,11 +228,13 @@ enum InfoCommands {
         zeros(
             "pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "latest_fork_usec", "total_forks",
             "migrate_cached_sockets", "slave_expires_tracked_keys", "active_defrag_hits", "active_defrag_misses",
-            "active_defrag_key_hits", "active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time",
+            "active_defrag_key_hits", "active_defrag_key_misses", "total_active_defrag_time",
+            "current_active_defrag_time",
             "tracking_total_keys", "tracking_total_items", "tracking_total_prefixes", "unexpected_error_replies")
         text.add("total_error_replies", statistics.errorReplies)
         zeros(
-            "dump_payload_sanitizations", "total_reads_processed", "total_writes_processed", "io_threaded_reads_processed",
+            "dump_payload_sanitizations", "total_reads_processed", "total_writes_processed",
+            "io_threaded_reads_processed",
             "io_threaded_writes_processed", "reply_buffer_shrinks", "reply_buffer_expands", "eventloop_cycles",
             "eventloop_duration_sum")
         text.add("eventloop_duration_cmd_sum", Int(server.microseconds(cycles: records.reduce(0) { $0 &+ $1.cycles })))
@@ -358,7 +366,8 @@ private enum SystemFacts {
         defer { fclose(file) }
         var line = [CChar](repeating: 0, count: 256)
         guard fgets(&line, Int32(line.count), file) != nil else { return 0 }
-        let words = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self).split(separator: " ")
+        let words = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self).split(
+            separator: " ")
         return words.count > 1 ? (Int(words[1]) ?? 0) * pageSize : 0
     }
 }

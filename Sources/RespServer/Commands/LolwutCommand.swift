@@ -33,7 +33,10 @@ enum LolwutCommands {
     private static func picture(width: Int, height: Int) -> String {
         let shades = Array(" .:-=+*#%@")
         let stones = (0..<Int.random(in: 2...4)).map { _ in
-            (x: Double.random(in: 0..<Double(width)), y: Double.random(in: 0..<Double(height)), length: Double.random(in: 4...9))
+            (
+                x: Double.random(in: 0..<Double(width)), y: Double.random(in: 0..<Double(height)),
+                length: Double.random(in: 4...9)
+            )
         }
         var lines = ""
         for row in 0..<height {

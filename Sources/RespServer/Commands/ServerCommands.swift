@@ -8,7 +8,8 @@ enum ServerCommands {
         [
             Command(
                 "TIME", group: .server, since: "2.6.0", arity: 1, flags: [.loading, .stale, .fast],
-                tips: ["nondeterministic_output"], syntax: "", summary: "Returns the server's time: seconds and microseconds.",
+                tips: ["nondeterministic_output"], syntax: "",
+                summary: "Returns the server's time: seconds and microseconds.",
                 complexity: "O(1)"
             ) { (context, _) throws(CommandError) in
                 let now = Int(Syscall.wallMicroseconds())
@@ -18,11 +19,14 @@ enum ServerCommands {
             },
             Command(
                 "SHUTDOWN", group: .server, since: "1.0.0", arity: -1,
-                flags: [.admin, .noScript, .loading, .stale, .noMulti, .allowBusy], syntax: "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
+                flags: [.admin, .noScript, .loading, .stale, .noMulti, .allowBusy],
+                syntax: "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
                 summary: "Ends the server.", complexity: "O(1)", run: shutDown),
-        ] + CommandCommands.all + ConfigCommands.all + DebugCommands.all + FunctionCommands.all + InfoCommands.all + LolwutCommands.all
+        ] + CommandCommands.all + ConfigCommands.all + DebugCommands.all + FunctionCommands.all + InfoCommands.all
+        + LolwutCommands.all
 
-    @Sendable private static func shutDown(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
+    @Sendable private static func shutDown(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError)
+    {
         var options: ShutdownOptions = []
         var aborts = false
         for index in 1..<max(arguments.count, 1) {

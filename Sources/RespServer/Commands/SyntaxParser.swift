@@ -178,7 +178,8 @@ struct SyntaxParser {
 
     private static let keys: Set = ["key", "key1", "key2", "newkey", "source", "destination"]
     private static let integers: Set = [
-        "client-id", "timeout", "destination-db", "decrement", "seconds", "milliseconds", "start", "end", "protover", "increment",
+        "client-id", "timeout", "destination-db", "decrement", "seconds", "milliseconds", "start", "end", "protover",
+        "increment",
         "count", "cursor", "min-match-len", "version", "db", "index", "index1", "index2", "offset",
     ]
 

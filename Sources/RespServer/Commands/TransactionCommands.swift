@@ -8,7 +8,8 @@ enum TransactionCommands {
 
     static let all: [Command<SessionContext>] = [
         Command(
-            "MULTI", group: .transactions, since: "1.2.0", arity: 1, flags: control, syntax: "", summary: "Begins a transaction.",
+            "MULTI", group: .transactions, since: "1.2.0", arity: 1, flags: control, syntax: "",
+            summary: "Begins a transaction.",
             complexity: "O(1)", run: begin),
         Command(
             "EXEC", group: .transactions, since: "1.2.0", arity: 1,
@@ -19,8 +20,10 @@ enum TransactionCommands {
             summary: "Forgets a transaction.", complexity: "O(N) in the commands queued", run: discard),
         Command(
             "WATCH", group: .transactions, since: "2.2.0", arity: -2, flags: control,
-            keys: [KeySpec(["RO"], begin: .index(1), find: .range(last: -1, step: 1, limit: 0))], syntax: "key [key ...]",
-            summary: "Lets the next transaction fail if a key changes before it.", complexity: "O(1) for each key", run: watch),
+            keys: [KeySpec(["RO"], begin: .index(1), find: .range(last: -1, step: 1, limit: 0))],
+            syntax: "key [key ...]",
+            summary: "Lets the next transaction fail if a key changes before it.", complexity: "O(1) for each key",
+            run: watch),
         Command(
             "UNWATCH", group: .transactions, since: "2.2.0", arity: 1,
             flags: [.noScript, .loading, .stale, .fast, .allowBusy], syntax: "", summary: "Forgets the keys watched.",

@@ -29,7 +29,9 @@ struct Listener {
         guard descriptor >= 0 else { throw SyscallError("socket") }
         Syscall.setOption(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
         if info.pointee.ai_family == AF_INET6 { Syscall.setOption(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1) }
-        guard bind(descriptor, info.pointee.ai_addr, info.pointee.ai_addrlen) == 0, listen(descriptor, Int32(backlog)) == 0 else {
+        guard bind(descriptor, info.pointee.ai_addr, info.pointee.ai_addrlen) == 0,
+            listen(descriptor, Int32(backlog)) == 0
+        else {
             let error = SyscallError("bind")
             Glibc.close(descriptor)
             throw error
@@ -42,7 +44,9 @@ struct Listener {
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
         return withUnsafeMutablePointer(to: &storage) { pointer in
             let address = UnsafeMutableRawPointer(pointer)
-            guard getsockname(descriptor, address.assumingMemoryBound(to: sockaddr.self), &length) == 0 else { return 0 }
+            guard getsockname(descriptor, address.assumingMemoryBound(to: sockaddr.self), &length) == 0 else {
+                return 0
+            }
             // The port lies at the same place in both families.
             return Int(UInt16(bigEndian: address.load(fromByteOffset: 2, as: UInt16.self)))
         }
@@ -51,10 +55,13 @@ struct Listener {
     static func unix(_ path: String, permissions: Int, backlog: Int) throws(SyscallError) -> Listener {
         var address = sockaddr_un()
         let bytes = Array(path.utf8)
-        guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else { throw SyscallError("bind", ENAMETOOLONG) }
+        guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else {
+            throw SyscallError("bind", ENAMETOOLONG)
+        }
         address.sun_family = sa_family_t(AF_UNIX)
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
-        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        let descriptor = socket(
+            AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw SyscallError("socket") }
         unlink(path)
         let result = withUnsafePointer(to: &address) { pointer in

@@ -60,7 +60,10 @@ struct OutputQueue {
         precondition(count <= front.count, "more was sent than there was")
         sent += count
         byteCount -= count
-        guard byteCount > 0 else { return self = OutputQueue() }
+        guard byteCount > 0 else {
+            self = OutputQueue()
+            return
+        }
         guard sent == pieces[first]?.count else { return }
         pieces[first] = nil
         first += 1

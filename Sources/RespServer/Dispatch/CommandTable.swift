@@ -52,7 +52,9 @@ final class CommandRecord {
         flags = command.flags
         self.session = session
         var firstKey = 0
-        if let first = command.keys.first, case .index(let index) = first.begin, command.subcommands.isEmpty { firstKey = index }
+        if let first = command.keys.first, case .index(let index) = first.begin, command.subcommands.isEmpty {
+            firstKey = index
+        }
         hot = .allocate(capacity: 1)
         hot.initialize(to: Hot(arity: arity, firstKey: firstKey, flags: flags, data: data, record: self))
         let name = fullName
@@ -131,7 +133,9 @@ final class CommandTable {
     ///
     /// - Returns: What is wrong with the names; nil when it is done.
     func rename(_ name: [UInt8], to newName: [UInt8]) -> String? {
-        guard let record = name.withByteSlice({ find($0)?.pointee.record }) else { return "No such command in rename-command" }
+        guard let record = name.withByteSlice({ find($0)?.pointee.record }) else {
+            return "No such command in rename-command"
+        }
         if newName.isEmpty {
             records.removeAll { $0 === record }
             removed.append(record)

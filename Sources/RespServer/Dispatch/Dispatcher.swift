@@ -11,10 +11,13 @@ extension Server {
     /// - Parameter key: its only key, if that has been hashed.
     @inline(__always)
     func execute(
-        _ command: UnsafeMutablePointer<CommandRecord.Hot>?, _ arguments: Arguments, on connection: Connection, key: HashedKey?,
+        _ command: UnsafeMutablePointer<CommandRecord.Hot>?, _ arguments: Arguments, on connection: Connection,
+        key: HashedKey?,
         adoptable: AdoptableArguments? = nil
     ) {
-        guard let command, !connection.needsCare, command.pointee.accepts(arguments.count), let run = command.pointee.data else {
+        guard let command, !connection.needsCare, command.pointee.accepts(arguments.count),
+            let run = command.pointee.data
+        else {
             return executeCarefully(command?.pointee.record, arguments, on: connection, adoptable: adoptable)
         }
         let errors = reply.errorCount
@@ -107,7 +110,9 @@ extension Server {
     }
 
     /// Runs a command that has passed all checks.
-    func call(_ record: CommandRecord, _ arguments: Arguments, on connection: Connection, adoptable: AdoptableArguments?) {
+    func call(
+        _ record: CommandRecord, _ arguments: Arguments, on connection: Connection, adoptable: AdoptableArguments?
+    ) {
         connection.lastCommand = record.hot
         let errors = reply.errorCount
         if let run = record.hot.pointee.data {
@@ -135,7 +140,8 @@ extension Server {
 
     private func turnAwayBrowser(_ connection: Connection) {
         log.warning(
-            "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to the server. This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your instance. Connection from \(connection.address) aborted.")
+            "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to the server. This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your instance. Connection from \(connection.address) aborted."
+        )
         closeLater(connection)
     }
 
@@ -144,7 +150,8 @@ extension Server {
     private static func unknownCommand(_ arguments: Arguments) -> CommandError {
         var listed: [UInt8] = []
         for index in 1..<max(arguments.count, 1) where listed.count < 128 {
-            listed += [UInt8(ascii: "'")] + CommandError.shown(arguments[index], limit: 128 - listed.count) + Array("' ".utf8)
+            listed +=
+                [UInt8(ascii: "'")] + CommandError.shown(arguments[index], limit: 128 - listed.count) + Array("' ".utf8)
         }
         let name = arguments.count > 0 ? CommandError.shown(arguments[0], limit: 128) : []
         return .bytes(Array("ERR unknown command '".utf8) + name + Array("', with args beginning with: ".utf8) + listed)

@@ -76,7 +76,11 @@ final class WatchRegistry: KeyspaceObserver {
 
     /// The key's place is taken, all of a sudden, by what `new` says.
     private static func change(_ watcher: inout Watcher, to new: KeyPresence) {
-        if watcher.wasDue && new != .live { watcher.wasDue = new == .due } else { watcher.connection.watchBroken = true }
+        if watcher.wasDue && new != .live {
+            watcher.wasDue = new == .due
+        } else {
+            watcher.connection.watchBroken = true
+        }
     }
 
     private func update(_ key: WatchedKey, _ body: (inout Watcher) -> Void) {

@@ -54,7 +54,9 @@ public struct CommandFlags: OptionSet, Sendable {
 /// The family of a command, as documentation groups them.
 public enum CommandGroup: String, Sendable {
     case string, generic, hash, connection, transactions, server
-    case list, set, sortedSet = "sorted-set", stream, bitmap, hyperloglog, geo, pubsub, scripting, cluster
+    case list, set
+    case sortedSet = "sorted-set"
+    case stream, bitmap, hyperloglog, geo, pubsub, scripting, cluster
 }
 
 /// Where a command's keys are among its arguments, and what it does with them.

@@ -22,7 +22,9 @@ public enum CommandError: Error {
     case bytes([UInt8])
 
     /// An error that quotes a word of the request: up to its first zero byte, as C prints it, and up to `limit` bytes.
-    public static func quoting(_ before: String, _ word: ByteSlice, _ after: String = "", limit: Int = Int.max) -> CommandError {
+    public static func quoting(_ before: String, _ word: ByteSlice, _ after: String = "", limit: Int = Int.max)
+        -> CommandError
+    {
         .bytes(Array(before.utf8) + shown(word, limit: limit) + Array(after.utf8))
     }
 

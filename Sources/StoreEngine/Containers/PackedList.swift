@@ -277,7 +277,9 @@ struct PackedValue {
                 unsafe target[1] = UInt8(truncatingIfNeeded: bits)
             default:
                 unsafe target[0] = length == 9 ? 0xF4 : 0xF1 + UInt8(length - 3)
-                for index in 1..<length { unsafe target[index] = UInt8(truncatingIfNeeded: bits >> UInt64(8 * (index - 1))) }
+                for index in 1..<length {
+                    unsafe target[index] = UInt8(truncatingIfNeeded: bits >> UInt64(8 * (index - 1)))
+                }
             }
         } else {
             let count = value.bytes.count

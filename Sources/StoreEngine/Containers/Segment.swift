@@ -33,7 +33,9 @@ import Glibc
         var bucketEarliest: UnsafeMutablePointer<Int64>?
     }
 
-    @inline(__always) private var pieces: UnsafeMutablePointer<UInt64> { unsafe address.assumingMemoryBound(to: UInt64.self) }
+    @inline(__always) private var pieces: UnsafeMutablePointer<UInt64> {
+        unsafe address.assumingMemoryBound(to: UInt64.self)
+    }
     @inline(__always) var header: UnsafeMutablePointer<Header> {
         unsafe (address + Segment.piecesSize).assumingMemoryBound(to: Header.self)
     }
@@ -89,7 +91,8 @@ import Glibc
     private func setBucketCount(_ count: Int, _ allocator: SlabAllocator) {
         precondition(count > 0 && count <= Segment.maximumBuckets, "a segment of no possible size")
         for index in 0..<Segment.maximumPieces {
-            let old = min(max(bucketCount - index * Segment.bucketsPerPiece, 0), Segment.bucketsPerPiece) * Segment.bucketSize
+            let old =
+                min(max(bucketCount - index * Segment.bucketsPerPiece, 0), Segment.bucketsPerPiece) * Segment.bucketSize
             let new = min(max(count - index * Segment.bucketsPerPiece, 0), Segment.bucketsPerPiece) * Segment.bucketSize
             var memory = unsafe old > 0 ? piece(index) : nil
             if old != new {

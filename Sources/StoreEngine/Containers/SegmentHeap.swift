@@ -54,7 +54,8 @@
 
     private mutating func grow() {
         let larger = max(8, capacity * 2)
-        let block = unsafe allocator.allocate(larger * MemoryLayout<Segment>.stride).bindMemory(to: Segment.self, capacity: larger)
+        let block = unsafe allocator.allocate(larger * MemoryLayout<Segment>.stride).bindMemory(
+            to: Segment.self, capacity: larger)
         if let segments = unsafe segments {
             unsafe block.update(from: segments, count: count)
             unsafe allocator.deallocate(segments)
@@ -87,7 +88,8 @@
         var index = start
         while true {
             var least = index
-            for child in 2 * index + 1...2 * index + 2 where child < count && self[child].earliest < self[least].earliest {
+            for child in 2 * index + 1...2 * index + 2
+            where child < count && self[child].earliest < self[least].earliest {
                 least = child
             }
             if least == index { return }
@@ -99,7 +101,8 @@
     func checkInvariants() {
         for index in 0..<count {
             precondition(self[index].heapIndex == index, "a segment does not know its place in the heap")
-            precondition(index == 0 || self[(index - 1) / 2].earliest <= self[index].earliest, "the heap is out of order")
+            precondition(
+                index == 0 || self[(index - 1) / 2].earliest <= self[index].earliest, "the heap is out of order")
         }
     }
 }

@@ -81,7 +81,9 @@ extension SegmentedTable {
         var bytes = unsafe allocator.capacity(of: directory)
         forEachSegment { segment in
             bytes += unsafe allocator.capacity(of: segment.address)
-            if let earliest = unsafe segment.header.pointee.bucketEarliest { bytes += unsafe allocator.capacity(of: earliest) }
+            if let earliest = unsafe segment.header.pointee.bucketEarliest {
+                bytes += unsafe allocator.capacity(of: earliest)
+            }
         }
         return bytes
     }
@@ -111,13 +113,16 @@ extension SegmentedTable {
                     precondition(self.segment(hash) == segment, "an entry is in another's segment")
                     var step = segment.home(SlotWord.tag(word))
                     while step != bucket {
-                        precondition(unsafe segment.bucket(step)[Segment.slotsPerBucket - 1] != 0, "a spilled entry cannot be found")
+                        precondition(
+                            unsafe segment.bucket(step)[Segment.slotsPerBucket - 1] != 0,
+                            "a spilled entry cannot be found")
                         step = step + 1 == segment.bucketCount ? 0 : step + 1
                     }
                     if word & SlotWord.deadlineBit != 0 {
                         let deadline = unsafe Layout.deadline(of: entry)
                         precondition(unsafe header.earliest <= deadline, "a segment does not know of a deadline")
-                        precondition(unsafe header.bucketEarliest![bucket] <= deadline, "a bucket does not know of a deadline")
+                        precondition(
+                            unsafe header.bucketEarliest![bucket] <= deadline, "a bucket does not know of a deadline")
                     }
                 }
             }

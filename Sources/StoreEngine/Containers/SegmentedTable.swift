@@ -163,7 +163,9 @@ protocol TableLayout {
             makeRoom(in: target)
             target = segment(hash)
         }
-        let word = UInt64(UInt(bitPattern: entry)) | (hash & 0x7FFF) &<< 48 | (deadline != Self.noDeadline ? SlotWord.deadlineBit : 0)
+        let word =
+            UInt64(UInt(bitPattern: entry)) | (hash & 0x7FFF) &<< 48
+            | (deadline != Self.noDeadline ? SlotWord.deadlineBit : 0)
         let (bucket, place) = unsafe Self.place(word, in: target)
         unsafe target.header.pointee.used &+= 1
         count &+= 1
@@ -175,7 +177,8 @@ protocol TableLayout {
     /// Puts another entry of the same key in the slot.
     mutating func replace(_ slot: Slot, with entry: UnsafeMutableRawPointer, deadline: Int64) {
         let tag = unsafe slot.word.pointee & SlotWord.tagMask
-        unsafe slot.word.pointee = UInt64(UInt(bitPattern: entry)) | tag | (deadline != Self.noDeadline ? SlotWord.deadlineBit : 0)
+        unsafe slot.word.pointee =
+            UInt64(UInt(bitPattern: entry)) | tag | (deadline != Self.noDeadline ? SlotWord.deadlineBit : 0)
         if deadline != Self.noDeadline { noteDeadline(deadline, at: slot) }
     }
 
@@ -226,7 +229,9 @@ protocol TableLayout {
             // The bucket was full, so entries of it or of earlier ones may lie further on; the first such moves in.
             guard let moved = spilled(past: gapBucket, in: segment) else { return }
             unsafe slots[Segment.slotsPerBucket &- 1] = moved.word.pointee
-            if unsafe moved.word.pointee & SlotWord.deadlineBit != 0, let earliest = unsafe segment.header.pointee.bucketEarliest {
+            if unsafe moved.word.pointee & SlotWord.deadlineBit != 0,
+                let earliest = unsafe segment.header.pointee.bucketEarliest
+            {
                 unsafe earliest[gapBucket] = min(earliest[gapBucket], earliest[moved.bucket])
             }
             gapBucket = moved.bucket
@@ -273,7 +278,8 @@ protocol TableLayout {
 
     /// Calls `body` with a copy of the segment's filled slots, in their order.
     private func withWords(of segment: Segment, _ body: (UnsafeMutableBufferPointer<UInt64>) -> Void) {
-        unsafe withUnsafeTemporaryAllocation(of: UInt64.self, capacity: Segment.maximumBuckets * Segment.slotsPerBucket) { words in
+        unsafe withUnsafeTemporaryAllocation(of: UInt64.self, capacity: Segment.maximumBuckets * Segment.slotsPerBucket)
+        { words in
             var count = 0
             for bucket in 0..<segment.bucketCount {
                 let slots = unsafe segment.bucket(bucket)
@@ -292,7 +298,7 @@ protocol TableLayout {
     /// before the earliest of the segment.
     private func rebuild(_ segment: Segment, with words: UnsafeMutableBufferPointer<UInt64>, buckets: Int) {
         segment.clear(buckets: buckets, allocator)
-        for unsafe word in unsafe words { _ = unsafe Self.place(word, in: segment) }
+        for index in words.indices { _ = unsafe Self.place(words[index], in: segment) }
         unsafe segment.header.pointee.used = Int32(words.count)
         guard let old = unsafe segment.header.pointee.bucketEarliest else { return }
         unsafe allocator.deallocate(old)
@@ -321,12 +327,13 @@ protocol TableLayout {
         let bit: UInt64 = 1 << UInt64(63 - oldDepth)
         unsafe withWords(of: segment) { words in
             // The entries are needed here, for the next bit of their hashes: all are asked for before the first is read.
-            for unsafe word in unsafe words { unsafe clinux_prefetch(SlotWord.entry(word)) }
+            for index in words.indices { unsafe clinux_prefetch(SlotWord.entry(words[index])) }
             // Those that stay move to the front, those that go to the back; both keep their order.
             unsafe withUnsafeTemporaryAllocation(of: UInt64.self, capacity: words.count) { leaving in
                 var stayingCount = 0
                 var leavingCount = 0
-                for unsafe word in unsafe words {
+                for index in words.indices {
+                    let word = unsafe words[index]
                     if unsafe hash(Layout.key(of: SlotWord.entry(word))) & bit != 0 {
                         unsafe leaving[leavingCount] = word
                         leavingCount &+= 1
@@ -336,9 +343,11 @@ protocol TableLayout {
                     }
                 }
                 let upper = Segment(
-                    allocator, buckets: Self.buckets(for: leavingCount), depth: oldDepth + 1, prefix: unsafe old.prefix | bit,
+                    allocator, buckets: Self.buckets(for: leavingCount), depth: oldDepth + 1,
+                    prefix: unsafe old.prefix | bit,
                     earliest: Self.noDeadline)
-                unsafe rebuild(upper, with: .init(rebasing: leaving[..<leavingCount]), buckets: Self.buckets(for: leavingCount))
+                unsafe rebuild(
+                    upper, with: .init(rebasing: leaving[..<leavingCount]), buckets: Self.buckets(for: leavingCount))
                 unsafe segment.header.pointee.depth += 1
                 unsafe rebuild(
                     segment, with: .init(rebasing: words[..<stayingCount]), buckets: Self.buckets(for: stayingCount))

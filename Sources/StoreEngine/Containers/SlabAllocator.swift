@@ -134,7 +134,9 @@ import Glibc
         }
         unsafe page.pointee.usedCount &+= 1
         unsafe storage.pointee.usedBytes &+= Int(size)
-        if unsafe page.pointee.freeHead == 0 && page.pointee.fresh &+ size > UInt32(Self.pageSize) { unsafe unlink(page) }
+        if unsafe page.pointee.freeHead == 0 && page.pointee.fresh &+ size > UInt32(Self.pageSize) {
+            unsafe unlink(page)
+        }
         return unsafe block
     }
 
@@ -165,7 +167,8 @@ import Glibc
         let address = UInt(bitPattern: block)
         guard address & 1 == 0 else { return unsafe deallocateLarge(block) }
         let page = unsafe UnsafeMutablePointer<Page>(bitPattern: address & ~UInt(Self.pageSize - 1))!
-        let wasFull = unsafe page.pointee.freeHead == 0 && page.pointee.fresh &+ page.pointee.blockSize > UInt32(Self.pageSize)
+        let wasFull =
+            unsafe page.pointee.freeHead == 0 && page.pointee.fresh &+ page.pointee.blockSize > UInt32(Self.pageSize)
         unsafe block.storeBytes(of: page.pointee.freeHead, as: UInt16.self)
         unsafe page.pointee.freeHead = UInt16(truncatingIfNeeded: (address & UInt(Self.pageSize - 1)) >> 2)
         unsafe page.pointee.usedCount &-= 1
@@ -205,7 +208,9 @@ import Glibc
     /// A block of its own with a list header, whatever its size: `adoptable` memory that a reader filled already comes this way.
     @inline(never)
     func allocateLarge(_ size: Int) -> UnsafeMutableRawPointer {
-        guard let base = unsafe malloc(size + Large.headerSize) else { preconditionFailure("no memory for \(size) bytes") }
+        guard let base = unsafe malloc(size + Large.headerSize) else {
+            preconditionFailure("no memory for \(size) bytes")
+        }
         let large = unsafe base.assumingMemoryBound(to: Large.self)
         unsafe large.initialize(to: Large(previous: nil, next: nil, size: 0))
         unsafe adopt(large)
@@ -301,7 +306,8 @@ import Glibc
     private func newChunk() {
         // Twice the size is reserved and the rest given back, so that the chunk is aligned.
         let size = Self.chunkSize * 2
-        let reserved = unsafe mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        let reserved = unsafe mmap(
+            nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
         guard let reserved = unsafe reserved, unsafe reserved != MAP_FAILED else {
             preconditionFailure("no memory for \(Self.chunkSize) bytes")
         }
@@ -353,7 +359,8 @@ import Glibc
                 var head = unsafe Int(current.pointee.freeHead)
                 while head != 0 {
                     free += 1
-                    precondition((head * 4 - Self.pageHeaderSize) % size == 0, "a free block is not on a block's border")
+                    precondition(
+                        (head * 4 - Self.pageHeaderSize) % size == 0, "a free block is not on a block's border")
                     head = unsafe Int((UnsafeRawPointer(current) + head * 4).load(as: UInt16.self))
                 }
                 let given = unsafe (Int(current.pointee.fresh) - Self.pageHeaderSize) / size

@@ -41,7 +41,9 @@ struct DataDigest {
         var tail = data.dropFirst(whole * 64).array + [0x80]
         while tail.count % 64 != 56 { tail.append(0) }
         let bits = UInt64(data.count) * 8
-        for shift in stride(from: 56, through: 0, by: -8) { tail.append(UInt8(truncatingIfNeeded: bits >> UInt64(shift))) }
+        for shift in stride(from: 56, through: 0, by: -8) {
+            tail.append(UInt8(truncatingIfNeeded: bits >> UInt64(shift)))
+        }
         tail.withByteSlice { rest in
             for block in 0..<rest.count / 64 { absorb(rest[block * 64..<block * 64 + 64], &state, &words) }
         }

@@ -36,7 +36,8 @@ extension Engine {
         key: HashedKey? = nil, adoptable: AdoptableArguments? = nil
     ) {
         var context = KeyspaceContext(
-            self, database: state.database(index), reply: reply, hashed: key.map { ($0.key, $0.hash) }, adoptable: adoptable)
+            self, database: state.database(index), reply: reply, hashed: key.map { ($0.key, $0.hash) },
+            adoptable: adoptable)
         let start = reply.count
         do throws(CommandError) {
             try command(&context, arguments)

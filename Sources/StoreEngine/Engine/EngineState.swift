@@ -74,7 +74,8 @@ struct Orphan {
         }
         unsafe storage.initialize(
             to: Storage(
-                databases: databases, alarm: alarm, hash: hash, random: RandomSource(seed: seed ^ 0x5851_F42D_4C95_7F2D)))
+                databases: databases, alarm: alarm, hash: hash, random: RandomSource(seed: seed ^ 0x5851_F42D_4C95_7F2D)
+            ))
     }
 }
 
@@ -149,7 +150,8 @@ extension EngineState {
     @inline(__always) func touch(_ entry: Entry) {
         guard touches else { return }
         if settings.tracksFrequency {
-            entry.accessClock = AccessFrequency.touched(entry.accessClock, now: now, settings: settings, random: &random)
+            entry.accessClock = AccessFrequency.touched(
+                entry.accessClock, now: now, settings: settings, random: &random)
         } else {
             entry.accessClock = unsafe storage.pointee.accessClock
         }
@@ -246,7 +248,8 @@ extension EngineState {
         guard earliestDeadline < now, removesDueKeys else { return true }
         var remaining = budget
         var earliest = Int64.max
-        for unsafe database in unsafe databases {
+        for index in 0..<databaseCount {
+            let database = database(index)
             while let slot = database.table.nextDue(now: now - 1) {
                 guard remaining > 0 else { return false }
                 remaining -= 1
@@ -265,7 +268,8 @@ extension EngineState {
 extension EngineState {
     /// Frees the state and everything in it.
     func deallocate() {
-        for unsafe database in unsafe databases {
+        for index in 0..<databaseCount {
+            let database = database(index)
             let allocator = database.retire()
             while !allocator.releaseSlice() {}
         }

@@ -125,7 +125,9 @@ import RespCodec
     func forEachEntry(_ body: (Entry) -> Void) { unsafe table.forEach { body(unsafe Entry($0)) } }
 
     /// Calls `body` with the entries at a cursor and returns the next cursor: see `SegmentedTable.scan`.
-    func scan(_ cursor: UInt64, _ body: (Entry) -> Void) -> UInt64 { unsafe table.scan(cursor) { body(unsafe Entry($0)) } }
+    func scan(_ cursor: UInt64, _ body: (Entry) -> Void) -> UInt64 {
+        unsafe table.scan(cursor) { body(unsafe Entry($0)) }
+    }
 
     /// An entry by chance. There must be one.
     func randomEntry(using generator: inout RandomSource) -> Entry { unsafe Entry(table.random(using: &generator)) }
@@ -149,7 +151,8 @@ import RespCodec
         }
         let payload = entry.payloadSize
         let moved = makeEntry(
-            entry.type, entry.encoding, key: entry.key, deadline: deadline, payload: payload, accessClock: entry.accessClock)
+            entry.type, entry.encoding, key: entry.key, deadline: deadline, payload: payload,
+            accessClock: entry.accessClock)
         unsafe memcpy(moved.payload, entry.payload, payload)
         unsafe table.replace(slot, with: moved.address, deadline: noted(deadline))
         unsafe allocator.deallocate(entry.address)

@@ -80,7 +80,9 @@ enum EntryLayout: TableLayout {
     @inline(__always) func isType(_ type: ValueType) -> Bool { head & 7 == type.rawValue }
     @inline(__always) var encoding: Encoding {
         get {
-            guard let encoding = Encoding(rawValue: head >> 4) else { preconditionFailure("an entry of no known encoding") }
+            guard let encoding = Encoding(rawValue: head >> 4) else {
+                preconditionFailure("an entry of no known encoding")
+            }
             return encoding
         }
         nonmutating set { unsafe address.storeBytes(of: head & 0x0F | newValue.rawValue << 4, as: UInt8.self) }

@@ -21,7 +21,8 @@ extension KeyspaceContext {
     func copy(_ entry: Entry, to key: ByteSlice, in target: Database, deadline: Int64?) {
         let payload = entry.payloadSize
         let copied = target.makeEntry(
-            entry.type, entry.encoding, key: key, deadline: deadline, payload: payload, accessClock: engine.freshAccessClock)
+            entry.type, entry.encoding, key: key, deadline: deadline, payload: payload,
+            accessClock: engine.freshAccessClock)
         switch entry.encoding {
         case .integer, .embedded, .raw, .packed:
             unsafe memcpy(copied.payload, entry.payload, payload)

@@ -31,7 +31,8 @@ public enum KeyAccess: Sendable {
     /// - Parameter hashed: a key whose hash is known already, and the hash.
     @inline(__always)
     public init(
-        _ engine: borrowing Engine, database: Database, reply: ReplyWriter, hashed: (key: ByteSlice, hash: UInt64)? = nil,
+        _ engine: borrowing Engine, database: Database, reply: ReplyWriter,
+        hashed: (key: ByteSlice, hash: UInt64)? = nil,
         adoptable: AdoptableArguments? = nil
     ) {
         self.engine = engine.state
@@ -93,7 +94,9 @@ public enum KeyAccess: Sendable {
     @inline(__always)
     func changed(_ key: ByteSlice, _ event: KeyEvent, count: Int = 1, in database: Database? = nil) {
         engine.dirty &+= count
-        if engine.isObserved { engine.observer?.keyChanged(key, database: (database ?? self.database).index, event: event) }
+        if engine.isObserved {
+            engine.observer?.keyChanged(key, database: (database ?? self.database).index, event: event)
+        }
     }
 
     /// Removes a key and frees its value, a large one in slices later. Says nothing to anybody.
@@ -110,7 +113,8 @@ public enum KeyAccess: Sendable {
     /// A new entry for the current database, not in its table yet.
     @inline(__always)
     func makeEntry(_ type: ValueType, _ encoding: Encoding, key: ByteSlice, deadline: Int64?, payload: Int) -> Entry {
-        database.makeEntry(type, encoding, key: key, deadline: deadline, payload: payload, accessClock: engine.freshAccessClock)
+        database.makeEntry(
+            type, encoding, key: key, deadline: deadline, payload: payload, accessClock: engine.freshAccessClock)
     }
 
     /// Puts a new entry in the table, in place of the old one of its key if there is one.

@@ -9,12 +9,18 @@ extension GenericCommands {
         setter("EXPIREAT", since: "1.2.0", "unix-time-seconds", .seconds, isAbsolute: true),
         setter("PEXPIREAT", since: "2.6.0", "unix-time-milliseconds", .milliseconds, isAbsolute: true),
         getter("TTL", since: "1.0.0", "Returns after how many seconds a key is due.", .seconds, isAbsolute: false),
-        getter("PTTL", since: "2.6.0", "Returns after how many milliseconds a key is due.", .milliseconds, isAbsolute: false),
-        getter("EXPIRETIME", since: "7.0.0", "Returns when a key is due, in seconds since 1970.", .seconds, isAbsolute: true),
         getter(
-            "PEXPIRETIME", since: "7.0.0", "Returns when a key is due, in milliseconds since 1970.", .milliseconds, isAbsolute: true),
+            "PTTL", since: "2.6.0", "Returns after how many milliseconds a key is due.", .milliseconds,
+            isAbsolute: false),
+        getter(
+            "EXPIRETIME", since: "7.0.0", "Returns when a key is due, in seconds since 1970.", .seconds,
+            isAbsolute: true),
+        getter(
+            "PEXPIRETIME", since: "7.0.0", "Returns when a key is due, in milliseconds since 1970.", .milliseconds,
+            isAbsolute: true),
         Command(
-            "PERSIST", group: .generic, since: "2.2.0", arity: 2, flags: [.write, .fast], keys: [.first("RW", "update")],
+            "PERSIST", group: .generic, since: "2.2.0", arity: 2, flags: [.write, .fast],
+            keys: [.first("RW", "update")],
             syntax: "key", summary: "Takes away the deadline of a key.", complexity: "O(1)", run: persist),
     ]
 
@@ -25,7 +31,8 @@ extension GenericCommands {
         return Command(
             "\(name)", group: .generic, since: since, arity: -3, flags: [.write, .fast], keys: [.first("RW", "update")],
             syntax: "key \(argument) [NX | XX | GT | LT]",
-            summary: "Sets when a key is due, \(isAbsolute ? "as a time" : "from now on"), in \(unit == .seconds ? "seconds" : "milliseconds").",
+            summary:
+                "Sets when a key is due, \(isAbsolute ? "as a time" : "from now on"), in \(unit == .seconds ? "seconds" : "milliseconds").",
             complexity: "O(1)"
         ) { (context, arguments) throws(CommandError) in
             try setDeadline(context, arguments, unit, isAbsolute: isAbsolute, command: lowercased)

@@ -5,7 +5,8 @@ import RespCodec
 extension GenericCommands {
     static let inspecting: [Command<KeyspaceContext>] = [
         Command(
-            "OBJECT", group: .generic, since: "2.2.3", arity: -2, flags: [], syntax: "", summary: "Commands about how values are kept.",
+            "OBJECT", group: .generic, since: "2.2.3", arity: -2, flags: [], syntax: "",
+            summary: "Commands about how values are kept.",
             complexity: "Depends on the subcommand",
             subcommands: [
                 objectSubcommand("ENCODING", since: "2.2.3", "Returns how a value is encoded.") {
@@ -23,7 +24,8 @@ extension GenericCommands {
                     context.reply.integer(Int(count))
                 },
                 Command(
-                    "HELP", group: .generic, since: "6.2.0", arity: 2, flags: [.loading, .stale], categories: ["keyspace"],
+                    "HELP", group: .generic, since: "6.2.0", arity: 2, flags: [.loading, .stale],
+                    categories: ["keyspace"],
                     syntax: "", summary: "Returns a text about the subcommands.", complexity: "O(1)"
                 ) { (context, _) throws(CommandError) in context.reply.help(of: "OBJECT", objectHelp) },
                 objectSubcommand("IDLETIME", since: "2.2.3", "Returns for how many seconds a key has not been used.") {
@@ -55,7 +57,8 @@ extension GenericCommands {
     ) -> Command<KeyspaceContext> {
         Command(
             name, group: .generic, since: since, arity: 3, flags: [.readOnly],
-            keys: [KeySpec(["RO"], begin: .index(2))], tips: name == "ENCODING" ? ["nondeterministic_output"] : ["nondeterministic_output"],
+            keys: [KeySpec(["RO"], begin: .index(2))],
+            tips: name == "ENCODING" ? ["nondeterministic_output"] : ["nondeterministic_output"],
             syntax: "key", summary: summary, complexity: "O(1)"
         ) { (context, arguments) throws(CommandError) in
             guard let slot = context.find(arguments[2], .inspect) else { return context.reply.null() }

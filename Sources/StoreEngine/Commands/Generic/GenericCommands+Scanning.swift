@@ -7,11 +7,13 @@ extension GenericCommands {
         Command(
             "KEYS", group: .generic, since: "1.0.0", arity: 2, flags: [.readOnly, .dangerous],
             tips: ["request_policy:all_shards", "nondeterministic_output_order"], syntax: "pattern",
-            summary: "Returns all keys that fit a pattern.", complexity: "O(N) in the keys of the database", run: listKeys),
+            summary: "Returns all keys that fit a pattern.", complexity: "O(N) in the keys of the database",
+            run: listKeys),
         Command(
             "SCAN", group: .generic, since: "2.8.0", arity: -2, flags: [.readOnly],
             tips: ["nondeterministic_output", "request_policy:special", "response_policy:special"],
-            syntax: "cursor [MATCH pattern] [COUNT count] [TYPE type]", summary: "Returns the keys of a database piece by piece.",
+            syntax: "cursor [MATCH pattern] [COUNT count] [TYPE type]",
+            summary: "Returns the keys of a database piece by piece.",
             complexity: "O(1) for each call, O(N) for all", run: scan),
         Command(
             "RANDOMKEY", group: .generic, since: "1.0.0", arity: 1, flags: [.readOnly],
@@ -50,7 +52,9 @@ extension GenericCommands {
                 seen += 1
                 if entry.isDue(now) {
                     due.append(entry.key.array)
-                } else if options.accepts(entry.key), options.type.map({ $0.equalsIgnoringCase(entry.type.word) }) ?? true {
+                } else if options.accepts(entry.key),
+                    options.type.map({ $0.equalsIgnoringCase(entry.type.word) }) ?? true
+                {
                     reply.bulkString(entry.key)
                     found += 1
                 }

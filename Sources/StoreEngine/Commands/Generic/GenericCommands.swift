@@ -11,12 +11,14 @@ enum GenericCommands {
             Command(
                 "DEL", group: .generic, since: "1.0.0", arity: -2, flags: [.write],
                 keys: [KeySpec(["RM", "delete"], begin: .index(1), find: everyKey)],
-                tips: ["request_policy:multi_shard", "response_policy:agg_sum"], syntax: "key [key ...]", summary: "Removes keys.",
+                tips: ["request_policy:multi_shard", "response_policy:agg_sum"], syntax: "key [key ...]",
+                summary: "Removes keys.",
                 complexity: "O(N) in the keys; large values are freed in the background", run: remove),
             Command(
                 "UNLINK", group: .generic, since: "4.0.0", arity: -2, flags: [.write, .fast],
                 keys: [KeySpec(["RM", "delete"], begin: .index(1), find: everyKey)],
-                tips: ["request_policy:multi_shard", "response_policy:agg_sum"], syntax: "key [key ...]", summary: "Removes keys.",
+                tips: ["request_policy:multi_shard", "response_policy:agg_sum"], syntax: "key [key ...]",
+                summary: "Removes keys.",
                 complexity: "O(N) in the keys; large values are freed in the background", run: remove),
             Command(
                 "EXISTS", group: .generic, since: "1.0.0", arity: -2, flags: [.readOnly, .fast],
@@ -31,7 +33,8 @@ enum GenericCommands {
                 summary: "Counts as a use of keys, and tells how many of them exist.", complexity: "O(N) in the keys"
             ) { (context, arguments) throws(CommandError) in count(context, arguments, .read) },
             Command(
-                "TYPE", group: .generic, since: "1.0.0", arity: 2, flags: [.readOnly, .fast], keys: [.first("RO")], syntax: "key",
+                "TYPE", group: .generic, since: "1.0.0", arity: 2, flags: [.readOnly, .fast], keys: [.first("RO")],
+                syntax: "key",
                 summary: "Returns the type of a value.", complexity: "O(1)"
             ) { (context, arguments) throws(CommandError) in
                 let slot = context.find(arguments[1], .inspect)
@@ -45,7 +48,8 @@ enum GenericCommands {
                 context.reply.ok()
             },
             Command(
-                "RENAMENX", group: .generic, since: "1.0.0", arity: 3, flags: [.write, .fast], keys: renameKeys("insert"),
+                "RENAMENX", group: .generic, since: "1.0.0", arity: 3, flags: [.write, .fast],
+                keys: renameKeys("insert"),
                 syntax: "key newkey", summary: "Gives a key another name that nothing has.", complexity: "O(1)"
             ) { (context, arguments) throws(CommandError) in
                 context.reply.integer(try rename(context, arguments, replaces: false) ? 1 : 0)
@@ -117,7 +121,9 @@ enum GenericCommands {
         let key = arguments[1]
         let target = context.database(try databaseIndex(context, arguments[2]))
         guard target.index != context.database.index else { throw sameObject }
-        guard let slot = context.find(key), context.find(key, .peek, in: target) == nil else { return context.reply.integer(0) }
+        guard let slot = context.find(key), context.find(key, .peek, in: target) == nil else {
+            return context.reply.integer(0)
+        }
         context.copy(context.entry(slot), to: key, in: target, deadline: context.database.deadline(slot))
         context.removeQuietly(slot)
         context.changed(key, .moveFrom)

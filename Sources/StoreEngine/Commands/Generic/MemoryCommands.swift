@@ -5,7 +5,8 @@ import RespCodec
 enum MemoryCommands {
     static let all: [Command<KeyspaceContext>] = [
         Command(
-            "MEMORY", group: .server, since: "4.0.0", arity: -2, flags: [], syntax: "", summary: "Commands about the use of memory.",
+            "MEMORY", group: .server, since: "4.0.0", arity: -2, flags: [], syntax: "",
+            summary: "Commands about the use of memory.",
             complexity: "Depends on the subcommand",
             subcommands: [
                 Command(
@@ -15,12 +16,14 @@ enum MemoryCommands {
                 Command(
                     "USAGE", group: .server, since: "4.0.0", arity: -3, flags: [.readOnly],
                     keys: [KeySpec(["RO"], begin: .index(2))], syntax: "key [SAMPLES count]",
-                    summary: "Returns the bytes in use for a key and its value.", complexity: "O(N) in the samples", run: usage),
+                    summary: "Returns the bytes in use for a key and its value.", complexity: "O(N) in the samples",
+                    run: usage),
             ])
     ]
 
     private static let help = [
-        "USAGE <key> [SAMPLES <count>]", "    Return the bytes in use for a key and its value. Of the elements of a large value, up to",
+        "USAGE <key> [SAMPLES <count>]",
+        "    Return the bytes in use for a key and its value. Of the elements of a large value, up to",
         "    <count> are measured (5 unless told, 0 for all) and stand for the others.",
     ]
 

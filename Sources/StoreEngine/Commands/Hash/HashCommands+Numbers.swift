@@ -40,14 +40,18 @@ extension HashCommands {
         context.reply.integer(sum)
     }
 
-    @Sendable private static func addFloat(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+    @Sendable private static func addFloat(_ context: inout KeyspaceContext, _ arguments: Arguments)
+        throws(CommandError)
+    {
         let increment = try arguments.longDouble(3)
         guard increment.isFinite else { throw .message("ERR value is NaN or Infinity") }
         let key = arguments[1]
         let field = arguments[2]
         var value: LongDouble = 0
         if let old = try context.hash(at: key, .write)?.value(of: field) {
-            guard let parsed = old.withBytes({ LongDoubleText.parse($0) }) else { throw .message("ERR hash value is not a float") }
+            guard let parsed = old.withBytes({ LongDoubleText.parse($0) }) else {
+                throw .message("ERR hash value is not a float")
+            }
             value = parsed
         }
         let sum = value + increment
@@ -62,7 +66,8 @@ extension HashCommands {
 
     // MARK: chance
 
-    @Sendable private static func random(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+    @Sendable private static func random(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError)
+    {
         let key = arguments[1]
         guard arguments.count > 2 else {
             guard let hash = try context.hash(at: key, .read) else { return context.reply.null() }

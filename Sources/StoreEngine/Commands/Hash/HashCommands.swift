@@ -27,7 +27,8 @@ enum HashCommands {
                 replyElement(context.reply, try context.hash(at: arguments[1], .read)?.value(of: arguments[2]))
             },
             reader(
-                "HMGET", since: "2.0.0", arity: -3, syntax: "key field [field ...]", summary: "Returns the values of fields.",
+                "HMGET", since: "2.0.0", arity: -3, syntax: "key field [field ...]",
+                summary: "Returns the values of fields.",
                 complexity: "O(N) in the fields"
             ) { (context, arguments) throws(CommandError) in
                 let hash = try context.hash(at: arguments[1], .read)
@@ -35,7 +36,8 @@ enum HashCommands {
                 for index in 2..<arguments.count { replyElement(context.reply, hash?.value(of: arguments[index])) }
             },
             reader(
-                "HEXISTS", since: "2.0.0", arity: 3, keyFlags: [], syntax: "key field", summary: "Returns whether a field exists."
+                "HEXISTS", since: "2.0.0", arity: 3, keyFlags: [], syntax: "key field",
+                summary: "Returns whether a field exists."
             ) { (context, arguments) throws(CommandError) in
                 context.reply.integer(try context.hash(at: arguments[1], .read)?.value(of: arguments[2]) == nil ? 0 : 1)
             },
@@ -43,9 +45,13 @@ enum HashCommands {
                 "HSTRLEN", since: "3.2.0", arity: 3, keyFlags: [], syntax: "key field",
                 summary: "Returns the length of a field's value, in bytes."
             ) { (context, arguments) throws(CommandError) in
-                context.reply.integer(try context.hash(at: arguments[1], .read)?.value(of: arguments[2])?.byteCount ?? 0)
+                context.reply.integer(
+                    try context.hash(at: arguments[1], .read)?.value(of: arguments[2])?.byteCount ?? 0)
             },
-            reader("HLEN", since: "2.0.0", arity: 2, keyFlags: [], syntax: "key", summary: "Returns how many fields there are.") {
+            reader(
+                "HLEN", since: "2.0.0", arity: 2, keyFlags: [], syntax: "key",
+                summary: "Returns how many fields there are."
+            ) {
                 (context, arguments) throws(CommandError) in
                 context.reply.integer(try context.hash(at: arguments[1], .read)?.count ?? 0)
             },
@@ -85,16 +91,19 @@ enum HashCommands {
         let keyFlags: [StaticString] = name.hasPrefix("HINCR") ? ["RW", "access", update] : ["RW", update]
         return Command(
             name, group: .hash, since: since, arity: arity, flags: [.write, .denyOOM, .fast],
-            keys: [KeySpec(keyFlags, begin: .index(1))], syntax: syntax, summary: summary, complexity: complexity, run: run)
+            keys: [KeySpec(keyFlags, begin: .index(1))], syntax: syntax, summary: summary, complexity: complexity,
+            run: run)
     }
 
     private static func reader(
-        _ name: String, since: String, arity: Int, keyFlags: [StaticString] = ["access"], syntax: String, summary: String,
+        _ name: String, since: String, arity: Int, keyFlags: [StaticString] = ["access"], syntax: String,
+        summary: String,
         complexity: String = "O(1)", run: @escaping Command<KeyspaceContext>.Run
     ) -> Command<KeyspaceContext> {
         Command(
             name, group: .hash, since: since, arity: arity, flags: [.readOnly, .fast],
-            keys: [KeySpec(["RO"] + keyFlags, begin: .index(1))], syntax: syntax, summary: summary, complexity: complexity, run: run)
+            keys: [KeySpec(["RO"] + keyFlags, begin: .index(1))], syntax: syntax, summary: summary,
+            complexity: complexity, run: run)
     }
 
     private static func lister(
@@ -102,7 +111,8 @@ enum HashCommands {
     ) -> Command<KeyspaceContext> {
         Command(
             name, group: .hash, since: "2.0.0", arity: 2, flags: [.readOnly], keys: [.first("RO", "access")],
-            tips: ["nondeterministic_output_order"], syntax: "key", summary: summary, complexity: "O(N) in the fields", run: run)
+            tips: ["nondeterministic_output_order"], syntax: "key", summary: summary, complexity: "O(N) in the fields",
+            run: run)
     }
 
     private static func replyElement(_ reply: ReplyWriter, _ element: HashElement?) {
@@ -128,7 +138,9 @@ enum HashCommands {
         return added
     }
 
-    @Sendable private static func setIfAbsent(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+    @Sendable private static func setIfAbsent(_ context: inout KeyspaceContext, _ arguments: Arguments)
+        throws(CommandError)
+    {
         let hash = try context.hashMade(at: arguments[1])
         guard hash.value(of: arguments[2]) == nil else { return context.reply.integer(0) }
         hash.set(arguments[2], arguments[3])
@@ -136,7 +148,9 @@ enum HashCommands {
         context.reply.integer(1)
     }
 
-    @Sendable private static func removeFields(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+    @Sendable private static func removeFields(_ context: inout KeyspaceContext, _ arguments: Arguments)
+        throws(CommandError)
+    {
         let key = arguments[1]
         guard let hash = try context.hash(at: key, .write) else { return context.reply.integer(0) }
         var removed = 0

@@ -10,7 +10,8 @@ enum KeyspaceCommands {
             summary: "Returns how many keys the database has.", complexity: "O(1)"
         ) { (context, _) throws(CommandError) in context.reply.integer(context.database.count) },
         Command(
-            "FLUSHDB", group: .server, since: "1.0.0", arity: -1, flags: [.write, .dangerous], categories: ["keyspace", "dangerous"],
+            "FLUSHDB", group: .server, since: "1.0.0", arity: -1, flags: [.write, .dangerous],
+            categories: ["keyspace", "dangerous"],
             tips: ["request_policy:all_shards", "response_policy:all_succeeded"], syntax: "[ASYNC | SYNC]",
             summary: "Removes all keys of the database.", complexity: "O(1), the memory is given back in the background"
         ) { (context, arguments) throws(CommandError) in
@@ -19,22 +20,27 @@ enum KeyspaceCommands {
             context.reply.ok()
         },
         Command(
-            "FLUSHALL", group: .server, since: "1.0.0", arity: -1, flags: [.write, .dangerous], categories: ["keyspace", "dangerous"],
+            "FLUSHALL", group: .server, since: "1.0.0", arity: -1, flags: [.write, .dangerous],
+            categories: ["keyspace", "dangerous"],
             tips: ["request_policy:all_shards", "response_policy:all_succeeded"], syntax: "[ASYNC | SYNC]",
-            summary: "Removes all keys of all databases.", complexity: "O(databases), the memory is given back in the background"
+            summary: "Removes all keys of all databases.",
+            complexity: "O(databases), the memory is given back in the background"
         ) { (context, arguments) throws(CommandError) in
             try checkFlushOption(arguments)
             context.flush(all: true)
             context.reply.ok()
         },
         Command(
-            "SWAPDB", group: .server, since: "4.0.0", arity: 3, flags: [.write, .fast, .dangerous], categories: ["keyspace", "dangerous"],
+            "SWAPDB", group: .server, since: "4.0.0", arity: 3, flags: [.write, .fast, .dangerous],
+            categories: ["keyspace", "dangerous"],
             syntax: "index1 index2", summary: "Exchanges two databases.", complexity: "O(watched keys)", run: swap),
     ]
 
     private static func checkFlushOption(_ arguments: Arguments) throws(CommandError) {
         guard arguments.count > 1 else { return }
-        guard arguments.count == 2 && (arguments.word(1, is: "async") || arguments.word(1, is: "sync")) else { throw .syntax }
+        guard arguments.count == 2 && (arguments.word(1, is: "async") || arguments.word(1, is: "sync")) else {
+            throw .syntax
+        }
     }
 
     @Sendable static func swap(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {

@@ -62,7 +62,9 @@ extension StringCommands {
         let slot = try context.find(key, as: .string)
         var value: LongDouble = 0
         if let slot {
-            guard let parsed = context.withString(context.entry(slot), { LongDoubleText.parse($0) }) else { throw .notFloat }
+            guard let parsed = context.withString(context.entry(slot), { LongDoubleText.parse($0) }) else {
+                throw .notFloat
+            }
             value = parsed
         }
         let sum = value + (try arguments.longDouble(2))

@@ -21,7 +21,8 @@ extension StringCommands {
         rangeCommand("GETRANGE", since: "2.4.0"),
         rangeCommand("SUBSTR", since: "1.0.0"),
         Command(
-            "SETRANGE", group: .string, since: "2.2.0", arity: 4, flags: [.write, .denyOOM], keys: [.first("RW", "update")],
+            "SETRANGE", group: .string, since: "2.2.0", arity: 4, flags: [.write, .denyOOM],
+            keys: [.first("RW", "update")],
             syntax: "key offset value", summary: "Overwrites part of a string from an offset on.",
             complexity: "O(N) in the bytes written", run: setRange),
         Command(

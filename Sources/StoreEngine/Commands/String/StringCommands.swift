@@ -11,7 +11,11 @@ enum StringCommands {
                 complexity: "O(1)", run: get),
             Command(
                 "SET", group: .string, since: "1.0.0", arity: -3, flags: [.write, .denyOOM],
-                keys: [.first("RW", "access", "update", "variable_flags", notes: "RW and ACCESS due to the optional `GET` argument")],
+                keys: [
+                    .first(
+                        "RW", "access", "update", "variable_flags",
+                        notes: "RW and ACCESS due to the optional `GET` argument")
+                ],
                 syntax:
                     "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
                 summary: "Sets a key to a string, whatever it held before.", complexity: "O(1)", run: set),
@@ -39,25 +43,29 @@ enum StringCommands {
                 summary: "Sets a key and returns the string it held.", complexity: "O(1)", run: getSet),
             Command(
                 "GETDEL", group: .string, since: "6.2.0", arity: 2, flags: [.write, .fast],
-                keys: [.first("RW", "access", "delete")], syntax: "key", summary: "Returns the string at a key and removes the key.",
+                keys: [.first("RW", "access", "delete")], syntax: "key",
+                summary: "Returns the string at a key and removes the key.",
                 complexity: "O(1)", run: getDelete),
             Command(
                 "GETEX", group: .string, since: "6.2.0", arity: -2, flags: [.write, .fast],
                 keys: [.first("RW", "access", "update", notes: "RW and UPDATE because it changes the TTL")],
                 syntax:
                     "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]",
-                summary: "Returns the string at a key and sets or removes its deadline.", complexity: "O(1)", run: getExpire),
+                summary: "Returns the string at a key and sets or removes its deadline.", complexity: "O(1)",
+                run: getExpire),
             Command(
                 "MGET", group: .string, since: "1.0.0", arity: -2, flags: [.readOnly, .fast],
                 keys: [
                     KeySpec(["RO", "access"], begin: .index(1), find: .range(last: -1, step: 1, limit: 0))
                 ],
-                tips: ["request_policy:multi_shard"], syntax: "key [key ...]", summary: "Returns the strings at several keys.",
+                tips: ["request_policy:multi_shard"], syntax: "key [key ...]",
+                summary: "Returns the strings at several keys.",
                 complexity: "O(N) in the keys", run: getMany),
             Command(
                 "MSET", group: .string, since: "1.0.1", arity: -3, flags: [.write, .denyOOM],
                 keys: [KeySpec(["OW", "update"], begin: .index(1), find: .range(last: -1, step: 2, limit: 0))],
-                tips: ["request_policy:multi_shard", "response_policy:all_succeeded"], syntax: "key value [key value ...]",
+                tips: ["request_policy:multi_shard", "response_policy:all_succeeded"],
+                syntax: "key value [key value ...]",
                 summary: "Sets several keys at once.", complexity: "O(N) in the keys", run: setMany),
             Command(
                 "MSETNX", group: .string, since: "1.0.1", arity: -3, flags: [.write, .denyOOM],
@@ -255,7 +263,8 @@ enum StringCommands {
         context.reply.ok()
     }
 
-    @Sendable static func setManyIfAbsent(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+    @Sendable static func setManyIfAbsent(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError)
+    {
         guard arguments.count % 2 == 1 else { throw .wrongArity("msetnx") }
         for index in stride(from: 1, to: arguments.count, by: 2) where context.find(arguments[index]) != nil {
             return context.reply.integer(0)

@@ -65,7 +65,9 @@ typealias HashElement = PackedElement
             return (.bytes(entry.field), .bytes(entry.value))
         }
         let list = list
-        guard let field = list.offset(ofElement: generator.below(count) * 2) else { preconditionFailure("a hash has a field") }
+        guard let field = list.offset(ofElement: generator.below(count) * 2) else {
+            preconditionFailure("a hash has a field")
+        }
         return (list[field], list[list.next(after: field)])
     }
 
@@ -112,7 +114,9 @@ typealias HashElement = PackedElement
         guard let offset = list.find(PackedValue(field), stride: 2) else { return false }
         list.remove(at: offset, count: 2)
         let size = list.byteCount
-        if database.payloadCapacity(entry) > size + size / 4 + 16 { _ = database.resizePayload(slot, to: size, keeping: size) }
+        if database.payloadCapacity(entry) > size + size / 4 + 16 {
+            _ = database.resizePayload(slot, to: size, keeping: size)
+        }
         return true
     }
 
