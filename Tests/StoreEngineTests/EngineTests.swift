@@ -113,4 +113,13 @@ struct EngineTests {
         for index in 0..<64 { #expect(keys[index].hash == engine.hash(view[index])) }
         withExtendedLifetime(storage) {}
     }
+
+    /// What MEMORY USAGE says of the only key is what the allocator has given out for it, and the key's slot.
+    @Test func memoryUsageIsWhatTheAllocatorGave() {
+        let engine = Engine(databases: 1, seed: 6)
+        let before = engine.usedBytes
+        for number in 0..<20_000 { _ = run(engine, "HSET", "h", "field:\(number)", "value \(number * 7)") }
+        let slot = MemoryLayout<UInt64>.size
+        #expect(run(engine, "MEMORY", "USAGE", "h", "SAMPLES", "0") == ":\(engine.usedBytes - before + slot)\r\n")
+    }
 }

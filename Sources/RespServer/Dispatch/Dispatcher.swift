@@ -86,7 +86,7 @@ extension Server {
         var record = container
         if !container.subcommands.isEmpty && arguments.count > 1 {
             guard let subcommand = container.subcommand(arguments[1]) else {
-                return refuse(nil, on: connection, Self.unknownSubcommand(container, arguments[1]))
+                return refuse(nil, on: connection, .unknownSubcommand(of: container.info.name, arguments[1]))
             }
             record = subcommand
         }
@@ -155,10 +155,6 @@ extension Server {
         }
         let name = arguments.count > 0 ? CommandError.shown(arguments[0], limit: 128) : []
         return .bytes(Array("ERR unknown command '".utf8) + name + Array("', with args beginning with: ".utf8) + listed)
-    }
-
-    static func unknownSubcommand(_ container: CommandRecord, _ word: ByteSlice) -> CommandError {
-        .quoting("ERR unknown subcommand '", word, "'. Try \(container.info.name) HELP.", limit: 128)
     }
 
     private static let debugRefusal =

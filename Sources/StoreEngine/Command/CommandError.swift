@@ -28,6 +28,17 @@ public enum CommandError: Error {
         .bytes(Array(before.utf8) + shown(word, limit: limit) + Array(after.utf8))
     }
 
+    /// A word that is no subcommand of `container`.
+    public static func unknownSubcommand(of container: String, _ word: ByteSlice) -> CommandError {
+        .quoting("ERR unknown subcommand '", word, "'. Try \(container) HELP.", limit: 128)
+    }
+
+    /// A word that is no subcommand of `container`, or has not the arguments of one.
+    public static func subcommandSyntax(of container: String, _ word: ByteSlice) -> CommandError {
+        .quoting(
+            "ERR unknown subcommand or wrong number of arguments for '", word, "'. Try \(container) HELP.", limit: 128)
+    }
+
     /// What C prints of a word.
     public static func shown(_ word: ByteSlice, limit: Int) -> [UInt8] {
         word[0..<min(word.index(of: 0) ?? word.count, limit)].array

@@ -18,7 +18,6 @@ import Glibc
     static let tagBits: UInt64 = 15
     private static let maximumPieces = maximumBuckets / bucketsPerPiece
     private static let piecesSize = maximumPieces * MemoryLayout<UInt64>.size
-    private static let pointerMask: UInt64 = (1 << 48) - 1
 
     let address: UnsafeMutableRawPointer
 
@@ -42,17 +41,16 @@ import Glibc
     @inline(__always) var bucketCount: Int { unsafe Int(truncatingIfNeeded: pieces[0] &>> 48) }
 
     @inline(__always) private func piece(_ index: Int) -> UnsafeMutableRawPointer {
-        unsafe UnsafeMutableRawPointer(bitPattern: UInt(pieces[index] & Segment.pointerMask)).unsafelyUnwrapped
+        unsafe UnsafeMutableRawPointer(bitPattern: UInt(pieces[index] & SlotWord.pointerMask)).unsafelyUnwrapped
     }
     @inline(__always) func bucket(_ index: Int) -> UnsafeMutablePointer<UInt64> {
         let piece = unsafe piece(index &>> 3)
         return unsafe (piece + (index & 7) &* Segment.bucketSize).assumingMemoryBound(to: UInt64.self)
     }
     @inline(__always) var used: Int { unsafe Int(header.pointee.used) }
-    @inline(__always) func home(_ tag: UInt64) -> Int { Segment.home(tag, of: bucketCount) }
-    /// Where an entry of this tag belongs, if there are so many buckets.
-    @inline(__always) static func home(_ tag: UInt64, of bucketCount: Int) -> Int {
-        Int(truncatingIfNeeded: (tag &* UInt64(truncatingIfNeeded: bucketCount)) &>> tagBits)
+    /// The bucket where an entry of this tag belongs.
+    @inline(__always) func home(_ tag: UInt64) -> Int {
+        Int(truncatingIfNeeded: (tag &* UInt64(truncatingIfNeeded: bucketCount)) &>> Segment.tagBits)
     }
     /// The earliest deadline inside, or a bound before it.
     var earliest: Int64 {
@@ -74,7 +72,7 @@ import Glibc
         unsafe pieces.initialize(repeating: 0, count: Segment.maximumPieces)
         unsafe header.initialize(
             to: Header(used: 0, depth: Int32(depth), prefix: prefix, earliest: earliest, bucketEarliest: nil))
-        setBucketCount(Segment.roundedUp(buckets), allocator)
+        clear(buckets: buckets, allocator)
     }
 
     /// A number of buckets that pieces can make up.
@@ -83,34 +81,41 @@ import Glibc
         return buckets > 2 ? 4 : buckets
     }
 
-    /// Takes or gives back pieces until there are at least `buckets` buckets, all of them empty. What was in them is lost.
-    func clear(buckets: Int, _ allocator: SlabAllocator) {
-        setBucketCount(Segment.roundedUp(buckets), allocator)
+    /// The bytes of the piece at `index`, if there are `buckets` buckets; 0 if there is no such piece then.
+    private static func pieceSize(_ index: Int, ofBuckets buckets: Int) -> Int {
+        min(max(buckets - index * bucketsPerPiece, 0), bucketsPerPiece) * bucketSize
     }
 
-    private func setBucketCount(_ count: Int, _ allocator: SlabAllocator) {
-        precondition(count > 0 && count <= Segment.maximumBuckets, "a segment of no possible size")
+    private var pieceCount: Int { (bucketCount + Segment.bucketsPerPiece - 1) / Segment.bucketsPerPiece }
+
+    /// Takes or gives back pieces until there are at least `buckets` buckets, all of them empty. What was in them is lost.
+    func clear(buckets: Int, _ allocator: SlabAllocator) {
+        let old = bucketCount
+        let new = Segment.roundedUp(buckets)
+        precondition(new > 0 && new <= Segment.maximumBuckets, "a segment of no possible size")
         for index in 0..<Segment.maximumPieces {
-            let old =
-                min(max(bucketCount - index * Segment.bucketsPerPiece, 0), Segment.bucketsPerPiece) * Segment.bucketSize
-            let new = min(max(count - index * Segment.bucketsPerPiece, 0), Segment.bucketsPerPiece) * Segment.bucketSize
-            var memory = unsafe old > 0 ? piece(index) : nil
-            if old != new {
-                if let memory = unsafe memory { unsafe allocator.deallocate(memory) }
-                unsafe memory = new > 0 ? allocator.allocate(new) : nil
+            let oldSize = Segment.pieceSize(index, ofBuckets: old)
+            let newSize = Segment.pieceSize(index, ofBuckets: new)
+            if oldSize != newSize {
+                if oldSize > 0 { unsafe allocator.deallocate(piece(index)) }
+                unsafe pieces[index] = newSize > 0 ? UInt64(UInt(bitPattern: allocator.allocate(newSize))) : 0
             }
-            if let memory = unsafe memory { unsafe memset(memory, 0, new) }
-            // The count stays in the first word until all pieces have been looked at.
-            unsafe pieces[index] = UInt64(UInt(bitPattern: memory)) | (index == 0 ? UInt64(bucketCount) << 48 : 0)
+            if newSize > 0 { unsafe memset(piece(index), 0, newSize) }
         }
-        unsafe pieces[0] = pieces[0] & Segment.pointerMask | UInt64(count) << 48
+        unsafe pieces[0] = pieces[0] & SlotWord.pointerMask | UInt64(new) << 48
+    }
+
+    /// Bytes in use for the segment, without its entries.
+    func byteCount(_ allocator: SlabAllocator) -> Int {
+        var bytes = unsafe allocator.capacity(of: address)
+        for index in 0..<pieceCount { bytes += unsafe allocator.capacity(of: piece(index)) }
+        if let earliest = unsafe header.pointee.bucketEarliest { bytes += unsafe allocator.capacity(of: earliest) }
+        return bytes
     }
 
     /// Frees the segment's memory; the entries are not its own.
     func deallocate(_ allocator: SlabAllocator) {
-        for index in 0..<(bucketCount + Segment.bucketsPerPiece - 1) / Segment.bucketsPerPiece {
-            unsafe allocator.deallocate(piece(index))
-        }
+        for index in 0..<pieceCount { unsafe allocator.deallocate(piece(index)) }
         if let earliest = unsafe header.pointee.bucketEarliest { unsafe allocator.deallocate(earliest) }
         unsafe allocator.deallocate(address)
     }

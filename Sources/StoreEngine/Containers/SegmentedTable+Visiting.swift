@@ -79,12 +79,7 @@ extension SegmentedTable {
     /// Bytes of the directory and the segments, without the entries.
     var ownByteCount: Int {
         var bytes = unsafe allocator.capacity(of: directory)
-        forEachSegment { segment in
-            bytes += unsafe allocator.capacity(of: segment.address)
-            if let earliest = unsafe segment.header.pointee.bucketEarliest {
-                bytes += unsafe allocator.capacity(of: earliest)
-            }
-        }
+        forEachSegment { bytes += $0.byteCount(allocator) }
         return bytes
     }
 

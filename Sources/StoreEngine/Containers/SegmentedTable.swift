@@ -298,13 +298,17 @@ protocol TableLayout {
     /// before the earliest of the segment.
     private func rebuild(_ segment: Segment, with words: UnsafeMutableBufferPointer<UInt64>, buckets: Int) {
         segment.clear(buckets: buckets, allocator)
-        for index in words.indices { _ = unsafe Self.place(words[index], in: segment) }
-        unsafe segment.header.pointee.used = Int32(words.count)
+        unsafe fill(segment, with: words)
         guard let old = unsafe segment.header.pointee.bucketEarliest else { return }
         unsafe allocator.deallocate(old)
         unsafe segment.header.pointee.bucketEarliest = nil
         // Each bucket may now hold anything of the old ones: the earliest of all is a bound for every one.
         if segment.earliest != Self.noDeadline { fillBucketEarliest(segment) }
+    }
+
+    private func fill(_ segment: Segment, with words: UnsafeMutableBufferPointer<UInt64>) {
+        for index in words.indices { _ = unsafe Self.place(words[index], in: segment) }
+        unsafe segment.header.pointee.used = Int32(words.count)
     }
 
     private func fillBucketEarliest(_ segment: Segment) {
@@ -328,7 +332,7 @@ protocol TableLayout {
         unsafe withWords(of: segment) { words in
             // The entries are needed here, for the next bit of their hashes: all are asked for before the first is read.
             for index in words.indices { unsafe clinux_prefetch(SlotWord.entry(words[index])) }
-            // Those that stay move to the front, those that go to the back; both keep their order.
+            // Those that stay move to the front of `words`; all keep their order.
             unsafe withUnsafeTemporaryAllocation(of: UInt64.self, capacity: words.count) { leaving in
                 var stayingCount = 0
                 var leavingCount = 0
@@ -346,8 +350,7 @@ protocol TableLayout {
                     allocator, buckets: Self.buckets(for: leavingCount), depth: oldDepth + 1,
                     prefix: unsafe old.prefix | bit,
                     earliest: Self.noDeadline)
-                unsafe rebuild(
-                    upper, with: .init(rebasing: leaving[..<leavingCount]), buckets: Self.buckets(for: leavingCount))
+                unsafe fill(upper, with: .init(rebasing: leaving[..<leavingCount]))
                 unsafe segment.header.pointee.depth += 1
                 unsafe rebuild(
                     segment, with: .init(rebasing: words[..<stayingCount]), buckets: Self.buckets(for: stayingCount))

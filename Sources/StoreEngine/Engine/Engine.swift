@@ -20,7 +20,6 @@ public final class Engine {
         StringCommands.all + GenericCommands.all + HashCommands.all + KeyspaceCommands.all + MemoryCommands.all
 
     private let writer = ReplyWriter()
-    private var selected = 0
 
     /// - Parameters:
     ///   - databases: how many there are, 1 to 1,000,000.
@@ -51,21 +50,29 @@ public final class Engine {
         writer.version = version
         let request = OwnedArguments(words)
         let arguments = request.view
-        let name = words.first.map { String(decoding: $0, as: UTF8.self).uppercased() } ?? ""
-        if let command = Self.commands[name], let run = command.run {
-            do throws(CommandError) {
-                guard command.accepts(argumentCount: arguments.count) else { throw .wrongArity(name.lowercased()) }
-                var context = KeyspaceContext(self, database: self.database(database), reply: writer)
-                try run(&context, arguments)
-            } catch {
-                writer.truncate(to: 0)
-                error.write(to: writer)
+        do throws(CommandError) {
+            let (command, name) = try Self.find(arguments)
+            guard command.accepts(argumentCount: arguments.count), let run = command.run else {
+                throw .wrongArity(name)
             }
-        } else {
-            writer.error(text: "ERR unknown command '\(name)'")
+            self.run(run, arguments, database: database, reply: writer)
+        } catch {
+            error.write(to: writer)
         }
         withExtendedLifetime(request) {}
         return writer.written(0..<writer.count).array
+    }
+
+    /// The command of a request, or the subcommand, and its full name in lower case.
+    private static func find(_ arguments: Arguments) throws(CommandError) -> (Command<KeyspaceContext>, String) {
+        let name = arguments.count > 0 ? arguments[0].description.uppercased() : ""
+        guard let command = commands[name] else { throw .text("ERR unknown command '\(name)'") }
+        guard !command.subcommands.isEmpty && arguments.count > 1 else { return (command, name.lowercased()) }
+        let word = arguments[1].description.uppercased()
+        guard let subcommand = command.subcommands.first(where: { $0.name == word }) else {
+            throw .unknownSubcommand(of: name, arguments[1])
+        }
+        return (subcommand, "\(name)|\(word)".lowercased())
     }
 
     // MARK: time
