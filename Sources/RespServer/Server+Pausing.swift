@@ -4,27 +4,25 @@ import RespCodec
 import StoreEngine
 
 extension Server {
-    /// Whether the command must wait for the end of a pause; its client is then set aside.
+    /// Whether a command of these flags must wait for the end of a pause; its client is then set aside.
     @inline(__always)
-    func holdsBack(_ record: CommandRecord, _ connection: Connection) -> Bool {
+    func holdsBack(_ flags: CommandFlags, _ connection: Connection) -> Bool {
         guard pausedUntil > 0 else { return false }
-        return holdsBackWhilePaused(record, connection)
+        return holdsBackWhilePaused(flags, connection)
     }
 
-    private func holdsBackWhilePaused(_ record: CommandRecord, _ connection: Connection) -> Bool {
-        guard pausedUntil > engine.now, !record.flags.contains(.ignoresPause) else { return false }
-        if connection.transaction != nil && !record.flags.contains(.transactionControl) { return false }
+    private func holdsBackWhilePaused(_ flags: CommandFlags, _ connection: Connection) -> Bool {
+        guard pausedUntil > engine.now, !flags.contains(.ignoresPause) else { return false }
+        if connection.transaction != nil && !flags.contains(.transactionControl) { return false }
         if pausesWritesOnly {
             let writesInTransaction =
-                record.flags.contains(.transactionControl)
+                flags.contains(.transactionControl)
                 && connection.transaction?.queue.contains { $0.record.flags.contains(.write) } == true
-            guard record.flags.contains(.write) || writesInTransaction else { return false }
+            guard flags.contains(.write) || writesInTransaction else { return false }
         }
         connection.isBlockedByPause = true
         held.append(connection)
-        epoll.modify(
-            connection.descriptor, word: Epoll.word(connection.descriptor, registration: connection.id), reading: false,
-            writing: connection.isWatchedForWriting)
+        updateInterest(connection)
         return true
     }
 
@@ -37,9 +35,7 @@ extension Server {
         held = []
         for connection in waiting where !connection.isClosed {
             connection.isBlockedByPause = false
-            epoll.modify(
-                connection.descriptor, word: Epoll.word(connection.descriptor, registration: connection.id),
-                writing: connection.isWatchedForWriting)
+            updateInterest(connection)
             resumeHeld(connection)
         }
     }

@@ -58,17 +58,20 @@ extension Server {
         connection.softLimitSince = nil
         if connection.closesAfterReply { return close(connection) }
         connection.isWatchedForWriting = false
-        epoll.modify(
-            connection.descriptor, word: Epoll.word(connection.descriptor, registration: connection.id),
-            reading: !connection.isBlockedByPause, writing: false)
+        updateInterest(connection)
     }
 
     /// Has the loop told when the socket can be written to, at once if it can be now.
     private func watchForWriting(_ connection: Connection) {
         connection.isWatchedForWriting = true
+        updateInterest(connection)
+    }
+
+    /// Has the loop told of what the connection's state asks for, at once of what is there already.
+    func updateInterest(_ connection: Connection) {
         epoll.modify(
             connection.descriptor, word: Epoll.word(connection.descriptor, registration: connection.id),
-            reading: !connection.isBlockedByPause, writing: true)
+            reading: !connection.isBlockedByPause, writing: connection.isWatchedForWriting)
     }
 
     /// Closes a connection that has taken too little for too long.

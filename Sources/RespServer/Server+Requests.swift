@@ -92,24 +92,19 @@ extension Server {
             if keyCount > 0 {
                 engine.prepare(UnsafeMutableBufferPointer(start: keys, count: keyCount), database: connection.database)
             }
-            statistics.commandsProcessed &+= count
             for index in 0..<count {
                 let request = batch[index]
-                if pausedUntil > 0, let command = request.command, holdsBack(command.pointee.record, connection) {
-                    statistics.commandsProcessed -= count - index
+                if let command = request.command, holdsBack(command.pointee.flags, connection) {
                     return keep(connection, window, from: request.start)
                 }
                 let view = arguments.view(
                     request.firstArgument..<request.firstArgument + request.argumentCount, base: base)
+                statistics.commandsProcessed &+= 1
                 connection.commandCount &+= 1
                 execute(request.command, view, on: connection, key: request.key < 0 ? nil : keys[request.key])
-                if connection.isEnding {
-                    statistics.commandsProcessed -= count - index - 1
-                    return
-                }
+                if connection.isEnding { return }
                 // A command may have changed what the next ones are checked for, or the database they were looked up in.
                 if connection.needsCare && index + 1 < count {
-                    statistics.commandsProcessed -= count - index - 1
                     position = batch[index + 1].start
                     parser.reset()
                     outcome = .request
@@ -230,7 +225,7 @@ extension Server {
         connection.partial = nil
         let rest = partial.bytes[partial.position...]
         if partial.arguments.count > 0 {
-            let record: CommandRecord? = partial.bytes.withUnsafeMutableBytes { bytes in
+            let isHeld = partial.bytes.withUnsafeMutableBytes { bytes -> Bool in
                 let empty = UnsafeMutableRawPointer(mutating: UnsafeRawPointer(input))
                 let base = bytes.baseAddress ?? empty
                 let list = ArgumentList(capacity: max(partial.arguments.count, 1))
@@ -250,13 +245,13 @@ extension Server {
                 }
                 let view = list.view(0..<list.count, base: base)
                 let command = commands.find(view[0])
-                if let record = command?.pointee.record, holdsBack(record, connection) { return record }
+                if let command, holdsBack(command.pointee.flags, connection) { return true }
                 statistics.commandsProcessed &+= 1
                 connection.commandCount &+= 1
                 execute(command, view, on: connection, key: nil, adoptable: partial.large)
-                return nil
+                return false
             }
-            if record != nil {
+            if isHeld {
                 // Held back by a pause: everything stays as it was, to be looked at again.
                 connection.partial = partial
                 partial.isComplete = true

@@ -9,10 +9,9 @@ extension Server {
         applyEngineSettings()
         configuration.onChange(
             of: "hash-max-listpack-entries", "hash-max-listpack-value", "proto-max-bulk-len", "maxmemory-policy",
-            "lfu-log-factor",
-            "lfu-decay-time"
+            "lfu-log-factor", "lfu-decay-time"
         ) { [weak self] _, _ in
-            self?.settingsChanged = true
+            self?.applyEngineSettings()
             return nil
         }
         configuration.onChange(of: "maxclients") { [weak self] _, new in self?.allowClients(new.maxClients) }
@@ -24,13 +23,6 @@ extension Server {
             return moveListeners() ? nil : problem
         }
         configuration.onResetStatistics { [weak self] in self?.resetStatistics() }
-    }
-
-    /// Brings changed settings to the engine, between two commands.
-    func refreshSettings() {
-        guard settingsChanged else { return }
-        settingsChanged = false
-        applyEngineSettings()
     }
 
     private func applyEngineSettings() {

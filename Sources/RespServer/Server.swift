@@ -92,9 +92,6 @@ final class Server {
     /// Connections that were closed in this turn, kept until its end: others may still be looking at them.
     @exclusivity(unchecked) private var closed: [Connection] = []
 
-    /// Settings were changed and have yet to reach the engine: see `refreshSettings`.
-    @exclusivity(unchecked) var settingsChanged = false
-
     // MARK: pausing
 
     @exclusivity(unchecked) var pausedUntil: Int64 = 0
@@ -122,7 +119,8 @@ final class Server {
 
     // MARK: time
 
-    /// Tells the engine what time it is: once a turn, before each connection's requests, and after a command that took long.
+    /// Tells the engine what time it is: once a turn, after every sixteenth event of it, and after a command that took
+    /// long.
     func updateTime() { engine.setTime(Syscall.wallMicroseconds() / 1000) }
 
     /// Microseconds for a number of cycles, by what has passed since the start.

@@ -5,13 +5,10 @@ import StoreEngine
 
 enum ClientCommands {
     static let all: [Command<SessionContext>] = [
-        Command(
-            "CLIENT", group: .connection, since: "2.4.0", arity: -2, flags: [], syntax: "",
-            summary: "Commands about client connections.", complexity: "Depends on the subcommand",
+        .container(
+            "CLIENT", group: .connection, since: "2.4.0", summary: "Commands about client connections.",
             subcommands: subcommands)
     ]
-
-    private static let toAllNodes = ["request_policy:all_nodes", "response_policy:all_succeeded"]
 
     private static let subcommands: [Command<SessionContext>] = [
         subcommand("GETNAME", since: "2.6.9", arity: 2, summary: "Returns the name of the connection.") {
@@ -19,9 +16,7 @@ enum ClientCommands {
             let name = context.connection.name
             name.isEmpty ? context.reply.null() : context.reply.bulkString(text: name)
         },
-        subcommand("HELP", since: "5.0.0", arity: 2, flags: [], summary: "Returns a text about the subcommands.") {
-            (context, _) throws(CommandError) in context.reply.help(of: "CLIENT", help)
-        },
+        .help(of: "CLIENT", group: .connection, since: "5.0.0", help),
         subcommand("ID", since: "5.0.0", arity: 2, summary: "Returns the number of the connection.") {
             (context, _) throws(CommandError) in context.reply.integer(Int(context.connection.id))
         },
@@ -62,10 +57,11 @@ enum ClientCommands {
             summary: "Whether the connection gets replies.",
             run: setReplyMode),
         subcommand(
-            "SETINFO", since: "7.2.0", arity: 4, tips: toAllNodes, syntax: "<LIB-NAME libname | LIB-VER libver>",
+            "SETINFO", since: "7.2.0", arity: 4, tips: SessionCommands.toAllNodes,
+            syntax: "<LIB-NAME libname | LIB-VER libver>",
             summary: "Tells the client library of the connection.", run: setInfo),
         subcommand(
-            "SETNAME", since: "2.6.9", arity: 3, tips: toAllNodes, syntax: "connection-name",
+            "SETNAME", since: "2.6.9", arity: 3, tips: SessionCommands.toAllNodes, syntax: "connection-name",
             summary: "Names the connection."
         ) { (context, arguments) throws(CommandError) in
             guard isValidName(arguments[2]) else { throw invalidName }
@@ -165,10 +161,7 @@ enum ClientCommands {
     }
 
     @Sendable private static func pause(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
-        guard arguments.count <= 4 else {
-            throw .quoting(
-                "ERR unknown subcommand or wrong number of arguments for '", arguments[1], "'. Try CLIENT HELP.")
-        }
+        guard arguments.count <= 4 else { throw .subcommandSyntax(of: "CLIENT", arguments[1]) }
         var writesOnly = false
         if arguments.count == 4 {
             writesOnly = arguments[3].equalsIgnoringCase("write")

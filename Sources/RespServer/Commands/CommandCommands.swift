@@ -38,10 +38,7 @@ enum CommandCommands {
         ) { (context, arguments) throws(CommandError) in
             try replyKeys(context, arguments, withFlags: true)
         },
-        subcommand("HELP", since: "5.0.0", arity: 2, summary: "Returns a text about the subcommands.") {
-            (context, _) throws(CommandError) in
-            context.reply.help(of: "COMMAND", help)
-        },
+        .help(of: "COMMAND", group: .server, since: "5.0.0", categories: ["connection"], help),
         subcommand(
             "INFO", since: "2.8.13", arity: -2, tips: unordered, syntax: "[command-name [command-name ...]]",
             summary: "Describes commands."
@@ -68,8 +65,7 @@ enum CommandCommands {
     ) -> Command<SessionContext> {
         Command(
             name, group: .server, since: since, arity: arity, flags: [.loading, .stale], categories: ["connection"],
-            tips: tips,
-            syntax: syntax, summary: summary, complexity: name == "COUNT" || name == "HELP" ? "O(1)" : "O(N)", run: run)
+            tips: tips, syntax: syntax, summary: summary, complexity: name == "COUNT" ? "O(1)" : "O(N)", run: run)
     }
 
     private static let help = [

@@ -4,24 +4,17 @@ import RespCodec
 import StoreEngine
 
 enum ConfigCommands {
-    private static let toAllNodes = ["request_policy:all_nodes", "response_policy:all_succeeded"]
-
     static let all: [Command<SessionContext>] = [
-        Command(
-            "CONFIG", group: .server, since: "2.0.0", arity: -2, flags: [], syntax: "",
-            summary: "Commands about the settings of the server.", complexity: "Depends on the subcommand",
+        .container(
+            "CONFIG", group: .server, since: "2.0.0", summary: "Commands about the settings of the server.",
             subcommands: [
                 subcommand(
                     "GET", since: "2.0.0", arity: -3, syntax: "parameter [parameter ...]",
                     summary: "Returns settings whose names fit patterns.",
                     complexity: "O(N) in the settings and patterns", run: get),
+                .help(of: "CONFIG", group: .server, since: "5.0.0", help),
                 subcommand(
-                    "HELP", since: "5.0.0", arity: 2, flags: [], summary: "Returns a text about the subcommands."
-                ) {
-                    (context, _) throws(CommandError) in context.reply.help(of: "CONFIG", help)
-                },
-                subcommand(
-                    "RESETSTAT", since: "2.0.0", arity: 2, tips: toAllNodes,
+                    "RESETSTAT", since: "2.0.0", arity: 2, tips: SessionCommands.toAllNodes,
                     summary: "Sets the statistics of INFO back to zero."
                 ) {
                     (context, _) throws(CommandError) in
@@ -29,7 +22,7 @@ enum ConfigCommands {
                     context.reply.ok()
                 },
                 subcommand(
-                    "REWRITE", since: "2.8.0", arity: 2, tips: toAllNodes,
+                    "REWRITE", since: "2.8.0", arity: 2, tips: SessionCommands.toAllNodes,
                     summary: "Writes the settings to the configuration file."
                 ) {
                     (context, _) throws(CommandError) in
@@ -37,7 +30,7 @@ enum ConfigCommands {
                     context.reply.ok()
                 },
                 subcommand(
-                    "SET", since: "2.0.0", arity: -4, tips: toAllNodes,
+                    "SET", since: "2.0.0", arity: -4, tips: SessionCommands.toAllNodes,
                     syntax: "parameter value [parameter value ...]", summary: "Changes settings, all or none.",
                     complexity: "O(N) in the settings given", run: set),
             ])
@@ -73,7 +66,6 @@ enum ConfigCommands {
         let pairs = Array(arguments.owned.dropFirst(2))
         let isLocal = context.connection.isLocal
         try refusing { () throws(ConfigurationRefusal) in try server.configuration.set(pairs, clientIsLocal: isLocal) }
-        server.refreshSettings()
         context.reply.ok()
     }
 

@@ -50,9 +50,7 @@ enum DebugCommands {
         case ("reload", _):
             throw .message("ERR DEBUG RELOAD is not supported: this version has no snapshots")
         default:
-            throw .quoting(
-                "ERR unknown subcommand or wrong number of arguments for '", arguments[1], "'. Try DEBUG HELP.",
-                limit: 128)
+            throw .subcommandSyntax(of: "DEBUG", arguments[1])
         }
     }
 

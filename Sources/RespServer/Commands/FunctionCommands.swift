@@ -6,19 +6,15 @@ import StoreEngine
 
 enum FunctionCommands {
     static let all: [Command<SessionContext>] = [
-        Command(
-            "FUNCTION", group: .scripting, since: "7.0.0", arity: -2, flags: [], syntax: "",
-            summary: "Commands about libraries of functions.", complexity: "Depends on the subcommand",
+        .container(
+            "FUNCTION", group: .scripting, since: "7.0.0", summary: "Commands about libraries of functions.",
             subcommands: [
                 Command(
                     "FLUSH", group: .scripting, since: "7.0.0", arity: -2, flags: [.write, .noScript],
                     tips: ["request_policy:all_shards", "response_policy:all_succeeded"], syntax: "[ASYNC | SYNC]",
                     summary: "Removes all libraries. None can be loaded in this version.", complexity: "O(1)",
                     run: flush),
-                Command(
-                    "HELP", group: .scripting, since: "7.0.0", arity: 2, flags: [.loading, .stale], syntax: "",
-                    summary: "Returns a text about the subcommands.", complexity: "O(1)"
-                ) { (context, _) throws(CommandError) in context.reply.help(of: "FUNCTION", help) },
+                .help(of: "FUNCTION", group: .scripting, since: "7.0.0", help),
                 Command(
                     "LIST", group: .scripting, since: "7.0.0", arity: -2, flags: [.noScript],
                     tips: ["nondeterministic_output_order"], syntax: "[LIBRARYNAME library-name-pattern] [WITHCODE]",
@@ -33,11 +29,7 @@ enum FunctionCommands {
     ]
 
     @Sendable private static func flush(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
-        guard arguments.count <= 3 else {
-            throw .quoting(
-                "ERR unknown subcommand or wrong number of arguments for '", arguments[1], "'. Try FUNCTION HELP.",
-                limit: 128)
-        }
+        guard arguments.count <= 3 else { throw .subcommandSyntax(of: "FUNCTION", arguments[1]) }
         if arguments.count == 3, !arguments[2].equalsIgnoringCase("sync"), !arguments[2].equalsIgnoringCase("async") {
             throw .message("ERR FUNCTION FLUSH only supports SYNC|ASYNC option")
         }

@@ -3,5 +3,8 @@
 import StoreEngine
 
 enum SessionCommands {
+    /// Hints to a proxy: to be sent to all nodes, and to have succeeded on each.
+    static let toAllNodes = ["request_policy:all_nodes", "response_policy:all_succeeded"]
+
     static let all: [Command<SessionContext>] = ConnectionCommands.all + TransactionCommands.all + ServerCommands.all
 }

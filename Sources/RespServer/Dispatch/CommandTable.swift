@@ -21,12 +21,12 @@ final class CommandRecord {
         @inline(__always) func accepts(_ count: Int) -> Bool { arity >= 0 ? count == arity : count >= -arity }
     }
 
-    private(set) var hot: UnsafeMutablePointer<Hot>
+    let hot: UnsafeMutablePointer<Hot>
     /// "get", or "client|kill".
     let fullName: String
     let info: CommandInfo
-    let arity: Int
-    let flags: CommandFlags
+    var arity: Int { hot.pointee.arity }
+    var flags: CommandFlags { hot.pointee.flags }
     let session: Command<SessionContext>.Run?
     private(set) var subcommands: [CommandRecord] = []
     private(set) var rejectedCalls = 0
@@ -48,15 +48,14 @@ final class CommandRecord {
     ) {
         fullName = (parent.map { "\($0)|" } ?? "") + command.name.lowercased()
         info = CommandInfo(command)
-        arity = command.arity
-        flags = command.flags
         self.session = session
         var firstKey = 0
         if let first = command.keys.first, case .index(let index) = first.begin, command.subcommands.isEmpty {
             firstKey = index
         }
         hot = .allocate(capacity: 1)
-        hot.initialize(to: Hot(arity: arity, firstKey: firstKey, flags: flags, data: data, record: self))
+        hot.initialize(
+            to: Hot(arity: command.arity, firstKey: firstKey, flags: command.flags, data: data, record: self))
         let name = fullName
         subcommands = command.subcommands.map { subcommand($0, name) }
     }
@@ -191,12 +190,11 @@ final class CommandTable {
     @inline(__always)
     private static func key(_ name: ByteSlice) -> (UInt64, UInt64, UInt64)? {
         guard name.count <= 24 else { return nil }
-        var words: (UInt64, UInt64, UInt64) = (0, 0, 0)
         if name.count <= 8 {
             // Most names. Setting bit 5 makes letters small, and changes nothing else that a name can hold.
-            words = (name.shortWord | 0x2020_2020_2020_2020, UInt64(name.count), 0)
-            return words
+            return (name.shortWord | 0x2020_2020_2020_2020, UInt64(name.count), 0)
         }
+        var words: (UInt64, UInt64, UInt64) = (0, 0, 0)
         for index in 0..<name.count {
             let byte = UInt64(ByteSlice.lowercased(name[index])) &<< UInt64((index & 7) &* 8)
             if index < 8 { words.0 |= byte } else if index < 16 { words.1 |= byte } else { words.2 |= byte }

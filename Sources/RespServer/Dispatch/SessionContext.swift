@@ -3,7 +3,7 @@
 import RespCodec
 import StoreEngine
 
-struct SessionContext {
+struct SessionContext: ReplyingContext {
     let server: Server
     let connection: Connection
     let reply: ReplyWriter

@@ -52,7 +52,7 @@ struct Epoll: ~Copyable {
         guard epoll_ctl(descriptor, EPOLL_CTL_ADD, watched, &event) == 0 else { throw SyscallError("epoll_ctl") }
     }
 
-    func modify(_ watched: Int32, word: UInt64, reading: Bool = true, writing: Bool) {
+    func modify(_ watched: Int32, word: UInt64, reading: Bool, writing: Bool) {
         var event = epoll_event(events: interest(reading: reading, writing: writing), data: epoll_data_t(u64: word))
         epoll_ctl(descriptor, EPOLL_CTL_MOD, watched, &event)
     }

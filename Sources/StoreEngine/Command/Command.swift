@@ -140,4 +140,30 @@ public struct Command<Context>: Sendable {
 
     /// Whether a request of `count` arguments, the name included, has a right number of them.
     public func accepts(argumentCount count: Int) -> Bool { arity >= 0 ? count == arity : count >= -arity }
+
+    /// A command that does nothing but hold subcommands.
+    public static func container(
+        _ name: String, group: CommandGroup, since: String, summary: String, subcommands: [Command<Context>]
+    ) -> Command<Context> {
+        Command(
+            name, group: group, since: since, arity: -2, flags: [], syntax: "", summary: summary,
+            complexity: "Depends on the subcommand", subcommands: subcommands)
+    }
+}
+
+/// What every command sees, whatever else its context has.
+public protocol ReplyingContext: SendableMetatype {
+    var reply: ReplyWriter { get }
+}
+
+extension Command where Context: ReplyingContext {
+    /// The subcommand HELP of a command: `lines` about its other subcommands.
+    public static func help(
+        of container: String, group: CommandGroup, since: String, categories: [String] = [], _ lines: [String]
+    ) -> Command<Context> {
+        Command(
+            "HELP", group: group, since: since, arity: 2, flags: [.loading, .stale], categories: categories, syntax: "",
+            summary: "Returns a text about the subcommands.", complexity: "O(1)"
+        ) { (context, _) throws(CommandError) in context.reply.help(of: container, lines) }
+    }
 }

@@ -17,7 +17,7 @@ public enum KeyAccess: Sendable {
     case peek
 }
 
-@safe public struct KeyspaceContext {
+@safe public struct KeyspaceContext: ReplyingContext {
     let engine: EngineState
     public internal(set) var database: Database
     public let reply: ReplyWriter

@@ -4,10 +4,8 @@ import RespCodec
 
 extension GenericCommands {
     static let inspecting: [Command<KeyspaceContext>] = [
-        Command(
-            "OBJECT", group: .generic, since: "2.2.3", arity: -2, flags: [], syntax: "",
-            summary: "Commands about how values are kept.",
-            complexity: "Depends on the subcommand",
+        .container(
+            "OBJECT", group: .generic, since: "2.2.3", summary: "Commands about how values are kept.",
             subcommands: [
                 objectSubcommand("ENCODING", since: "2.2.3", "Returns how a value is encoded.") {
                     (context, entry) throws(CommandError) in
@@ -23,11 +21,7 @@ extension GenericCommands {
                     let count = AccessFrequency.count(entry.accessClock, now: context.now, settings: context.settings)
                     context.reply.integer(Int(count))
                 },
-                Command(
-                    "HELP", group: .generic, since: "6.2.0", arity: 2, flags: [.loading, .stale],
-                    categories: ["keyspace"],
-                    syntax: "", summary: "Returns a text about the subcommands.", complexity: "O(1)"
-                ) { (context, _) throws(CommandError) in context.reply.help(of: "OBJECT", objectHelp) },
+                .help(of: "OBJECT", group: .generic, since: "6.2.0", categories: ["keyspace"], objectHelp),
                 objectSubcommand("IDLETIME", since: "2.2.3", "Returns for how many seconds a key has not been used.") {
                     (context, entry) throws(CommandError) in
                     guard !context.settings.tracksFrequency else {
@@ -58,7 +52,7 @@ extension GenericCommands {
         Command(
             name, group: .generic, since: since, arity: 3, flags: [.readOnly],
             keys: [KeySpec(["RO"], begin: .index(2))],
-            tips: name == "ENCODING" ? ["nondeterministic_output"] : ["nondeterministic_output"],
+            tips: ["nondeterministic_output"],
             syntax: "key", summary: summary, complexity: "O(1)"
         ) { (context, arguments) throws(CommandError) in
             guard let slot = context.find(arguments[2], .inspect) else { return context.reply.null() }

@@ -4,15 +4,10 @@ import RespCodec
 
 enum MemoryCommands {
     static let all: [Command<KeyspaceContext>] = [
-        Command(
-            "MEMORY", group: .server, since: "4.0.0", arity: -2, flags: [], syntax: "",
-            summary: "Commands about the use of memory.",
-            complexity: "Depends on the subcommand",
+        .container(
+            "MEMORY", group: .server, since: "4.0.0", summary: "Commands about the use of memory.",
             subcommands: [
-                Command(
-                    "HELP", group: .server, since: "4.0.0", arity: 2, flags: [.loading, .stale], syntax: "",
-                    summary: "Returns a text about the subcommands.", complexity: "O(1)"
-                ) { (context, _) throws(CommandError) in context.reply.help(of: "MEMORY", help) },
+                .help(of: "MEMORY", group: .server, since: "4.0.0", help),
                 Command(
                     "USAGE", group: .server, since: "4.0.0", arity: -3, flags: [.readOnly],
                     keys: [KeySpec(["RO"], begin: .index(2))], syntax: "key [SAMPLES count]",
@@ -33,8 +28,8 @@ enum MemoryCommands {
         var samples = defaultSamples
         var index = 3
         while index < arguments.count {
-            guard arguments[index].equalsIgnoringCase("samples"), index + 1 < arguments.count else { throw .syntax }
-            guard let count = Decimal.parse(arguments[index + 1]) else { throw .notInteger }
+            guard arguments.word(index, is: "samples"), index + 1 < arguments.count else { throw .syntax }
+            let count = try arguments.integer(index + 1)
             guard count >= 0 else { throw .syntax }
             samples = count == 0 ? Int.max : count
             index += 2
