@@ -242,6 +242,16 @@ struct PackedValue {
         if storedCount != 65535 { storedCount += 1 }
     }
 
+    /// Puts `value` before the element at `offset`, which may be `end`. The memory must have room for it.
+    func insert(_ value: PackedValue, at offset: Int) {
+        let total = byteCount
+        let length = value.encodedLength
+        unsafe memmove(base + offset + length, base + offset, total - offset)
+        _ = write(value, at: offset)
+        byteCount = total + length
+        if storedCount != 65535 { storedCount += 1 }
+    }
+
     /// Puts `value` in the place of the element at `offset`. The memory must have room for the change.
     func replace(at offset: Int, with value: PackedValue) {
         let total = byteCount

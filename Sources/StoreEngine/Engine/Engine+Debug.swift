@@ -115,7 +115,7 @@ extension Engine {
         switch entry.encoding {
         case .integer, .embedded, .raw, .external:
             return context.withString(entry) { string($0) }
-        case .packed:
+        case .packed, .packedWithDeadlines:
             return withLength(entry.packedList.byteCount)
         case .table:
             var total = 0
@@ -125,6 +125,8 @@ extension Engine {
                 fields += 1
             }
             return total + withLength(fields) - fields
+        case .integers, .chain, .tree, .stream:
+            preconditionFailure("a type that has no length yet")
         }
     }
 

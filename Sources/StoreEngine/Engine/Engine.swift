@@ -17,7 +17,9 @@ public final class Engine {
 
     /// Every command that works on data alone.
     public static let allCommands: [Command<KeyspaceContext>] =
-        StringCommands.all + GenericCommands.all + HashCommands.all + KeyspaceCommands.all + MemoryCommands.all
+        StringCommands.all + BitmapCommands.all + HyperLogLogCommands.all + ListCommands.all + SetCommands.all
+        + SortedSetCommands.all + GeoCommands.all + HashCommands.all + StreamCommands.all + GenericCommands.all
+        + SortCommands.all + SerializationCommands.all + KeyspaceCommands.all + MemoryCommands.all
 
     private let writer = ReplyWriter()
 
@@ -96,6 +98,28 @@ public final class Engine {
     /// Whether a key is there, due or not. Leaves no trace.
     public func presence(of key: ByteSlice, database index: Int) -> KeyPresence {
         state.presence(of: key, in: state.database(index))
+    }
+
+    /// The type of a key's value; nil if the key is absent or due. Leaves no trace.
+    public func type(of key: ByteSlice, database index: Int) -> ValueType? {
+        let database = state.database(index)
+        guard let slot = database.table.find(key, hash: state.hash(key)) else { return nil }
+        let entry = database.entry(at: slot)
+        return entry.isDue(state.now) ? nil : entry.type
+    }
+
+    // MARK: waiting
+
+    /// Runs a command that may ask to wait for a key: returns what it waits for, or nil when it has written its reply.
+    public func runWaiting(
+        _ command: Command<KeyspaceContext>.Run, _ arguments: Arguments, database index: Int, reply: ReplyWriter
+    ) -> Wait? {
+        state.mayWait = true
+        defer { state.mayWait = false }
+        run(command, arguments, database: index, reply: reply)
+        let wait = state.wait
+        state.wait = nil
+        return wait
     }
 
     // MARK: upkeep

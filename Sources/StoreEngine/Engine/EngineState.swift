@@ -9,6 +9,26 @@ public struct EngineSettings: Sendable {
     public var hashMaxPackedEntries = 512
     /// A hash with a field or value longer than this, in bytes, becomes a table.
     public var hashMaxPackedValue = 64
+    /// A set of integers with more members than this is no longer kept as a sorted array.
+    public var setMaxIntsetEntries = 512
+    /// A set with more members than this becomes a table.
+    public var setMaxPackedEntries = 128
+    /// A set with a member longer than this, in bytes, becomes a table.
+    public var setMaxPackedValue = 64
+    /// A sorted set with more members than this becomes a tree.
+    public var sortedSetMaxPackedEntries = 128
+    /// A sorted set with a member longer than this, in bytes, becomes a tree.
+    public var sortedSetMaxPackedValue = 64
+    /// How large a packed list of a list may be: as many elements if positive; -1 to -5 stand for 4, 8, 16, 32 and 64 KiB.
+    public var listMaxPackedSize = -2
+    /// How many nodes at each end of a list are not compressed; 0 for all.
+    public var listCompressDepth = 0
+    /// Bytes of a stream's node; 0 for no limit.
+    public var streamNodeMaxBytes = 4096
+    /// Entries of a stream's node; 0 for no limit.
+    public var streamNodeMaxEntries = 100
+    /// Bytes up to which a HyperLogLog stays sparse.
+    public var hyperLogLogSparseMaxBytes = 3000
     /// Bytes of the longest string.
     public var maximumStringLength = 512 * 1024 * 1024
     /// Whether the access clock counts how often instead of when.
@@ -32,10 +52,10 @@ public struct EngineStatistics: Sendable {
     public init() {}
 }
 
-/// A table of a large value whose key is gone, to be freed in slices.
+/// A large value whose key is gone, to be freed in slices.
 struct Orphan {
     let allocator: SlabAllocator
-    let table: HashTable
+    let value: any LargeValue
     var next = 0
 }
 
@@ -57,6 +77,9 @@ struct Orphan {
         var statistics = EngineStatistics()
         var random: RandomSource
         unowned(unsafe) var observer: (any KeyspaceObserver)?
+        /// What the command that runs waits for, if it does.
+        var wait: Wait?
+        var mayWait = false
         var orphans: [Orphan] = []
         var retired: [SlabAllocator] = []
     }
@@ -132,6 +155,17 @@ extension EngineState {
         return unsafe (UnsafeMutableRawPointer(storage) + offset).assumingMemoryBound(to: Value.self)
     }
 
+    /// What the command that has run waits for.
+    var wait: Wait? {
+        get { unsafe storage.pointee.wait }
+        nonmutating set { unsafe storage.pointee.wait = newValue }
+    }
+    /// Whether a command may wait, or must answer at once.
+    var mayWait: Bool {
+        get { unsafe storage.pointee.mayWait }
+        nonmutating set { unsafe storage.pointee.mayWait = newValue }
+    }
+
     // MARK: the access clock
 
     /// The clock of an entry that is made now.
@@ -167,20 +201,21 @@ extension EngineState {
 
     @inline(__always) func freePayload(of entry: Entry, in database: Database) {
         switch entry.encoding {
-        case .integer, .embedded, .raw, .packed: break
+        case .integer, .embedded, .raw, .packed, .packedWithDeadlines, .integers: break
         case .external: unsafe database.allocator.deallocate(entry.external.block)
-        case .table: orphan(unsafe HashTable(at: entry.pointer), in: database)
+        case .table, .chain, .tree, .stream: if let value = entry.large { orphan(value, in: database) }
         }
     }
 
-    private func orphan(_ table: HashTable, in database: Database) {
-        if table.count <= 64 {
-            var next = table.deallocateSlice(from: 0, budget: Int.max)
-            while let index = next { next = table.deallocateSlice(from: index, budget: Int.max) }
+    /// Frees a large value that no key has any more: at once if it is not so large, else in slices later.
+    func orphan(_ value: any LargeValue, in database: Database) {
+        if value.count <= 64 {
+            var next = value.deallocateSlice(from: 0, budget: Int.max)
+            while let place = next { next = value.deallocateSlice(from: place, budget: Int.max) }
             return
         }
         statistics.lazyFreedObjects += 1
-        unsafe storage.pointee.orphans.append(Orphan(allocator: database.allocator, table: table))
+        unsafe storage.pointee.orphans.append(Orphan(allocator: database.allocator, value: value))
     }
 
     /// Whether something waits to be freed in slices.
@@ -191,7 +226,7 @@ extension EngineState {
     /// Frees a bounded part of what waits: some hundreds of fields, or one chunk of a dropped database.
     func freeSlice() {
         if var orphan = unsafe storage.pointee.orphans.popLast() {
-            if let next = orphan.table.deallocateSlice(from: orphan.next, budget: 512) {
+            if let next = orphan.value.deallocateSlice(from: orphan.next, budget: 512) {
                 orphan.next = next
                 unsafe storage.pointee.orphans.append(orphan)
             }

@@ -10,7 +10,10 @@
 //                     embedded, raw      length (as the key's), bytes
 //                     external           address and length of a block of its own, 16 bytes
 //                     packed             a packed list
-//                     table              address of a table, 8 bytes
+//                     packed-deadlines   a packed list of fields, values and deadlines
+//                     integers           a sorted array of integers
+//                     table, chain, tree, stream
+//                                        address of a large value, 8 bytes: see `LargeValue`
 //
 // Nothing in it is aligned. A slot of the keyspace's table is all that points to an entry, so an entry may move whenever it is
 // changed: a string that grows past its block, a packed hash that gets a field.
@@ -52,8 +55,18 @@ enum Encoding: UInt8 {
     case external = 3
     /// A packed list in the entry.
     case packed = 4
-    /// A table of fields.
+    /// A table of fields or members.
     case table = 5
+    /// A sorted array of integers in the entry.
+    case integers = 6
+    /// A chain of packed lists.
+    case chain = 7
+    /// A tree of members by score, with a table of them.
+    case tree = 8
+    /// The nodes and groups of a stream.
+    case stream = 9
+    /// A packed list of fields, values and deadlines in the entry.
+    case packedWithDeadlines = 10
 }
 
 /// The layout of keyspace entries, for the table.
@@ -211,7 +224,7 @@ enum EntryLayout: TableLayout {
         }
     }
 
-    /// Of a table: its address.
+    /// Of a large value: its address.
     var pointer: UnsafeMutableRawPointer {
         get { unsafe UnsafeMutableRawPointer(bitPattern: payload.loadUnaligned(as: UInt.self))! }
         nonmutating set { unsafe payload.storeBytes(of: UInt(bitPattern: newValue), as: UInt.self) }
@@ -223,10 +236,11 @@ enum EntryLayout: TableLayout {
     /// The payload's bytes in use.
     var payloadSize: Int {
         switch encoding {
-        case .integer, .table: 8
+        case .integer, .table, .chain, .tree, .stream: 8
         case .embedded, .raw: Self.inlineSize(inlineBytes.count)
         case .external: 16
-        case .packed: packedList.byteCount
+        case .packed, .packedWithDeadlines: packedList.byteCount
+        case .integers: preconditionFailure("no set of integers yet")
         }
     }
 }

@@ -24,17 +24,16 @@ extension KeyspaceContext {
             entry.type, entry.encoding, key: key, deadline: deadline, payload: payload,
             accessClock: engine.freshAccessClock)
         switch entry.encoding {
-        case .integer, .embedded, .raw, .packed:
+        case .integer, .embedded, .raw, .packed, .packedWithDeadlines, .integers:
             unsafe memcpy(copied.payload, entry.payload, payload)
         case .external:
             let (block, length) = unsafe entry.external
             let copy = unsafe target.allocator.allocateLarge(length)
             unsafe copy.copyMemory(from: block, byteCount: length)
             unsafe copied.external = (copy, length)
-        case .table:
-            let table = HashTable(allocator: target.allocator, hash: engine.hash)
-            unsafe HashTable(at: entry.pointer).forEach { table.set($0, $1) }
-            unsafe copied.pointer = table.address
+        case .table, .chain, .tree, .stream:
+            guard let value = entry.large else { preconditionFailure("a large value lies outside its entry") }
+            unsafe copied.pointer = value.copied(to: target.allocator, hash: engine.hash).address
         }
         target.insert(copied, hash: hash(key))
     }

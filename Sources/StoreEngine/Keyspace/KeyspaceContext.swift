@@ -105,6 +105,13 @@ public enum KeyAccess: Sendable {
         engine.free(database.detach(slot), in: database)
     }
 
+    /// Removes a collection whose last element was taken out, and says so. To be called after the change itself was told of.
+    func removeEmptied(_ key: ByteSlice) {
+        guard let slot = find(key, .peek) else { return }
+        removeQuietly(slot)
+        changed(key, .del, count: 0)
+    }
+
     /// Frees what an entry points to, but not the entry.
     func freePayload(of entry: Entry, in database: Database? = nil) {
         engine.freePayload(of: entry, in: database ?? self.database)

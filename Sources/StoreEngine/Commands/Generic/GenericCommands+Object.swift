@@ -69,7 +69,12 @@ extension KeyspaceContext {
         case .embedded: stringLength(entry) <= 44 ? "embstr" : "raw"
         case .raw, .external: "raw"
         case .packed: "listpack"
+        case .packedWithDeadlines: "listpackex"
         case .table: "hashtable"
+        case .integers: "intset"
+        case .chain: "quicklist"
+        case .tree: "skiplist"
+        case .stream: "stream"
         }
     }
 

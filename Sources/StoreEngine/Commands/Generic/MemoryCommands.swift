@@ -44,6 +44,6 @@ extension KeyspaceContext {
     func memoryUsage(_ slot: Slot, samples: Int) -> Int {
         let entry = entry(slot)
         let own = MemoryLayout<UInt64>.size + database.byteCount(of: entry)
-        return entry.encoding == .table ? unsafe own + HashTable(at: entry.pointer).byteCount(samples: samples) : own
+        return own + (entry.large?.byteCount(samples: samples) ?? 0)
     }
 }

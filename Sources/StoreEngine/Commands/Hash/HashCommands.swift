@@ -156,10 +156,7 @@ enum HashCommands {
         var removed = 0
         for index in 2..<arguments.count where hash.remove(arguments[index]) { removed += 1 }
         if removed > 0 { context.changed(key, .hdel, count: removed) }
-        if hash.count == 0, let slot = context.find(key, .peek) {
-            context.removeQuietly(slot)
-            context.changed(key, .del, count: 0)
-        }
+        if hash.count == 0 { context.removeEmptied(key) }
         context.reply.integer(removed)
     }
 }

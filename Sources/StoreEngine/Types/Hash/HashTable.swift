@@ -59,7 +59,7 @@ enum FieldLayout: TableLayout {
 }
 
 /// A handle on a table of fields that lives in a database's allocator.
-@safe struct HashTable {
+@safe struct HashTable: LargeValue {
     private let pointer: UnsafeMutablePointer<SegmentedTable<FieldLayout>>
 
     /// The table at an address that an entry holds.
@@ -146,6 +146,12 @@ enum FieldLayout: TableLayout {
         } while cursor != 0 && measured < samples
         let fields = measured == 0 ? 0 : Double(bytes) / Double(measured) * Double(count)
         return unsafe Int(fields) + table.ownByteCount + allocator.capacity(of: pointer)
+    }
+
+    func copied(to allocator: SlabAllocator, hash: KeyHash) -> any LargeValue {
+        let copy = HashTable(allocator: allocator, hash: hash)
+        forEach { copy.set($0, $1) }
+        return copy
     }
 
     /// Frees up to about `budget` fields from directory place `index` on; nil when all is gone, the handle's memory too.

@@ -26,6 +26,7 @@ typealias HashElement = PackedElement
 
     private var entry: Entry { database.entry(at: slot) }
     var isPacked: Bool { entry.encoding == .packed }
+    private var payload: PackedPayload { PackedPayload(database, slot) }
     private var list: PackedList { entry.packedList }
     private var table: HashTable { unsafe HashTable(at: entry.pointer) }
 
@@ -84,39 +85,24 @@ typealias HashElement = PackedElement
     private func setPacked(_ field: PackedValue, _ value: PackedValue) -> Bool {
         let list = list
         if let offset = list.find(field, stride: 2) {
-            let old = list.next(after: offset)
-            let longer = value.encodedLength - (list.next(after: old) - old)
-            withRoom(for: longer).replace(at: old, with: value)
+            payload.replace(at: list.next(after: offset), with: value)
             return false
         }
         if list.count / 2 >= limits.entries {
             unpack()
             return table.set(field.bytes, value.bytes)
         }
-        let room = withRoom(for: field.encodedLength + value.encodedLength)
+        let room = payload.withRoom(for: field.encodedLength + value.encodedLength)
         room.append(field)
         room.append(value)
         return true
     }
 
-    /// The list in a block with room for so many more bytes.
-    private func withRoom(for more: Int) -> PackedList {
-        let entry = entry
-        let size = entry.packedList.byteCount
-        if database.payloadCapacity(entry) >= size + more { return entry.packedList }
-        return database.resizePayload(slot, to: size + more, keeping: size).packedList
-    }
-
     /// Removes a field; false when there is none. A hash without fields is to be removed by the caller.
     func remove(_ field: ByteSlice) -> Bool {
         guard isPacked else { return table.remove(field) }
-        let list = list
         guard let offset = list.find(PackedValue(field), stride: 2) else { return false }
-        list.remove(at: offset, count: 2)
-        let size = list.byteCount
-        if database.payloadCapacity(entry) > size + size / 4 + 16 {
-            _ = database.resizePayload(slot, to: size, keeping: size)
-        }
+        payload.remove(at: offset, count: 2)
         return true
     }
 

@@ -1,0 +1,76 @@
+// Commands that wait for a key: what they wait for, and how they ask for it.
+//
+// A command that finds nothing to answer with asks to wait, and its caller runs it again when one of the keys may have become what
+// it wants. So there is one function for a command, whether it waits or not, and none of it knows of clients.
+
+import RespCodec
+
+/// What a command waits for. Whoever runs the command runs it again when one of the keys has changed.
+public struct Wait: Sendable {
+    public let keys: [[UInt8]]
+    /// The command can go on only when a key holds a value of this type.
+    public let type: ValueType
+    /// It goes on as well when a key goes away or gets a value of another type, and answers with an error.
+    public let endsWithKey: Bool
+    /// Until when, in milliseconds since 1970; nil for as long as it takes.
+    public let deadline: Int64?
+    public let timeoutReply: TimeoutReply
+    /// What to run instead of the request as it came, for one that depends on when it came.
+    public let request: [[UInt8]]?
+
+    /// What is answered when the time is over.
+    public enum TimeoutReply: Sendable {
+        case null
+        case nullArray
+
+        public func write(to reply: ReplyWriter) {
+            switch self {
+            case .null: reply.null()
+            case .nullArray: reply.nullArray()
+            }
+        }
+    }
+}
+
+extension KeyspaceContext {
+    /// Has the command wait for keys `range` of its arguments, and be run again when one of them changes; where nobody may wait, as
+    /// in a transaction, answers at once as if the time were over. The command returns without a reply of its own.
+    func wait(
+        for arguments: Arguments, _ range: Range<Int>, as type: ValueType, until deadline: Int64?,
+        timeoutReply: Wait.TimeoutReply, endsWithKey: Bool = false, request: [[UInt8]]? = nil
+    ) {
+        guard engine.mayWait else { return timeoutReply.write(to: reply) }
+        engine.wait = Wait(
+            keys: range.map { arguments[$0].array }, type: type, endsWithKey: endsWithKey, deadline: deadline,
+            timeoutReply: timeoutReply, request: request)
+    }
+}
+
+extension Arguments {
+    /// The argument as a time to wait in seconds, with fractions: until when, in milliseconds since 1970; nil for ever (0).
+    func waitDeadline(seconds index: Int, now: Int64) throws(CommandError) -> Int64? {
+        guard let seconds = LongDoubleText.parse(self[index]), seconds.isFinite else {
+            throw .message("ERR timeout is not a float or out of range")
+        }
+        let milliseconds = (seconds * 1000).rounded(.up)
+        guard seconds >= 0 else { throw .message("ERR timeout is negative") }
+        guard milliseconds < LongDouble(Int64.max) else { throw .message("ERR timeout is out of range") }
+        return try Self.waitDeadline(Int64(milliseconds), now: now)
+    }
+
+    /// The argument as a time to wait in milliseconds: until when, in milliseconds since 1970; nil for ever (0).
+    func waitDeadline(milliseconds index: Int, now: Int64) throws(CommandError) -> Int64? {
+        guard let milliseconds = Decimal.parse(self[index]) else {
+            throw .message("ERR timeout is not an integer or out of range")
+        }
+        return try Self.waitDeadline(Int64(milliseconds), now: now)
+    }
+
+    private static func waitDeadline(_ milliseconds: Int64, now: Int64) throws(CommandError) -> Int64? {
+        guard milliseconds >= 0 else { throw .message("ERR timeout is negative") }
+        guard milliseconds > 0 else { return nil }
+        let (deadline, overflow) = milliseconds.addingReportingOverflow(now)
+        guard !overflow else { throw .message("ERR timeout is out of range") }
+        return deadline
+    }
+}

@@ -1,0 +1,7 @@
+// SORT: the elements of a collection in order.
+
+import RespCodec
+
+enum SortCommands {
+    static let all: [Command<KeyspaceContext>] = []
+}

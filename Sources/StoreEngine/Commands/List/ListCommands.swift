@@ -1,0 +1,7 @@
+// Commands on lists.
+
+import RespCodec
+
+enum ListCommands {
+    static let all: [Command<KeyspaceContext>] = []
+}

@@ -1,0 +1,7 @@
+// Commands on sets.
+
+import RespCodec
+
+enum SetCommands {
+    static let all: [Command<KeyspaceContext>] = []
+}

@@ -1,0 +1,7 @@
+// Commands on sorted sets.
+
+import RespCodec
+
+enum SortedSetCommands {
+    static let all: [Command<KeyspaceContext>] = []
+}

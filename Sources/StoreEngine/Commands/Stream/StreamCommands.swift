@@ -1,0 +1,7 @@
+// Commands on streams.
+
+import RespCodec
+
+enum StreamCommands {
+    static let all: [Command<KeyspaceContext>] = []
+}

@@ -1,0 +1,30 @@
+// What all values too large for their entries have in common, whatever their type: they are measured, copied, and freed in slices.
+
+/// A handle on a value that lies outside its entry, at an address that the entry holds, in its database's allocator.
+protocol LargeValue {
+    /// How many elements there are.
+    var count: Int { get }
+    var address: UnsafeMutableRawPointer { get }
+
+    /// Bytes in use, those of the elements by as many samples.
+    func byteCount(samples: Int) -> Int
+
+    /// A copy of its own in another allocator, or in the same.
+    /// - Complexity: O(elements).
+    func copied(to allocator: SlabAllocator, hash: KeyHash) -> any LargeValue
+
+    /// Frees about `budget` elements. `place` is 0 at first, then what the last call returned; nil when all is gone, the handle's
+    /// memory too.
+    func deallocateSlice(from place: Int, budget: Int) -> Int?
+}
+
+extension Entry {
+    /// The value that lies outside the entry; nil for one that lies in it, and for a long string.
+    var large: (any LargeValue)? {
+        switch encoding {
+        case .integer, .embedded, .raw, .external, .packed, .packedWithDeadlines, .integers: nil
+        case .table: unsafe HashTable(at: pointer)
+        case .chain, .tree, .stream: preconditionFailure("no such value yet")
+        }
+    }
+}
