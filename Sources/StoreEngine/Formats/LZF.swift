@@ -1,0 +1,192 @@
+// The LZF compression of RDB strings and of the inner nodes of lists: weak, and fast enough to do on the way.
+//
+//     000LLLLL                            the next L + 1 bytes as they are (1 to 32)
+//     LLLOOOOO OOOOOOOO                   L + 2 bytes (3 to 8) once more, from O + 1 bytes back (1 to 8192)
+//     111OOOOO LLLLLLLL OOOOOOOO          L + 9 bytes (9 to 264) once more, from O + 1 bytes back
+//
+// A copy may overlap what it makes, so that a run of equal bytes is one copy from 1 byte back. Nothing says where the text ends nor how
+// long it was: both counts are kept by whoever keeps the bytes.
+//
+// Compressing remembers where each three bytes, by a hash of them, were seen last, and takes the first copy it finds. Decompressing
+// trusts nothing: every length and distance is held against what is there.
+//
+// Source: liblzf 3.6 (Marc Lehmann), the format as lzf_d.c reads it.
+
+import Glibc
+import RespCodec
+
+enum LZF {
+    private static let longestLiteral = 32
+    private static let shortestCopy = 3
+    private static let longestCopy = 264
+    private static let farthest = 8192
+    private static let hashBits: UInt32 = 12
+
+    /// No text is more than so many times longer than what it was compressed to: three bytes stand for at most 264.
+    static let highestRatio = 88
+
+    // MARK: compressing
+
+    /// Compresses `source` into `target` and returns how many bytes that took; nil when they do not fit, which is how one asks for
+    /// a gain: with a target smaller than the source.
+    /// - Complexity: O(bytes).
+    @unsafe static func compress(_ source: ByteSlice, to target: UnsafeMutableRawBufferPointer) -> Int? {
+        guard !source.isEmpty, source.count < Int(UInt32.max), let out = target.baseAddress else { return nil }
+        let input = unsafe source.rawBytes.baseAddress!.assumingMemoryBound(to: UInt8.self)
+        let writer = unsafe Writer(
+            input: input, out: out.assumingMemoryBound(to: UInt8.self), capacity: target.count)
+        return unsafe withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 1 << Int(hashBits)) { seen in
+            unsafe seen.initialize(repeating: 0)
+            return unsafe compress(input, source.count, writer, seen)
+        }
+    }
+
+    /// - Parameter seen: by hash, the position behind the first of the three bytes; 0 for none yet.
+    private static func compress(
+        _ input: UnsafePointer<UInt8>, _ count: Int, _ writer: consuming Writer,
+        _ seen: UnsafeMutableBufferPointer<UInt32>
+    ) -> Int? {
+        var writer = unsafe writer
+        var position = 0
+        var literal = 0
+        while position + shortestCopy <= count {
+            let place = unsafe hash(input + position)
+            let candidate = unsafe Int(seen[place]) - 1
+            unsafe seen[place] = UInt32(truncatingIfNeeded: position + 1)
+            guard candidate >= 0, position - candidate <= farthest,
+                unsafe startsAlike(input + candidate, input + position)
+            else {
+                position += 1
+                continue
+            }
+            let longest = min(count - position, longestCopy)
+            var length = shortestCopy
+            while unsafe length < longest && input[candidate + length] == input[position + length] { length += 1 }
+            guard unsafe writer.writeLiteral(literal..<position),
+                unsafe writer.writeCopy(length: length, distance: position - candidate)
+            else { return nil }
+            // Of the bytes copied only the last ones are remembered, which is where the next copy will most likely go on.
+            position += length
+            literal = position
+            for back in 1...2 where position - back + shortestCopy <= count {
+                let place = unsafe hash(input + (position - back))
+                unsafe seen[place] = UInt32(truncatingIfNeeded: position - back + 1)
+            }
+        }
+        guard unsafe writer.writeLiteral(literal..<count) else { return nil }
+        return unsafe writer.count
+    }
+
+    @inline(__always) private static func hash(_ bytes: UnsafePointer<UInt8>) -> Int {
+        let word = unsafe UInt32(bytes[0]) << 16 | UInt32(bytes[1]) << 8 | UInt32(bytes[2])
+        return Int((word &* 2_654_435_761) >> (32 - hashBits))
+    }
+
+    @inline(__always)
+    private static func startsAlike(_ one: UnsafePointer<UInt8>, _ other: UnsafePointer<UInt8>) -> Bool {
+        unsafe one[0] == other[0] && one[1] == other[1] && one[2] == other[2]
+    }
+
+    @unsafe private struct Writer {
+        let input: UnsafePointer<UInt8>
+        let out: UnsafeMutablePointer<UInt8>
+        let capacity: Int
+        var count = 0
+
+        /// Bytes of the input as they are; false when there is no room for them.
+        mutating func writeLiteral(_ range: Range<Int>) -> Bool {
+            var start = range.lowerBound
+            while start < range.upperBound {
+                let length = min(range.upperBound - start, LZF.longestLiteral)
+                guard unsafe capacity - count > length else { return false }
+                unsafe out[count] = UInt8(length - 1)
+                unsafe memcpy(out + count + 1, input + start, length)
+                unsafe count += length + 1
+                start += length
+            }
+            return true
+        }
+
+        mutating func writeCopy(length: Int, distance: Int) -> Bool {
+            guard unsafe capacity - count >= 3 else { return false }
+            let offset = distance - 1
+            let coded = length - 2
+            unsafe out[count] = UInt8(min(coded, 7) << 5 | offset >> 8)
+            unsafe count += 1
+            if coded >= 7 {
+                unsafe out[count] = UInt8(coded - 7)
+                unsafe count += 1
+            }
+            unsafe out[count] = UInt8(truncatingIfNeeded: offset)
+            unsafe count += 1
+            return true
+        }
+    }
+
+    // MARK: decompressing
+
+    /// Decompresses `source` into `target`; false unless it is well-formed and fills the target exactly.
+    /// - Complexity: O(bytes of the target).
+    @unsafe static func decompress(_ source: ByteSlice, to target: UnsafeMutableRawBufferPointer) -> Bool {
+        guard let base = target.baseAddress else { return source.isEmpty }
+        let input = unsafe source.rawBytes.baseAddress!.assumingMemoryBound(to: UInt8.self)
+        let out = unsafe base.assumingMemoryBound(to: UInt8.self)
+        let end = source.count
+        let capacity = target.count
+        var position = 0
+        var count = 0
+        while position < end {
+            let control = unsafe Int(input[position])
+            position += 1
+            if control < longestLiteral {
+                let length = control + 1
+                guard end - position >= length, capacity - count >= length else { return false }
+                unsafe memcpy(out + count, input + position, length)
+                position += length
+                count += length
+                continue
+            }
+            var length = control >> 5 + 2
+            if length == 9 {
+                guard position < end else { return false }
+                unsafe length += Int(input[position])
+                position += 1
+            }
+            guard position < end else { return false }
+            let distance = unsafe (control & 0x1F) << 8 | Int(input[position]) + 1
+            position += 1
+            guard distance <= count, capacity - count >= length else { return false }
+            let from = count - distance
+            if distance >= length {
+                unsafe memcpy(out + count, out + from, length)
+            } else {
+                // What is copied is still being made.
+                for index in 0..<length { unsafe out[count + index] = out[from + index] }
+            }
+            count += length
+        }
+        return count == capacity
+    }
+
+    // MARK: arrays
+
+    /// The bytes compressed, unless that would save fewer than four of them.
+    static func compressed(_ source: ByteSlice) -> [UInt8]? {
+        guard source.count > 4 else { return nil }
+        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: source.count - 4) { buffer, count in
+            count = unsafe compress(source, to: UnsafeMutableRawBufferPointer(buffer)) ?? 0
+        }
+        return bytes.isEmpty ? nil : bytes
+    }
+
+    /// The text of `count` bytes that was compressed to `source`; nil if it cannot have been.
+    static func decompressed(_ source: ByteSlice, count: Int) -> [UInt8]? {
+        // Held against the highest ratio first, so that a few bytes cannot ask for gigabytes.
+        guard count > 0, count / highestRatio <= source.count else { return nil }
+        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            let target = unsafe UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<count])
+            filled = unsafe decompress(source, to: target) ? count : 0
+        }
+        return bytes.isEmpty ? nil : bytes
+    }
+}

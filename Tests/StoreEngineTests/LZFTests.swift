@@ -1,0 +1,89 @@
+// LZF: the format byte by byte, there and back for texts of every kind, and hostile input.
+
+import RespCodec
+import Testing
+
+@testable import StoreEngine
+
+struct LZFTests {
+    private func compressed(_ text: [UInt8]) -> [UInt8]? { text.withByteSlice { LZF.compressed($0) } }
+    private func decompressed(_ bytes: [UInt8], _ count: Int) -> [UInt8]? {
+        bytes.withByteSlice { LZF.decompressed($0, count: count) }
+    }
+
+    @Test func theFormatIsReadAsWritten() {
+        #expect(decompressed([2, 1, 2, 3], 3) == [1, 2, 3])
+        // One byte, then 99 more from 1 back: a copy that overlaps itself.
+        #expect(decompressed([0, 97, 0xE0, 90, 0], 100) == [UInt8](repeating: 97, count: 100))
+        #expect(decompressed([2, 1, 2, 3, 0x20, 2], 6) == [1, 2, 3, 1, 2, 3])
+        let far = (0..<8192).map { UInt8(truncatingIfNeeded: $0 * $0 >> 3) }
+        var bytes: [UInt8] = []
+        for start in stride(from: 0, to: far.count, by: 32) { bytes += [31] + far[start..<start + 32] }
+        #expect(decompressed(bytes + [0xFF, 255, 0xFF], 8192 + 264) == far + far[0..<264])
+    }
+
+    @Test func whatIsNotWellFormedIsRefused() {
+        for (bytes, count) in [
+            ([2, 1, 2], 3), ([0x20], 3), ([0xE0, 1], 10), ([0, 97, 0x20, 1], 4), ([0x20, 0], 3), ([2, 1, 2, 3], 2),
+            ([2, 1, 2, 3], 4), ([0, 97, 0xE0, 90, 0], 99), ([0, 97, 0xE0, 90, 0], 101), ([0, 97], 1 << 40), ([], 0),
+            ([0, 1], -1),
+        ] as [([UInt8], Int)] {
+            #expect(decompressed(bytes, count) == nil, "\(bytes) for \(count)")
+        }
+    }
+
+    @Test func runsAndTextsBecomeSmall() {
+        #expect(compressed([UInt8](repeating: 97, count: 100)) == [0, 97, 0xE0, 90, 0])
+        let text = (0..<200).flatMap { Array("element number \($0);".utf8) }
+        let small = compressed(text)
+        #expect(small.map { $0.count < text.count / 2 } == true)
+        #expect(small.flatMap { decompressed($0, text.count) } == text)
+    }
+
+    @Test func whatWouldNotShrinkIsLeftAlone() {
+        var random = RandomSource(seed: 1)
+        for count in [0, 1, 2, 3, 4, 5, 33, 1000, 70_000] {
+            #expect(compressed((0..<count).map { _ in UInt8(truncatingIfNeeded: random.next() >> 32) }) == nil)
+        }
+    }
+
+    @Test(arguments: [1, 2, 3, 4]) func textsByChanceComeBack(seed: UInt64) {
+        var random = RandomSource(seed: seed)
+        for _ in 0..<2000 {
+            let alphabet = 1 + random.below(8)
+            var text: [UInt8] = []
+            let length = random.below(random.below(10) == 0 ? 20_000 : 300)
+            while text.count < length {
+                if random.below(4) == 0 && !text.isEmpty {
+                    let start = random.below(text.count)
+                    text += text[start..<min(text.count, start + 1 + random.below(400))]
+                } else {
+                    text.append(UInt8(random.below(alphabet)))
+                }
+            }
+            // With room for the worst case it always fits; then every target that is too small is refused.
+            let bytes = compress(text, capacity: text.count + text.count / 32 + 4)
+            guard !text.isEmpty else { continue }
+            #expect(bytes.flatMap { decompressed($0, text.count) } == text, "seed \(seed)")
+            if let bytes, bytes.count > 1 {
+                #expect(compress(text, capacity: random.below(bytes.count)) == nil)
+                #expect(decompressed(Array(bytes.dropLast()), text.count) == nil)
+            }
+        }
+    }
+
+    @Test(arguments: [1, 2, 3]) func noiseIsReadWithoutHarm(seed: UInt64) {
+        var random = RandomSource(seed: seed)
+        for _ in 0..<20_000 {
+            let noise = (0..<random.below(40)).map { _ in UInt8(truncatingIfNeeded: random.next() >> 40) }
+            let count = random.below(600)
+            if let text = decompressed(noise, count) { #expect(text.count == count) }
+        }
+    }
+
+    private func compress(_ text: [UInt8], capacity: Int) -> [UInt8]? {
+        var target = [UInt8](repeating: 0, count: capacity)
+        let count = text.withByteSlice { source in target.withUnsafeMutableBytes { LZF.compress(source, to: $0) } }
+        return count.map { Array(target[..<$0]) }
+    }
+}
