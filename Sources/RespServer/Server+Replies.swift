@@ -71,7 +71,7 @@ extension Server {
     func updateInterest(_ connection: Connection) {
         epoll.modify(
             connection.descriptor, word: Epoll.word(connection.descriptor, registration: connection.id),
-            reading: !connection.isBlockedByPause, writing: connection.isWatchedForWriting)
+            reading: !connection.isHeld, writing: connection.isWatchedForWriting)
     }
 
     /// Closes a connection that has taken too little for too long.

@@ -26,8 +26,7 @@ extension Server {
 
     func readAndExecute(_ connection: Connection) {
         connection.lastActive = engine.now
-        let start = reply.count
-        reply.version = connection.version
+        beginReplying(to: connection)
         if let partial = connection.partial {
             readMore(connection, partial)
         } else {
@@ -36,7 +35,21 @@ extension Server {
                 consume(UnsafeMutableRawBufferPointer(start: input, count: count), connection)
             }
         }
-        if reply.count > start { queueReply(connection, start..<reply.count) }
+        endReplying()
+    }
+
+    @inline(__always)
+    private func beginReplying(to connection: Connection) {
+        replyingTo = connection
+        replyStart = reply.count
+        reply.version = connection.version
+    }
+
+    @inline(__always)
+    private func endReplying() {
+        if let connection = replyingTo, reply.count > replyStart { queueReply(connection, replyStart..<reply.count) }
+        replyingTo = nil
+        replyStart = reply.count
     }
 
     /// How many bytes came; nil when there is nothing to do with them.
@@ -102,7 +115,15 @@ extension Server {
                 statistics.commandsProcessed &+= 1
                 connection.commandCount &+= 1
                 execute(request.command, view, on: connection, key: request.key < 0 ? nil : keys[request.key])
+                if engine.isObserved { serveBlocked() }
                 if connection.isEnding { return }
+                if connection.waiting != nil {
+                    // What follows must wait, too.
+                    let isParsed = if case .request = outcome { true } else { false }
+                    let next = index + 1 < count ? batch[index + 1].start : isParsed ? position : restStart
+                    if next < window.count { keep(connection, window, from: next) } else { parser.reset() }
+                    return
+                }
                 // A command may have changed what the next ones are checked for, or the database they were looked up in.
                 if connection.needsCare && index + 1 < count {
                     position = batch[index + 1].start
@@ -249,6 +270,7 @@ extension Server {
                 statistics.commandsProcessed &+= 1
                 connection.commandCount &+= 1
                 execute(command, view, on: connection, key: nil, adoptable: partial.large)
+                if engine.isObserved { serveBlocked() }
                 return false
             }
             if isHeld {
@@ -260,20 +282,22 @@ extension Server {
         }
         guard !rest.isEmpty, !connection.isEnding else { return }
         var bytes = Array(rest)
-        bytes.withUnsafeMutableBytes { consume($0, connection) }
+        bytes.withUnsafeMutableBytes {
+            if connection.waiting != nil { return keep(connection, $0, from: 0) }
+            consume($0, connection)
+        }
     }
 
-    /// Goes on with a connection that a pause held back.
+    /// Goes on with what a connection had sent before it was held.
     func resumeHeld(_ connection: Connection) {
         guard let partial = connection.partial else { return }
-        let start = reply.count
-        reply.version = connection.version
+        beginReplying(to: connection)
         if partial.isComplete {
             partial.isComplete = false
             executePartial(connection, partial)
         } else {
             resume(connection, partial)
         }
-        if reply.count > start { queueReply(connection, start..<reply.count) }
+        endReplying()
     }
 }

@@ -8,7 +8,10 @@ extension Server {
     func followSettings() {
         applyEngineSettings()
         configuration.onChange(
-            of: "hash-max-listpack-entries", "hash-max-listpack-value", "proto-max-bulk-len", "maxmemory-policy",
+            of: "hash-max-listpack-entries", "hash-max-listpack-value", "set-max-intset-entries",
+            "set-max-listpack-entries", "set-max-listpack-value", "zset-max-listpack-entries",
+            "zset-max-listpack-value", "list-max-listpack-size", "list-compress-depth", "stream-node-max-bytes",
+            "stream-node-max-entries", "hll-sparse-max-bytes", "proto-max-bulk-len", "maxmemory-policy",
             "lfu-log-factor", "lfu-decay-time"
         ) { [weak self] _, _ in
             self?.applyEngineSettings()
@@ -30,6 +33,16 @@ extension Server {
         var engineSettings = engine.settings
         engineSettings.hashMaxPackedEntries = settings.hashMaxListpackEntries
         engineSettings.hashMaxPackedValue = settings.hashMaxListpackValue
+        engineSettings.setMaxIntsetEntries = settings.setMaxIntsetEntries
+        engineSettings.setMaxPackedEntries = settings.setMaxListpackEntries
+        engineSettings.setMaxPackedValue = settings.setMaxListpackValue
+        engineSettings.sortedSetMaxPackedEntries = settings.zsetMaxListpackEntries
+        engineSettings.sortedSetMaxPackedValue = settings.zsetMaxListpackValue
+        engineSettings.listMaxPackedSize = settings.listMaxListpackSize
+        engineSettings.listCompressDepth = settings.listCompressDepth
+        engineSettings.streamNodeMaxBytes = settings.streamNodeMaxBytes
+        engineSettings.streamNodeMaxEntries = settings.streamNodeMaxEntries
+        engineSettings.hyperLogLogSparseMaxBytes = settings.hllSparseMaxBytes
         engineSettings.maximumStringLength = settings.protoMaxBulkLength
         engineSettings.tracksFrequency =
             settings.maxMemoryPolicy == .allKeysLFU || settings.maxMemoryPolicy == .volatileLFU

@@ -48,7 +48,7 @@ final class Server {
     let engine: Engine
     let reply = ReplyWriter(capacity: 64 * 1024)
     let commands = CommandTable()
-    let watches: WatchRegistry
+    let keyspaceListeners: KeyspaceListeners
     let epoll: Epoll
     @exclusivity(unchecked) private var timer: WakeTimer
     let runID: String
@@ -84,6 +84,9 @@ final class Server {
     let batch = UnsafeMutablePointer<ParsedRequest>.allocate(capacity: Server.batchCapacity)
     let keys = UnsafeMutablePointer<HashedKey>.allocate(capacity: Server.batchCapacity)
     static let batchCapacity = 32
+    /// Whose requests are being executed, and where in `reply` begins what has not been queued for it.
+    @exclusivity(unchecked) var replyingTo: Connection?
+    @exclusivity(unchecked) var replyStart = 0
     /// Replies of this turn that have not been sent yet: whose, and where in `reply` they are.
     @exclusivity(unchecked) var replies: [(connection: Connection, range: Range<Int>)] = []
     /// Connections that may have more to read than was read in this turn.
@@ -92,7 +95,12 @@ final class Server {
     /// Connections that were closed in this turn, kept until its end: others may still be looking at them.
     @exclusivity(unchecked) private var closed: [Connection] = []
 
-    // MARK: pausing
+    // MARK: waiting and pausing
+
+    /// Clients that waited for a key and may go on.
+    @exclusivity(unchecked) var released: [Connection] = []
+    /// Waits that CLIENT UNBLOCK ends, once it has been answered, and whether with an error.
+    @exclusivity(unchecked) var unblocked: [(waiter: WaitingCommand, withError: Bool)] = []
 
     @exclusivity(unchecked) var pausedUntil: Int64 = 0
     var pausesWritesOnly = false
@@ -102,14 +110,14 @@ final class Server {
         self.configuration = configuration
         self.log = log
         engine = Engine(databases: configuration.settings.databases, seed: UInt64.random(in: 1...UInt64.max))
-        watches = WatchRegistry(engine: engine)
+        keyspaceListeners = KeyspaceListeners(engine: engine)
         epoll = try Epoll()
         timer = try WakeTimer()
         try epoll.addByLevel(timer.descriptor, word: Epoll.word(timer.descriptor, registration: 0))
         var id = ""
         for _ in 0..<40 { id.append("0123456789abcdef".randomElement() ?? "0") }
         runID = id
-        engine.observer = watches
+        engine.observer = keyspaceListeners
         batch.initialize(repeating: ParsedRequest(), count: Self.batchCapacity)
         for command in Engine.allCommands { commands.add(CommandRecord(command)) }
         for command in SessionCommands.all { commands.add(CommandRecord(command)) }
@@ -143,8 +151,11 @@ final class Server {
                 handle(epoll[index])
             }
             releaseHeld()
-            sendReplies()
+            endOverdueWaits()
             if activeExpireEnabled && !engine.expireDue(budget: 1000) { workLeft = true }
+            serveBlocked()
+            resumeReleased()
+            sendReplies()
             if engine.hasGarbage { engine.freeSlice() }
             maintain()
             closeDying()
@@ -168,6 +179,7 @@ final class Server {
             time = min(time, deadline + 1)
         }
         if pausedUntil > 0 { time = min(time, pausedUntil) }
+        if let deadline = keyspaceListeners.blocked.nextDeadline { time = min(time, deadline) }
         if time <= engine.now { return true }
         timer.set(for: time, now: engine.now)
         return false
@@ -184,8 +196,11 @@ final class Server {
             connection.id & 0xFFFF_FFFF == event.word >> 32, !connection.isClosed
         else { return }
         if event.isWritable && connection.isWatchedForWriting { flush(connection) }
-        if event.isHangUp { connection.isHungUp = true }
-        if event.isReadable && !connection.isClosed && !connection.isBlockedByPause { readAndExecute(connection) }
+        if event.isHangUp {
+            connection.isHungUp = true
+            if connection.waiting != nil { return close(connection) }
+        }
+        if event.isReadable && !connection.isClosed && !connection.isHeld { readAndExecute(connection) }
     }
 
     /// Goes on with connections that had more to read than was read in the last turn.
@@ -193,8 +208,12 @@ final class Server {
         guard !unread.isEmpty else { return }
         let connections = unread
         unread = []
-        for connection in connections where !connection.isClosed && !connection.isBlockedByPause {
-            readAndExecute(connection)
+        for connection in connections where !connection.isClosed {
+            if connection.waiting != nil && connection.isHungUp {
+                close(connection)
+            } else if !connection.isHeld {
+                readAndExecute(connection)
+            }
         }
     }
 
@@ -288,7 +307,9 @@ final class Server {
         )
         connection.isClosed = true
         closed.append(connection)
-        watches.unwatchAll(connection)
+        keyspaceListeners.watches.unwatchAll(connection)
+        forgetWait(of: connection)
+        keyspaceListeners.update()
         epoll.remove(connection.descriptor)
         Glibc.close(connection.descriptor)
         connections[Int(connection.descriptor)] = nil
@@ -313,7 +334,7 @@ final class Server {
         let timeout = Int64(configuration.settings.timeoutSeconds) * 1000
         guard timeout > 0 else { return }
         for case let connection? in connections
-        where engine.now - connection.lastActive > timeout && !connection.isBlockedByPause {
+        where engine.now - connection.lastActive > timeout && !connection.isHeld {
             close(connection)
         }
     }

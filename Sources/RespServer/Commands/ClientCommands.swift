@@ -68,6 +68,10 @@ enum ClientCommands {
             context.connection.name = arguments[2].description
             context.reply.ok()
         },
+        subcommand(
+            "UNBLOCK", since: "5.0.0", arity: -3, flags: [.admin, .noScript], syntax: "client-id [TIMEOUT | ERROR]",
+            summary: "Ends the waiting of a connection for a key.", complexity: "O(log N) in the connections that wait",
+            run: unblock),
         subcommand("UNPAUSE", since: "6.2.0", arity: 2, flags: [.admin, .noScript], summary: "Ends a pause.") {
             (context, _) throws(CommandError) in
             if context.server.pausedUntil > 0 { context.server.pausedUntil = context.server.engine.now }
@@ -102,6 +106,8 @@ enum ClientCommands {
         "REPLY (ON|OFF|SKIP)", "    Whether this connection gets replies; SKIP leaves out the next one.",
         "SETINFO <option> <value>", "    Tell about this connection's library: LIB-NAME or LIB-VER.",
         "SETNAME <name>", "    Name this connection.",
+        "UNBLOCK <client-id> [TIMEOUT|ERROR]",
+        "    End the waiting of a connection for a key, as if its time were over or with an error.",
         "UNPAUSE", "    End a pause.",
     ]
 
@@ -185,6 +191,26 @@ enum ClientCommands {
     }
 
     // MARK: the others
+
+    @Sendable private static func unblock(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError)
+    {
+        var withError = false
+        if arguments.count == 4 {
+            withError = arguments[3].equalsIgnoringCase("error")
+            guard withError || arguments[3].equalsIgnoringCase("timeout") else {
+                throw .message("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
+            }
+        } else if arguments.count != 3 {
+            throw .subcommandSyntax(of: "CLIENT", arguments[1])
+        }
+        guard let id = Decimal.parse(arguments[2]) else { throw .notInteger }
+        let server = context.server
+        guard let waiter = server.connections.lazy.compactMap({ $0 }).first(where: { Int($0.id) == id })?.waiting,
+            !server.unblocked.contains(where: { $0.waiter === waiter })
+        else { return context.reply.integer(0) }
+        server.unblocked.append((waiter, withError))
+        context.reply.integer(1)
+    }
 
     private static func isClientType(_ word: ByteSlice) throws(CommandError) -> Bool {
         if word.equalsIgnoringCase("normal") { return true }
@@ -320,7 +346,7 @@ private enum ClientLine {
     private static func flags(of connection: Connection) -> String {
         var flags = ""
         if connection.transaction != nil { flags += "x" }
-        if connection.isBlockedByPause { flags += "b" }
+        if connection.isHeld { flags += "b" }
         if connection.watchBroken { flags += "d" }
         if connection.closesAfterReply { flags += "c" }
         if connection.isUnix { flags += "U" }

@@ -319,7 +319,7 @@ extension CommandRecord {
     /// The access categories, in the order in which Redis lists them.
     var categories: [String] {
         var found = Set(info.categories)
-        let isBareContainer = hot.pointee.data == nil && session == nil
+        let isBareContainer = data == nil && session == nil
         if !isBareContainer, let category = info.group.category { found.insert(category) }
         if flags.contains(.write) { found.insert("write") }
         if flags.contains(.readOnly) && info.group != .scripting { found.insert("read") }

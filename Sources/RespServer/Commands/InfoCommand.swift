@@ -103,12 +103,11 @@ enum InfoCommands {
         text.add("maxclients", server.configuration.settings.maxClients)
         text.add("client_recent_max_input_buffer", input)
         text.add("client_recent_max_output_buffer", output)
-        text.add("blocked_clients", server.held.count { !$0.isClosed })
-        for name in [
-            "tracking_clients", "clients_in_timeout_table", "total_blocking_keys", "total_blocking_keys_on_nokey",
-        ] {
-            text.add(name, 0)
-        }
+        text.add("blocked_clients", server.held.count { !$0.isClosed } + server.keyspaceListeners.blocked.count)
+        text.add("tracking_clients", 0)
+        text.add("clients_in_timeout_table", server.keyspaceListeners.blocked.deadlineCount)
+        text.add("total_blocking_keys", server.keyspaceListeners.blocked.keyCount)
+        text.add("total_blocking_keys_on_nokey", server.keyspaceListeners.blocked.endingKeyCount)
     }
 
     @Sendable private static func writeMemory(_ server: Server, _ text: inout InfoText) {

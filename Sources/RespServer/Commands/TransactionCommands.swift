@@ -29,7 +29,7 @@ enum TransactionCommands {
             flags: [.noScript, .loading, .stale, .fast, .allowBusy], syntax: "", summary: "Forgets the keys watched.",
             complexity: "O(1)"
         ) { (context, _) throws(CommandError) in
-            context.server.watches.unwatchAll(context.connection)
+            context.server.unwatchAll(context.connection)
             context.reply.ok()
         },
     ]
@@ -49,7 +49,9 @@ enum TransactionCommands {
 
     @Sendable static func watch(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
         guard context.connection.transaction == nil else { throw .message("ERR WATCH inside MULTI is not allowed") }
-        for index in 1..<arguments.count { context.server.watches.watch(arguments[index], by: context.connection) }
+        let keyspaceListeners = context.server.keyspaceListeners
+        for index in 1..<arguments.count { keyspaceListeners.watches.watch(arguments[index], by: context.connection) }
+        keyspaceListeners.update()
         context.reply.ok()
     }
 
@@ -57,7 +59,7 @@ enum TransactionCommands {
         let connection = context.connection
         let server = context.server
         guard let transaction = connection.transaction else { throw .message("ERR EXEC without MULTI") }
-        let isBroken = connection.watchBroken || server.watches.hasExpired(connection)
+        let isBroken = connection.watchBroken || server.keyspaceListeners.watches.hasExpired(connection)
         server.endTransaction(connection)
         guard !transaction.isAborted else {
             throw .message("EXECABORT Transaction discarded because of previous errors.")
@@ -80,7 +82,12 @@ extension Server {
     /// Forgets the client's transaction and what it watches.
     func endTransaction(_ connection: Connection) {
         connection.transaction = nil
-        watches.unwatchAll(connection)
+        unwatchAll(connection)
         connection.updateCare()
+    }
+
+    func unwatchAll(_ connection: Connection) {
+        keyspaceListeners.watches.unwatchAll(connection)
+        keyspaceListeners.update()
     }
 }

@@ -7,23 +7,21 @@ extension SettingTable {
         .integer(
             "hash-max-listpack-value", alias: "hash-max-ziplist-value", \.hashMaxListpackValue, 0...Int.max, in: .memory
         ),
-        .integer("set-max-intset-entries", \.setMaxIntsetEntries, 0...Int.max, [.inert]),
-        .integer("set-max-listpack-entries", \.setMaxListpackEntries, 0...Int.max, [.inert]),
-        .integer("set-max-listpack-value", \.setMaxListpackValue, 0...Int.max, [.inert]),
+        .integer("set-max-intset-entries", \.setMaxIntsetEntries, 0...Int.max),
+        .integer("set-max-listpack-entries", \.setMaxListpackEntries, 0...Int.max),
+        .integer("set-max-listpack-value", \.setMaxListpackValue, 0...Int.max),
         .integer(
-            "zset-max-listpack-entries", alias: "zset-max-ziplist-entries", \.zsetMaxListpackEntries, 0...Int.max,
-            [.inert]),
+            "zset-max-listpack-entries", alias: "zset-max-ziplist-entries", \.zsetMaxListpackEntries, 0...Int.max),
         .integer(
             "zset-max-listpack-value", alias: "zset-max-ziplist-value", \.zsetMaxListpackValue, 0...Int.max,
-            in: .memory,
-            [.inert]),
+            in: .memory),
         .integer(
             "list-max-listpack-size", alias: "list-max-ziplist-size", \.listMaxListpackSize,
-            Int(Int32.min)...largestInt32, [.inert]),
-        .integer("list-compress-depth", \.listCompressDepth, 0...largestInt32, [.inert]),
-        .integer("stream-node-max-bytes", \.streamNodeMaxBytes, 0...Int.max, in: .memory, [.inert]),
-        .integer("stream-node-max-entries", \.streamNodeMaxEntries, 0...Int.max, [.inert]),
-        .integer("hll-sparse-max-bytes", \.hllSparseMaxBytes, 0...Int.max, in: .memory, [.inert]),
+            Int(Int32.min)...largestInt32),
+        .integer("list-compress-depth", \.listCompressDepth, 0...largestInt32),
+        .integer("stream-node-max-bytes", \.streamNodeMaxBytes, 0...Int.max, in: .memory),
+        .integer("stream-node-max-entries", \.streamNodeMaxEntries, 0...Int.max),
+        .integer("hll-sparse-max-bytes", \.hllSparseMaxBytes, 0...Int.max, in: .memory),
         .integer("active-expire-effort", \.activeExpireEffort, 1...10, [.inert]),
         .boolean("lazyfree-lazy-eviction", \.lazyfreeLazyEviction, [.inert]),
         .boolean("lazyfree-lazy-expire", \.lazyfreeLazyExpire, [.inert]),

@@ -80,6 +80,10 @@ final class Connection {
     var isNoEvict = false
     var isNoTouch = false
     @exclusivity(unchecked) var isBlockedByPause = false
+    /// The command that waits for a key.
+    @exclusivity(unchecked) var waiting: WaitingCommand?
+    /// Whether nothing is read from the client for now.
+    @inline(__always) var isHeld: Bool { isBlockedByPause || waiting != nil }
     @exclusivity(unchecked) var lastCommand: UnsafeMutablePointer<CommandRecord.Hot>?
     @exclusivity(unchecked) var commandCount = 0
     @exclusivity(unchecked) var inputByteCount = 0

@@ -15,7 +15,8 @@ final class CommandRecord {
         /// The only key's place, when there is just one that is found by its index; else 0.
         let firstKey: Int
         let flags: CommandFlags
-        let data: Command<KeyspaceContext>.Run?
+        /// Its function, if it works on data and cannot wait.
+        let direct: Command<KeyspaceContext>.Run?
         unowned(unsafe) let record: CommandRecord
 
         @inline(__always) func accepts(_ count: Int) -> Bool { arity >= 0 ? count == arity : count >= -arity }
@@ -27,6 +28,7 @@ final class CommandRecord {
     let info: CommandInfo
     var arity: Int { hot.pointee.arity }
     var flags: CommandFlags { hot.pointee.flags }
+    let data: Command<KeyspaceContext>.Run?
     let session: Command<SessionContext>.Run?
     private(set) var subcommands: [CommandRecord] = []
     private(set) var rejectedCalls = 0
@@ -48,6 +50,7 @@ final class CommandRecord {
     ) {
         fullName = (parent.map { "\($0)|" } ?? "") + command.name.lowercased()
         info = CommandInfo(command)
+        self.data = data
         self.session = session
         var firstKey = 0
         if let first = command.keys.first, case .index(let index) = first.begin, command.subcommands.isEmpty {
@@ -55,7 +58,9 @@ final class CommandRecord {
         }
         hot = .allocate(capacity: 1)
         hot.initialize(
-            to: Hot(arity: command.arity, firstKey: firstKey, flags: command.flags, data: data, record: self))
+            to: Hot(
+                arity: command.arity, firstKey: firstKey, flags: command.flags,
+                direct: command.flags.contains(.blocking) ? nil : data, record: self))
         let name = fullName
         subcommands = command.subcommands.map { subcommand($0, name) }
     }

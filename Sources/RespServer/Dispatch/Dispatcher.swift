@@ -16,7 +16,7 @@ extension Server {
         adoptable: AdoptableArguments? = nil
     ) {
         guard let command, !connection.needsCare, command.pointee.accepts(arguments.count),
-            let run = command.pointee.data
+            let run = command.pointee.direct
         else {
             return executeCarefully(command?.pointee.record, arguments, on: connection, adoptable: adoptable)
         }
@@ -28,7 +28,7 @@ extension Server {
 
     /// Counts a call that is over. The time since the last one counted is this one's.
     @inline(__always)
-    private func finish(_ command: UnsafeMutablePointer<CommandRecord.Hot>, errorsBefore: Int) {
+    func finish(_ command: UnsafeMutablePointer<CommandRecord.Hot>, errorsBefore: Int) {
         let now = clinux_cycle_counter()
         let taken = now &- lastCycles
         command.pointee.cycles &+= taken
@@ -115,9 +115,14 @@ extension Server {
     ) {
         connection.lastCommand = record.hot
         let errors = reply.errorCount
-        if let run = record.hot.pointee.data {
+        if let run = record.data {
             if connection.isNoTouch && record.info.name != "TOUCH" { engine.touches = false }
-            engine.run(run, arguments, database: connection.database, reply: reply, adoptable: adoptable)
+            // Within a transaction nobody waits.
+            if record.flags.contains(.blocking) && !holdsTime {
+                runWaiting(run, record, arguments, on: connection)
+            } else {
+                engine.run(run, arguments, database: connection.database, reply: reply, adoptable: adoptable)
+            }
             engine.touches = true
         } else {
             let start = reply.count

@@ -5,7 +5,7 @@
 import RespCodec
 import StoreEngine
 
-final class WatchRegistry: KeyspaceObserver {
+final class WatchRegistry {
     /// One client's interest in one key.
     private struct Watcher {
         let connection: Connection
@@ -26,7 +26,6 @@ final class WatchRegistry: KeyspaceObserver {
         connection.watched.append(watched)
         let wasDue = engine.presence(of: key, database: watched.database) == .due
         watchers[watched, default: []].append(Watcher(connection: connection, wasDue: wasDue))
-        engine.isObserved = true
     }
 
     func unwatchAll(_ connection: Connection) {
@@ -36,7 +35,6 @@ final class WatchRegistry: KeyspaceObserver {
         }
         connection.watched = []
         connection.watchBroken = false
-        engine.isObserved = !watchers.isEmpty
     }
 
     /// Whether a key that the client watches has become due since, without anybody having looked.

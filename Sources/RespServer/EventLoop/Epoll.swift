@@ -63,7 +63,7 @@ struct Epoll: ~Copyable {
     }
 
     private func interest(reading: Bool, writing: Bool) -> UInt32 {
-        EPOLLET.rawValue | (reading ? EPOLLIN.rawValue | EPOLLRDHUP.rawValue : 0) | (writing ? EPOLLOUT.rawValue : 0)
+        EPOLLET.rawValue | EPOLLRDHUP.rawValue | (reading ? EPOLLIN.rawValue : 0) | (writing ? EPOLLOUT.rawValue : 0)
     }
 
     /// Waits for events, unless that would block and must not, and returns how many there are.

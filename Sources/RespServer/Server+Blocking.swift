@@ -1,0 +1,113 @@
+// Commands that wait for a key: setting their clients aside, running them again when a key has changed, and ending their waits.
+//
+// After each command, the keys that it changed and that somebody waits for are gone through in the order of the changes, and those
+// who wait for each in the order in which they came; each whose key now holds what it wants is run again. What such a command
+// changes may in turn let others go on. Nothing of this happens within a transaction: it is one command to the others.
+
+import RespCodec
+import StoreEngine
+
+extension Server {
+    /// Runs a command that may wait; if it does, its client is set aside.
+    func runWaiting(
+        _ run: Command<KeyspaceContext>.Run, _ record: CommandRecord, _ arguments: Arguments, on connection: Connection
+    ) {
+        guard let wait = engine.runWaiting(run, arguments, database: connection.database, reply: reply) else { return }
+        let request = wait.request.map { OwnedArguments($0) } ?? OwnedArguments(arguments)
+        let waiter = WaitingCommand(connection: connection, record: record, arguments: request, wait: wait)
+        connection.waiting = waiter
+        keyspaceListeners.blocked.add(waiter)
+        keyspaceListeners.update()
+        updateInterest(connection)
+    }
+
+    /// Runs again what waited for keys that have changed. To be called between commands.
+    func serveBlocked() {
+        guard keyspaceListeners.blocked.hasReady || !unblocked.isEmpty else { return }
+        // Replies to others must not stand among those of the connection at hand.
+        cutReply()
+        let version = reply.version
+        for (waiter, withError) in unblocked where !waiter.isOver { unblock(waiter, withError: withError) }
+        unblocked = []
+        while keyspaceListeners.blocked.hasReady {
+            for key in keyspaceListeners.blocked.takeReady() {
+                for waiter in keyspaceListeners.blocked.waiters(for: key) where !waiter.isOver {
+                    let type = key.key.withByteSlice { engine.type(of: $0, database: key.database) }
+                    if waiter.canGoOn(with: type) { runAgain(waiter) }
+                }
+            }
+        }
+        reply.version = version
+    }
+
+    private func runAgain(_ waiter: WaitingCommand) {
+        guard let run = waiter.record.data else { return }
+        let connection = waiter.connection
+        reply.version = connection.version
+        let errors = reply.errorCount
+        engine.touches = !connection.isNoTouch
+        let wait = engine.runWaiting(run, waiter.arguments.view, database: waiter.database, reply: reply)
+        engine.touches = true
+        withExtendedLifetime(waiter.arguments) {}
+        // It keeps its place when it must go on waiting.
+        guard wait == nil else { return }
+        finish(waiter.record.hot, errorsBefore: errors)
+        endWait(waiter)
+    }
+
+    /// Ends a wait whose answer has been written, sends the answer and lets the client go on.
+    private func endWait(_ waiter: WaitingCommand) {
+        let connection = waiter.connection
+        forgetWait(of: connection)
+        if connection.replyMode == .off { reply.truncate(to: replyStart) }
+        connection.lastActive = engine.now
+        if reply.count > replyStart { queueReply(connection, replyStart..<reply.count) }
+        replyStart = reply.count
+        released.append(connection)
+    }
+
+    /// Takes a client out of those that wait.
+    func forgetWait(of connection: Connection) {
+        guard let waiter = connection.waiting else { return }
+        connection.waiting = nil
+        keyspaceListeners.blocked.remove(waiter)
+        keyspaceListeners.update()
+    }
+
+    /// Ends the waits whose time is over.
+    func endOverdueWaits() {
+        while let waiter = keyspaceListeners.blocked.nextOverdue(now: engine.now) {
+            cutReply()
+            unblock(waiter, withError: false)
+        }
+    }
+
+    /// Ends a wait as if its time were over, or with an error.
+    private func unblock(_ waiter: WaitingCommand, withError: Bool) {
+        reply.version = waiter.connection.version
+        if withError {
+            reply.error("UNBLOCKED client unblocked via CLIENT UNBLOCK")
+        } else {
+            waiter.wait.timeoutReply.write(to: reply)
+        }
+        endWait(waiter)
+    }
+
+    /// Goes on with what clients had sent behind a command that waited.
+    func resumeReleased() {
+        while !released.isEmpty {
+            let connections = released
+            released = []
+            for connection in connections where !connection.isClosed && !connection.isHeld {
+                updateInterest(connection)
+                resumeHeld(connection)
+            }
+        }
+    }
+
+    /// Queues what has been written for the connection at hand, so that what follows may be for another.
+    private func cutReply() {
+        if let connection = replyingTo, reply.count > replyStart { queueReply(connection, replyStart..<reply.count) }
+        replyStart = reply.count
+    }
+}
