@@ -206,9 +206,12 @@ import Glibc
     // MARK: large blocks
 
     /// A block of its own with a list header, whatever its size: `adoptable` memory that a reader filled already comes this way.
+    /// - Parameter isZeroed: whether its bytes are zero, which the system gives for nothing where it has to give memory anyway.
     @inline(never)
-    func allocateLarge(_ size: Int) -> UnsafeMutableRawPointer {
-        guard let base = unsafe malloc(size + Large.headerSize) else {
+    func allocateLarge(_ size: Int, isZeroed: Bool = false) -> UnsafeMutableRawPointer {
+        let total = size + Self.largeHeaderSize
+        let given = isZeroed ? unsafe calloc(total, 1) : unsafe malloc(total)
+        guard let base = unsafe given else {
             preconditionFailure("no memory for \(size) bytes")
         }
         let large = unsafe base.assumingMemoryBound(to: Large.self)

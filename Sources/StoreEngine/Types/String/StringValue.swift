@@ -10,6 +10,9 @@ extension KeyspaceContext {
     /// The largest string that lies in its entry.
     private static var largestInline: Int { SlabAllocator.largestSmall - 1024 }
 
+    /// Whether a string of so many bytes lies in the entry of its key.
+    static func liesInline(_ length: Int, key: ByteSlice) -> Bool { length + key.count <= largestInline }
+
     /// Lends the string's bytes to `body`.
     func withString<Result>(_ entry: Entry, _ body: (ByteSlice) -> Result) -> Result {
         switch entry.encoding {
@@ -47,7 +50,7 @@ extension KeyspaceContext {
         if !keepsText && value.count <= Decimal.maximumLength, let integer = Decimal.parse(value) {
             return setInteger(key, integer, slot: slot, deadline: deadline)
         }
-        guard value.count + key.count <= Self.largestInline else {
+        guard Self.liesInline(value.count, key: key) else {
             return setExternal(key, value, slot: slot, deadline: deadline)
         }
         let payload = Entry.inlineSize(value.count)
@@ -97,7 +100,7 @@ extension KeyspaceContext {
     func overwriteString(_ slot: Slot, length: Int, offset: Int, with bytes: ByteSlice) {
         let entry = entry(slot)
         let before = stringLength(entry)
-        if entry.encoding == .external || length + entry.key.count > Self.largestInline {
+        if entry.encoding == .external || !Self.liesInline(length, key: entry.key) {
             growExternal(slot, to: length)
             let (block, _) = unsafe self.entry(slot).external
             if length > before { unsafe memset(block + before, 0, length - before) }

@@ -1,0 +1,102 @@
+// Strings whose bytes are changed where they lie: what SETBIT, BITFIELD and the HyperLogLogs do to them, and strings that are
+// made of computed bytes instead of copied ones.
+//
+// A string that was touched this way is "raw", even if nothing of it changed: Redis gives it a buffer of its own before it looks.
+
+import Glibc
+import RespCodec
+
+extension KeyspaceContext {
+    /// The bytes of a string for changing in place: as many as it has, but at least `length`, the new ones zero. A key that does
+    /// not exist is made. Good until the next change of the database.
+    @inline(__always)
+    func editableBytes(_ key: ByteSlice, _ slot: Slot?, atLeast length: Int) -> UnsafeMutableRawBufferPointer {
+        if let slot {
+            let entry = entry(slot)
+            if entry.encoding == .external {
+                let (block, held) = unsafe entry.external
+                if held >= length { return unsafe UnsafeMutableRawBufferPointer(start: block, count: held) }
+            } else if entry.encoding != .integer {
+                let bytes = entry.inlineBytes
+                if bytes.count >= length {
+                    entry.encoding = .raw
+                    return unsafe UnsafeMutableRawBufferPointer(mutating: bytes.rawBytes)
+                }
+            }
+        }
+        return unsafe lengthenedBytes(key, slot, atLeast: length)
+    }
+
+    @inline(never)
+    private func lengthenedBytes(
+        _ key: ByteSlice, _ slot: Slot?, atLeast length: Int
+    ) -> UnsafeMutableRawBufferPointer {
+        guard let slot else {
+            let (entry, bytes) = unsafe makeRawString(key, length: length, isZeroed: true)
+            store(entry, key: key, replacing: nil)
+            return unsafe bytes
+        }
+        overwriteString(slot, length: max(stringLength(entry(slot)), length), offset: 0, with: .empty)
+        return unsafe editableBytes(key, slot, atLeast: 0)
+    }
+
+    /// A new entry with a raw string of `length` bytes, which is not in the table yet, and its bytes to be written.
+    /// - Parameter isZeroed: whether the bytes are to be zero; those of a long string then cost nothing until they are used.
+    func makeRawString(
+        _ key: ByteSlice, length: Int, isZeroed: Bool = false
+    ) -> (entry: Entry, bytes: UnsafeMutableRawBufferPointer) {
+        if Self.liesInline(length, key: key) {
+            let entry = makeEntry(.string, .raw, key: key, deadline: nil, payload: Entry.inlineSize(length))
+            let bytes = unsafe UnsafeMutableRawBufferPointer(start: entry.setInlineLength(length), count: length)
+            if isZeroed { unsafe memset(bytes.baseAddress!, 0, length) }
+            return unsafe (entry, bytes)
+        }
+        let block = unsafe database.allocator.allocateLarge(length, isZeroed: isZeroed)
+        let entry = makeEntry(.string, .external, key: key, deadline: nil, payload: 16)
+        unsafe entry.external = (block, length)
+        return unsafe (entry, UnsafeMutableRawBufferPointer(start: block, count: length))
+    }
+
+    /// Makes a raw string `length` bytes long, no longer than it is, keeping its first bytes.
+    func shortenString(_ slot: Slot, to length: Int) {
+        let entry = entry(slot)
+        precondition(length <= stringLength(entry), "a string is not lengthened by shortening")
+        switch entry.encoding {
+        case .external:
+            let (block, _) = unsafe entry.external
+            unsafe entry.external = (block, length)
+        case .embedded, .raw:
+            // The length field may shrink from five bytes to one: the bytes move towards it.
+            let bytes = entry.inlineBytes
+            unsafe memmove(entry.setInlineLength(length), bytes.rawBytes.baseAddress!, length)
+        default: preconditionFailure("a number is not shortened")
+        }
+    }
+
+    /// Replaces what the key holds by a raw string of `length` bytes, at least one, that `write` fills. The deadline goes.
+    ///
+    /// The old value is there while `write` runs, so that the new one may be made of it: a long string's block is used again where
+    /// it is, and then `write` finds the old bytes in it; it must not read a byte after it has written it.
+    func replaceString(
+        _ key: ByteSlice, slot: Slot?, length: Int, _ write: (UnsafeMutableRawBufferPointer) -> Void
+    ) {
+        if let slot, let block = unsafe reusableBlock(slot, length: length) {
+            unsafe write(UnsafeMutableRawBufferPointer(start: block, count: length))
+            unsafe entry(slot).external = (block, length)
+            if slot.hasDeadline { database.setDeadline(slot, nil) }
+            return
+        }
+        let (entry, bytes) = unsafe makeRawString(key, length: length)
+        unsafe write(bytes)
+        store(entry, key: key, replacing: slot)
+    }
+
+    /// The block of a long string that has room for `length` bytes and is not much too large.
+    private func reusableBlock(_ slot: Slot, length: Int) -> UnsafeMutableRawPointer? {
+        let entry = entry(slot)
+        guard entry.encoding == .external, !Self.liesInline(length, key: entry.key) else { return nil }
+        let (block, _) = unsafe entry.external
+        let capacity = unsafe database.allocator.capacity(of: block)
+        return unsafe capacity >= length && capacity / 2 <= length ? block : nil
+    }
+}
