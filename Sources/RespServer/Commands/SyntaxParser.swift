@@ -176,11 +176,13 @@ struct SyntaxParser {
         return SyntaxPart(name: word, type: type(word))
     }
 
-    private static let keys: Set = ["key", "key1", "key2", "newkey", "source", "destination"]
+    private static let keys: Set = [
+        "key", "key1", "key2", "newkey", "source", "destination", "destkey", "sourcekey",
+    ]
     private static let integers: Set = [
         "client-id", "timeout", "destination-db", "decrement", "seconds", "milliseconds", "start", "end", "protover",
         "increment",
-        "count", "cursor", "min-match-len", "version", "db", "index", "index1", "index2", "offset",
+        "count", "cursor", "min-match-len", "version", "db", "index", "index1", "index2", "offset", "bit", "number",
     ]
 
     private func type(_ word: String) -> SyntaxPart.Kind {

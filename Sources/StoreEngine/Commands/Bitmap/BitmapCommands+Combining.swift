@@ -1,0 +1,86 @@
+// BITOP: strings combined bit by bit.
+
+import RespCodec
+
+extension BitmapCommands {
+    static let combining: [Command<KeyspaceContext>] = [
+        Command(
+            "BITOP", group: .bitmap, since: "2.6.0", arity: -4, flags: [.write, .denyOOM],
+            keys: [
+                KeySpec(["OW", "update"], begin: .index(2)),
+                KeySpec(["RO", "access"], begin: .index(3), find: .range(last: -1, step: 1, limit: 0)),
+            ],
+            syntax: "<AND | OR | XOR | NOT | DIFF | DIFF1 | ANDOR | ONE> destkey key [key ...]",
+            summary: "Combines strings bit by bit and sets a key to the result.",
+            complexity: "O(N) in the bytes of all strings", run: combine)
+    ]
+
+    private static func operation(_ arguments: Arguments) throws(CommandError) -> BitOperation {
+        func isWord(_ word: StaticString) -> Bool { arguments.word(1, is: word) }
+        if isWord("and") { return .and }
+        if isWord("or") { return .or }
+        if isWord("xor") { return .xor }
+        if isWord("one") { return .one }
+        if isWord("not") {
+            guard arguments.count == 4 else {
+                throw .message("ERR BITOP NOT must be called with a single source key.")
+            }
+            return .not
+        }
+        if isWord("diff") {
+            guard arguments.count > 4 else {
+                throw .message("ERR BITOP DIFF must be called with at least two source keys.")
+            }
+            return .difference
+        }
+        if isWord("diff1") {
+            guard arguments.count > 4 else {
+                throw .message("ERR BITOP DIFF1 must be called with at least two source keys.")
+            }
+            return .reverseDifference
+        }
+        guard isWord("andor") else { throw .syntax }
+        guard arguments.count > 4 else {
+            throw .message("ERR BITOP ANDOR must be called with at least two source keys.")
+        }
+        return .andAny
+    }
+
+    @Sendable static func combine(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+        let operation = try operation(arguments)
+        let destination = arguments[2]
+        let count = arguments.count - 3
+        let sources = UnsafeMutableBufferPointer<ByteSlice>.allocate(capacity: count)
+        defer { unsafe sources.deallocate() }
+        // Where the strings are written out that are kept as integers.
+        let digits = UnsafeMutablePointer<UInt8>.allocate(capacity: count * Decimal.maximumLength)
+        defer { unsafe digits.deallocate() }
+        var length = 0
+        for index in 0..<count {
+            var source = ByteSlice.empty
+            if let slot = try context.find(arguments[3 + index], as: .string, .read) {
+                let entry = context.entry(slot)
+                if entry.encoding == .integer {
+                    let place = unsafe digits + index * Decimal.maximumLength
+                    source = unsafe ByteSlice(start: place, count: Decimal.write(entry.integer, to: place))
+                } else {
+                    // A string that is not an integer is lent as it lies, and stays there until something changes.
+                    context.withString(entry) { source = $0 }
+                }
+            }
+            unsafe sources.initializeElement(at: index, to: source)
+            length = max(length, source.count)
+        }
+        let slot = context.find(destination)
+        if length > 0 {
+            unsafe context.replaceString(destination, slot: slot, length: length) {
+                unsafe operation.combine(UnsafeBufferPointer(sources), into: $0)
+            }
+            context.changed(destination, .set)
+        } else if let slot {
+            context.removeQuietly(slot)
+            context.changed(destination, .del)
+        }
+        context.reply.integer(length)
+    }
+}

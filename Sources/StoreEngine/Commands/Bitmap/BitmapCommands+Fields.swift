@@ -1,0 +1,159 @@
+// BITFIELD and BITFIELD_RO: integers of any width in strings.
+//
+// The arguments are read twice, once to see that all of them are right and how far they write, and once to do what they say: so a
+// wrong one has no effect, and nothing is kept of them in between.
+
+import RespCodec
+
+extension BitmapCommands {
+    static let fields: [Command<KeyspaceContext>] = [
+        Command(
+            "BITFIELD", group: .bitmap, since: "3.2.0", arity: -2, flags: [.write, .denyOOM],
+            keys: [
+                .first(
+                    "RW", "access", "update", "variable_flags",
+                    notes: "This command allows both access and modification of the key")
+            ],
+            syntax:
+                "key [<GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>] <SET encoding offset number | INCRBY encoding offset increment>> ...]",
+            summary: "Reads, sets and adds to integers of any width in a string.",
+            complexity: "O(1) for each integer", run: fields),
+        Command(
+            "BITFIELD_RO", group: .bitmap, since: "6.0.0", arity: -2, flags: [.readOnly, .fast],
+            keys: [.first("RO", "access")], syntax: "key [GET encoding offset [GET encoding offset ...]]",
+            summary: "Reads integers of any width in a string.", complexity: "O(1) for each integer", run: readFields),
+    ]
+
+    /// One thing to do with one field.
+    private struct Step {
+        enum Action {
+            case get
+            case set(Int)
+            case add(Int)
+        }
+        let action: Action
+        let type: BitFieldType
+        let offset: Int
+        let overflow: BitFieldOverflow
+
+        var writes: Bool {
+            if case .get = action { return false }
+            return true
+        }
+    }
+
+    /// Goes through the steps that the arguments describe.
+    private struct StepReader {
+        private let arguments: Arguments
+        private var index = 2
+        private var overflow = BitFieldOverflow.wrap
+
+        init(_ arguments: Arguments) { self.arguments = arguments }
+
+        mutating func next(_ context: KeyspaceContext) throws(CommandError) -> Step? {
+            while index < arguments.count {
+                let left = arguments.count - index - 1
+                if arguments.word(index, is: "get") && left >= 2 {
+                    defer { index += 3 }
+                    let type = try Self.type(arguments[index + 1])
+                    let offset = try offset(context, arguments, index + 2, width: type.width)
+                    return Step(action: .get, type: type, offset: offset, overflow: overflow)
+                }
+                let sets = arguments.word(index, is: "set")
+                if left >= 3 && (sets || arguments.word(index, is: "incrby")) {
+                    defer { index += 4 }
+                    let type = try Self.type(arguments[index + 1])
+                    let offset = try offset(context, arguments, index + 2, width: type.width)
+                    let operand = try arguments.integer(index + 3)
+                    return Step(
+                        action: sets ? .set(operand) : .add(operand), type: type, offset: offset, overflow: overflow)
+                }
+                guard arguments.word(index, is: "overflow") && left >= 1 else { throw .syntax }
+                if arguments.word(index + 1, is: "wrap") {
+                    overflow = .wrap
+                } else if arguments.word(index + 1, is: "sat") {
+                    overflow = .saturate
+                } else if arguments.word(index + 1, is: "fail") {
+                    overflow = .fail
+                } else {
+                    throw .message("ERR Invalid OVERFLOW type specified")
+                }
+                index += 2
+            }
+            return nil
+        }
+
+        private static func type(_ text: ByteSlice) throws(CommandError) -> BitFieldType {
+            let isSigned = text.count > 0 && text[0] == UInt8(ascii: "i")
+            // C reads the width up to a zero byte.
+            let digits = text[min(1, text.count)..<(text.index(of: 0) ?? text.count)]
+            guard isSigned || (text.count > 0 && text[0] == UInt8(ascii: "u")), let width = Decimal.parse(digits),
+                width >= 1 && width <= (isSigned ? 64 : 63)
+            else {
+                throw .message(
+                    "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is.")
+            }
+            return BitFieldType(isSigned: isSigned, width: width)
+        }
+    }
+
+    @Sendable static func fields(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+        try run(&context, arguments, mayWrite: true)
+    }
+
+    @Sendable static func readFields(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+        try run(&context, arguments, mayWrite: false)
+    }
+
+    private static func run(
+        _ context: inout KeyspaceContext, _ arguments: Arguments, mayWrite: Bool
+    ) throws(CommandError) {
+        var count = 0
+        var writtenBits = 0
+        var reader = StepReader(arguments)
+        while let step = try reader.next(context) {
+            count += 1
+            if step.writes { writtenBits = max(writtenBits, step.offset + step.type.width) }
+        }
+        var steps = StepReader(arguments)
+        if writtenBits == 0 {
+            let slot = try context.find(arguments[1], as: .string, .read)
+            context.reply.array(count)
+            while let step = try steps.next(context) {
+                let value = slot.map { slot in
+                    context.withString(context.entry(slot)) { step.type.value(in: $0, at: step.offset) }
+                }
+                context.reply.integer(value ?? 0)
+            }
+            return
+        }
+        guard mayWrite else { throw .message("ERR BITFIELD_RO only supports the GET subcommand") }
+        let key = arguments[1]
+        let slot = try context.find(key, as: .string)
+        let length = (writtenBits + 7) / 8
+        let isLonger = slot.map { length > context.stringLength(context.entry($0)) } ?? true
+        let bytes = unsafe context.editableBytes(key, slot, atLeast: length)
+        var changes = 0
+        context.reply.array(count)
+        while let step = try steps.next(context) {
+            let old = unsafe step.type.value(in: ByteSlice(UnsafeRawBufferPointer(bytes)), at: step.offset)
+            let new: Int?
+            switch step.action {
+            case .get:
+                context.reply.integer(old)
+                continue
+            case .set(let value): new = step.type.stored(value, step.overflow)
+            case .add(let increment): new = step.type.sum(old, increment, step.overflow)
+            }
+            guard let new else {
+                context.reply.null()
+                continue
+            }
+            unsafe step.type.set(new, in: bytes, at: step.offset)
+            if isLonger || new != old { changes += 1 }
+            if case .add = step.action { context.reply.integer(new) } else { context.reply.integer(old) }
+        }
+        // A string that only became longer has changed too, which Redis does not tell.
+        if isLonger || changes > 0 { context.changed(key, .setBit, count: max(changes, 1)) }
+    }
+}
