@@ -7,6 +7,8 @@ reference stores and then expires in its own time.
 """
 import random
 
+from differential.random_bitmaps import Bitmaps
+
 STRING_KEYS = [b"k%d" % index for index in range(8)] + [b"", b"bin\x00\r\n\xff"]
 HASH_KEYS = [b"h%d" % index for index in range(4)]
 FIELDS = [b"f%d" % index for index in range(12)] + [b"", b"7", b"-1", b"\x00\xff"]
@@ -27,7 +29,7 @@ MODES = {
 }
 
 
-class Generator:
+class Generator(Bitmaps):
     def __init__(self, seed):
         self.random = random.Random(seed)
         self.used_deadlines = set()

@@ -27,6 +27,7 @@ DOCS_72 = {
     "setex": SINCE_26,
     "setnx": SINCE_26,
     "quit": {"deprecated_since": b"7.2.0", "doc_flags": [b"deprecated"]},
+    "bitop": {"arguments": "oneof(token:AND token:OR token:XOR token:NOT token:DIFF token:DIFF1 token:ANDOR token:ONE) key key*"},
     "client|list": {"arguments": "oneof:TYPE?(token:NORMAL token:MASTER token:REPLICA token:PUBSUB) integer:ID?*"},
     "client|kill": {"arguments": "oneof(string oneof*(integer:ID? "
                                  "oneof:TYPE?(token:NORMAL token:MASTER token:SLAVE token:REPLICA token:PUBSUB) "
