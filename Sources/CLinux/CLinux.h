@@ -27,6 +27,9 @@ static inline uint64_t clinux_cycle_counter(void) {
 /// The bytes a malloc block really has.
 size_t malloc_usable_size(void *_Nullable block);
 
+/// Gives memory of malloc that is not in use back to the system.
+int malloc_trim(size_t kept);
+
 /// accept4 with the flags every connection of the server has. The address is not asked for: see getpeername.
 int accept4(int listener, void *_Nullable address, void *_Nullable length, int flags);
 static inline int clinux_accept_nonblocking(int listener) {

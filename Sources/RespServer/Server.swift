@@ -68,6 +68,8 @@ final class Server {
     @exclusivity(unchecked) var isStopping = false
     var exitStatus: Int32 = 0
     var peakUsedBytes = 0
+    /// What the program itself took before there was anything in it.
+    let residentAtStart = SystemFacts.residentBytes
 
     // MARK: the request path
 

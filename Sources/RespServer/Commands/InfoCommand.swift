@@ -112,30 +112,20 @@ enum InfoCommands {
 
     @Sendable private static func writeMemory(_ server: Server, _ text: inout InfoText) {
         let settings = server.configuration.settings
-        var clients = 0
-        for case let connection? in server.connections {
-            clients +=
-                connection.unsent.byteCount + (connection.partial?.byteCount ?? 0)
-                + (connection.transaction?.byteCount ?? 0)
-        }
-        let startup = Server.inputCapacity + server.reply.capacity
-        let data = server.engine.usedBytes
-        let held = max(server.engine.heldBytes, data)
-        let used = startup + clients + data
-        let resident = SystemFacts.residentBytes
-        server.peakUsedBytes = max(server.peakUsedBytes, used)
-        func ratio(_ part: Int, _ whole: Int) -> Double { whole > 0 ? Double(part) / Double(whole) : 0 }
-        text.addSize("used_memory", used)
-        text.addSize("used_memory_rss", resident)
-        text.addSize("used_memory_peak", server.peakUsedBytes)
-        text.add("used_memory_peak_perc", InfoText.decimal(ratio(used, server.peakUsedBytes) * 100) + "%")
-        text.add("used_memory_overhead", startup + clients)
-        text.add("used_memory_startup", startup)
-        text.add("used_memory_dataset", data)
-        text.add("used_memory_dataset_perc", InfoText.decimal(ratio(data, clients + data) * 100) + "%")
-        text.add("allocator_allocated", used)
-        text.add("allocator_active", used - data + held)
-        text.add("allocator_resident", resident)
+        let figures = MemoryFigures(server)
+        text.addSize("used_memory", figures.used)
+        text.addSize("used_memory_rss", figures.resident)
+        text.addSize("used_memory_peak", figures.peak)
+        text.add("used_memory_peak_perc", InfoText.decimal(MemoryFigures.ratio(figures.used, figures.peak) * 100) + "%")
+        text.add("used_memory_overhead", figures.overhead)
+        text.add("used_memory_startup", figures.startup)
+        text.add("used_memory_dataset", figures.dataset)
+        text.add(
+            "used_memory_dataset_perc",
+            InfoText.decimal(MemoryFigures.ratio(figures.dataset, figures.used - figures.startup) * 100) + "%")
+        text.add("allocator_allocated", figures.used)
+        text.add("allocator_active", figures.active)
+        text.add("allocator_resident", figures.allocatorResident)
         text.addSize("total_system_memory", SystemFacts.totalMemory)
         text.add("used_memory_lua", 0)
         text.add("used_memory_vm_eval", 0)
@@ -149,20 +139,22 @@ enum InfoCommands {
         text.addSize("used_memory_scripts", 0)
         text.addSize("maxmemory", settings.maxMemory)
         text.add("maxmemory_policy", settings.maxMemoryPolicy.rawValue)
-        let active = used - data + held
-        text.add("allocator_frag_ratio", InfoText.decimal(ratio(active, used)))
-        text.add("allocator_frag_bytes", active - used)
-        text.add("allocator_rss_ratio", InfoText.decimal(ratio(resident, active)))
-        text.add("allocator_rss_bytes", resident - active)
-        text.add("rss_overhead_ratio", "1.00")
-        text.add("rss_overhead_bytes", 0)
-        text.add("mem_fragmentation_ratio", InfoText.decimal(ratio(resident, used)))
-        text.add("mem_fragmentation_bytes", resident - used)
+        text.add("allocator_frag_ratio", InfoText.decimal(MemoryFigures.ratio(figures.active, figures.used)))
+        text.add("allocator_frag_bytes", figures.active - figures.used)
+        text.add(
+            "allocator_rss_ratio", InfoText.decimal(MemoryFigures.ratio(figures.allocatorResident, figures.active)))
+        text.add("allocator_rss_bytes", figures.allocatorResident - figures.active)
+        text.add(
+            "rss_overhead_ratio",
+            InfoText.decimal(MemoryFigures.ratio(figures.resident, figures.allocatorResident)))
+        text.add("rss_overhead_bytes", figures.resident - figures.allocatorResident)
+        text.add("mem_fragmentation_ratio", InfoText.decimal(MemoryFigures.ratio(figures.resident, figures.used)))
+        text.add("mem_fragmentation_bytes", figures.resident - figures.used)
         for name in [
             "mem_not_counted_for_evict", "mem_replication_backlog", "mem_total_replication_buffers",
             "mem_clients_slaves",
         ] { text.add(name, 0) }
-        text.add("mem_clients_normal", clients)
+        text.add("mem_clients_normal", figures.clients)
         text.add("mem_cluster_links", 0)
         text.add("mem_aof_buffer", 0)
         text.add("mem_allocator", "slabs")
@@ -340,7 +332,7 @@ private struct InfoText {
 }
 
 /// What the system says of itself and of this process.
-private enum SystemFacts {
+enum SystemFacts {
     static let operatingSystem: String = {
         var name = utsname()
         guard uname(&name) == 0 else { return "unknown" }

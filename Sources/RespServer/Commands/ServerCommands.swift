@@ -23,7 +23,7 @@ enum ServerCommands {
                 syntax: "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
                 summary: "Ends the server.", complexity: "O(1)", run: shutDown),
         ] + CommandCommands.all + ConfigCommands.all + DebugCommands.all + FunctionCommands.all + InfoCommands.all
-        + LolwutCommands.all
+        + LolwutCommands.all + MemoryCommands.all
 
     @Sendable private static func shutDown(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError)
     {

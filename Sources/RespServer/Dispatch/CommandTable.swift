@@ -70,6 +70,12 @@ final class CommandRecord {
         hot.deallocate()
     }
 
+    /// Takes in the subcommands of another container of the same name.
+    fileprivate func join(_ other: CommandRecord) {
+        precondition(!subcommands.isEmpty && !other.subcommands.isEmpty, "only a container is made of parts")
+        subcommands = (subcommands + other.subcommands).sorted { $0.fullName < $1.fullName }
+    }
+
     func countRejection() { rejectedCalls += 1 }
 
     func resetStatistics() {
@@ -128,7 +134,9 @@ final class CommandTable {
 
     deinit { slots.deallocate() }
 
+    /// Adds a command. Subcommands of one container may come from the engine and from the server.
     func add(_ record: CommandRecord) {
+        if let other = records.first(where: { $0.fullName == record.fullName }) { return other.join(record) }
         records.append(record)
         enter(Array(record.info.name.utf8), record)
     }

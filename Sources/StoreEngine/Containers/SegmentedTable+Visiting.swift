@@ -83,6 +83,22 @@ extension SegmentedTable {
         return bytes
     }
 
+    /// The same by at most so many segments, which stand for the others.
+    func ownByteCount(samples: Int) -> Int {
+        var bytes = 0
+        var measured = 0
+        var index = 0
+        while index < 1 << depth && measured < samples {
+            let segment = unsafe directory[index]
+            index += 1 << (depth - Int(unsafe segment.header.pointee.depth))
+            bytes += segment.byteCount(allocator)
+            measured += 1
+        }
+        // The first segments stand for a part of the directory.
+        let all = Double(bytes) * Double(1 << depth) / Double(max(index, 1))
+        return unsafe Int(all) + allocator.capacity(of: directory)
+    }
+
     // MARK: checking
 
     /// Stops the program when an invariant of the head of this file does not hold. For tests.

@@ -327,6 +327,28 @@ import Glibc
         unsafe storage.pointee.chunkOffset = 0
     }
 
+    /// What the memory consists of.
+    var statistics: AllocatorStatistics {
+        unsafe AllocatorStatistics(
+            chunks: storage.pointee.chunks.count, pages: storage.pointee.pageCount,
+            freePages: storage.pointee.freePageCount, usedBytes: usedBytes, heldBytes: heldBytes,
+            largeBytes: storage.pointee.largeBytes)
+    }
+
+    /// Gives the memory of pages that no class has back to the system.
+    /// - Complexity: O(pages).
+    func purge() {
+        var page = unsafe storage.pointee.freePages
+        while let current = unsafe page {
+            unsafe page = current.pointee.next
+            // The first part of the page holds the link to the next.
+            let kept = unsafe UnsafeMutableRawPointer(current) + Self.systemPageSize
+            unsafe _ = madvise(kept, Self.pageSize - Self.systemPageSize, MADV_DONTNEED)
+        }
+    }
+
+    private static let systemPageSize = min(Int(getpagesize()), pageSize)
+
     // MARK: dropping everything
 
     /// Frees a bounded part of what the allocator holds; true when nothing is left and the handle is dead.
@@ -373,4 +395,18 @@ import Glibc
             }
         }
     }
+}
+
+/// What the memory of a database consists of.
+public struct AllocatorStatistics: Sendable {
+    /// Chunks of 4 MiB taken from the system, from which pages are cut.
+    public let chunks: Int
+    /// Pages of 64 KiB in use, and those free for any class.
+    public let pages: Int
+    public let freePages: Int
+    /// Bytes in use, and those of all pages and large blocks that they lie in.
+    public let usedBytes: Int
+    public let heldBytes: Int
+    /// Of both, the bytes of blocks that lie outside of pages.
+    public let largeBytes: Int
 }

@@ -19,7 +19,7 @@ public final class Engine {
     public static let allCommands: [Command<KeyspaceContext>] =
         StringCommands.all + BitmapCommands.all + HyperLogLogCommands.all + ListCommands.all + SetCommands.all
         + SortedSetCommands.all + GeoCommands.all + HashCommands.all + StreamCommands.all + GenericCommands.all
-        + SortCommands.all + SerializationCommands.all + KeyspaceCommands.all + MemoryCommands.all
+        + SortCommands.all + SerializationCommands.all + KeyspaceCommands.all + KeyMemoryCommands.all
 
     private let writer = ReplyWriter()
 

@@ -55,6 +55,13 @@ import RespCodec
     /// Bytes in use for keys, values and tables.
     public var usedBytes: Int { allocator.usedBytes }
     public var heldBytes: Int { allocator.heldBytes }
+    /// About how many bytes the table of keys takes without the keys.
+    public var tableBytes: Int { table.ownByteCount(samples: 500) }
+    /// What the memory consists of.
+    public var memoryStatistics: AllocatorStatistics { allocator.statistics }
+    /// Gives memory that is held but not in use back to the system.
+    /// - Complexity: O(pages not in use).
+    public func purge() { allocator.purge() }
     /// Segments of the table, for statistics.
     public var segmentCount: Int { table.segmentCount }
 

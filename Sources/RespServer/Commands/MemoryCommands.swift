@@ -1,0 +1,174 @@
+// MEMORY, as far as it needs the server: where all its memory goes, what may be wrong with it, and giving some of it back. What a
+// single key costs is known to the engine.
+
+import CLinux
+import RespCodec
+import StoreEngine
+
+enum MemoryCommands {
+    /// Joins the engine's command of the same name.
+    static let all: [Command<SessionContext>] = [
+        .container(
+            "MEMORY", group: .server, since: "4.0.0", summary: "Commands about the use of memory.",
+            subcommands: [
+                subcommand("DOCTOR", isReport: true, "Returns a report on what may be wrong with the use of memory.") {
+                    context in
+                    context.reply.verbatim(Array(diagnosis(MemoryFigures(context.server), context.server).utf8))
+                },
+                .help(of: "MEMORY", group: .server, since: "4.0.0", help),
+                subcommand("MALLOC-STATS", isReport: true, "Returns what the allocators' memory consists of.") {
+                    context in context.reply.verbatim(Array(allocatorReport(context.server).utf8))
+                },
+                subcommand("PURGE", isReport: false, "Gives memory that is not in use back to the system.") { context in
+                    for index in 0..<context.server.engine.databaseCount {
+                        context.server.engine.database(index).purge()
+                    }
+                    malloc_trim(0)
+                    context.reply.ok()
+                },
+                subcommand("STATS", isReport: true, "Returns where the memory goes.") { context in
+                    writeStatistics(MemoryFigures(context.server), context.reply)
+                },
+            ])
+    ]
+
+    private static let help = [
+        "DOCTOR", "    Return a report on what may be wrong with the use of memory.",
+        "MALLOC-STATS", "    Return what the memory of the allocators consists of.",
+        "PURGE", "    Give memory that is not in use back to the system.",
+        "STATS", "    Return where the memory of the server goes.",
+        "USAGE <key> [SAMPLES <count>]",
+        "    Return the bytes in use for a key and its value. Of the elements of a large value, up to",
+        "    <count> are measured (5 unless told, 0 for all) and stand for the others.",
+    ]
+
+    private static func subcommand(
+        _ name: String, isReport: Bool, _ summary: String, run: @escaping @Sendable (SessionContext) -> Void
+    ) -> Command<SessionContext> {
+        let tips =
+            isReport
+            ? ["nondeterministic_output", "request_policy:all_shards", "response_policy:special"]
+            : ["request_policy:all_shards", "response_policy:all_succeeded"]
+        return Command(
+            name, group: .server, since: "4.0.0", arity: 2, flags: [], tips: tips, syntax: "", summary: summary,
+            complexity: "O(N) in the databases and the pages of their memory"
+        ) { (context, _) throws(CommandError) in run(context) }
+    }
+
+    // MARK: statistics
+
+    /// Names as in Redis 7.2; what this version does not have is 0.
+    private static func writeStatistics(_ figures: MemoryFigures, _ reply: ReplyWriter) {
+        func add(_ name: String, _ value: Int) {
+            reply.bulkString(text: name)
+            reply.integer(value)
+        }
+        func add(_ name: String, _ value: Double) {
+            reply.bulkString(text: name)
+            reply.double(value)
+        }
+        reply.map(27 + figures.tables.count)
+        add("peak.allocated", figures.peak)
+        add("total.allocated", figures.used)
+        add("startup.allocated", figures.startup)
+        add("replication.backlog", 0)
+        add("clients.slaves", 0)
+        add("clients.normal", figures.clients)
+        add("cluster.links", 0)
+        add("aof.buffer", 0)
+        add("lua.caches", 0)
+        add("functions.caches", 0)
+        for table in figures.tables {
+            reply.bulkString(text: "db.\(table.database)")
+            reply.map(3)
+            add("overhead.hashtable.main", table.main)
+            add("overhead.hashtable.expires", table.expires)
+            add("overhead.hashtable.slot-to-keys", 0)
+        }
+        add("overhead.total", figures.overhead)
+        add("keys.count", figures.keys)
+        add("keys.bytes-per-key", figures.bytesPerKey)
+        add("dataset.bytes", figures.dataset)
+        add("dataset.percentage", MemoryFigures.ratio(figures.dataset, figures.used - figures.startup) * 100)
+        add("peak.percentage", MemoryFigures.ratio(figures.used, figures.peak) * 100)
+        add("allocator.allocated", figures.used)
+        add("allocator.active", figures.active)
+        add("allocator.resident", figures.allocatorResident)
+        add("allocator-fragmentation.ratio", MemoryFigures.ratio(figures.active, figures.used))
+        add("allocator-fragmentation.bytes", figures.active - figures.used)
+        add("allocator-rss.ratio", MemoryFigures.ratio(figures.allocatorResident, figures.active))
+        add("allocator-rss.bytes", figures.allocatorResident - figures.active)
+        add("rss-overhead.ratio", MemoryFigures.ratio(figures.resident, figures.allocatorResident))
+        add("rss-overhead.bytes", figures.resident - figures.allocatorResident)
+        add("fragmentation", MemoryFigures.ratio(figures.resident, figures.used))
+        add("fragmentation.bytes", figures.resident - figures.used)
+    }
+
+    private static func allocatorReport(_ server: Server) -> String {
+        var text =
+            "Slab allocators, one for each database: chunks of 4 MiB, pages of 64 KiB, blocks of one size in each page.\n"
+        for index in 0..<server.engine.databaseCount {
+            let statistics = server.engine.database(index).memoryStatistics
+            guard statistics.heldBytes > 0 else { continue }
+            text +=
+                "db\(index): allocated \(statistics.usedBytes), held \(statistics.heldBytes), chunks \(statistics.chunks)"
+            text +=
+                ", pages \(statistics.pages), free pages \(statistics.freePages), outside of pages \(statistics.largeBytes)\n"
+        }
+        return text + "Dropped values and databases that wait to be freed: \(server.engine.garbageCount)\n"
+    }
+
+    // MARK: diagnosis
+
+    /// Below this there is nothing to say about an instance.
+    private static let leastBytes = 5 << 20
+    /// A difference smaller than this is no reason to worry.
+    private static let worryingBytes = 10 << 20
+    private static let worryingBytesPerClient = 200 << 10
+
+    /// The texts for instances without data and without problems are those of Redis, which programs look for.
+    private static func diagnosis(_ figures: MemoryFigures, _ server: Server) -> String {
+        guard figures.used >= leastBytes else {
+            return "Hi Sam, this instance is empty or is using very little memory, "
+                + "my issues detector can't be used in these conditions. "
+                + "Please, leave for your mission on Earth and fill it with some data. "
+                + "The new Sam and I will be back to our programming as soon as I finished rebooting.\n"
+        }
+        var problems: [String] = []
+        if MemoryFigures.ratio(figures.peak, figures.used) > 1.5 {
+            problems.append(
+                "Peak memory: more than one and a half times as much memory was in use before. Pages that became empty were given "
+                    + "back to the system; others are filled again first. MEMORY PURGE gives back what is left of the empty ones."
+            )
+        }
+        if MemoryFigures.ratio(figures.resident, figures.used) > 1.4 && figures.resident - figures.used > worryingBytes
+        {
+            problems.append(
+                "High total RSS: the system counts more than 1.4 times the memory that is in use. This follows a peak, or values of "
+                    + "many sizes that came and went.")
+        }
+        if MemoryFigures.ratio(figures.active, figures.used) > 1.1 && figures.active - figures.used > worryingBytes {
+            problems.append(
+                "High allocator fragmentation: more than a tenth of the pages in use is free. They are filled by new values of the "
+                    + "sizes that were there before.")
+        }
+        if MemoryFigures.ratio(figures.allocatorResident, figures.active) > 1.1
+            && figures.allocatorResident - figures.active > worryingBytes
+        {
+            problems.append(
+                "High allocator RSS overhead: the system counts more than a tenth over the pages in use. MEMORY PURGE gives back what "
+                    + "is not in use.")
+        }
+        if figures.clients / max(server.connectionCount, 1) > worryingBytesPerClient {
+            problems.append(
+                "Big client buffers: more than 200 KiB for each client on the average. CLIENT LIST shows whose they are; a client may "
+                    + "not be reading its replies.")
+        }
+        guard !problems.isEmpty else {
+            return
+                "Hi Sam, I can't find any memory issue in your instance. I can only account for what occurs on this base.\n"
+        }
+        return "Sam, I detected a few issues in this instance memory implants:\n\n"
+            + problems.map { " * \($0)\n\n" }.joined() + "I'm here to keep you safe, Sam. I want to help you.\n"
+    }
+}
