@@ -12,7 +12,7 @@ extension Server {
             "set-max-listpack-entries", "set-max-listpack-value", "zset-max-listpack-entries",
             "zset-max-listpack-value", "list-max-listpack-size", "list-compress-depth", "stream-node-max-bytes",
             "stream-node-max-entries", "hll-sparse-max-bytes", "proto-max-bulk-len", "maxmemory-policy",
-            "lfu-log-factor", "lfu-decay-time"
+            "lfu-log-factor", "lfu-decay-time", "rdbcompression"
         ) { [weak self] _, _ in
             self?.applyEngineSettings()
             return nil
@@ -44,6 +44,7 @@ extension Server {
         engineSettings.streamNodeMaxEntries = settings.streamNodeMaxEntries
         engineSettings.hyperLogLogSparseMaxBytes = settings.hllSparseMaxBytes
         engineSettings.maximumStringLength = settings.protoMaxBulkLength
+        engineSettings.compressesRecords = settings.rdbCompression
         engineSettings.tracksFrequency =
             settings.maxMemoryPolicy == .allKeysLFU || settings.maxMemoryPolicy == .volatileLFU
         engineSettings.frequencyLogFactor = settings.lfuLogFactor

@@ -223,8 +223,8 @@ import Testing
     @Test func settingsWithoutEffectAreWarnedOf() throws {
         let log = LogCollector()
         var loader = ConfigurationLoader()
-        try loader.loadStandardInput(bytes("appendonly yes\nport 7\nrdbcompression no\nuser x on\nio-threads 1"))
+        try loader.loadStandardInput(bytes("appendonly yes\nport 7\nrdb-del-sync-files yes\nuser x on\nio-threads 1"))
         Configuration(loader, log: log.log).logWarnings()
-        #expect(log.text.contains("no effect in this version: rdbcompression, appendonly, user"))
+        #expect(log.text.contains("no effect in this version: rdb-del-sync-files, appendonly, user"))
     }
 }

@@ -45,12 +45,19 @@ extension ReplyWriter {
         let start: Int
     }
 
-    /// Begins an aggregate of yet unknown count; end it with one of the `end...` functions.
+    /// Begins an aggregate of yet unknown count, or a bulk string of yet unknown length; end it with one of the `end...` functions.
     public func beginDeferred() -> Deferred { Deferred(start: count) }
 
     public func endArray(_ deferred: Deferred, count: Int) { insert(at: deferred.start) { array(count) } }
     public func endMap(_ deferred: Deferred, count: Int) { insert(at: deferred.start) { map(count) } }
     public func endSet(_ deferred: Deferred, count: Int) { insert(at: deferred.start) { set(count) } }
+
+    /// Ends a bulk string whose bytes were written with `raw`.
+    public func endBulkString(_ deferred: Deferred) {
+        let length = count - deferred.start
+        insert(at: deferred.start) { header(UInt8(ascii: "$"), length) }
+        raw("\r\n")
+    }
 
     /// Ends the reply of a scan: a pair of the cursor, as a bulk string, and the list of what was found.
     public func endScan(_ deferred: Deferred, cursor: UInt64, count: Int) {

@@ -241,7 +241,9 @@ enum CommandCommands {
         let info = record.info
         let deprecation = deprecated[record.fullName]
         // What is meant for the system is no command of users.
-        let documentFlag = deprecation != nil ? "deprecated" : record.flags.contains(.protected) ? "syscmd" : nil
+        let documentFlag =
+            deprecation != nil
+            ? "deprecated" : record.flags.isDisjoint(with: [.protected, .asking]) ? nil : "syscmd"
         let parts = SyntaxParser.arguments(of: info)
         var fields = [("summary", info.summary), ("since", info.since), ("group", info.group.rawValue)]
         if !info.complexity.isEmpty { fields.append(("complexity", info.complexity)) }

@@ -181,6 +181,7 @@ struct SyntaxParser {
     ]
     private static let integers: Set = [
         "client-id", "timeout", "destination-db", "decrement", "seconds", "milliseconds", "start", "end", "protover",
+        "frequency", "ttl",
         "increment",
         "count", "cursor", "min-match-len", "version", "db", "index", "index1", "index2", "offset", "bit", "number",
     ]

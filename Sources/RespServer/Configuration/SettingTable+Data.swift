@@ -63,7 +63,7 @@ extension SettingTable {
                 }
             }),
         .text("dbfilename", \.dbFilename, [.protected, .inert], check: { baseName($0, "dbfilename", "filename") }),
-        .boolean("rdbcompression", kept: true),
+        .boolean("rdbcompression", \.rdbCompression),
         .boolean("rdbchecksum", kept: true, [.immutable]),
         .boolean("rdb-del-sync-files", kept: false),
         .boolean("rdb-save-incremental-fsync", kept: true),

@@ -116,6 +116,7 @@ struct Settings: Sendable {
         SavePoint(seconds: 60, changes: 10000),
     ]
     var dbFilename = "dump.rdb"
+    var rdbCompression = true
     var appendOnly = false
     var appendSync = AppendSync.everySecond
 

@@ -35,6 +35,8 @@ public struct CommandFlags: OptionSet, Sendable {
     public static let executesTransaction = CommandFlags(rawValue: 1 << 21)
     /// Is not held back while clients are paused.
     public static let ignoresPause = CommandFlags(rawValue: 1 << 19)
+    /// Is let through to a server to which a part of a cluster is being moved.
+    public static let asking = CommandFlags(rawValue: 1 << 22)
     /// Dangerous beyond what its other flags say.
     public static let dangerous = CommandFlags(rawValue: 1 << 20)
 
@@ -43,9 +45,9 @@ public struct CommandFlags: OptionSet, Sendable {
         let all: [(CommandFlags, StaticString)] = [
             (.write, "write"), (.readOnly, "readonly"), (.denyOOM, "denyoom"), (.admin, "admin"), (.pubsub, "pubsub"),
             (.noScript, "noscript"), (.blocking, "blocking"), (.loading, "loading"), (.stale, "stale"),
-            (.skipMonitor, "skip_monitor"), (.skipSlowLog, "skip_slowlog"), (.fast, "fast"), (.noAuth, "no_auth"),
-            (.noAsyncLoading, "no_async_loading"), (.noMulti, "no_multi"), (.movableKeys, "movablekeys"),
-            (.allowBusy, "allow_busy"),
+            (.skipMonitor, "skip_monitor"), (.skipSlowLog, "skip_slowlog"), (.asking, "asking"), (.fast, "fast"),
+            (.noAuth, "no_auth"), (.noAsyncLoading, "no_async_loading"), (.noMulti, "no_multi"),
+            (.movableKeys, "movablekeys"), (.allowBusy, "allow_busy"),
         ]
         return all.filter { contains($0.0) }.map { $0.1 }
     }

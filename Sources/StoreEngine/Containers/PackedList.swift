@@ -81,6 +81,9 @@ struct PackedValue {
 
     @unsafe init(_ base: UnsafeMutableRawPointer) { unsafe self.base = base }
 
+    /// Bytes that are a packed list, to be looked at only.
+    init(lookingAt bytes: ByteSlice) { unsafe base = UnsafeMutableRawPointer(mutating: bytes.rawBytes.baseAddress!) }
+
     /// Writes an empty list at `base`, which has room for `emptySize` bytes.
     @unsafe static func makeEmpty(at base: UnsafeMutableRawPointer) -> PackedList {
         let list = unsafe PackedList(base)
@@ -95,6 +98,9 @@ struct PackedValue {
         get { unsafe Int(base.loadUnaligned(as: UInt32.self)) }
         nonmutating set { unsafe base.storeBytes(of: UInt32(newValue), as: UInt32.self) }
     }
+
+    /// The list as it lies in memory.
+    var bytes: ByteSlice { unsafe ByteSlice(start: base, count: byteCount) }
 
     private var storedCount: Int {
         get { unsafe Int(base.loadUnaligned(fromByteOffset: 4, as: UInt16.self)) }

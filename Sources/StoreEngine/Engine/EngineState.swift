@@ -31,12 +31,17 @@ public struct EngineSettings: Sendable {
     public var hyperLogLogSparseMaxBytes = 3000
     /// Bytes of the longest string.
     public var maximumStringLength = 512 * 1024 * 1024
+    /// Whether strings of snapshots and of DUMP are compressed.
+    public var compressesRecords = true
     /// Whether the access clock counts how often instead of when.
     public var tracksFrequency = false
     public var frequencyLogFactor = 10
     public var frequencyDecayMinutes = 1
 
     public init() {}
+
+    /// Bytes of the longest string that may come out of a compressed one, even where none so long may be set any more.
+    var longestRestoredString: Int { max(maximumStringLength, 512 * 1024 * 1024) }
 }
 
 /// Counters of the engine, since the start or the last reset.

@@ -3,5 +3,112 @@
 import RespCodec
 
 enum SerializationCommands {
-    static let all: [Command<KeyspaceContext>] = []
+    static let all: [Command<KeyspaceContext>] = [
+        Command(
+            "DUMP", group: .generic, since: "2.6.0", arity: 2, flags: [.readOnly], keys: [.first("RO", "access")],
+            tips: ["nondeterministic_output"], syntax: "key",
+            summary: "Returns a value as bytes that RESTORE makes a value of again.",
+            complexity: "O(N) in the bytes of the value"
+        ) { (context, arguments) throws(CommandError) in
+            guard let slot = context.find(arguments[1], .read) else { return context.reply.null() }
+            DumpPayload.write(context.entry(slot), to: context.reply, context)
+        },
+        restoring("RESTORE", group: .generic, since: "2.6.0", flags: []),
+        // Its flag lets it through to a server to which a part of a cluster is being moved.
+        restoring("RESTORE-ASKING", group: .server, since: "3.0.0", flags: [.asking]),
+    ]
+
+    private static func restoring(
+        _ name: String, group: CommandGroup, since: String, flags: CommandFlags
+    ) -> Command<KeyspaceContext> {
+        Command(
+            name, group: group, since: since, arity: -4, flags: [.write, .denyOOM, .dangerous, flags],
+            keys: [.first("OW", "update")], categories: ["keyspace"],
+            syntax: "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]",
+            summary: "Sets a key to a value that DUMP has made bytes of.",
+            complexity: "O(N) in the bytes of the value, O(N log N) for a sorted set", run: restore)
+    }
+
+    private struct Options {
+        var replaces = false
+        var isAbsolute = false
+        /// At most one of the two is given.
+        var idleSeconds: Int?
+        var frequency: UInt32?
+
+        init(_ arguments: Arguments) throws(CommandError) {
+            var index = 4
+            while index < arguments.count {
+                let hasMore = index + 1 < arguments.count
+                if arguments.word(index, is: "replace") {
+                    replaces = true
+                } else if arguments.word(index, is: "absttl") {
+                    isAbsolute = true
+                } else if arguments.word(index, is: "idletime") && hasMore && frequency == nil {
+                    index += 1
+                    let seconds = try arguments.integer(index)
+                    guard seconds >= 0 else { throw .message("ERR Invalid IDLETIME value, must be >= 0") }
+                    idleSeconds = seconds
+                } else if arguments.word(index, is: "freq") && hasMore && idleSeconds == nil {
+                    index += 1
+                    guard let value = UInt32(exactly: try arguments.integer(index)), value <= 255 else {
+                        throw .message("ERR Invalid FREQ value, must be >= 0 and <= 255")
+                    }
+                    frequency = value
+                } else {
+                    throw .syntax
+                }
+                index += 1
+            }
+        }
+    }
+
+    @Sendable private static func restore(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError)
+    {
+        let key = arguments[1]
+        let options = try Options(arguments)
+        if !options.replaces && context.find(key, .write) != nil {
+            throw .message("BUSYKEY Target key name already exists.")
+        }
+        let time = try arguments.integer(2)
+        guard time >= 0 else { throw .message("ERR Invalid TTL value, must be >= 0") }
+        // As in Redis, a time that cannot be counted has passed.
+        let deadline = time == 0 ? nil : options.isAbsolute ? Int64(time) : Int64(time) &+ context.now
+        guard let value = DumpPayload.verified(arguments[3]) else {
+            throw .message("ERR DUMP payload version or checksum are wrong")
+        }
+        let entry: Entry
+        do throws(FormatError) {
+            entry = try DumpPayload.entry(from: value, key: key, deadline: deadline, context)
+        } catch {
+            throw .message("ERR Bad data format")
+        }
+        let old = options.replaces ? context.find(key, .peek) : nil
+        if let deadline, deadline <= context.now {
+            context.engine.free(entry, in: context.database)
+            if let old {
+                context.removeQuietly(old)
+                context.changed(key, .del)
+            }
+            return context.reply.ok()
+        }
+        if let clock = context.accessClock(options.idleSeconds, options.frequency) { entry.accessClock = clock }
+        context.store(entry, key: key, replacing: old)
+        context.changed(key, .restore)
+        context.reply.ok()
+    }
+}
+
+extension KeyspaceContext {
+    /// The access clock of an entry that was used last some time ago, or so often; nil when what is known is not what is counted.
+    fileprivate func accessClock(_ idleSeconds: Int?, _ frequency: UInt32?) -> UInt32? {
+        if settings.tracksFrequency {
+            return frequency.map { engine.freshAccessClock & ~0xFF | $0 }
+        }
+        return idleSeconds.map { UInt32(truncatingIfNeeded: Int(engine.freshAccessClock) &- $0) & 0xFF_FFFF }
+    }
+}
+
+extension KeyEvent {
+    static let restore = KeyEvent(.generic, "restore")
 }

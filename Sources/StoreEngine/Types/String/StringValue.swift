@@ -51,7 +51,7 @@ extension KeyspaceContext {
             return setInteger(key, integer, slot: slot, deadline: deadline)
         }
         guard Self.liesInline(value.count, key: key) else {
-            return setExternal(key, value, slot: slot, deadline: deadline)
+            return store(makeExternal(key, value, deadline: deadline), key: key, replacing: slot)
         }
         let payload = Entry.inlineSize(value.count)
         if let slot {
@@ -67,9 +67,25 @@ extension KeyspaceContext {
                 return
             }
         }
+        store(makeEmbedded(key, value, payload: payload, deadline: deadline), key: key, replacing: slot)
+    }
+
+    @inline(__always)
+    private func makeEmbedded(_ key: ByteSlice, _ value: ByteSlice, payload: Int, deadline: Int64?) -> Entry {
         let entry = makeEntry(.string, .embedded, key: key, deadline: deadline, payload: payload)
         unsafe _ = memcpy(entry.setInlineLength(value.count), value.rawBytes.baseAddress!, value.count)
-        store(entry, key: key, replacing: slot)
+        return entry
+    }
+
+    /// A string as a new entry, not in the table.
+    func makeString(_ key: ByteSlice, _ value: ByteSlice, deadline: Int64?) -> Entry {
+        if value.count <= Decimal.maximumLength, let integer = Decimal.parse(value) {
+            return makeInteger(key, integer, deadline: deadline)
+        }
+        guard Self.liesInline(value.count, key: key) else {
+            return makeExternal(key, value, deadline: deadline)
+        }
+        return makeEmbedded(key, value, payload: Entry.inlineSize(value.count), deadline: deadline)
     }
 
     func setInteger(_ key: ByteSlice, _ value: Int, slot: Slot?, deadline: Int64?) {
@@ -78,12 +94,17 @@ extension KeyspaceContext {
             if let deadline { database.setDeadline(slot, deadline) }
             return
         }
-        let entry = makeEntry(.string, .integer, key: key, deadline: deadline, payload: 8)
-        entry.integer = value
-        store(entry, key: key, replacing: slot)
+        store(makeInteger(key, value, deadline: deadline), key: key, replacing: slot)
     }
 
-    private func setExternal(_ key: ByteSlice, _ value: ByteSlice, slot: Slot?, deadline: Int64?) {
+    @inline(__always)
+    private func makeInteger(_ key: ByteSlice, _ value: Int, deadline: Int64?) -> Entry {
+        let entry = makeEntry(.string, .integer, key: key, deadline: deadline, payload: 8)
+        entry.integer = value
+        return entry
+    }
+
+    private func makeExternal(_ key: ByteSlice, _ value: ByteSlice, deadline: Int64?) -> Entry {
         let block: UnsafeMutableRawPointer
         if let base = unsafe adoptable?.take(value) {
             unsafe block = database.allocator.adopt(base: base)
@@ -93,7 +114,7 @@ extension KeyspaceContext {
         }
         let entry = makeEntry(.string, .external, key: key, deadline: deadline, payload: 16)
         unsafe entry.external = (block, value.count)
-        store(entry, key: key, replacing: slot)
+        return entry
     }
 
     /// Makes the string `length` bytes long, the new ones zero, and writes `bytes` at `offset`. The key keeps its deadline.

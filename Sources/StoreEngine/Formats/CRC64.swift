@@ -1,0 +1,70 @@
+// The checksum of RDB files and of DUMP payloads: a CRC of 64 bits with the polynomial of David Jones, bits in reverse order, without
+// a value to begin with and without one to end with.
+//
+// Eight bytes are taken at a time: each looks up, in a table of its own, what it makes of the checksum once all eight are through,
+// and the eight answers are added without carry. That is some eight times as fast as one byte after the other, for 16 KiB of tables.
+//
+// Source: Redis, crc64.c, for the parameters (width 64, polynomial 0xad93d23594c935a9, reflected, "123456789" gives
+// e9c6d914c4b8d9ca); M. Kounavis and F. Berry, "A Systematic Approach to Building High Performance Software-based CRC Generators".
+
+import RespCodec
+
+struct CRC64 {
+    /// Of all that was added so far.
+    private(set) var value: UInt64 = 0
+
+    static func of(_ bytes: ByteSlice) -> UInt64 {
+        var checksum = CRC64()
+        checksum.add(bytes)
+        return checksum.value
+    }
+
+    /// Adds bytes behind those that were added before.
+    /// - Complexity: O(bytes), about 0.5 ns each.
+    mutating func add(_ bytes: ByteSlice) {
+        let tables = unsafe Self.tables.start
+        var crc = value
+        let start = unsafe bytes.rawBytes.baseAddress!
+        var offset = 0
+        while bytes.count &- offset >= 8 {
+            crc ^= unsafe UInt64(littleEndian: start.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+            var next: UInt64 = 0
+            for byte in 0..<8 {
+                let index = Int(truncatingIfNeeded: crc &>> UInt64(8 &* byte)) & 0xFF
+                next ^= unsafe tables[(7 &- byte) &* 256 &+ index]
+            }
+            crc = next
+            offset &+= 8
+        }
+        while offset < bytes.count {
+            let byte = unsafe start.load(fromByteOffset: offset, as: UInt8.self)
+            crc = unsafe tables[Int(truncatingIfNeeded: crc & 0xFF) ^ Int(byte)] ^ crc &>> 8
+            offset &+= 1
+        }
+        value = crc
+    }
+
+    // MARK: tables
+
+    private static let reflectedPolynomial: UInt64 = 0x95AC_9329_AC4B_C9B5
+
+    /// Eight tables of 256: the first for the last of eight bytes.
+    @safe private struct Tables: @unchecked Sendable {
+        let start: UnsafePointer<UInt64>
+    }
+
+    /// Made once, and never freed.
+    private static let tables: Tables = {
+        let tables = UnsafeMutablePointer<UInt64>.allocate(capacity: 8 * 256)
+        for byte in 0..<256 {
+            var crc = UInt64(byte)
+            for _ in 0..<8 { crc = crc & 1 != 0 ? crc >> 1 ^ reflectedPolynomial : crc >> 1 }
+            unsafe tables[byte] = crc
+        }
+        for place in 256..<8 * 256 {
+            let before = unsafe tables[place - 256]
+            unsafe tables[place] = tables[Int(before & 0xFF)] ^ before >> 8
+        }
+        return unsafe Tables(start: tables)
+    }()
+}

@@ -1,0 +1,47 @@
+// A value as bytes that can be carried to another server: what DUMP answers and RESTORE takes.
+//
+//     type (1) | value | version of the format (2) | CRC-64 of everything before (8)
+//
+// Source: Redis 7.0, cluster.c, createDumpPayload and verifyDumpPayload.
+
+import RespCodec
+
+enum DumpPayload {
+    private static let versionSize = 2
+    private static let checksumSize = 8
+
+    /// Writes a value as a bulk string.
+    static func write(_ entry: Entry, to reply: ReplyWriter, _ context: KeyspaceContext) {
+        let payload = reply.beginDeferred()
+        let start = reply.count
+        let writer = RecordWriter(sink: reply, compresses: context.settings.compressesRecords)
+        let type = RecordWriter<ReplyWriter>.type(of: entry)
+        writer.write(type: type)
+        writer.write(valueOf: entry, context)
+        reply.append(littleEndian: type.version)
+        reply.append(littleEndian: CRC64.of(reply.written(start..<reply.count)))
+        reply.endBulkString(payload)
+    }
+
+    /// The value of a payload with its type; nil when the format is too new or the checksum wrong.
+    static func verified(_ payload: ByteSlice) -> ByteSlice? {
+        let checked = payload.count - checksumSize
+        guard checked >= versionSize else { return nil }
+        let (version, checksum) = unsafe (
+            payload.rawBytes.loadUnaligned(fromByteOffset: checked - versionSize, as: UInt16.self),
+            payload.rawBytes.loadUnaligned(fromByteOffset: checked, as: UInt64.self)
+        )
+        guard UInt16(littleEndian: version) <= RecordType.newestVersion,
+            UInt64(littleEndian: checksum) == CRC64.of(payload[0..<checked])
+        else { return nil }
+        return payload[0..<checked - versionSize]
+    }
+
+    /// Makes an entry of a value with its type, which is in no table yet.
+    static func entry(
+        from value: ByteSlice, key: ByteSlice, deadline: Int64?, _ context: KeyspaceContext
+    ) throws(FormatError) -> Entry {
+        var reader = RecordReader(MemorySource(value), longestString: context.settings.longestRestoredString)
+        return try reader.value(try reader.type(), key: key, deadline: deadline, context)
+    }
+}

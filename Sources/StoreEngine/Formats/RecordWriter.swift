@@ -1,0 +1,100 @@
+// Writes what the records of RDB files and DUMP payloads are made of: lengths, strings, numbers. Whole values are in an extension.
+//
+// Source: Redis 7.0, rdb.c, rdbSaveLen, rdbSaveRawString and rdbEncodeInteger.
+
+import Glibc
+import RespCodec
+
+struct RecordWriter<Sink: ByteSink> {
+    let sink: Sink
+    /// Whether strings are compressed where that makes them shorter.
+    let compresses: Bool
+
+    /// Shorter strings are not worth the attempt.
+    private static var shortestCompressed: Int { 21 }
+    /// What compressing must gain, in bytes.
+    private static var leastGain: Int { 4 }
+    /// The longest text of an integer of 32 bits.
+    private static var longestInteger: Int { 11 }
+
+    func write(type: RecordType) { sink.append(byte: type.rawValue) }
+
+    func write(length: Int) { write(number: UInt64(length)) }
+
+    /// A number of 64 bits, in the form of a length.
+    func write(number: UInt64) {
+        if number < 1 << 6 {
+            sink.append(byte: LengthMark.short | UInt8(number))
+        } else if number < 1 << 14 {
+            sink.append(bigEndian: UInt16(LengthMark.medium) << 8 | UInt16(number))
+        } else if number <= UInt64(UInt32.max) {
+            sink.append(byte: LengthMark.long)
+            sink.append(bigEndian: UInt32(number))
+        } else {
+            sink.append(byte: LengthMark.longest)
+            sink.append(bigEndian: number)
+        }
+    }
+
+    /// A string, as an integer or compressed if that is shorter.
+    func write(string: ByteSlice) {
+        if string.count <= Self.longestInteger, let integer = Decimal.parse(string), write(shortInteger: integer) {
+            return
+        }
+        if compresses && string.count >= Self.shortestCompressed && writeCompressed(string) { return }
+        write(length: string.count)
+        sink.append(string)
+    }
+
+    /// A string that is the text of an integer.
+    func write(integer: Int) {
+        if !write(shortInteger: integer) { Decimal.withText(integer) { write(string: $0) } }
+    }
+
+    func write(element: PackedElement) {
+        switch element {
+        case .integer(let value): write(integer: value)
+        case .bytes(let bytes): write(string: bytes)
+        }
+    }
+
+    /// Milliseconds since 1970.
+    func write(time: Int64) { sink.append(littleEndian: time) }
+
+    func write(double: Double) { sink.append(littleEndian: double.bitPattern) }
+
+    /// False, and nothing is written, for one of more than 32 bits.
+    private func write(shortInteger value: Int) -> Bool {
+        if let value = Int8(exactly: value) {
+            sink.append(byte: LengthMark.integer8)
+            sink.append(littleEndian: value)
+        } else if let value = Int16(exactly: value) {
+            sink.append(byte: LengthMark.integer16)
+            sink.append(littleEndian: value)
+        } else if let value = Int32(exactly: value) {
+            sink.append(byte: LengthMark.integer32)
+            sink.append(littleEndian: value)
+        } else {
+            return false
+        }
+        return true
+    }
+
+    /// False, and nothing is written, if that gains too little.
+    private func writeCompressed(_ string: ByteSlice) -> Bool {
+        let room = string.count - Self.leastGain
+        return unsafe withUnsafeTemporaryAllocation(byteCount: room, alignment: 1) { target in
+            guard let length = unsafe LZF.compress(string, to: target) else { return false }
+            unsafe write(compressed: ByteSlice(start: target.baseAddress!, count: length), length: string.count)
+            return true
+        }
+    }
+
+    /// A string of `length` bytes that has been compressed already.
+    func write(compressed: ByteSlice, length: Int) {
+        sink.append(byte: LengthMark.compressed)
+        write(length: compressed.count)
+        write(length: length)
+        sink.append(compressed)
+    }
+}
