@@ -423,8 +423,10 @@ def load(server, chunks, reply):
     """Streams requests and reads the replies meanwhile; returns the number of requests.
 
     `chunks` yields (bytes, number of requests); each request must be answered with exactly `reply` (such as
-    b"+OK\\r\\n"). A different reply is a `BenchmarkError`, so the server holds what was sent.
+    b"+OK\\r\\n"). A different reply is a `BenchmarkError`, so the server holds what was sent. Where replies differ, `reply` is
+    how many lines each has, and only errors are found.
     """
+    lines = reply if isinstance(reply, int) else None
     window = 4 << 20
     total = 0
     received = 0
@@ -436,7 +438,8 @@ def load(server, chunks, reply):
     connection.setblocking(False)
     poller = select.poll()
     poller.register(connection, select.POLLIN)
-    pattern = reply * (1 << 14)
+    unit = lines or len(reply)
+    pattern = b"" if lines else reply * (1 << 14)
     try:
         while True:
             while not exhausted and queued < window:
@@ -448,7 +451,7 @@ def load(server, chunks, reply):
                 queue.append(memoryview(data))
                 queued += len(data)
                 total += count
-            if exhausted and not queue and received == total * len(reply):
+            if exhausted and not queue and received == total * unit:
                 return total
             poller.modify(connection, select.POLLIN | (select.POLLOUT if queue else 0))
             for _, events in poller.poll(60_000) or _no_answer(server):
@@ -456,6 +459,11 @@ def load(server, chunks, reply):
                     data = connection.recv(1 << 18)
                     if not data:
                         raise BenchmarkError(f"{server.label} closed the loading connection")
+                    if lines:
+                        if b"-ERR" in data or b"-WRONGTYPE" in data:
+                            raise BenchmarkError(f"{server.label} answered {data[:200]!r} while loading")
+                        received += data.count(b"\n")
+                        continue
                     if len(pattern) < len(data) + len(reply):
                         pattern = reply * (2 * len(data) // len(reply) + 2)
                     offset = received % len(reply)
