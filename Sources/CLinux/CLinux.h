@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/timerfd.h>
 
 /// Asks the processor to bring a cache line in before it is needed. Never faults, whatever the address.
@@ -23,6 +24,9 @@ static inline uint64_t clinux_cycle_counter(void) {
 #error "no cycle counter for this processor"
 #endif
 }
+
+/// Has this thread's short sleeps end when they should, and not up to 50 microseconds later.
+static inline void clinux_use_exact_timers(void) { prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0); }
 
 /// The bytes a malloc block really has.
 size_t malloc_usable_size(void *_Nullable block);

@@ -51,6 +51,7 @@ final class Server {
     let keyspaceListeners: KeyspaceListeners
     let epoll: Epoll
     @exclusivity(unchecked) private var timer: WakeTimer
+    @exclusivity(unchecked) private var arrivals = ArrivalMeter()
     let runID: String
     let startMicroseconds = Syscall.monotonicMicroseconds()
     let startCycles = clinux_cycle_counter()
@@ -144,9 +145,12 @@ final class Server {
 
     func run() {
         while !isStopping {
-            let count = epoll.wait(blocking: !hasWork())
+            let mayWait = !hasWork()
+            if mayWait && arrivals.gathers { arrivals.gather() }
+            let count = epoll.wait(blocking: mayWait)
             updateTime()
             lastCycles = clinux_cycle_counter()
+            arrivals.turn(events: count, cycles: lastCycles, millisecond: longCycles)
             readUnread()
             for index in 0..<count {
                 if index & 15 == 15 { updateTime() }
@@ -197,6 +201,7 @@ final class Server {
         guard descriptor < connections.count, let connection = connections[descriptor],
             connection.id & 0xFFFF_FFFF == event.word >> 32, !connection.isClosed
         else { return }
+        arrivals.count(&connection.lastEvent)
         if event.isWritable && connection.isWatchedForWriting { flush(connection) }
         if event.isHangUp {
             connection.isHungUp = true

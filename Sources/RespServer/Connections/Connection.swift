@@ -45,6 +45,8 @@ final class Connection {
     /// By the engine's clock, in milliseconds.
     let created: Int64
     @exclusivity(unchecked) var lastActive: Int64
+    /// The number of its last event: see `ArrivalMeter`.
+    @exclusivity(unchecked) var lastEvent = 0
     let address: String
     let localAddress: String
 
