@@ -58,8 +58,16 @@ def state(connection):
         connection("SELECT", database)
         for key in connection("KEYS", "*").plain():
             kind = connection("TYPE", key).value
-            value = connection("HGETALL", key).as_pairs() if kind == b"hash" else connection("GET", key).value
-            found[database, key] = (kind, connection("OBJECT", "ENCODING", key).value, value, connection("PTTL", key).value > 0)
+            encoding = connection("OBJECT", "ENCODING", key).value
+            if kind == b"hash":
+                value = connection("HGETALL", key).as_pairs()
+            elif kind == b"set":
+                value = sorted(connection("SMEMBERS", key).plain())
+                # Redis 7.0 has no packed sets.
+                encoding = b"hashtable" if encoding == b"listpack" else encoding
+            else:
+                value = connection("GET", key).value
+            found[database, key] = (kind, encoding, value, connection("PTTL", key).value > 0)
     return found
 
 

@@ -184,6 +184,7 @@ struct SyntaxParser {
         "frequency", "ttl",
         "increment",
         "count", "cursor", "min-match-len", "version", "db", "index", "index1", "index2", "offset", "bit", "number",
+        "limit", "numkeys",
     ]
 
     private func type(_ word: String) -> SyntaxPart.Kind {

@@ -53,6 +53,12 @@ struct PackedValue {
         integer = Decimal.parse(bytes)
     }
 
+    /// An integer of which there is no text: good for all that a list does.
+    init(integer: Int) {
+        bytes = .empty
+        self.integer = integer
+    }
+
     /// Bytes of the encoding and the data, without the length behind.
     fileprivate var dataLength: Int {
         if let integer {
@@ -76,6 +82,8 @@ struct PackedValue {
     static let headerSize = 6
     /// Bytes of a list of no elements.
     static let emptySize = 7
+    /// Bytes that a list should not grow beyond: the format counts them in 32 bits.
+    static let maximumSize = 1 << 30
 
     private let base: UnsafeMutableRawPointer
 
@@ -277,6 +285,26 @@ struct PackedValue {
         unsafe memmove(base + offset, base + after, total - after)
         byteCount = total - (after - offset)
         storedCount = count - removed
+    }
+
+    /// Takes out the elements for which `body`, which sees them in their order, returns true. An element is good during its call.
+    func removeAll(where body: (PackedElement) -> Bool) {
+        let end = end
+        var offset = first
+        var kept = offset
+        var count = 0
+        while offset < end {
+            let next = next(after: offset)
+            if !body(self[offset]) {
+                if kept != offset { unsafe memmove(base + kept, base + offset, next - offset) }
+                kept += next - offset
+                count += 1
+            }
+            offset = next
+        }
+        unsafe base.storeBytes(of: 0xFF, toByteOffset: kept, as: UInt8.self)
+        byteCount = kept + 1
+        storedCount = count
     }
 
     /// Writes an element and returns its length.

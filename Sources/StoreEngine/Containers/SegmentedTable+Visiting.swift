@@ -60,20 +60,50 @@ extension SegmentedTable {
         return next > UInt64(UInt32.max) ? 0 : ScanPosition(prefix: UInt32(next), tag: 0).cursor
     }
 
-    /// An entry by chance, nearly evenly over all. The table must not be empty.
-    func random(using generator: inout RandomSource) -> UnsafeMutableRawPointer {
+    /// The entries one after the other, in the order of `forEach`.
+    var entries: TableEntries { unsafe TableEntries(directory, depth: depth) }
+
+    // MARK: chance
+
+    /// An entry by chance, each as likely as any other. The table must not be empty.
+    mutating func random(using generator: inout RandomSource) -> UnsafeMutableRawPointer {
+        unsafe randomSlot(using: &generator).entry
+    }
+
+    /// The slot of an entry by chance, each as likely as any other. The table must not be empty.
+    /// - Complexity: O(1), O(segments) for a table that was once far larger.
+    mutating func randomSlot(using generator: inout RandomSource) -> Slot {
         precondition(count > 0, "nothing to choose from")
-        while true {
-            let segment = unsafe directory[generator.below(1 << depth)]
-            // Segments are chosen by their share of the hashes; slots beyond the segment's end count as misses, so that a small
-            // segment does not favour its entries.
-            let width = depth == 0 ? segment.bucketCount : Segment.maximumBuckets
-            let bucket = generator.below(width)
+        // A slot is drawn as if all segments were as wide as the widest, until one that is there and filled comes up.
+        for _ in 0..<64 {
+            let place = generator.below(1 << depth)
+            let bucket = generator.below(widest)
             let index = generator.below(Segment.slotsPerBucket)
-            guard bucket < segment.bucketCount else { continue }
-            let word = unsafe segment.bucket(bucket)[index]
-            if word != 0 { return unsafe SlotWord.entry(word) }
+            let segment = unsafe directory[place]
+            // A segment in several places counts in the first: else its entries would come up more often than others.
+            let share = unsafe 1 << (depth - Int(segment.header.pointee.depth))
+            guard place & (share - 1) == 0 && bucket < segment.bucketCount else { continue }
+            let word = unsafe segment.bucket(bucket) + index
+            if unsafe word.pointee != 0 { return unsafe Slot(segment: segment, bucket: bucket, word: word) }
         }
+        // Mostly free slots: the entries are counted through, and how wide the widest segment is now is seen on the way.
+        var rank = generator.below(count)
+        var found: Segment?
+        widest = 1
+        forEachSegment { segment in
+            widest = max(widest, segment.bucketCount)
+            guard found == nil else { return }
+            if rank < segment.used { found = segment } else { rank -= segment.used }
+        }
+        guard let segment = found else { preconditionFailure("the table miscounts") }
+        for bucket in 0..<segment.bucketCount {
+            let slots = unsafe segment.bucket(bucket)
+            for index in 0..<Segment.slotsPerBucket where unsafe slots[index] != 0 {
+                if rank == 0 { return unsafe Slot(segment: segment, bucket: bucket, word: slots + index) }
+                rank -= 1
+            }
+        }
+        preconditionFailure("a segment miscounts")
     }
 
     /// Bytes of the directory and the segments, without the entries.
@@ -141,10 +171,55 @@ extension SegmentedTable {
             if unsafe header.earliest != Self.noDeadline {
                 precondition(heap[unsafe Int(header.heapIndex)] == segment, "a segment's place in the heap is wrong")
             }
+            precondition(segment.bucketCount <= widest, "a segment is wider than the widest")
             total += used
         }
         precondition(total == count, "the table miscounts")
         heap.checkInvariants()
+    }
+}
+
+/// The entries of a table one after the other. Good until the table changes.
+@safe struct TableEntries {
+    private let directory: UnsafeMutablePointer<Segment>
+    private let depth: Int
+    private var place = 0
+    private var segment: Segment
+    private var bucketCount: Int
+    private var bucket = 0
+    private var slots: UnsafeMutablePointer<UInt64>
+    private var index = 0
+
+    @unsafe fileprivate init(_ directory: UnsafeMutablePointer<Segment>, depth: Int) {
+        unsafe self.directory = directory
+        self.depth = depth
+        segment = unsafe directory[0]
+        bucketCount = segment.bucketCount
+        unsafe slots = segment.bucket(0)
+    }
+
+    @inline(__always)
+    mutating func next() -> UnsafeMutableRawPointer? {
+        while true {
+            if index < Segment.slotsPerBucket {
+                let word = unsafe slots[index]
+                if word != 0 {
+                    index &+= 1
+                    return unsafe SlotWord.entry(word)
+                }
+            }
+            bucket &+= 1
+            if bucket >= bucketCount {
+                let following = unsafe place + (1 << (depth - Int(segment.header.pointee.depth)))
+                guard following < 1 << depth else { return nil }
+                place = following
+                segment = unsafe directory[place]
+                bucketCount = segment.bucketCount
+                bucket = 0
+            }
+            unsafe slots = segment.bucket(bucket)
+            index = 0
+        }
     }
 }
 

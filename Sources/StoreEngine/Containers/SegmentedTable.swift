@@ -46,6 +46,8 @@ protocol TableLayout {
     private(set) var directory: UnsafeMutablePointer<Segment>
     private(set) var depth = 0
     private(set) var heap: SegmentHeap
+    /// Buckets of the widest segment, or more: what chance draws from.
+    var widest = 1
 
     init(allocator: SlabAllocator, hash: KeyHash) {
         self.allocator = allocator
@@ -267,6 +269,7 @@ protocol TableLayout {
         if buckets < Segment.maximumBuckets {
             // Doubling at first, by a piece later: a table is never much larger than what is in it.
             resize(segment, to: buckets + min(buckets, Segment.bucketsPerPiece))
+            widest = max(widest, segment.bucketCount)
         } else {
             split(segment)
         }
@@ -394,6 +397,7 @@ protocol TableLayout {
         heap.removeAll()
         unsafe allocator.deallocate(directory)
         depth = 0
+        widest = 1
         unsafe directory = Self.newDirectory(allocator, count: 1)
         unsafe directory[0] = Segment(allocator, buckets: 1, depth: 0, prefix: 0, earliest: Self.noDeadline)
     }

@@ -117,15 +117,24 @@ extension Engine {
             return context.withString(entry) { string($0) }
         case .packed, .packedWithDeadlines:
             return withLength(entry.packedList.byteCount)
+        case .integers:
+            return withLength(entry.integerSet.byteCount)
         case .table:
             var total = 0
-            var fields = 0
-            entry.forEachField { field, value in
-                total += field.withBytes { string($0) } + value.withBytes { string($0) }
-                fields += 1
+            var count = 0
+            if entry.isType(.set) {
+                entry.forEachMember { member in
+                    total += member.withBytes { string($0) }
+                    count += 1
+                }
+            } else {
+                entry.forEachField { field, value in
+                    total += field.withBytes { string($0) } + value.withBytes { string($0) }
+                    count += 1
+                }
             }
-            return total + withLength(fields) - fields
-        case .integers, .chain, .tree, .stream:
+            return total + withLength(count) - count
+        case .chain, .tree, .stream:
             preconditionFailure("a type that has no length yet")
         }
     }
@@ -142,7 +151,9 @@ extension Engine {
                 value.withBytes { pair.mix($0) }
                 digest.add(pair.bytes)
             }
-        case .list, .set, .sortedSet, .stream:
+        case .set:
+            entry.forEachMember { member in member.withBytes { digest.add($0.array) } }
+        case .list, .sortedSet, .stream:
             preconditionFailure("a type that has no digest yet")
         }
         if entry.dueTime != nil { digest.add(Array("!!expire!!".utf8)) }

@@ -108,11 +108,16 @@ import RespCodec
     /// Makes the entry's block large enough for `payload` bytes of payload, keeping what is there, and returns the entry where it
     /// is now. Shrinks a block that became much too large.
     func resizePayload(_ slot: Slot, to payload: Int, keeping: Int) -> Entry {
-        let old = unsafe slot.entry
-        let before = entry(at: slot).payloadOffset
+        unsafe resizePayload(at: slot.word, to: payload, keeping: keeping)
+    }
+
+    /// As above, for an entry whose address is in a slot's word or in one like it elsewhere.
+    @unsafe func resizePayload(at word: UnsafeMutablePointer<UInt64>, to payload: Int, keeping: Int) -> Entry {
+        let old = unsafe SlotWord.entry(word.pointee)
+        let before = unsafe Entry(old).payloadOffset
         let moved = unsafe allocator.reallocate(old, size: before + payload, keeping: before + keeping)
         if unsafe moved != old {
-            unsafe slot.word.pointee = slot.word.pointee & ~SlotWord.pointerMask | UInt64(UInt(bitPattern: moved))
+            unsafe word.pointee = word.pointee & ~SlotWord.pointerMask | UInt64(UInt(bitPattern: moved))
         }
         return unsafe Entry(moved)
     }

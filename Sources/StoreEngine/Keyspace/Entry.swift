@@ -240,7 +240,7 @@ enum EntryLayout: TableLayout {
         case .embedded, .raw: Self.inlineSize(inlineBytes.count)
         case .external: 16
         case .packed, .packedWithDeadlines: packedList.byteCount
-        case .integers: preconditionFailure("no set of integers yet")
+        case .integers: integerSet.byteCount
         }
     }
 }

@@ -23,7 +23,7 @@ extension Entry {
     var large: (any LargeValue)? {
         switch encoding {
         case .integer, .embedded, .raw, .external, .packed, .packedWithDeadlines, .integers: nil
-        case .table: unsafe HashTable(at: pointer)
+        case .table: isType(.set) ? unsafe SetTable(at: pointer) : unsafe HashTable(at: pointer)
         case .chain, .tree, .stream: preconditionFailure("no such value yet")
         }
     }

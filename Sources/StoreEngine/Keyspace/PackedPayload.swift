@@ -3,31 +3,36 @@
 /// Good until the next insertion or removal in the keyspace's table.
 @safe struct PackedPayload {
     private let database: Database
-    private let slot: Slot
+    /// The slot's word, or one like it, which holds the entry's address.
+    private let word: UnsafeMutablePointer<UInt64>
 
-    init(_ database: Database, _ slot: Slot) {
+    init(_ database: Database, _ slot: Slot) { unsafe self.init(database, at: slot.word) }
+
+    @unsafe init(_ database: Database, at word: UnsafeMutablePointer<UInt64>) {
         self.database = database
-        self.slot = slot
+        unsafe self.word = word
     }
 
+    @inline(__always) private var entry: Entry { unsafe Entry(SlotWord.entry(word.pointee)) }
+
     /// The list where it is now. Any change through this type may move it.
-    @inline(__always) var list: PackedList { database.entry(at: slot).packedList }
+    @inline(__always) var list: PackedList { entry.packedList }
 
     /// The list in a block with room for so many more bytes.
     @inline(__always)
     func withRoom(for more: Int) -> PackedList {
-        let entry = database.entry(at: slot)
+        let entry = entry
         let size = entry.packedList.byteCount
         if database.payloadCapacity(entry) >= size + more { return entry.packedList }
-        return database.resizePayload(slot, to: size + more, keeping: size).packedList
+        return unsafe database.resizePayload(at: word, to: size + more, keeping: size).packedList
     }
 
     /// Gives back what the block has become too large by.
     func trim() {
-        let entry = database.entry(at: slot)
+        let entry = entry
         let size = entry.packedList.byteCount
         if database.payloadCapacity(entry) > size + size / 4 + 16 {
-            _ = database.resizePayload(slot, to: size, keeping: size)
+            _ = unsafe database.resizePayload(at: word, to: size, keeping: size)
         }
     }
 

@@ -1,0 +1,119 @@
+// Members of sets by chance, and a piece at a time.
+
+import RespCodec
+
+extension SetCommands {
+    static let chance: [Command<KeyspaceContext>] = [
+        Command(
+            "SPOP", group: .set, since: "1.0.0", arity: -2, flags: [.write, .fast],
+            keys: [.first("RW", "access", "delete")], tips: ["nondeterministic_output"], syntax: "key [count]",
+            summary: "Removes members by chance and returns them.", complexity: "O(N) in the members removed", run: pop),
+        Command(
+            "SRANDMEMBER", group: .set, since: "1.0.0", arity: -2, flags: [.readOnly], keys: [.first("RO", "access")],
+            tips: ["nondeterministic_output"], syntax: "key [count]", summary: "Returns members by chance.",
+            complexity: "O(N) in the members returned", run: random),
+        Command(
+            "SSCAN", group: .set, since: "2.8.0", arity: -3, flags: [.readOnly], keys: [.first("RO", "access")],
+            tips: ["nondeterministic_output"], syntax: "key cursor [MATCH pattern] [COUNT count]",
+            summary: "Returns the members of a set piece by piece.", complexity: "O(1) for each call, O(N) for all",
+            run: scan),
+    ]
+
+    // MARK: taking out
+
+    @Sendable private static func pop(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+        let key = arguments[1]
+        guard arguments.count <= 3 else { throw .syntax }
+        guard arguments.count == 2 else { return try pop(context, key, count: arguments[2]) }
+        guard let set = try context.set(at: key, .write) else { return context.reply.null() }
+        let reply = context.reply
+        set.removeRandom(using: &context.engine.random) { reply.element($0) }
+        let isEmptied = set.count == 0
+        context.changed(key, .spop)
+        if isEmptied { context.removeEmptied(key) }
+    }
+
+    /// When so many times as many members are taken as stay, those that stay are chosen, and move.
+    private static let takenPerKept = 5
+
+    private static func pop(_ context: KeyspaceContext, _ key: ByteSlice, count text: ByteSlice) throws(CommandError) {
+        guard let count = Decimal.parse(text), count >= 0 else { throw .mustBePositive }
+        let reply = context.reply
+        guard let set = try context.set(at: key, .write), count > 0 else { return reply.set(0) }
+        let size = set.count
+        let taken = min(count, size)
+        reply.set(taken)
+        if taken == size {
+            set.forEach { reply.element($0) }
+            context.changed(key, .spop, count: taken)
+            context.removeEmptied(key)
+            return
+        }
+        let kept = size - taken
+        if taken / takenPerKept >= kept && set.view.isTable {
+            // What stays may be small again.
+            let rest = UnattachedSet(context, for: key, .packed, deadline: set.entry.dueTime)
+            set.removeRandom(kept, using: &context.engine.random) { rest.value.add($0) }
+            set.forEach { reply.element($0) }
+            rest.store()
+        } else {
+            set.removeRandom(taken, using: &context.engine.random) { reply.element($0) }
+        }
+        context.changed(key, .spop, count: taken)
+    }
+
+    // MARK: asking for
+
+    /// How many members may be drawn with repetitions: more would not fit any memory as a reply, and would never be done.
+    private static let mostDraws = 1 << 31
+
+    @Sendable private static func random(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError)
+    {
+        let key = arguments[1]
+        guard arguments.count <= 3 else { throw .syntax }
+        guard arguments.count > 2 else {
+            guard let set = try context.set(at: key, .read) else { return context.reply.null() }
+            return context.reply.element(set.random(using: &context.engine.random))
+        }
+        let count = try arguments.integer(2)
+        guard count != Int.min else {
+            throw .message("ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807")
+        }
+        guard let set = try context.set(at: key, .read), count != 0 else { return context.reply.array(0) }
+        let reply = context.reply
+        if count > 1 {
+            let wanted = min(count, set.count)
+            reply.array(wanted)
+            set.view.visitRandom(wanted, using: &context.engine.random) { reply.element($0) }
+        } else {
+            // With repetitions.
+            let wanted = Int(count.magnitude)
+            guard wanted <= mostDraws else { throw .message("ERR value is out of range") }
+            reply.array(wanted)
+            for _ in 0..<wanted { reply.element(set.random(using: &context.engine.random)) }
+        }
+    }
+
+    // MARK: scanning
+
+    @Sendable private static func scan(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+        let start = try ScanOptions.cursor(arguments[2])
+        guard let set = try context.set(at: arguments[1], .read) else {
+            return context.reply.endScan(context.reply.beginDeferred(), cursor: 0, count: 0)
+        }
+        let options = try ScanOptions(arguments, from: 3, takesType: false)
+        let reply = context.reply
+        var seen = 0
+        var found = 0
+        let list = reply.beginDeferred()
+        let cursor = options.run(from: start, seen: { seen }) { cursor in
+            set.view.scan(cursor) { member in
+                seen += 1
+                guard member.withBytes({ options.accepts($0) }) else { return }
+                reply.element(member)
+                found += 1
+            }
+        }
+        reply.endScan(list, cursor: cursor, count: found)
+    }
+}

@@ -1,0 +1,151 @@
+// A sorted array of integers in one block: the intset format.
+//
+//     width (4) | count (4) | integer | integer | ...
+//
+// All integers are kept in 2, 4 or 8 bytes, in which the widest of them fits; taking one out does not make them narrower again.
+// The format is the one of RDB files, so that saving a small set of integers is a copy of its block.
+//
+// The block's memory belongs to somebody else, who makes it large enough before an integer is put in. Invariants: the integers
+// rise; the width is 2, 4 or 8.
+//
+// Source: Redis, intset.h, on the layout.
+
+import Glibc
+
+@safe struct IntegerSet {
+    static let headerSize = 8
+    /// More integers than this would not be counted in the format's 32 bits by everybody who reads it.
+    static let maximumCount = 1 << 30
+
+    private let base: UnsafeMutableRawPointer
+
+    @unsafe init(_ base: UnsafeMutableRawPointer) { unsafe self.base = base }
+
+    /// Writes an empty set at `base`, which has room for `headerSize` bytes.
+    @unsafe static func makeEmpty(at base: UnsafeMutableRawPointer) -> IntegerSet {
+        let set = unsafe IntegerSet(base)
+        set.width = 2
+        set.count = 0
+        return set
+    }
+
+    /// Bytes of each integer.
+    private(set) var width: Int {
+        get { unsafe Int(base.loadUnaligned(as: UInt32.self)) }
+        nonmutating set { unsafe base.storeBytes(of: UInt32(newValue), as: UInt32.self) }
+    }
+
+    /// How many integers there are.
+    private(set) var count: Int {
+        get { unsafe Int(base.loadUnaligned(fromByteOffset: 4, as: UInt32.self)) }
+        nonmutating set { unsafe base.storeBytes(of: UInt32(newValue), toByteOffset: 4, as: UInt32.self) }
+    }
+
+    /// Bytes of the whole set.
+    var byteCount: Int { Self.headerSize + count * width }
+
+    /// Bytes in which an integer fits.
+    static func width(of value: Int) -> Int {
+        if value >= Int(Int16.min) && value <= Int(Int16.max) { return 2 }
+        return value >= Int(Int32.min) && value <= Int(Int32.max) ? 4 : 8
+    }
+
+    /// Bytes of the whole set with one more integer.
+    func byteCount(adding value: Int) -> Int { Self.headerSize + (count + 1) * max(width, Self.width(of: value)) }
+
+    @inline(__always)
+    private func load(_ index: Int, width: Int) -> Int {
+        let offset = Self.headerSize &+ index &* width
+        switch width {
+        case 2: return unsafe Int(base.loadUnaligned(fromByteOffset: offset, as: Int16.self))
+        case 4: return unsafe Int(base.loadUnaligned(fromByteOffset: offset, as: Int32.self))
+        default: return unsafe base.loadUnaligned(fromByteOffset: offset, as: Int.self)
+        }
+    }
+
+    @inline(__always)
+    private func store(_ value: Int, _ index: Int, width: Int) {
+        let offset = Self.headerSize &+ index &* width
+        switch width {
+        case 2: unsafe base.storeBytes(of: Int16(truncatingIfNeeded: value), toByteOffset: offset, as: Int16.self)
+        case 4: unsafe base.storeBytes(of: Int32(truncatingIfNeeded: value), toByteOffset: offset, as: Int32.self)
+        default: unsafe base.storeBytes(of: value, toByteOffset: offset, as: Int.self)
+        }
+    }
+
+    /// The integers by size, the smallest first.
+    @inline(__always)
+    subscript(index: Int) -> Int {
+        precondition(UInt(bitPattern: index) < UInt(bitPattern: count), "an integer outside the set")
+        return load(index, width: width)
+    }
+
+    /// Where an integer is, or where it would go.
+    /// - Complexity: O(log integers).
+    func place(of value: Int) -> (index: Int, isFound: Bool) {
+        let count = count
+        let width = width
+        guard Self.width(of: value) <= width else { return (value < 0 ? 0 : count, false) }
+        guard count > 0 else { return (0, false) }
+        // Those who count upwards add behind the last.
+        if value > load(count &- 1, width: width) { return (count, false) }
+        var low = 0
+        var high = count &- 1
+        while low < high {
+            let middle = (low &+ high) &>> 1
+            if load(middle, width: width) < value { low = middle &+ 1 } else { high = middle }
+        }
+        return (low, load(low, width: width) == value)
+    }
+
+    func contains(_ value: Int) -> Bool { place(of: value).isFound }
+
+    // MARK: changing
+
+    /// Puts in an integer where `place` says. The memory must have room for it.
+    func insert(_ value: Int, at index: Int) {
+        let count = count
+        let old = width
+        let new = max(old, Self.width(of: value))
+        if new > old {
+            // A wider integer than all others is smaller or larger than all others.
+            let shift = index == 0 ? 1 : 0
+            for place in (0..<count).reversed() { store(load(place, width: old), place + shift, width: new) }
+            width = new
+        } else if index < count {
+            let start = unsafe base + Self.headerSize + index * new
+            unsafe memmove(start + new, start, (count - index) * new)
+        }
+        store(value, index, width: new)
+        self.count = count + 1
+    }
+
+    /// Takes out the integer at `index`.
+    func remove(at index: Int) {
+        let count = count
+        let width = width
+        precondition(index >= 0 && index < count, "an integer outside the set")
+        let start = unsafe base + Self.headerSize + index * width
+        unsafe memmove(start, start + width, (count - index - 1) * width)
+        self.count = count - 1
+    }
+
+    /// Takes out the integers for which `body`, which sees them by size, returns true.
+    func removeAll(where body: (Int) -> Bool) {
+        let width = width
+        var kept = 0
+        for index in 0..<count {
+            let value = load(index, width: width)
+            guard !body(value) else { continue }
+            store(value, kept, width: width)
+            kept += 1
+        }
+        count = kept
+    }
+
+    /// Stops the program when an invariant of the head of this file does not hold. For tests.
+    func checkInvariants() {
+        precondition([2, 4, 8].contains(width), "a width that is none")
+        for index in 1..<max(count, 1) { precondition(self[index - 1] < self[index], "integers that do not rise") }
+    }
+}

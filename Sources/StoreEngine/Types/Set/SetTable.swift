@@ -1,0 +1,214 @@
+// The members of a large set: the segmented table, with each member in a block of its own.
+//
+//     1 or 5 bytes  length of the member
+//     member
+//
+// All sets hash alike, and a table lies in the order of its hashes: whoever goes through one and looks each member up in another
+// goes through both in the same order. So the slots of the other are at hand, and only the members themselves have to be asked
+// for ahead, which is what batches are for.
+
+import CLinux
+import Glibc
+import RespCodec
+
+enum MemberLayout: TableLayout {
+    @inline(__always) static func key(of entry: UnsafeMutableRawPointer) -> ByteSlice {
+        unsafe MemberEntry(entry).member
+    }
+    @inline(__always) static func hasKey(_ entry: UnsafeMutableRawPointer, _ key: ByteSlice) -> Bool {
+        let member = unsafe MemberEntry(entry).member
+        guard member.count == key.count else { return false }
+        return unsafe sameBytes(member.rawBytes.baseAddress!, key.rawBytes.baseAddress!, count: key.count)
+    }
+    @inline(__always) static func deadline(of entry: UnsafeMutableRawPointer) -> Int64 { Int64.max }
+}
+
+/// The block of one member.
+@safe struct MemberEntry {
+    let address: UnsafeMutableRawPointer
+
+    @unsafe init(_ address: UnsafeMutableRawPointer) { unsafe self.address = address }
+
+    @inline(__always) private static func lengthSize(_ length: Int) -> Int { length < 255 ? 1 : 5 }
+
+    @inline(__always) static func size(_ member: ByteSlice) -> Int { lengthSize(member.count) &+ member.count }
+
+    @inline(__always) var member: ByteSlice {
+        let short = unsafe address.load(as: UInt8.self)
+        if short < 255 { return unsafe ByteSlice(start: address + 1, count: Int(short)) }
+        let length = unsafe Int(address.loadUnaligned(fromByteOffset: 1, as: UInt32.self))
+        return unsafe ByteSlice(start: address + 5, count: length)
+    }
+
+    @inline(__always)
+    func write(_ member: ByteSlice) {
+        let count = member.count
+        if count < 255 {
+            unsafe address.storeBytes(of: UInt8(truncatingIfNeeded: count), as: UInt8.self)
+        } else {
+            unsafe address.storeBytes(of: 255, as: UInt8.self)
+            unsafe address.storeBytes(of: UInt32(count), toByteOffset: 1, as: UInt32.self)
+        }
+        unsafe memcpy(address + Self.lengthSize(count), member.rawBytes.baseAddress!, count)
+    }
+}
+
+/// A handle on a table of members that lives in a database's allocator.
+@safe struct SetTable: LargeValue {
+    private let pointer: UnsafeMutablePointer<SegmentedTable<MemberLayout>>
+
+    /// The table at an address that an entry holds.
+    @unsafe init(at address: UnsafeMutableRawPointer) {
+        unsafe pointer = address.assumingMemoryBound(to: SegmentedTable<MemberLayout>.self)
+    }
+
+    /// A new empty table.
+    init(allocator: SlabAllocator, hash: KeyHash) {
+        let block = unsafe allocator.allocate(MemoryLayout<SegmentedTable<MemberLayout>>.size)
+        unsafe pointer = block.bindMemory(to: SegmentedTable<MemberLayout>.self, capacity: 1)
+        unsafe pointer.initialize(to: SegmentedTable(allocator: allocator, hash: hash))
+    }
+
+    var address: UnsafeMutableRawPointer { unsafe UnsafeMutableRawPointer(pointer) }
+
+    @inline(__always) var table: SegmentedTable<MemberLayout> {
+        unsafeAddress { unsafe UnsafePointer(pointer) }
+        nonmutating unsafeMutableAddress { unsafe pointer }
+    }
+
+    var count: Int { table.count }
+
+    @inline(__always)
+    func contains(_ member: ByteSlice) -> Bool { table.find(member, hash: table.hash(member)) != nil }
+
+    /// Adds a member; false when it is there already.
+    @inline(__always) @discardableResult
+    func add(_ member: ByteSlice) -> Bool {
+        let hash = table.hash(member)
+        guard table.find(member, hash: hash) == nil else { return false }
+        insert(member, hash: hash)
+        return true
+    }
+
+    /// Adds a member that is not there.
+    @inline(__always)
+    private func insert(_ member: ByteSlice, hash: UInt64) {
+        let entry = unsafe MemberEntry(table.allocator.allocate(MemberEntry.size(member)))
+        entry.write(member)
+        _ = unsafe table.insert(entry.address, hash: hash, deadline: SegmentedTable<MemberLayout>.noDeadline)
+    }
+
+    /// Removes a member; false when it is not there.
+    func remove(_ member: ByteSlice) -> Bool {
+        guard let slot = table.find(member, hash: table.hash(member)) else { return false }
+        remove(slot)
+        return true
+    }
+
+    private func remove(_ slot: Slot) {
+        let entry = unsafe slot.entry
+        table.remove(slot)
+        unsafe table.allocator.deallocate(entry)
+    }
+
+    // MARK: going through
+
+    /// Calls `body` with each member, until it returns false. The table must not change meanwhile.
+    /// - Returns: whether all members were seen.
+    func visit(_ body: (ByteSlice) -> Bool) -> Bool {
+        unsafe visitBatches { members in
+            for index in members.indices {
+                guard body(unsafe MemberEntry(members[index]).member) else { return false }
+            }
+            return true
+        }
+    }
+
+    /// How many members are asked for ahead.
+    static let batchSize = 16
+
+    /// Calls `body` with the blocks of up to `batchSize` members at a time, whose memory was asked for a batch ago, until it returns
+    /// false. The table must not change meanwhile.
+    /// - Returns: whether all members were seen.
+    func visitBatches(_ body: (UnsafeMutableBufferPointer<UnsafeMutableRawPointer>) -> Bool) -> Bool {
+        unsafe withUnsafeTemporaryAllocation(of: UnsafeMutableRawPointer.self, capacity: 2 * Self.batchSize) { buffer in
+            let start = buffer.baseAddress!
+            var entries = table.entries
+            var half = 0
+            var ready = unsafe Self.fill(start, from: &entries)
+            while ready > 0 {
+                let current = unsafe UnsafeMutableBufferPointer(start: start + half, count: ready)
+                half = Self.batchSize - half
+                ready = unsafe Self.fill(start + half, from: &entries)
+                guard unsafe body(current) else { return false }
+            }
+            return true
+        }
+    }
+
+    /// Takes up to `batchSize` entries, and asks for their memory.
+    @inline(__always)
+    private static func fill(
+        _ batch: UnsafeMutablePointer<UnsafeMutableRawPointer>, from entries: inout TableEntries
+    ) -> Int {
+        var count = 0
+        while count < batchSize, let entry = unsafe entries.next() {
+            unsafe clinux_prefetch(entry)
+            unsafe batch[count] = entry
+            count &+= 1
+        }
+        return count
+    }
+
+    // MARK: chance
+
+    /// A member by chance. There must be one.
+    func random(using generator: inout RandomSource) -> ByteSlice {
+        unsafe MemberEntry(table.random(using: &generator)).member
+    }
+
+    /// Lends a member by chance to `body`, then removes it. There must be one.
+    @inline(__always)
+    func removeRandom(using generator: inout RandomSource, _ body: (ByteSlice) -> Void) {
+        let slot = table.randomSlot(using: &generator)
+        body(unsafe MemberEntry(slot.entry).member)
+        remove(slot)
+    }
+
+    // MARK: as a large value
+
+    /// Bytes in use, those of the members by as many samples.
+    /// - Complexity: O(samples + members / 400).
+    func byteCount(samples: Int) -> Int {
+        let allocator = table.allocator
+        var measured = 0
+        var bytes = 0
+        var cursor: UInt64 = 0
+        repeat {
+            cursor = unsafe table.scan(cursor) { entry in
+                guard measured < samples else { return }
+                measured += 1
+                bytes += unsafe allocator.capacity(of: entry)
+            }
+        } while cursor != 0 && measured < samples
+        let members = measured == 0 ? 0 : Double(bytes) / Double(measured) * Double(count)
+        return unsafe Int(members) + table.ownByteCount + allocator.capacity(of: pointer)
+    }
+
+    func copied(to allocator: SlabAllocator, hash: KeyHash) -> any LargeValue {
+        let copy = SetTable(allocator: allocator, hash: hash)
+        _ = visit { member in
+            copy.insert(member, hash: hash(member))
+            return true
+        }
+        return copy
+    }
+
+    /// Frees up to about `budget` members from directory place `index` on; nil when all is gone, the handle's memory too.
+    func deallocateSlice(from index: Int, budget: Int) -> Int? {
+        let allocator = table.allocator
+        let next = unsafe table.deallocateSlice(from: index, budget: budget) { unsafe allocator.deallocate($0) }
+        if next == nil { unsafe allocator.deallocate(pointer) }
+        return next
+    }
+}

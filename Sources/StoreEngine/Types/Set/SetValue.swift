@@ -1,0 +1,387 @@
+// Sets: a sorted array of integers while small and of nothing else, a packed list while small, a table when large. Nothing here knows
+// of clients or replies.
+//
+//     integers --a member that is no integer--> packed list --too many, or too long--> table
+//         \--------------------------too many---------------------------------------/
+//
+// A set goes this way and never back, except where a new value takes the place of the old.
+
+import Glibc
+import RespCodec
+
+/// A set in a database: at a slot of the keyspace's table, or not at any key yet.
+@safe struct SetValue {
+    /// Up to where a set stays small.
+    struct Limits {
+        let integers: Int
+        let entries: Int
+        let length: Int
+    }
+
+    private let database: Database
+    /// The slot's word, or one like it, which holds the entry's address.
+    private let word: UnsafeMutablePointer<UInt64>
+    private let limits: Limits
+
+    @unsafe init(_ database: Database, at word: UnsafeMutablePointer<UInt64>, limits: Limits) {
+        self.database = database
+        unsafe self.word = word
+        self.limits = limits
+    }
+
+    @inline(__always) var entry: Entry { unsafe Entry(SlotWord.entry(word.pointee)) }
+    @inline(__always) var view: SetView { SetView(entry) }
+    private var payload: PackedPayload { unsafe PackedPayload(database, at: word) }
+    @inline(__always) private var table: SetTable { unsafe SetTable(at: entry.pointer) }
+
+    /// How many members there are.
+    var count: Int { view.count }
+
+    /// - Complexity: O(1), O(log members) for integers, O(members) while packed.
+    @inline(__always) func contains(_ member: ByteSlice) -> Bool { view.contains(member) }
+
+    /// Calls `body` with each member; the set must not change meanwhile.
+    func forEach(_ body: (PackedElement) -> Void) { view.forEach(body) }
+
+    /// A member by chance, each as likely as any other. There must be one.
+    func random(using generator: inout RandomSource) -> PackedElement { view.random(using: &generator) }
+
+    // MARK: adding
+
+    /// Adds a member; false when it is there already.
+    /// - Complexity: O(1), O(members) while small.
+    @inline(__always) @discardableResult
+    func add(_ member: ByteSlice) -> Bool {
+        switch entry.encoding {
+        case .table:
+            return table.add(member)
+        case .integers:
+            if let integer = Decimal.parse(member) { return add(integer) }
+            return addToIntegers(member)
+        default:
+            return addPacked(PackedValue(member), length: member.count)
+        }
+    }
+
+    @discardableResult
+    func add(_ member: PackedElement) -> Bool {
+        switch member {
+        case .bytes(let bytes): return add(bytes)
+        case .integer(let value):
+            switch entry.encoding {
+            case .table: return Decimal.withText(value) { table.add($0) }
+            case .integers: return add(value)
+            default: return addPacked(PackedValue(integer: value), length: Decimal.length(of: value))
+            }
+        }
+    }
+
+    /// Adds to the packed list, or makes it a table.
+    private func addPacked(_ value: PackedValue, length: Int) -> Bool {
+        let list = entry.packedList
+        guard list.find(value) == nil else { return false }
+        guard list.count < limits.entries && length <= limits.length,
+            list.byteCount + value.encodedLength <= PackedList.maximumSize
+        else {
+            return add(value, to: becomeTable())
+        }
+        payload.append(value)
+        return true
+    }
+
+    private func add(_ value: PackedValue, to table: SetTable) -> Bool {
+        guard let integer = value.integer else { return table.add(value.bytes) }
+        return Decimal.withText(integer) { table.add($0) }
+    }
+
+    /// Adds to the integers, or makes them a table.
+    private func add(_ value: Int) -> Bool {
+        let integers = entry.integerSet
+        let (index, isFound) = integers.place(of: value)
+        guard !isFound else { return false }
+        guard integers.count < limits.integers else {
+            return Decimal.withText(value) { text in becomeTable().add(text) }
+        }
+        let size = integers.byteCount(adding: value)
+        if database.payloadCapacity(entry) < size {
+            _ = unsafe database.resizePayload(at: word, to: size, keeping: integers.byteCount)
+        }
+        entry.integerSet.insert(value, at: index)
+        return true
+    }
+
+    /// Adds a member that is no integer to integers: they become a packed list, or a table.
+    private func addToIntegers(_ member: ByteSlice) -> Bool {
+        let integers = entry.integerSet
+        let count = integers.count
+        // The longest text is that of the first or of the last.
+        let longest = count == 0 ? 0 : max(Decimal.length(of: integers[0]), Decimal.length(of: integers[count - 1]))
+        let value = PackedValue(member)
+        if count < limits.entries && max(longest, member.count) <= limits.length && becomePacked(adding: value) {
+            return true
+        }
+        return becomeTable().add(member)
+    }
+
+    // MARK: removing
+
+    /// Removes a member; false when it is not there. A set without members is to be removed by the caller.
+    /// - Complexity: O(1), O(members) while small.
+    @inline(__always)
+    func remove(_ member: ByteSlice) -> Bool {
+        switch entry.encoding {
+        case .table:
+            return table.remove(member)
+        case .integers:
+            guard let integer = Decimal.parse(member) else { return false }
+            let integers = entry.integerSet
+            let (index, isFound) = integers.place(of: integer)
+            guard isFound else { return false }
+            integers.remove(at: index)
+            trimIntegers()
+            return true
+        default:
+            guard let offset = entry.packedList.find(PackedValue(member)) else { return false }
+            payload.remove(at: offset, count: 1)
+            return true
+        }
+    }
+
+    /// Lends a member by chance to `body`, then removes it. There must be one.
+    @inline(__always)
+    func removeRandom(using generator: inout RandomSource, _ body: (PackedElement) -> Void) {
+        switch entry.encoding {
+        case .table:
+            table.removeRandom(using: &generator) { body(.bytes($0)) }
+        case .integers:
+            let integers = entry.integerSet
+            let index = generator.below(integers.count)
+            body(.integer(integers[index]))
+            integers.remove(at: index)
+            trimIntegers()
+        default:
+            let list = entry.packedList
+            guard let offset = list.offset(ofElement: generator.below(list.count)) else {
+                preconditionFailure("a set has a member")
+            }
+            body(list[offset])
+            payload.remove(at: offset, count: 1)
+        }
+    }
+
+    /// Lends `wanted` members by chance to `body`, then removes them; there must be so many.
+    func removeRandom(_ wanted: Int, using generator: inout RandomSource, _ body: (PackedElement) -> Void) {
+        guard !view.isTable else {
+            for _ in 0..<wanted { table.removeRandom(using: &generator) { body(.bytes($0)) } }
+            return
+        }
+        var choice = Choice(wanted, of: count)
+        func isTaken(_ member: PackedElement) -> Bool {
+            guard choice.takesNext(using: &generator) else { return false }
+            body(member)
+            return true
+        }
+        if view.isIntegers {
+            entry.integerSet.removeAll { isTaken(.integer($0)) }
+            trimIntegers()
+        } else {
+            entry.packedList.removeAll(where: isTaken)
+            payload.trim()
+        }
+    }
+
+    /// Gives back what the block has become too large by.
+    private func trimIntegers() {
+        let size = entry.integerSet.byteCount
+        if database.payloadCapacity(entry) > size + size / 4 + 16 {
+            _ = unsafe database.resizePayload(at: word, to: size, keeping: size)
+        }
+    }
+
+    // MARK: changing the encoding
+
+    /// Makes a small set a table at once, if it would not stay small with so many members.
+    func prepare(for count: Int) {
+        switch entry.encoding {
+        case .integers: if count > limits.integers { _ = becomeTable() }
+        case .packed: if count > limits.entries { _ = becomeTable() }
+        default: break
+        }
+    }
+
+    private func becomeTable() -> SetTable {
+        let table = SetTable(allocator: database.allocator, hash: database.hash)
+        forEach { $0.withBytes { _ = table.add($0) } }
+        unsafe replacePayload(.table, size: 8) { unsafe $0.storeBytes(of: UInt(bitPattern: table.address), as: UInt.self) }
+        return table
+    }
+
+    /// Makes integers a packed list with one more element; false if that would be too large.
+    private func becomePacked(adding member: PackedValue) -> Bool {
+        let integers = entry.integerSet
+        var size = PackedList.emptySize + member.encodedLength
+        for index in 0..<integers.count { size += PackedValue(integer: integers[index]).encodedLength }
+        guard size <= PackedList.maximumSize else { return false }
+        let scratch = unsafe database.allocator.allocate(size)
+        let list = unsafe PackedList.makeEmpty(at: scratch)
+        for index in 0..<integers.count { list.append(PackedValue(integer: integers[index])) }
+        list.append(member)
+        unsafe replacePayload(.packed, size: size) { unsafe $0.copyMemory(from: scratch, byteCount: size) }
+        unsafe database.allocator.deallocate(scratch)
+        return true
+    }
+
+    /// Keeps a set of nothing but integers as such again, if there are not too many: what the result of an intersection becomes.
+    func becomeIntegers() {
+        let count = count
+        guard !view.isIntegers && count <= limits.integers else { return }
+        let scratch = unsafe database.allocator.allocate(IntegerSet.headerSize + count * 8)
+        let integers = unsafe IntegerSet.makeEmpty(at: scratch)
+        forEach { member in
+            guard let value = member.integer else { preconditionFailure("a member that is no integer") }
+            integers.insert(value, at: integers.place(of: value).index)
+        }
+        if view.isTable {
+            // So few that they need no slices.
+            let table = table
+            var next = table.deallocateSlice(from: 0, budget: Int.max)
+            while let place = next { next = table.deallocateSlice(from: place, budget: Int.max) }
+        }
+        let size = integers.byteCount
+        unsafe replacePayload(.integers, size: size) { unsafe $0.copyMemory(from: scratch, byteCount: size) }
+        unsafe database.allocator.deallocate(scratch)
+    }
+
+    /// Gives the entry another payload; what the old one pointed to is not freed.
+    private func replacePayload(_ encoding: Encoding, size: Int, _ write: (UnsafeMutableRawPointer) -> Void) {
+        let entry = unsafe database.resizePayload(at: word, to: size, keeping: 0)
+        entry.encoding = encoding
+        unsafe write(entry.payload)
+    }
+}
+
+/// Takes some of many as they come by, each with the chance that what is still wanted has among what is left: any selection is as likely
+/// as any other.
+struct Choice {
+    private var wanted: Int
+    private var left: Int
+
+    init(_ wanted: Int, of count: Int) {
+        self.wanted = wanted
+        left = count
+    }
+
+    var isOver: Bool { wanted == 0 }
+
+    /// Whether the next one is among the chosen.
+    mutating func takesNext(using generator: inout RandomSource) -> Bool {
+        guard wanted > 0 else { return false }
+        let takes = generator.below(left) < wanted
+        if takes { wanted -= 1 }
+        left -= 1
+        return takes
+    }
+}
+
+extension Entry {
+    /// Of a set of integers.
+    @inline(__always) var integerSet: IntegerSet { unsafe IntegerSet(payload) }
+
+    /// Calls `body` with each member of a set, which must not change meanwhile.
+    func forEachMember(_ body: (PackedElement) -> Void) { SetView(self).forEach(body) }
+}
+
+extension KeyspaceContext {
+    /// The set at a key; nil if the key is absent.
+    /// - Throws: `wrongType`.
+    @inline(__always)
+    func set(at key: ByteSlice, _ access: KeyAccess) throws(CommandError) -> SetValue? {
+        guard let slot = try find(key, as: .set, access) else { return nil }
+        return unsafe SetValue(database, at: slot.word, limits: setLimits)
+    }
+
+    /// The set at a key, a new one without members if the key is absent.
+    /// - Parameters:
+    ///   - first: what will be added first: a new set is kept in the way that suits it.
+    ///   - count: how many members will be added, or more.
+    @inline(__always)
+    func setMade(at key: ByteSlice, first: ByteSlice, count: Int = 1) throws(CommandError) -> SetValue {
+        if let set = try set(at: key, .write) {
+            if count > 1 { set.prepare(for: count) }
+            return set
+        }
+        return newSet(at: key, first: first, count: count)
+    }
+
+    private func newSet(at key: ByteSlice, first: ByteSlice, count: Int) -> SetValue {
+        let limits = setLimits
+        let value = PackedValue(first)
+        let entry: Entry
+        if let integer = value.integer, count <= limits.integers {
+            entry = makeSet(key, .integers, room: IntegerSet.width(of: integer))
+        } else if count <= limits.entries {
+            entry = makeSet(key, .packed, room: first.count <= limits.length ? value.encodedLength : 0)
+        } else {
+            entry = makeSet(key, .table)
+        }
+        return unsafe SetValue(database, at: database.insert(entry, hash: hash(key)).word, limits: limits)
+    }
+
+    var setLimits: SetValue.Limits {
+        let settings = settings
+        return SetValue.Limits(
+            integers: min(settings.setMaxIntsetEntries, IntegerSet.maximumCount),
+            entries: settings.setMaxPackedEntries, length: settings.setMaxPackedValue)
+    }
+
+    /// An entry of an empty set that is in no table yet.
+    /// - Parameter room: bytes for members that are to be added, if they lie in the entry.
+    fileprivate func makeSet(_ key: ByteSlice, _ encoding: Encoding, deadline: Int64? = nil, room: Int = 0) -> Entry {
+        switch encoding {
+        case .integers:
+            let size = IntegerSet.headerSize + room
+            let entry = makeEntry(.set, .integers, key: key, deadline: deadline, payload: size)
+            unsafe _ = IntegerSet.makeEmpty(at: entry.payload)
+            return entry
+        case .packed:
+            let size = PackedList.emptySize + room
+            let entry = makeEntry(.set, .packed, key: key, deadline: deadline, payload: size)
+            unsafe _ = PackedList.makeEmpty(at: entry.payload)
+            return entry
+        default:
+            let entry = makeEntry(.set, .table, key: key, deadline: deadline, payload: 8)
+            unsafe entry.pointer = SetTable(allocator: database.allocator, hash: database.hash).address
+            return entry
+        }
+    }
+}
+
+/// A set that no key has yet, in a database's memory: a result that is still being made, or a help on the way to one. To be stored or
+/// freed.
+@safe struct UnattachedSet {
+    private let context: KeyspaceContext
+    private let key: ByteSlice
+    private let word: UnsafeMutablePointer<UInt64>
+    let value: SetValue
+
+    /// - Parameter key: where it may be stored, or nothing.
+    init(_ context: KeyspaceContext, for key: ByteSlice = .empty, _ encoding: Encoding, deadline: Int64? = nil) {
+        self.context = context
+        self.key = key
+        let entry = context.makeSet(key, encoding, deadline: deadline)
+        unsafe word = context.database.allocator.allocate(8).bindMemory(to: UInt64.self, capacity: 1)
+        unsafe word.initialize(to: UInt64(UInt(bitPattern: entry.address)))
+        unsafe value = SetValue(context.database, at: word, limits: context.setLimits)
+    }
+
+    /// Puts the set at its key, in the place of what is there.
+    func store() {
+        context.store(value.entry, key: key, replacing: context.find(key, .peek))
+        unsafe context.database.allocator.deallocate(word)
+    }
+
+    func free() {
+        context.engine.free(value.entry, in: context.database)
+        unsafe context.database.allocator.deallocate(word)
+    }
+}

@@ -1,0 +1,213 @@
+// The members of a set, to be read: whether they lie in a sorted array of integers, a packed list or a table.
+//
+// Knows only the entry, not where it is kept, so a view outlives what happens to other keys. The operations of set algebra are made
+// of one: the members of one set that are in all of some others, or in none of them.
+
+import RespCodec
+
+/// Good until the set changes.
+@safe struct SetView {
+    let entry: Entry
+
+    init(_ entry: Entry) { self.entry = entry }
+
+    @inline(__always) var isTable: Bool { entry.encoding == .table }
+    @inline(__always) var isIntegers: Bool { entry.encoding == .integers }
+    @inline(__always) var table: SetTable { unsafe SetTable(at: entry.pointer) }
+
+    /// How many members there are.
+    /// - Complexity: O(1).
+    var count: Int {
+        switch entry.encoding {
+        case .integers: entry.integerSet.count
+        case .packed: entry.packedList.count
+        default: table.count
+        }
+    }
+
+    /// - Complexity: O(1), O(log members) for integers, O(members) while packed.
+    @inline(__always)
+    func contains(_ member: ByteSlice) -> Bool {
+        switch entry.encoding {
+        case .integers: Decimal.parse(member).map { entry.integerSet.contains($0) } ?? false
+        case .packed: entry.packedList.find(PackedValue(member)) != nil
+        default: table.contains(member)
+        }
+    }
+
+    func contains(_ member: PackedElement) -> Bool {
+        switch (member, entry.encoding) {
+        case (.bytes(let bytes), _): contains(bytes)
+        case (.integer(let value), .integers): entry.integerSet.contains(value)
+        case (.integer(let value), .packed): entry.packedList.find(PackedValue(integer: value)) != nil
+        case (.integer(let value), _): Decimal.withText(value) { table.contains($0) }
+        }
+    }
+
+    // MARK: going through
+
+    /// Calls `body` with each member, until it returns false. The set must not change meanwhile.
+    /// - Returns: whether all members were seen.
+    @discardableResult
+    func visit(_ body: (PackedElement) -> Bool) -> Bool {
+        switch entry.encoding {
+        case .integers:
+            let integers = entry.integerSet
+            for index in 0..<integers.count {
+                guard body(.integer(integers[index])) else { return false }
+            }
+            return true
+        case .packed:
+            let list = entry.packedList
+            var offset = list.first
+            let end = list.end
+            while offset < end {
+                guard body(list[offset]) else { return false }
+                offset = list.next(after: offset)
+            }
+            return true
+        default:
+            return table.visit { body(.bytes($0)) }
+        }
+    }
+
+    /// Calls `body` with each member; the set must not change meanwhile.
+    func forEach(_ body: (PackedElement) -> Void) {
+        visit {
+            body($0)
+            return true
+        }
+    }
+
+    /// Calls `body` with the members at a cursor, and returns the next cursor: all at once unless there is a table, see
+    /// `SegmentedTable.scan`.
+    func scan(_ cursor: UInt64, _ body: (PackedElement) -> Void) -> UInt64 {
+        guard isTable else {
+            forEach(body)
+            return 0
+        }
+        return unsafe table.table.scan(cursor) { body(.bytes(unsafe MemberEntry($0).member)) }
+    }
+
+    /// A member by chance, each as likely as any other. There must be one.
+    func random(using generator: inout RandomSource) -> PackedElement {
+        switch entry.encoding {
+        case .integers:
+            return .integer(entry.integerSet[generator.below(count)])
+        case .packed:
+            let list = entry.packedList
+            guard let offset = list.offset(ofElement: generator.below(list.count)) else {
+                preconditionFailure("a set has a member")
+            }
+            return list[offset]
+        default:
+            return .bytes(table.random(using: &generator))
+        }
+    }
+
+    /// Calls `body` with so many different members by chance; there must be as many. Any selection is as likely as any other.
+    /// - Complexity: O(wanted), O(members) for a packed list and for a third of the members or more.
+    func visitRandom(_ wanted: Int, using generator: inout RandomSource, _ body: (PackedElement) -> Void) {
+        let count = count
+        guard wanted < count / 3 && !(entry.encoding == .packed) else {
+            var choice = Choice(wanted, of: count)
+            visit { member in
+                if choice.takesNext(using: &generator) { body(member) }
+                return !choice.isOver
+            }
+            return
+        }
+        // Few of many: drawn again when they come a second time. An integer is known by its place, a member by its block.
+        var drawn: Set<UInt> = []
+        drawn.reserveCapacity(wanted)
+        while drawn.count < wanted {
+            if isIntegers {
+                let index = generator.below(count)
+                if drawn.insert(UInt(index)).inserted { body(.integer(entry.integerSet[index])) }
+            } else {
+                let block = unsafe table.table.random(using: &generator)
+                if drawn.insert(UInt(bitPattern: block)).inserted {
+                    body(.bytes(unsafe MemberEntry(block).member))
+                }
+            }
+        }
+    }
+
+    // MARK: algebra
+
+    /// What a look-up costs, if one in a table costs 1.
+    var lookupCost: Int { entry.encoding == .packed ? 1 + count / 8 : 1 }
+
+    /// Which members of a set are wanted, by what others hold.
+    enum Membership {
+        case inAll
+        case inNone
+    }
+
+    /// Calls `body` with the members that are in all of `others`, or in none of them, until it returns false.
+    /// - Returns: whether all such members were seen.
+    /// - Complexity: O(members * others), apart from what `contains` takes.
+    @discardableResult
+    func visit(_ membership: Membership, of others: ArraySlice<SetView>, _ body: (PackedElement) -> Bool) -> Bool {
+        guard isTable else {
+            return visit { member in
+                for other in others where other.contains(member) != (membership == .inAll) { return true }
+                return body(member)
+            }
+        }
+        return unsafe table.visitBatches { members in
+            var wanted = unsafe Self.filter(members, membership, of: others)
+            while wanted != 0 {
+                let index = wanted.trailingZeroBitCount
+                wanted &= wanted &- 1
+                guard body(.bytes(unsafe MemberEntry(members[index]).member)) else { return false }
+            }
+            return true
+        }
+    }
+
+    /// A bit for each member of a batch that is in all of `others`, or in none of them. What one needs is asked for before the first is
+    /// looked up.
+    private static func filter(
+        _ members: UnsafeMutableBufferPointer<UnsafeMutableRawPointer>, _ membership: Membership,
+        of others: ArraySlice<SetView>
+    ) -> UInt32 {
+        unsafe withUnsafeTemporaryAllocation(of: UInt64.self, capacity: SetTable.batchSize) { hashes in
+            var wanted: UInt32 = (1 << UInt32(members.count)) - 1
+            var isHashed = false
+            for other in others {
+                guard wanted != 0 else { break }
+                var found: UInt32 = 0
+                if other.isTable {
+                    let table = other.table
+                    if !isHashed {
+                        isHashed = true
+                        for index in members.indices {
+                            unsafe hashes[index] = table.table.hash(unsafe MemberEntry(members[index]).member)
+                        }
+                    }
+                    forEachBit(wanted) { unsafe table.table.prefetchEntry(hashes[$0]) }
+                    forEachBit(wanted) { index in
+                        let member = unsafe MemberEntry(members[index]).member
+                        if unsafe table.table.find(member, hash: hashes[index]) != nil { found |= 1 << UInt32(index) }
+                    }
+                } else {
+                    forEachBit(wanted) { index in
+                        if other.contains(unsafe MemberEntry(members[index]).member) { found |= 1 << UInt32(index) }
+                    }
+                }
+                wanted &= membership == .inAll ? found : ~found
+            }
+            return wanted
+        }
+    }
+
+    @inline(__always)
+    private static func forEachBit(_ bits: UInt32, _ body: (Int) -> Void) {
+        var rest = bits
+        while rest != 0 {
+            body(rest.trailingZeroBitCount)
+            rest &= rest &- 1
+        }
+    }
+}
