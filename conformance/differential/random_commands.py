@@ -226,4 +226,6 @@ class Generator(Bitmaps, Sets):
         # A random answer that is unbounded, or a cursor that is not the first, has no place here.
         if words[0] in (b"SCAN", b"HSCAN", b"SSCAN") and b"0" not in words[1:3]:
             return [b"PING"]
+        if words[0] == b"SPOP" and len(words) == 2:
+            return [b"PING"]
         return [self.spelled(words[0])] + words[1:]

@@ -6,7 +6,7 @@ from support.promised import COMMANDS, CONTAINERS, NEW_IN_72, SUBCOMMANDS
 # Those whose arity changed with 7.2; what they say then is in cases/server.txt.
 ARITY_CHANGED = {("COMMAND", "GETKEYS"), ("COMMAND", "GETKEYSANDFLAGS")}
 
-WORDS = [(name,) for name in COMMANDS if name not in ("SHUTDOWN", "QUIT")]
+WORDS = [(name,) for name in COMMANDS if name not in ("SHUTDOWN", "QUIT") and name.lower() not in NEW_IN_72]
 WORDS += [(container, sub) for container in CONTAINERS for sub in SUBCOMMANDS[container]
           if f"{container}|{sub}".lower() not in NEW_IN_72 and (container, sub) not in ARITY_CHANGED]
 
