@@ -8,6 +8,7 @@ reference stores and then expires in its own time.
 import random
 
 from differential.random_bitmaps import Bitmaps
+from differential.random_lists import Lists
 from differential.random_sets import MODES as SET_MODES, SET_KEYS, Sets
 
 STRING_KEYS = [b"k%d" % index for index in range(8)] + [b"", b"bin\x00\r\n\xff"]
@@ -32,7 +33,7 @@ MODES = {
 }
 
 
-class Generator(Bitmaps, Sets):
+class Generator(Bitmaps, Lists, Sets):
     def __init__(self, seed):
         self.random = random.Random(seed)
         self.used_deadlines = set()

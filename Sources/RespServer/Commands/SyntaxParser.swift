@@ -184,11 +184,12 @@ struct SyntaxParser {
         "frequency", "ttl",
         "increment",
         "count", "cursor", "min-match-len", "version", "db", "index", "index1", "index2", "offset", "bit", "number",
-        "limit", "numkeys",
+        "limit", "numkeys", "exactly", "len", "num-matches", "rank", "stop",
     ]
 
     private func type(_ word: String) -> SyntaxPart.Kind {
         if word == "increment" && command.hasSuffix("FLOAT") { return .double }
+        if word == "timeout" && command.hasPrefix("B") { return .double }
         if Self.keys.contains(word) { return .key }
         if Self.integers.contains(word) { return .integer }
         if word == "pattern" { return .pattern }

@@ -49,12 +49,12 @@ extension KeyspaceContext {
 extension Arguments {
     /// The argument as a time to wait in seconds, with fractions: until when, in milliseconds since 1970; nil for ever (0).
     func waitDeadline(seconds index: Int, now: Int64) throws(CommandError) -> Int64? {
-        guard let seconds = LongDoubleText.parse(self[index]), seconds.isFinite else {
+        guard let seconds = LongDoubleText.parse(self[index]), !seconds.isNaN else {
             throw .message("ERR timeout is not a float or out of range")
         }
         let milliseconds = (seconds * 1000).rounded(.up)
-        guard seconds >= 0 else { throw .message("ERR timeout is negative") }
-        guard milliseconds < LongDouble(Int64.max) else { throw .message("ERR timeout is out of range") }
+        guard milliseconds <= LongDouble(Int64.max) else { throw .message("ERR timeout is out of range") }
+        guard milliseconds >= 0 else { throw .message("ERR timeout is negative") }
         return try Self.waitDeadline(Int64(milliseconds), now: now)
     }
 

@@ -134,7 +134,21 @@ extension Engine {
                 }
             }
             return total + withLength(count) - count
-        case .chain, .tree, .stream:
+        case .chain:
+            var total = 0
+            var nodes = 0
+            unsafe ListChain(at: entry.pointer).forEachNode { node in
+                nodes += 1
+                let length = node.byteCount
+                total += 1
+                if node.kind == .compressed {
+                    total += 1 + withLength(length) - length + withLength(node.compressedBytes.count)
+                } else {
+                    total += withLength(length)
+                }
+            }
+            return total + withLength(nodes) - nodes
+        case .tree, .stream:
             preconditionFailure("a type that has no length yet")
         }
     }
@@ -153,7 +167,9 @@ extension Engine {
             }
         case .set:
             entry.forEachMember { member in member.withBytes { digest.add($0.array) } }
-        case .list, .sortedSet, .stream:
+        case .list:
+            entry.forEachElement { element in element.withBytes { digest.mix($0) } }
+        case .sortedSet, .stream:
             preconditionFailure("a type that has no digest yet")
         }
         if entry.dueTime != nil { digest.add(Array("!!expire!!".utf8)) }

@@ -4,11 +4,11 @@
 //     LLLOOOOO OOOOOOOO                   L + 2 bytes (3 to 8) once more, from O + 1 bytes back (1 to 8192)
 //     111OOOOO LLLLLLLL OOOOOOOO          L + 9 bytes (9 to 264) once more, from O + 1 bytes back
 //
-// A copy may overlap what it makes, so that a run of equal bytes is one copy from 1 byte back. Nothing says where the text ends nor how
-// long it was: both counts are kept by whoever keeps the bytes.
+// A copy may overlap what it makes, so that a run of equal bytes is one copy from 1 byte back. Nothing says where the
+// text ends nor how long it was: both counts are kept by whoever keeps the bytes.
 //
-// Compressing remembers where each three bytes, by a hash of them, were seen last, and takes the first copy it finds. Decompressing
-// trusts nothing: every length and distance is held against what is there.
+// Compressing remembers where each three bytes, by a hash of them, were seen last, and takes the first copy it finds.
+// Decompressing trusts nothing: every length and distance is held against what is there.
 //
 // Source: liblzf 3.6 (Marc Lehmann), the format as lzf_d.c reads it.
 
@@ -27,8 +27,8 @@ enum LZF {
 
     // MARK: compressing
 
-    /// Compresses `source` into `target` and returns how many bytes that took; nil when they do not fit, which is how one asks for
-    /// a gain: with a target smaller than the source.
+    /// Compresses `source` into `target` and returns how many bytes that took; nil when they do not fit, which is how
+    /// one asks for a gain: with a target smaller than the source.
     /// - Complexity: O(bytes).
     @unsafe static func compress(_ source: ByteSlice, to target: UnsafeMutableRawBufferPointer) -> Int? {
         guard !source.isEmpty, source.count < Int(UInt32.max), let out = target.baseAddress else { return nil }
@@ -65,7 +65,8 @@ enum LZF {
             guard unsafe writer.writeLiteral(literal..<position),
                 unsafe writer.writeCopy(length: length, distance: position - candidate)
             else { return nil }
-            // Of the bytes copied only the last ones are remembered, which is where the next copy will most likely go on.
+            // Of the bytes copied only the last ones are remembered, which is where the next copy will most likely go
+            // on.
             position += length
             literal = position
             for back in 1...2 where position - back + shortestCopy <= count {

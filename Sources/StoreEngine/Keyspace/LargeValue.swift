@@ -24,7 +24,8 @@ extension Entry {
         switch encoding {
         case .integer, .embedded, .raw, .external, .packed, .packedWithDeadlines, .integers: nil
         case .table: isType(.set) ? unsafe SetTable(at: pointer) : unsafe HashTable(at: pointer)
-        case .chain, .tree, .stream: preconditionFailure("no such value yet")
+        case .chain: unsafe ListChain(at: pointer)
+        case .tree, .stream: preconditionFailure("no such value yet")
         }
     }
 }

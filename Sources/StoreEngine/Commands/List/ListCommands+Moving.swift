@@ -1,0 +1,135 @@
+// Moving elements from one list to another, or from one end of a list to the other, at once or by waiting for them.
+
+import Glibc
+import RespCodec
+
+extension ListCommands {
+    static let moving: [Command<KeyspaceContext>] = [
+        Command(
+            "LMOVE", group: .list, since: "6.2.0", arity: 5, flags: [.write, .denyOOM], keys: sourceAndDestination,
+            syntax: "source destination <LEFT | RIGHT> <LEFT | RIGHT>",
+            summary: "Moves an element from one list to another and returns it.", complexity: "O(1)"
+        ) { (context, arguments) throws(CommandError) in
+            let ends = (from: try arguments.listEnd(3), to: try arguments.listEnd(4))
+            guard try !move(context, arguments, ends) else { return }
+            context.reply.null()
+        },
+        Command(
+            "RPOPLPUSH", group: .list, since: "1.2.0", arity: 3, flags: [.write, .denyOOM], keys: sourceAndDestination,
+            syntax: "source destination",
+            summary: "Moves the last element of a list to the head of another and returns it.", complexity: "O(1)"
+        ) { (context, arguments) throws(CommandError) in
+            guard try !move(context, arguments, (.tail, .head)) else { return }
+            context.reply.null()
+        },
+    ]
+
+    static let blocking: [Command<KeyspaceContext>] = [
+        blockingPopper("BLPOP", "Takes the first element of a list and returns it, or waits for one.", at: .head),
+        blockingPopper("BRPOP", "Takes the last element of a list and returns it, or waits for one.", at: .tail),
+        Command(
+            "BLMOVE", group: .list, since: "6.2.0", arity: 6, flags: [.write, .denyOOM, .noScript, .blocking],
+            keys: sourceAndDestination, syntax: "source destination <LEFT | RIGHT> <LEFT | RIGHT> timeout",
+            summary: "Moves an element from one list to another and returns it, or waits for one.", complexity: "O(1)"
+        ) { (context, arguments) throws(CommandError) in
+            let ends = (from: try arguments.listEnd(3), to: try arguments.listEnd(4))
+            try moveWaiting(context, arguments, ends, timeout: 5)
+        },
+        Command(
+            "BRPOPLPUSH", group: .list, since: "2.2.0", arity: 4, flags: [.write, .denyOOM, .noScript, .blocking],
+            keys: sourceAndDestination, syntax: "source destination timeout",
+            summary: "Moves the last element of a list to the head of another and returns it, or waits for one.",
+            complexity: "O(1)"
+        ) { (context, arguments) throws(CommandError) in
+            try moveWaiting(context, arguments, (.tail, .head), timeout: 3)
+        },
+        Command(
+            "BLMPOP", group: .list, since: "7.0.0", arity: -5, flags: [.write, .blocking, .movableKeys],
+            keys: [KeySpec(popFlags, begin: .index(2), find: .keyCount(count: 0, first: 1, step: 1))],
+            syntax: "timeout numkeys key [key ...] <LEFT | RIGHT> [COUNT count]",
+            summary: "Takes elements from the first list of several that has any, and returns them, or waits for some.",
+            complexity: "O(N+M) in the keys and the elements returned"
+        ) { (context, arguments) throws(CommandError) in
+            let request = try PopRequest(arguments, from: 2)
+            let deadline = try arguments.waitDeadline(seconds: 1, now: context.now)
+            guard try !popFromFirst(context, arguments, request) else { return }
+            context.wait(for: arguments, request.keys, as: .list, until: deadline, timeoutReply: .nullArray)
+        },
+    ]
+
+    // MARK: waiting
+
+    private static func blockingPopper(_ name: String, _ summary: String, at end: ListEnd) -> Command<KeyspaceContext> {
+        Command(
+            name, group: .list, since: "2.0.0", arity: -3, flags: [.write, .noScript, .blocking],
+            keys: [KeySpec(popFlags, begin: .index(1), find: .range(last: -2, step: 1, limit: 0))],
+            syntax: "key [key ...] timeout", summary: summary, complexity: "O(N) in the keys"
+        ) { (context, arguments) throws(CommandError) in
+            let keys = 1..<arguments.count - 1
+            let deadline = try arguments.waitDeadline(seconds: keys.upperBound, now: context.now)
+            for index in keys {
+                guard let list = try context.list(at: arguments[index], .write) else { continue }
+                context.reply.array(2)
+                context.reply.bulkString(arguments[index])
+                context.reply.element(list.element(at: end))
+                list.removeElement(at: end)
+                return context.popped(from: list, arguments[index], at: end, count: 1)
+            }
+            context.wait(for: arguments, keys, as: .list, until: deadline, timeoutReply: .nullArray)
+        }
+    }
+
+    private static func moveWaiting(
+        _ context: KeyspaceContext, _ arguments: Arguments, _ ends: (from: ListEnd, to: ListEnd), timeout: Int
+    ) throws(CommandError) {
+        let deadline = try arguments.waitDeadline(seconds: timeout, now: context.now)
+        guard try !move(context, arguments, ends) else { return }
+        // Where nobody may wait, it is the reply of LMOVE.
+        guard context.engine.mayWait else { return context.reply.null() }
+        context.wait(for: arguments, 1..<2, as: .list, until: deadline, timeoutReply: .nullArray)
+    }
+
+    // MARK: moving
+
+    /// Moves an element and answers with it; false if the source does not exist.
+    private static func move(
+        _ context: KeyspaceContext, _ arguments: Arguments, _ ends: (from: ListEnd, to: ListEnd)
+    ) throws(CommandError) -> Bool {
+        guard let source = try context.list(at: arguments[1], .write) else { return false }
+        _ = try context.list(at: arguments[2], .write)
+        let element = source.element(at: ends.from)
+        // Redis does not count an integer from a large list when it looks whether the destination becomes too large.
+        let size: Int
+        if case .integer = element, !source.isPacked { size = 0 } else { size = element.byteCount }
+        context.reply.element(element)
+        // The element's bytes are gone when it is taken out, and the lists may be one.
+        let result: Result<Void, CommandError> = element.withCopy { bytes in
+            source.removeElement(at: ends.from)
+            do throws(CommandError) {
+                let destination = try context.listMade(at: arguments[2])
+                destination.prepare(bytes: size, count: 1)
+                destination.push(bytes, at: ends.to)
+                return .success(())
+            } catch {
+                return .failure(error)
+            }
+        }
+        try result.get()
+        context.changed(arguments[2], .pushed(at: ends.to), count: 0)
+        context.changed(arguments[1], .popped(at: ends.from))
+        // The slots may have moved when the destination was made.
+        if let source = try context.list(at: arguments[1], .peek) { context.finishRemoving(from: source, arguments[1]) }
+        return true
+    }
+}
+
+extension PackedElement {
+    /// Lends a copy of the element's text to `body`, so that the element may be removed meanwhile.
+    fileprivate func withCopy<Result>(_ body: (ByteSlice) -> Result) -> Result {
+        guard case .bytes(let bytes) = self else { return withBytes(body) }
+        return unsafe withUnsafeTemporaryAllocation(byteCount: bytes.count, alignment: 1) { buffer in
+            unsafe memcpy(buffer.baseAddress!, bytes.rawBytes.baseAddress!, bytes.count)
+            return unsafe body(ByteSlice(start: buffer.baseAddress!, count: bytes.count))
+        }
+    }
+}

@@ -1,0 +1,300 @@
+// A large list: a doubly linked chain of nodes, each of which holds as many elements as fit a few kilobytes.
+//
+//     chain -> head <-> node <-> node <-> ... <-> tail
+//              packed  (compressed ...)          packed
+//
+// Both ends are reached at once, an index by walking from the nearer end over the nodes' counts. Nodes grow by pushes,
+// split when one that is full gets an element in its middle, and are merged with their neighbours then; removing
+// elements merges nothing. What makes a new node, and when, is as in Redis, because it decides when a list that shrinks
+// becomes a packed one again: when one node is left.
+//
+// With a compress depth of d, all but d nodes at each end are compressed (those for which it pays). A compressed node
+// is unpacked to a scratch copy for reading, and in place for a change.
+//
+// Invariants: `count` is the sum of the nodes' counts, none of which is 0; the end nodes are not compressed.
+//
+// Rejected: an index over the nodes (a look-up in the middle of a million elements walks some fourteen hundred nodes of
+// 32 bytes that mostly lie in order, which is some microseconds; each split would have to move the index).
+
+import Glibc
+import RespCodec
+
+/// A handle on a chain that lives in a database's allocator.
+@safe struct ListChain: LargeValue {
+    @unsafe private struct Storage {
+        var head: ListNode?
+        var tail: ListNode?
+        var count: Int
+        let allocator: SlabAllocator
+        let nodeSize: Int32
+        let nodeCount: Int32
+        let compressDepth: Int
+    }
+
+    private static let storageSize = 48
+
+    private let storage: UnsafeMutablePointer<Storage>
+
+    /// The chain at an address that an entry holds.
+    @unsafe init(at address: UnsafeMutableRawPointer) { unsafe storage = address.assumingMemoryBound(to: Storage.self) }
+
+    /// A new chain without elements.
+    init(allocator: SlabAllocator, limits: ListLimits) {
+        self.init(
+            allocator, nodeSize: limits.nodeSize, nodeCount: limits.nodeCount, compressDepth: limits.compressDepth)
+    }
+
+    private init(_ allocator: SlabAllocator, nodeSize: Int, nodeCount: Int, compressDepth: Int) {
+        unsafe storage = allocator.allocate(Self.storageSize).bindMemory(to: Storage.self, capacity: 1)
+        unsafe storage.initialize(
+            to: Storage(
+                head: nil, tail: nil, count: 0, allocator: allocator, nodeSize: Int32(nodeSize),
+                nodeCount: Int32(nodeCount), compressDepth: compressDepth))
+    }
+
+    /// A chain without elements and with the same limits.
+    private func makeSibling(in allocator: SlabAllocator) -> ListChain {
+        ListChain(
+            allocator, nodeSize: maximumSize, nodeCount: maximumCount, compressDepth: compressDepth)
+    }
+
+    var address: UnsafeMutableRawPointer { unsafe UnsafeMutableRawPointer(storage) }
+
+    @inline(__always) var head: ListNode? {
+        get { unsafe storage.pointee.head }
+        nonmutating set { unsafe storage.pointee.head = newValue }
+    }
+    @inline(__always) var tail: ListNode? {
+        get { unsafe storage.pointee.tail }
+        nonmutating set { unsafe storage.pointee.tail = newValue }
+    }
+    @inline(__always) var count: Int {
+        get { unsafe storage.pointee.count }
+        nonmutating set { unsafe storage.pointee.count = newValue }
+    }
+    @inline(__always) var allocator: SlabAllocator { unsafe storage.pointee.allocator }
+    @inline(__always) var maximumSize: Int { unsafe Int(storage.pointee.nodeSize) }
+    @inline(__always) var maximumCount: Int { unsafe Int(storage.pointee.nodeCount) }
+    private var compressDepth: Int { unsafe storage.pointee.compressDepth }
+
+    @inline(__always) func node(at end: ListEnd) -> ListNode? { end == .head ? head : tail }
+
+    /// The only node, if there is just one.
+    var onlyNode: ListNode? { head == tail ? head : nil }
+
+    // MARK: the ends
+
+    /// Whether an element may be put in a node.
+    @inline(__always)
+    func allows(_ node: ListNode?, _ value: PackedValue, length: Int, _ limits: ListLimits) -> Bool {
+        guard let node, node.kind != .plain, value.bytes.count < limits.plainElementSize else { return false }
+        return node.byteCount &+ length <= maximumSize && node.count < maximumCount
+    }
+
+    /// Puts an element at an end.
+    /// - Complexity: O(1), apart from moving a node's elements within it, which is paid for by the pushes in between.
+    @inline(__always)
+    func push(_ value: PackedValue, at end: ListEnd, _ limits: ListLimits) {
+        let length = value.encodedLength
+        if let node = node(at: end), allows(node, value, length: length, limits) {
+            node.push(value, length: length, at: end, limit: maximumSize, in: allocator)
+            count &+= 1
+        } else {
+            pushNode(value, at: end, limits)
+        }
+    }
+
+    @inline(never)
+    private func pushNode(_ value: PackedValue, at end: ListEnd, _ limits: ListLimits) {
+        let old = node(at: end)
+        if let old, old.kind == .packed { old.trim(in: allocator, entirely: true) }
+        let node = makeNode(value, at: end, limits)
+        link(node, nextTo: old, after: end == .tail)
+        count += 1
+        settle(old)
+    }
+
+    /// A node of one element, ready to grow at an end.
+    func makeNode(_ value: PackedValue, at end: ListEnd, _ limits: ListLimits) -> ListNode {
+        guard value.bytes.count < limits.plainElementSize else { return .makePlain(value.bytes, in: allocator) }
+        let length = value.encodedLength
+        let node = ListNode.makePacked(room: length, in: allocator)
+        node.push(value, length: length, at: end, limit: maximumSize, in: allocator)
+        return node
+    }
+
+    /// Takes out the element at an end. There must be one.
+    @inline(__always)
+    func pop(at end: ListEnd) {
+        guard let node = node(at: end) else { preconditionFailure("an empty list has no element") }
+        count &-= 1
+        if node.count > 1 { return node.pop(at: end) }
+        remove(node)
+        settle()
+    }
+
+    // MARK: nodes
+
+    /// Puts a node beside another, or in an empty chain.
+    func link(_ node: ListNode, nextTo old: ListNode?, after: Bool) {
+        let previous = after ? old : old?.previous
+        let next = after ? old?.next : old
+        node.previous = previous
+        node.next = next
+        if let previous { previous.next = node } else { head = node }
+        if let next { next.previous = node } else { tail = node }
+    }
+
+    /// Takes a run of nodes out of the chain.
+    func unlink(_ first: ListNode, through last: ListNode) {
+        if let previous = first.previous { previous.next = last.next } else { head = last.next }
+        if let next = last.next { next.previous = first.previous } else { tail = first.previous }
+        first.previous = nil
+        last.next = nil
+    }
+
+    /// Takes a node out of the chain and frees it.
+    func remove(_ node: ListNode) {
+        unlink(node, through: node)
+        node.free(in: allocator)
+    }
+
+    /// Element number `index`: its node and its number there.
+    /// - Complexity: O(nodes up to there from the nearer end).
+    func locate(_ index: Int) -> (node: ListNode, index: Int) {
+        precondition(index >= 0 && index < count, "an element outside the list")
+        if index < count / 2 {
+            var rest = index
+            var node = head
+            while let current = node {
+                if rest < current.count { return (current, rest) }
+                rest -= current.count
+                node = current.next
+            }
+        } else {
+            var rest = count - 1 - index
+            var node = tail
+            while let current = node {
+                if rest < current.count { return (current, current.count - 1 - rest) }
+                rest -= current.count
+                node = current.previous
+            }
+        }
+        preconditionFailure("a list has fewer elements than it counts")
+    }
+
+    // MARK: compressing
+
+    /// Makes the nodes near the ends readable at once, and compresses those where that begins, and `node`, which was
+    /// changed or has got other neighbours, if it lies between.
+    func settle(_ node: ListNode? = nil) {
+        guard compressDepth > 0 else { return }
+        settleAlways(node)
+    }
+
+    private func settleAlways(_ node: ListNode?) {
+        var fromHead = head
+        var fromTail = tail
+        var isNear = false
+        for _ in 0..<compressDepth {
+            guard let first = fromHead, let last = fromTail else { return }
+            first.decompress(in: allocator)
+            last.decompress(in: allocator)
+            if first == node || last == node { isNear = true }
+            if first == last || first.next == last { return }
+            fromHead = first.next
+            fromTail = last.previous
+        }
+        fromHead?.compress(in: allocator)
+        fromTail?.compress(in: allocator)
+        if !isNear { node?.compress(in: allocator) }
+    }
+
+    // MARK: as a large value
+
+    /// Calls `body` with each node from head to tail.
+    func forEachNode(_ body: (ListNode) -> Void) {
+        var node = head
+        while let current = node {
+            body(current)
+            node = current.next
+        }
+    }
+
+    /// - Complexity: O(nodes looked at), no more than `samples`.
+    func byteCount(samples: Int) -> Int {
+        var bytes = 0
+        var elements = 0
+        var nodes = 0
+        var node = head
+        while let current = node, nodes < samples {
+            bytes += current.heldBytes(in: allocator)
+            elements += current.count
+            nodes += 1
+            node = current.next
+        }
+        if elements < count && elements > 0 { bytes = Int(Double(bytes) / Double(elements) * Double(count)) }
+        return unsafe bytes + allocator.capacity(of: storage)
+    }
+
+    func copied(to allocator: SlabAllocator, hash: KeyHash) -> any LargeValue {
+        let copy = makeSibling(in: allocator)
+        var node = head
+        while let current = node {
+            copy.link(current.copied(to: allocator), nextTo: copy.tail, after: true)
+            node = current.next
+        }
+        copy.count = count
+        return copy
+    }
+
+    func deallocateSlice(from place: Int, budget: Int) -> Int? {
+        // The nodes that are left say where to go on. Giving back a node costs about as much as two elements of a
+        // table.
+        var left = max(budget / 2, 1)
+        while let node = head {
+            guard left > 0 else { return 1 }
+            left -= 1
+            unlink(node, through: node)
+            node.free(in: allocator)
+        }
+        unsafe allocator.deallocate(storage)
+        return nil
+    }
+
+    /// Takes a run of nodes with so many elements out, as a list of its own without a key, to be freed.
+    func cut(_ first: ListNode, through last: ListNode, count removed: Int) -> ListChain {
+        unlink(first, through: last)
+        count -= removed
+        let rest = makeSibling(in: allocator)
+        rest.head = first
+        rest.tail = last
+        rest.count = removed
+        return rest
+    }
+
+    // MARK: checking
+
+    /// Stops the program when an invariant does not hold. For tests.
+    func checkInvariants() {
+        var total = 0
+        var previous: ListNode? = nil
+        var node = head
+        while let current = node {
+            precondition(current.previous == previous, "a node's back link is wrong")
+            current.checkInvariants(in: allocator)
+            total += current.count
+            previous = current
+            node = current.next
+        }
+        precondition(previous == tail, "the last node is not the tail")
+        precondition(total == count, "the list's count is wrong")
+        var fromHead = head
+        var fromTail = tail
+        for _ in 0..<max(compressDepth, 1) {
+            precondition(fromHead?.kind != .compressed && fromTail?.kind != .compressed, "an end node is compressed")
+            fromHead = fromHead?.next
+            fromTail = fromTail?.previous
+        }
+    }
+}
