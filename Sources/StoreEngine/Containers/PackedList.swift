@@ -494,9 +494,6 @@ extension PackedList {
     /// Copies the whole list to `target`, which has room for its `byteCount`.
     @unsafe func copy(to target: UnsafeMutableRawPointer) { unsafe memmove(target, base, byteCount) }
 
-    /// The bytes of the whole list.
-    var bytes: ByteSlice { unsafe ByteSlice(start: base, count: byteCount) }
-
     /// Makes a list of the elements from the one at `offset` on, `count` of them, at `target`, which has room for as
     /// many bytes as `emptySize` and theirs.
     @unsafe func copyRest(from offset: Int, count: Int, to target: UnsafeMutableRawPointer) {
