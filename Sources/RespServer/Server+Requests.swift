@@ -78,6 +78,7 @@ extension Server {
             arguments.removeAll()
             var count = 0
             var keyCount = 0
+            var memberCount = 0
             var outcome = RequestParser.Outcome.request
             var restStart = position
             var restArguments = 0
@@ -96,6 +97,13 @@ extension Server {
                     keys[keyCount] = HashedKey(ByteSlice(start: base + piece.offset, count: piece.count))
                     key = keyCount
                     keyCount += 1
+                    let place = command.pointee.member
+                    if place > 0 && place < argumentCount {
+                        let piece = arguments[restArguments + place]
+                        let member = ByteSlice(start: base + piece.offset, count: piece.count)
+                        members[memberCount] = HashedMember(member, ofKey: key)
+                        memberCount += 1
+                    }
                 }
                 batch[count] = ParsedRequest(
                     firstArgument: restArguments, argumentCount: argumentCount, start: restStart, key: key,
@@ -103,7 +111,9 @@ extension Server {
                 count += 1
             }
             if keyCount > 0 {
-                engine.prepare(UnsafeMutableBufferPointer(start: keys, count: keyCount), database: connection.database)
+                engine.prepare(
+                    UnsafeMutableBufferPointer(start: keys, count: keyCount),
+                    UnsafeMutableBufferPointer(start: members, count: memberCount), database: connection.database)
             }
             for index in 0..<count {
                 let request = batch[index]

@@ -86,6 +86,7 @@ final class Server {
     /// Requests that were parsed and are about to be executed together, and their keys.
     let batch = UnsafeMutablePointer<ParsedRequest>.allocate(capacity: Server.batchCapacity)
     let keys = UnsafeMutablePointer<HashedKey>.allocate(capacity: Server.batchCapacity)
+    let members = UnsafeMutablePointer<HashedMember>.allocate(capacity: Server.batchCapacity)
     static let batchCapacity = 32
     /// Whose requests are being executed, and where in `reply` begins what has not been queued for it.
     @exclusivity(unchecked) var replyingTo: Connection?

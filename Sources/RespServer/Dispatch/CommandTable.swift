@@ -14,6 +14,8 @@ final class CommandRecord {
         let arity: Int
         /// The only key's place, when there is just one that is found by its index; else 0.
         let firstKey: Int
+        /// The place of a member or field that it looks for in the key's value; 0 if there is none.
+        let member: Int
         let flags: CommandFlags
         /// Its function, if it works on data and cannot wait.
         let direct: Command<KeyspaceContext>.Run?
@@ -59,7 +61,7 @@ final class CommandRecord {
         hot = .allocate(capacity: 1)
         hot.initialize(
             to: Hot(
-                arity: command.arity, firstKey: firstKey, flags: command.flags,
+                arity: command.arity, firstKey: firstKey, member: command.member, flags: command.flags,
                 direct: command.flags.contains(.blocking) ? nil : data, record: self))
         let name = fullName
         subcommands = command.subcommands.map { subcommand($0, name) }

@@ -117,6 +117,8 @@ public struct Command<Context>: Sendable {
     public let summary: String
     public let complexity: String
     public let subcommands: [Command<Context>]
+    /// The place of an argument that is looked for in the key's value, so that memory can be asked for early; 0 if there is none.
+    public private(set) var member = 0
     /// Nil only for a command that always needs one of its subcommands.
     public let run: Run?
 
@@ -138,6 +140,13 @@ public struct Command<Context>: Sendable {
         self.complexity = complexity
         self.subcommands = subcommands
         self.run = run
+    }
+
+    /// The same command, known to look for the argument at `place` in the value of its key.
+    func lookingForMember(at place: Int) -> Command<Context> {
+        var command = self
+        command.member = place
+        return command
     }
 
     /// Whether a request of `count` arguments, the name included, has a right number of them.

@@ -96,38 +96,11 @@ protocol TableLayout {
 
     // MARK: looking up
 
-    @inline(__always)
-    func segment(_ hash: UInt64) -> Segment {
-        unsafe directory[Int(truncatingIfNeeded: (hash &>> 1) &>> UInt64(truncatingIfNeeded: 63 &- depth))]
-    }
-
-    /// Asks for the cache line in which the key's slot should be.
-    @inline(__always)
-    func prefetchBucket(_ hash: UInt64) {
-        let segment = segment(hash)
-        unsafe clinux_prefetch(segment.bucket(segment.home(hash & 0x7FFF)))
-    }
+    /// Where the segments are, for looking things up.
+    @inline(__always) var segments: SegmentDirectory { unsafe SegmentDirectory(first: directory, depth: depth) }
 
     @inline(__always)
-    func prefetchSegment(_ hash: UInt64) {
-        unsafe clinux_prefetch(segment(hash).address)
-    }
-
-    /// Asks for the first cache lines of the entry that looks like the key's, once the bucket is there.
-    @inline(__always)
-    func prefetchEntry(_ hash: UInt64) {
-        let segment = segment(hash)
-        let probe = (hash & 0x7FFF) &<< 48
-        let slots = unsafe segment.bucket(segment.home(hash & 0x7FFF))
-        let found = unsafe SlotWord.matches(slots, probe)
-        guard found != 0 else { return }
-        let word = unsafe slots[found.trailingZeroBitCount]
-        // A free slot looks like tag 0.
-        guard word != 0 else { return }
-        // Most entries lie across two lines.
-        unsafe clinux_prefetch(SlotWord.entry(word))
-        unsafe clinux_prefetch(SlotWord.entry(word) + 63)
-    }
+    func segment(_ hash: UInt64) -> Segment { segments.segment(hash) }
 
     @inline(__always)
     func find(_ key: ByteSlice, hash: UInt64) -> Slot? {
@@ -469,5 +442,48 @@ protocol TableLayout {
     private mutating func setEarliest(_ segment: Segment, _ deadline: Int64) {
         segment.earliest = deadline
         deadline == Self.noDeadline ? heap.remove(segment) : heap.update(segment)
+    }
+}
+
+/// The segments of a table, whatever it holds: for asking for the memory in which an entry will be found, in three steps, each of which
+/// needs what the one before has brought.
+@safe struct SegmentDirectory {
+    private let first: UnsafeMutablePointer<Segment>
+    private let depth: Int
+
+    @unsafe @inline(__always) init(first: UnsafeMutablePointer<Segment>, depth: Int) {
+        unsafe self.first = first
+        self.depth = depth
+    }
+
+    @inline(__always)
+    func segment(_ hash: UInt64) -> Segment {
+        unsafe first[Int(truncatingIfNeeded: (hash &>> 1) &>> UInt64(truncatingIfNeeded: 63 &- depth))]
+    }
+
+    @inline(__always)
+    func prefetchSegment(_ hash: UInt64) { unsafe clinux_prefetch(segment(hash).address) }
+
+    /// Asks for the cache line in which the key's slot should be.
+    @inline(__always)
+    func prefetchBucket(_ hash: UInt64) {
+        let segment = segment(hash)
+        unsafe clinux_prefetch(segment.bucket(segment.home(hash & 0x7FFF)))
+    }
+
+    /// Asks for the first cache lines of the entry that looks like the key's, once the bucket is there.
+    @inline(__always)
+    func prefetchEntry(_ hash: UInt64) {
+        let segment = segment(hash)
+        let probe = (hash & 0x7FFF) &<< 48
+        let slots = unsafe segment.bucket(segment.home(hash & 0x7FFF))
+        let found = unsafe SlotWord.matches(slots, probe)
+        guard found != 0 else { return }
+        let word = unsafe slots[found.trailingZeroBitCount]
+        // A free slot looks like tag 0.
+        guard word != 0 else { return }
+        // Most entries lie across two lines.
+        unsafe clinux_prefetch(SlotWord.entry(word))
+        unsafe clinux_prefetch(SlotWord.entry(word) + 63)
     }
 }

@@ -11,18 +11,68 @@ public struct HashedKey {
     @inlinable public init(_ key: ByteSlice) { self.key = key }
 }
 
+/// A field or member that a request looks for in the value of its key.
+@safe public struct HashedMember {
+    let member: ByteSlice
+    /// The place of the request's key among the keys of its batch.
+    let key: Int
+    /// Once the engine has seen it, the table in which it is looked for, if that is a large one, and its hash there.
+    var segments: SegmentDirectory?
+    var hash: UInt64 = 0
+
+    public init(_ member: ByteSlice, ofKey key: Int) {
+        self.member = member
+        self.key = key
+    }
+}
+
 extension Engine {
     /// Hashes the keys of requests that are about to run, and asks for the memory in which each will be found: first the segments,
     /// then the buckets, then the entries, so that every step finds what the one before has brought.
-    @unsafe public func prepare(_ keys: UnsafeMutableBufferPointer<HashedKey>, database index: Int) {
+    @unsafe public func prepare(
+        _ keys: UnsafeMutableBufferPointer<HashedKey>, _ members: UnsafeMutableBufferPointer<HashedMember>,
+        database index: Int
+    ) {
         let hash = state.hash
         for place in keys.indices { unsafe keys[place].hash = hash(keys[place].key) }
         // One alone would wait for each step as long as its command does.
         guard keys.count > 1 else { return }
         let table = state.database(index).table
-        for place in keys.indices { unsafe table.prefetchSegment(keys[place].hash) }
-        for place in keys.indices { unsafe table.prefetchBucket(keys[place].hash) }
-        for place in keys.indices { unsafe table.prefetchEntry(keys[place].hash) }
+        let segments = table.segments
+        for place in keys.indices { unsafe segments.prefetchSegment(keys[place].hash) }
+        for place in keys.indices { unsafe segments.prefetchBucket(keys[place].hash) }
+        for place in keys.indices { unsafe segments.prefetchEntry(keys[place].hash) }
+        if members.count > 1 { unsafe prepare(members, of: keys, in: state.database(index)) }
+    }
+
+    /// The same for the fields and members that are looked for in large values of these keys.
+    private func prepare(
+        _ members: UnsafeMutableBufferPointer<HashedMember>, of keys: UnsafeMutableBufferPointer<HashedKey>,
+        in database: Database
+    ) {
+        let hash = state.hash
+        var lastKey = -1
+        for place in members.indices {
+            let key = unsafe members[place].key
+            if unsafe lastKey >= 0 && keys[lastKey].hash == keys[key].hash {
+                // Most often all are of one key.
+                unsafe members[place].segments = members[place - 1].segments
+            } else {
+                let slot = unsafe database.table.find(keys[key].key, hash: keys[key].hash)
+                unsafe members[place].segments = slot.flatMap { database.entry(at: $0).memberSegments }
+            }
+            lastKey = key
+            guard let segments = unsafe members[place].segments else { continue }
+            let memberHash = unsafe hash(members[place].member)
+            unsafe members[place].hash = memberHash
+            segments.prefetchSegment(memberHash)
+        }
+        for place in members.indices {
+            unsafe members[place].segments?.prefetchBucket(members[place].hash)
+        }
+        for place in members.indices {
+            unsafe members[place].segments?.prefetchEntry(members[place].hash)
+        }
     }
 
     /// Runs a command whose arguments are right in number, and writes its reply.

@@ -29,3 +29,12 @@ extension Entry {
         }
     }
 }
+
+extension Entry {
+    /// The table by which members or fields of a large value are found; nil if there is none.
+    var memberSegments: SegmentDirectory? {
+        guard encoding == .table else { return nil }
+        return isType(.set)
+            ? unsafe SetTable(at: pointer).table.segments : unsafe HashTable(at: pointer).table.segments
+    }
+}

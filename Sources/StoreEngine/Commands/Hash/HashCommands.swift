@@ -10,7 +10,7 @@ enum HashCommands {
                 summary: "Sets fields of a hash, and returns how many are new.", complexity: "O(N) in the fields"
             ) { (context, arguments) throws(CommandError) in
                 context.reply.integer(try setFields(context, arguments, command: "hset"))
-            },
+            }.lookingForMember(at: 2),
             writer(
                 "HMSET", since: "2.0.0", arity: -4, update: "update", syntax: "key field value [field value ...]",
                 summary: "Sets fields of a hash.", complexity: "O(N) in the fields"
@@ -25,7 +25,7 @@ enum HashCommands {
                 "HGET", since: "2.0.0", arity: 3, syntax: "key field", summary: "Returns the value of a field."
             ) { (context, arguments) throws(CommandError) in
                 replyElement(context.reply, try context.hash(at: arguments[1], .read)?.value(of: arguments[2]))
-            },
+            }.lookingForMember(at: 2),
             reader(
                 "HMGET", since: "2.0.0", arity: -3, syntax: "key field [field ...]",
                 summary: "Returns the values of fields.",

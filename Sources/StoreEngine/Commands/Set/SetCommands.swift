@@ -11,11 +11,13 @@ enum SetCommands {
                 keys: [.first("RW", "insert")], syntax: "key member [member ...]",
                 summary: "Adds members to a set, and returns how many are new.",
                 complexity: "O(N) in the members added",
-                run: add),
+                run: add
+            ).lookingForMember(at: 2),
             Command(
                 "SREM", group: .set, since: "1.0.0", arity: -3, flags: [.write, .fast], keys: [.first("RW", "delete")],
                 syntax: "key member [member ...]", summary: "Removes members, and the set with the last of them.",
-                complexity: "O(N) in the members removed", run: remove),
+                complexity: "O(N) in the members removed", run: remove
+            ).lookingForMember(at: 2),
             Command(
                 "SMOVE", group: .set, since: "1.0.0", arity: 4, flags: [.write, .fast],
                 keys: [.first("RW", "access", "delete"), KeySpec(["RW", "insert"], begin: .index(2))],
@@ -27,7 +29,7 @@ enum SetCommands {
             ) { (context, arguments) throws(CommandError) in
                 let set = try context.set(at: arguments[1], .read)
                 context.reply.integer(set?.contains(arguments[2]) ?? false ? 1 : 0)
-            },
+            }.lookingForMember(at: 2),
             Command(
                 "SMISMEMBER", group: .set, since: "6.2.0", arity: -3, flags: [.readOnly, .fast],
                 keys: [.first("RO", "access")], syntax: "key member [member ...]",

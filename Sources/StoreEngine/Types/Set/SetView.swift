@@ -186,7 +186,7 @@ import RespCodec
                             unsafe hashes[index] = table.table.hash(unsafe MemberEntry(members[index]).member)
                         }
                     }
-                    forEachBit(wanted) { unsafe table.table.prefetchEntry(hashes[$0]) }
+                    forEachBit(wanted) { unsafe table.table.segments.prefetchEntry(hashes[$0]) }
                     forEachBit(wanted) { index in
                         let member = unsafe MemberEntry(members[index]).member
                         if unsafe table.table.find(member, hash: hashes[index]) != nil { found |= 1 << UInt32(index) }
