@@ -45,6 +45,9 @@ enum DebugCommands {
             // Not by way of `error`: a made-up error is not to be found in the statistics.
             let text = arguments[2].array.map { $0 == 0x0D || $0 == 0x0A ? 0x20 : $0 }
             ([UInt8(ascii: "-")] + text + [0x0D, 0x0A]).withByteSlice { reply.raw($0) }
+        case ("quicklist-packed-threshold", 3):
+            try setPlainElementSize(context, arguments[2])
+            reply.ok()
         case ("change-repl-id", 2):
             reply.ok()
         case ("reload", _):
@@ -65,6 +68,8 @@ enum DebugCommands {
         "PROTOCOL <type>",
         "    Return an example of a type of reply: string, integer, double, bignum, null, array, set, map,",
         "    attrib, push, verbatim, true or false.",
+        "QUICKLIST-PACKED-THRESHOLD <size>",
+        "    From how many bytes on an element of a large list is kept by itself: 0 for the default of 1gb.",
         "RELOAD", "    Not supported in this version.",
         "SET-ACTIVE-EXPIRE <0|1>", "    Whether keys that are due are removed before anybody looks for them.",
         "SLEEP <seconds>", "    Do nothing for a time, which may have decimals. All clients wait.",
@@ -108,6 +113,14 @@ enum DebugCommands {
         let prefix = arguments.count > 3 ? arguments[3].array : Array("key".utf8)
         context.server.engine.populate(count, prefix: prefix, size: size, database: context.connection.database)
         context.reply.ok()
+    }
+
+    private static func setPlainElementSize(_ context: SessionContext, _ text: ByteSlice) throws(CommandError) {
+        // A packed list cannot tell of more than 4 GB.
+        guard let size = SettingNumber.memory(text.array), size <= 1 << 32 - 1 << 20 else {
+            throw .message("ERR argument must be a memory value bigger than 1 and smaller than 4gb")
+        }
+        context.server.engine.settings.listPlainElementSize = size == 0 ? 1 << 30 : Int(size)
     }
 
     private static func matchLength(_ arguments: Arguments, _ reply: ReplyWriter) throws(CommandError) {

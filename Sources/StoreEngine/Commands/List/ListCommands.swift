@@ -4,7 +4,8 @@
 import RespCodec
 
 enum ListCommands {
-    static let all: [Command<KeyspaceContext>] = pushing + popping + looking + editing + moving + blocking
+    static let all: [Command<KeyspaceContext>] =
+        pushing + popping + looking + editing + moving + blocking + movingMany
 
     // MARK: declaring
 

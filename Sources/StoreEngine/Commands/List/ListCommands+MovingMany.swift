@@ -1,0 +1,126 @@
+// LMOVEM and BLMOVEM: moving several elements at once.
+//
+// All that is moved is taken out before any of it is put in, so that one list may be both source and destination. What
+// is answered is the moved elements in the order in which they lie in the destination afterwards, from head to tail.
+//
+// Source: the documentation of Redis 8.10 on LMOVEM and BLMOVEM.
+
+import RespCodec
+
+extension ListCommands {
+    static let movingMany: [Command<KeyspaceContext>] = [
+        Command(
+            "LMOVEM", group: .list, since: "8.10.0", arity: -5, flags: [.write, .denyOOM], keys: sourceAndDestination,
+            syntax: "source destination <LEFT | RIGHT> <LEFT | RIGHT> [<COUNT count | EXACTLY exactly> <OBO | BULK>]",
+            summary: "Moves elements from one list to another and returns them.",
+            complexity: "O(N) in the elements moved"
+        ) { (context, arguments) throws(CommandError) in
+            let request = try MoveRequest(arguments, optionsFrom: 5)
+            guard try !moveMany(context, arguments, request) else { return }
+            context.reply.nullArray()
+        },
+        Command(
+            "BLMOVEM", group: .list, since: "8.10.0", arity: -6, flags: [.write, .denyOOM, .blocking],
+            keys: sourceAndDestination,
+            syntax:
+                "source destination <LEFT | RIGHT> <LEFT | RIGHT> timeout [<COUNT count | EXACTLY exactly> <OBO | BULK>]",
+            summary: "Moves elements from one list to another and returns them, or waits until there are enough.",
+            complexity: "O(N) in the elements moved"
+        ) { (context, arguments) throws(CommandError) in
+            let request = try MoveRequest(arguments, optionsFrom: 6)
+            let deadline = try arguments.waitDeadline(seconds: 5, now: context.now)
+            guard try !moveMany(context, arguments, request) else { return }
+            context.wait(for: arguments, 1..<2, as: .list, until: deadline, timeoutReply: .nullArray)
+        },
+    ]
+
+    private struct MoveRequest {
+        /// How many elements: no more than that, or just as many.
+        enum Amount {
+            case upTo(Int)
+            case exactly(Int)
+        }
+
+        let from: ListEnd
+        let to: ListEnd
+        let amount: Amount
+        /// They are moved one by one, so that at a head they end up in the reverse of the order in which they were
+        /// taken; else they keep the order they had.
+        let isOneByOne: Bool
+
+        init(_ arguments: Arguments, optionsFrom start: Int) throws(CommandError) {
+            from = try arguments.listEnd(3)
+            to = try arguments.listEnd(4)
+            guard arguments.count > start else {
+                amount = .upTo(1)
+                isOneByOne = true
+                return
+            }
+            let isExact = arguments.word(start, is: "exactly")
+            guard isExact || arguments.word(start, is: "count"), arguments.count == start + 3 else { throw .syntax }
+            guard let count = Decimal.parse(arguments[start + 1]), count > 0 else {
+                throw .message("ERR count should be greater than 0")
+            }
+            isOneByOne = arguments.word(start + 2, is: "obo")
+            guard isOneByOne || arguments.word(start + 2, is: "bulk") else { throw .syntax }
+            amount = isExact ? .exactly(count) : .upTo(count)
+        }
+
+        /// How many are moved of a list of `total`; nil if there are not enough.
+        func count(of total: Int) -> Int? {
+            switch amount {
+            case .upTo(let count): min(count, total)
+            case .exactly(let count): count <= total ? count : nil
+            }
+        }
+    }
+
+    /// Moves elements and answers with them; false if the source does not exist or has not enough.
+    private static func moveMany(
+        _ context: KeyspaceContext, _ arguments: Arguments, _ request: MoveRequest
+    ) throws(CommandError) -> Bool {
+        guard let source = try context.list(at: arguments[1], .write) else { return false }
+        _ = try context.list(at: arguments[2], .write)
+        let total = source.count
+        guard let count = request.count(of: total) else { return false }
+        let start = request.from == .head ? 0 : total - count
+        // As they lie in the source; taken from the tail one by one they come the other way round, and put at a head so
+        // once more.
+        let isReversed = request.isOneByOne && (request.from == .tail) != (request.to == .head)
+        let moved = ElementCopies(
+            source, from: isReversed ? start + count - 1 : start, count: count, backwards: isReversed)
+        context.free(source.remove(from: start, count: count))
+        let destination = try context.listMade(at: arguments[2])
+        destination.prepare(bytes: moved.byteCount, count: count)
+        context.reply.array(count)
+        for index in 0..<count {
+            moved.withElement(index) { context.reply.bulkString($0) }
+            moved.withElement(request.to == .tail ? index : count - 1 - index) { destination.push($0, at: request.to) }
+        }
+        context.changed(arguments[2], .pushed(at: request.to), count: 0)
+        context.changed(arguments[1], .popped(at: request.from), count: count)
+        // The slots may have moved when the destination was made.
+        if let source = try context.list(at: arguments[1], .peek) { context.finishRemoving(from: source, arguments[1]) }
+        return true
+    }
+
+    /// A run of elements that has been copied out of a list.
+    private struct ElementCopies {
+        private var bytes: [UInt8] = []
+        private var ends: [Int] = []
+
+        init(_ list: ListValue, from start: Int, count: Int, backwards: Bool) {
+            list.visit(from: start, backwards: backwards) { element in
+                element.withBytes { bytes += $0.array }
+                ends.append(bytes.count)
+                return ends.count < count
+            }
+        }
+
+        var byteCount: Int { bytes.count }
+
+        func withElement(_ index: Int, _ body: (ByteSlice) -> Void) {
+            bytes.withByteSlice { body($0[(index > 0 ? ends[index - 1] : 0)..<ends[index]]) }
+        }
+    }
+}
