@@ -202,6 +202,15 @@ struct PackedValue {
         }
     }
 
+    /// The integer at `offset`, which holds one.
+    @inline(__always)
+    func integer(at offset: Int) -> Int {
+        let type = byte(offset)
+        if type & 0x80 == 0 { return type }
+        guard let value = self[offset].integer else { preconditionFailure("a packed list holds no integer here") }
+        return value
+    }
+
     private func slice(_ offset: Int, _ count: Int) -> ByteSlice {
         unsafe ByteSlice(start: base + offset, count: count)
     }
@@ -307,8 +316,16 @@ struct PackedValue {
         storedCount = count
     }
 
-    /// Writes an element and returns its length.
-    private func write(_ value: PackedValue, at offset: Int) -> Int {
+    /// Puts elements that were written from `end` on into the list: the last of them ends before `newEnd`.
+    func take(_ added: Int, upTo newEnd: Int) {
+        unsafe base.storeBytes(of: 0xFF, toByteOffset: newEnd, as: UInt8.self)
+        byteCount = newEnd + 1
+        let count = storedCount
+        if count != 65535 { storedCount = count + added }
+    }
+
+    /// Writes an element and returns its length. It is part of the list only once it was taken in, if it is put behind the end.
+    func write(_ value: PackedValue, at offset: Int) -> Int {
         let target = unsafe (base + offset).assumingMemoryBound(to: UInt8.self)
         let length = value.dataLength
         if let integer = value.integer {

@@ -1,0 +1,94 @@
+// Blocks in the order of their names: the groups of a stream, the consumers of a group.
+//
+// A sorted array of addresses. Each block begins with a `StoredName`; the rest of it is the owner's business.
+//
+// Rejected: a table, which has no order, while XINFO and XPENDING list by name; a tree, for what are mostly a few names.
+
+import Glibc
+import RespCodec
+
+/// A name in a block of its own, so that the block of what is named has a fixed layout.
+@unsafe struct StoredName {
+    let start: UnsafeMutableRawPointer
+    let count: Int
+
+    init(_ name: ByteSlice, _ allocator: SlabAllocator) {
+        unsafe start = allocator.allocate(max(name.count, 1))
+        unsafe count = name.count
+        unsafe memcpy(start, name.rawBytes.baseAddress!, name.count)
+    }
+
+    var bytes: ByteSlice { unsafe ByteSlice(start: start, count: count) }
+
+    func deallocate(_ allocator: SlabAllocator) { unsafe allocator.deallocate(start) }
+}
+
+/// Plain memory with one owner, who hands over the allocator each time and at last calls `deallocate`.
+@safe struct NamedBlocks {
+    private var slots: UnsafeMutableRawPointer?
+    private(set) var count = 0
+
+    subscript(index: Int) -> UnsafeMutableRawPointer {
+        precondition(UInt(bitPattern: index) < UInt(bitPattern: count), "a name that is not there")
+        return unsafe UnsafeMutableRawPointer(
+            bitPattern: slots!.loadUnaligned(fromByteOffset: index * 8, as: UInt.self))!
+    }
+
+    private func name(_ index: Int) -> ByteSlice {
+        unsafe self[index].assumingMemoryBound(to: StoredName.self).pointee.bytes
+    }
+
+    /// How many names are before `name`.
+    private func rank(_ name: ByteSlice) -> Int {
+        var low = 0
+        var high = count
+        while low < high {
+            let middle = (low + high) >> 1
+            if self.name(middle) < name { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    /// The place of a name.
+    /// - Complexity: O(log n).
+    func find(_ name: ByteSlice) -> Int? {
+        let rank = rank(name)
+        return rank < count && self.name(rank) == name ? rank : nil
+    }
+
+    /// Puts a block in; its name must not be there.
+    /// - Complexity: O(log n) and a move of what lies behind.
+    @unsafe mutating func insert(_ block: UnsafeMutableRawPointer, _ allocator: SlabAllocator) {
+        let index = unsafe rank(block.assumingMemoryBound(to: StoredName.self).pointee.bytes)
+        let held = unsafe slots.map { unsafe allocator.capacity(of: $0) } ?? 0
+        if held < (count + 1) * 8 {
+            let size = max((count + count / 2 + 1) * 8, 8)
+            unsafe slots =
+                slots.map { unsafe allocator.reallocate($0, size: size, keeping: count * 8) }
+                ?? allocator.allocate(size)
+        }
+        let place = unsafe slots! + index * 8
+        unsafe memmove(place + 8, place, (count - index) * 8)
+        unsafe place.storeBytes(of: UInt(bitPattern: block), as: UInt.self)
+        count += 1
+    }
+
+    /// Takes a block out.
+    @unsafe mutating func remove(at index: Int, _ allocator: SlabAllocator) -> UnsafeMutableRawPointer {
+        let block = unsafe self[index]
+        let place = unsafe slots! + index * 8
+        unsafe memmove(place, place + 8, (count - index - 1) * 8)
+        count -= 1
+        if count == 0 { deallocate(allocator) }
+        return unsafe block
+    }
+
+    /// Frees the array, not the blocks.
+    mutating func deallocate(_ allocator: SlabAllocator) {
+        if let slots = unsafe slots { unsafe allocator.deallocate(slots) }
+        unsafe slots = nil
+        count = 0
+    }
+
+    func byteCount(_ allocator: SlabAllocator) -> Int { unsafe slots.map { unsafe allocator.capacity(of: $0) } ?? 0 }
+}

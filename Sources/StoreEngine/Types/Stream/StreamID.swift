@@ -1,0 +1,105 @@
+// The ids of a stream's entries: a time in milliseconds and a number within it, which only ever grow.
+
+import RespCodec
+
+struct StreamID: Equatable, Comparable {
+    var milliseconds: UInt64
+    var sequence: UInt64
+
+    static let zero = StreamID(milliseconds: 0, sequence: 0)
+    static let maximum = StreamID(milliseconds: .max, sequence: .max)
+
+    @inline(__always) static func < (left: StreamID, right: StreamID) -> Bool {
+        left.milliseconds != right.milliseconds
+            ? left.milliseconds < right.milliseconds : left.sequence < right.sequence
+    }
+
+    /// The next greater id; nil behind the greatest.
+    var successor: StreamID? {
+        if sequence < .max { return StreamID(milliseconds: milliseconds, sequence: sequence + 1) }
+        return milliseconds < .max ? StreamID(milliseconds: milliseconds + 1, sequence: 0) : nil
+    }
+
+    /// The next smaller id; nil before the smallest.
+    var predecessor: StreamID? {
+        if sequence > 0 { return StreamID(milliseconds: milliseconds, sequence: sequence - 1) }
+        return milliseconds > 0 ? StreamID(milliseconds: milliseconds - 1, sequence: .max) : nil
+    }
+
+    // MARK: text
+
+    /// The id as "milliseconds-sequence".
+    func withText<Result>(separator: UInt8 = UInt8(ascii: "-"), _ body: (ByteSlice) -> Result) -> Result {
+        unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 2 * Decimal.maximumLength + 1) { buffer in
+            let start = buffer.baseAddress!
+            var length = unsafe Self.write(milliseconds, to: start)
+            unsafe start[length] = separator
+            length += unsafe 1 + Self.write(sequence, to: start + length + 1)
+            return unsafe body(ByteSlice(start: start, count: length))
+        }
+    }
+
+    private static func write(_ value: UInt64, to target: UnsafeMutablePointer<UInt8>) -> Int {
+        if value <= UInt64(Int.max) { return unsafe Decimal.write(Int(value), to: target) }
+        let (rest, digit) = value.quotientAndRemainder(dividingBy: 10)
+        let length = unsafe Decimal.write(Int(rest), to: target)
+        unsafe target[length] = UInt8(ascii: "0") + UInt8(digit)
+        return length + 1
+    }
+
+    /// What an argument says about an id.
+    struct Parsed {
+        var id: StreamID
+        /// The sequence was "*": it is to be chosen.
+        var choosesSequence = false
+    }
+
+    /// The id that a text spells: "milliseconds-sequence", or "milliseconds" alone; nil for anything else.
+    /// - Parameters:
+    ///   - missing: the sequence of an id that has none.
+    ///   - edges: whether "-" and "+" stand for the smallest and the greatest id.
+    ///   - choice: whether the sequence may be "*".
+    static func parse(
+        _ text: ByteSlice, missing: UInt64 = 0, edges: Bool = false, choice: Bool = false
+    ) -> Parsed? {
+        guard text.count > 0, text.count < 128 else { return nil }
+        // As in C, a zero byte ends the text.
+        let text = text[0..<(text.index(of: 0) ?? text.count)]
+        if text.count == 1 && (text[0] == UInt8(ascii: "-") || text[0] == UInt8(ascii: "+")) {
+            guard edges else { return nil }
+            return Parsed(id: text[0] == UInt8(ascii: "-") ? .zero : .maximum)
+        }
+        guard let dash = text.index(of: UInt8(ascii: "-")) else {
+            return number(text).map { Parsed(id: StreamID(milliseconds: $0, sequence: missing)) }
+        }
+        guard let milliseconds = number(text[0..<dash]) else { return nil }
+        let rest = text.dropFirst(dash + 1)
+        if choice && rest.count == 1 && rest[0] == UInt8(ascii: "*") {
+            return Parsed(id: StreamID(milliseconds: milliseconds, sequence: 0), choosesSequence: true)
+        }
+        return number(rest).map { Parsed(id: StreamID(milliseconds: milliseconds, sequence: $0)) }
+    }
+
+    /// An unsigned number as `strtoull` reads it, negative numbers in their canonical form excepted.
+    private static func number(_ text: ByteSlice) -> UInt64? {
+        if let value = Decimal.parse(text) { return value >= 0 ? UInt64(value) : nil }
+        var index = 0
+        while index < text.count && (text[index] == 0x20 || text[index] &- 9 < 5) { index += 1 }
+        var isNegative = false
+        if index < text.count && (text[index] == UInt8(ascii: "-") || text[index] == UInt8(ascii: "+")) {
+            isNegative = text[index] == UInt8(ascii: "-")
+            index += 1
+        }
+        guard index < text.count else { return nil }
+        var value: UInt64 = 0
+        while index < text.count {
+            let digit = text[index] &- UInt8(ascii: "0")
+            let (product, overflow) = value.multipliedReportingOverflow(by: 10)
+            let (sum, carried) = product.addingReportingOverflow(UInt64(digit))
+            guard digit <= 9, !overflow, !carried else { return nil }
+            value = sum
+            index += 1
+        }
+        return isNegative ? 0 &- value : value
+    }
+}

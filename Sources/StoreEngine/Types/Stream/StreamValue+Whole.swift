@@ -1,0 +1,119 @@
+// What is said about a stream as a whole: its size in a snapshot, how far a group lags behind, the size of Redis's tree.
+
+import RespCodec
+
+extension StreamValue {
+    /// Calls `body` with each entry's id and a function that goes through its fields and values.
+    func forEachEntry(_ body: (StreamID, ((PackedElement, PackedElement) -> Void) -> Void) -> Void) {
+        var entries = entries()
+        while let entry = entries.next() { body(entry.id) { entries.forEachField(of: entry, $0) } }
+    }
+
+    /// How many bytes the stream takes in a snapshot that is not compressed.
+    /// - Source: Redis, rdb.c, "RDB_TYPE_STREAM_LISTPACKS_3".
+    var serializedLength: Int {
+        func number(_ value: UInt64) -> Int {
+            value < 1 << 6 ? 1 : value < 1 << 14 ? 2 : value <= UInt64(UInt32.max) ? 5 : 9
+        }
+        func number(_ value: Int) -> Int { number(UInt64(bitPattern: Int64(value))) }
+        func string(_ count: Int) -> Int { number(count) + count }
+        func id(_ id: StreamID) -> Int { number(id.milliseconds) + number(id.sequence) }
+        var total = number(nodeCount) + number(length) + id(lastID) + id(firstID) + id(maximumDeletedID)
+        total += number(entriesAdded) + number(groupCount)
+        forEachNode { total += string(16) + string($0.list.byteCount) }
+        for index in 0..<groupCount {
+            let group = group(at: index)
+            total += string(group.name.count) + id(group.lastID) + number(group.entriesRead)
+            total += number(group.pendingCount) + number(group.consumerCount)
+            for entry in group.pending { total += 16 + 8 + number(entry.deliveryCount) }
+            for index in 0..<group.consumerCount {
+                let consumer = group.consumer(at: index)
+                total += string(consumer.name.count) + 16 + number(consumer.pendingCount) + 16 * consumer.pendingCount
+            }
+        }
+        return total
+    }
+
+    // MARK: what groups have read
+
+    /// Whether an entry behind `id` may have been deleted by its id.
+    func hasDeletions(from id: StreamID) -> Bool {
+        length > 0 && maximumDeletedID != .zero && firstID <= maximumDeletedID && id <= maximumDeletedID
+    }
+
+    /// How many entries had been added up to an id; nil if that cannot be told.
+    func entriesAdded(upTo id: StreamID) -> Int? {
+        if entriesAdded == 0 { return 0 }
+        if length == 0 && id <= lastID { return entriesAdded }
+        if id == lastID { return entriesAdded }
+        guard id < lastID, maximumDeletedID == .zero || maximumDeletedID < firstID else { return nil }
+        if id < firstID { return entriesAdded &- length }
+        return id == firstID ? entriesAdded &- length &+ 1 : nil
+    }
+
+    /// How many entries a group has still to read; nil if that cannot be told.
+    func lag(of group: StreamGroup) -> Int? {
+        if entriesAdded == 0 { return 0 }
+        if group.entriesRead != StreamGroup.unknown && !hasDeletions(from: group.lastID) {
+            return entriesAdded &- group.entriesRead
+        }
+        return entriesAdded(upTo: group.lastID).map { entriesAdded &- $0 }
+    }
+
+    /// Notes in a group that an entry behind the last one was read.
+    func noteRead(_ id: StreamID, by group: StreamGroup) {
+        guard id > group.lastID else { return }
+        if group.entriesRead != StreamGroup.unknown && !hasDeletions(from: id) {
+            group.entriesRead &+= 1
+        } else if entriesAdded != 0 {
+            group.entriesRead = entriesAdded(upTo: id) ?? StreamGroup.unknown
+        }
+        group.lastID = id
+    }
+
+    // MARK: the tree of Redis
+
+    /// How many nodes Redis's radix tree has for the same ids, which XINFO tells.
+    ///
+    /// Each id is a leaf. Where ids part there is one node; the bytes between two such places, or before a leaf, are one node more
+    /// if there are any. Where neighbours part says where the tree branches.
+    /// - Complexity: O(nodes), of at most the first 4096; the rest is taken to be like these.
+    var radixNodeCount: Int {
+        guard nodeCount > 0 else { return 1 }
+        // Depths of the open branches, each deeper than the one before.
+        var branches: [Int] = []
+        var total = 0
+        var counted = 0
+        var previous: StreamID?
+        func hang(_ depth: Int, below parent: Int?) { if depth > (parent.map { $0 + 1 } ?? 0) { total += 1 } }
+        /// Closes the branches deeper than `depth`; `bottom` is where the last path ends.
+        func close(to depth: Int, from bottom: Int) {
+            var bottom = bottom
+            while let last = branches.last, last > depth {
+                branches.removeLast()
+                hang(bottom, below: last)
+                total += 1
+                bottom = last
+            }
+            if branches.last != depth && depth >= 0 { branches.append(depth) }
+            hang(bottom, below: depth >= 0 ? depth : nil)
+        }
+        forEachNode { node in
+            guard counted < 4096 else { return }
+            total += 1
+            counted += 1
+            if let previous { close(to: Self.commonBytes(previous, node.id), from: 16) }
+            previous = node.id
+        }
+        close(to: -1, from: 16)
+        return counted == nodeCount ? total : Int(Double(total) / Double(counted) * Double(nodeCount))
+    }
+
+    /// How many bytes the big-endian texts of two ids have in common.
+    private static func commonBytes(_ left: StreamID, _ right: StreamID) -> Int {
+        if left.milliseconds != right.milliseconds {
+            return (left.milliseconds ^ right.milliseconds).leadingZeroBitCount / 8
+        }
+        return 8 + (left.sequence ^ right.sequence).leadingZeroBitCount / 8
+    }
+}
