@@ -68,6 +68,9 @@ extension ReplyWriter {
         }
     }
 
+    /// Puts what `body` writes in front of what was written since.
+    public func insertBefore(_ deferred: Deferred, _ body: () -> Void) { insert(at: deferred.start, body) }
+
     /// Writes a header and moves it in front of what was written since `start`.
     private func insert(at start: Int, _ header: () -> Void) {
         let end = count

@@ -151,7 +151,7 @@ struct SyntaxParser {
     private static func grouped(_ parts: [SyntaxPart]) -> [SyntaxPart] {
         guard parts.count > 1, parts[0].type == .token, !parts[0].isOptional else { return parts }
         let operands = Array(parts.dropFirst())
-        var part = operands.count == 1 ? operands[0] : block(operands, parts[0].name)
+        var part = operands.count == 1 && operands[0].token == nil ? operands[0] : block(operands, parts[0].name)
         part.token = parts[0].token
         return [part]
     }
@@ -170,7 +170,8 @@ struct SyntaxParser {
     // MARK: words
 
     private func part(_ word: String) -> SyntaxPart {
-        if word.contains(where: \.isUppercase) && !word.contains(where: \.isLowercase) {
+        let isSign = !word.contains { $0.isLetter || $0.isNumber }
+        if isSign || word.contains(where: \.isUppercase) && !word.contains(where: \.isLowercase) {
             return SyntaxPart(name: word.lowercased(), type: .token, token: word)
         }
         return SyntaxPart(name: word, type: type(word))
@@ -185,6 +186,7 @@ struct SyntaxParser {
         "increment",
         "count", "cursor", "min-match-len", "version", "db", "index", "index1", "index2", "offset", "bit", "number",
         "limit", "numkeys", "exactly", "len", "num-matches", "rank", "stop",
+        "entries-read", "entries-added",
     ]
 
     private func type(_ word: String) -> SyntaxPart.Kind {

@@ -148,13 +148,16 @@ extension Engine {
                 }
             }
             return total + withLength(nodes) - nodes
-        case .tree, .stream:
+        case .stream:
+            return unsafe StreamValue(at: entry.pointer).serializedLength
+        case .tree:
             preconditionFailure("a type that has no length yet")
         }
     }
 
     private static func add(_ entry: Entry, to digest: inout DataDigest, _ context: KeyspaceContext) {
-        digest.mix(DataDigest.bigEndian(Int(entry.type.rawValue)))
+        // Redis counts the values of modules between hashes and streams.
+        digest.mix(DataDigest.bigEndian(entry.type == .stream ? 6 : Int(entry.type.rawValue)))
         switch entry.type {
         case .string:
             context.withString(entry) { digest.mix($0) }
@@ -169,7 +172,15 @@ extension Engine {
             entry.forEachMember { member in member.withBytes { digest.add($0.array) } }
         case .list:
             entry.forEachElement { element in element.withBytes { digest.mix($0) } }
-        case .sortedSet, .stream:
+        case .stream:
+            unsafe StreamValue(at: entry.pointer).forEachEntry { id, fields in
+                id.withText(separator: UInt8(ascii: ".")) { digest.mix($0) }
+                fields { field, value in
+                    field.withBytes { digest.mix($0) }
+                    value.withBytes { digest.mix($0) }
+                }
+            }
+        case .sortedSet:
             preconditionFailure("a type that has no digest yet")
         }
         if entry.dueTime != nil { digest.add(Array("!!expire!!".utf8)) }

@@ -25,7 +25,8 @@ extension Entry {
         case .integer, .embedded, .raw, .external, .packed, .packedWithDeadlines, .integers: nil
         case .table: isType(.set) ? unsafe SetTable(at: pointer) : unsafe HashTable(at: pointer)
         case .chain: unsafe ListChain(at: pointer)
-        case .tree, .stream: preconditionFailure("no such value yet")
+        case .stream: unsafe StreamValue(at: pointer)
+        case .tree: preconditionFailure("no such value yet")
         }
     }
 }

@@ -1,0 +1,184 @@
+// XINFO: what there is to know about a stream, its groups and their consumers.
+
+import RespCodec
+
+extension StreamCommands {
+    static let information: Command<KeyspaceContext> = .container(
+        "XINFO", group: .stream, since: "5.0.0", summary: "Commands that tell about a stream.",
+        subcommands: [
+            Command(
+                "STREAM", group: .stream, since: "5.0.0", arity: -3, flags: [.readOnly], keys: key,
+                syntax: "key [FULL [COUNT count]]", summary: "Tells about a stream, and in full all that it has.",
+                complexity: "O(1), in full O(N) in what is returned", run: stream),
+            Command(
+                "GROUPS", group: .stream, since: "5.0.0", arity: 3, flags: [.readOnly], keys: key, syntax: "key",
+                summary: "Tells about the groups of a stream.", complexity: "O(N) in the groups", run: listGroups),
+            Command(
+                "CONSUMERS", group: .stream, since: "5.0.0", arity: 4, flags: [.readOnly], keys: key,
+                tips: ["nondeterministic_output"], syntax: "key group",
+                summary: "Tells about the consumers of a group.", complexity: "O(N) in the consumers",
+                run: listConsumers),
+            .help(
+                of: "XINFO", group: .stream, since: "5.0.0",
+                [
+                    "CONSUMERS <key> <groupname>",
+                    "    Tell about the consumers of a group.",
+                    "GROUPS <key>",
+                    "    Tell about the groups of a stream.",
+                    "STREAM <key> [FULL [COUNT <count>]",
+                    "    Tell about a stream.",
+                ]),
+        ])
+
+    private static let key = [KeySpec(["RO", "access"], begin: .index(2))]
+
+    private static func found(_ context: KeyspaceContext, _ key: ByteSlice) throws(CommandError) -> StreamValue {
+        guard let stream = try context.stream(at: key, .read) else { throw .noSuchKey }
+        return stream
+    }
+
+    // MARK: groups and consumers
+
+    @Sendable private static func listGroups(
+        _ context: inout KeyspaceContext, _ arguments: Arguments
+    ) throws(CommandError) {
+        let stream = try found(context, arguments[2])
+        let reply = context.reply
+        reply.array(stream.groupCount)
+        for index in 0..<stream.groupCount {
+            let group = stream.group(at: index)
+            reply.map(6)
+            reply.bulkString("name")
+            reply.bulkString(group.name)
+            reply.bulkString("consumers")
+            reply.integer(group.consumerCount)
+            reply.bulkString("pending")
+            reply.integer(group.pendingCount)
+            replyProgress(reply, group, of: stream)
+        }
+    }
+
+    /// The last delivered id, the entries read and the lag, three pairs of a map.
+    private static func replyProgress(_ reply: ReplyWriter, _ group: StreamGroup, of stream: StreamValue) {
+        reply.bulkString("last-delivered-id")
+        reply.id(group.lastID)
+        reply.bulkString("entries-read")
+        if group.entriesRead == StreamGroup.unknown { reply.null() } else { reply.integer(group.entriesRead) }
+        reply.bulkString("lag")
+        if let lag = stream.lag(of: group) { reply.integer(lag) } else { reply.null() }
+    }
+
+    @Sendable private static func listConsumers(
+        _ context: inout KeyspaceContext, _ arguments: Arguments
+    ) throws(CommandError) {
+        guard let group = try found(context, arguments[2]).group(arguments[3]) else {
+            throw noSuchGroup(arguments[3], key: arguments[2])
+        }
+        let reply = context.reply
+        reply.array(group.consumerCount)
+        for index in 0..<group.consumerCount {
+            let consumer = group.consumer(at: index)
+            reply.map(4)
+            reply.bulkString("name")
+            reply.bulkString(consumer.name)
+            reply.bulkString("pending")
+            reply.integer(consumer.pendingCount)
+            reply.bulkString("idle")
+            reply.integer(Int(max(context.now &- consumer.seenTime, 0)))
+            reply.bulkString("inactive")
+            reply.integer(consumer.activeTime == -1 ? -1 : Int(context.now &- consumer.activeTime))
+        }
+    }
+
+    // MARK: streams
+
+    @Sendable private static func stream(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError)
+    {
+        let stream = try found(context, arguments[2])
+        let isFull = arguments.count > 3
+        var limit = 10
+        if isFull {
+            guard arguments.count == 4 || arguments.count == 6, arguments.word(3, is: "full"),
+                arguments.count == 4 || arguments.word(4, is: "count")
+            else { throw .subcommandSyntax(of: "XINFO", arguments[1]) }
+            if arguments.count == 6 {
+                let count = try arguments.integer(5)
+                limit = count == 0 ? Int.max : count < 0 ? 10 : count
+            }
+        }
+        let reply = context.reply
+        reply.map(isFull ? 9 : 10)
+        reply.bulkString("length")
+        reply.integer(stream.length)
+        reply.bulkString("radix-tree-keys")
+        reply.integer(stream.nodeCount)
+        reply.bulkString("radix-tree-nodes")
+        reply.integer(stream.radixNodeCount)
+        reply.bulkString("last-generated-id")
+        reply.id(stream.lastID)
+        reply.bulkString("max-deleted-entry-id")
+        reply.id(stream.maximumDeletedID)
+        reply.bulkString("entries-added")
+        reply.integer(stream.entriesAdded)
+        reply.bulkString("recorded-first-entry-id")
+        reply.id(stream.firstID)
+        guard !isFull else { return replyContents(reply, stream, limit) }
+        reply.bulkString("groups")
+        reply.integer(stream.groupCount)
+        for (name, backwards) in [("first-entry", false), ("last-entry", true)] {
+            reply.bulkString(text: name)
+            var entries = stream.entries(backwards: backwards)
+            if let entry = entries.next() { reply.entry(entry, of: entries) } else { reply.null() }
+        }
+    }
+
+    /// Entries and groups, two pairs of a map.
+    private static func replyContents(_ reply: ReplyWriter, _ stream: StreamValue, _ limit: Int) {
+        reply.bulkString("entries")
+        var entries = stream.entries()
+        _ = reply.entries(&entries, atMost: limit)
+        reply.bulkString("groups")
+        reply.array(stream.groupCount)
+        for index in 0..<stream.groupCount {
+            let group = stream.group(at: index)
+            reply.map(7)
+            reply.bulkString("name")
+            reply.bulkString(group.name)
+            replyProgress(reply, group, of: stream)
+            reply.bulkString("pel-count")
+            reply.integer(group.pendingCount)
+            reply.bulkString("pending")
+            replyPending(reply, group.pending, min(group.pendingCount, limit), of: group)
+            reply.bulkString("consumers")
+            reply.array(group.consumerCount)
+            for index in 0..<group.consumerCount {
+                let consumer = group.consumer(at: index)
+                reply.map(5)
+                reply.bulkString("name")
+                reply.bulkString(consumer.name)
+                reply.bulkString("seen-time")
+                reply.integer(Int(consumer.seenTime))
+                reply.bulkString("active-time")
+                reply.integer(Int(consumer.activeTime))
+                reply.bulkString("pel-count")
+                reply.integer(consumer.pendingCount)
+                reply.bulkString("pending")
+                replyPending(reply, consumer.pending, min(consumer.pendingCount, limit))
+            }
+        }
+    }
+
+    /// The first pending entries, with their consumers if a group is given.
+    private static func replyPending(
+        _ reply: ReplyWriter, _ entries: PendingEntries, _ count: Int, of group: StreamGroup? = nil
+    ) {
+        reply.array(count)
+        for entry in entries.prefix(count) {
+            reply.array(group == nil ? 3 : 4)
+            reply.id(entry.id)
+            if let group { reply.bulkString(group.consumer(of: entry)?.name ?? .empty) }
+            reply.integer(Int(entry.deliveryTime))
+            reply.integer(entry.deliveryCount)
+        }
+    }
+}

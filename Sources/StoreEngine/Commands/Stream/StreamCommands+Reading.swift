@@ -1,0 +1,333 @@
+// Reading what comes after an id, from many streams at once, alone or as one of a group; waiting for it if need be.
+
+import RespCodec
+
+extension StreamCommands {
+    static let reading: [Command<KeyspaceContext>] = [
+        Command(
+            "XREAD", group: .stream, since: "5.0.0", arity: -4, flags: [.readOnly, .blocking, .movableKeys],
+            keys: [
+                KeySpec(
+                    ["RO", "access"], begin: .keyword("STREAMS", from: 1), find: .range(last: -1, step: 1, limit: 2))
+            ], syntax: "[COUNT count] [BLOCK milliseconds] <STREAMS key [key ...] id [id ...]>",
+            summary: "Returns entries behind ids, of one or more streams. Waits for them if asked to.",
+            complexity: "O(N) in the entries returned"
+        ) { (context, arguments) throws(CommandError) in
+            try read(&context, arguments, ReadOptions(arguments, isGroup: false, now: context.now))
+        },
+        Command(
+            "XREADGROUP", group: .stream, since: "5.0.0", arity: -7, flags: [.write, .blocking, .movableKeys],
+            keys: [
+                KeySpec(
+                    ["RO", "access"], begin: .keyword("STREAMS", from: 4), find: .range(last: -1, step: 1, limit: 2))
+            ],
+            syntax:
+                "<GROUP group consumer> [COUNT count] [BLOCK milliseconds] [NOACK] <STREAMS key [key ...] id [id ...]>",
+            summary: "Returns entries that no other consumer of a group was given, or what is pending for this one.",
+            complexity: "O(N) in the entries returned"
+        ) { (context, arguments) throws(CommandError) in
+            try readAsGroup(&context, arguments, ReadOptions(arguments, isGroup: true, now: context.now))
+        },
+    ]
+
+    struct ReadOptions {
+        private(set) var count = Int.max
+        private(set) var waits = false
+        private(set) var deadline: Int64?
+        private(set) var acknowledges = false
+        /// How long what is claimed has been idle, at least.
+        private(set) var claimIdle: Int64?
+        /// The index of the group's name; the consumer's is behind it.
+        private(set) var group = 0
+        /// The indexes of the keys; the ids follow.
+        private(set) var keys = 0..<0
+
+        init(_ arguments: Arguments, isGroup: Bool, now: Int64) throws(CommandError) {
+            var index = 1
+            var claimError: CommandError?
+            while index < arguments.count && keys.isEmpty {
+                let hasMore = index + 1 < arguments.count
+                if hasMore && arguments.word(index, is: "block") {
+                    deadline = try arguments.waitDeadline(milliseconds: index + 1, now: now)
+                    waits = true
+                    index += 2
+                } else if hasMore && arguments.word(index, is: "count") {
+                    let count = try arguments.integer(index + 1)
+                    self.count = count <= 0 ? Int.max : count
+                    index += 2
+                } else if hasMore && arguments.word(index, is: "streams") {
+                    let given = arguments.count - index - 1
+                    guard given % 2 == 0 else {
+                        let (name, sign) = isGroup ? ("xreadgroup", ">") : ("xread", "$")
+                        throw .text(
+                            "ERR Unbalanced '\(name)' list of streams: for each stream key an ID or '\(sign)' must be "
+                                + "specified.")
+                    }
+                    keys = index + 1..<index + 1 + given / 2
+                } else if index + 2 < arguments.count && arguments.word(index, is: "group") {
+                    guard isGroup else {
+                        throw .message(
+                            "ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead.")
+                    }
+                    group = index + 1
+                    index += 3
+                } else if arguments.word(index, is: "noack") {
+                    guard isGroup else {
+                        throw .message(
+                            "ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead.")
+                    }
+                    acknowledges = true
+                    index += 1
+                } else if isGroup && hasMore && arguments.word(index, is: "claim") {
+                    guard let idle = Decimal.parse(arguments[index + 1]) else {
+                        throw .message("ERR min-idle-time is not an integer")
+                    }
+                    if idle < 0 { claimError = .message("ERR min-idle-time must be a positive integer") }
+                    claimIdle = Int64(idle)
+                    index += 2
+                } else {
+                    throw .syntax
+                }
+            }
+            if let claimError { throw claimError }
+            guard !keys.isEmpty else { throw .syntax }
+            guard !isGroup || group > 0 else { throw .message("ERR Missing GROUP option for XREADGROUP") }
+        }
+    }
+
+    /// A reply of streams and what was read from them: a map in RESP3, in RESP2 an array of pairs.
+    private struct StreamList {
+        let reply: ReplyWriter
+        private let start: ReplyWriter.Deferred
+        private(set) var count = 0
+
+        init(_ reply: ReplyWriter) {
+            self.reply = reply
+            start = reply.beginDeferred()
+        }
+
+        /// Begins the part of one stream, to be followed by an array of entries.
+        mutating func begin(_ key: ByteSlice) {
+            if reply.version == .resp2 { reply.array(2) }
+            reply.bulkString(key)
+            count += 1
+        }
+
+        func end() {
+            if reply.version == .resp2 {
+                reply.endArray(start, count: count)
+            } else {
+                reply.endMap(start, count: count)
+            }
+        }
+    }
+
+    // MARK: alone
+
+    private static func read(
+        _ context: inout KeyspaceContext, _ arguments: Arguments, _ options: ReadOptions
+    ) throws(CommandError) {
+        let keys = options.keys
+        // Behind which id to read each stream. All are known before one is read, so that a wrong one leaves no half reply.
+        var behind: [StreamID] = []
+        for index in keys {
+            let stream = try context.stream(at: arguments[index], .read)
+            behind.append(try start(arguments[index + keys.count], stream))
+        }
+        var list = StreamList(context.reply)
+        for index in keys {
+            let id = behind[index - keys.lowerBound]
+            guard let stream = try context.stream(at: arguments[index], .read), stream.length > 0,
+                let last = stream.lastEntryID, last > id, let next = id.successor
+            else { continue }
+            list.begin(arguments[index])
+            var entries = stream.entries(from: next)
+            _ = context.reply.entries(&entries, atMost: options.count)
+        }
+        guard list.count == 0 else { return list.end() }
+        guard options.waits else { return context.reply.nullArray() }
+        // What "$" meant when the command came must not change while it waits.
+        var request: [[UInt8]]?
+        for index in keys where isCharacter(arguments[index + keys.count], "$") {
+            if request == nil { request = arguments.owned }
+            request?[index + keys.count] = behind[index - keys.lowerBound].withText { $0.array }
+        }
+        context.wait(
+            for: arguments, keys, as: .stream, until: options.deadline, timeoutReply: .nullArray, request: request)
+    }
+
+    /// The id behind which XREAD is to read.
+    private static func start(_ text: ByteSlice, _ stream: StreamValue?) throws(CommandError) -> StreamID {
+        if isCharacter(text, "$") { return stream?.lastID ?? .zero }
+        // The last entry there is, or if there is none the next one to come.
+        if isCharacter(text, "+") { return stream?.lastEntryID?.predecessor ?? stream?.lastID ?? .zero }
+        guard !isCharacter(text, ">") else {
+            throw .message(
+                "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.")
+        }
+        return try id(text)
+    }
+
+    // MARK: as one of a group
+
+    private static func readAsGroup(
+        _ context: inout KeyspaceContext, _ arguments: Arguments, _ options: ReadOptions
+    ) throws(CommandError) {
+        let keys = options.keys
+        let (name, consumerName) = (arguments[options.group], arguments[options.group + 1])
+        // Behind which id of its own the consumer reads; nil for what is new.
+        var behind: [StreamID?] = []
+        for index in keys {
+            guard try context.stream(at: arguments[index], .read)?.group(name) != nil else {
+                throw noGroup(key: arguments[index], group: name, " in XREADGROUP with GROUP option")
+            }
+            let text = arguments[index + keys.count]
+            for sign in ["$", "+"] as [Unicode.Scalar] where isCharacter(text, sign) { throw meaningless(sign) }
+            guard !isCharacter(text, ">") else {
+                behind.append(nil)
+                continue
+            }
+            // Behind the greatest id there is nothing: as in Redis it stands for ">".
+            let id = try id(text)
+            behind.append(id == .maximum ? nil : id)
+        }
+        var list = StreamList(context.reply)
+        for index in keys {
+            let key = arguments[index]
+            guard let stream = try context.stream(at: key, .read), let group = stream.group(name) else { continue }
+            let consumer = consumer(consumerName, of: group, key: key, context)
+            let reader = GroupReader(stream: stream, group: group, consumer: consumer, now: context.now)
+            if let id = behind[index - keys.lowerBound] {
+                list.begin(key)
+                reader.replyHistory(context.reply, behind: id, atMost: options.count)
+                context.engine.dirty &+= 1
+            } else if reader.hasNews(options) {
+                list.begin(key)
+                reader.replyNews(context.reply, options)
+                context.engine.dirty &+= 1
+            }
+        }
+        guard list.count == 0 else { return list.end() }
+        guard options.waits else { return context.reply.nullArray() }
+        context.wait(
+            for: arguments, keys, as: .stream, until: options.deadline, timeoutReply: .nullArray, endsWithKey: true)
+    }
+
+    private static func meaningless(_ sign: Unicode.Scalar) -> CommandError {
+        .text(
+            "ERR The \(sign) ID is meaningless in the context of XREADGROUP: you want to read the history of this "
+                + "consumer by specifying a proper ID, or use the > ID to get new messages. The \(sign) ID would just "
+                + "return an empty result set.")
+    }
+
+    /// The error of a key without a stream, or of a stream without a group.
+    static func noGroup(key: ByteSlice, group: ByteSlice, _ end: String = "") -> CommandError {
+        .bytes(
+            Array("NOGROUP No such key '".utf8) + CommandError.shown(key, limit: Int.max)
+                + Array("' or consumer group '".utf8) + CommandError.shown(group, limit: Int.max)
+                + Array("'\(end)".utf8))
+    }
+
+    /// The consumer of a name, made if there is none, and seen now.
+    static func consumer(
+        _ name: ByteSlice, of group: StreamGroup, key: ByteSlice, _ context: KeyspaceContext
+    ) -> StreamConsumer {
+        if let consumer = group.consumer(name) {
+            consumer.seenTime = context.now
+            return consumer
+        }
+        guard let made = group.makeConsumer(name, seen: context.now) else {
+            preconditionFailure("a consumer is neither there nor new")
+        }
+        context.changed(key, .xgroupCreateConsumer)
+        return made
+    }
+
+    /// One consumer reading one stream.
+    private struct GroupReader {
+        let stream: StreamValue
+        let group: StreamGroup
+        let consumer: StreamConsumer
+        let now: Int64
+
+        /// What the consumer has pending behind an id; what was deleted since comes without fields.
+        func replyHistory(_ reply: ReplyWriter, behind id: StreamID, atMost limit: Int) {
+            let list = reply.beginDeferred()
+            var count = 0
+            var pending = consumer.pending(from: id.successor ?? .zero)
+            while count < limit, let entry = pending.next() {
+                var entries = stream.entries(from: entry.id, to: entry.id)
+                if let found = entries.next() {
+                    reply.entry(found, of: entries)
+                    entry.countDelivery()
+                    group.assign(entry, to: consumer, time: now)
+                } else {
+                    reply.array(2)
+                    reply.id(entry.id)
+                    reply.nullArray()
+                }
+                count += 1
+            }
+            reply.endArray(list, count: count)
+        }
+
+        /// The oldest pending entry, if it may be claimed.
+        private func claimable(_ options: ReadOptions) -> PendingEntry? {
+            guard let idle = options.claimIdle, let oldest = group.oldest else { return nil }
+            return oldest.isReleased || oldest.idle(now) >= idle ? oldest : nil
+        }
+
+        func hasNews(_ options: ReadOptions) -> Bool {
+            if let last = stream.lastEntryID, last > group.lastID { return true }
+            while let entry = claimable(options) {
+                if stream.contains(entry.id) { return true }
+                _ = group.removePending(entry.id)
+            }
+            return false
+        }
+
+        /// What has been idle for long, the longest first, and then what the group has not read yet.
+        func replyNews(_ reply: ReplyWriter, _ options: ReadOptions) {
+            let list = reply.beginDeferred()
+            var count = 0
+            var claims = group.pendingCount
+            while count < options.count, claims > 0, let entry = claimable(options) {
+                claims -= 1
+                var entries = stream.entries(from: entry.id, to: entry.id)
+                guard let found = entries.next() else {
+                    // It was deleted from the stream: nobody can be given it any more.
+                    _ = group.removePending(entry.id)
+                    continue
+                }
+                reply.array(4)
+                reply.contents(found, of: entries)
+                reply.integer(Int(max(entry.idle(now), 0)))
+                reply.integer(entry.deliveryCount)
+                entry.countDelivery()
+                group.assign(entry, to: consumer, time: now)
+                consumer.activeTime = now
+                count += 1
+            }
+            if let next = group.lastID.successor {
+                var entries = stream.entries(from: next)
+                while count < options.count, let entry = entries.next() {
+                    stream.noteRead(entry.id, by: group)
+                    if options.claimIdle == nil {
+                        reply.entry(entry, of: entries)
+                    } else {
+                        reply.array(4)
+                        reply.contents(entry, of: entries)
+                        reply.integer(0)
+                        reply.integer(0)
+                    }
+                    if !options.acknowledges {
+                        group.deliver(entry.id, to: consumer, now: now)
+                        consumer.activeTime = now
+                    }
+                    count += 1
+                }
+            }
+            reply.endArray(list, count: count)
+        }
+    }
+}

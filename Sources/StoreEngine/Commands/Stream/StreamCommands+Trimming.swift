@@ -1,0 +1,280 @@
+// Trimming streams, and deleting entries with regard to the groups that may still want them.
+
+import RespCodec
+
+extension StreamCommands {
+    static let trimming: [Command<KeyspaceContext>] = [
+        Command(
+            "XTRIM", group: .stream, since: "5.0.0", arity: -4, flags: [.write], keys: [.first("RW", "delete")],
+            tips: ["nondeterministic_output"], syntax: "key <<MAXLEN | MINID> [= | ~] threshold [LIMIT count]>",
+            summary: "Deletes the first entries of a stream.", complexity: "O(N) in the entries deleted", run: trim),
+        Command(
+            "XDELEX", group: .stream, since: "8.2.0", arity: -5, flags: [.write, .fast],
+            keys: [.first("RW", "delete")], syntax: "key [KEEPREF | DELREF | ACKED] <IDS numids id [id ...]>",
+            summary: "Deletes entries by their ids, with regard to groups.",
+            complexity: "O(1) for each entry and group",
+            run: deleteByReference),
+        Command(
+            "XACKDEL", group: .stream, since: "8.2.0", arity: -6, flags: [.write, .fast],
+            keys: [.first("RW", "delete")], syntax: "key group [KEEPREF | DELREF | ACKED] <IDS numids id [id ...]>",
+            summary: "Acknowledges entries in a group and deletes them, with regard to other groups.",
+            complexity: "O(1) for each entry and group", run: acknowledgeAndDelete),
+    ]
+
+    /// How a stream is to be trimmed.
+    struct Trim {
+        let threshold: StreamValue.Threshold
+        var isApproximate = false
+        /// At most about how many entries go; 0 for any number.
+        var most = 0
+        var references = StreamValue.References.keep
+
+        func apply(to stream: StreamValue) -> Int {
+            stream.trim(to: threshold, approximately: isApproximate, most: most, references: references)
+        }
+    }
+
+    /// The options of XADD and XTRIM.
+    struct AddOptions {
+        private(set) var trim: Trim?
+        private(set) var mayNotMake = false
+        /// Nil for one to be chosen.
+        private(set) var id: StreamID.Parsed?
+        /// The index of the id, or of the end.
+        private(set) var end: Int
+
+        @inline(__always)
+        init(_ arguments: Arguments, isAdding: Bool, settings: EngineSettings) throws(CommandError) {
+            end = 2
+            if isAdding && StreamCommands.isCharacter(arguments[2], "*") { return }
+            try parse(arguments, isAdding: isAdding, settings: settings)
+        }
+
+        private mutating func parse(
+            _ arguments: Arguments, isAdding: Bool, settings: EngineSettings
+        ) throws(CommandError) {
+            var limit: Int?
+            var references: StreamValue.References?
+            var index = 2
+            options: while index < arguments.count {
+                let hasMore = index + 1 < arguments.count
+                if isAdding && StreamCommands.isCharacter(arguments[index], "*") {
+                    break
+                } else if hasMore && (arguments.word(index, is: "maxlen") || arguments.word(index, is: "minid")) {
+                    trim = try Self.threshold(arguments, &index, isGiven: trim != nil)
+                } else if hasMore && arguments.word(index, is: "limit") {
+                    let count = try arguments.integer(index + 1)
+                    guard count >= 0 else { throw .message("ERR The LIMIT argument must be >= 0.") }
+                    limit = count
+                    index += 1
+                } else if isAdding && arguments.word(index, is: "nomkstream") {
+                    mayNotMake = true
+                } else if let word = StreamValue.References(arguments, index) {
+                    guard references == nil else { throw .syntax }
+                    references = word
+                } else if isAdding {
+                    guard let parsed = StreamID.parse(arguments[index], choice: true) else { throw invalidID }
+                    id = parsed
+                    break options
+                } else {
+                    throw .syntax
+                }
+                index += 1
+            }
+            end = index
+            guard var trim else {
+                if let limit, limit > 0 {
+                    throw .message("ERR syntax error, LIMIT cannot be used without specifying a trimming strategy")
+                }
+                if !isAdding { throw .message("ERR syntax error, XTRIM must be called with a trimming strategy") }
+                // A limit of 0 alone is refused only for lack of "~".
+                if limit != nil { throw Self.limitNeedsApproximation }
+                return
+            }
+            if let limit {
+                guard trim.isApproximate else { throw Self.limitNeedsApproximation }
+                trim.most = limit
+            } else if trim.isApproximate {
+                let (nodes, overflow) = settings.streamNodeMaxEntries.multipliedReportingOverflow(by: 100)
+                trim.most = overflow ? 1_000_000 : nodes <= 0 ? 10_000 : min(nodes, 1_000_000)
+            }
+            trim.references = references ?? .keep
+            self.trim = trim
+        }
+
+        private static let limitNeedsApproximation = CommandError.message(
+            "ERR syntax error, LIMIT cannot be used without the special ~ option")
+
+        /// The threshold that begins at `index`, which is left at its last argument.
+        private static func threshold(
+            _ arguments: Arguments, _ index: inout Int, isGiven: Bool
+        ) throws(CommandError) -> Trim {
+            guard !isGiven else {
+                throw .message("ERR syntax error, MAXLEN and MINID options at the same time are not compatible")
+            }
+            let isLength = arguments.word(index, is: "maxlen")
+            var isApproximate = false
+            if index + 2 < arguments.count {
+                isApproximate = StreamCommands.isCharacter(arguments[index + 1], "~")
+                if isApproximate || StreamCommands.isCharacter(arguments[index + 1], "=") { index += 1 }
+            }
+            index += 1
+            guard isLength else {
+                return Trim(threshold: .id(try StreamCommands.id(arguments[index])), isApproximate: isApproximate)
+            }
+            let length = try arguments.integer(index)
+            guard length >= 0 else { throw .message("ERR The MAXLEN argument must be >= 0.") }
+            return Trim(threshold: .length(length), isApproximate: isApproximate)
+        }
+    }
+
+    @Sendable private static func trim(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+        let options = try AddOptions(arguments, isAdding: false, settings: context.settings)
+        let key = arguments[1]
+        guard let stream = try context.stream(at: key, .write), let trim = options.trim else {
+            return context.reply.integer(0)
+        }
+        let deleted = trim.apply(to: stream)
+        if deleted > 0 { context.changed(key, .xtrim, count: deleted) }
+        context.reply.integer(deleted)
+    }
+
+    // MARK: with regard to groups
+
+    /// The ids of "IDS numids id [id ...]" and the words around them, from an argument on.
+    struct IDBlock {
+        private(set) var references = StreamValue.References.keep
+        private(set) var ids: [StreamID] = []
+
+        init(_ arguments: Arguments, from start: Int) throws(CommandError) {
+            var isGiven = false
+            var hasIDs = false
+            var index = start
+            while index < arguments.count {
+                if let word = StreamValue.References(arguments, index) {
+                    guard !isGiven else { throw .syntax }
+                    references = word
+                    isGiven = true
+                    index += 1
+                } else if arguments.word(index, is: "ids") && !hasIDs && index + 1 < arguments.count {
+                    let range = try Self.range(arguments, countAt: index + 1)
+                    ids = try StreamCommands.ids(arguments, range)
+                    hasIDs = true
+                    index = range.upperBound
+                } else {
+                    throw .syntax
+                }
+            }
+            guard hasIDs else { throw .syntax }
+        }
+
+        /// Which arguments the ids are whose number is at `index`.
+        static func range(_ arguments: Arguments, countAt index: Int) throws(CommandError) -> Range<Int> {
+            guard let count = Decimal.parse(arguments[index]), count > 0 else {
+                throw .message("ERR Number of IDs must be a positive integer")
+            }
+            guard count <= arguments.count - index - 1 else {
+                throw .message("ERR The `numids` parameter must match the number of arguments")
+            }
+            return index + 1..<index + 1 + count
+        }
+    }
+
+    /// What XDELEX and XACKDEL say about an id.
+    private enum Outcome: Int {
+        case absent = -1
+        case deleted = 1
+        /// Not deleted, because a group still wants it.
+        case referenced = 2
+    }
+
+    @Sendable private static func deleteByReference(
+        _ context: inout KeyspaceContext, _ arguments: Arguments
+    ) throws(CommandError) {
+        let key = arguments[1]
+        let block = try IDBlock(arguments, from: 2)
+        let stream = try context.stream(at: key, .write)
+        let reply = context.reply
+        reply.array(block.ids.count)
+        guard let stream else {
+            for _ in block.ids { reply.integer(Outcome.absent.rawValue) }
+            return
+        }
+        var (deleted, changes) = (0, 0)
+        for id in block.ids {
+            let outcome = delete(id, from: stream, block.references, &changes)
+            if outcome == .deleted { deleted += 1 }
+            reply.integer(outcome.rawValue)
+        }
+        finish(context, key, deleted: deleted, changes: changes)
+    }
+
+    @Sendable private static func acknowledgeAndDelete(
+        _ context: inout KeyspaceContext, _ arguments: Arguments
+    ) throws(CommandError) {
+        let key = arguments[1]
+        let block = try IDBlock(arguments, from: 3)
+        let stream = try context.stream(at: key, .write)
+        let reply = context.reply
+        reply.array(block.ids.count)
+        guard let stream, let group = stream.group(arguments[2]) else {
+            for _ in block.ids { reply.integer(Outcome.absent.rawValue) }
+            return
+        }
+        var (deleted, changes) = (0, 0)
+        for id in block.ids {
+            guard group.removePending(id) else {
+                reply.integer(Outcome.absent.rawValue)
+                continue
+            }
+            changes += 1
+            var more = 0
+            var outcome = delete(id, from: stream, block.references, &more)
+            if outcome == .deleted { deleted += 1 }
+            // What is not in the stream any more was acknowledged all the same.
+            if outcome == .absent { outcome = .deleted }
+            reply.integer(outcome.rawValue)
+        }
+        finish(context, key, deleted: deleted, changes: changes)
+    }
+
+    /// Deletes one entry, counting in `changes` what has changed.
+    private static func delete(
+        _ id: StreamID, from stream: StreamValue, _ references: StreamValue.References, _ changes: inout Int
+    ) -> Outcome {
+        switch references {
+        case .keep: break
+        case .delete: changes += stream.removeReferences(to: id) ? 1 : 0
+        case .acknowledged:
+            if stream.contains(id) && stream.isReferenced(id) { return .referenced }
+        }
+        let before = changes
+        guard stream.delete(id) else { return .absent }
+        stream.maximumDeletedID = max(stream.maximumDeletedID, id)
+        changes = before + (references == .delete && before > 0 ? 0 : 1)
+        return .deleted
+    }
+
+    private static func finish(_ context: KeyspaceContext, _ key: ByteSlice, deleted: Int, changes: Int) {
+        if deleted > 0 {
+            context.changed(key, .xdel, count: max(deleted, changes))
+        } else {
+            context.engine.dirty &+= changes
+        }
+    }
+}
+
+extension StreamValue.References {
+    /// The word at `index`, if it is one of these.
+    init?(_ arguments: Arguments, _ index: Int) {
+        if arguments.word(index, is: "keepref") {
+            self = .keep
+        } else if arguments.word(index, is: "delref") {
+            self = .delete
+        } else if arguments.word(index, is: "acked") {
+            self = .acknowledged
+        } else {
+            return nil
+        }
+    }
+}
