@@ -14,7 +14,7 @@ extension StreamCommands {
         Command(
             "XAUTOCLAIM", group: .stream, since: "6.2.0", arity: -6, flags: [.write, .fast],
             keys: [.first("RW", "delete")], tips: ["nondeterministic_output"],
-            syntax: "key group consumer min-idle-time start [COUNT count] [JUSTID]",
+            syntax: "key group consumer min-idle-time start-id [COUNT count] [JUSTID]",
             summary: "Gives entries that have been pending for long to a consumer, piece by piece.",
             complexity: "O(1) if COUNT is small", run: autoclaim),
         Command(

@@ -50,7 +50,7 @@ extension StreamCommands {
         Command(
             "XPENDING", group: .stream, since: "5.0.0", arity: -3, flags: [.readOnly], keys: [.first("RO", "access")],
             tips: ["nondeterministic_output"],
-            syntax: "key group [[IDLE min-idle-time] start end count [consumer]]",
+            syntax: "key group [[IDLE milliseconds] start-id end-id count [consumer]]",
             summary: "Returns what is pending in a group, or who has how much.",
             complexity: "O(N) in the entries returned or passed over, and in the consumers", run: pending),
     ]

@@ -7,9 +7,12 @@ enum StreamCommands {
         [
             Command(
                 "XADD", group: .stream, since: "5.0.0", arity: -5, flags: [.write, .denyOOM, .fast],
-                keys: [.first("RW", "update", notes: "UPDATE instead of INSERT because of the optional trimming feature")],
+                keys: [
+                    .first("RW", "update", notes: "UPDATE instead of INSERT because of the optional trimming feature")
+                ],
                 tips: ["nondeterministic_output"],
-                syntax: "key [NOMKSTREAM] [<MAXLEN | MINID> [= | ~] threshold [LIMIT count]] <* | id> field value [field value ...]",
+                syntax:
+                    "key [NOMKSTREAM] [<MAXLEN | MINID> [= | ~] threshold [LIMIT count]] <* | id> field value [field value ...]",
                 summary: "Adds an entry to a stream, and makes the stream if there is none.",
                 complexity: "O(1), and O(N) in the entries trimmed", run: add),
             Command(
@@ -18,16 +21,20 @@ enum StreamCommands {
             ) { (context, arguments) throws(CommandError) in
                 context.reply.integer(try context.stream(at: arguments[1], .read)?.length ?? 0)
             },
-            ranger("XRANGE", syntax: "key start end [COUNT count]", "Returns entries in a range of ids.") {
+            ranger("XRANGE", syntax: "key start-id end-id [COUNT count]", "Returns entries in a range of ids.") {
                 (context, arguments) throws(CommandError) in
                 try range(context, arguments, low: 2, high: 3, backwards: false)
             },
-            ranger("XREVRANGE", syntax: "key end start [COUNT count]", "Returns entries in a range of ids, the last first.") {
+            ranger(
+                "XREVRANGE", syntax: "key end-id start-id [COUNT count]",
+                "Returns entries in a range of ids, the last first."
+            ) {
                 (context, arguments) throws(CommandError) in
                 try range(context, arguments, low: 3, high: 2, backwards: true)
             },
             Command(
-                "XDEL", group: .stream, since: "5.0.0", arity: -3, flags: [.write, .fast], keys: [.first("RW", "delete")],
+                "XDEL", group: .stream, since: "5.0.0", arity: -3, flags: [.write, .fast],
+                keys: [.first("RW", "delete")],
                 syntax: "key id [id ...]", summary: "Deletes entries by their ids.", complexity: "O(1) for each entry",
                 run: delete),
             Command(

@@ -2,7 +2,7 @@
 
 import RespCodec
 
-struct StreamID: Equatable, Comparable {
+struct StreamID: Hashable, Comparable {
     var milliseconds: UInt64
     var sequence: UInt64
 

@@ -1,0 +1,444 @@
+// Streams against naive models: the tree of ids, ids as text, entries with random operations in nodes of several sizes, groups and what
+// is pending, and memory all given back.
+
+import RespCodec
+import Testing
+
+@testable import StoreEngine
+
+private func id(_ milliseconds: UInt64, _ sequence: UInt64 = 0) -> StreamID {
+    StreamID(milliseconds: milliseconds, sequence: sequence)
+}
+
+struct IDTreeTests {
+    private func contents(_ tree: IDTree) -> [StreamID] {
+        var found: [StreamID] = []
+        var place = tree.first
+        while let current = place {
+            found.append(current.id)
+            #expect(current.value == current.id.milliseconds &* 3 &+ current.id.sequence)
+            place = current.next
+        }
+        return found
+    }
+
+    private func value(_ id: StreamID) -> UInt64 { id.milliseconds &* 3 &+ id.sequence }
+
+    @Test(arguments: [1, 2, 3, 4]) func agreesWithASortedArray(seed: UInt64) {
+        let allocator = SlabAllocator()
+        defer { while !allocator.releaseSlice() {} }
+        var random = RandomSource(seed: seed)
+        var tree = IDTree()
+        var model: [StreamID] = []
+        for step in 0..<12_000 {
+            let grows = random.below(100) < (step < 6000 ? 65 : 35)
+            // In order, anywhere, or close together.
+            let picked =
+                switch random.below(3) {
+                case 0: id(UInt64(step), UInt64(random.below(2)))
+                case 1: id(UInt64(random.below(3000)), UInt64(random.below(3)))
+                default: id(77, UInt64(random.below(400)))
+                }
+            let rank = model.firstIndex { $0 >= picked } ?? model.count
+            let isThere = rank < model.count && model[rank] == picked
+            if grows {
+                #expect(tree.insert(picked, value(picked), allocator) == !isThere, "seed \(seed), step \(step)")
+                if !isThere { model.insert(picked, at: rank) }
+            } else if random.below(4) > 0, let other = model.isEmpty ? nil : model[random.below(model.count)] {
+                #expect(tree.remove(other, allocator) == value(other), "seed \(seed), step \(step)")
+                model.removeAll { $0 == other }
+            } else {
+                #expect(tree.remove(picked, allocator) == (isThere ? value(picked) : nil), "seed \(seed), step \(step)")
+                if isThere { model.remove(at: rank) }
+            }
+            #expect(tree.count == model.count)
+            let after = model.first { $0 >= picked }
+            let before = model.last { $0 <= picked }
+            #expect(tree.place(atOrAfter: picked)?.id == after, "seed \(seed), step \(step)")
+            #expect(tree.place(atOrBefore: picked)?.id == before, "seed \(seed), step \(step)")
+            #expect((tree.find(picked) != nil) == model.contains(picked))
+            #expect(tree.first?.id == model.first && tree.last?.id == model.last)
+            if step % 200 == 0 {
+                tree.checkInvariants()
+                #expect(contents(tree) == model, "seed \(seed), step \(step)")
+            }
+        }
+        tree.checkInvariants()
+        #expect(contents(tree) == model)
+        var place = tree.last
+        for expected in model.reversed() {
+            #expect(place?.id == expected)
+            place = place?.previous
+        }
+        #expect(place == nil)
+        var freed = 0
+        while !tree.isEmpty {
+            tree.removeFirstLeaf(allocator) { _ in freed += 1 }
+            tree.checkInvariants()
+        }
+        #expect(freed == model.count && allocator.usedBytes == 0)
+    }
+
+    /// Ids that come at the end and go from the front, as those of a queue.
+    @Test func queuesStaySmall() {
+        let allocator = SlabAllocator()
+        defer { while !allocator.releaseSlice() {} }
+        var tree = IDTree()
+        for number in 0..<20_000 as Range<UInt64> {
+            #expect(tree.insert(id(number), 0, allocator) == true)
+            if number >= 500 { #expect(tree.remove(id(number - 500), allocator) == 0) }
+        }
+        tree.checkInvariants()
+        #expect(tree.count == 500 && allocator.usedBytes < 500 * 24 * 5 / 4 + 2000)
+        tree.deallocate(allocator)
+        #expect(allocator.usedBytes == 0)
+    }
+
+    /// What is left when most ids went, wherever they were.
+    @Test func sparseLeavesAreJoined() {
+        let allocator = SlabAllocator()
+        defer { while !allocator.releaseSlice() {} }
+        var tree = IDTree()
+        for number in 0..<10_000 as Range<UInt64> { _ = tree.insert(id(number), 0, allocator) }
+        for number in 0..<10_000 as Range<UInt64> where number % 50 != 0 { tree.remove(id(number), allocator) }
+        tree.checkInvariants()
+        #expect(tree.count == 200 && allocator.usedBytes < 200 * 24 * 4)
+        tree.deallocate(allocator)
+        #expect(allocator.usedBytes == 0)
+    }
+}
+
+struct StreamIDTests {
+    private func parsed(_ text: String, edges: Bool = false, choice: Bool = false) -> StreamID? {
+        Array(text.utf8).withByteSlice { StreamID.parse($0, missing: 9, edges: edges, choice: choice)?.id }
+    }
+
+    @Test func readsWhatTheServerReads() {
+        #expect(parsed("5-7") == id(5, 7))
+        #expect(parsed("5") == id(5, 9))
+        #expect(parsed("18446744073709551615-18446744073709551615") == .maximum)
+        #expect(parsed("007-08") == id(7, 8))
+        #expect(parsed(" +7") == id(7, 9))
+        #expect(parsed("-", edges: true) == .zero && parsed("+", edges: true) == .maximum)
+        #expect(parsed("5-*", choice: true) == id(5, 0))
+        #expect(parsed("5-7\u{0}x") == id(5, 7))
+        for wrong in [
+            "", "-", "+", "5-", "-5", "5-*", "x", "5-x", "1-2-3", "18446744073709551616", "1-18446744073709551616",
+            "5 ", "1--1",
+            String(repeating: "1", count: 128),
+        ] {
+            #expect(parsed(wrong) == nil, "\(wrong)")
+        }
+    }
+
+    @Test func hasNeighbours() {
+        #expect(id(5, .max).successor == id(6, 0) && id(6, 0).predecessor == id(5, .max))
+        #expect(id(5, 7).successor == id(5, 8) && id(5, 7).predecessor == id(5, 6))
+        #expect(StreamID.maximum.successor == nil && StreamID.zero.predecessor == nil)
+    }
+
+    @Test func writesItsText() {
+        #expect(id(12, 0).withText { $0.description } == "12-0")
+        #expect(StreamID.maximum.withText { $0.description } == "18446744073709551615-18446744073709551615")
+    }
+}
+
+/// A stream as a list of its entries.
+private struct Model {
+    struct Entry: Equatable {
+        let id: StreamID
+        let content: [[UInt8]]
+    }
+    var entries: [Entry] = []
+    var lastID = StreamID.zero
+}
+
+struct StreamValueTests {
+    private static let shapes: [StreamValue.Limits] = [
+        .init(bytes: 4096, entries: 100), .init(bytes: 0, entries: 3), .init(bytes: 150, entries: 0),
+        .init(bytes: 0, entries: 400),
+    ]
+
+    private func read(_ stream: StreamValue, from low: StreamID, to high: StreamID, backwards: Bool) -> [Model.Entry] {
+        var found: [Model.Entry] = []
+        var entries = stream.entries(from: low, to: high, backwards: backwards)
+        while let entry = entries.next() {
+            var content: [[UInt8]] = []
+            entries.forEachField(of: entry) { field, value in
+                content.append(field.withBytes { $0.array })
+                content.append(value.withBytes { $0.array })
+            }
+            found.append(Model.Entry(id: entry.id, content: content))
+        }
+        return found
+    }
+
+    private func append(_ entry: Model.Entry, to stream: StreamValue, _ limits: StreamValue.Limits) {
+        let words = OwnedArguments(entry.content)
+        #expect(stream.append(entry.id, StreamNode.Content(arguments: words.view, first: 0), limits: limits))
+        withExtendedLifetime(words) {}
+    }
+
+    private func content(_ random: inout RandomSource) -> [[UInt8]] {
+        let fields: [[[UInt8]]] = [
+            [Array("field".utf8)], [Array("a".utf8), Array("b".utf8)], [Array("12".utf8)],
+            [[], Array("x".utf8), Array("-7".utf8)],
+        ]
+        let lengths = [0, 1, 5, 60, 70, 130, 5000]
+        return fields[random.below(10) < 7 ? 1 : random.below(4)].flatMap { field -> [[UInt8]] in
+            let length = lengths[random.below(100) < 97 ? random.below(3) : random.below(7)]
+            let value =
+                random.below(3) == 0
+                ? Decimal.text(random.below(1_000_000) - 500_000) : [UInt8](repeating: 0x76, count: length)
+            return [field, value]
+        }
+    }
+
+    @Test(arguments: [0, 1, 2, 3], [1, 2]) func agreesWithAListOfEntries(shape: Int, seed: UInt64) {
+        let allocator = SlabAllocator()
+        defer { while !allocator.releaseSlice() {} }
+        let limits = Self.shapes[shape]
+        var random = RandomSource(seed: seed)
+        let stream = StreamValue(allocator)
+        var model = Model()
+        for step in 0..<4000 {
+            let hint: Comment = "shape \(shape), seed \(seed), step \(step)"
+            switch random.below(100) {
+            case 0..<70:
+                var next = model.lastID
+                if random.below(3) == 0 {
+                    next.sequence += UInt64(1 + random.below(3))
+                } else {
+                    next.milliseconds += 1 + UInt64(random.below(300))
+                }
+                let entry = Model.Entry(id: next, content: content(&random))
+                append(entry, to: stream, limits)
+                model.entries.append(entry)
+                model.lastID = next
+            case 70..<86:
+                let isThere = random.below(4) > 0 && !model.entries.isEmpty
+                let place = isThere ? random.below(2) == 0 ? 0 : random.below(model.entries.count) : 0
+                let target = isThere ? model.entries[place].id : id(UInt64(random.below(5000)), 1)
+                let found = model.entries.contains { $0.id == target }
+                #expect(stream.contains(target) == found, hint)
+                #expect(stream.delete(target) == found, hint)
+                model.entries.removeAll { $0.id == target }
+            case 86..<90:
+                let maximum = max(model.entries.count - random.below(30), 0)
+                #expect(
+                    stream.trim(to: .length(maximum), approximately: false, most: 0) == model.entries.count - maximum,
+                    hint)
+                model.entries.removeFirst(model.entries.count - maximum)
+            case 90..<92:
+                let maximum = max(model.entries.count - random.below(60), 0)
+                let deleted = stream.trim(to: .length(maximum), approximately: true, most: random.below(2) * 40)
+                #expect(deleted <= model.entries.count - maximum, hint)
+                model.entries.removeFirst(deleted)
+            case 92..<94 where !model.entries.isEmpty:
+                let minimum = model.entries[min(random.below(40), model.entries.count - 1)].id
+                let deleted = model.entries.count { $0.id < minimum }
+                #expect(stream.trim(to: .id(minimum), approximately: false, most: 0) == deleted, hint)
+                model.entries.removeFirst(deleted)
+            default:
+                var bounds = [id(0), StreamID.maximum]
+                for place in 0..<2 where random.below(3) > 0 && !model.entries.isEmpty {
+                    bounds[place] = model.entries[random.below(model.entries.count)].id
+                    if random.below(3) == 0 { bounds[place].sequence += 1 }
+                }
+                let wanted = model.entries.filter { bounds[0] <= $0.id && $0.id <= bounds[1] }
+                #expect(read(stream, from: bounds[0], to: bounds[1], backwards: false) == wanted, hint)
+                #expect(read(stream, from: bounds[0], to: bounds[1], backwards: true) == wanted.reversed(), hint)
+            }
+            #expect(stream.length == model.entries.count && stream.lastID == model.lastID, hint)
+            #expect(
+                stream.firstID == model.entries.first?.id ?? .zero && stream.lastEntryID == model.entries.last?.id, hint
+            )
+            if step % 100 == 0 { stream.checkInvariants() }
+        }
+        stream.checkInvariants()
+        guard let copy = stream.copied(to: allocator, hash: KeyHash(seed: 1)) as? StreamValue else {
+            return #expect(Bool(false))
+        }
+        copy.checkInvariants()
+        #expect(read(copy, from: .zero, to: .maximum, backwards: false) == model.entries)
+        // Built again from its nodes, as from a snapshot.
+        let built = StreamValue(allocator)
+        stream.forEachNode { built.appendNode($0.id, $0.list.bytes) }
+        built.lastID = stream.lastID
+        built.finishBuilding()
+        built.checkInvariants()
+        #expect(built.length == stream.length && built.firstID == stream.firstID)
+        for value in [stream, copy, built] {
+            var next = value.deallocateSlice(from: 0, budget: 7)
+            while let place = next { next = value.deallocateSlice(from: place, budget: 7) }
+        }
+        #expect(allocator.usedBytes == 0)
+        allocator.checkInvariants()
+    }
+
+    @Test func fullNodesAreTrimmed() {
+        let allocator = SlabAllocator()
+        defer { while !allocator.releaseSlice() {} }
+        let stream = StreamValue(allocator)
+        for number in 1...20_000 as ClosedRange<UInt64> {
+            append(
+                .init(
+                    id: id(1_700_000_000_000 + number),
+                    content: ["name", "value1234", "n", "567"].map { Array($0.utf8) }), to: stream,
+                Self.shapes[0])
+        }
+        var bytes = 0
+        stream.forEachNode { bytes += $0.list.byteCount }
+        #expect(allocator.usedBytes < bytes + bytes / 20 + 5000, "\(allocator.usedBytes) bytes for \(bytes)")
+        var next = stream.deallocateSlice(from: 0, budget: 100)
+        while let place = next { next = stream.deallocateSlice(from: place, budget: 100) }
+        #expect(allocator.usedBytes == 0)
+    }
+
+    // MARK: the size of Redis's tree
+
+    private final class Trie {
+        var children: [UInt8: Trie] = [:]
+        func insert(_ bytes: ArraySlice<UInt8>) {
+            guard let first = bytes.first else { return }
+            let child = children[first] ?? Trie()
+            children[first] = child
+            child.insert(bytes.dropFirst())
+        }
+        /// Nodes when chains of only children are one.
+        func count(inChain: Bool = false) -> Int {
+            if children.count == 1, let child = children.values.first {
+                return (inChain ? 0 : 1) + child.count(inChain: true)
+            }
+            return 1 + children.values.reduce(0) { $0 + $1.count() }
+        }
+    }
+
+    @Test(arguments: [1, 2, 3]) func countsTheNodesOfARadixTree(seed: UInt64) {
+        let allocator = SlabAllocator()
+        defer { while !allocator.releaseSlice() {} }
+        var random = RandomSource(seed: seed)
+        for _ in 0..<60 {
+            let stream = StreamValue(allocator)
+            let trie = Trie()
+            var next = id(UInt64(random.below(3)))
+            for _ in 0..<random.below(60) {
+                switch random.below(4) {
+                case 0: next.sequence += UInt64(1 + random.below(1000))
+                case 1: next = id(next.milliseconds + UInt64(1 + random.below(100_000)))
+                default: next = id(next.milliseconds + 1, UInt64(random.below(3)))
+                }
+                append(.init(id: next, content: [[0x61], [0x62]]), to: stream, .init(bytes: 0, entries: 1))
+                let bytes = [next.milliseconds, next.sequence].flatMap { word in
+                    (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64(56 - 8 * $0)) }
+                }
+                trie.insert(bytes[...])
+            }
+            #expect(stream.radixNodeCount == trie.count(), "seed \(seed)")
+            while let place = stream.deallocateSlice(from: 0, budget: 1000) { _ = place }
+        }
+        #expect(allocator.usedBytes == 0)
+    }
+}
+
+struct StreamGroupTests {
+    private struct Pending: Equatable {
+        var consumer: String?
+        var time: Int64
+        var count: Int
+    }
+
+    private func check(_ group: StreamGroup, _ model: [StreamID: Pending], _ hint: Comment) {
+        group.checkInvariants()
+        let found = group.pending.map { entry in
+            (
+                entry.id,
+                Pending(
+                    consumer: group.consumer(of: entry)?.name.description, time: entry.deliveryTime,
+                    count: entry.deliveryCount)
+            )
+        }
+        #expect(found.map { $0.0 } == model.keys.sorted(), hint)
+        for (id, pending) in found { #expect(model[id] == pending, hint) }
+    }
+
+    @Test(arguments: [1, 2, 3]) func agreesWithADictionary(seed: UInt64) {
+        let allocator = SlabAllocator()
+        defer { while !allocator.releaseSlice() {} }
+        var random = RandomSource(seed: seed)
+        let stream = StreamValue(allocator)
+        let before = allocator.usedBytes
+        let names = ["", "a", "ab", "b", "zz", String(repeating: "long", count: 100)]
+        guard let group = Array("group".utf8).withByteSlice({ stream.makeGroup($0, lastID: .zero, entriesRead: 0) })
+        else {
+            return #expect(Bool(false))
+        }
+        func consumer(_ name: String) -> StreamConsumer {
+            Array(name.utf8).withByteSlice { group.makeConsumer($0, seen: 1) ?? group.consumer($0)! }
+        }
+        var model: [StreamID: Pending] = [:]
+        var now: Int64 = 1
+        for step in 0..<6000 {
+            let hint: Comment = "seed \(seed), step \(step)"
+            now += Int64(random.below(3))
+            let target = random.below(3) > 0 && !model.isEmpty ? group.oldest!.id : id(UInt64(random.below(400)))
+            let name = names[random.below(names.count)]
+            switch random.below(20) {
+            case 0..<9:
+                let fresh = id(UInt64(random.below(400)))
+                group.deliver(fresh, to: consumer(name), now: now)
+                model[fresh] = Pending(consumer: name, time: now, count: 1)
+            case 9..<13:
+                let wasPending = model.removeValue(forKey: target) != nil
+                #expect(group.removePending(target) == wasPending, hint)
+            case 13..<16:
+                guard let entry = group.pendingEntry(target) else { continue }
+                let time = random.below(2) == 0 ? now : Int64(random.below(Int(now) + 1))
+                entry.countDelivery()
+                group.assign(entry, to: consumer(name), time: time)
+                model[target] = Pending(consumer: name, time: time, count: model[target]!.count + 1)
+            case 16..<18:
+                guard let entry = group.pendingEntry(target) else { continue }
+                group.release(entry)
+                model[target]?.consumer = nil
+                model[target]?.time = 0
+            case 18:
+                guard random.below(10) == 0 else { continue }
+                let count = model.values.count { $0.consumer == name }
+                let removed = Array(name.utf8).withByteSlice { group.removeConsumer($0) }
+                #expect((removed ?? 0) == count, hint)
+                model = model.filter { $0.value.consumer != name }
+            default:
+                #expect(group.releasedCount == model.values.count { $0.consumer == nil }, hint)
+            }
+            if step % 100 == 0 { check(group, model, hint) }
+        }
+        check(group, model, "seed \(seed)")
+        let copy = group.copied(to: allocator)
+        check(copy, model, "a copy, seed \(seed)")
+        var budget = Int.max
+        let isGone = copy.deallocateSlice(&budget)
+        #expect(isGone)
+        guard let rest = Array("group".utf8).withByteSlice({ stream.detachGroup($0) }) else {
+            return #expect(Bool(false))
+        }
+        var next = rest.deallocateSlice(from: 0, budget: 5)
+        while let place = next { next = rest.deallocateSlice(from: place, budget: 5) }
+        #expect(allocator.usedBytes == before)
+    }
+
+    @Test func groupsAreInOrderOfTheirNames() {
+        let allocator = SlabAllocator()
+        defer { while !allocator.releaseSlice() {} }
+        let stream = StreamValue(allocator)
+        let names = (0..<500).map { Array("group\($0 * 7919 % 500)".utf8) }
+        for name in names {
+            #expect(name.withByteSlice { stream.makeGroup($0, lastID: .zero, entriesRead: 0) != nil })
+            #expect(name.withByteSlice { stream.makeGroup($0, lastID: .zero, entriesRead: 0) == nil })
+        }
+        #expect((0..<500).map { stream.group(at: $0).name.array } == names.sorted { $0.lexicographicallyPrecedes($1) })
+        var next = stream.deallocateSlice(from: 0, budget: 50)
+        while let place = next { next = stream.deallocateSlice(from: place, budget: 50) }
+        #expect(allocator.usedBytes == 0)
+    }
+}
