@@ -109,7 +109,7 @@ struct EngineTests {
         let keys = UnsafeMutableBufferPointer<HashedKey>.allocate(capacity: 64)
         defer { keys.deallocate() }
         for index in 0..<64 { keys.initializeElement(at: index, to: HashedKey(view[index])) }
-        engine.prepare(keys, database: 0)
+        engine.prepare(keys, UnsafeMutableBufferPointer(start: nil, count: 0), database: 0)
         for index in 0..<64 { #expect(keys[index].hash == engine.hash(view[index])) }
         withExtendedLifetime(storage) {}
     }
