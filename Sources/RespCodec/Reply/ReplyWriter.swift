@@ -269,7 +269,7 @@ public enum ProtocolVersion: Int, Sendable {
 
     /// A double: a bulk string in RESP2. The shortest text that reads back the same.
     public func double(_ value: Double) {
-        FloatingPoint64.text(value).withByteSlice { text in
+        FloatingPoint64.withText(value) { text in
             version == .resp3 ? line(UInt8(ascii: ","), text) : bulkString(text)
         }
     }
