@@ -151,7 +151,13 @@ extension Engine {
         case .stream:
             return unsafe StreamValue(at: entry.pointer).serializedLength
         case .tree:
-            preconditionFailure("a type that has no length yet")
+            var total = 0
+            var members = 0
+            entry.forEachScored { member, _ in
+                total += member.withBytes { string($0) } + 8
+                members += 1
+            }
+            return total + withLength(members) - members
         }
     }
 
@@ -181,7 +187,12 @@ extension Engine {
                 }
             }
         case .sortedSet:
-            preconditionFailure("a type that has no digest yet")
+            entry.forEachScored { member, score in
+                var pair = DataDigest()
+                member.withBytes { pair.mix($0) }
+                LongDoubleText.generalText(LongDouble(score)).withByteSlice { pair.mix($0) }
+                digest.add(pair.bytes)
+            }
         }
         if entry.dueTime != nil { digest.add(Array("!!expire!!".utf8)) }
     }

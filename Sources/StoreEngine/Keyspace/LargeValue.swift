@@ -26,7 +26,7 @@ extension Entry {
         case .table: isType(.set) ? unsafe SetTable(at: pointer) : unsafe HashTable(at: pointer)
         case .chain: unsafe ListChain(at: pointer)
         case .stream: unsafe StreamValue(at: pointer)
-        case .tree: preconditionFailure("no such value yet")
+        case .tree: unsafe SortedSetTable(at: pointer)
         }
     }
 }

@@ -1,0 +1,119 @@
+// A sorted set in the making: members come in any order, may come again and may go again, and are put in order at the end.
+//
+// Sorting once costs much less than a place in the tree for each member as it comes, and members that come in runs, as from other
+// sorted sets, are sorted run by run.
+
+import RespCodec
+
+struct SortedSetBuilder {
+    private let database: Database
+    private let table: SortedSetTable
+    private var entries: [RankedEntry] = []
+    private var longest = 0
+    private var hasRemoved = false
+
+    init(_ database: Database) {
+        self.database = database
+        table = SortedSetTable(allocator: database.allocator, hash: database.hash)
+    }
+
+    var count: Int { table.count }
+
+    /// Adds a member that has not come before.
+    mutating func add(_ member: ByteSlice, _ score: Double) { add(member, score, hash: database.hash(member)) }
+
+    private mutating func add(_ member: ByteSlice, _ score: Double, hash: UInt64) {
+        let block = MemberBlock(database.allocator, member, score)
+        table.insertUnordered(block, hash: hash)
+        longest = max(longest, member.count)
+        unsafe entries.append(RankedEntry(score, block.address))
+    }
+
+    /// Adds a member, or gives one that has come before the score that `combine` makes of its own and the new one.
+    mutating func add(_ member: ByteSlice, _ score: Double, combine: (Double, Double) -> Double) {
+        let hash = database.hash(member)
+        if let slot = table.table.find(member, hash: hash) {
+            let block = unsafe MemberBlock(slot.entry)
+            block.score = combine(block.score, score)
+        } else {
+            add(member, score, hash: hash)
+        }
+    }
+
+    /// Takes a member out again, if it is there.
+    mutating func remove(_ member: ByteSlice) {
+        guard let slot = table.table.find(member, hash: database.hash(member)) else { return }
+        table.removeUnordered(slot)
+        hasRemoved = true
+    }
+
+    /// Puts the members in order.
+    private mutating func order() {
+        if hasRemoved {
+            entries.removeAll()
+            longest = 0
+            unsafe table.table.forEach { address in
+                let block = unsafe MemberBlock(address)
+                unsafe entries.append(RankedEntry(block.score, address))
+                longest = max(longest, block.member.count)
+            }
+        } else {
+            for index in entries.indices {
+                unsafe entries[index] = RankedEntry(MemberBlock(entries[index].block).score, entries[index].block)
+            }
+        }
+        unsafe entries.withUnsafeMutableBufferPointer { unsafe table.order($0) }
+    }
+
+    /// Calls `body` with each member and its score, in order.
+    mutating func forEachOrdered(_ body: (ByteSlice, Double) -> Void) {
+        order()
+        for entry in entries { unsafe body(MemberBlock(entry.block).member, entry.score) }
+    }
+
+    /// Gives everything back; the builder is at its end.
+    func discard(_ engine: EngineState) { engine.orphan(table, in: database) }
+
+    /// An entry, in no table yet, with the members as its value; the builder is at its end.
+    mutating func makeEntry(_ key: ByteSlice, _ context: KeyspaceContext) -> Entry {
+        order()
+        let settings = context.settings
+        if count > settings.sortedSetMaxPackedEntries || longest > settings.sortedSetMaxPackedValue {
+            let entry = context.makeEntry(.sortedSet, .tree, key: key, deadline: nil, payload: 8)
+            unsafe entry.pointer = table.address
+            return entry
+        }
+        var size = PackedList.emptySize
+        forEachPacked { size += $0.encodedLength + $1.encodedLength }
+        let entry = context.makeEntry(.sortedSet, .packed, key: key, deadline: nil, payload: size)
+        let list = unsafe PackedList.makeEmpty(at: entry.payload)
+        forEachPacked { member, score in
+            list.append(member)
+            list.append(score)
+        }
+        discard(context.engine)
+        return entry
+    }
+
+    private func forEachPacked(_ body: (PackedValue, PackedValue) -> Void) {
+        for entry in entries {
+            PackedValue.withScore(entry.score) { unsafe body(PackedValue(MemberBlock(entry.block).member), $0) }
+        }
+    }
+}
+
+extension KeyspaceContext {
+    /// Puts what was built at a key in the place of whatever is there, or removes the key if nothing was.
+    func store(_ builder: inout SortedSetBuilder, at key: ByteSlice, _ event: KeyEvent) {
+        let slot = find(key, .peek)
+        guard builder.count > 0 else {
+            builder.discard(engine)
+            guard let slot else { return }
+            removeQuietly(slot)
+            return changed(key, .del)
+        }
+        let entry = builder.makeEntry(key, self)
+        store(entry, key: key, replacing: slot)
+        changed(key, event)
+    }
+}

@@ -1,0 +1,221 @@
+// The members of a large sorted set: a table of them by name, and a tree of the same blocks by score.
+//
+//     8 bytes         score
+//     1 or 5 bytes    length of the member
+//     member
+//
+// The score stands in the block for those who come by name, and in the tree for those who search by score.
+//
+// Invariant: table and tree hold the same blocks, and the tree has each one's score; only between `makeUnordered...` and `order` is
+// the tree empty while the table fills.
+
+import Glibc
+import RespCodec
+
+enum ScoredMemberLayout: TableLayout {
+    @inline(__always) static func key(of entry: UnsafeMutableRawPointer) -> ByteSlice {
+        unsafe MemberBlock(entry).member
+    }
+    @inline(__always) static func hasKey(_ entry: UnsafeMutableRawPointer, _ key: ByteSlice) -> Bool {
+        let member = unsafe MemberBlock(entry).member
+        guard member.count == key.count else { return false }
+        return unsafe sameBytes(member.rawBytes.baseAddress!, key.rawBytes.baseAddress!, count: key.count)
+    }
+    @inline(__always) static func deadline(of entry: UnsafeMutableRawPointer) -> Int64 { Int64.max }
+}
+
+/// One member and its score.
+@safe struct MemberBlock {
+    let address: UnsafeMutableRawPointer
+
+    @unsafe init(_ address: UnsafeMutableRawPointer) { unsafe self.address = address }
+
+    /// A new block of an allocator.
+    @inline(__always)
+    init(_ allocator: SlabAllocator, _ member: ByteSlice, _ score: Double) {
+        let count = member.count
+        let lengthSize = count < 255 ? 1 : 5
+        unsafe address = allocator.allocate(8 &+ lengthSize &+ count)
+        self.score = score
+        unsafe address.storeBytes(of: UInt8(truncatingIfNeeded: min(count, 255)), toByteOffset: 8, as: UInt8.self)
+        if lengthSize == 5 {
+            unsafe address.storeBytes(of: UInt32(truncatingIfNeeded: count), toByteOffset: 9, as: UInt32.self)
+        }
+        unsafe memcpy(address + 8 + lengthSize, member.rawBytes.baseAddress!, count)
+    }
+
+    @inline(__always) var score: Double {
+        get { unsafe address.loadUnaligned(as: Double.self) }
+        nonmutating set { unsafe address.storeBytes(of: newValue, as: Double.self) }
+    }
+
+    @inline(__always) var member: ByteSlice {
+        let short = unsafe address.load(fromByteOffset: 8, as: UInt8.self)
+        if short < 255 { return unsafe ByteSlice(start: address + 9, count: Int(short)) }
+        return unsafe ByteSlice(
+            start: address + 13, count: Int(address.loadUnaligned(fromByteOffset: 9, as: UInt32.self)))
+    }
+}
+
+/// A handle on a table and a tree that live in a database's allocator.
+@safe struct SortedSetTable: LargeValue {
+    @unsafe struct Storage {
+        var table: SegmentedTable<ScoredMemberLayout>
+        var tree: RankedTree<ScoredMemberLayout>
+    }
+
+    private let storage: UnsafeMutablePointer<Storage>
+
+    /// The table at an address that an entry holds.
+    @unsafe init(at address: UnsafeMutableRawPointer) {
+        unsafe storage = address.assumingMemoryBound(to: Storage.self)
+    }
+
+    /// A new empty table.
+    init(allocator: SlabAllocator, hash: KeyHash) {
+        let block = unsafe allocator.allocate(MemoryLayout<Storage>.size)
+        unsafe storage = block.bindMemory(to: Storage.self, capacity: 1)
+        unsafe storage.initialize(
+            to: Storage(
+                table: SegmentedTable(allocator: allocator, hash: hash), tree: RankedTree(allocator: allocator)))
+    }
+
+    var address: UnsafeMutableRawPointer { unsafe UnsafeMutableRawPointer(storage) }
+    private var allocator: SlabAllocator { table.allocator }
+
+    @inline(__always) var table: SegmentedTable<ScoredMemberLayout> {
+        unsafeAddress { unsafe UnsafePointer(UnsafeRawPointer(storage).assumingMemoryBound(to: SegmentedTable.self)) }
+        nonmutating unsafeMutableAddress {
+            unsafe UnsafeMutableRawPointer(storage).assumingMemoryBound(to: SegmentedTable<ScoredMemberLayout>.self)
+        }
+    }
+    @inline(__always) var tree: RankedTree<ScoredMemberLayout> {
+        unsafeAddress { unsafe UnsafePointer(treePointer) }
+        nonmutating unsafeMutableAddress { unsafe treePointer }
+    }
+    @inline(__always) private var treePointer: UnsafeMutablePointer<RankedTree<ScoredMemberLayout>> {
+        let offset = unsafe MemoryLayout<Storage>.offset(of: \.tree).unsafelyUnwrapped
+        return unsafe (UnsafeMutableRawPointer(storage) + offset).assumingMemoryBound(to: RankedTree.self)
+    }
+
+    var count: Int { table.count }
+
+    // MARK: members
+
+    @inline(__always)
+    func find(_ member: ByteSlice) -> MemberBlock? {
+        guard let slot = table.find(member, hash: table.hash(member)) else { return nil }
+        return unsafe MemberBlock(slot.entry)
+    }
+
+    /// Adds a member that is not in the set.
+    @inline(__always)
+    func insert(_ member: ByteSlice, _ score: Double) {
+        let block = MemberBlock(allocator, member, score)
+        _ = unsafe table.insert(
+            block.address, hash: table.hash(member), deadline: SegmentedTable<ScoredMemberLayout>.noDeadline)
+        unsafe tree.insert(score, block.address)
+    }
+
+    /// Gives a member of the set another score.
+    func setScore(_ block: MemberBlock, _ score: Double) {
+        unsafe tree.move(block.address, from: block.score, to: score)
+        block.score = score
+    }
+
+    /// Removes a member; false when there is none.
+    func remove(_ member: ByteSlice) -> Bool {
+        guard let slot = table.find(member, hash: table.hash(member)) else { return false }
+        let block = unsafe MemberBlock(slot.entry)
+        table.remove(slot)
+        unsafe tree.remove(block.score, block.address)
+        unsafe allocator.deallocate(block.address)
+        return true
+    }
+
+    /// Removes the members of these ranks.
+    /// - Complexity: O(ranks * log(members)).
+    func remove(ranks: Range<Int>) {
+        for _ in ranks {
+            let (_, block) = unsafe tree.entry(atRank: ranks.lowerBound)
+            _ = unsafe remove(MemberBlock(block).member)
+        }
+    }
+
+    func rank(of block: MemberBlock) -> Int { tree.rank(block.score, block.member) }
+
+    // MARK: building
+
+    /// Adds a member to the table alone; `order` is to follow.
+    func insertUnordered(_ block: MemberBlock, hash: UInt64) {
+        _ = unsafe table.insert(block.address, hash: hash, deadline: SegmentedTable<ScoredMemberLayout>.noDeadline)
+    }
+
+    /// Takes a member out of the table alone, and frees its block.
+    func removeUnordered(_ slot: Slot) {
+        let block = unsafe slot.entry
+        table.remove(slot)
+        unsafe allocator.deallocate(block)
+    }
+
+    /// Builds the tree of the table's members, which are `entries`, in any order.
+    func order(_ entries: UnsafeMutableBufferPointer<RankedEntry>) {
+        var entries = unsafe entries
+        unsafe entries.sort { left, right in
+            if left.score != right.score { return left.score < right.score }
+            return unsafe MemberBlock(left.block).member < MemberBlock(right.block).member
+        }
+        unsafe tree.build(UnsafeBufferPointer(entries))
+    }
+
+    // MARK: as a large value
+
+    /// Bytes in use, those of the members by as many samples.
+    /// - Complexity: O(samples + members / 400).
+    func byteCount(samples: Int) -> Int {
+        var measured = 0
+        var bytes = 0
+        var cursor: UInt64 = 0
+        repeat {
+            cursor = unsafe table.scan(cursor) { block in
+                guard measured < samples else { return }
+                measured += 1
+                bytes += unsafe allocator.capacity(of: block)
+            }
+        } while cursor != 0 && measured < samples
+        let members = measured == 0 ? 0 : Double(bytes) / Double(measured) * Double(count)
+        return unsafe Int(members) + table.ownByteCount + tree.ownByteCount + allocator.capacity(of: storage)
+    }
+
+    func copied(to allocator: SlabAllocator, hash: KeyHash) -> any LargeValue {
+        let copy = SortedSetTable(allocator: allocator, hash: hash)
+        let entries = UnsafeMutableBufferPointer<RankedEntry>.allocate(capacity: count)
+        defer { unsafe entries.deallocate() }
+        var index = 0
+        unsafe tree.forEach(from: 0, count: count, reversed: false) { score, block in
+            let member = unsafe MemberBlock(block).member
+            let copied = MemberBlock(allocator, member, score)
+            copy.insertUnordered(copied, hash: hash(member))
+            unsafe entries.initializeElement(at: index, to: RankedEntry(score, copied.address))
+            index += 1
+            return true
+        }
+        unsafe copy.tree.build(UnsafeBufferPointer(entries))
+        return copy
+    }
+
+    /// Where the members are gone and the nodes of the tree begin.
+    private static let treePlace = 1 << 60
+
+    /// Frees up to about `budget` members or nodes from a place on; nil when all is gone, the handle's memory too.
+    func deallocateSlice(from place: Int, budget: Int) -> Int? {
+        let allocator = allocator
+        guard place == Self.treePlace else {
+            return unsafe table.deallocateSlice(from: place, budget: budget) { unsafe allocator.deallocate($0) }
+                ?? Self.treePlace
+        }
+        guard tree.deallocateSlice(budget: budget) else { return place }
+        unsafe allocator.deallocate(storage)
+        return nil
+    }
+}

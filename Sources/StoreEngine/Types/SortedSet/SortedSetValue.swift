@@ -1,0 +1,396 @@
+// Sorted sets: while small a packed list of members and scores by turns, in their order; when large a table and a tree. Nothing here
+// knows of clients or replies.
+//
+// Whatever part of a set is meant, by rank, score or member, becomes a range of ranks first: then it is known how many there are,
+// and one loop over ranks does the rest.
+
+import Glibc
+import RespCodec
+
+/// The sorted set at a slot of a database.
+@safe struct SortedSetValue {
+    /// Up to where a sorted set stays packed.
+    struct Limits {
+        let entries: Int
+        let length: Int
+    }
+
+    private let database: Database
+    private let slot: Slot
+    private let limits: Limits
+
+    init(_ database: Database, _ slot: Slot, limits: Limits) {
+        self.database = database
+        self.slot = slot
+        self.limits = limits
+    }
+
+    @inline(__always) private var entry: Entry { database.entry(at: slot) }
+    @inline(__always) var isPacked: Bool { entry.encoding == .packed }
+    private var payload: PackedPayload { PackedPayload(database, slot) }
+    private var list: PackedList { entry.packedList }
+    @inline(__always) private var table: SortedSetTable { unsafe SortedSetTable(at: entry.pointer) }
+
+    /// How many members there are.
+    var count: Int { isPacked ? list.count / 2 : table.count }
+
+    // MARK: single members
+
+    /// - Complexity: O(1), O(members) while packed.
+    @inline(__always)
+    func score(of member: ByteSlice) -> Double? {
+        guard isPacked else { return table.find(member)?.score }
+        let list = list
+        guard let offset = list.find(PackedValue(member), stride: 2) else { return nil }
+        return list[list.next(after: offset)].score
+    }
+
+    /// How many members are before this one; nil if it is none.
+    /// - Complexity: O(log(members)), O(members) while packed.
+    func rank(of member: ByteSlice) -> Int? { rankAndScore(of: member)?.rank }
+
+    func rankAndScore(of member: ByteSlice) -> (rank: Int, score: Double)? {
+        guard isPacked else {
+            let table = table
+            guard let block = table.find(member) else { return nil }
+            return (table.rank(of: block), block.score)
+        }
+        let list = list
+        let wanted = PackedValue(member)
+        var rank = 0
+        var offset = list.first
+        let end = list.end
+        while offset < end {
+            let score = list.next(after: offset)
+            if list.matches(wanted, at: offset) { return (rank, list[score].score) }
+            rank += 1
+            offset = list.next(after: score)
+        }
+        return nil
+    }
+
+    /// The member of a rank, from 0. There must be one.
+    func member(atRank rank: Int) -> (member: PackedElement, score: Double) {
+        guard isPacked else {
+            let (score, block) = unsafe table.tree.entry(atRank: rank)
+            return unsafe (.bytes(MemberBlock(block).member), score)
+        }
+        let list = list
+        guard let offset = list.offset(ofElement: rank * 2) else { preconditionFailure("no member has such a rank") }
+        return (list[offset], list[list.next(after: offset)].score)
+    }
+
+    // MARK: ranges
+
+    /// The ranks that a range given by its ends means, which count from the end if negative.
+    func ranks(from first: Int, through last: Int) -> Range<Int> {
+        let count = count
+        let start = max(first < 0 ? first + count : first, 0)
+        let end = min(last < 0 ? last + count : last, count - 1)
+        return start <= end ? start..<end + 1 : 0..<0
+    }
+
+    /// The ranks of the members with scores in a range.
+    /// - Complexity: O(log(members)), O(members) while packed.
+    func ranks(in range: ScoreRange) -> Range<Int> {
+        guard !range.isEmpty else { return 0..<0 }
+        guard isPacked else {
+            let tree = table.tree
+            let start = tree.count(below: range.minimum, includingEqual: range.excludesMinimum)
+            let end = tree.count(below: range.maximum, includingEqual: !range.excludesMaximum)
+            return start..<max(start, end)
+        }
+        let list = list
+        var start = 0
+        var end = 0
+        var offset = list.first
+        let listEnd = list.end
+        while offset < listEnd {
+            let place = list.next(after: offset)
+            let score = list[place].score
+            guard range.isBehind(score) else { break }
+            end += 1
+            if !range.isBefore(score) { start = end }
+            offset = list.next(after: place)
+        }
+        return start..<end
+    }
+
+    /// The ranks of the members in a range. If scores differ, members are in no such order, and what is found is, as in Redis, what
+    /// a search from the front or, if `reversed`, from the back meets first.
+    /// - Complexity: O(log(members)), O(members) while packed.
+    func ranks(in range: MemberRange, reversed: Bool = false) -> Range<Int> {
+        let count = count
+        guard !range.isEmpty && count > 0 else { return 0..<0 }
+        guard isPacked else {
+            let tree = table.tree
+            let start = unsafe tree.rank { unsafe !range.isBefore(MemberBlock($1).member) }
+            let end = unsafe tree.rank { unsafe range.isBehind(MemberBlock($1).member) }
+            return start..<max(start, end)
+        }
+        var isBefore: [Bool] = []
+        var isBehind: [Bool] = []
+        forEach { member, _ in
+            member.withBytes { member in
+                isBefore.append(range.isBefore(member))
+                isBehind.append(range.isBehind(member))
+            }
+        }
+        guard isBefore[count - 1] && isBehind[0] else { return 0..<0 }
+        if reversed {
+            guard let last = isBehind.lastIndex(of: true), isBefore[last] else { return 0..<0 }
+            return ((isBefore[...last].lastIndex(of: false) ?? -1) + 1)..<last + 1
+        }
+        guard let first = isBefore.firstIndex(of: true), isBehind[first] else { return 0..<0 }
+        return first..<(isBehind[first...].firstIndex(of: false) ?? count)
+    }
+
+    /// Calls `body` with each member and its score, in order; the set must not change meanwhile.
+    func forEach(_ body: (PackedElement, Double) -> Void) { entry.forEachScored(body) }
+
+    /// Calls `body` with `count` members from that of rank `rank` on, forwards or backwards.
+    func forEach(from rank: Int, count: Int, reversed: Bool, _ body: (PackedElement, Double) -> Void) {
+        visit(from: rank, count: count, reversed: reversed) { member, score in
+            body(member, score)
+            return true
+        }
+    }
+
+    /// Calls `body` with the members of these ranks, forwards or backwards.
+    func forEach(_ ranks: Range<Int>, reversed: Bool, _ body: (PackedElement, Double) -> Void) {
+        forEach(
+            from: reversed ? ranks.upperBound - 1 : ranks.lowerBound, count: ranks.count, reversed: reversed, body)
+    }
+
+    /// Calls `body` with the members that have scores in a range, forwards or backwards, until it returns false.
+    func forEach(in range: ScoreRange, reversed: Bool, _ body: (PackedElement, Double) -> Bool) {
+        let ranks = ranks(in: range)
+        visit(
+            from: reversed ? ranks.upperBound - 1 : ranks.lowerBound, count: ranks.count, reversed: reversed, body)
+    }
+
+    /// Calls `body` with `count` members from that of rank `rank` on, forwards or backwards, until it returns false.
+    func visit(
+        from rank: Int, count: Int, reversed: Bool, _ body: (PackedElement, Double) -> Bool
+    ) {
+        guard count > 0 else { return }
+        guard isPacked else {
+            return unsafe table.tree.forEach(from: rank, count: count, reversed: reversed) { score, block in
+                unsafe body(.bytes(MemberBlock(block).member), score)
+            }
+        }
+        let list = list
+        guard var offset = list.offset(ofElement: rank * 2) else { preconditionFailure("no member has such a rank") }
+        for step in 1...count {
+            let score = list.next(after: offset)
+            guard body(list[offset], list[score].score), step < count else { return }
+            if !reversed {
+                offset = list.next(after: score)
+            } else if let before = list.previous(before: offset), let member = list.previous(before: before) {
+                offset = member
+            }
+        }
+    }
+
+    /// Calls `body` with the members at a cursor, and returns the next cursor: all at once while packed, see `SegmentedTable.scan`.
+    func scan(_ cursor: UInt64, _ body: (PackedElement, Double) -> Void) -> UInt64 {
+        guard isPacked else {
+            return unsafe table.table.scan(cursor) { address in
+                let block = unsafe MemberBlock(address)
+                body(.bytes(block.member), block.score)
+            }
+        }
+        forEach(body)
+        return 0
+    }
+
+    // MARK: changing
+
+    /// When a score is to be set.
+    struct Condition: OptionSet {
+        let rawValue: UInt8
+        static let isNew = Condition(rawValue: 1)
+        static let exists = Condition(rawValue: 2)
+        static let isGreater = Condition(rawValue: 4)
+        static let isLess = Condition(rawValue: 8)
+    }
+
+    /// What became of a member.
+    enum Change {
+        case added(Double)
+        case updated(Double)
+        /// It had this score already.
+        case kept(Double)
+        /// The conditions did not allow it.
+        case refused
+        case notANumber
+    }
+
+    /// Sets or, if `adds`, adds to the score of a member, which is 0 for a new one.
+    @inline(__always)
+    func change(_ member: ByteSlice, _ score: Double, adds: Bool = false, when condition: Condition = []) -> Change {
+        guard isPacked else { return changeInTable(member, score, adds, condition) }
+        let wanted = PackedValue(member)
+        if let offset = list.find(wanted, stride: 2) {
+            let old = list[list.next(after: offset)].score
+            let change = Self.decide(old, score, adds, condition)
+            if case .updated(let new) = change {
+                payload.remove(at: offset, count: 2)
+                insertPacked(wanted, new)
+            }
+            return change
+        }
+        guard !condition.contains(.exists) else { return .refused }
+        if list.count / 2 >= limits.entries || member.count > limits.length {
+            unpack()
+            table.insert(member, score)
+        } else {
+            insertPacked(wanted, score)
+        }
+        return .added(score)
+    }
+
+    @inline(__always)
+    private func changeInTable(_ member: ByteSlice, _ score: Double, _ adds: Bool, _ condition: Condition) -> Change {
+        let table = table
+        guard let block = table.find(member) else {
+            guard !condition.contains(.exists) else { return .refused }
+            table.insert(member, score)
+            return .added(score)
+        }
+        let change = Self.decide(block.score, score, adds, condition)
+        if case .updated(let new) = change { table.setScore(block, new) }
+        return change
+    }
+
+    /// What becomes of a member that has a score already.
+    private static func decide(_ old: Double, _ score: Double, _ adds: Bool, _ condition: Condition) -> Change {
+        if condition.contains(.isNew) { return .refused }
+        let new = adds ? old + score : score
+        if new.isNaN { return .notANumber }
+        if condition.contains(.isLess) && new >= old || condition.contains(.isGreater) && new <= old { return .refused }
+        return new == old ? .kept(new) : .updated(new)
+    }
+
+    /// Sets a member's score; true when the member is new.
+    @discardableResult
+    func set(_ member: ByteSlice, score: Double) -> Bool {
+        if case .added = change(member, score) { return true }
+        return false
+    }
+
+    /// Puts a member that is not in the list in its place.
+    private func insertPacked(_ member: PackedValue, _ score: Double) {
+        let list = list
+        var offset = list.first
+        let end = list.end
+        while offset < end {
+            let place = list.next(after: offset)
+            let other = list[place].score
+            if other > score || other == score && list[offset].withBytes({ member.bytes < $0 }) { break }
+            offset = list.next(after: place)
+        }
+        PackedValue.withScore(score) { score in
+            let room = payload.withRoom(for: member.encodedLength + score.encodedLength)
+            room.insert(score, at: offset)
+            room.insert(member, at: offset)
+        }
+    }
+
+    /// Removes a member; false when there is none. A set without members is to be removed by the caller.
+    func remove(_ member: ByteSlice) -> Bool {
+        guard isPacked else { return table.remove(member) }
+        guard let offset = list.find(PackedValue(member), stride: 2) else { return false }
+        payload.remove(at: offset, count: 2)
+        return true
+    }
+
+    /// Removes the members of these ranks.
+    /// - Complexity: O(ranks * log(members)).
+    func remove(ranks: Range<Int>) {
+        guard !ranks.isEmpty else { return }
+        guard isPacked else { return table.remove(ranks: ranks) }
+        guard let offset = list.offset(ofElement: ranks.lowerBound * 2) else { return }
+        payload.remove(at: offset, count: ranks.count * 2)
+    }
+
+    /// Makes a table of a packed set that is about to get so many members.
+    func prepare(for members: Int) {
+        if isPacked && members > limits.entries { unpack() }
+    }
+
+    /// Moves the members from the packed list to a table.
+    private func unpack() {
+        let table = SortedSetTable(allocator: database.allocator, hash: database.hash)
+        forEach { member, score in member.withBytes { table.insert($0, score) } }
+        let entry = database.resizePayload(slot, to: 8, keeping: 0)
+        entry.encoding = .tree
+        unsafe entry.pointer = table.address
+    }
+}
+
+extension Entry {
+    /// Calls `body` with each member and score of a sorted set, in order; the set must not change meanwhile.
+    func forEachScored(_ body: (PackedElement, Double) -> Void) {
+        guard encoding == .packed else {
+            let tree = unsafe SortedSetTable(at: pointer).tree
+            return unsafe tree.forEach(from: 0, count: tree.count, reversed: false) { score, block in
+                unsafe body(.bytes(MemberBlock(block).member), score)
+                return true
+            }
+        }
+        let list = packedList
+        var offset = list.first
+        let end = list.end
+        while offset < end {
+            let score = list.next(after: offset)
+            body(list[offset], list[score].score)
+            offset = list.next(after: score)
+        }
+    }
+}
+
+extension PackedElement {
+    /// The score that the element is or spells.
+    var score: Double {
+        switch self {
+        case .integer(let value): Double(value)
+        case .bytes(let bytes): FloatingPoint64.parseLeniently(bytes) ?? 0
+        }
+    }
+}
+
+extension PackedValue {
+    /// Lends a score in the form in which packed lists have it: an integer if it is a whole number, else its text.
+    static func withScore<Result>(_ score: Double, _ body: (PackedValue) -> Result) -> Result {
+        if let whole = FloatingPoint64.wholeNumber(score) { return body(PackedValue(integer: whole)) }
+        return FloatingPoint64.withText(score) { body(PackedValue($0)) }
+    }
+}
+
+extension KeyspaceContext {
+    /// The sorted set at a key; nil if the key is absent.
+    /// - Throws: `wrongType`.
+    @inline(__always)
+    func sortedSet(at key: ByteSlice, _ access: KeyAccess) throws(CommandError) -> SortedSetValue? {
+        guard let slot = try find(key, as: .sortedSet, access) else { return nil }
+        return sortedSet(in: slot)
+    }
+
+    /// The sorted set at a key, a new one without members if the key is absent.
+    /// - Throws: `wrongType`.
+    @inline(__always)
+    func sortedSetMade(at key: ByteSlice) throws(CommandError) -> SortedSetValue {
+        if let slot = try find(key, as: .sortedSet, .write) { return sortedSet(in: slot) }
+        let entry = makeEntry(.sortedSet, .packed, key: key, deadline: nil, payload: PackedList.emptySize)
+        unsafe _ = PackedList.makeEmpty(at: entry.payload)
+        return sortedSet(in: database.insert(entry, hash: hash(key)))
+    }
+
+    @inline(__always)
+    func sortedSet(in slot: Slot) -> SortedSetValue {
+        let limits = SortedSetValue.Limits(
+            entries: settings.sortedSetMaxPackedEntries, length: settings.sortedSetMaxPackedValue)
+        return SortedSetValue(database, slot, limits: limits)
+    }
+}
