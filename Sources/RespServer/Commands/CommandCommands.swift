@@ -234,8 +234,8 @@ enum CommandCommands {
     /// Since when commands are deprecated.
     private static let deprecated = [
         "brpoplpush": "6.2.0", "getset": "6.2.0", "hmset": "4.0.0", "rpoplpush": "6.2.0", "psetex": "2.6.12",
-        "quit": "7.2.0", "setex": "2.6.12", "setnx": "2.6.12",
-        "substr": "2.0.0",
+        "quit": "7.2.0", "setex": "2.6.12", "setnx": "2.6.12", "substr": "2.0.0", "zrangebylex": "6.2.0",
+        "zrangebyscore": "6.2.0", "zrevrange": "6.2.0", "zrevrangebylex": "6.2.0", "zrevrangebyscore": "6.2.0",
     ]
 
     private static func document(_ record: CommandRecord, _ reply: ReplyWriter) {

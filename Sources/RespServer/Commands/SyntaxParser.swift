@@ -178,7 +178,7 @@ struct SyntaxParser {
     }
 
     private static let keys: Set = [
-        "key", "key1", "key2", "newkey", "source", "destination", "destkey", "sourcekey",
+        "key", "key1", "key2", "newkey", "source", "destination", "destkey", "sourcekey", "dst", "src",
     ]
     private static let integers: Set = [
         "client-id", "timeout", "destination-db", "decrement", "seconds", "milliseconds", "start", "end", "protover",
@@ -186,12 +186,18 @@ struct SyntaxParser {
         "increment",
         "count", "cursor", "min-match-len", "version", "db", "index", "index1", "index2", "offset", "bit", "number",
         "limit", "numkeys", "exactly", "len", "num-matches", "rank", "stop",
-        "entries-read", "entries-added",
+        "entries-read", "entries-added", "weight",
     ]
 
     private func type(_ word: String) -> SyntaxPart.Kind {
         if word == "increment" && command.hasSuffix("FLOAT") { return .double }
         if word == "timeout" && command.hasPrefix("B") { return .double }
+        if word == "score" { return .double }
+        if word == "min" || word == "max" {
+            return command.hasSuffix("BYSCORE") || command == "ZCOUNT" ? .double : .string
+        }
+        // Ranks, scores or members.
+        if command == "ZRANGE" && (word == "start" || word == "stop") { return .string }
         if Self.keys.contains(word) { return .key }
         if Self.integers.contains(word) { return .integer }
         if word == "pattern" { return .pattern }

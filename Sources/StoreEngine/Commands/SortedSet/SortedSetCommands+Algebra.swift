@@ -1,0 +1,317 @@
+// Unions, intersections and differences of sorted sets and sets, returned, stored or counted.
+
+import RespCodec
+
+extension SortedSetCommands {
+    static let algebra: [Command<KeyspaceContext>] = [
+        combiner(
+            "ZUNION", .union, since: "6.2.0", summary: "Returns the members of any of several sorted sets.",
+            complexity: "O(N+M*log(M)) for N members in all and M results"),
+        combiner(
+            "ZINTER", .intersection, since: "6.2.0", summary: "Returns the members of all of several sorted sets.",
+            complexity: "O(N*K+M*log(M)) for N members of the smallest of K sets and M results"),
+        combiner(
+            "ZDIFF", .difference, since: "6.2.0",
+            summary: "Returns the members of the first sorted set that are in no other.",
+            complexity: "O(L+M*log(M)) for L members in all and M results"),
+        storer(
+            "ZUNIONSTORE", .union, since: "2.0.0", summary: "Stores the members of any of several sorted sets.",
+            complexity: "O(N+M*log(M)) for N members in all and M results", event: .zunionStore),
+        storer(
+            "ZINTERSTORE", .intersection, since: "2.0.0",
+            summary: "Stores the members of all of several sorted sets.",
+            complexity: "O(N*K+M*log(M)) for N members of the smallest of K sets and M results", event: .zinterStore),
+        storer(
+            "ZDIFFSTORE", .difference, since: "6.2.0",
+            summary: "Stores the members of the first sorted set that are in no other.",
+            complexity: "O(L+M*log(M)) for L members in all and M results", event: .zdiffStore),
+        Command(
+            "ZINTERCARD", group: .sortedSet, since: "7.0.0", arity: -3, flags: [.readOnly, .movableKeys],
+            keys: [sources(countedAt: 1)], syntax: "numkeys key [key ...] [LIMIT limit]",
+            summary: "Returns how many members are in all of several sorted sets.",
+            complexity: "O(N*K) for N members of the smallest of K sets"
+        ) { (context, arguments) throws(CommandError) in
+            let request = try AlgebraRequest(context, arguments, countedAt: 1, .intersection, for: .counting)
+            context.reply.integer(request.intersectionCount())
+        },
+    ]
+
+    private static func sources(countedAt index: Int) -> KeySpec {
+        KeySpec(["RO", "access"], begin: .index(index), find: .keyCount(count: 0, first: 1, step: 1))
+    }
+
+    private static func options(_ operation: AlgebraRequest.Operation) -> String {
+        operation == .difference
+            ? "" : " [WEIGHTS weight [weight ...]] [AGGREGATE <SUM | MIN | MAX | COUNT>]"
+    }
+
+    private static func combiner(
+        _ name: String, _ operation: AlgebraRequest.Operation, since: String, summary: String, complexity: String
+    ) -> Command<KeyspaceContext> {
+        Command(
+            name, group: .sortedSet, since: since, arity: -3, flags: [.readOnly, .movableKeys],
+            keys: [sources(countedAt: 1)], syntax: "numkeys key [key ...]\(options(operation)) [WITHSCORES]",
+            summary: summary, complexity: complexity
+        ) { (context, arguments) throws(CommandError) in
+            let request = try AlgebraRequest(context, arguments, countedAt: 1, operation, for: .replying)
+            var builder = SortedSetBuilder(context.database)
+            request.build(&builder)
+            let list = ScoredList(context.reply, withScores: request.withScores)
+            list.begin(builder.count)
+            builder.forEachOrdered { list.add(.bytes($0), $1) }
+            builder.discard(context.engine)
+        }
+    }
+
+    private static func storer(
+        _ name: String, _ operation: AlgebraRequest.Operation, since: String, summary: String, complexity: String,
+        event: KeyEvent
+    ) -> Command<KeyspaceContext> {
+        Command(
+            name, group: .sortedSet, since: since, arity: -4, flags: [.write, .denyOOM, .movableKeys],
+            keys: [.first("OW", "update"), sources(countedAt: 2)],
+            syntax: "destination numkeys key [key ...]\(options(operation))", summary: summary, complexity: complexity
+        ) { (context, arguments) throws(CommandError) in
+            let request = try AlgebraRequest(context, arguments, countedAt: 2, operation, for: .storing)
+            var builder = SortedSetBuilder(context.database)
+            request.build(&builder)
+            let count = builder.count
+            context.store(&builder, at: arguments[1], event)
+            context.reply.integer(count)
+        }
+    }
+}
+
+/// Which sets are to be combined, and how.
+struct AlgebraRequest {
+    enum Operation {
+        case union
+        case intersection
+        case difference
+    }
+
+    enum Purpose {
+        case replying
+        case storing
+        case counting
+    }
+
+    private enum Aggregate {
+        case sum
+        case minimum
+        case maximum
+        /// The sum of the weights of the sets that have the member.
+        case count
+    }
+
+    /// A sorted set, a set, whose members all count as of score 1, or nothing where there is no key.
+    private struct Source {
+        enum Members {
+            case none
+            case sortedSet(SortedSetValue)
+            case set(SetView)
+        }
+
+        let members: Members
+        let count: Int
+        var weight = 1.0
+
+        init(_ members: Members) {
+            self.members = members
+            switch members {
+            case .none: count = 0
+            case .sortedSet(let set): count = set.count
+            case .set(let set): count = set.count
+            }
+        }
+
+        func score(of member: ByteSlice) -> Double? {
+            switch members {
+            case .none: nil
+            case .sortedSet(let set): set.score(of: member)
+            case .set(let set): set.contains(member) ? 1 : nil
+            }
+        }
+
+        /// Calls `body` with each member and its score, until it returns false.
+        func visit(_ body: (ByteSlice, Double) -> Bool) {
+            switch members {
+            case .none: break
+            case .sortedSet(let set):
+                set.visit(from: 0, count: count, reversed: false) { member, score in
+                    member.withBytes { body($0, score) }
+                }
+            case .set(let set):
+                set.visit { member in member.withBytes { body($0, 1) } }
+            }
+        }
+
+        func forEach(_ body: (ByteSlice, Double) -> Void) {
+            visit { member, score in
+                body(member, score)
+                return true
+            }
+        }
+    }
+
+    private let operation: Operation
+    private var sources: [Source] = []
+    private var aggregate = Aggregate.sum
+    private(set) var withScores = false
+    private var limit = 0
+
+    /// Reads the number of keys at argument `start`, the keys and what follows them. The sources are good until the keyspace changes.
+    init(
+        _ context: KeyspaceContext, _ arguments: Arguments, countedAt start: Int, _ operation: Operation,
+        for purpose: Purpose
+    ) throws(CommandError) {
+        self.operation = operation
+        let keyCount = try arguments.integer(start)
+        guard keyCount >= 1 else {
+            let name = arguments[0].lowercasedText
+            throw .text("ERR at least 1 input key is needed for '\(name)' command")
+        }
+        guard keyCount < arguments.count - start else { throw .syntax }
+        let keys = start + 1..<start + 1 + keyCount
+        // Those that are due go first: a slot is good only until something is removed.
+        for index in keys { _ = try Self.members(context, arguments[index], .read) }
+        for index in keys { sources.append(Source(try Self.members(context, arguments[index], .peek))) }
+        var index = keys.upperBound
+        while index < arguments.count {
+            let remaining = arguments.count - index
+            if operation != .difference && purpose != .counting && remaining > keyCount
+                && arguments.word(index, is: "weights")
+            {
+                for source in 0..<keyCount {
+                    guard let weight = FloatingPoint64.parse(arguments[index + 1 + source]) else {
+                        throw .message("ERR weight value is not a float")
+                    }
+                    sources[source].weight = weight
+                }
+                index += keyCount
+            } else if operation != .difference && purpose != .counting && remaining >= 2
+                && arguments.word(index, is: "aggregate")
+            {
+                aggregate = try Self.aggregate(arguments, index + 1)
+                index += 1
+            } else if purpose == .replying && arguments.word(index, is: "withscores") {
+                withScores = true
+            } else if purpose == .counting && remaining >= 2 && arguments.word(index, is: "limit") {
+                guard let limit = Decimal.parse(arguments[index + 1]), limit >= 0 else {
+                    throw .message("ERR LIMIT can't be negative")
+                }
+                self.limit = limit
+                index += 1
+            } else {
+                throw .syntax
+            }
+            index += 1
+        }
+        // The smallest first; for a difference the first stays what the others are taken from.
+        if operation != .difference { sources = Self.sorted(sources[...]) { $0.count < $1.count } }
+    }
+
+    private static func members(
+        _ context: KeyspaceContext, _ key: ByteSlice, _ access: KeyAccess
+    ) throws(CommandError) -> Source.Members {
+        guard let slot = context.find(key, access) else { return .none }
+        let entry = context.entry(slot)
+        if entry.isType(.sortedSet) { return .sortedSet(context.sortedSet(in: slot)) }
+        guard entry.isType(.set) else { throw .wrongType }
+        return .set(SetView(entry))
+    }
+
+    private static func aggregate(_ arguments: Arguments, _ index: Int) throws(CommandError) -> Aggregate {
+        if arguments.word(index, is: "sum") { return .sum }
+        if arguments.word(index, is: "min") { return .minimum }
+        if arguments.word(index, is: "max") { return .maximum }
+        if arguments.word(index, is: "count") { return .count }
+        throw .syntax
+    }
+
+    /// The sources in an order, those that are equal in it as they were: scores are added in this order.
+    private static func sorted(_ sources: ArraySlice<Source>, _ isBefore: (Source, Source) -> Bool) -> [Source] {
+        sources.enumerated().sorted { left, right in
+            isBefore(left.element, right.element)
+                || !isBefore(right.element, left.element) && left.offset < right.offset
+        }.map(\.element)
+    }
+
+    // MARK: combining
+
+    private func weighted(_ score: Double, _ source: Source) -> Double {
+        aggregate == .count ? source.weight : source.weight * score
+    }
+
+    private func combined(_ left: Double, _ right: Double) -> Double {
+        switch aggregate {
+        case .sum, .count:
+            let sum = left + right
+            // Infinity and its opposite make nothing.
+            return sum.isNaN ? 0 : sum
+        case .minimum: return right < left ? right : left
+        case .maximum: return right > left ? right : left
+        }
+    }
+
+    func build(_ builder: inout SortedSetBuilder) {
+        switch operation {
+        case .union: unite(&builder)
+        case .intersection:
+            visitShared { member, score in
+                builder.add(member, score)
+                return true
+            }
+        case .difference: subtract(&builder)
+        }
+    }
+
+    private func unite(_ builder: inout SortedSetBuilder) {
+        for source in sources {
+            let isFirst = builder.count == 0
+            source.forEach { member, score in
+                let weighted = weighted(score, source)
+                let score = weighted.isNaN ? 0 : weighted
+                if isFirst { builder.add(member, score) } else { builder.add(member, score, combine: combined) }
+            }
+        }
+    }
+
+    /// Calls `body` with each member that all sources have, and its score, until it returns false.
+    private func visitShared(_ body: (ByteSlice, Double) -> Bool) {
+        sources[0].visit { member, score in
+            var total = weighted(score, sources[0])
+            if total.isNaN { total = 0 }
+            for source in sources.dropFirst() {
+                guard let score = source.score(of: member) else { return true }
+                total = combined(total, weighted(score, source))
+            }
+            return body(member, total)
+        }
+    }
+
+    /// How many members all sources have, or the limit if there are more.
+    func intersectionCount() -> Int {
+        var count = 0
+        visitShared { _, _ in
+            count += 1
+            return count != limit
+        }
+        return count
+    }
+
+    private func subtract(_ builder: inout SortedSetBuilder) {
+        let first = sources[0]
+        let others = Self.sorted(sources.dropFirst()) { $0.count > $1.count }
+        let total = sources.reduce(0) { $0 + $1.count }
+        // Either the others are looked into for each member of the first, or the members of all are gone through.
+        if first.count <= total * 2 / sources.count {
+            return first.forEach { member, score in
+                for other in others where other.score(of: member) != nil { return }
+                builder.add(member, score)
+            }
+        }
+        first.forEach { builder.add($0, $1) }
+        for other in others { other.forEach { member, _ in builder.remove(member) } }
+    }
+}

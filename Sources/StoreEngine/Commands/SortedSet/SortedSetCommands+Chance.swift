@@ -1,0 +1,90 @@
+// Members of sorted sets by chance, and a piece at a time.
+
+import RespCodec
+
+extension SortedSetCommands {
+    static let chance: [Command<KeyspaceContext>] = [
+        Command(
+            "ZRANDMEMBER", group: .sortedSet, since: "6.2.0", arity: -2, flags: [.readOnly],
+            keys: [.first("RO", "access")], tips: ["nondeterministic_output"], syntax: "key [count [WITHSCORES]]",
+            summary: "Returns members by chance.", complexity: "O(M*log(N)) for M of N members", run: random),
+        Command(
+            "ZSCAN", group: .sortedSet, since: "2.8.0", arity: -3, flags: [.readOnly], keys: [.first("RO", "access")],
+            tips: ["nondeterministic_output"], syntax: "key cursor [MATCH pattern] [COUNT count]",
+            summary: "Returns the members and scores of a sorted set piece by piece.",
+            complexity: "O(1) for each call, O(N) for all", run: scan),
+    ]
+
+    @Sendable private static func random(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError)
+    {
+        let key = arguments[1]
+        guard arguments.count > 2 else {
+            guard let set = try context.sortedSet(at: key, .read) else { return context.reply.null() }
+            return context.reply.element(set.member(atRank: context.engine.random.below(set.count)).member)
+        }
+        let count = try arguments.integer(2)
+        guard count != Int.min else {
+            throw .message("ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807")
+        }
+        let withScores = arguments.count == 4 && arguments.word(3, is: "withscores")
+        guard arguments.count == 3 || withScores else { throw .syntax }
+        guard !withScores || count.magnitude <= UInt(Int.max / 2) else { throw .message("ERR value is out of range") }
+        guard let set = try context.sortedSet(at: key, .read), count != 0 else { return context.reply.array(0) }
+        let list = ScoredList(context.reply, withScores: withScores)
+        func add(rank: Int) {
+            let (member, score) = set.member(atRank: rank)
+            list.add(member, score)
+        }
+        if count < 0 {
+            list.begin(-count)
+            for _ in 0..<(-count) { add(rank: context.engine.random.below(set.count)) }
+        } else if count >= set.count {
+            // All of them, which Redis begins at the end.
+            list.begin(set.count)
+            set.forEach(0..<set.count, reversed: true) { list.add($0, $1) }
+        } else {
+            list.begin(count)
+            for rank in distinctRanks(count, below: set.count, using: &context.engine.random) { add(rank: rank) }
+        }
+    }
+
+    /// Different numbers below a bound, each as likely as any other.
+    /// - Source: Floyd's algorithm F2, in Bentley, "Programming Pearls: a sample of brilliance" (1987).
+    private static func distinctRanks(_ count: Int, below bound: Int, using generator: inout RandomSource) -> Set<Int> {
+        var drawn: Set<Int> = []
+        for last in bound - count..<bound {
+            let candidate = generator.below(last + 1)
+            if !drawn.insert(candidate).inserted { drawn.insert(last) }
+        }
+        return drawn
+    }
+
+    @Sendable private static func scan(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+        let start = try ScanOptions.cursor(arguments[2])
+        guard let set = try context.sortedSet(at: arguments[1], .read) else {
+            return context.reply.endScan(context.reply.beginDeferred(), cursor: 0, count: 0)
+        }
+        let options = try ScanOptions(arguments, from: 3, takesType: false)
+        let reply = context.reply
+        let isPacked = set.isPacked
+        var seen = 0
+        var found = 0
+        // The cursor stands before what is found, but is known only after it.
+        let list = reply.beginDeferred()
+        let cursor = options.run(from: start, seen: { seen }) { cursor in
+            set.scan(cursor) { member, score in
+                seen += 1
+                guard member.withBytes({ options.accepts($0) }) else { return }
+                reply.element(member)
+                // Redis prints a score as its list has it, but one of its table as a long double.
+                if isPacked || FloatingPoint64.wholeNumber(score) != nil && score.magnitude < 1e17 {
+                    FloatingPoint64.withText(score) { reply.bulkString($0) }
+                } else {
+                    reply.bulkString(LongDoubleText.generalText(LongDouble(score)))
+                }
+                found += 2
+            }
+        }
+        reply.endScan(list, cursor: cursor, count: found)
+    }
+}

@@ -1,0 +1,231 @@
+// Parts of sorted sets by rank, score or member: returned, stored or removed.
+
+import RespCodec
+
+extension SortedSetCommands {
+    static let ranges: [Command<KeyspaceContext>] = [
+        ranger(
+            "ZRANGE", since: "1.2.0", nil, reversed: nil,
+            syntax: "key start stop [BYSCORE | BYLEX] [REV] [LIMIT offset count] [WITHSCORES]",
+            summary: "Returns members in a range of ranks, scores or members."),
+        ranger(
+            "ZREVRANGE", since: "1.2.0", .ranks, reversed: true, syntax: "key start stop [WITHSCORES]",
+            summary: "Returns members in a range of ranks, the highest score first."),
+        ranger(
+            "ZRANGEBYSCORE", since: "1.0.5", .scores, reversed: false,
+            syntax: "key min max [WITHSCORES] [LIMIT offset count]",
+            summary: "Returns members in a range of scores."),
+        ranger(
+            "ZREVRANGEBYSCORE", since: "2.2.0", .scores, reversed: true,
+            syntax: "key max min [WITHSCORES] [LIMIT offset count]",
+            summary: "Returns members in a range of scores, the highest first."),
+        ranger(
+            "ZRANGEBYLEX", since: "2.8.9", .members, reversed: false, syntax: "key min max [LIMIT offset count]",
+            summary: "Returns members of equal scores in a range of members."),
+        ranger(
+            "ZREVRANGEBYLEX", since: "2.8.9", .members, reversed: true, syntax: "key max min [LIMIT offset count]",
+            summary: "Returns members of equal scores in a range of members, the last first."),
+        Command(
+            "ZRANGESTORE", group: .sortedSet, since: "6.2.0", arity: -5, flags: [.write, .denyOOM],
+            keys: [.first("OW", "update"), KeySpec(["RO", "access"], begin: .index(2))],
+            syntax: "dst src min max [BYSCORE | BYLEX] [REV] [LIMIT offset count]",
+            summary: "Stores members in a range of ranks, scores or members.",
+            complexity: "O(log(N)+M*log(M)) for M of N members", run: storeRange),
+        remover(
+            "ZREMRANGEBYRANK", since: "2.0.0", syntax: "key start stop", summary: "Removes members in a range of ranks."
+        ) { (context, arguments) throws(CommandError) in
+            let first = try arguments.integer(2)
+            let last = try arguments.integer(3)
+            try removeRange(context, arguments, .zremRangeByRank) { $0.ranks(from: first, through: last) }
+        },
+        remover(
+            "ZREMRANGEBYSCORE", since: "1.2.0", syntax: "key min max", summary: "Removes members in a range of scores."
+        ) { (context, arguments) throws(CommandError) in
+            let range = try ScoreRange(arguments[2], arguments[3])
+            try removeRange(context, arguments, .zremRangeByScore) { $0.ranks(in: range) }
+        },
+        remover(
+            "ZREMRANGEBYLEX", since: "2.8.9", syntax: "key min max",
+            summary: "Removes members of equal scores in a range of members."
+        ) { (context, arguments) throws(CommandError) in
+            let range = try MemberRange(arguments[2], arguments[3])
+            try removeRange(context, arguments, .zremRangeByLex) { $0.ranks(in: range) }
+        },
+    ]
+
+    private static func ranger(
+        _ name: String, since: String, _ kind: RangeQuery.Kind?, reversed: Bool?, syntax: String, summary: String
+    ) -> Command<KeyspaceContext> {
+        Command(
+            name, group: .sortedSet, since: since, arity: -4, flags: [.readOnly], keys: [.first("RO", "access")],
+            syntax: syntax, summary: summary, complexity: "O(log(N)+M) for M of N members"
+        ) { (context, arguments) throws(CommandError) in
+            let query = try RangeQuery(arguments, from: 2, kind, isReversed: reversed, takesScores: true)
+            guard let set = try context.sortedSet(at: arguments[1], .read) else { return context.reply.array(0) }
+            let ranks = query.ranks(of: set)
+            let list = ScoredList(context.reply, withScores: query.withScores)
+            list.begin(ranks.count)
+            set.forEach(ranks, reversed: query.isReversed) { list.add($0, $1) }
+        }
+    }
+
+    private static func remover(
+        _ name: String, since: String, syntax: String, summary: String, run: @escaping Command<KeyspaceContext>.Run
+    ) -> Command<KeyspaceContext> {
+        Command(
+            name, group: .sortedSet, since: since, arity: 4, flags: [.write], keys: [.first("RW", "delete")],
+            syntax: syntax, summary: summary, complexity: "O(M*log(N)) to remove M of N members", run: run)
+    }
+
+    @Sendable private static func storeRange(
+        _ context: inout KeyspaceContext, _ arguments: Arguments
+    ) throws(CommandError) {
+        let query = try RangeQuery(arguments, from: 3, nil, isReversed: nil, takesScores: false)
+        var builder = SortedSetBuilder(context.database)
+        if let set = try checked(context, arguments[2], &builder) {
+            set.forEach(query.ranks(of: set), reversed: false) { member, score in
+                member.withBytes { builder.add($0, score) }
+            }
+        }
+        let count = builder.count
+        context.store(&builder, at: arguments[1], .zrangeStore)
+        context.reply.integer(count)
+    }
+
+    /// The sorted set at a key; if it is none, what was begun to be built is given back.
+    private static func checked(
+        _ context: KeyspaceContext, _ key: ByteSlice, _ builder: inout SortedSetBuilder
+    ) throws(CommandError) -> SortedSetValue? {
+        do throws(CommandError) {
+            return try context.sortedSet(at: key, .read)
+        } catch {
+            builder.discard(context.engine)
+            throw error
+        }
+    }
+
+    private static func removeRange(
+        _ context: KeyspaceContext, _ arguments: Arguments, _ event: KeyEvent, _ ranks: (SortedSetValue) -> Range<Int>
+    ) throws(CommandError) {
+        guard let set = try context.sortedSet(at: arguments[1], .write) else { return context.reply.integer(0) }
+        let ranks = ranks(set)
+        context.reply.integer(ranks.count)
+        context.removeRanks(ranks, of: set, at: arguments[1], event)
+    }
+}
+
+extension KeyspaceContext {
+    /// Removes the members of these ranks, and the key with the last of them, and says so.
+    func removeRanks(_ ranks: Range<Int>, of set: SortedSetValue, at key: ByteSlice, _ event: KeyEvent) {
+        guard !ranks.isEmpty else { return }
+        let isAll = ranks.count == set.count
+        // All of them go with the key, in slices.
+        if !isAll { set.remove(ranks: ranks) }
+        changed(key, event, count: ranks.count)
+        if isAll { removeEmptied(key) }
+    }
+}
+
+/// Which part of a sorted set a command asks for, in what direction.
+struct RangeQuery {
+    enum Kind {
+        case ranks
+        case scores
+        case members
+    }
+
+    private enum Bounds {
+        case ranks(first: Int, last: Int)
+        case scores(ScoreRange)
+        case members(MemberRange)
+    }
+
+    private let bounds: Bounds
+    private(set) var isReversed: Bool
+    private(set) var withScores = false
+    private var offset = 0
+    private var limit = -1
+
+    /// Reads two bounds from argument `start` on, and the options behind them.
+    /// - Parameters:
+    ///   - kind: what the bounds are, or nil if an option says it; the same with `isReversed`.
+    ///   - takesScores: whether WITHSCORES may be asked for.
+    init(
+        _ arguments: Arguments, from start: Int, _ kind: Kind?, isReversed: Bool?, takesScores: Bool
+    ) throws(CommandError) {
+        var chosen = kind
+        var direction = isReversed
+        var index = start + 2
+        while index < arguments.count {
+            if takesScores && arguments.word(index, is: "withscores") {
+                withScores = true
+            } else if arguments.word(index, is: "limit") && index + 2 < arguments.count {
+                offset = try arguments.integer(index + 1)
+                limit = try arguments.integer(index + 2)
+                index += 2
+            } else if isReversed == nil && direction == nil && arguments.word(index, is: "rev") {
+                direction = true
+            } else if chosen == nil && arguments.word(index, is: "bylex") {
+                chosen = .members
+            } else if chosen == nil && arguments.word(index, is: "byscore") {
+                chosen = .scores
+            } else {
+                throw .syntax
+            }
+            index += 1
+        }
+        self.isReversed = direction ?? false
+        let kind = chosen ?? .ranks
+        if limit != -1 && kind == .ranks {
+            throw .message(
+                "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX")
+        }
+        if withScores && kind == .members {
+            throw .message("ERR syntax error, WITHSCORES not supported in combination with BYLEX")
+        }
+        let low = arguments[self.isReversed ? start + 1 : start]
+        let high = arguments[self.isReversed ? start : start + 1]
+        switch kind {
+        case .ranks: bounds = .ranks(first: try arguments.integer(start), last: try arguments.integer(start + 1))
+        case .scores: bounds = .scores(try ScoreRange(low, high))
+        case .members: bounds = .members(try MemberRange(low, high))
+        }
+    }
+
+    /// The ranks that are meant in a set, counted from the lowest score.
+    func ranks(of set: SortedSetValue) -> Range<Int> {
+        let ranks: Range<Int>
+        switch bounds {
+        case .ranks(let first, let last):
+            let ranks = set.ranks(from: first, through: last)
+            let count = set.count
+            return isReversed ? count - ranks.upperBound..<count - ranks.lowerBound : ranks
+        case .scores(let range): ranks = set.ranks(in: range)
+        case .members(let range): ranks = set.ranks(in: range, reversed: isReversed)
+        }
+        guard offset >= 0 && offset < ranks.count else { return 0..<0 }
+        let left = ranks.count - offset
+        let count = limit < 0 ? left : min(limit, left)
+        let start = isReversed ? ranks.upperBound - offset - count : ranks.lowerBound + offset
+        return start..<start + count
+    }
+}
+
+/// A reply of members, with their scores or without: pairs in RESP3.
+struct ScoredList {
+    private let reply: ReplyWriter
+    private let withScores: Bool
+
+    init(_ reply: ReplyWriter, withScores: Bool) {
+        self.reply = reply
+        self.withScores = withScores
+    }
+
+    func begin(_ count: Int) { reply.array(withScores && reply.version == .resp2 ? count * 2 : count) }
+
+    func add(_ member: PackedElement, _ score: Double) {
+        if withScores && reply.version == .resp3 { reply.array(2) }
+        reply.element(member)
+        if withScores { reply.double(score) }
+    }
+}
