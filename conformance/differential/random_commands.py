@@ -10,6 +10,7 @@ import random
 from differential.random_bitmaps import Bitmaps
 from differential.random_lists import Lists
 from differential.random_sets import MODES as SET_MODES, SET_KEYS, Sets
+from differential.random_sorted_sets import SORTED_SET_KEYS, SortedSets
 
 STRING_KEYS = [b"k%d" % index for index in range(8)] + [b"", b"bin\x00\r\n\xff"]
 HASH_KEYS = [b"h%d" % index for index in range(4)]
@@ -30,10 +31,11 @@ MODES = {
     b"RANDOMKEY": ("kind", ""), b"HRANDFIELD": ("shape", ""), b"SCAN": ("walk", ""), b"HSCAN": ("walkpairs", ""),
     # What keeps a set is called otherwise in Redis 7.0; the states at the end are compared.
     b"OBJECT": ("kind", ""), **SET_MODES,
+    b"ZRANDMEMBER": ("shape", ""), b"ZSCAN": ("walkpairs", ""),
 }
 
 
-class Generator(Bitmaps, Lists, Sets):
+class Generator(Bitmaps, Lists, Sets, SortedSets):
     def __init__(self, seed):
         self.random = random.Random(seed)
         self.used_deadlines = set()
@@ -42,7 +44,7 @@ class Generator(Bitmaps, Lists, Sets):
     # --- words -----------------------------------------------------------------------------------------------------------------
 
     def key(self):
-        return self.random.choice(STRING_KEYS + HASH_KEYS + SET_KEYS)
+        return self.random.choice(STRING_KEYS + HASH_KEYS + SET_KEYS + SORTED_SET_KEYS)
 
     def string_key(self):
         return self.random.choice(STRING_KEYS) if self.random.random() < 0.9 else self.key()
@@ -198,7 +200,7 @@ class Generator(Bitmaps, Lists, Sets):
             lambda: [b"MOVE", self.key(), self.random.choice([b"0", b"1", b"2", b"16", b"x"])],
             lambda: [b"KEYS", self.random.choice([b"*", b"k*", b"?1", b"[kh][0-3]", b"*\xff", b"k[^1-5]", b"nothing"])],
             lambda: [b"SCAN", b"0"] + self.maybe(0.3, b"MATCH", b"k*") + self.maybe(0.3, b"COUNT", b"3")
-            + self.maybe(0.3, b"TYPE", self.random.choice([b"string", b"hash", b"list"])),
+            + self.maybe(0.3, b"TYPE", self.random.choice([b"string", b"hash", b"list", b"zset"])),
             lambda: [b"RANDOMKEY"],
             lambda: [b"DBSIZE"],
             lambda: [b"DEBUG", b"DIGEST"],
@@ -225,8 +227,11 @@ class Generator(Bitmaps, Lists, Sets):
             else:
                 words = words[:1] + [self.random.choice(NONSENSE)] + words[1:]
         # A random answer that is unbounded, or a cursor that is not the first, has no place here.
-        if words[0] in (b"SCAN", b"HSCAN", b"SSCAN") and b"0" not in words[1:3]:
+        if words[0] in (b"SCAN", b"HSCAN", b"SSCAN", b"ZSCAN") and b"0" not in words[1:3]:
             return [b"PING"]
         if words[0] == b"SPOP" and len(words) == 2:
+            return [b"PING"]
+        # Redis 7.2 takes one word more.
+        if words[0] in (b"ZRANK", b"ZREVRANK") and len(words) > 3:
             return [b"PING"]
         return [self.spelled(words[0])] + words[1:]

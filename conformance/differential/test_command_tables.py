@@ -17,6 +17,8 @@ INFO_72 = {
     "msetnx": {"tips": ()},
     "randomkey": {"tips": (b"request_policy:all_shards", b"response_policy:special", b"nondeterministic_output")},
     "scan": {"tips": (b"nondeterministic_output", b"request_policy:special", b"response_policy:special")},
+    "zrank": {"arity": -3},
+    "zrevrank": {"arity": -3},
 }
 
 SINCE_26 = {"deprecated_since": b"2.6.12", "doc_flags": [b"deprecated"]}
@@ -26,6 +28,12 @@ DOCS_72 = {
     "psetex": SINCE_26,
     "setex": SINCE_26,
     "setnx": SINCE_26,
+    "zinter": {"arguments": "integer key* integer:WEIGHTS?* oneof:AGGREGATE?(token:SUM token:MIN token:MAX token:COUNT) token:WITHSCORES?"},
+    "zinterstore": {"arguments": "key integer key* integer:WEIGHTS?* oneof:AGGREGATE?(token:SUM token:MIN token:MAX token:COUNT)"},
+    "zrank": {"arguments": "key string token:WITHSCORE?"},
+    "zrevrank": {"arguments": "key string token:WITHSCORE?"},
+    "zunion": {"arguments": "integer key* integer:WEIGHTS?* oneof:AGGREGATE?(token:SUM token:MIN token:MAX token:COUNT) token:WITHSCORES?"},
+    "zunionstore": {"arguments": "key integer key* integer:WEIGHTS?* oneof:AGGREGATE?(token:SUM token:MIN token:MAX token:COUNT)"},
     "quit": {"deprecated_since": b"7.2.0", "doc_flags": [b"deprecated"]},
     "bitop": {"arguments": "oneof(token:AND token:OR token:XOR token:NOT token:DIFF token:DIFF1 token:ANDOR token:ONE) key key*"},
     "client|list": {"arguments": "oneof:TYPE?(token:NORMAL token:MASTER token:REPLICA token:PUBSUB) integer:ID?*"},

@@ -67,6 +67,8 @@ def value_of(connection, kind, key):
         return connection("LRANGE", key, 0, -1).plain()
     if kind == b"set":
         return sorted(connection("SMEMBERS", key).plain())
+    if kind == b"zset":
+        return connection("ZRANGE", key, 0, -1, "WITHSCORES").raw
     return connection("GET", key).value
 
 
