@@ -284,8 +284,8 @@ import Glibc
         if unsafe page.pointee.previous == nil && page.pointee.next == nil { return }
         unsafe unlink(page)
         unsafe storage.pointee.pageCount -= 1
-        if unsafe storage.pointee.freePageCount >= 8 {
-            // Keeps the address, gives the memory back.
+        if unsafe storage.pointee.freePageCount > min(8, storage.pointee.pageCount / 256) {
+            // Some few are kept for what comes next; of the others the address is kept and the memory given back.
             unsafe _ = madvise(page, Self.pageSize, MADV_DONTNEED)
         }
         unsafe page.pointee.next = storage.pointee.freePages
