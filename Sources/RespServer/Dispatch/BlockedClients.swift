@@ -43,6 +43,9 @@ final class BlockedClients {
     private var ready: [WatchedKey] = []
     private var isReady: Set<WatchedKey> = []
     private var deadlines = DeadlineHeap()
+    private let filter: KeyFilter
+
+    init(filter: KeyFilter) { self.filter = filter }
 
     /// How many clients wait.
     private(set) var count = 0
@@ -57,7 +60,10 @@ final class BlockedClients {
 
     func add(_ waiter: WaitingCommand) {
         count += 1
-        for key in waiter.keys { queues[key, default: Queue()].waiters.append(waiter) }
+        for key in waiter.keys {
+            queues[key, default: Queue()].waiters.append(waiter)
+            filter.add(key.key)
+        }
         if let deadline = waiter.wait.deadline {
             deadlineCount += 1
             deadlines.insert(deadline, waiter)
@@ -74,6 +80,7 @@ final class BlockedClients {
             deadlines.dropOver(alive: deadlineCount)
         }
         for key in waiter.keys {
+            filter.remove(key.key)
             guard let index = queues.index(forKey: key) else { continue }
             queues.values[index].overCount += 1
             let total = queues.values[index].waiters.count

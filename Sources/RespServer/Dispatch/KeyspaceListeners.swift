@@ -6,18 +6,22 @@ import StoreEngine
 
 final class KeyspaceListeners: KeyspaceObserver {
     private let engine: Engine
+    private let filter: KeyFilter
     let watches: WatchRegistry
-    let blocked = BlockedClients()
+    let blocked: BlockedClients
 
     init(engine: Engine) {
         self.engine = engine
-        watches = WatchRegistry(engine: engine)
+        filter = KeyFilter(engine: engine)
+        watches = WatchRegistry(engine: engine, filter: filter)
+        blocked = BlockedClients(filter: filter)
     }
 
     /// To be called when somebody has begun to listen, or has ceased to.
     func update() { engine.isObserved = watches.keyCount > 0 || blocked.count > 0 }
 
     func keyChanged(_ key: ByteSlice, database: Int, event: KeyEvent) {
+        guard filter.mayHold(key) else { return }
         if watches.keyCount > 0 { watches.keyChanged(key, database: database, event: event) }
         blocked.keyChanged(key, database: database)
     }

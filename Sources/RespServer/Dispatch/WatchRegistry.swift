@@ -15,8 +15,12 @@ final class WatchRegistry {
 
     private var watchers: [WatchedKey: [Watcher]] = [:]
     private let engine: Engine
+    private let filter: KeyFilter
 
-    init(engine: Engine) { self.engine = engine }
+    init(engine: Engine, filter: KeyFilter) {
+        self.engine = engine
+        self.filter = filter
+    }
 
     var keyCount: Int { watchers.count }
 
@@ -24,12 +28,14 @@ final class WatchRegistry {
         let watched = WatchedKey(database: connection.database, key: key.array)
         guard !connection.watched.contains(watched) else { return }
         connection.watched.append(watched)
+        filter.add(watched.key)
         let wasDue = engine.presence(of: key, database: watched.database) == .due
         watchers[watched, default: []].append(Watcher(connection: connection, wasDue: wasDue))
     }
 
     func unwatchAll(_ connection: Connection) {
         for key in connection.watched {
+            filter.remove(key.key)
             watchers[key]?.removeAll { $0.connection === connection }
             if watchers[key]?.isEmpty == true { watchers[key] = nil }
         }
