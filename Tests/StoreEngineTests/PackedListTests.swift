@@ -69,4 +69,39 @@ struct PackedListTests {
             }
         }
     }
+
+    /// Looking for each of many values in lists that hold some of them, and taking out those that are not wanted.
+    @Test func findsWhatItHoldsAndNothingElse() {
+        var values = Self.samples
+        for number in -4100...4100 where number % 7 < 2 || abs(number) > 4080 { values.append("\(number)") }
+        for length in 1...70 {
+            values += [String(repeating: "q", count: length), String(repeating: "1", count: length) + "x"]
+        }
+        unsafe withUnsafeTemporaryAllocation(byteCount: 1 << 18, alignment: 8) { buffer in
+            for stride in 1...3 {
+                let list = unsafe PackedList.makeEmpty(at: buffer.baseAddress!)
+                let held = values.enumerated().filter { $0.offset % 11 == 0 }.map { Array($0.element.utf8) }
+                for value in held {
+                    value.withByteSlice { list.append(PackedValue($0)) }
+                    // In between something that is looked for too, but not to be found there.
+                    for _ in 1..<stride { Array("12".utf8).withByteSlice { list.append(PackedValue($0)) } }
+                }
+                for text in values {
+                    let value = Array(text.utf8)
+                    let found = value.withByteSlice { list.find(PackedValue($0), stride: stride) }
+                    #expect(found.map { list[$0].withBytes { $0.array } } == (held.contains(value) ? value : nil))
+                }
+                guard stride == 1 else { continue }
+                var index = 0
+                list.removeAll { _ in
+                    index += 1
+                    return index % 3 == 0
+                }
+                #expect(contents(list) == held.enumerated().filter { ($0.offset + 1) % 3 != 0 }.map(\.element))
+                #expect(list.count == held.count - held.count / 3)
+                list.removeAll { _ in true }
+                #expect(list.byteCount == PackedList.emptySize && list.count == 0)
+            }
+        }
+    }
 }

@@ -45,6 +45,42 @@ struct IntegerSetTests {
         }
     }
 
+    @Test(arguments: [1, 2, 3]) func goesThroughAlongsideAnother(seed: UInt64) {
+        var random = RandomSource(seed: seed)
+        unsafe withUnsafeTemporaryAllocation(byteCount: 40_000, alignment: 8) { buffer in
+            for step in 0..<400 {
+                let sizes = [[0, 1, 5, 100][random.below(4)], [0, 1, 5, 100, 2000][random.below(5)]]
+                let range = [50, 5000, 1 << 40][step % 3]
+                var models: [Set<Int>] = [[], []]
+                let sets = unsafe [
+                    IntegerSet.makeEmpty(at: buffer.baseAddress!),
+                    IntegerSet.makeEmpty(at: buffer.baseAddress! + 20_000),
+                ]
+                for (place, set) in sets.enumerated() {
+                    for _ in 0..<sizes[place] {
+                        let value = random.below(2 * range) - range
+                        if models[place].insert(value).inserted { set.insert(value, at: set.place(of: value).index) }
+                    }
+                }
+                for areWanted in [true, false] {
+                    let wanted = models[0].filter { models[1].contains($0) == areWanted }.sorted()
+                    var seen: [Int] = []
+                    let isWhole = sets[0].visit(areWanted, in: sets[1]) {
+                        seen.append($0)
+                        return true
+                    }
+                    #expect(isWhole && seen == wanted)
+                    seen = []
+                    let isCut = !sets[0].visit(areWanted, in: sets[1]) {
+                        seen.append($0)
+                        return seen.count < 3
+                    }
+                    #expect(seen == Array(wanted.prefix(3)) && isCut == (wanted.count >= 3))
+                }
+            }
+        }
+    }
+
     @Test(arguments: [1, 2, 3]) func agreesWithASet(seed: UInt64) {
         var random = RandomSource(seed: seed)
         unsafe withUnsafeTemporaryAllocation(byteCount: 20_000, alignment: 8) { buffer in

@@ -100,6 +100,30 @@ import Glibc
 
     func contains(_ value: Int) -> Bool { place(of: value).isFound }
 
+    /// Calls `body` with the integers that are in another set, or with those that are not, until it returns false.
+    /// - Returns: whether all such integers were seen.
+    /// - Complexity: O(integers of both), O(integers * log(others)) where the other has far more.
+    func visit(_ areWanted: Bool, in other: IntegerSet, _ body: (Int) -> Bool) -> Bool {
+        let count = count
+        let width = width
+        let otherCount = other.count
+        let otherWidth = other.width
+        let isFarLarger = otherCount / 16 > count
+        // Both rise: what was passed in the other is never needed again.
+        var place = 0
+        for index in 0..<count {
+            let value = load(index, width: width)
+            if isFarLarger {
+                guard other.contains(value) != areWanted || body(value) else { return false }
+                continue
+            }
+            while place < otherCount && other.load(place, width: otherWidth) < value { place &+= 1 }
+            let isFound = place < otherCount && other.load(place, width: otherWidth) == value
+            guard isFound != areWanted || body(value) else { return false }
+        }
+        return true
+    }
+
     // MARK: changing
 
     /// Puts in an integer where `place` says. The memory must have room for it.

@@ -161,7 +161,17 @@ struct PackedValue {
     }
 
     /// Offset of the element behind the one at `offset`.
+    @inline(__always)
     func next(after offset: Int) -> Int {
+        let type = byte(offset)
+        // The usual cases: a small integer, a short string, a small integer again.
+        if type & 0x80 == 0 { return offset &+ 2 }
+        if type & 0xC0 == 0x80 { return offset &+ 2 &+ (type & 0x3F) }
+        if type & 0xE0 == 0xC0 { return offset &+ 3 }
+        return nextAfterLonger(offset)
+    }
+
+    private func nextAfterLonger(_ offset: Int) -> Int {
         let length = dataLength(at: offset)
         return offset + length + Self.backLength(length)
     }
@@ -186,10 +196,7 @@ struct PackedValue {
         let type = byte(offset)
         if type & 0x80 == 0 { return .integer(type) }
         if type & 0xC0 == 0x80 { return .bytes(slice(offset + 1, type & 0x3F)) }
-        if type & 0xE0 == 0xC0 {
-            let value = (type & 0x1F) << 8 | byte(offset + 1)
-            return .integer(value > 4095 ? value - 8192 : value)
-        }
+        if type & 0xE0 == 0xC0 { return .integer(smallInteger(at: offset)) }
         if type & 0xF0 == 0xE0 { return .bytes(slice(offset + 2, (type & 0x0F) << 8 | byte(offset + 1))) }
         switch type {
         case 0xF0: return .bytes(slice(offset + 5, dataLength(at: offset) - 5))
@@ -209,6 +216,13 @@ struct PackedValue {
         if type & 0x80 == 0 { return type }
         guard let value = self[offset].integer else { preconditionFailure("a packed list holds no integer here") }
         return value
+    }
+
+    /// The integer of 13 bits at `offset`.
+    @inline(__always)
+    private func smallInteger(at offset: Int) -> Int {
+        let value = (byte(offset) & 0x1F) &<< 8 | byte(offset &+ 1)
+        return value > 4095 ? value &- 8192 : value
     }
 
     private func slice(_ offset: Int, _ count: Int) -> ByteSlice {
@@ -233,10 +247,23 @@ struct PackedValue {
     /// Offset of the first of every `stride` elements that is `value`; the list holds a multiple of `stride`.
     /// - Complexity: O(elements).
     func find(_ value: PackedValue, stride: Int = 1) -> Int? {
-        var offset = first
         let end = end
+        var offset = first
+        // What small integers and short strings are compared with: no small integer is `Int.min`, no string has a length below 0.
+        let integer = value.integer ?? Int.min
+        let length = value.integer == nil ? value.bytes.count : -1
+        let text = unsafe value.bytes.rawBytes.baseAddress!
         while offset < end {
-            if matches(value, at: offset) { return offset }
+            let type = byte(offset)
+            if type & 0x80 == 0 {
+                if type == integer { return offset }
+            } else if type & 0xC0 == 0x80 {
+                if unsafe type & 0x3F == length && sameBytes(base + offset + 1, text, count: length) { return offset }
+            } else if type & 0xE0 == 0xC0 {
+                if smallInteger(at: offset) == integer { return offset }
+            } else if matches(value, at: offset) {
+                return offset
+            }
             for _ in 0..<stride { offset = next(after: offset) }
         }
         return nil

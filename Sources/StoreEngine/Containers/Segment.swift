@@ -61,6 +61,8 @@ import Glibc
         get { unsafe Int(header.pointee.heapIndex) }
         nonmutating set { unsafe header.pointee.heapIndex = newValue }
     }
+    /// How many places of a directory of depth `depth` the segment stands in.
+    @inline(__always) func share(of depth: Int) -> Int { unsafe 1 << (depth - Int(header.pointee.depth)) }
     static func == (left: Segment, right: Segment) -> Bool { unsafe left.address == right.address }
 
     // MARK: memory

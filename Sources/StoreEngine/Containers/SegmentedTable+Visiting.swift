@@ -7,7 +7,7 @@ extension SegmentedTable {
         var index = 0
         while index < 1 << depth {
             let segment = unsafe directory[index]
-            index += 1 << (depth - Int(unsafe segment.header.pointee.depth))
+            index += segment.share(of: depth)
             body(segment)
         }
     }
@@ -60,8 +60,8 @@ extension SegmentedTable {
         return next > UInt64(UInt32.max) ? 0 : ScanPosition(prefix: UInt32(next), tag: 0).cursor
     }
 
-    /// The entries one after the other, in the order of `forEach`.
-    var entries: TableEntries { unsafe TableEntries(directory, depth: depth) }
+    /// The filled slots one after the other, in the order of `forEach`.
+    var slots: TableSlots { unsafe TableSlots(directory, depth: depth) }
 
     // MARK: chance
 
@@ -81,8 +81,7 @@ extension SegmentedTable {
             let index = generator.below(Segment.slotsPerBucket)
             let segment = unsafe directory[place]
             // A segment in several places counts in the first: else its entries would come up more often than others.
-            let share = unsafe 1 << (depth - Int(segment.header.pointee.depth))
-            guard place & (share - 1) == 0 && bucket < segment.bucketCount else { continue }
+            guard place & (segment.share(of: depth) - 1) == 0 && bucket < segment.bucketCount else { continue }
             let word = unsafe segment.bucket(bucket) + index
             if unsafe word.pointee != 0 { return unsafe Slot(segment: segment, bucket: bucket, word: word) }
         }
@@ -120,7 +119,7 @@ extension SegmentedTable {
         var index = 0
         while index < 1 << depth && measured < samples {
             let segment = unsafe directory[index]
-            index += 1 << (depth - Int(unsafe segment.header.pointee.depth))
+            index += segment.share(of: depth)
             bytes += segment.byteCount(allocator)
             measured += 1
         }
@@ -179,47 +178,45 @@ extension SegmentedTable {
     }
 }
 
-/// The entries of a table one after the other. Good until the table changes.
-@safe struct TableEntries {
+/// The filled slots of a table one after the other. Good until the table changes.
+@safe struct TableSlots {
     private let directory: UnsafeMutablePointer<Segment>
     private let depth: Int
     private var place = 0
-    private var segment: Segment
-    private var bucketCount: Int
     private var bucket = 0
-    private var slots: UnsafeMutablePointer<UInt64>
     private var index = 0
+    /// Whose slots were copied last.
+    private(set) var segment: Segment
 
     @unsafe fileprivate init(_ directory: UnsafeMutablePointer<Segment>, depth: Int) {
         unsafe self.directory = directory
         self.depth = depth
         segment = unsafe directory[0]
-        bucketCount = segment.bucketCount
-        unsafe slots = segment.bucket(0)
     }
 
-    @inline(__always)
-    mutating func next() -> UnsafeMutableRawPointer? {
-        while true {
-            if index < Segment.slotsPerBucket {
-                let word = unsafe slots[index]
-                if word != 0 {
+    /// Copies up to `capacity` slots, all of one segment, and returns how many; 0 at the end.
+    @unsafe mutating func copy(to words: UnsafeMutablePointer<UInt64>, capacity: Int) -> Int {
+        while place < 1 << depth {
+            var count = 0
+            segment = unsafe directory[place]
+            while bucket < segment.bucketCount {
+                let slots = unsafe segment.bucket(bucket)
+                while index < Segment.slotsPerBucket {
+                    let word = unsafe slots[index]
+                    if word == 0 { break }
+                    if count == capacity { return count }
+                    unsafe words[count] = word
+                    count &+= 1
                     index &+= 1
-                    return unsafe SlotWord.entry(word)
                 }
+                bucket &+= 1
+                index = 0
             }
-            bucket &+= 1
-            if bucket >= bucketCount {
-                let following = unsafe place + (1 << (depth - Int(segment.header.pointee.depth)))
-                guard following < 1 << depth else { return nil }
-                place = following
-                segment = unsafe directory[place]
-                bucketCount = segment.bucketCount
-                bucket = 0
-            }
-            unsafe slots = segment.bucket(bucket)
-            index = 0
+            place += segment.share(of: depth)
+            bucket = 0
+            if count > 0 { return count }
         }
+        return 0
     }
 }
 

@@ -5,7 +5,7 @@
 //
 // All sets hash alike, and a table lies in the order of its hashes: whoever goes through one and looks each member up in another
 // goes through both in the same order. So the slots of the other are at hand, and only the members themselves have to be asked
-// for ahead, which is what batches are for.
+// for ahead, which is what batches are for. A slot tells enough of the hash that most members of only one set are not even looked at.
 
 import CLinux
 import Glibc
@@ -116,48 +116,92 @@ enum MemberLayout: TableLayout {
     /// Calls `body` with each member, until it returns false. The table must not change meanwhile.
     /// - Returns: whether all members were seen.
     func visit(_ body: (ByteSlice) -> Bool) -> Bool {
-        unsafe visitBatches { members in
-            for index in members.indices {
-                guard body(unsafe MemberEntry(members[index]).member) else { return false }
-            }
+        visitBatches { batch in
+            for index in 0..<batch.count { guard body(batch.member(index)) else { return false } }
             return true
         }
     }
 
-    /// How many members are asked for ahead.
-    static let batchSize = 16
+    /// Some members of one segment, whose memory was asked for a batch ago.
+    @safe struct Batch {
+        static let capacity = 16
 
-    /// Calls `body` with the blocks of up to `batchSize` members at a time, whose memory was asked for a batch ago, until it returns
-    /// false. The table must not change meanwhile.
+        let segment: Segment
+        fileprivate let words: UnsafeMutablePointer<UInt64>
+        let count: Int
+
+        @inline(__always) func member(_ index: Int) -> ByteSlice {
+            unsafe MemberEntry(SlotWord.entry(words[index])).member
+        }
+        @inline(__always) fileprivate func word(_ index: Int) -> UInt64 { unsafe words[index] }
+    }
+
+    /// Calls `body` with some members at a time, until it returns false. The table must not change meanwhile.
     /// - Returns: whether all members were seen.
-    func visitBatches(_ body: (UnsafeMutableBufferPointer<UnsafeMutableRawPointer>) -> Bool) -> Bool {
-        unsafe withUnsafeTemporaryAllocation(of: UnsafeMutableRawPointer.self, capacity: 2 * Self.batchSize) { buffer in
+    func visitBatches(_ body: (Batch) -> Bool) -> Bool {
+        unsafe withUnsafeTemporaryAllocation(of: UInt64.self, capacity: 2 * Batch.capacity) { buffer in
             let start = buffer.baseAddress!
-            var entries = table.entries
+            var slots = table.slots
             var half = 0
-            var ready = unsafe Self.fill(start, from: &entries)
+            var ready = unsafe Self.fill(start, from: &slots)
             while ready > 0 {
-                let current = unsafe UnsafeMutableBufferPointer(start: start + half, count: ready)
-                half = Self.batchSize - half
-                ready = unsafe Self.fill(start + half, from: &entries)
-                guard unsafe body(current) else { return false }
+                let batch = unsafe Batch(segment: slots.segment, words: start + half, count: ready)
+                half = Batch.capacity - half
+                ready = unsafe Self.fill(start + half, from: &slots)
+                guard body(batch) else { return false }
             }
             return true
         }
     }
 
-    /// Takes up to `batchSize` entries, and asks for their memory.
+    /// Takes some slots, and asks for their members.
     @inline(__always)
-    private static func fill(
-        _ batch: UnsafeMutablePointer<UnsafeMutableRawPointer>, from entries: inout TableEntries
-    ) -> Int {
-        var count = 0
-        while count < batchSize, let entry = unsafe entries.next() {
-            unsafe clinux_prefetch(entry)
-            unsafe batch[count] = entry
-            count &+= 1
-        }
+    private static func fill(_ words: UnsafeMutablePointer<UInt64>, from slots: inout TableSlots) -> Int {
+        let count = unsafe slots.copy(to: words, capacity: Batch.capacity)
+        for index in 0..<count { unsafe clinux_prefetch(SlotWord.entry(words[index])) }
         return count
+    }
+
+    /// Which of a batch's members, a bit for each, are in this table too; only those of `asked` are looked up.
+    ///
+    /// Where this table's segment holds all that the other's does, a slot's tag tells the bucket and whether to look any closer, and no
+    /// hash is needed.
+    func found(of batch: Batch, asked: UInt32) -> UInt32 {
+        unsafe withUnsafeTemporaryAllocation(of: UInt64.self, capacity: Batch.capacity) { candidates in
+            let prefix = unsafe batch.segment.header.pointee.prefix
+            let shared = table.segment(prefix)
+            let isShared = unsafe shared.header.pointee.depth <= batch.segment.header.pointee.depth
+            // Those of which a slot has the tag; its word is kept, or 0 if there may be others further on.
+            var possible: UInt32 = 0
+            var rest = asked
+            while rest != 0 {
+                let index = rest.trailingZeroBitCount
+                rest &= rest &- 1
+                let tag = SlotWord.tag(batch.word(index))
+                let segment = isShared ? shared : table.segment(table.hash(batch.member(index)))
+                let slots = unsafe segment.bucket(segment.home(tag))
+                let matches = unsafe SlotWord.matches(slots, tag &<< 48)
+                let word = matches == 0 ? 0 : unsafe slots[matches.trailingZeroBitCount]
+                if word == 0 {
+                    // A bucket with room ends the search.
+                    guard unsafe slots[Segment.slotsPerBucket &- 1] != 0 else { continue }
+                } else {
+                    unsafe clinux_prefetch(SlotWord.entry(word))
+                }
+                unsafe candidates[index] = word
+                possible |= 1 &<< UInt32(truncatingIfNeeded: index)
+            }
+            var found: UInt32 = 0
+            while possible != 0 {
+                let index = possible.trailingZeroBitCount
+                possible &= possible &- 1
+                let member = batch.member(index)
+                let word = unsafe candidates[index]
+                let isFound = unsafe word != 0 && MemberLayout.hasKey(SlotWord.entry(word), member)
+                if isFound || contains(member) { found |= 1 &<< UInt32(truncatingIfNeeded: index) }
+            }
+            return found
+        }
     }
 
     // MARK: chance

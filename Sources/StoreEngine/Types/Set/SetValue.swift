@@ -212,7 +212,9 @@ import RespCodec
     private func becomeTable() -> SetTable {
         let table = SetTable(allocator: database.allocator, hash: database.hash)
         forEach { $0.withBytes { _ = table.add($0) } }
-        unsafe replacePayload(.table, size: 8) { unsafe $0.storeBytes(of: UInt(bitPattern: table.address), as: UInt.self) }
+        unsafe replacePayload(.table, size: 8) {
+            unsafe $0.storeBytes(of: UInt(bitPattern: table.address), as: UInt.self)
+        }
         return table
     }
 

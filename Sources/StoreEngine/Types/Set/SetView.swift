@@ -149,65 +149,45 @@ import RespCodec
     /// - Complexity: O(members * others), apart from what `contains` takes.
     @discardableResult
     func visit(_ membership: Membership, of others: ArraySlice<SetView>, _ body: (PackedElement) -> Bool) -> Bool {
-        guard isTable else {
+        switch entry.encoding {
+        case .integers where others.count == 1 && others.first!.isIntegers:
+            let other = others.first!.entry.integerSet
+            return entry.integerSet.visit(membership == .inAll, in: other) { body(.integer($0)) }
+        case .integers, .packed:
             return visit { member in
                 for other in others where other.contains(member) != (membership == .inAll) { return true }
                 return body(member)
             }
-        }
-        return unsafe table.visitBatches { members in
-            var wanted = unsafe Self.filter(members, membership, of: others)
-            while wanted != 0 {
-                let index = wanted.trailingZeroBitCount
-                wanted &= wanted &- 1
-                guard body(.bytes(unsafe MemberEntry(members[index]).member)) else { return false }
-            }
-            return true
-        }
-    }
-
-    /// A bit for each member of a batch that is in all of `others`, or in none of them. What one needs is asked for before the first is
-    /// looked up.
-    private static func filter(
-        _ members: UnsafeMutableBufferPointer<UnsafeMutableRawPointer>, _ membership: Membership,
-        of others: ArraySlice<SetView>
-    ) -> UInt32 {
-        unsafe withUnsafeTemporaryAllocation(of: UInt64.self, capacity: SetTable.batchSize) { hashes in
-            var wanted: UInt32 = (1 << UInt32(members.count)) - 1
-            var isHashed = false
-            for other in others {
-                guard wanted != 0 else { break }
-                var found: UInt32 = 0
-                if other.isTable {
-                    let table = other.table
-                    if !isHashed {
-                        isHashed = true
-                        for index in members.indices {
-                            unsafe hashes[index] = table.table.hash(unsafe MemberEntry(members[index]).member)
-                        }
-                    }
-                    forEachBit(wanted) { unsafe table.table.segments.prefetchEntry(hashes[$0]) }
-                    forEachBit(wanted) { index in
-                        let member = unsafe MemberEntry(members[index]).member
-                        if unsafe table.table.find(member, hash: hashes[index]) != nil { found |= 1 << UInt32(index) }
-                    }
-                } else {
-                    forEachBit(wanted) { index in
-                        if other.contains(unsafe MemberEntry(members[index]).member) { found |= 1 << UInt32(index) }
-                    }
+        default:
+            return table.visitBatches { batch in
+                var wanted = Self.filter(batch, membership, of: others)
+                while wanted != 0 {
+                    let index = wanted.trailingZeroBitCount
+                    wanted &= wanted &- 1
+                    guard body(.bytes(batch.member(index))) else { return false }
                 }
-                wanted &= membership == .inAll ? found : ~found
+                return true
             }
-            return wanted
         }
     }
 
-    @inline(__always)
-    private static func forEachBit(_ bits: UInt32, _ body: (Int) -> Void) {
-        var rest = bits
-        while rest != 0 {
-            body(rest.trailingZeroBitCount)
-            rest &= rest &- 1
+    /// A bit for each member of a batch that is in all of `others`, or in none of them.
+    private static func filter(
+        _ batch: SetTable.Batch, _ membership: Membership, of others: ArraySlice<SetView>
+    ) -> UInt32 {
+        var wanted: UInt32 = (1 << UInt32(batch.count)) - 1
+        for other in others where wanted != 0 {
+            var found: UInt32 = 0
+            if other.isTable {
+                found = other.table.found(of: batch, asked: wanted)
+            } else {
+                for index in 0..<batch.count
+                where wanted >> UInt32(index) & 1 != 0 && other.contains(batch.member(index)) {
+                    found |= 1 << UInt32(index)
+                }
+            }
+            wanted &= membership == .inAll ? found : ~found
         }
+        return wanted
     }
 }
