@@ -52,6 +52,8 @@ extension Server {
         // It keeps its place when it must go on waiting.
         guard wait == nil else { return }
         finish(waiter.record.hot, errorsBefore: errors)
+        // The call was counted when it began to wait.
+        waiter.record.hot.pointee.calls &-= 1
         endWait(waiter)
     }
 
