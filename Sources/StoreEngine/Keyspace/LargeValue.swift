@@ -34,6 +34,7 @@ extension Entry {
 extension Entry {
     /// The table by which members or fields of a large value are found; nil if there is none.
     var memberSegments: SegmentDirectory? {
+        if encoding == .tree { return unsafe SortedSetTable(at: pointer).table.segments }
         guard encoding == .table else { return nil }
         return isType(.set)
             ? unsafe SetTable(at: pointer).table.segments : unsafe HashTable(at: pointer).table.segments

@@ -12,17 +12,22 @@ enum SortedSetCommands {
             syntax: "key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...]",
             summary: "Adds members with scores, or gives members other scores.",
             complexity: "O(log(N)) for each member of N"
-        ) { (context, arguments) throws(CommandError) in try add(context, arguments, increments: false) },
+        ) { (context, arguments) throws(CommandError) in try add(context, arguments, increments: false) }
+        .lookingForMember(
+            at: 3),
         Command(
             "ZINCRBY", group: .sortedSet, since: "1.2.0", arity: 4, flags: [.write, .denyOOM, .fast],
             keys: [.first("RW", "access", "update")], syntax: "key increment member",
             summary: "Adds to the score of a member.", complexity: "O(log(N)) in the members"
-        ) { (context, arguments) throws(CommandError) in try add(context, arguments, increments: true) },
+        ) { (context, arguments) throws(CommandError) in try add(context, arguments, increments: true) }
+        .lookingForMember(
+            at: 3),
         Command(
             "ZREM", group: .sortedSet, since: "1.2.0", arity: -3, flags: [.write, .fast],
             keys: [.first("RW", "delete")],
             syntax: "key member [member ...]", summary: "Removes members, and the sorted set with the last of them.",
-            complexity: "O(M*log(N)) to remove M of N members", run: remove),
+            complexity: "O(M*log(N)) to remove M of N members", run: remove
+        ).lookingForMember(at: 2),
         reader(
             "ZCARD", since: "1.2.0", arity: 2, keyFlags: ["RO"], syntax: "key",
             summary: "Returns how many members there are."
@@ -33,7 +38,7 @@ enum SortedSetCommands {
             "ZSCORE", since: "1.2.0", arity: 3, syntax: "key member", summary: "Returns the score of a member."
         ) { (context, arguments) throws(CommandError) in
             replyScore(context.reply, try context.sortedSet(at: arguments[1], .read)?.score(of: arguments[2]))
-        },
+        }.lookingForMember(at: 2),
         reader(
             "ZMSCORE", since: "6.2.0", arity: -3, syntax: "key member [member ...]",
             summary: "Returns the scores of members.", complexity: "O(N) in the members asked for"
@@ -45,7 +50,8 @@ enum SortedSetCommands {
         reader(
             "ZRANK", since: "2.0.0", arity: -3, syntax: "key member [WITHSCORE]",
             summary: "Returns how many members have lower scores than a member.", complexity: "O(log(N)) in the members"
-        ) { (context, arguments) throws(CommandError) in try rank(context, arguments, "zrank") { rank, _ in rank } },
+        ) { (context, arguments) throws(CommandError) in try rank(context, arguments, "zrank") { rank, _ in rank } }
+        .lookingForMember(at: 2),
         reader(
             "ZREVRANK", since: "2.0.0", arity: -3, syntax: "key member [WITHSCORE]",
             summary: "Returns how many members have higher scores than a member.",
