@@ -8,6 +8,7 @@ reference stores and then expires in its own time.
 import random
 
 from differential.random_bitmaps import Bitmaps
+from differential.random_hyperloglogs import HyperLogLogs
 from differential.random_lists import Lists
 from differential.random_sets import MODES as SET_MODES, SET_KEYS, Sets
 from differential.random_sorted_sets import SORTED_SET_KEYS, SortedSets
@@ -35,7 +36,7 @@ MODES = {
 }
 
 
-class Generator(Bitmaps, Lists, Sets, SortedSets):
+class Generator(Bitmaps, HyperLogLogs, Lists, Sets, SortedSets):
     def __init__(self, seed):
         self.random = random.Random(seed)
         self.used_deadlines = set()

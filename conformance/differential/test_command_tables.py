@@ -36,6 +36,7 @@ DOCS_72 = {
     "zunionstore": {"arguments": "key integer key* integer:WEIGHTS?* oneof:AGGREGATE?(token:SUM token:MIN token:MAX token:COUNT)"},
     "quit": {"deprecated_since": b"7.2.0", "doc_flags": [b"deprecated"]},
     "bitop": {"arguments": "oneof(token:AND token:OR token:XOR token:NOT token:DIFF token:DIFF1 token:ANDOR token:ONE) key key*"},
+    "pfmerge": {"arguments": "key key?*"},
     "client|list": {"arguments": "oneof:TYPE?(token:NORMAL token:MASTER token:REPLICA token:PUBSUB) integer:ID?*"},
     "client|kill": {"arguments": "oneof(string oneof*(integer:ID? "
                                  "oneof:TYPE?(token:NORMAL token:MASTER token:SLAVE token:REPLICA token:PUBSUB) "

@@ -241,10 +241,8 @@ enum CommandCommands {
     private static func document(_ record: CommandRecord, _ reply: ReplyWriter) {
         let info = record.info
         let deprecation = deprecated[record.fullName]
-        // What is meant for the system is no command of users.
-        let documentFlag =
-            deprecation != nil
-            ? "deprecated" : record.flags.isDisjoint(with: [.protected, .asking]) ? nil : "syscmd"
+        let isForSystem = !record.flags.isDisjoint(with: [.protected, .asking, .systemOnly])
+        let documentFlag = deprecation != nil ? "deprecated" : isForSystem ? "syscmd" : nil
         let parts = SyntaxParser.arguments(of: info)
         var fields = [("summary", info.summary), ("since", info.since), ("group", info.group.rawValue)]
         if !info.complexity.isEmpty { fields.append(("complexity", info.complexity)) }

@@ -40,6 +40,9 @@ public struct CommandFlags: OptionSet, Sendable {
     /// Dangerous beyond what its other flags say.
     public static let dangerous = CommandFlags(rawValue: 1 << 20)
 
+    /// Meant for those who work on the server, not for users.
+    public static let systemOnly = CommandFlags(rawValue: 1 << 23)
+
     /// The names in COMMAND INFO, in the order in which Redis lists them.
     public var names: [StaticString] {
         let all: [(CommandFlags, StaticString)] = [

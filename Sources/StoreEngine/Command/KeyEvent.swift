@@ -14,6 +14,8 @@ public enum KeyEventClass: Character, Sendable {
     case expired = "x"
     case evicted = "e"
     case new = "n"
+    /// Not an event: the key has changed, as WATCH and a log must know, but nobody is told what happened.
+    case untold = "-"
 }
 
 public struct KeyEvent: Sendable {

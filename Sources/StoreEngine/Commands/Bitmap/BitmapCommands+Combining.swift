@@ -60,12 +60,11 @@ extension BitmapCommands {
             var source = ByteSlice.empty
             if let slot = try context.find(arguments[3 + index], as: .string, .read) {
                 let entry = context.entry(slot)
-                if entry.encoding == .integer {
+                if let bytes = context.storedBytes(entry) {
+                    source = bytes
+                } else {
                     let place = unsafe digits + index * Decimal.maximumLength
                     source = unsafe ByteSlice(start: place, count: Decimal.write(entry.integer, to: place))
-                } else {
-                    // A string that is not an integer is lent as it lies, and stays there until something changes.
-                    context.withString(entry) { source = $0 }
                 }
             }
             unsafe sources.initializeElement(at: index, to: source)

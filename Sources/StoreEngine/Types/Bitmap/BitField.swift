@@ -29,9 +29,10 @@ struct BitFieldType {
 
     /// What is stored for `value`; nil if it does not fit and is refused.
     func stored(_ value: Int, _ overflow: BitFieldOverflow) -> Int? {
-        // Redis takes a negative number for an unsigned field as a very large one, which saturates upwards.
-        let isTooLarge = value > maximum || (!isSigned && value < 0)
-        guard isTooLarge || value < minimum else { return value }
+        if value >= minimum && value <= maximum { return value }
+        // Redis takes a negative number for an unsigned field as a very large one, which saturates upwards, and so does a
+        // number so far below a signed field that the distance to its maximum cannot be counted.
+        let isTooLarge = value > maximum || !isSigned || maximum.subtractingReportingOverflow(value).overflow
         switch overflow {
         case .wrap: return truncated(UInt64(bitPattern: Int64(value)))
         case .saturate: return isTooLarge ? maximum : minimum

@@ -7,6 +7,17 @@ import Glibc
 import RespCodec
 
 extension KeyspaceContext {
+    /// The bytes of a string where they lie; nil for one that is kept as an integer. Good until the next change of the key.
+    func storedBytes(_ entry: Entry) -> ByteSlice? {
+        switch entry.encoding {
+        case .integer: return nil
+        case .external:
+            let (block, length) = unsafe entry.external
+            return unsafe ByteSlice(start: block, count: length)
+        default: return entry.inlineBytes
+        }
+    }
+
     /// The bytes of a string for changing in place: as many as it has, but at least `length`, the new ones zero. A key that does
     /// not exist is made. Good until the next change of the database.
     @inline(__always)

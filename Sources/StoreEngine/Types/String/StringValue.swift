@@ -143,7 +143,10 @@ extension KeyspaceContext {
             unsafe place = target.setInlineLength(length)
             unsafe text.withUnsafeMutableBytes { unsafe place.copyMemory(from: $0.baseAddress!, byteCount: before) }
         } else {
-            unsafe memmove(target.payload + (length < 255 ? 1 : 5), source.rawBytes.baseAddress!, before)
+            let start = unsafe target.payload + (Entry.inlineSize(length) - length)
+            if unsafe start != source.rawBytes.baseAddress! {
+                unsafe memmove(start, source.rawBytes.baseAddress!, before)
+            }
             unsafe place = target.setInlineLength(length)
         }
         if length > before { unsafe memset(place + before, 0, length - before) }
