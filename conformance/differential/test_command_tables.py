@@ -36,6 +36,8 @@ DOCS_72 = {
     "zunionstore": {"arguments": "key integer key* integer:WEIGHTS?* oneof:AGGREGATE?(token:SUM token:MIN token:MAX token:COUNT)"},
     "quit": {"deprecated_since": b"7.2.0", "doc_flags": [b"deprecated"]},
     "bitop": {"arguments": "oneof(token:AND token:OR token:XOR token:NOT token:DIFF token:DIFF1 token:ANDOR token:ONE) key key*"},
+    "set": {"arguments": "key string oneof?(token:NX token:XX string:IFEQ string:IFNE string:IFDEQ string:IFDNE) token:GET? "
+                         "oneof?(integer:EX integer:PX unix-time:EXAT unix-time:PXAT token:KEEPTTL)"},
     "pfmerge": {"arguments": "key key?*"},
     "client|list": {"arguments": "oneof:TYPE?(token:NORMAL token:MASTER token:REPLICA token:PUBSUB) integer:ID?*"},
     "client|kill": {"arguments": "oneof(string oneof*(integer:ID? "

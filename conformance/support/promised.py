@@ -1,7 +1,7 @@
 """The commands that resp-server has, as this suite knows them: every one must have a case, and COMMAND must describe it."""
 
 STRINGS = """APPEND DECR DECRBY GET GETDEL GETEX GETRANGE GETSET INCR INCRBY INCRBYFLOAT LCS MGET MSET MSETNX PSETEX SET SETEX SETNX
-SETRANGE STRLEN SUBSTR""".split()
+SETRANGE STRLEN SUBSTR DELEX DELIFEQ DIGEST INCREX MSETEX""".split()
 
 KEYS = """COPY DEL EXISTS EXPIRE EXPIREAT EXPIRETIME KEYS MOVE OBJECT PERSIST PEXPIRE PEXPIREAT PEXPIRETIME PTTL RANDOMKEY RENAME
 RENAMENX SCAN TOUCH TTL TYPE UNLINK""".split()
@@ -51,7 +51,7 @@ SUBCOMMANDS = {
 CONTAINERS = [name for name in SUBCOMMANDS if name != "DEBUG"]
 
 # New in Redis 7.2, so not to be asked of an older reference.
-NEW_IN_72 = ["client|no-touch", "client|setinfo", "blmovem", "lmovem", "sdiffcard", "sunioncard", "xackdel", "xdelex", "xnack"]
+NEW_IN_72 = ["client|no-touch", "client|setinfo", "delex", "delifeq", "digest", "increx", "msetex", "blmovem", "lmovem", "sdiffcard", "sunioncard", "xackdel", "xdelex", "xnack"]
 
 INFO_SECTIONS = "server clients memory stats keyspace cpu commandstats errorstats".split()
 

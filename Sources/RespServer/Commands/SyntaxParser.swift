@@ -190,7 +190,7 @@ struct SyntaxParser {
     ]
 
     private func type(_ word: String) -> SyntaxPart.Kind {
-        if word == "increment" && command.hasSuffix("FLOAT") { return .double }
+        if word == "float" || (word == "increment" && command.hasSuffix("FLOAT")) { return .double }
         if word == "timeout" && command.hasPrefix("B") { return .double }
         if word == "score" { return .double }
         if word == "min" || word == "max" {

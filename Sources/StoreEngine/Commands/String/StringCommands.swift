@@ -17,7 +17,7 @@ enum StringCommands {
                         notes: "RW and ACCESS due to the optional `GET` argument")
                 ],
                 syntax:
-                    "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
+                    "key value [NX | XX | IFEQ ifeq-value | IFNE ifne-value | IFDEQ ifdeq-digest | IFDNE ifdne-digest] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
                 summary: "Sets a key to a string, whatever it held before.", complexity: "O(1)", run: set),
             Command(
                 "SETNX", group: .string, since: "1.0.0", arity: 3, flags: [.write, .denyOOM, .fast],
@@ -72,7 +72,7 @@ enum StringCommands {
                 keys: [KeySpec(["OW", "insert"], begin: .index(1), find: .range(last: -1, step: 2, limit: 0))],
                 syntax: "key value [key value ...]", summary: "Sets several keys at once if none of them exists.",
                 complexity: "O(N) in the keys", run: setManyIfAbsent),
-        ] + counting + ranges
+        ] + counting + ranges + conditional + bounded
 
     // MARK: reading and setting
 
@@ -82,14 +82,14 @@ enum StringCommands {
     }
 
     /// How long a string that is set stays.
-    private enum Lifetime {
+    enum Lifetime {
         case unlimited
         case keep
         case until(Int64)
     }
 
     /// The unit and the origin of the time behind an option word, if it is one.
-    private static func timeOption(_ arguments: Arguments, _ index: Int) -> (unit: ExpireTime.Unit, isAbsolute: Bool)? {
+    static func timeOption(_ arguments: Arguments, _ index: Int) -> (unit: ExpireTime.Unit, isAbsolute: Bool)? {
         if arguments.word(index, is: "ex") { return (.seconds, false) }
         if arguments.word(index, is: "px") { return (.milliseconds, false) }
         if arguments.word(index, is: "exat") { return (.seconds, true) }
@@ -112,16 +112,19 @@ enum StringCommands {
         _ context: inout KeyspaceContext, _ arguments: Arguments
     ) throws(CommandError) {
         let key = arguments[1]
-        var onlyIfPresent: Bool?
+        var condition: ValueCondition?
         var returnsOld = false
         var time: (unit: ExpireTime.Unit, isAbsolute: Bool, amount: ByteSlice)?
         var keeps = false
         var index = 3
         while index < arguments.count {
-            if arguments.word(index, is: "nx") && onlyIfPresent != true {
-                onlyIfPresent = false
-            } else if arguments.word(index, is: "xx") && onlyIfPresent != false {
-                onlyIfPresent = true
+            if arguments.word(index, is: "nx"), condition.map({ $0.isAbsent }) ?? true {
+                condition = .absent
+            } else if arguments.word(index, is: "xx"), condition.map({ $0.isPresent }) ?? true {
+                condition = .present
+            } else if condition == nil, let given = try ValueCondition.onValue(arguments, index) {
+                condition = given
+                index += 1
             } else if arguments.word(index, is: "get") {
                 returnsOld = true
             } else if arguments.word(index, is: "keepttl") && time == nil {
@@ -151,9 +154,12 @@ enum StringCommands {
                 context.reply.null()
             }
         }
-        if let onlyIfPresent, onlyIfPresent != (slot != nil) {
-            if !returnsOld { context.reply.null() }
-            return
+        if let condition {
+            if condition.isOnValue, let slot, !context.entry(slot).isType(.string) { throw .wrongType }
+            guard condition.holds(context, slot) else {
+                if !returnsOld { context.reply.null() }
+                return
+            }
         }
         switch lifetime {
         case .unlimited: context.setString(key, arguments[2], slot: slot, deadline: nil)
