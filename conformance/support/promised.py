@@ -8,6 +8,8 @@ RENAMENX SCAN TOUCH TTL TYPE UNLINK""".split()
 
 HASHES = """HDEL HEXISTS HGET HGETALL HINCRBY HINCRBYFLOAT HKEYS HLEN HMGET HMSET HRANDFIELD HSCAN HSET HSETNX HSTRLEN HVALS""".split()
 
+HASH_FIELDS = """HEXPIRE HEXPIREAT HEXPIRETIME HGETDEL HGETEX HPERSIST HPEXPIRE HPEXPIREAT HPEXPIRETIME HPTTL HSETEX HTTL""".split()
+
 BITMAPS = "BITCOUNT BITFIELD BITFIELD_RO BITOP BITPOS GETBIT SETBIT".split()
 
 HYPERLOGLOGS = "PFADD PFCOUNT PFDEBUG PFMERGE PFSELFTEST".split()
@@ -33,7 +35,7 @@ TRANSACTIONS = "MULTI EXEC DISCARD WATCH UNWATCH".split()
 
 SERVER = "DBSIZE FLUSHDB FLUSHALL SWAPDB TIME INFO COMMAND CONFIG DEBUG SHUTDOWN LOLWUT MEMORY FUNCTION".split()
 
-COMMANDS = STRINGS + BITMAPS + HYPERLOGLOGS + KEYS + SERIALIZATION + HASHES + LISTS + SETS + SORTED_SETS + STREAMS + CONNECTION + TRANSACTIONS + SERVER
+COMMANDS = STRINGS + BITMAPS + HYPERLOGLOGS + KEYS + SERIALIZATION + HASHES + HASH_FIELDS + LISTS + SETS + SORTED_SETS + STREAMS + CONNECTION + TRANSACTIONS + SERVER
 
 SUBCOMMANDS = {
     "OBJECT": "ENCODING FREQ HELP IDLETIME REFCOUNT".split(),
@@ -50,8 +52,9 @@ SUBCOMMANDS = {
 # DEBUG's subcommands are no commands of their own in Redis: COMMAND does not list them and their arity is not checked apart.
 CONTAINERS = [name for name in SUBCOMMANDS if name != "DEBUG"]
 
-# New in Redis 7.2, so not to be asked of an older reference.
+# New in Redis 7.2 or later, so not to be asked of an older reference.
 NEW_IN_72 = ["client|no-touch", "client|setinfo", "delex", "delifeq", "digest", "increx", "msetex", "blmovem", "lmovem", "sdiffcard", "sunioncard", "xackdel", "xdelex", "xnack"]
+NEW_IN_72 += [name.lower() for name in HASH_FIELDS]
 
 INFO_SECTIONS = "server clients memory stats keyspace cpu commandstats errorstats".split()
 

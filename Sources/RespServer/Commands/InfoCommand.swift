@@ -209,6 +209,7 @@ enum InfoCommands {
         text.add("instantaneous_output_repl_kbps", "0.00")
         text.add("rejected_connections", statistics.connectionsRejected)
         zeros("sync_full", "sync_partial_ok", "sync_partial_err")
+        text.add("expired_subkeys", engine.expiredFields)
         text.add("expired_keys", engine.expiredKeys)
         text.add("expired_stale_perc", "0.00")
         zeros(
@@ -289,7 +290,10 @@ enum InfoCommands {
         for index in 0..<server.engine.databaseCount {
             let database = server.engine.database(index)
             guard database.count > 0 else { continue }
-            text.add("db\(index)", "keys=\(database.count),expires=\(database.deadlineCount),avg_ttl=0")
+            text.add(
+                "db\(index)",
+                "keys=\(database.count),expires=\(database.deadlineCount),avg_ttl=0,subexpiry=\(database.fieldDeadlineCount)"
+            )
         }
     }
 }

@@ -183,7 +183,7 @@ struct SyntaxParser {
     private static let integers: Set = [
         "client-id", "timeout", "destination-db", "decrement", "seconds", "milliseconds", "start", "end", "protover",
         "frequency", "ttl",
-        "increment",
+        "increment", "numfields",
         "count", "cursor", "min-match-len", "version", "db", "index", "index1", "index2", "offset", "bit", "number",
         "limit", "numkeys", "exactly", "len", "num-matches", "rank", "stop",
         "entries-read", "entries-added", "weight",

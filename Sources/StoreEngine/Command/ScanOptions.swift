@@ -8,11 +8,20 @@ struct ScanOptions {
     private(set) var count = 10
     /// The name of a type, in any letter case: only SCAN knows it.
     private(set) var type: ByteSlice?
+    /// Whether the values of fields are wanted: only HSCAN can be told that they are not.
+    private(set) var withValues = true
 
     /// Reads the options from argument `start` on.
-    init(_ arguments: Arguments, from start: Int, takesType: Bool) throws(CommandError) {
+    init(
+        _ arguments: Arguments, from start: Int, takesType: Bool, takesNoValues: Bool = false
+    ) throws(CommandError) {
         var index = start
         while index < arguments.count {
+            if takesNoValues && arguments.word(index, is: "novalues") {
+                withValues = false
+                index += 1
+                continue
+            }
             guard index + 1 < arguments.count else { throw .syntax }
             let value = arguments[index + 1]
             if arguments.word(index, is: "count") {

@@ -343,6 +343,48 @@ struct PackedValue {
         storedCount = count
     }
 
+    /// Puts `value` behind every `stride` elements, of which the list holds a multiple. The memory must have room for it.
+    /// - Complexity: O(bytes).
+    func insert(_ value: PackedValue, behindEvery stride: Int) {
+        let old = count
+        let length = value.encodedLength
+        var source = end
+        var target = source + old / stride * length
+        let total = target + 1
+        unsafe base.storeBytes(of: 0xFF, toByteOffset: target, as: UInt8.self)
+        // From the end, so that nothing is overwritten before it has moved.
+        while source > first {
+            var start = source
+            for _ in 0..<stride {
+                guard let previous = previous(before: start) else { preconditionFailure("a list of odd length") }
+                start = previous
+            }
+            target -= length
+            _ = write(value, at: target)
+            target -= source - start
+            unsafe memmove(base + target, base + start, source - start)
+            source = start
+        }
+        byteCount = total
+        storedCount = old + old / stride
+    }
+
+    /// Moves the elements in `range`, given by offsets, to before the element at `target`, which lies outside of them and may be `end`.
+    func move(_ range: Range<Int>, to target: Int) {
+        let length = range.count
+        unsafe withUnsafeTemporaryAllocation(byteCount: length, alignment: 1) { moved in
+            guard let copy = moved.baseAddress else { return }
+            unsafe memcpy(copy, base + range.lowerBound, length)
+            if target < range.lowerBound {
+                unsafe memmove(base + target + length, base + target, range.lowerBound - target)
+                unsafe memcpy(base + target, copy, length)
+            } else {
+                unsafe memmove(base + range.lowerBound, base + range.upperBound, target - range.upperBound)
+                unsafe memcpy(base + target - length, copy, length)
+            }
+        }
+    }
+
     /// Puts elements that were written from `end` on into the list: the last of them ends before `newEnd`.
     func take(_ added: Int, upTo newEnd: Int) {
         unsafe base.storeBytes(of: 0xFF, toByteOffset: newEnd, as: UInt8.self)

@@ -138,6 +138,7 @@ enum SlotWord {
         return found
     }
     @inline(__always) static func tag(_ word: UInt64) -> UInt64 { (word & tagMask) &>> 48 }
+    @inline(__always) static func hasDeadline(_ word: UInt64) -> Bool { word & deadlineBit != 0 }
     @inline(__always) static func entry(_ word: UInt64) -> UnsafeMutableRawPointer {
         unsafe UnsafeMutableRawPointer(bitPattern: UInt(word & pointerMask))!
     }

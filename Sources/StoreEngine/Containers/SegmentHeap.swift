@@ -21,6 +21,9 @@
 
     mutating func removeAll() { count = 0 }
 
+    /// Bytes in use.
+    var byteCount: Int { unsafe segments.map { unsafe allocator.capacity(of: $0) } ?? 0 }
+
     /// The segment with the earliest deadline.
     var first: Segment? { count > 0 ? self[0] : nil }
 

@@ -13,14 +13,21 @@ extension SegmentedTable {
     }
 
     /// Calls `body` with each entry. The table must not change meanwhile.
+    @inline(__always)
     func forEach(_ body: (UnsafeMutableRawPointer) -> Void) {
+        forEachWord { word in unsafe body(SlotWord.entry(word)) }
+    }
+
+    /// Calls `body` with the slot of each entry: see `SlotWord`. The table must not change meanwhile.
+    @inline(__always)
+    func forEachWord(_ body: (UInt64) -> Void) {
         forEachSegment { segment in
             for bucket in 0..<segment.bucketCount {
                 let slots = unsafe segment.bucket(bucket)
                 for index in 0..<Segment.slotsPerBucket {
                     let word = unsafe slots[index]
                     if word == 0 { break }
-                    unsafe body(SlotWord.entry(word))
+                    body(word)
                 }
             }
         }
@@ -31,7 +38,13 @@ extension SegmentedTable {
     /// Any entry that stays in the table from the call with cursor 0 to the one that returns 0 is visited at least once, whatever
     /// is added, removed, grown or split between the calls. The table must not change during a call.
     /// - Parameter cursor: 0, or what an earlier call returned. Others are taken as some place of the table.
+    @inline(__always)
     func scan(_ cursor: UInt64, _ body: (UnsafeMutableRawPointer) -> Void) -> UInt64 {
+        scanWords(cursor) { word in unsafe body(SlotWord.entry(word)) }
+    }
+
+    /// As `scan`, with the slot of each entry: see `SlotWord`.
+    func scanWords(_ cursor: UInt64, _ body: (UInt64) -> Void) -> UInt64 {
         let position = ScanPosition(cursor: cursor)
         let segment = segment(UInt64(position.prefix) << 32)
         let home = segment.home(UInt64(position.tag))
@@ -43,7 +56,7 @@ extension SegmentedTable {
                 let word = unsafe slots[index]
                 if word == 0 { break }
                 let tag = SlotWord.tag(word)
-                if tag >= UInt64(position.tag) && segment.home(tag) == home { unsafe body(SlotWord.entry(word)) }
+                if tag >= UInt64(position.tag) && segment.home(tag) == home { body(word) }
             }
             if unsafe slots[Segment.slotsPerBucket - 1] == 0 { break }
             bucket = bucket + 1 == segment.bucketCount ? 0 : bucket + 1
@@ -109,7 +122,7 @@ extension SegmentedTable {
     var ownByteCount: Int {
         var bytes = unsafe allocator.capacity(of: directory)
         forEachSegment { bytes += $0.byteCount(allocator) }
-        return bytes
+        return bytes + heap.byteCount
     }
 
     /// The same by at most so many segments, which stand for the others.
@@ -158,8 +171,9 @@ extension SegmentedTable {
                             "a spilled entry cannot be found")
                         step = step + 1 == segment.bucketCount ? 0 : step + 1
                     }
-                    if word & SlotWord.deadlineBit != 0 {
-                        let deadline = unsafe Layout.deadline(of: entry)
+                    if SlotWord.hasDeadline(word), case let deadline = unsafe Layout.deadline(of: entry),
+                        deadline != Self.noDeadline
+                    {
                         precondition(unsafe header.earliest <= deadline, "a segment does not know of a deadline")
                         precondition(
                             unsafe header.bucketEarliest![bucket] <= deadline, "a bucket does not know of a deadline")

@@ -115,10 +115,13 @@ extension Engine {
         switch entry.encoding {
         case .integer, .embedded, .raw, .external:
             return context.withString(entry) { string($0) }
-        case .packed, .packedWithDeadlines:
+        case .packed:
             return withLength(entry.packedList.byteCount)
         case .integers:
             return withLength(entry.integerSet.byteCount)
+        case .packedWithDeadlines:
+            // The earliest deadline stands in front.
+            return 8 + withLength(entry.packedList.byteCount)
         case .table:
             var total = 0
             var count = 0
@@ -168,10 +171,11 @@ extension Engine {
         case .string:
             context.withString(entry) { digest.mix($0) }
         case .hash:
-            entry.forEachField { field, value in
+            entry.forEachFieldWithDeadline { field, value, deadline in
                 var pair = DataDigest()
                 field.withBytes { pair.mix($0) }
                 value.withBytes { pair.mix($0) }
+                if deadline != nil { pair.add(Array("!!hexpire!!".utf8)) }
                 digest.add(pair.bytes)
             }
         case .set:

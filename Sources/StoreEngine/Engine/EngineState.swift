@@ -51,6 +51,8 @@ public struct EngineStatistics: Sendable {
     public var keyspaceHits = 0
     public var keyspaceMisses = 0
     public var expiredKeys = 0
+    /// Fields of hashes.
+    public var expiredFields = 0
     /// Of the deadlines met by the active cycle: the longest time any came late, in milliseconds.
     public var expireLagMilliseconds: Int64 = 0
     /// Values given to slice-by-slice freeing.
@@ -285,7 +287,28 @@ extension EngineState {
     /// The earliest deadline of any key, or a moment that is not after it.
     var earliestDeadline: Int64 { unsafe storage.pointee.alarm.pointee }
 
-    /// Removes up to `budget` keys that are due; true when none is left that is.
+    /// Removes up to `limit` fields that are due from a hash, and the hash with its last field. Returns how many.
+    func expireFields(_ slot: Slot, in database: Database, limit: Int) -> Int {
+        guard removesDueKeys else { return 0 }
+        let removed = HashValue(database, slot, settings: settings, now: now).removeDue(limit: limit)
+        guard removed > 0 else { return 0 }
+        fieldsExpired(removed, at: database.entry(at: slot).key, in: database)
+        if HashValue(database, slot, settings: settings, now: now).count == 0 {
+            let entry = database.detach(slot)
+            if isObserved { observer?.keyChanged(entry.key, database: database.index, event: .del) }
+            free(entry, in: database)
+        }
+        return removed
+    }
+
+    /// Counts fields that were removed because they were due, and says so.
+    func fieldsExpired(_ count: Int, at key: ByteSlice, in database: Database) {
+        statistics.expiredFields &+= count
+        dirty &+= count
+        if isObserved { observer?.keyChanged(key, database: database.index, event: .hexpired) }
+    }
+
+    /// Removes up to `budget` keys, and fields of hashes, that are due; true when none is left that is.
     func expireDue(budget: Int) -> Bool {
         guard earliestDeadline < now, removesDueKeys else { return true }
         var remaining = budget
@@ -294,11 +317,18 @@ extension EngineState {
             let database = database(index)
             while let slot = database.table.nextDue(now: now - 1) {
                 guard remaining > 0 else { return false }
-                remaining -= 1
                 let entry = database.entry(at: slot)
-                statistics.expireLagMilliseconds = max(statistics.expireLagMilliseconds, now - 1 - entry.deadline)
-                // The key lies in the entry, which outlives the event.
-                expire(slot, key: entry.key, in: database)
+                if let deadline = entry.nextDeadline {
+                    statistics.expireLagMilliseconds = max(statistics.expireLagMilliseconds, now - 1 - deadline)
+                }
+                if entry.isDue(now) {
+                    remaining -= 1
+                    // The key lies in the entry, which outlives the event.
+                    expire(slot, key: entry.key, in: database)
+                } else {
+                    // Where no field is due after all, the table has learned it by now.
+                    remaining -= max(1, expireFields(slot, in: database, limit: remaining))
+                }
             }
             earliest = min(earliest, database.table.earliestDeadline)
         }

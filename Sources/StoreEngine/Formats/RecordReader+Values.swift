@@ -20,13 +20,15 @@ extension RecordReader {
             return context.makeString(key, try string(), deadline: deadline)
         case .hash, .hashZipMap, .hashZipList, .packedHash:
             return try hash(type, key: key, deadline: deadline, context)
+        case .hashWithDeadlines, .packedHashWithDeadlines:
+            return try hashWithDeadlines(type, key: key, deadline: deadline, context)
         default:
             throw .unknownType(type.rawValue)
         }
     }
 
     /// A packed list of `stride` elements for each of what it holds, no two of them with the same first; at least one.
-    private mutating func packedList(stride: Int, _ context: KeyspaceContext) throws(FormatError) -> (
+    mutating func packedList(stride: Int, _ context: KeyspaceContext) throws(FormatError) -> (
         PackedList, isCanonical: Bool
     ) {
         let bytes = try string()

@@ -12,6 +12,7 @@ import RespCodec
         var index: Int
         let allocator: SlabAllocator
         var deadlineCount = 0
+        var fieldDeadlineCount = 0
         /// Of the whole engine: the earliest deadline, or a moment before it.
         let alarm: UnsafeMutablePointer<Int64>
     }
@@ -52,6 +53,8 @@ import RespCodec
     public var count: Int { table.count }
     /// How many keys have a deadline.
     public var deadlineCount: Int { unsafe storage.pointee.deadlineCount }
+    /// How many hashes have fields with deadlines, those included whose last such field was removed before its time.
+    public var fieldDeadlineCount: Int { unsafe storage.pointee.fieldDeadlineCount }
     /// Bytes in use for keys, values and tables.
     public var usedBytes: Int { allocator.usedBytes }
     public var heldBytes: Int { allocator.heldBytes }
@@ -84,23 +87,26 @@ import RespCodec
     @inline(__always) @discardableResult
     func insert(_ entry: Entry, hash: UInt64) -> Slot {
         if entry.hasDeadline { unsafe storage.pointee.deadlineCount += 1 }
-        return unsafe table.insert(entry.address, hash: hash, deadline: noted(entry.hasDeadline ? entry.deadline : nil))
+        if entry.nextFieldDeadline != nil { unsafe storage.pointee.fieldDeadlineCount += 1 }
+        return unsafe table.insert(entry.address, hash: hash, deadline: noted(entry.nextDeadline))
     }
 
-    /// Puts a new entry of the same key in the place of an old one, whose block, but not what it points to, is freed.
+    /// Puts a new entry of the same key in the place of an old one, whose block, but not what it points to, is freed. What the old one
+    /// points to may be gone: its fields are forgotten first (`forgetFields`).
     @inline(__always)
     func replace(_ slot: Slot, with entry: Entry) {
         let old = unsafe slot.entry
-        let had = slot.hasDeadline
-        unsafe storage.pointee.deadlineCount += (entry.hasDeadline ? 1 : 0) - (had ? 1 : 0)
-        unsafe table.replace(slot, with: entry.address, deadline: noted(entry.hasDeadline ? entry.deadline : nil))
+        unsafe storage.pointee.deadlineCount += (entry.hasDeadline ? 1 : 0) - (deadline(slot) != nil ? 1 : 0)
+        if entry.nextFieldDeadline != nil { unsafe storage.pointee.fieldDeadlineCount += 1 }
+        unsafe table.replace(slot, with: entry.address, deadline: noted(entry.nextDeadline))
         unsafe allocator.deallocate(old)
     }
 
     /// Takes an entry out of the table without freeing anything.
     func detach(_ slot: Slot) -> Entry {
         let entry = entry(at: slot)
-        if slot.hasDeadline { unsafe storage.pointee.deadlineCount -= 1 }
+        if deadline(slot) != nil { unsafe storage.pointee.deadlineCount -= 1 }
+        forgetFields(slot)
         table.remove(slot)
         return entry
     }
@@ -146,28 +152,48 @@ import RespCodec
 
     // MARK: deadlines
 
+    // The table has one deadline for an entry, the earliest of the key's own and, in a hash, of its fields'. So a slot whose bit says
+    // "has a deadline" may be that of a key that stays.
+
     /// When the key is due, or nil if it stays.
-    @inline(__always) func deadline(_ slot: Slot) -> Int64? { slot.hasDeadline ? entry(at: slot).deadline : nil }
+    @inline(__always) func deadline(_ slot: Slot) -> Int64? { slot.hasDeadline ? entry(at: slot).dueTime : nil }
 
     /// Gives the key a deadline or takes it away. The entry may move.
     func setDeadline(_ slot: Slot, _ deadline: Int64?) {
         let entry = entry(at: slot)
-        unsafe storage.pointee.deadlineCount += (deadline != nil ? 1 : 0) - (slot.hasDeadline ? 1 : 0)
+        unsafe storage.pointee.deadlineCount += (deadline != nil ? 1 : 0) - (self.deadline(slot) != nil ? 1 : 0)
         guard let deadline else {
             if entry.hasDeadline { entry.deadline = Entry.noDeadline }
-            return table.setDeadline(noted(nil), at: slot)
+            return noteDeadline(slot)
         }
         if entry.hasDeadline {
             entry.deadline = deadline
-            return table.setDeadline(noted(deadline), at: slot)
+            return noteDeadline(slot)
         }
         let payload = entry.payloadSize
         let moved = makeEntry(
             entry.type, entry.encoding, key: entry.key, deadline: deadline, payload: payload,
             accessClock: entry.accessClock)
         unsafe memcpy(moved.payload, entry.payload, payload)
-        unsafe table.replace(slot, with: moved.address, deadline: noted(deadline))
+        unsafe table.replace(slot, with: moved.address, deadline: noted(moved.nextDeadline))
         unsafe allocator.deallocate(entry.address)
+    }
+
+    /// Tells the table when the entry is due next, after that may have changed.
+    func noteDeadline(_ slot: Slot) { table.setDeadline(noted(entry(at: slot).nextDeadline), at: slot) }
+
+    /// To be called after any deadline of a hash's fields may have changed.
+    /// - Parameter had: whether any field had a deadline before.
+    func fieldDeadlinesChanged(_ slot: Slot, had: Bool) {
+        unsafe storage.pointee.fieldDeadlineCount += (entry(at: slot).nextFieldDeadline != nil ? 1 : 0) - (had ? 1 : 0)
+        noteDeadline(slot)
+    }
+
+    /// Counts a hash's fields no more, because they are about to leave the database. To be called once.
+    @inline(__always) func forgetFields(_ slot: Slot) {
+        if slot.hasDeadline && entry(at: slot).nextFieldDeadline != nil {
+            unsafe storage.pointee.fieldDeadlineCount -= 1
+        }
     }
 
     /// A deadline as the table takes it: the last moment that can be counted stands for none there. Sets the alarm to it.

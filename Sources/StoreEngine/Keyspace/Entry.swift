@@ -75,7 +75,7 @@ enum EntryLayout: TableLayout {
     @inline(__always) static func hasKey(_ entry: UnsafeMutableRawPointer, _ key: ByteSlice) -> Bool {
         unsafe Entry(entry).hasKey(key)
     }
-    @inline(__always) static func deadline(of entry: UnsafeMutableRawPointer) -> Int64 { unsafe Entry(entry).deadline }
+    static func deadline(of entry: UnsafeMutableRawPointer) -> Int64 { unsafe Entry(entry).nextDeadline ?? Int64.max }
 }
 
 @safe struct Entry {
@@ -116,6 +116,12 @@ enum EntryLayout: TableLayout {
     var dueTime: Int64? { hasDeadline && deadline != Self.noDeadline ? deadline : nil }
 
     func isDue(_ now: Int64) -> Bool { dueTime.map { $0 < now } ?? false }
+
+    /// When something of the entry is due: the key, or the first field of a hash; nil if nothing is. May be a moment before the truth.
+    var nextDeadline: Int64? {
+        guard let field = nextFieldDeadline else { return dueTime }
+        return min(dueTime ?? field, field)
+    }
 
     /// The 24 bits of the access clock.
     @inline(__always) var accessClock: UInt32 {

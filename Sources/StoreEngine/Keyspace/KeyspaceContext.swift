@@ -64,7 +64,7 @@ public enum KeyAccess: Sendable {
         let database = database ?? self.database
         let found = database.table.find(key, hash: hash(key))
         if let slot = found {
-            if slot.hasDeadline && database.entry(at: slot).deadline < now {
+            if slot.hasDeadline && database.entry(at: slot).isDue(now) {
                 engine.expire(slot, key: key, in: database)
             } else {
                 if access == .read || access == .inspect { engine.statistics.keyspaceHits &+= 1 }
@@ -128,6 +128,7 @@ public enum KeyAccess: Sendable {
     @inline(__always)
     func store(_ entry: Entry, key: ByteSlice, replacing slot: Slot?) {
         if let slot {
+            database.forgetFields(slot)
             engine.freePayload(of: database.entry(at: slot), in: database)
             database.replace(slot, with: entry)
         } else {

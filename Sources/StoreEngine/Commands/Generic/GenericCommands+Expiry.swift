@@ -119,7 +119,9 @@ extension GenericCommands {
     }
 
     @Sendable static func persist(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
-        guard let slot = context.find(arguments[1]), slot.hasDeadline else { return context.reply.integer(0) }
+        guard let slot = context.find(arguments[1]), context.database.deadline(slot) != nil else {
+            return context.reply.integer(0)
+        }
         context.database.setDeadline(slot, nil)
         context.changed(arguments[1], .persist)
         context.reply.integer(1)

@@ -16,7 +16,7 @@ extension HashCommands {
             complexity: "O(N) in the fields returned", run: random),
         Command(
             "HSCAN", group: .hash, since: "2.8.0", arity: -3, flags: [.readOnly], keys: [.first("RO", "access")],
-            tips: ["nondeterministic_output"], syntax: "key cursor [MATCH pattern] [COUNT count]",
+            tips: ["nondeterministic_output"], syntax: "key cursor [MATCH pattern] [COUNT count] [NOVALUES]",
             summary: "Returns the fields and values of a hash piece by piece.",
             complexity: "O(1) for each call, O(N) for all", run: scan),
     ]
@@ -28,14 +28,14 @@ extension HashCommands {
         let key = arguments[1]
         let field = arguments[2]
         var value = 0
-        if let old = try context.hash(at: key, .write)?.value(of: field) {
+        if let old = try context.field(arguments, .write) {
             guard let integer = old.integer else { throw .message("ERR hash value is not an integer") }
             value = integer
         }
         let (sum, overflow) = value.addingReportingOverflow(increment)
         guard !overflow else { throw .overflow }
         let hash = try context.hashMade(at: key)
-        Decimal.withText(sum) { text in _ = hash.set(field, text) }
+        Decimal.withText(sum) { text in _ = hash.set(field, text, keepsDeadline: true) }
         context.changed(key, .hincrBy)
         context.reply.integer(sum)
     }
@@ -48,7 +48,7 @@ extension HashCommands {
         let key = arguments[1]
         let field = arguments[2]
         var value: LongDouble = 0
-        if let old = try context.hash(at: key, .write)?.value(of: field) {
+        if let old = try context.field(arguments, .write) {
             guard let parsed = old.withBytes({ LongDoubleText.parse($0) }) else {
                 throw .message("ERR hash value is not a float")
             }
@@ -58,7 +58,7 @@ extension HashCommands {
         guard sum.isFinite else { throw .nanOrInfinity }
         let hash = try context.hashMade(at: key)
         LongDoubleText.text(sum).withByteSlice { text in
-            hash.set(field, text)
+            hash.set(field, text, keepsDeadline: true)
             context.changed(key, .hincrByFloat)
             context.reply.bulkString(text)
         }
@@ -70,7 +70,7 @@ extension HashCommands {
     {
         let key = arguments[1]
         guard arguments.count > 2 else {
-            guard let hash = try context.hash(at: key, .read) else { return context.reply.null() }
+            guard let hash = try hashWithoutDueFields(context, key) else { return context.reply.null() }
             return context.reply.element(hash.random(using: &context.engine.random).field)
         }
         let count = try arguments.integer(2)
@@ -80,7 +80,7 @@ extension HashCommands {
         let withValues = arguments.count == 4 && arguments.word(3, is: "withvalues")
         guard arguments.count == 3 || withValues else { throw .syntax }
         guard !withValues || count.magnitude <= UInt(Int.max / 2) else { throw .message("ERR value is out of range") }
-        guard let hash = try context.hash(at: key, .read), count != 0 else { return context.reply.array(0) }
+        guard let hash = try hashWithoutDueFields(context, key), count != 0 else { return context.reply.array(0) }
         let list = FieldList(reply: context.reply, withValues: withValues)
         if count < 0 {
             list.begin(-count)
@@ -93,13 +93,23 @@ extension HashCommands {
         }
     }
 
+    /// The hash at a key, the fields of which that are due having been removed.
+    private static func hashWithoutDueFields(
+        _ context: KeyspaceContext, _ key: ByteSlice
+    ) throws(CommandError) -> HashValue? {
+        guard let hash = try context.hash(at: key, .read) else { return nil }
+        guard hash.hasDeadlines else { return hash }
+        _ = context.engine.expireFields(hash.slot, in: context.database, limit: Int.max)
+        return try context.hash(at: key, .peek)
+    }
+
     /// Different fields, each as likely as any other.
     private static func replyDistinct(
         _ hash: HashValue, _ count: Int, _ list: FieldList, using generator: inout RandomSource
     ) {
         list.begin(count)
         let total = hash.count
-        if !hash.isPacked && count * 3 < total {
+        if hash.isTable && count * 3 < total {
             // Few of many: drawn again when they come a second time.
             var drawn: Set<[UInt8]> = []
             while drawn.count < count {
@@ -111,7 +121,7 @@ extension HashCommands {
         // Each field in turn is taken with the chance that what is still wanted has among what is left.
         var wanted = count
         var left = total
-        hash.forEach { field, value in
+        hash.forEachWithDeadline { field, value, _ in
             if generator.below(left) < wanted {
                 list.add(field, value)
                 wanted -= 1
@@ -141,19 +151,21 @@ extension HashCommands {
         guard let hash = try context.hash(at: arguments[1], .read) else {
             return context.reply.endScan(context.reply.beginDeferred(), cursor: 0, count: 0)
         }
-        let options = try ScanOptions(arguments, from: 3, takesType: false)
+        let options = try ScanOptions(arguments, from: 3, takesType: false, takesNoValues: true)
         let reply = context.reply
         var seen = 0
         var found = 0
         // The cursor stands before what is found, but is known only after it.
         let list = reply.beginDeferred()
         let cursor = options.run(from: start, seen: { seen }) { cursor in
-            hash.scan(cursor) { field, value in
+            hash.scan(cursor) { pair in
                 seen += 1
-                guard field.withBytes({ options.accepts($0) }) else { return }
+                guard let (field, value) = pair, field.withBytes({ options.accepts($0) }) else { return }
                 reply.element(field)
+                found += 1
+                guard options.withValues else { return }
                 reply.element(value)
-                found += 2
+                found += 1
             }
         }
         reply.endScan(list, cursor: cursor, count: found)

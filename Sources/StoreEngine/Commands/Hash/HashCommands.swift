@@ -1,4 +1,5 @@
-// Commands on hashes. Setting, getting and removing fields are here; numbers, chance and scans have a file of their own.
+// Commands on hashes. Setting, getting and removing fields are here; numbers, chance and scans have a file of their own, and so have
+// deadlines of fields.
 
 import RespCodec
 
@@ -24,7 +25,7 @@ enum HashCommands {
             reader(
                 "HGET", since: "2.0.0", arity: 3, syntax: "key field", summary: "Returns the value of a field."
             ) { (context, arguments) throws(CommandError) in
-                replyElement(context.reply, try context.hash(at: arguments[1], .read)?.value(of: arguments[2]))
+                replyElement(context.reply, try context.field(arguments, .read))
             }.lookingForMember(at: 2),
             reader(
                 "HMGET", since: "2.0.0", arity: -3, syntax: "key field [field ...]",
@@ -34,19 +35,21 @@ enum HashCommands {
                 let hash = try context.hash(at: arguments[1], .read)
                 context.reply.array(arguments.count - 2)
                 for index in 2..<arguments.count { replyElement(context.reply, hash?.value(of: arguments[index])) }
+                if let hash, hash.slot.hasDeadline {
+                    context.expireFields(arguments, stride(from: 2, to: arguments.count, by: 1), of: hash)
+                }
             },
             reader(
                 "HEXISTS", since: "2.0.0", arity: 3, keyFlags: [], syntax: "key field",
                 summary: "Returns whether a field exists."
             ) { (context, arguments) throws(CommandError) in
-                context.reply.integer(try context.hash(at: arguments[1], .read)?.value(of: arguments[2]) == nil ? 0 : 1)
+                context.reply.integer(try context.field(arguments, .read) == nil ? 0 : 1)
             },
             reader(
                 "HSTRLEN", since: "3.2.0", arity: 3, keyFlags: [], syntax: "key field",
                 summary: "Returns the length of a field's value, in bytes."
             ) { (context, arguments) throws(CommandError) in
-                context.reply.integer(
-                    try context.hash(at: arguments[1], .read)?.value(of: arguments[2])?.byteCount ?? 0)
+                context.reply.integer(try context.field(arguments, .read)?.byteCount ?? 0)
             },
             reader(
                 "HLEN", since: "2.0.0", arity: 2, keyFlags: [], syntax: "key",
@@ -58,7 +61,7 @@ enum HashCommands {
             lister("HGETALL", "Returns all fields and values.") { (context, arguments) throws(CommandError) in
                 let hash = try context.hash(at: arguments[1], .read)
                 let reply = context.reply
-                reply.map(hash?.count ?? 0)
+                reply.map(hash?.liveCount ?? 0)
                 hash?.forEach { field, value in
                     reply.element(field)
                     reply.element(value)
@@ -67,20 +70,20 @@ enum HashCommands {
             lister("HKEYS", "Returns all fields.") { (context, arguments) throws(CommandError) in
                 let hash = try context.hash(at: arguments[1], .read)
                 let reply = context.reply
-                reply.array(hash?.count ?? 0)
+                reply.array(hash?.liveCount ?? 0)
                 hash?.forEach { field, _ in reply.element(field) }
             },
             lister("HVALS", "Returns all values.") { (context, arguments) throws(CommandError) in
                 let hash = try context.hash(at: arguments[1], .read)
                 let reply = context.reply
-                reply.array(hash?.count ?? 0)
+                reply.array(hash?.liveCount ?? 0)
                 hash?.forEach { _, value in reply.element(value) }
             },
             Command(
                 "HDEL", group: .hash, since: "2.0.0", arity: -3, flags: [.write, .fast], keys: [.first("RW", "delete")],
                 syntax: "key field [field ...]", summary: "Removes fields, and the hash with the last of them.",
                 complexity: "O(N) in the fields removed", run: removeFields),
-        ] + numbersAndChance
+        ] + numbersAndChance + deadlines + combined
 
     // MARK: declaring
 
@@ -115,7 +118,7 @@ enum HashCommands {
             run: run)
     }
 
-    private static func replyElement(_ reply: ReplyWriter, _ element: HashElement?) {
+    static func replyElement(_ reply: ReplyWriter, _ element: HashElement?) {
         if let element { reply.element(element) } else { reply.null() }
     }
 
@@ -141,8 +144,12 @@ enum HashCommands {
     @Sendable private static func setIfAbsent(_ context: inout KeyspaceContext, _ arguments: Arguments)
         throws(CommandError)
     {
-        let hash = try context.hashMade(at: arguments[1])
+        var hash = try context.hashMade(at: arguments[1])
         guard hash.value(of: arguments[2]) == nil else { return context.reply.integer(0) }
+        if hash.slot.hasDeadline {
+            context.expireFields(arguments, stride(from: 2, to: 3, by: 1), of: hash)
+            hash = try context.hashMade(at: arguments[1])
+        }
         hash.set(arguments[2], arguments[3])
         context.changed(arguments[1], .hset)
         context.reply.integer(1)

@@ -1,7 +1,12 @@
-// The fields of a large hash: the segmented table, with field and value together in one block.
+// The fields of a large hash: the segmented table, with field, value and deadline together in one block.
 //
-//     1 or 5 bytes  length of the field        1 or 5 bytes  length of the value
-//     field                                    value
+//     1 or 5 bytes  length of the field
+//     field
+//     1 or 5 bytes  length of the value
+//     value
+//     8 bytes       deadline, milliseconds since 1970; only if the slot has the bit that says so
+//
+// So a field without a deadline costs nothing for others having one, and which fields are due is the table's business.
 
 import Glibc
 import RespCodec
@@ -13,7 +18,9 @@ enum FieldLayout: TableLayout {
         guard field.count == key.count else { return false }
         return unsafe sameBytes(field.rawBytes.baseAddress!, key.rawBytes.baseAddress!, count: key.count)
     }
-    @inline(__always) static func deadline(of entry: UnsafeMutableRawPointer) -> Int64 { Int64.max }
+    @inline(__always) static func deadline(of entry: UnsafeMutableRawPointer) -> Int64 {
+        unsafe FieldEntry(entry).deadline
+    }
 }
 
 /// One field and its value.
@@ -44,6 +51,17 @@ enum FieldLayout: TableLayout {
         let field = field
         return run(at: Self.lengthSize(field.count) + field.count)
     }
+
+    /// Bytes of a deadline.
+    static let deadlineSize = 8
+
+    /// When the field is due. Only of an entry whose slot says that it has a deadline.
+    var deadline: Int64 {
+        get { unsafe address.loadUnaligned(fromByteOffset: deadlineOffset, as: Int64.self) }
+        nonmutating set { unsafe address.storeBytes(of: newValue, toByteOffset: deadlineOffset, as: Int64.self) }
+    }
+
+    private var deadlineOffset: Int { Self.size(field: field, value: value) }
 
     static func size(field: ByteSlice, value: ByteSlice) -> Int {
         lengthSize(field.count) + field.count + lengthSize(value.count) + value.count
@@ -83,51 +101,114 @@ enum FieldLayout: TableLayout {
 
     var count: Int { table.count }
 
-    func value(of field: ByteSlice) -> ByteSlice? {
-        guard let slot = table.find(field, hash: table.hash(field)) else { return nil }
-        return unsafe FieldEntry(slot.entry).value
-    }
+    func find(_ field: ByteSlice) -> Slot? { table.find(field, hash: table.hash(field)) }
 
-    /// Sets a field; true when it is new.
+    func value(at slot: Slot) -> ByteSlice { unsafe FieldEntry(slot.entry).value }
+
+    /// The value of a field, due or not.
+    func value(of field: ByteSlice) -> ByteSlice? { find(field).map { value(at: $0) } }
+
+    /// Sets a field; true when it is new. A deadline that it had is gone.
     @discardableResult
     func set(_ field: ByteSlice, _ value: ByteSlice) -> Bool {
         let hash = table.hash(field)
-        let size = FieldEntry.size(field: field, value: value)
-        let allocator = table.allocator
         if let slot = table.find(field, hash: hash) {
-            let capacity = unsafe allocator.capacity(of: slot.entry)
-            if size <= capacity && capacity - size < 64 {
-                unsafe FieldEntry(slot.entry).write(value: value)
-                return false
-            }
-            let entry = unsafe FieldEntry(allocator.allocate(size))
-            entry.write(field: field, value: value)
-            let old = unsafe slot.entry
-            unsafe table.replace(slot, with: entry.address, deadline: SegmentedTable<FieldLayout>.noDeadline)
-            unsafe allocator.deallocate(old)
+            replace(slot, field, value, deadline: nil)
             return false
+        }
+        let entry = unsafe FieldEntry(table.allocator.allocate(FieldEntry.size(field: field, value: value)))
+        entry.write(field: field, value: value)
+        _ = unsafe table.insert(entry.address, hash: hash, deadline: Self.noDeadline)
+        return true
+    }
+
+    /// Sets the value and the deadline of the field at `slot`.
+    func replace(_ slot: Slot, _ field: ByteSlice, _ value: ByteSlice, deadline: Int64?) {
+        let allocator = table.allocator
+        let size = FieldEntry.size(field: field, value: value) + (deadline == nil ? 0 : FieldEntry.deadlineSize)
+        let capacity = unsafe allocator.capacity(of: slot.entry)
+        if size <= capacity && capacity - size < 64 {
+            let entry = unsafe FieldEntry(slot.entry)
+            entry.write(value: value)
+            if let deadline { entry.deadline = deadline }
+            if slot.hasDeadline || deadline != nil { table.setDeadline(deadline ?? Self.noDeadline, at: slot) }
+            return
         }
         let entry = unsafe FieldEntry(allocator.allocate(size))
         entry.write(field: field, value: value)
-        _ = unsafe table.insert(entry.address, hash: hash, deadline: SegmentedTable<FieldLayout>.noDeadline)
-        return true
+        if let deadline { entry.deadline = deadline }
+        let old = unsafe slot.entry
+        unsafe table.replace(slot, with: entry.address, deadline: deadline ?? Self.noDeadline)
+        unsafe allocator.deallocate(old)
     }
 
     /// Removes a field; false when there is none.
     func remove(_ field: ByteSlice) -> Bool {
-        guard let slot = table.find(field, hash: table.hash(field)) else { return false }
-        let entry = unsafe slot.entry
-        table.remove(slot)
-        unsafe table.allocator.deallocate(entry)
+        guard let slot = find(field) else { return false }
+        remove(slot)
         return true
     }
 
-    /// Calls `body` with each field and value. The table must not change meanwhile.
-    func forEach(_ body: (ByteSlice, ByteSlice) -> Void) {
-        unsafe table.forEach { entry in
-            let field = unsafe FieldEntry(entry)
-            body(field.field, field.value)
+    private func remove(_ slot: Slot) {
+        let entry = unsafe slot.entry
+        table.remove(slot)
+        unsafe table.allocator.deallocate(entry)
+    }
+
+    // MARK: deadlines
+
+    private static var noDeadline: Int64 { SegmentedTable<FieldLayout>.noDeadline }
+
+    /// When the first field is due, or a moment before it; nil if no field has a deadline.
+    var earliestDeadline: Int64? {
+        let earliest = table.earliestDeadline
+        return earliest == Self.noDeadline ? nil : earliest
+    }
+
+    /// When the field is due; nil if it stays.
+    func deadline(at slot: Slot) -> Int64? { slot.hasDeadline ? unsafe FieldEntry(slot.entry).deadline : nil }
+
+    /// Gives the field at `slot` a deadline or takes it away.
+    func setDeadline(_ deadline: Int64?, at slot: Slot) {
+        let entry = unsafe FieldEntry(slot.entry)
+        guard let deadline else {
+            if slot.hasDeadline { table.setDeadline(Self.noDeadline, at: slot) }
+            return
         }
+        let (field, value) = (entry.field, entry.value)
+        let size = FieldEntry.size(field: field, value: value) + FieldEntry.deadlineSize
+        if unsafe size <= table.allocator.capacity(of: slot.entry) {
+            entry.deadline = deadline
+            table.setDeadline(deadline, at: slot)
+        } else {
+            replace(slot, field, value, deadline: deadline)
+        }
+    }
+
+    /// Removes a field that was due before `now`; false when there is none.
+    func removeDue(now: Int64) -> Bool {
+        guard let slot = table.nextDue(now: now - 1) else { return false }
+        remove(slot)
+        return true
+    }
+
+    // MARK: all fields
+
+    /// Calls `body` with each field, value and deadline. The table must not change meanwhile.
+    @inline(__always)
+    func forEach(_ body: (ByteSlice, ByteSlice, Int64?) -> Void) {
+        table.forEachWord { word in Self.read(word, body) }
+    }
+
+    /// As `forEach`, for the fields at a cursor; returns the next cursor: see `SegmentedTable.scan`.
+    func scan(_ cursor: UInt64, _ body: (ByteSlice, ByteSlice, Int64?) -> Void) -> UInt64 {
+        table.scanWords(cursor) { word in Self.read(word, body) }
+    }
+
+    @inline(__always)
+    private static func read(_ word: UInt64, _ body: (ByteSlice, ByteSlice, Int64?) -> Void) {
+        let entry = unsafe FieldEntry(SlotWord.entry(word))
+        body(entry.field, entry.value, SlotWord.hasDeadline(word) ? entry.deadline : nil)
     }
 
     /// Bytes in use, those of the fields by as many samples.
@@ -150,7 +231,10 @@ enum FieldLayout: TableLayout {
 
     func copied(to allocator: SlabAllocator, hash: KeyHash) -> any LargeValue {
         let copy = HashTable(allocator: allocator, hash: hash)
-        forEach { copy.set($0, $1) }
+        forEach { field, value, deadline in
+            copy.set(field, value)
+            if let deadline, let slot = copy.find(field) { copy.setDeadline(deadline, at: slot) }
+        }
         return copy
     }
 

@@ -1,4 +1,7 @@
 // Hashes: a packed list of fields and values by turns while small, a table when large. Nothing here knows of clients or replies.
+//
+// A small hash whose fields may have deadlines is a packed list of field, value and deadline by turns: see HashValue+Deadlines.swift.
+// A field that is due is no longer seen by whoever looks for it, but counted, until it is removed.
 
 import Glibc
 import RespCodec
@@ -8,65 +11,95 @@ typealias HashElement = PackedElement
 
 /// The hash at a slot of a database.
 @safe struct HashValue {
-    /// Up to where a hash stays packed.
-    struct Limits {
-        let entries: Int
-        let length: Int
-    }
+    let database: Database
+    let slot: Slot
+    /// The time by which fields are due.
+    let now: Int64
+    /// Up to where a hash stays packed: so many fields, none of them and no value longer than so many bytes.
+    private let maximumPackedEntries: Int
+    private let maximumPackedLength: Int
 
-    private let database: Database
-    private let slot: Slot
-    private let limits: Limits
-
-    init(_ database: Database, _ slot: Slot, limits: Limits) {
+    @inline(__always)
+    init(_ database: Database, _ slot: Slot, settings: EngineSettings, now: Int64) {
         self.database = database
         self.slot = slot
-        self.limits = limits
+        self.now = now
+        maximumPackedEntries = settings.hashMaxPackedEntries
+        maximumPackedLength = settings.hashMaxPackedValue
     }
 
-    private var entry: Entry { database.entry(at: slot) }
-    var isPacked: Bool { entry.encoding == .packed }
-    private var payload: PackedPayload { PackedPayload(database, slot) }
-    private var list: PackedList { entry.packedList }
-    private var table: HashTable { unsafe HashTable(at: entry.pointer) }
+    var entry: Entry { database.entry(at: slot) }
+    var payload: PackedPayload { PackedPayload(database, slot) }
+    var list: PackedList { entry.packedList }
+    var table: HashTable { unsafe HashTable(at: entry.pointer) }
+    var isTable: Bool { entry.encoding == .table }
 
-    /// How many fields there are.
-    var count: Int { isPacked ? list.count / 2 : table.count }
+    /// How many fields there are, those that are due and not yet removed included.
+    var count: Int {
+        switch entry.encoding {
+        case .packed: list.count / 2
+        case .packedWithDeadlines: list.count / DeadlineTriples.stride
+        default: table.count
+        }
+    }
 
     // MARK: looking up
 
+    /// The value of a field; nil if there is no such field, or it is due.
     /// - Complexity: O(1), O(fields) while packed.
     @inline(__always)
     func value(of field: ByteSlice) -> HashElement? {
-        guard isPacked else { return table.value(of: field).map { .bytes($0) } }
-        let list = list
-        guard let offset = list.find(PackedValue(field), stride: 2) else { return nil }
-        return list[list.next(after: offset)]
-    }
-
-    /// Calls `body` with each field and its value; the hash must not change meanwhile.
-    func forEach(_ body: (HashElement, HashElement) -> Void) { entry.forEachField(body) }
-
-    /// Calls `body` with the fields at a cursor, and returns the next cursor: all at once while packed, see `SegmentedTable.scan`.
-    func scan(_ cursor: UInt64, _ body: (HashElement, HashElement) -> Void) -> UInt64 {
-        guard isPacked else {
-            return unsafe table.table.scan(cursor) { address in
-                let entry = unsafe FieldEntry(address)
-                body(.bytes(entry.field), .bytes(entry.value))
-            }
+        switch entry.encoding {
+        case .packed:
+            let list = list
+            guard let offset = list.find(PackedValue(field), stride: 2) else { return nil }
+            return list[list.next(after: offset)]
+        case .packedWithDeadlines:
+            return triples.value(of: field, now: now)
+        default:
+            let table = table
+            guard let slot = table.find(field) else { return nil }
+            if slot.hasDeadline, let deadline = table.deadline(at: slot), deadline < now { return nil }
+            return .bytes(table.value(at: slot))
         }
-        forEach(body)
-        return 0
     }
 
-    /// A field and its value by chance. There must be one.
+    /// Calls `body` with each field that is not due and its value; the hash must not change meanwhile.
+    func forEach(_ body: (HashElement, HashElement) -> Void) {
+        guard hasDeadlines else { return entry.forEachField(body) }
+        forEachWithDeadline { field, value, deadline in
+            if deadline.map({ $0 >= now }) ?? true { body(field, value) }
+        }
+    }
+
+    /// Calls `body` with each field, its value and its deadline, those that are due included; the hash must not change meanwhile.
+    func forEachWithDeadline(_ body: (HashElement, HashElement, Int64?) -> Void) {
+        entry.forEachFieldWithDeadline(body)
+    }
+
+    /// Calls `body` with the fields at a cursor, or nil for a field that is due, and returns the next cursor: all at once while
+    /// packed, see `SegmentedTable.scan`.
+    func scan(_ cursor: UInt64, _ body: ((HashElement, HashElement)?) -> Void) -> UInt64 {
+        guard isTable else {
+            forEachWithDeadline { field, value, deadline in
+                body(deadline.map({ $0 >= now }) ?? true ? (field, value) : nil)
+            }
+            return 0
+        }
+        return table.scan(cursor) { field, value, deadline in
+            body(deadline.map({ $0 >= now }) ?? true ? (.bytes(field), .bytes(value)) : nil)
+        }
+    }
+
+    /// A field and its value by chance. There must be one. To be asked of a hash in which no field is due.
     func random(using generator: inout RandomSource) -> (field: HashElement, value: HashElement) {
-        guard isPacked else {
+        if isTable {
             let entry = unsafe FieldEntry(table.table.random(using: &generator))
             return (.bytes(entry.field), .bytes(entry.value))
         }
         let list = list
-        guard let field = list.offset(ofElement: generator.below(count) * 2) else {
+        let stride = entry.encoding == .packed ? 2 : DeadlineTriples.stride
+        guard let field = list.offset(ofElement: generator.below(count) * stride) else {
             preconditionFailure("a hash has a field")
         }
         return (list[field], list[list.next(after: field)])
@@ -75,11 +108,21 @@ typealias HashElement = PackedElement
     // MARK: changing
 
     /// Sets a field; true when it is new.
+    /// - Parameter keepsDeadline: whether a deadline that the field has stays with it; else it goes.
     @inline(__always) @discardableResult
-    func set(_ field: ByteSlice, _ value: ByteSlice) -> Bool {
-        if isPacked && (field.count > limits.length || value.count > limits.length) { unpack() }
-        guard isPacked else { return table.set(field, value) }
-        return setPacked(PackedValue(field), PackedValue(value))
+    func set(_ field: ByteSlice, _ value: ByteSlice, keepsDeadline: Bool = false) -> Bool {
+        if entry.encoding != .table && (field.count > maximumPackedLength || value.count > maximumPackedLength) {
+            unpack()
+        }
+        switch entry.encoding {
+        case .packed:
+            return setPacked(PackedValue(field), PackedValue(value))
+        case .packedWithDeadlines:
+            return setWithDeadlines(field, value, keepsDeadline: keepsDeadline)
+        default:
+            guard slot.hasDeadline else { return table.set(field, value) }
+            return setWithDeadlines(field, value, keepsDeadline: keepsDeadline)
+        }
     }
 
     private func setPacked(_ field: PackedValue, _ value: PackedValue) -> Bool {
@@ -88,7 +131,7 @@ typealias HashElement = PackedElement
             payload.replace(at: list.next(after: offset), with: value)
             return false
         }
-        if list.count / 2 >= limits.entries {
+        if isFull {
             unpack()
             return table.set(field.bytes, value.bytes)
         }
@@ -98,19 +141,32 @@ typealias HashElement = PackedElement
         return true
     }
 
-    /// Removes a field; false when there is none. A hash without fields is to be removed by the caller.
+    /// Whether a packed hash has as many fields as it may.
+    var isFull: Bool { count >= maximumPackedEntries }
+
+    /// Removes a field, due or not; false when there is none. A hash without fields is to be removed by the caller.
     func remove(_ field: ByteSlice) -> Bool {
-        guard isPacked else { return table.remove(field) }
-        guard let offset = list.find(PackedValue(field), stride: 2) else { return false }
-        payload.remove(at: offset, count: 2)
-        return true
+        if entry.encoding == .packed {
+            guard let offset = list.find(PackedValue(field), stride: 2) else { return false }
+            payload.remove(at: offset, count: 2)
+            return true
+        }
+        return changingDeadlines {
+            guard !isTable else { return table.remove(field) }
+            guard let offset = triples.find(field) else { return false }
+            payload.remove(at: offset, count: DeadlineTriples.stride)
+            return true
+        }
     }
 
     /// Moves the fields from the packed list to a table.
-    private func unpack() {
+    func unpack() {
         let table = HashTable(allocator: database.allocator, hash: database.hash)
-        forEach { field, value in
-            field.withBytes { field in value.withBytes { value in _ = table.set(field, value) } }
+        forEachWithDeadline { field, value, deadline in
+            field.withBytes { field in
+                value.withBytes { value in _ = table.set(field, value) }
+                if let deadline, let slot = table.find(field) { table.setDeadline(deadline, at: slot) }
+            }
         }
         let entry = database.resizePayload(slot, to: 8, keeping: 0)
         entry.encoding = .table
@@ -119,9 +175,9 @@ typealias HashElement = PackedElement
 }
 
 extension Entry {
-    /// Calls `body` with each field and value of a hash, which must not change meanwhile.
+    /// Calls `body` with each field and value of a hash, due or not. The hash must not change meanwhile.
     func forEachField(_ body: (HashElement, HashElement) -> Void) {
-        guard encoding == .packed else { return unsafe HashTable(at: pointer).forEach { body(.bytes($0), .bytes($1)) } }
+        guard encoding == .packed else { return forEachFieldWithDeadline { field, value, _ in body(field, value) } }
         let list = packedList
         var offset = list.first
         let end = list.end
@@ -129,6 +185,15 @@ extension Entry {
             let value = list.next(after: offset)
             body(list[offset], list[value])
             offset = list.next(after: value)
+        }
+    }
+
+    /// Calls `body` with each field, value and deadline of a hash, due or not. The hash must not change meanwhile.
+    func forEachFieldWithDeadline(_ body: (HashElement, HashElement, Int64?) -> Void) {
+        switch encoding {
+        case .packed: forEachField { field, value in body(field, value, nil) }
+        case .packedWithDeadlines: DeadlineTriples(packedList).forEach(body)
+        default: unsafe HashTable(at: pointer).forEach { body(.bytes($0), .bytes($1), $2) }
         }
     }
 }
@@ -139,21 +204,17 @@ extension KeyspaceContext {
     @inline(__always)
     func hash(at key: ByteSlice, _ access: KeyAccess) throws(CommandError) -> HashValue? {
         guard let slot = try find(key, as: .hash, access) else { return nil }
-        return hash(in: slot)
+        return HashValue(database, slot, settings: settings, now: now)
     }
 
     /// The hash at a key, a new one without fields if the key is absent.
     @inline(__always)
     func hashMade(at key: ByteSlice) throws(CommandError) -> HashValue {
-        if let slot = try find(key, as: .hash, .write) { return hash(in: slot) }
+        if let slot = try find(key, as: .hash, .write) {
+            return HashValue(database, slot, settings: settings, now: now)
+        }
         let entry = makeEntry(.hash, .packed, key: key, deadline: nil, payload: PackedList.emptySize)
         unsafe _ = PackedList.makeEmpty(at: entry.payload)
-        return hash(in: database.insert(entry, hash: hash(key)))
-    }
-
-    @inline(__always)
-    private func hash(in slot: Slot) -> HashValue {
-        let limits = HashValue.Limits(entries: settings.hashMaxPackedEntries, length: settings.hashMaxPackedValue)
-        return HashValue(database, slot, limits: limits)
+        return HashValue(database, database.insert(entry, hash: hash(key)), settings: settings, now: now)
     }
 }

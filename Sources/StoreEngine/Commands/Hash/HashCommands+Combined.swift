@@ -1,0 +1,262 @@
+// Two steps at once: fields read and given deadlines, set with deadlines, read and removed.
+//
+// - Source: the documentation of HGETEX, HSETEX and HGETDEL in Redis 8.0; NX and XX of HSETEX are those of Valkey 9.1.
+
+import RespCodec
+
+extension HashCommands {
+    static let combined: [Command<KeyspaceContext>] = [
+        Command(
+            "HGETEX", group: .hash, since: "8.0.0", arity: -5, flags: [.write, .fast],
+            keys: [.first("RW", "access", "update", notes: "RW and UPDATE because it changes the TTL")],
+            syntax:
+                "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]"
+                + " <FIELDS numfields field [field ...]>",
+            summary: "Returns the values of fields, and may set when they are due.", complexity: "O(N) in the fields",
+            run: getAndSetDeadlines),
+        Command(
+            "HSETEX", group: .hash, since: "8.0.0", arity: -6, flags: [.write, .denyOOM, .fast],
+            keys: [.first("RW", "update")],
+            syntax: "key [NX | XX] [FNX | FXX] [EX seconds | PX milliseconds | EXAT unix-time-seconds"
+                + " | PXAT unix-time-milliseconds | KEEPTTL] <FIELDS numfields field value [field value ...]>",
+            summary: "Sets fields, and may set when they are due.", complexity: "O(N) in the fields",
+            run: setWithDeadlines),
+        Command(
+            "HGETDEL", group: .hash, since: "8.0.0", arity: -5, flags: [.write, .fast],
+            keys: [.first("RW", "access", "delete")], syntax: "key <FIELDS numfields field [field ...]>",
+            summary: "Returns the values of fields and removes them.", complexity: "O(N) in the fields",
+            run: getAndRemove
+        ),
+    ]
+
+    /// What becomes of the deadlines of the fields that a command names.
+    private enum DeadlineChange {
+        /// Setting a field takes its deadline away, reading leaves it.
+        case none
+        case keep
+        case remove
+        case set(Int64)
+    }
+
+    /// The deadline that an option and its amount spell; nil if the word at `index` is no such option.
+    private static func deadlineOption(
+        _ arguments: Arguments, at index: Int, now: Int64, command: String
+    ) throws(CommandError) -> Int64? {
+        let unit: ExpireTime.Unit
+        let isAbsolute: Bool
+        if arguments.word(index, is: "ex") {
+            (unit, isAbsolute) = (.seconds, false)
+        } else if arguments.word(index, is: "px") {
+            (unit, isAbsolute) = (.milliseconds, false)
+        } else if arguments.word(index, is: "exat") {
+            (unit, isAbsolute) = (.seconds, true)
+        } else if arguments.word(index, is: "pxat") {
+            (unit, isAbsolute) = (.milliseconds, true)
+        } else {
+            return nil
+        }
+        guard index + 1 < arguments.count else { throw .message("ERR missing expire time") }
+        return try deadline(arguments[index + 1], unit: unit, isAbsolute: isAbsolute, now: now, command: command)
+    }
+
+    // MARK: HGETEX
+
+    @Sendable private static func getAndSetDeadlines(_ context: inout KeyspaceContext, _ arguments: Arguments)
+        throws(CommandError)
+    {
+        let hash = try context.hash(at: arguments[1], .write)
+        var change = DeadlineChange.none
+        var place = 2
+        if let deadline = try deadlineOption(arguments, at: 2, now: context.now, command: "hgetex") {
+            change = .set(deadline)
+            place = 4
+        } else if arguments.word(2, is: "persist") {
+            change = .remove
+            place = 3
+        }
+        let fields = try fields(arguments, wordAt: place)
+        context.reply.array(fields.count)
+        guard let hash else {
+            for _ in fields { context.reply.null() }
+            return
+        }
+        if hash.slot.hasDeadline {
+            context.expireFields(
+                arguments, stride(from: fields.lowerBound, to: fields.upperBound, by: 1), of: hash, keepsEmptied: true)
+        }
+        if case .set = change { hash.prepareForDeadlines() }
+        var changed = 0
+        var removed = 0
+        for index in fields {
+            let field = arguments[index]
+            guard let value = hash.value(of: field) else {
+                context.reply.null()
+                continue
+            }
+            context.reply.element(value)
+            switch change {
+            case .none, .keep: break
+            case .remove:
+                if case .at = hash.deadline(of: field) {
+                    hash.setDeadline(of: field, nil)
+                    changed += 1
+                }
+            case .set(let deadline) where deadline <= context.now:
+                _ = hash.remove(field)
+                removed += 1
+            case .set(let deadline):
+                hash.setDeadline(of: field, deadline)
+                changed += 1
+            }
+        }
+        if case .remove = change {
+            if changed > 0 { context.changed(arguments[1], .hpersist, count: changed) }
+        } else {
+            context.deadlinesSet(changed, removed: removed, of: hash, at: arguments[1])
+        }
+        // Also when all fields were due and gone before.
+        context.removeIfEmptied(arguments[1])
+    }
+
+    // MARK: HSETEX
+
+    private struct SetOptions {
+        /// Whether the key must exist, or must not; nil for either.
+        var keyExists: Bool?
+        /// Whether all fields must exist, or none may; nil for either.
+        var fieldsExist: Bool?
+        var change = DeadlineChange.none
+        /// Where the fields are, each followed by its value.
+        var fields = 0..<0
+
+        init(_ arguments: Arguments, now: Int64) throws(CommandError) {
+            var index = 2
+            while index < arguments.count {
+                if arguments.word(index, is: "fields") {
+                    try readFields(arguments, at: index)
+                    return
+                } else if arguments.word(index, is: "fnx") || arguments.word(index, is: "fxx") {
+                    guard fieldsExist == nil else {
+                        throw .message("ERR Only one of FXX or FNX arguments can be specified")
+                    }
+                    fieldsExist = arguments.word(index, is: "fxx")
+                } else if arguments.word(index, is: "nx") || arguments.word(index, is: "xx") {
+                    guard keyExists == nil else { throw .syntax }
+                    keyExists = arguments.word(index, is: "xx")
+                } else if arguments.word(index, is: "keepttl") {
+                    try checkDeadlineIsFirst()
+                    change = .keep
+                } else {
+                    if isDeadlineOption(arguments, index) { try checkDeadlineIsFirst() }
+                    guard let deadline = try deadlineOption(arguments, at: index, now: now, command: "hsetex") else {
+                        throw .quoting("ERR unknown argument: ", arguments[index])
+                    }
+                    change = .set(deadline)
+                    index += 1
+                }
+                index += 1
+            }
+            throw .wrongArity("hsetex")
+        }
+
+        private func isDeadlineOption(_ arguments: Arguments, _ index: Int) -> Bool {
+            arguments.word(index, is: "ex") || arguments.word(index, is: "px") || arguments.word(index, is: "exat")
+                || arguments.word(index, is: "pxat")
+        }
+
+        private func checkDeadlineIsFirst() throws(CommandError) {
+            guard case .none = change else {
+                throw .message("ERR Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can be specified")
+            }
+        }
+
+        private mutating func readFields(_ arguments: Arguments, at index: Int) throws(CommandError) {
+            guard index + 3 < arguments.count else { throw .wrongArity("hsetex") }
+            guard let count = Decimal.parse(arguments[index + 1]), 1...Int(Int32.max) ~= count else {
+                throw .message("ERR invalid number of fields")
+            }
+            fields = index + 2..<arguments.count
+            guard fields.count == count * 2 else { throw .wrongArity("hsetex") }
+        }
+    }
+
+    @Sendable private static func setWithDeadlines(_ context: inout KeyspaceContext, _ arguments: Arguments)
+        throws(CommandError)
+    {
+        let key = arguments[1]
+        let options = try SetOptions(arguments, now: context.now)
+        let fields = stride(from: options.fields.lowerBound, to: options.fields.upperBound, by: 2)
+        let present = try context.hash(at: key, .write)
+        if let wanted = options.keyExists, wanted != (present != nil) { return context.reply.integer(0) }
+        guard present != nil || options.fieldsExist != true else { return context.reply.integer(0) }
+        if let present {
+            if present.slot.hasDeadline { context.expireFields(arguments, fields, of: present, keepsEmptied: true) }
+            if let wanted = options.fieldsExist,
+                !fields.allSatisfy({ (present.value(of: arguments[$0]) != nil) == wanted })
+            {
+                context.removeIfEmptied(key)
+                return context.reply.integer(0)
+            }
+        }
+        let hash = if let present { present } else { try context.hashMade(at: key) }
+        var keepsDeadline = false
+        if case .keep = options.change { keepsDeadline = true }
+        for index in fields { hash.set(arguments[index], arguments[index + 1], keepsDeadline: keepsDeadline) }
+        context.changed(key, .hset, count: options.fields.count / 2)
+        if case .set(let deadline) = options.change {
+            hash.prepareForDeadlines()
+            var set = 0
+            var removed = 0
+            for index in fields {
+                if deadline > context.now {
+                    hash.setDeadline(of: arguments[index], deadline)
+                    set += 1
+                } else if hash.remove(arguments[index]) {
+                    removed += 1
+                }
+            }
+            context.deadlinesSet(set, removed: removed, of: hash, at: key)
+        }
+        context.reply.integer(1)
+    }
+
+    // MARK: HGETDEL
+
+    @Sendable private static func getAndRemove(_ context: inout KeyspaceContext, _ arguments: Arguments)
+        throws(CommandError)
+    {
+        let hash = try context.hash(at: arguments[1], .write)
+        let fields = try fields(arguments, wordAt: 2)
+        context.reply.array(fields.count)
+        guard let hash else {
+            for _ in fields { context.reply.null() }
+            return
+        }
+        if hash.slot.hasDeadline {
+            context.expireFields(
+                arguments, stride(from: fields.lowerBound, to: fields.upperBound, by: 1), of: hash, keepsEmptied: true)
+        }
+        var removed = 0
+        for index in fields {
+            guard let value = hash.value(of: arguments[index]) else {
+                context.reply.null()
+                continue
+            }
+            context.reply.element(value)
+            _ = hash.remove(arguments[index])
+            removed += 1
+        }
+        if removed > 0 { context.changed(arguments[1], .hdel, count: removed) }
+        context.removeIfEmptied(arguments[1])
+    }
+}
+
+extension KeyspaceContext {
+    /// Removes a hash that has no fields any more, and says so.
+    fileprivate func removeIfEmptied(_ key: ByteSlice) {
+        guard let slot = find(key, .peek), HashValue(database, slot, settings: settings, now: now).count == 0 else {
+            return
+        }
+        removeEmptied(key)
+    }
+}

@@ -1,0 +1,280 @@
+// Deadlines of fields. A field that has one goes when it is due, and the hash with its last field.
+//
+// While a hash is small, its packed list holds field, value and deadline by turns, in the order of the deadlines; 0 stands for none, and
+// fields without a deadline stand behind the others. So the first deadline is the earliest, and those due are a run at the front. In a
+// table a field's deadline lies in its block, and the table knows the earliest: see HashTable.swift.
+//
+// The keyspace's table counts the earliest deadline of the fields as the entry's own (`Entry.nextDeadline`), so that the active cycle
+// comes upon the hash at the right time. Every change here that may move the earliest tells it: `changingDeadlines`.
+//
+// Rejected: a queue of hashes by their next deadline beside the keyspace's table. The table is one already.
+
+import RespCodec
+
+/// When a field is due.
+enum FieldDeadline {
+    /// There is no such field, or it is due.
+    case absent
+    case never
+    case at(Int64)
+}
+
+/// The packed list of a small hash with deadlines.
+@safe struct DeadlineTriples {
+    static let stride = 3
+
+    let list: PackedList
+
+    init(_ list: PackedList) { self.list = list }
+
+    /// Offsets of the parts of the triple at an offset.
+    func value(_ field: Int) -> Int { list.next(after: field) }
+    private func deadlineOffset(_ field: Int) -> Int { list.next(after: value(field)) }
+    private func next(_ field: Int) -> Int { list.next(after: deadlineOffset(field)) }
+    func range(_ field: Int) -> Range<Int> { field..<next(field) }
+
+    func find(_ field: ByteSlice) -> Int? { list.find(PackedValue(field), stride: Self.stride) }
+
+    /// The deadline of the triple at an offset; nil if it has none.
+    func deadline(_ field: Int) -> Int64? {
+        guard case .integer(let deadline) = list[deadlineOffset(field)], deadline != 0 else { return nil }
+        return Int64(deadline)
+    }
+
+    func value(of field: ByteSlice, now: Int64) -> HashElement? {
+        guard let offset = find(field) else { return nil }
+        if let deadline = deadline(offset), deadline < now { return nil }
+        return list[value(offset)]
+    }
+
+    var earliestDeadline: Int64? { list.first < list.end ? deadline(list.first) : nil }
+
+    func forEach(_ body: (HashElement, HashElement, Int64?) -> Void) {
+        var offset = list.first
+        let end = list.end
+        while offset < end {
+            body(list[offset], list[value(offset)], deadline(offset))
+            offset = next(offset)
+        }
+    }
+
+    /// How many triples are due, `limit` at most.
+    func dueCount(now: Int64, limit: Int) -> Int {
+        var count = 0
+        var offset = list.first
+        let end = list.end
+        while offset < end, count < limit, let deadline = deadline(offset), deadline < now {
+            count += 1
+            offset = next(offset)
+        }
+        return count
+    }
+
+    /// Moves the triple at an offset to where its deadline belongs: before those that are not due earlier, behind all if it has none.
+    func restoreOrder(_ field: Int) {
+        let moved = range(field)
+        let end = list.end
+        var target = end
+        if let deadline = deadline(field) {
+            var offset = list.first
+            while offset < end {
+                if offset != field, self.deadline(offset).map({ $0 >= deadline }) ?? true {
+                    target = offset
+                    break
+                }
+                offset = next(offset)
+            }
+        }
+        if target != moved.upperBound { list.move(moved, to: target) }
+    }
+}
+
+extension HashValue {
+    var triples: DeadlineTriples { DeadlineTriples(list) }
+
+    /// Whether a field may have a deadline. Costs nothing for a hash that has none, unless the key has one.
+    @inline(__always) var hasDeadlines: Bool { slot.hasDeadline && entry.nextFieldDeadline != nil }
+
+    /// When a field is due.
+    func deadline(of field: ByteSlice) -> FieldDeadline {
+        let deadline: Int64?
+        switch entry.encoding {
+        case .packed:
+            return list.find(PackedValue(field), stride: 2) == nil ? .absent : .never
+        case .packedWithDeadlines:
+            guard let offset = triples.find(field) else { return .absent }
+            deadline = triples.deadline(offset)
+        default:
+            let table = table
+            guard let slot = table.find(field) else { return .absent }
+            deadline = table.deadline(at: slot)
+        }
+        guard let deadline else { return .never }
+        return deadline < now ? .absent : .at(deadline)
+    }
+
+    /// How many fields are not due.
+    /// - Complexity: O(1), O(fields) while some are due.
+    var liveCount: Int {
+        guard slot.hasDeadline, let earliest = entry.nextFieldDeadline, earliest < now else { return count }
+        var live = 0
+        forEachWithDeadline { _, _, deadline in
+            if deadline.map({ $0 >= now }) ?? true { live += 1 }
+        }
+        return live
+    }
+
+    // MARK: changing
+
+    /// Runs `body`, which may change deadlines of fields, and tells the keyspace's table.
+    @inline(__always)
+    func changingDeadlines<Result>(adds: Bool = false, _ body: () -> Result) -> Result {
+        guard adds || slot.hasDeadline else { return body() }
+        let had = entry.nextFieldDeadline != nil
+        let result = body()
+        database.fieldDeadlinesChanged(slot, had: had)
+        return result
+    }
+
+    /// Makes room for deadlines in a packed hash.
+    func prepareForDeadlines() {
+        guard entry.encoding == .packed else { return }
+        let none = PackedValue(integer: 0)
+        payload.withRoom(for: list.count / 2 * none.encodedLength).insert(none, behindEvery: 2)
+        entry.encoding = .packedWithDeadlines
+    }
+
+    /// Gives a field that exists a deadline, in milliseconds since 1970 and more than 0, or takes it away.
+    func setDeadline(of field: ByteSlice, _ deadline: Int64?) {
+        if deadline != nil { prepareForDeadlines() }
+        changingDeadlines(adds: deadline != nil) {
+            switch entry.encoding {
+            case .packed: break
+            case .packedWithDeadlines:
+                if let offset = triples.find(field) { setTripleDeadline(offset, deadline) }
+            default:
+                let table = table
+                if let slot = table.find(field) { table.setDeadline(deadline, at: slot) }
+            }
+        }
+    }
+
+    private func setTripleDeadline(_ offset: Int, _ deadline: Int64?) {
+        let place = list.next(after: triples.value(offset))
+        payload.replace(at: place, with: PackedValue(integer: Int(deadline ?? 0)))
+        triples.restoreOrder(offset)
+    }
+
+    /// Sets a field of a hash in which fields may have deadlines; true when it is new.
+    func setWithDeadlines(_ field: ByteSlice, _ value: ByteSlice, keepsDeadline: Bool) -> Bool {
+        changingDeadlines {
+            if entry.encoding == .packedWithDeadlines {
+                if let offset = triples.find(field) {
+                    payload.replace(at: triples.value(offset), with: PackedValue(value))
+                    if !keepsDeadline, triples.deadline(offset) != nil { setTripleDeadline(offset, nil) }
+                    return false
+                }
+                guard isFull else {
+                    let parts = (PackedValue(field), PackedValue(value), PackedValue(integer: 0))
+                    let room = payload.withRoom(
+                        for: parts.0.encodedLength + parts.1.encodedLength + parts.2.encodedLength)
+                    room.append(parts.0)
+                    room.append(parts.1)
+                    room.append(parts.2)
+                    return true
+                }
+                unpack()
+            }
+            let table = table
+            if keepsDeadline, let slot = table.find(field), let deadline = table.deadline(at: slot) {
+                table.replace(slot, field, value, deadline: deadline)
+                return false
+            }
+            return table.set(field, value)
+        }
+    }
+
+    /// Removes up to `limit` fields that are due, the earliest first; returns how many. A hash without fields is to be removed by the
+    /// caller.
+    func removeDue(limit: Int) -> Int {
+        guard hasDeadlines else { return 0 }
+        return changingDeadlines {
+            guard isTable else {
+                let due = triples.dueCount(now: now, limit: limit)
+                if due > 0 { payload.remove(at: list.first, count: due * DeadlineTriples.stride) }
+                return due
+            }
+            let table = table
+            var removed = 0
+            while removed < limit && table.removeDue(now: now) { removed += 1 }
+            return removed
+        }
+    }
+
+    /// Removes a field if it is due.
+    func removeIfDue(_ field: ByteSlice) -> Bool {
+        switch entry.encoding {
+        case .packed: return false
+        case .packedWithDeadlines:
+            guard let offset = triples.find(field), let deadline = triples.deadline(offset), deadline < now else {
+                return false
+            }
+        default:
+            let table = table
+            guard let slot = table.find(field), let deadline = table.deadline(at: slot), deadline < now else {
+                return false
+            }
+        }
+        return remove(field)
+    }
+}
+
+extension Entry {
+    /// When the first field of a hash is due, or a moment before it; nil if none has a deadline, or it is no hash.
+    @inline(__always) var nextFieldDeadline: Int64? { isType(.hash) ? nextDeadlineOfHash : nil }
+
+    private var nextDeadlineOfHash: Int64? {
+        switch encoding {
+        case .packedWithDeadlines: DeadlineTriples(packedList).earliestDeadline
+        case .table: unsafe HashTable(at: pointer).earliestDeadline
+        default: nil
+        }
+    }
+
+    /// When the first field of a hash is due, to the millisecond; nil if none has a deadline.
+    /// - Complexity: O(fields) for a table of which any has.
+    var earliestFieldDeadline: Int64? {
+        guard encoding == .table, nextFieldDeadline != nil else { return nextFieldDeadline }
+        var earliest: Int64?
+        forEachFieldWithDeadline { _, _, deadline in
+            if let deadline { earliest = min(earliest ?? deadline, deadline) }
+        }
+        return earliest
+    }
+}
+
+extension KeyspaceContext {
+    /// The value of the field that the second argument names, of the key that the first names; nil if one of them is absent. A field
+    /// that is due is removed on the way.
+    /// - Throws: `wrongType`.
+    @inline(__always)
+    func field(_ arguments: Arguments, _ access: KeyAccess) throws(CommandError) -> HashElement? {
+        guard let hash = try hash(at: arguments[1], access) else { return nil }
+        if let value = hash.value(of: arguments[2]) { return value }
+        if hash.slot.hasDeadline { expireFields(arguments, stride(from: 2, to: 3, by: 1), of: hash) }
+        return nil
+    }
+
+    /// Removes those of the fields at some indices that are due, and the key, the first argument, with its last field, unless it
+    /// `keepsEmptied`.
+    func expireFields(
+        _ arguments: Arguments, _ indices: StrideTo<Int>, of hash: HashValue, keepsEmptied: Bool = false
+    ) {
+        guard engine.removesDueKeys, hash.hasDeadlines else { return }
+        var removed = 0
+        for index in indices where hash.removeIfDue(arguments[index]) { removed += 1 }
+        guard removed > 0 else { return }
+        engine.fieldsExpired(removed, at: arguments[1], in: database)
+        if hash.count == 0 && !keepsEmptied { removeEmptied(arguments[1]) }
+    }
+}
