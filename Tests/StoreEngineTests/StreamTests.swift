@@ -1,5 +1,5 @@
-// Streams against naive models: the tree of ids, ids as text, entries with random operations in nodes of several sizes, groups and what
-// is pending, and memory all given back.
+// Streams against naive models: the tree of ids, ids as text, entries with random operations in nodes of several sizes,
+// groups and what is pending, and memory all given back.
 
 import RespCodec
 import Testing

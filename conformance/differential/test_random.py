@@ -65,6 +65,12 @@ def value_of(connection, kind, key):
         return connection("HGETALL", key).as_pairs()
     if kind == b"list":
         return connection("LRANGE", key, 0, -1).plain()
+    if kind == b"stream":
+        groups = [group.as_pairs() for group in connection("XINFO", "GROUPS", key).value]
+        pending = [connection("XPENDING", key, group[b"name"]).raw for group in groups]
+        # Redis 7.2 makes consumers on occasions on which 7.0 does not.
+        read = [{**group, b"consumers": None} for group in groups]
+        return connection("XRANGE", key, "-", "+").raw, connection("XINFO", "STREAM", key).raw, read, pending
     if kind == b"set":
         return sorted(connection("SMEMBERS", key).plain())
     if kind == b"zset":

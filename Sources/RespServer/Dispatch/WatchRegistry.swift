@@ -54,6 +54,7 @@ final class WatchRegistry {
     // MARK: what happens to keys
 
     func keyChanged(_ key: ByteSlice, database: Int, event: KeyEvent) {
+        guard event.breaksWatches else { return }
         let isExpiry = event.eventClass == .expired
         update(WatchedKey(database: database, key: key.array)) { watcher in
             if isExpiry && watcher.wasDue { watcher.wasDue = false } else { watcher.connection.watchBroken = true }

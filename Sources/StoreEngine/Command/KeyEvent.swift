@@ -22,9 +22,19 @@ public struct KeyEvent: Sendable {
     public let eventClass: KeyEventClass
     public let name: StaticString
 
+    /// Whether WATCH counts it as a change of the key.
+    public private(set) var breaksWatches = true
+
     public init(_ eventClass: KeyEventClass, _ name: StaticString) {
         self.eventClass = eventClass
         self.name = name
+    }
+
+    /// The same of a change beside the value, such as one of a stream's groups, which WATCH does not count.
+    var keepingWatches: KeyEvent {
+        var event = self
+        event.breaksWatches = false
+        return event
     }
 
     public static let del = KeyEvent(.generic, "del")

@@ -1,19 +1,20 @@
 // A small ordered map from ids of 128 bits to words of 64: a B+ tree.
 //
-// Streams keep their nodes in one, and groups what is pending. Ids mostly come in order and go in order, so a full last leaf is not
-// split in halves: a new one is begun, and leaves stay full. All nodes have one layout, of words:
+// Streams keep their nodes in one, and groups what is pending. Ids mostly come in order and go in order, so a full last
+// leaf is not split in halves: a new one is begun, and leaves stay full. All nodes have one layout, of words:
 //
 //     count, level | previous leaf | next leaf | id (2), value | id (2), value | ...
 //
-// The value of an inner node's slot is the address of a child; the id in front of it is a lower bound of the child's ids (that of
-// the first slot is not looked at). Leaves begin small and grow by doubling, so that a tree of a few ids costs little; one that
-// has become much too large for its slots shrinks, and neighbours of which one is nearly empty are joined.
+// The value of an inner node's slot is the address of a child; the id in front of it is a lower bound of the child's
+// ids (that of the first slot is not looked at). Leaves begin small and grow by doubling, so that a tree of a few ids
+// costs little; one that has become much too large for its slots shrinks, and neighbours of which one is nearly empty
+// are joined.
 //
-// Invariants: ids ascend within a leaf and from leaf to leaf; all leaves are at one depth; no node is empty; an inner root has at
-// least two children; each child's ids are at or above its own bound and below the next one's.
+// Invariants: ids ascend within a leaf and from leaf to leaf; all leaves are at one depth; no node is empty; an inner
+// root has at least two children; each child's ids are at or above its own bound and below the next one's.
 //
-// Rejected: the segmented table, which has no order; a radix tree, as Redis has it, whose nodes for two ids in a row differ at the
-// last byte and cost a block each.
+// Rejected: the segmented table, which has no order; a radix tree, as Redis has it, whose nodes for two ids in a row
+// differ at the last byte and cost a block each.
 
 /// Plain memory with one owner, who hands over the allocator each time and at last calls `deallocate`.
 @safe struct IDTree {

@@ -250,7 +250,8 @@ extension StreamCommands {
 }
 
 extension ReplyWriter {
-    /// Puts in front of `claimed` entries the array of three that XAUTOCLAIM answers, its cursor, and the array of the entries.
+    /// Puts in front of `claimed` entries the array of three that XAUTOCLAIM answers, its cursor, and the array of the
+    /// entries.
     fileprivate func end(_ whole: Deferred, claimed: Int, cursor: StreamID) {
         endArray(whole, count: claimed)
         insertBefore(whole) {
@@ -261,5 +262,5 @@ extension ReplyWriter {
 }
 
 extension KeyEvent {
-    static let xnack = KeyEvent(.stream, "xnack")
+    static let xnack = KeyEvent(.stream, "xnack").keepingWatches
 }

@@ -125,7 +125,8 @@ extension StreamCommands {
         guard stream.makeGroup(arguments[3], lastID: last, entriesRead: options.entriesRead) != nil else {
             throw .message("BUSYGROUP Consumer Group name already exists")
         }
-        context.changed(key, .xgroupCreate)
+        // Making the stream changes the key; a group is beside its value.
+        context.changed(key, found == nil ? .xgroupCreate : .xgroupCreate.keepingWatches)
         context.reply.ok()
     }
 

@@ -128,7 +128,8 @@ extension StreamCommands {
         _ context: inout KeyspaceContext, _ arguments: Arguments, _ options: ReadOptions
     ) throws(CommandError) {
         let keys = options.keys
-        // Behind which id to read each stream. All are known before one is read, so that a wrong one leaves no half reply.
+        // Behind which id to read each stream. All are known before one is read, so that a wrong one leaves no half
+        // reply.
         var behind: [StreamID] = []
         for index in keys {
             let stream = try context.stream(at: arguments[index], .read)

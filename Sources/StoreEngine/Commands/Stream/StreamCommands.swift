@@ -1,4 +1,5 @@
-// Commands on streams. Adding, ranges and deleting are here; trimming, reading, groups, claims and XINFO have files of their own.
+// Commands on streams. Adding, ranges and deleting are here; trimming, reading, groups, claims and XINFO have files of
+// their own.
 
 import RespCodec
 
@@ -274,10 +275,10 @@ extension KeyEvent {
     static let xadd = KeyEvent(.stream, "xadd")
     static let xdel = KeyEvent(.stream, "xdel")
     static let xtrim = KeyEvent(.stream, "xtrim")
-    static let xsetID = KeyEvent(.stream, "xsetid")
+    static let xsetID = KeyEvent(.stream, "xsetid").keepingWatches
     static let xgroupCreate = KeyEvent(.stream, "xgroup-create")
-    static let xgroupSetID = KeyEvent(.stream, "xgroup-setid")
-    static let xgroupDestroy = KeyEvent(.stream, "xgroup-destroy")
-    static let xgroupCreateConsumer = KeyEvent(.stream, "xgroup-createconsumer")
-    static let xgroupDelConsumer = KeyEvent(.stream, "xgroup-delconsumer")
+    static let xgroupSetID = KeyEvent(.stream, "xgroup-setid").keepingWatches
+    static let xgroupDestroy = KeyEvent(.stream, "xgroup-destroy").keepingWatches
+    static let xgroupCreateConsumer = KeyEvent(.stream, "xgroup-createconsumer").keepingWatches
+    static let xgroupDelConsumer = KeyEvent(.stream, "xgroup-delconsumer").keepingWatches
 }

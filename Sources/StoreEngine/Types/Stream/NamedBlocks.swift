@@ -2,7 +2,8 @@
 //
 // A sorted array of addresses. Each block begins with a `StoredName`; the rest of it is the owner's business.
 //
-// Rejected: a table, which has no order, while XINFO and XPENDING list by name; a tree, for what are mostly a few names.
+// Rejected: a table, which has no order, while XINFO and XPENDING list by name; a tree, for what are mostly a few
+// names.
 
 import Glibc
 import RespCodec

@@ -1,15 +1,16 @@
 // The groups of a stream, their consumers, and what is pending: entries that were delivered and not yet acknowledged.
 //
-// A pending entry is one block, known to three: the group's tree and its consumer's, both by id, and the group's list by time of
-// delivery. The list is for those who claim what has been idle longest without looking at all there is. Entries that were released
-// (they have no consumer any more) stand at its head, in the order in which they were released, and count as idle for ever.
+// A pending entry is one block, known to three: the group's tree and its consumer's, both by id, and the group's list
+// by time of delivery. The list is for those who claim what has been idle longest without looking at all there is.
+// Entries that were released (they have no consumer any more) stand at its head, in the order in which they were
+// released, and count as idle for ever.
 //
 //     group     name | last id, entries read | tree of pending entries | consumers | oldest, newest, last released
 //     consumer  name | seen, active | tree of pending entries
 //     pending   id | delivery time, count | consumer | earlier, later
 //
-// Invariants: the group's tree has the entries of all its consumers' trees and the released ones; the list has the same, in order
-// of time behind the released ones.
+// Invariants: the group's tree has the entries of all its consumers' trees and the released ones; the list has the
+// same, in order of time behind the released ones.
 
 import RespCodec
 
@@ -190,7 +191,8 @@ struct PendingEntries: Sequence, IteratorProtocol {
         return consumer
     }
 
-    /// Removes a consumer with all that it has pending, and returns how much that was; nil if there is none of this name.
+    /// Removes a consumer with all that it has pending, and returns how much that was; nil if there is none of this
+    /// name.
     func removeConsumer(_ name: ByteSlice) -> Int? {
         guard let index = consumers.find(name) else { return nil }
         let consumer = consumer(at: index)

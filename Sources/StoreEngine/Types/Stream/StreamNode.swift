@@ -1,12 +1,13 @@
 // Some entries of a stream in one packed list, in the layout that snapshots have too.
 //
-//     live | deleted | fields | field ... | 0        the master entry: how many entries, and the fields of the first
-//     flags | milliseconds | sequence | value ... | elements                              an entry with the master's fields
+//     live | deleted | fields | field ... | 0         the master entry: how many entries, and the fields of the first
+//     flags | milliseconds | sequence | value ... | elements           an entry with the master's fields
 //     flags | milliseconds | sequence | fields | field | value | ... | elements           an entry with its own
 //
-// Milliseconds and sequence are differences to the node's id, that of its first entry. The number of elements at the end of an
-// entry (not counting itself) leads back to its flags; the 0 of the master entry ends the way back. Deleting an entry sets a flag:
-// nothing moves, and offsets of entries stay good until one of the counts at the front changes its length.
+// Milliseconds and sequence are differences to the node's id, that of its first entry. The number of elements at the
+// end of an entry (not counting itself) leads back to its flags; the 0 of the master entry ends the way back. Deleting
+// an entry sets a flag: nothing moves, and offsets of entries stay good until one of the counts at the front changes
+// its length.
 //
 // Source: Redis, t_stream.c, "Low level stream encoding".
 

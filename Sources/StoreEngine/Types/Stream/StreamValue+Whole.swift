@@ -1,4 +1,5 @@
-// What is said about a stream as a whole: its size in a snapshot, how far a group lags behind, the size of Redis's tree.
+// What is said about a stream as a whole: its size in a snapshot, how far a group lags behind, the size of Redis's
+// tree.
 
 import RespCodec
 
@@ -75,8 +76,8 @@ extension StreamValue {
 
     /// How many nodes Redis's radix tree has for the same ids, which XINFO tells.
     ///
-    /// Each id is a leaf. Where ids part there is one node; the bytes between two such places, or before a leaf, are one node more
-    /// if there are any. Where neighbours part says where the tree branches.
+    /// Each id is a leaf. Where ids part there is one node; the bytes between two such places, or before a leaf, are
+    /// one node more if there are any. Where neighbours part says where the tree branches.
     /// - Complexity: O(nodes), of at most the first 4096; the rest is taken to be like these.
     var radixNodeCount: Int {
         guard nodeCount > 0 else { return 1 }

@@ -1,12 +1,14 @@
-// Streams: entries in order of their ids, in nodes of some hundred, and the groups that read them. Nothing here knows of clients
-// or replies.
+// Streams: entries in order of their ids, in nodes of some hundred, and the groups that read them. Nothing here knows
+// of clients or replies.
 //
-// The nodes (see `StreamNode`) are found through a tree by the ids of their first entries. The last one, which grows, is known
-// without a look-up; it doubles its block as it grows, and gives back what it does not need when the next one is begun. Nodes
-// without a living entry are freed at once, so the first living entry is always in the first node and the last in the last.
+// The nodes (see `StreamNode`) are found through a tree by the ids of their first entries. The last one, which grows,
+// is known without a look-up; it doubles its block as it grows, and gives back what it does not need when the next one
+// is begun. Nodes without a living entry are freed at once, so the first living entry is always in the first node and
+// the last in the last.
 //
-// Invariants: `length` is the sum of the nodes' living entries; `firstID` is the id of the first of them, or 0-0; `headOffset` is
-// that entry's offset in its node, or 0 if it is to be looked for; `lastID` never gets smaller unless it is set.
+// Invariants: `length` is the sum of the nodes' living entries; `firstID` is the id of the first of them, or 0-0;
+// `headOffset` is that entry's offset in its node, or 0 if it is to be looked for; `lastID` never gets smaller unless
+// it is set.
 
 import Glibc
 import RespCodec
@@ -324,7 +326,8 @@ import RespCodec
     ///   - approximately: only nodes that may go whole are looked into.
     ///   - most: at most about so many are deleted; 0 for any number.
     ///   - references: what becomes of entries that groups have pending.
-    /// - Complexity: O(nodes that go), and O(entries of a node) unless approximately; O(entries that go) with regard to groups.
+    /// - Complexity: O(nodes that go), and O(entries of a node) unless approximately; O(entries that go)
+    ///   with regard to groups.
     func trim(to threshold: Threshold, approximately: Bool, most: Int, references: References = .keep) -> Int {
         if references != .keep && groupCount > 0 {
             return trimByEntry(to: threshold, approximately: approximately, most: most, references)
