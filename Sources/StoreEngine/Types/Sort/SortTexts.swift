@@ -1,0 +1,43 @@
+// The texts that a SORT compares, as slices: those of integers lie in memory of their own, as long as this lives.
+
+import RespCodec
+
+@safe struct SortTexts: ~Copyable {
+    private let slices: [ByteSlice]
+    private let spelled: UnsafeMutablePointer<UInt8>
+
+    /// - Parameters:
+    ///   - elements: must not change while this lives.
+    ///   - endingAtZero: whether a text ends at its first zero byte, as `strcoll` has it.
+    init(_ elements: [PackedElement], endingAtZero: Bool) {
+        let integers = elements.count { if case .integer = $0 { true } else { false } }
+        unsafe spelled = .allocate(capacity: max(integers * Decimal.maximumLength, 1))
+        var slices: [ByteSlice] = []
+        slices.reserveCapacity(elements.count)
+        var used = 0
+        for element in elements {
+            switch element {
+            case .integer(let value):
+                let count = unsafe Decimal.write(value, to: spelled + used)
+                unsafe slices.append(ByteSlice(start: spelled + used, count: count))
+                used += count
+            case .bytes(let bytes):
+                slices.append(endingAtZero ? bytes[0..<(bytes.index(of: 0) ?? bytes.count)] : bytes)
+            }
+        }
+        self.slices = slices
+    }
+
+    deinit { unsafe spelled.deallocate() }
+
+    subscript(index: Int) -> ByteSlice { slices[index] }
+
+    /// Eight bytes of a text from an offset on, zeros behind its end, as a number that is the larger the later they come.
+    func word(_ index: Int, at offset: Int) -> UInt64 {
+        let rest = slices[index].dropFirst(offset)
+        if rest.count >= 8 { return unsafe UInt64(bigEndian: rest.rawBytes.loadUnaligned(as: UInt64.self)) }
+        var word: UInt64 = 0
+        for place in 0..<rest.count { word |= UInt64(rest[place]) << UInt64(56 - 8 * place) }
+        return word
+    }
+}
