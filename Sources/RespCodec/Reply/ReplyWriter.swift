@@ -274,6 +274,11 @@ public enum ProtocolVersion: Int, Sendable {
         }
     }
 
+    /// A double that is spelled already: a bulk string in RESP2.
+    public func double(text: ByteSlice) {
+        version == .resp3 ? line(UInt8(ascii: ","), text) : bulkString(text)
+    }
+
     /// An integer of any size, given in digits: a bulk string in RESP2.
     public func bigNumber(_ digits: ByteSlice) {
         version == .resp3 ? line(UInt8(ascii: "("), digits) : bulkString(digits)

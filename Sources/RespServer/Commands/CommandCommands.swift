@@ -144,6 +144,9 @@ enum CommandCommands {
             reply.bulkString("keyword")
             reply.bulkString(ByteSlice(word))
             number("startfrom", from)
+        case .unknown:
+            form("begin_search", "unknown", 0)
+            return form("find_keys", "unknown", 0)
         }
         switch spec.find {
         case .range(let last, let step, let limit):
@@ -233,6 +236,7 @@ enum CommandCommands {
 
     /// Since when commands are deprecated.
     private static let deprecated = [
+        "georadius": "6.2.0", "georadius_ro": "6.2.0", "georadiusbymember": "6.2.0", "georadiusbymember_ro": "6.2.0",
         "brpoplpush": "6.2.0", "getset": "6.2.0", "hmset": "4.0.0", "rpoplpush": "6.2.0", "psetex": "2.6.12",
         "quit": "7.2.0", "setex": "2.6.12", "setnx": "2.6.12", "substr": "2.0.0", "zrangebylex": "6.2.0",
         "zrangebyscore": "6.2.0", "zrevrange": "6.2.0", "zrevrangebylex": "6.2.0", "zrevrangebyscore": "6.2.0",
@@ -321,7 +325,9 @@ extension CommandRecord {
     var categories: [String] {
         var found = Set(info.categories)
         let isBareContainer = data == nil && session == nil
-        if !isBareContainer, let category = info.group.category { found.insert(category) }
+        // A command that names the types it is for, as SORT does, is among theirs only.
+        let namesTypes = info.group == .generic && found.contains("list")
+        if !isBareContainer && !namesTypes, let category = info.group.category { found.insert(category) }
         if flags.contains(.write) { found.insert("write") }
         if flags.contains(.readOnly) && info.group != .scripting { found.insert("read") }
         if flags.contains(.admin) { found.formUnion(["admin", "dangerous"]) }
@@ -426,9 +432,10 @@ extension CommandInfo {
             let wanted = "\(word)".lowercased()
             let places =
                 from > 0
-                ? Array(stride(from: from, to: request.count, by: 1))
+                ? Array(stride(from: from, to: request.count - 1, by: 1))
                 : Array(stride(from: request.count + from, through: 1, by: -1))
             return places.first { $0 >= 1 && $0 < request.count && request[$0].lowercasedText == wanted }.map { $0 + 1 }
+        case .unknown(let find): return find(request)
         }
     }
 

@@ -189,6 +189,8 @@ struct SyntaxParser {
         "entries-read", "entries-added", "weight",
     ]
 
+    private static let doubles: Set = ["longitude", "latitude", "radius", "width", "height"]
+
     private func type(_ word: String) -> SyntaxPart.Kind {
         if word == "float" || (word == "increment" && command.hasSuffix("FLOAT")) { return .double }
         if word == "timeout" && command.hasPrefix("B") { return .double }
@@ -199,7 +201,8 @@ struct SyntaxParser {
         // Ranks, scores or members.
         if command == "ZRANGE" && (word == "start" || word == "stop") { return .string }
         if Self.keys.contains(word) { return .key }
-        if Self.integers.contains(word) { return .integer }
+        if Self.integers.contains(word) || word == "num-vertices" { return .integer }
+        if Self.doubles.contains(word) { return .double }
         if word == "pattern" { return .pattern }
         return word.hasPrefix("unix-time") ? .unixTime : .string
     }

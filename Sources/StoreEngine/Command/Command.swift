@@ -71,6 +71,8 @@ public struct KeySpec: Sendable {
         case index(Int)
         /// Behind a word, which is looked for from an index on.
         case keyword(StaticString, from: Int)
+        /// Where neither can tell; the function finds the one key, or none.
+        case unknown(@Sendable (Arguments) -> Int?)
     }
     public enum Find: Sendable {
         /// Up to `last`, counted from the first key, or from the end if negative; every `step`; `limit` halves and so on.

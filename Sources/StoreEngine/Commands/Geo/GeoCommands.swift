@@ -1,7 +1,167 @@
-// Commands on places, which are kept in sorted sets.
+// Commands on places, which are members of sorted sets whose scores are geohashes. Adding and looking up are here; searching has files
+// of its own.
 
+import Glibc
 import RespCodec
 
 enum GeoCommands {
-    static let all: [Command<KeyspaceContext>] = []
+    static let all: [Command<KeyspaceContext>] =
+        [
+            Command(
+                "GEOADD", group: .geo, since: "3.2.0", arity: -5, flags: [.write, .denyOOM],
+                keys: [.first("RW", "update")],
+                syntax: "key [NX | XX] [CH] longitude latitude member [longitude latitude member ...]",
+                summary: "Adds places, or moves them.",
+                complexity: "O(log(N)) for each place, N being the number of places in the sorted set", run: add),
+            reader(
+                "GEODIST", arity: -4, syntax: "key member1 member2 [M | KM | FT | MI]",
+                summary: "Returns how far apart two places are.", complexity: "O(1)", run: distance),
+            reader(
+                "GEOHASH", arity: -2, syntax: "key [member [member ...]]",
+                summary: "Returns the geohashes of places as text.", complexity: "O(1) for each place"
+            ) { (context, arguments) throws(CommandError) in
+                let reply = context.reply
+                try forEachScore(context, arguments) { score in
+                    guard let score else { return reply.null() }
+                    reply.bulkString(GeoHash(score: score).text)
+                }
+            },
+            reader(
+                "GEOPOS", arity: -2, syntax: "key [member [member ...]]",
+                summary: "Returns the longitudes and latitudes of places.", complexity: "O(1) for each place"
+            ) { (context, arguments) throws(CommandError) in
+                let reply = context.reply
+                try forEachScore(context, arguments) { score in
+                    guard let score else { return reply.nullArray() }
+                    reply.position(GeoHash(score: score).position)
+                }
+            },
+        ] + searching
+
+    private static func reader(
+        _ name: String, arity: Int, syntax: String, summary: String, complexity: String,
+        run: @escaping Command<KeyspaceContext>.Run
+    ) -> Command<KeyspaceContext> {
+        Command(
+            name, group: .geo, since: "3.2.0", arity: arity, flags: [.readOnly], keys: [.first("RO", "access")],
+            syntax: syntax, summary: summary, complexity: complexity, run: run)
+    }
+
+    // MARK: adding
+
+    @Sendable private static func add(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+        var condition: SortedSetValue.Condition = []
+        var countsChanges = false
+        var start = 2
+        while start < arguments.count {
+            if arguments.word(start, is: "nx") {
+                condition.insert(.isNew)
+            } else if arguments.word(start, is: "xx") {
+                condition.insert(.exists)
+            } else if arguments.word(start, is: "ch") {
+                countsChanges = true
+            } else {
+                break
+            }
+            start += 1
+        }
+        let added = arguments.count - start
+        guard added > 0 && added % 3 == 0 && condition != [.isNew, .exists] else { throw .syntax }
+        // All positions are read before any is added.
+        for index in stride(from: start, to: arguments.count, by: 3) { _ = try arguments.position(index) }
+        let key = arguments[1]
+        if condition.contains(.exists), try context.sortedSet(at: key, .write) == nil {
+            return context.reply.integer(0)
+        }
+        let set = try context.sortedSetMade(at: key)
+        set.prepare(for: added / 3)
+        var news = 0
+        var moves = 0
+        for index in stride(from: start, to: arguments.count, by: 3) {
+            let score = GeoHash(try arguments.position(index)).score
+            switch set.change(arguments[index + 2], score, when: condition) {
+            case .added: news += 1
+            case .updated: moves += 1
+            case .kept, .refused, .notANumber: break
+            }
+        }
+        if news + moves > 0 { context.changed(key, .zadd, count: news + moves) }
+        context.reply.integer(countsChanges ? news + moves : news)
+    }
+
+    // MARK: looking up
+
+    /// Calls `body` with the score of each member that is asked for, in an array of replies.
+    private static func forEachScore(
+        _ context: KeyspaceContext, _ arguments: Arguments, _ body: (Double?) -> Void
+    ) throws(CommandError) {
+        let set = try context.sortedSet(at: arguments[1], .read)
+        context.reply.array(arguments.count - 2)
+        for index in 2..<arguments.count { body(set?.score(of: arguments[index])) }
+    }
+
+    @Sendable private static func distance(
+        _ context: inout KeyspaceContext, _ arguments: Arguments
+    ) throws(CommandError) {
+        guard arguments.count <= 5 else { throw .syntax }
+        let unit: GeoUnit = arguments.count == 5 ? try arguments.geoUnit(4) : .meters
+        guard let set = try context.sortedSet(at: arguments[1], .read), let first = set.score(of: arguments[2]),
+            let second = set.score(of: arguments[3])
+        else { return context.reply.null() }
+        let meters = GeoHash(score: first).position.distance(to: GeoHash(score: second).position)
+        context.reply.distance(meters / unit.meters)
+    }
+}
+
+// MARK: arguments
+
+extension Arguments {
+    /// Two arguments as a longitude and a latitude.
+    func position(_ index: Int) throws(CommandError) -> GeoPosition {
+        let position = GeoPosition(
+            longitude: try double(index, otherwise: .notFloat), latitude: try double(index + 1, otherwise: .notFloat))
+        guard position.isInRange else {
+            throw .bytes(Self.outOfRange(position))
+        }
+        return position
+    }
+
+    private static func outOfRange(_ position: GeoPosition) -> [UInt8] {
+        // The longest double has 309 digits in front of its point.
+        unsafe [UInt8](unsafeUninitializedCapacity: 1024) { buffer, count in
+            let length = unsafe withVaList([position.longitude, position.latitude]) { values in
+                unsafe buffer.withMemoryRebound(to: CChar.self) {
+                    unsafe vsnprintf($0.baseAddress!, $0.count, "ERR invalid longitude,latitude pair %f,%f", values)
+                }
+            }
+            count = Int(length)
+        }
+    }
+
+    func double(_ index: Int, otherwise error: CommandError) throws(CommandError) -> Double {
+        guard let value = FloatingPoint64.parse(self[index]) else { throw error }
+        return value
+    }
+
+    func geoUnit(_ index: Int) throws(CommandError) -> GeoUnit {
+        if word(index, is: "m") { return .meters }
+        if word(index, is: "km") { return .kilometers }
+        if word(index, is: "ft") { return .feet }
+        if word(index, is: "mi") { return .miles }
+        throw .message("ERR unsupported unit provided. please use M, KM, FT, MI")
+    }
+}
+
+// MARK: replies
+
+extension ReplyWriter {
+    /// A distance with four decimals, a bulk string in either protocol.
+    func distance(_ value: Double) { FixedPoint.withText(value, decimals: 4) { bulkString($0) } }
+
+    /// A longitude and a latitude.
+    func position(_ position: GeoPosition) {
+        array(2)
+        FixedPoint.withText(position.longitude, decimals: 17, trimmed: true) { double(text: $0) }
+        FixedPoint.withText(position.latitude, decimals: 17, trimmed: true) { double(text: $0) }
+    }
 }

@@ -104,7 +104,8 @@ struct SortedSetBuilder {
 
 extension KeyspaceContext {
     /// Puts what was built at a key in the place of whatever is there, or removes the key if nothing was.
-    func store(_ builder: inout SortedSetBuilder, at key: ByteSlice, _ event: KeyEvent) {
+    /// - Parameter changes: how much this adds to the count of changes, if something was built.
+    func store(_ builder: inout SortedSetBuilder, at key: ByteSlice, _ event: KeyEvent, changes: Int = 1) {
         let slot = find(key, .peek)
         guard builder.count > 0 else {
             builder.discard(engine)
@@ -114,6 +115,6 @@ extension KeyspaceContext {
         }
         let entry = builder.makeEntry(key, self)
         store(entry, key: key, replacing: slot)
-        changed(key, event)
+        changed(key, event, count: changes)
     }
 }
