@@ -8,14 +8,17 @@ reference stores and then expires in its own time.
 import random
 
 from differential.random_bitmaps import Bitmaps
+from differential.random_geo import GEO_KEYS, Geo
 from differential.random_hyperloglogs import HyperLogLogs
-from differential.random_lists import Lists
+from differential.random_lists import LIST_KEYS, Lists
 from differential.random_sets import MODES as SET_MODES, SET_KEYS, Sets
+from differential.random_sort import Sorts
 from differential.random_sorted_sets import SORTED_SET_KEYS, SortedSets
 from differential.random_streams import MODES as STREAM_MODES, STREAM_KEYS, Streams
 
 STRING_KEYS = [b"k%d" % index for index in range(8)] + [b"", b"bin\x00\r\n\xff"]
 HASH_KEYS = [b"h%d" % index for index in range(4)]
+ALL_KEYS = STRING_KEYS + HASH_KEYS + LIST_KEYS + SET_KEYS + SORTED_SET_KEYS + GEO_KEYS + STREAM_KEYS
 FIELDS = [b"f%d" % index for index in range(12)] + [b"", b"7", b"-1", b"\x00\xff"]
 LONG_FIELDS = [b"F" * 64, b"G" * 65]        # the last does not fit a listpack
 INTEGERS = [b"0", b"1", b"-1", b"2", b"7", b"10", b"100", b"-100", b"12345", b"2147483648", b"9223372036854775807", b"-9223372036854775808",
@@ -37,7 +40,7 @@ MODES = {
 }
 
 
-class Generator(Bitmaps, HyperLogLogs, Lists, Sets, SortedSets, Streams):
+class Generator(Bitmaps, Geo, HyperLogLogs, Lists, Sets, Sorts, SortedSets, Streams):
     def __init__(self, seed):
         self.random = random.Random(seed)
         self.used_deadlines = set()
@@ -46,7 +49,7 @@ class Generator(Bitmaps, HyperLogLogs, Lists, Sets, SortedSets, Streams):
     # --- words -----------------------------------------------------------------------------------------------------------------
 
     def key(self):
-        return self.random.choice(STRING_KEYS + HASH_KEYS + SET_KEYS + SORTED_SET_KEYS + STREAM_KEYS)
+        return self.random.choice(ALL_KEYS)
 
     def string_key(self):
         return self.random.choice(STRING_KEYS) if self.random.random() < 0.9 else self.key()
@@ -202,7 +205,7 @@ class Generator(Bitmaps, HyperLogLogs, Lists, Sets, SortedSets, Streams):
             lambda: [b"MOVE", self.key(), self.random.choice([b"0", b"1", b"2", b"16", b"x"])],
             lambda: [b"KEYS", self.random.choice([b"*", b"k*", b"?1", b"[kh][0-3]", b"*\xff", b"k[^1-5]", b"nothing"])],
             lambda: [b"SCAN", b"0"] + self.maybe(0.3, b"MATCH", b"k*") + self.maybe(0.3, b"COUNT", b"3")
-            + self.maybe(0.3, b"TYPE", self.random.choice([b"string", b"hash", b"list", b"zset"])),
+            + self.maybe(0.3, b"TYPE", self.random.choice([b"string", b"hash", b"list", b"set", b"zset", b"ZSet", b"none"])),
             lambda: [b"RANDOMKEY"],
             lambda: [b"DBSIZE"],
             lambda: [b"DEBUG", b"DIGEST"],

@@ -21,6 +21,13 @@ INFO_72 = {
     "zrevrank": {"arity": -3},
 }
 
+UNIT = "oneof(token:M token:KM token:FT token:MI)"
+AREA_OR_POLYGON = (f"oneof?(string:FROMMEMBER block:FROMLONLAT(double double)) "
+                   f"oneof(block(double:BYRADIUS {UNIT}) block(double:BYBOX double {UNIT}) block(integer:BYPOLYGON block*(double double)))")
+WITH = "token:WITHCOORD? token:WITHDIST? token:WITHHASH?"
+ORDER, COUNT = "oneof?(token:ASC token:DESC)", "block?(integer:COUNT token:ANY?)"
+STORE = "oneof?(key:STORE key:STOREDIST)"
+
 SINCE_26 = {"deprecated_since": b"2.6.12", "doc_flags": [b"deprecated"]}
 
 # The same for COMMAND DOCS. Arguments are written as in `arguments_of`.
@@ -39,6 +46,13 @@ DOCS_72 = {
     "set": {"arguments": "key string oneof?(token:NX token:XX string:IFEQ string:IFNE string:IFDEQ string:IFDNE) token:GET? "
                          "oneof?(integer:EX integer:PX unix-time:EXAT unix-time:PXAT token:KEEPTTL)"},
     "pfmerge": {"arguments": "key key?*"},
+    "geohash": {"arguments": "key string?*"},
+    "geopos": {"arguments": "key string?*"},
+    # With the polygons of Valkey 9.
+    "geosearch": {"arguments": f"key {AREA_OR_POLYGON} {ORDER} {COUNT} {WITH}"},
+    "geosearchstore": {"arguments": f"key key {AREA_OR_POLYGON} {ORDER} {COUNT} token:STOREDIST?"},
+    "georadius": {"arguments": f"key double double double {UNIT} {WITH} {COUNT} {ORDER} {STORE}"},
+    "georadiusbymember": {"arguments": f"key string double {UNIT} {WITH} {COUNT} {ORDER} {STORE}"},
     "client|list": {"arguments": "oneof:TYPE?(token:NORMAL token:MASTER token:REPLICA token:PUBSUB) integer:ID?*"},
     "client|kill": {"arguments": "oneof(string oneof*(integer:ID? "
                                  "oneof:TYPE?(token:NORMAL token:MASTER token:SLAVE token:REPLICA token:PUBSUB) "

@@ -10,7 +10,7 @@ import pytest
 
 from differential.random_commands import MODES, Generator
 from support.cases import Side
-from support.compare import difference
+from support.compare import difference, scores
 from support.resp import shown
 
 DEFAULT_SEED = 72_2026
@@ -57,6 +57,9 @@ def compare(command, replies, queued):
 def compare_one(command, mode, argument, theirs, ours):
     if command[0].upper() == b"OBJECT" and (theirs.value, ours.value) in NEW_ENCODINGS:
         return None
+    if command[0].upper() in (b"SORT", b"SORT_RO") and b"converted into double" in theirs.raw:
+        # Redis also refuses good numbers after any command has met one out of range.
+        return None
     return difference(mode, argument, theirs, ours)
 
 
@@ -74,7 +77,7 @@ def value_of(connection, kind, key):
     if kind == b"set":
         return sorted(connection("SMEMBERS", key).plain())
     if kind == b"zset":
-        return connection("ZRANGE", key, 0, -1, "WITHSCORES").raw
+        return scores(connection("ZRANGE", key, 0, -1, "WITHSCORES"))
     return connection("GET", key).value
 
 

@@ -19,6 +19,7 @@ in braces says otherwise:
     {sorted}      an array or set whose order does not matter
     {pairs}       a map or flat list of pairs whose order does not matter
     {near N}      integers (and digits in strings) may differ by N
+    {scores}      texts of the same double are the same, however many digits they have
     {shape}       same types and lengths, other values
     {greeting}    as {shape}, of HELLO's reply wherever it stands; the tested server may add fields of its own behind Redis's
     {kind}        same type byte; with an error also the same first word
@@ -139,7 +140,7 @@ STEP = re.compile(r"""(?:repeat\ (?P<repeat>\d+):\s+)?
                       (?:(?P<connection>\w+)>\s+)?
                       (?:\{(?P<mode>[a-z]+)(?:\ (?P<argument>/.*/|[^}]*))?\}\s*)?
                       (?P<rest>.*)""", re.X | re.S)
-MODES = """exact sorted pairs near shape greeting kind match walk walkpairs ignore noreply raw closes closed""".split()
+MODES = """exact sorted pairs near scores shape greeting kind match walk walkpairs ignore noreply raw closes closed""".split()
 
 
 def read_cases(path):

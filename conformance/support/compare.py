@@ -14,6 +14,8 @@ def difference(mode, argument, expected, actual):
         same = expected.raw == actual.raw       # the walk has put them in order
     elif mode == "near":
         same = near(expected, actual, int(argument))
+    elif mode == "scores":
+        same = scores(expected) == scores(actual)
     elif mode == "shape":
         same = shape(expected) == shape(actual)
     elif mode == "greeting":
@@ -63,6 +65,16 @@ def number(reply):
     if reply.kind == "$" and reply.value is not None and re.fullmatch(rb"-?\d+", reply.value):
         return int(reply.value)
     return None
+
+
+def scores(reply):
+    """The reply with every text that has decimals as the double it spells: Redis 7.0 writes seventeen digits, 7.2 as few as will do."""
+    if isinstance(reply.value, list):
+        return reply.kind, [scores(part) for part in reply.value]
+    text = reply.value if isinstance(reply.value, bytes) else str(reply.value).encode()
+    if reply.kind in "$," and re.fullmatch(rb"-?\d+(\.\d+)?(e[-+]\d+)?", text):
+        return reply.kind, float(text)
+    return reply.raw
 
 
 def shape(reply):
