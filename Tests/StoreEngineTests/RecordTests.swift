@@ -113,7 +113,10 @@ struct RecordTests {
     static let makers: [String] = [
         "SET k value", "SET k 1234567", "SET k -9223372036854775808", "SET k LONG", "HSET k f v",
         "HSET k f v g 12 13 LONG",
-        "HSET k PAIRS",
+        "HSET k PAIRS", "SADD k 1 2 100000", "SADD k a b 12", "SADD k PAIRS", "SADD k a LONG",
+        "RPUSH k a 12", "RPUSH k PAIRS PAIRS PAIRS", "RPUSH k a LONG b PAIRS LONG LONG",
+        "ZADD k 1 a -2.5 b 3 12", "ZADD k 1 a 2 LONG", "ZADD k PAIRS",
+        "XADD k 1-1 f v", "XADD k 5-5 PAIRS", "XADD k 5-5 f v g 12 h LONG",
     ]
 
     private func make(_ engine: Engine, _ maker: String) {

@@ -4,6 +4,7 @@ Payloads of old forms, which no server writes any more, are built by hand. Damag
 the values see them, must be answered, and what is let through must be sound.
 """
 import random
+import struct
 
 import pytest
 
@@ -38,6 +39,40 @@ RECIPES = {
     "hash table": [["HSET", "k", *pairs(1000)]],
     "hash of a long value": [["HSET", "k", "f", LONG, "12", "13"]],
     "hash of large values": [["HSET", "k", "f", b"abc" * 10_000, "g", random.Random(2).randbytes(20_000)]],
+    "list packed of one": [["RPUSH", "k", "a"]],
+    "list packed": [["RPUSH", "k", *range(100), "a", "", "b" * 100]],
+    "list of nodes": [["RPUSH", "k", *[b"element %d" % index for index in range(5000)]]],
+    "list of integers": [["RPUSH", "k", *range(-3000, 9000)]],
+    "list with large elements": [["RPUSH", "k", "a", b"x" * 20_000, "b", random.Random(3).randbytes(9000), "c", b"y" * 70_000]],
+    "list compressed": [["CONFIG", "SET", "list-compress-depth", 1], ["RPUSH", "k", *[b"some element %d" % (index // 9) for index in range(5000)]],
+                        ["CONFIG", "SET", "list-compress-depth", 0]],
+    "list of small nodes": [["CONFIG", "SET", "list-max-listpack-size", 3], ["RPUSH", "k", *range(50)], ["CONFIG", "SET", "list-max-listpack-size", -2]],
+    "list of large nodes": [["CONFIG", "SET", "list-max-listpack-size", -5], ["RPUSH", "k", *[b"element %d" % index for index in range(9000)]],
+                            ["CONFIG", "SET", "list-max-listpack-size", -2]],
+    "sorted set packed": [["ZADD", "k", 1, "a", 2.5, "b", "-inf", "c", "inf", "d", 1e300, "e", 0.1, "f", -7, "12", 1, "", 1, "aa", "-0.0", "zero"]],
+    "sorted set large": [["ZADD", "k", *[word for index in range(600) for word in (index * 0.37 - 100, b"m%d" % (index % 597))]]],
+    "sorted set of one score": [["ZADD", "k", *[word for index in range(600) for word in (5, index)]]],
+    "sorted set of a long member": [["ZADD", "k", 1, LONG, 2, "b"]],
+    "stream of one": [["XADD", "k", "1-1", "f", "v"]],
+    "stream of nodes": [["XADD", "k", b"%d-%d" % (index, index % 3 + 1), "f", index, "g", b"v%d" % index] for index in range(1, 700)],
+    "stream of many fields": [["XADD", "k", b"5-%d" % (1 << index), *pairs(index % 5 + 1)] for index in range(60)],
+    "stream with deleted entries": [["XADD", "k", b"%d-1" % index, "f", "v"] for index in range(1, 250)]
+    + [["XDEL", "k", *[b"%d-1" % index for index in range(1, 120)], "200-1"], ["XTRIM", "k", "MAXLEN", 100]],
+    "stream without entries": [["XADD", "k", "7-7", "f", "v"], ["XDEL", "k", "7-7"]],
+    "stream of a group": [["XGROUP", "CREATE", "k", "g", "$", "MKSTREAM"]],
+    "stream with a counted group": [["XADD", "k", "7-7", "f", "v"], ["XGROUP", "CREATE", "k", "g", "0", "ENTRIESREAD", 5], ["XSETID", "k", "9-9"]],
+    "stream with groups": [["XADD", "k", b"%d-0" % index, "f", "v"] for index in range(1, 150)] + [
+        ["XGROUP", "CREATE", "k", "one", "0"], ["XGROUP", "CREATE", "k", "two", "50"], ["XGROUP", "CREATE", "k", "", "$"],
+        ["XREADGROUP", "GROUP", "one", "alice", "COUNT", 20, "STREAMS", "k", ">"],
+        ["XREADGROUP", "GROUP", "one", "bob", "COUNT", 30, "STREAMS", "k", ">"], ["XGROUP", "CREATECONSUMER", "k", "two", "carol"],
+        ["XCLAIM", "k", "one", "bob", 0, "5-0", "7-0", "TIME", 1000, "RETRYCOUNT", 8], ["XACK", "k", "one", "1-0", "30-0"]],
+    "set of integers": [["SADD", "k", 1, -5, 300]],
+    "set of wide integers": [["SADD", "k", 1, 1 << 20, -1 << 40]],
+    "set of many integers": [["SADD", "k", *range(0, 5000, 7)]],
+    "set packed": [["SADD", "k", "a", "b", "", 12, "x" * 64]],
+    "set packed that was integers": [["SADD", "k", 1, 2, 3, 1 << 40], ["SADD", "k", "a"]],
+    "set table": [["SADD", "k", *[b"m%d" % index for index in range(600)], *range(600)]],
+    "set of a long member": [["SADD", "k", "a", LONG, 13]],
 }
 del RECIPES["string integers"]
 for number in [0, 1, -1, 12, 127, 128, -128, -129, 255, 32767, 32768, -32768, -32769, 2147483647, 2147483648, -2147483648, -2147483649,
@@ -69,8 +104,8 @@ def test_values_travel(name, server, reference):
             for target in (ours, theirs):
                 assert target("RESTORE", "k2", 0, dumped).value == b"OK"
                 assert digest(target, "k2") == digest(source)
-            # A small set of texts is packed since Redis 7.2.
-            assert encoding(ours, "k2") == (encoding(theirs, "k2") if not name.startswith("set packed") else b"listpack")
+            # Small sets of texts and small lists are packed since Redis 7.2.
+            assert encoding(ours, "k2") == (b"listpack" if name.startswith(("set packed", "list packed")) else encoding(theirs, "k2"))
 
 
 OLD_FORMS = {
@@ -88,7 +123,61 @@ OLD_FORMS = {
     "hash listpack": payload(16, string(listpack("f", "v", "g", 12, 13, "x" * 100)), version=10),
     "hash listpack of unknown count": payload(16, string(listpack("f", "v", "g", "w", count=65535)), version=10),
     "hash listpack of many": payload(16, string(listpack(*range(4000))), version=10),
+    "list": payload(1, length(4), strings("a", "12", LONG, "")),
+    "list of many": payload(1, length(3000), strings(*[str(index) for index in range(3000)])),
+    "list ziplist": payload(10, string(ziplist("a", 12, "x" * 300, "", -7))),
+    "list ziplist of many": payload(10, string(ziplist(*range(5000)))),
+    "list of ziplists": payload(14, length(3), *[string(ziplist(*range(index, index + 900))) for index in range(3)]),
+    "list of a ziplist and an empty one": payload(14, length(2), string(ziplist()), string(ziplist("a"))),
+    "list of listpacks": payload(18, length(3), *[b"\2" + string(listpack(*range(index, index + 900))) for index in range(3)], version=10),
+    "list of one small listpack": payload(18, length(1), b"\2" + string(listpack("a", 1)), version=10),
+    "list of a listpack and an empty one": payload(18, length(2), b"\2" + string(listpack()), b"\2" + string(listpack("a")), version=10),
+    "list of large listpacks": payload(18, length(2), *[b"\2" + string(listpack(*range(70_000))) for index in range(2)], version=10),
+    "list of a plain node": payload(18, length(1), b"\1" + string(b"p" * 9000), version=10),
+    "list of plain nodes": payload(18, length(3), b"\1" + string(b"p" * 9000), b"\2" + string(listpack("a")), b"\1" + string(b"short"), version=10),
+    "sorted set of texts": payload(3, length(5), *[string(member) + bytes([len(score)]) + score for member, score in
+                                                   ((b"a", b"1.5"), (b"b", b"-3"), (b"c", b"1e10"))], string("d") + b"\xFE", string("e") + b"\xFF"),
+    "sorted set": payload(5, length(3), string("a") + struct.pack("<d", 2.5), string("b") + struct.pack("<d", -1), string(LONG) + struct.pack("<d", 0)),
+    "sorted set in no order": payload(5, length(200), *[string(b"m%d" % (index * 77 % 200)) + struct.pack("<d", index * 77 % 200) for index in range(200)]),
+    "sorted set ziplist": payload(12, string(ziplist("a", "1.5", "b", 2, "c", 1 << 40))),
+    "sorted set ziplist of many": payload(12, string(ziplist(*[word for index in range(300) for word in (b"m%03d" % index, index)]))),
+    "sorted set listpack": payload(17, string(listpack("a", "-1.5", "b", 2, "c", 2, "d", "inf")), version=10),
+    "sorted set listpack of many": payload(17, string(listpack(*[word for index in range(300) for word in (b"m%03d" % index, index)])), version=10),
+    "set": payload(2, length(3), strings("a", "12", LONG)),
+    "set of integers one by one": payload(2, length(3), b"\xC0\x05\xC1\x00\x10", strings("77")),
+    "set of integers of a needless width": payload(11, string(intset(1, 2, 3, size=8))),
+    "set of many integers": payload(11, string(intset(*range(-1000, 1000)))),
 }
+
+
+STREAM_END = length(1) + length(9) + length(9) + length(5) + length(5) + length(0) * 2 + length(1) + length(0)
+
+
+def stream(node, count=1, groups=length(0)):
+    """A stream of one node whose id is 5-5 and whose last id is 9-9."""
+    return (bytes([19]) + length(1) + string(struct.pack(">QQ", 5, 5)) + string(node) + length(count) + length(9) * 2 + length(5) * 2
+            + length(0) * 2 + length(count) + groups)
+
+
+# Forms that are newer than the reference.
+NEW_FORMS = {
+    "stream": (sealed(stream(listpack(1, 0, 1, "f", 0, 2, 0, 0, "v", 4))), ["XADD", "5-5", "f", "v"]),
+    "stream of Redis 5": (payload(15, length(1), string(struct.pack(">QQ", 5, 5)), string(listpack(1, 0, 1, "f", 0, 2, 0, 0, "v", 4)), length(1),
+                                  length(5) * 2, length(0)), ["XADD", "5-5", "f", "v"]),
+    "packed set": (payload(20, string(listpack("a", 12, "")), version=11), ["SADD", "a", 12, ""]),
+    "packed set of many": (payload(20, string(listpack(*range(200), "a")), version=11), ["SADD", *range(200), "a"]),
+    "packed set of integers kept as text": (payload(20, string(listpack("12", "a", text=True)), version=11), ["SADD", 12, "a"]),
+}
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("name", NEW_FORMS)
+def test_new_forms_are_read(name, server):
+    data, (command, *arguments) = NEW_FORMS[name]
+    with server.connect() as client:
+        assert client("RESTORE", "k", 0, data).value == b"OK"
+        client(command, "k2", *arguments)
+        assert digest(client) == digest(client, "k2")
 
 
 @pytest.mark.parametrize("name", OLD_FORMS)
@@ -147,6 +236,66 @@ DAMAGED = {
     "a ziplist of a wrong tail": bytes([13]) + string(ziplist("f", "v", tail=10)),
     "a ziplist without an end": bytes([13]) + string(ziplist("f", "v")[:-1] + b"\0"),
     "a ziplist that goes on": bytes([13]) + string(ziplist("f", "v") + b"\xFF"),
+    "a list of nothing": bytes([1]) + length(0),
+    "a list without its last element": bytes([1]) + length(3) + strings("a", "b"),
+    "a list of a ziplist of nothing": bytes([10]) + string(ziplist()),
+    "a list of no ziplists": bytes([14]) + length(0),
+    "a list of ziplists of nothing": bytes([14]) + length(2) + string(ziplist()) * 2,
+    "a list of a broken ziplist": bytes([14]) + length(2) + string(ziplist("a")) + string(ziplist("a", count=3)),
+    "a list of no nodes": bytes([18]) + length(0),
+    "a list of nodes of nothing": bytes([18]) + length(2) + (b"\2" + string(listpack())) * 2,
+    "a list of too few nodes": bytes([18]) + length(2) + b"\2" + string(listpack("a")),
+    "a list of a broken node": bytes([18]) + length(2) + b"\2" + string(listpack("a")) + b"\2" + string(listpack("a", count=2)),
+    "a list of an unknown node": bytes([18]) + length(2) + b"\2" + string(listpack("a")) + b"\3" + string("a"),
+    "a list of a plain node of nothing": bytes([18]) + length(1) + b"\1" + string(b""),
+    "a sorted set of nothing": bytes([5]) + length(0),
+    "a sorted set with a member twice": bytes([5]) + length(3) + b"".join(string(m) + struct.pack("<d", 1) for m in "aba"),
+    "a sorted set with no number": bytes([5]) + length(1) + string("a") + struct.pack("<d", float("nan")),
+    "a sorted set without a score": bytes([5]) + length(1) + string("a") + b"abc",
+    "a sorted set with a text of no number": bytes([3]) + length(1) + string("a") + b"\3abc",
+    "a sorted set with a text that is none": bytes([3]) + length(1) + string("a") + b"\xFD",
+    "a packed sorted set with a member twice": bytes([17]) + string(listpack("a", 1, "b", 2, "a", 3)),
+    "a packed sorted set of an odd count": bytes([17]) + string(listpack("a", 1, "b")),
+    "a packed sorted set of nothing": bytes([17]) + string(listpack()),
+    "a packed sorted set with no number": bytes([17]) + string(listpack("a", "x")),
+    "a ziplist of members and no numbers": bytes([12]) + string(ziplist("a", "x")),
+    "a stream of nothing at all": bytes([19]),
+    "a stream of a node without an id": bytes([19]) + length(1) + string("short") + string(listpack(1, 0, 1, "f", 0, 2, 0, 0, "v", 4)) + STREAM_END,
+    "a stream with a wrong count": stream(listpack(2, 0, 1, "f", 0, 2, 0, 0, "v", 4)),
+    "a stream with a wrong count of deleted": stream(listpack(1, 1, 1, "f", 0, 2, 0, 0, "v", 4)),
+    "a stream of too few fields": stream(listpack(1, 0, 3, "f", 0, 2, 0, 0, "v", 4)),
+    "a stream with a negative count of fields": stream(listpack(1, 0, -1, "f", 0, 2, 0, 0, "v", 4)),
+    "a stream without the end of its fields": stream(listpack(1, 0, 1, "f", 1, 2, 0, 0, "v", 4)),
+    "a stream entry of unknown flags": stream(listpack(1, 0, 1, "f", 0, 7, 0, 0, "v", 4)),
+    "a stream entry of a wrong length": stream(listpack(1, 0, 1, "f", 0, 2, 0, 0, "v", 5)),
+    "a stream entry that is cut short": stream(listpack(1, 0, 1, "f", 0, 2, 0, 0, "v")),
+    "a stream entry with many fields": stream(listpack(1, 0, 1, "f", 0, 0, 0, 0, 1 << 62, "v", 4)),
+    "stream entries out of order": stream(listpack(2, 0, 1, "f", 0, 2, 0, 5, "v", 4, 2, 0, 5, "v", 4), 2),
+    "a stream of another length": stream(listpack(1, 0, 1, "f", 0, 2, 0, 0, "v", 4), 2),
+    "a stream with entries behind the last": stream(listpack(1, 0, 1, "f", 0, 2, 100, 0, "v", 4)),
+    "stream nodes out of order": bytes([19]) + length(2) + (string(struct.pack(">QQ", 5, 5)) + string(listpack(1, 0, 1, "f", 0, 2, 0, 0, "v", 4))) * 2 + STREAM_END,
+    "a stream group that is there twice": stream(listpack(1, 0, 1, "f", 0, 2, 0, 0, "v", 4), 1, length(2) + (string("g") + b"\0" * 5) * 2),
+    "a stream group with a pending entry twice": stream(listpack(1, 0, 1, "f", 0, 2, 0, 0, "v", 4), 1, length(1) + string("g") + b"\0" * 3 + length(2)
+                                                       + (struct.pack(">QQq", 5, 5, 0) + length(1)) * 2 + length(0)),
+    "a stream consumer with what is not pending": stream(listpack(1, 0, 1, "f", 0, 2, 0, 0, "v", 4), 1, length(1) + string("g") + b"\0" * 3 + length(0)
+                                                        + length(1) + string("c") + bytes(8) + length(1) + struct.pack(">QQ", 5, 5)),
+    "a stream entry pending for two": stream(listpack(1, 0, 1, "f", 0, 2, 0, 0, "v", 4), 1, length(1) + string("g") + b"\0" * 3 + length(1)
+                                             + struct.pack(">QQq", 5, 5, 0) + length(1) + length(2)
+                                             + b"".join(string(c) + bytes(8) + length(1) + struct.pack(">QQ", 5, 5) for c in "cd")),
+    "a set of nothing": bytes([2]) + length(0),
+    "a set with a member twice": bytes([2]) + length(3) + strings("a", "b", "a"),
+    "a set with an integer twice": bytes([2]) + length(3) + strings("1", "2", "1"),
+    "a set with a long member twice": bytes([2]) + length(3) + strings(LONG, "2", LONG),
+    "a set without a member": bytes([2]) + length(3) + strings("a", "b"),
+    "integers of nothing": bytes([11]) + string(intset()),
+    "integers of no width": bytes([11]) + string(intset(1, 2, size=3)),
+    "integers of a wrong count": bytes([11]) + string(intset(1, 2, count=3)),
+    "integers that fall": bytes([11]) + string(intset(2, 1)),
+    "an integer twice": bytes([11]) + string(intset(1, 1)),
+    "integers without a head": bytes([11]) + string(b"\2\0\0\0"),
+    "a packed set of nothing": bytes([20]) + string(listpack()),
+    "a packed set with a member twice": bytes([20]) + string(listpack("a", 2, "b", 2)),
+    "a long packed set with a member twice": bytes([20]) + string(listpack(*range(300), 7)),
     "a zip map of nothing": bytes([9]) + string(zipmap()),
     "a zip map with a field twice": bytes([9]) + string(zipmap((b"f", b"v"), (b"f", b"w"))),
     "a zip map of a wrong count": bytes([9]) + string(zipmap((b"f", b"v"), count=2)),

@@ -11,6 +11,7 @@
 // Source: Redis, intset.h, on the layout.
 
 import Glibc
+import RespCodec
 
 @safe struct IntegerSet {
     static let headerSize = 8
@@ -29,6 +30,23 @@ import Glibc
         return set
     }
 
+    /// Bytes that are a set of integers, to be looked at only.
+    init(lookingAt bytes: ByteSlice) { unsafe base = UnsafeMutableRawPointer(mutating: bytes.rawBytes.baseAddress!) }
+
+    /// Whether bytes from outside are a set of integers, all of them, and not an empty one: of a known width, as many as they say, each
+    /// greater than the one before.
+    /// - Complexity: O(integers).
+    static func isSound(_ bytes: ByteSlice) -> Bool {
+        guard bytes.count > headerSize else { return false }
+        let set = IntegerSet(lookingAt: bytes)
+        guard [2, 4, 8].contains(set.width), set.count > 0, set.count <= maximumCount, set.byteCount == bytes.count
+        else {
+            return false
+        }
+        for index in 1..<set.count where set[index - 1] >= set[index] { return false }
+        return true
+    }
+
     /// Bytes of each integer.
     private(set) var width: Int {
         get { unsafe Int(base.loadUnaligned(as: UInt32.self)) }
@@ -40,6 +58,9 @@ import Glibc
         get { unsafe Int(base.loadUnaligned(fromByteOffset: 4, as: UInt32.self)) }
         nonmutating set { unsafe base.storeBytes(of: UInt32(newValue), toByteOffset: 4, as: UInt32.self) }
     }
+
+    /// The set as it lies in memory.
+    var bytes: ByteSlice { unsafe ByteSlice(start: base, count: byteCount) }
 
     /// Bytes of the whole set.
     var byteCount: Int { Self.headerSize + count * width }

@@ -7,12 +7,9 @@ import RespCodec
     private var start: UnsafeMutableRawPointer
     private var capacity: Int
 
-    /// The format can say more, but nobody reads it.
-    private static let mostBytes = 1 << 30
-
     /// - Parameter capacity: bytes the list will have, as far as is known.
     init(capacity: Int = 0) {
-        self.capacity = max(min(capacity, Self.mostBytes), 256)
+        self.capacity = max(min(capacity, PackedList.maximumSize), 256)
         unsafe start = Self.allocated(nil, self.capacity)
         unsafe _ = PackedList.makeEmpty(at: start)
     }
@@ -25,7 +22,7 @@ import RespCodec
     /// Puts `value` behind the last element; false, and nothing is put in, when the list would become too long for its format.
     mutating func append(_ value: PackedValue) -> Bool {
         let needed = list.byteCount + value.encodedLength
-        guard needed <= Self.mostBytes else { return false }
+        guard needed <= PackedList.maximumSize else { return false }
         if needed > capacity {
             capacity = needed * 2
             unsafe start = Self.allocated(start, capacity)
@@ -36,7 +33,7 @@ import RespCodec
 
     /// Puts in both or none.
     mutating func append(_ one: PackedValue, _ other: PackedValue) -> Bool {
-        guard list.byteCount + one.encodedLength + other.encodedLength <= Self.mostBytes else { return false }
+        guard list.byteCount + one.encodedLength + other.encodedLength <= PackedList.maximumSize else { return false }
         return append(one) && append(other)
     }
 

@@ -135,6 +135,15 @@ import RespCodec
 
     // MARK: nodes
 
+    /// Puts a node with a copy of a list of `count` elements behind the last one. It must not be larger than the chain's nodes are.
+    func appendNode(_ list: PackedList, count added: Int) {
+        let old = tail
+        let node = ListNode.makePacked(copying: list, count: added, capacity: list.byteCount, in: allocator)
+        link(node, nextTo: old, after: true)
+        count += added
+        settle(old)
+    }
+
     /// Puts a node beside another, or in an empty chain.
     func link(_ node: ListNode, nextTo old: ListNode?, after: Bool) {
         let previous = after ? old : old?.previous

@@ -382,6 +382,12 @@ extension KeyspaceContext {
         unsafe context.database.allocator.deallocate(word)
     }
 
+    /// Gives the set's entry, which is in no table, to the caller; this is at its end.
+    func detach() -> Entry {
+        defer { unsafe context.database.allocator.deallocate(word) }
+        return value.entry
+    }
+
     func free() {
         context.engine.free(value.entry, in: context.database)
         unsafe context.database.allocator.deallocate(word)

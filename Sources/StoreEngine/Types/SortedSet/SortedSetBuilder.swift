@@ -75,17 +75,17 @@ struct SortedSetBuilder {
     func discard(_ engine: EngineState) { engine.orphan(table, in: database) }
 
     /// An entry, in no table yet, with the members as its value; the builder is at its end.
-    mutating func makeEntry(_ key: ByteSlice, _ context: KeyspaceContext) -> Entry {
+    mutating func makeEntry(_ key: ByteSlice, _ context: KeyspaceContext, deadline: Int64? = nil) -> Entry {
         order()
         let settings = context.settings
         if count > settings.sortedSetMaxPackedEntries || longest > settings.sortedSetMaxPackedValue {
-            let entry = context.makeEntry(.sortedSet, .tree, key: key, deadline: nil, payload: 8)
+            let entry = context.makeEntry(.sortedSet, .tree, key: key, deadline: deadline, payload: 8)
             unsafe entry.pointer = table.address
             return entry
         }
         var size = PackedList.emptySize
         forEachPacked { size += $0.encodedLength + $1.encodedLength }
-        let entry = context.makeEntry(.sortedSet, .packed, key: key, deadline: nil, payload: size)
+        let entry = context.makeEntry(.sortedSet, .packed, key: key, deadline: deadline, payload: size)
         let list = unsafe PackedList.makeEmpty(at: entry.payload)
         forEachPacked { member, score in
             list.append(member)

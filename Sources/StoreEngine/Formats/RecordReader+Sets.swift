@@ -1,0 +1,57 @@
+// Reads sets.
+
+import RespCodec
+
+extension RecordReader {
+    mutating func set(
+        _ type: RecordType, key: ByteSlice, deadline: Int64?, _ context: KeyspaceContext
+    ) throws(FormatError) -> Entry {
+        let limits = context.setLimits
+        switch type {
+        case .setOfIntegers:
+            let bytes = try string()
+            guard IntegerSet.isSound(bytes) else { throw .damaged("an array of integers") }
+            let integers = IntegerSet(lookingAt: bytes)
+            if integers.count <= limits.integers {
+                return context.makePacked(.set, .integers, copying: bytes, key: key, deadline: deadline)
+            }
+            let set = UnattachedSet(context, for: key, .table, deadline: deadline)
+            for index in 0..<integers.count { set.value.add(.integer(integers[index])) }
+            return set.detach()
+        case .packedSet:
+            let (list, isCanonical) = try packedList(stride: 1, context)
+            if isCanonical && list.count <= limits.entries {
+                guard !list.hasDuplicates(stride: 1, hash: context.engine.hash) else { throw Self.memberTwice }
+                return context.makePacked(.set, .packed, list, key: key, deadline: deadline)
+            }
+            let encoding = list.count <= limits.entries ? Encoding.packed : .table
+            let set = UnattachedSet(context, for: key, encoding, deadline: deadline)
+            var offset = list.first
+            while offset < list.end {
+                guard set.value.add(list[offset]) else {
+                    set.free()
+                    throw Self.memberTwice
+                }
+                offset = list.next(after: offset)
+            }
+            return set.detach()
+        default:
+            let count = try count(ofAtLeast: 1)
+            guard count > 0 else { throw .empty }
+            let encoding = count <= limits.integers ? Encoding.integers : .table
+            let set = UnattachedSet(context, for: key, encoding, deadline: deadline)
+            do throws(FormatError) {
+                for _ in 0..<count {
+                    guard set.value.add(try string()) else { throw Self.memberTwice }
+                    release()
+                }
+            } catch {
+                set.free()
+                throw error
+            }
+            return set.detach()
+        }
+    }
+
+    private static var memberTwice: FormatError { .damaged("a member that is there twice") }
+}

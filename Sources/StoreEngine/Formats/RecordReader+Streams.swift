@@ -1,0 +1,211 @@
+// Reads streams. Their nodes are taken as they lie, so all that is in them is gone through first: see `StreamNode.examined`.
+//
+// - Source: Redis 7.4, rdb.c, on RDB_TYPE_STREAM_LISTPACKS and its successors.
+
+import RespCodec
+
+extension RecordReader {
+    mutating func stream(
+        _ type: RecordType, key: ByteSlice, deadline: Int64?, _ context: KeyspaceContext
+    ) throws(FormatError) -> Entry {
+        let stream = StreamValue(context.database.allocator)
+        do throws(FormatError) {
+            try readEntries(type, into: stream)
+            for _ in 0..<(try count(ofAtLeast: 5)) { try readGroup(type, into: stream) }
+        } catch {
+            context.engine.orphan(stream, in: context.database)
+            throw error
+        }
+        return context.makeLarge(.stream, .stream, stream, key: key, deadline: deadline)
+    }
+
+    private mutating func id() throws(FormatError) -> StreamID {
+        StreamID(milliseconds: try number(), sequence: try number())
+    }
+
+    /// An id as sixteen bytes.
+    private mutating func plainID() throws(FormatError) -> StreamID {
+        StreamID(milliseconds: try bigEndian(), sequence: try bigEndian())
+    }
+
+    // MARK: entries
+
+    private mutating func readEntries(_ type: RecordType, into stream: StreamValue) throws(FormatError) {
+        var last: StreamID?
+        for _ in 0..<(try count(ofAtLeast: 2)) {
+            guard try byte() == 16 else { throw .damaged("a node of a stream without its id") }
+            let id = try plainID()
+            let bytes = try string()
+            guard let examination = PackedList.examine(bytes), examination.isCanonical,
+                let lastOfNode = StreamNode(list: PackedList(lookingAt: bytes), id: id).examined()
+            else { throw .damaged("a node of a stream") }
+            if let last, id <= last { throw .damaged("nodes of a stream that are not in order") }
+            last = lastOfNode
+            stream.appendNode(id, bytes)
+            release()
+        }
+        stream.finishBuilding()
+        let length = try number()
+        guard length == UInt64(stream.length) else { throw .damaged("a stream of another length") }
+        stream.lastID = try id()
+        if let last, last > stream.lastID { throw .damaged("a stream with an id behind its last") }
+        stream.entriesAdded = stream.length
+        guard type != .streamOfRedis5 else { return }
+        // The first id is known by now.
+        _ = try id()
+        stream.maximumDeletedID = try id()
+        guard let added = Int(exactly: try number()) else { throw .damaged("a count of entries that is none") }
+        stream.entriesAdded = added
+    }
+
+    // MARK: groups
+
+    private mutating func readGroup(_ type: RecordType, into stream: StreamValue) throws(FormatError) {
+        release()
+        let name = try string()
+        let lastID = try id()
+        var entriesRead = stream.entriesAdded(upTo: lastID) ?? StreamGroup.unknown
+        if type != .streamOfRedis5 { entriesRead = Int(truncatingIfNeeded: try number()) }
+        guard entriesRead >= StreamGroup.unknown else { throw .damaged("a count of entries that is none") }
+        guard let group = stream.makeGroup(name, lastID: lastID, entriesRead: entriesRead) else {
+            throw .damaged("a group that is there twice")
+        }
+        var pending = try readPending(of: group)
+        for _ in 0..<(try count(ofAtLeast: 10)) { try readConsumer(type, of: group, &pending) }
+        // One that is delivered after the others has the shortest way to its place in the order of delivery.
+        pending.sort { $0.time < $1.time }
+        for entry in pending {
+            if let owner = entry.owner { group.assign(entry.entry, to: owner, time: entry.time) }
+        }
+    }
+
+    /// What is pending in a group, by id. What no consumer has in the end was released.
+    private mutating func readPending(of group: StreamGroup) throws(FormatError) -> [SavedPending] {
+        var pending: [SavedPending] = []
+        for _ in 0..<(try count(ofAtLeast: 25)) {
+            release()
+            let id = try plainID()
+            let time = try time()
+            let deliveryCount = Int(clamping: try number())
+            if let last = pending.last, id <= last.id { throw .damaged("pending entries that are not in order") }
+            guard let entry = group.makePending(id, deliveryCount: deliveryCount) else {
+                throw .damaged("an entry that is pending twice")
+            }
+            pending.append(SavedPending(id: id, time: time, entry: entry))
+        }
+        return pending
+    }
+
+    private mutating func readConsumer(
+        _ type: RecordType, of group: StreamGroup, _ pending: inout [SavedPending]
+    ) throws(FormatError) {
+        release()
+        let name = try string()
+        let seen = try time()
+        let active = type == .stream ? try time() : seen
+        guard let consumer = group.makeConsumer(name, seen: seen, active: active) else {
+            throw .damaged("a consumer that is there twice")
+        }
+        for _ in 0..<(try count(ofAtLeast: 16)) {
+            release()
+            let id = try plainID()
+            let index = pending.firstIndex(atOrAfter: id)
+            guard index < pending.count, pending[index].id == id, pending[index].owner == nil else {
+                throw .damaged("an entry of a consumer that is not pending, or of two")
+            }
+            pending[index].owner = consumer
+        }
+    }
+}
+
+/// An entry that was pending, as it is read.
+private struct SavedPending {
+    let id: StreamID
+    let time: Int64
+    let entry: PendingEntry
+    var owner: StreamConsumer?
+}
+
+extension Array where Element == SavedPending {
+    fileprivate func firstIndex(atOrAfter id: StreamID) -> Int {
+        var (low, high) = (0, count)
+        while low < high {
+            let middle = (low + high) / 2
+            if self[middle].id < id { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+}
+
+extension StreamNode {
+    /// Goes through a node from outside, whose list is sound and canonical: that master entry and entries are complete and end with the
+    /// list, that counts are right and ids rise, and that numbers take as few bytes as they can, for they are changed in place.
+    /// - Returns: the id of the last entry, the node's own if there is none; nil if the node is not sound.
+    func examined() -> StreamID? {
+        var cursor = Cursor(list)
+        guard let live = cursor.number(), let deleted = cursor.number(), let fields = cursor.number(), live >= 0,
+            deleted >= 0,
+            fields >= 0, cursor.skip(fields), cursor.number() == 0
+        else { return nil }
+        var (liveSeen, deletedSeen) = (0, 0)
+        var last: StreamID?
+        while !cursor.isAtEnd {
+            guard let flags = cursor.number(), 0...(Flags.deleted | Flags.sameFields) ~= flags,
+                let milliseconds = cursor.number(), let sequence = cursor.number()
+            else { return nil }
+            let id = StreamID(
+                milliseconds: id.milliseconds &+ UInt64(bitPattern: Int64(milliseconds)),
+                sequence: id.sequence &+ UInt64(bitPattern: Int64(sequence)))
+            if let last { guard id > last else { return nil } } else { guard id >= self.id else { return nil } }
+            last = id
+            let elements: Int
+            if flags & Flags.sameFields != 0 {
+                guard cursor.skip(fields) else { return nil }
+                elements = 3 + fields
+            } else {
+                guard let own = cursor.number(), own >= 0, own <= list.byteCount, cursor.skip(2 * own) else {
+                    return nil
+                }
+                elements = 4 + 2 * own
+            }
+            guard cursor.number() == elements else { return nil }
+            if flags & Flags.deleted != 0 { deletedSeen += 1 } else { liveSeen += 1 }
+        }
+        return liveSeen == live && deletedSeen == deleted ? last ?? id : nil
+    }
+
+    /// Goes through a sound list.
+    private struct Cursor {
+        private let list: PackedList
+        private var offset: Int
+        private let end: Int
+
+        init(_ list: PackedList) {
+            self.list = list
+            offset = list.first
+            end = list.end
+        }
+
+        var isAtEnd: Bool { offset >= end }
+
+        /// The next element, if it is an integer in its shortest form.
+        mutating func number() -> Int? {
+            guard offset < end, case .integer(let value) = list[offset] else { return nil }
+            let next = list.next(after: offset)
+            guard next - offset == PackedValue(integer: value).encodedLength else { return nil }
+            offset = next
+            return value
+        }
+
+        /// Passes over so many elements; false if there are fewer.
+        mutating func skip(_ count: Int) -> Bool {
+            var left = count
+            while left > 0 {
+                guard offset < end else { return false }
+                offset = list.next(after: offset)
+                left -= 1
+            }
+            return true
+        }
+    }
+}
