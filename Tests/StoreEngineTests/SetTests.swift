@@ -1,5 +1,5 @@
-// Sets against a naive model: the sorted array of integers in every state of a small size, sets of all encodings with random operations,
-// what chance answers, the algebra of sets, and memory all given back.
+// Sets against a naive model: the sorted array of integers in every state of a small size, sets of all encodings with
+// random operations, what chance answers, the algebra of sets, and memory all given back.
 
 import RespCodec
 import Testing

@@ -2,11 +2,11 @@
 //
 //     width (4) | count (4) | integer | integer | ...
 //
-// All integers are kept in 2, 4 or 8 bytes, in which the widest of them fits; taking one out does not make them narrower again.
-// The format is the one of RDB files, so that saving a small set of integers is a copy of its block.
+// All integers are kept in 2, 4 or 8 bytes, in which the widest of them fits; taking one out does not make them
+// narrower again. The format is the one of RDB files, so that saving a small set of integers is a copy of its block.
 //
-// The block's memory belongs to somebody else, who makes it large enough before an integer is put in. Invariants: the integers
-// rise; the width is 2, 4 or 8.
+// The block's memory belongs to somebody else, who makes it large enough before an integer is put in. Invariants: the
+// integers rise; the width is 2, 4 or 8.
 //
 // Source: Redis, intset.h, on the layout.
 

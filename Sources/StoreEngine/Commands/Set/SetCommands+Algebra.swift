@@ -113,7 +113,8 @@ extension SetCommands {
         present[0].visit(.inAll, of: present[1...], body)
     }
 
-    /// How many look-ups an algorithm without further memory may take for each member that the other one would have to keep.
+    /// How many look-ups an algorithm without further memory may take for each member that the other one would have to
+    /// keep.
     private static let lookupsPerMember = 4
 
     private static func visitUnion(
@@ -224,7 +225,8 @@ extension SetCommands {
     ) -> UnattachedSet {
         switch operation {
         case .intersection:
-            // What a set of anything has in common with others is gathered in a packed list, and kept as integers if it is of nothing else.
+            // What a set of anything has in common with others is gathered in a packed list, and kept as integers if it
+            // is of nothing else.
             let smallest = sets.contains { $0 == nil } ? nil : sets.lazy.compactMap { $0 }.min { $0.count < $1.count }
             let isInteger = smallest?.isIntegers ?? true
             let result = UnattachedSet(context, for: key, isInteger ? .integers : .packed)
@@ -271,6 +273,7 @@ extension SetCommands {
                 }
                 limit = value
             } else if operation != .union || !arguments.word(index, is: "approx") {
+                // Who asks for an approximation gets the exact count, which for a few sets needs no memory either.
                 throw .syntax
             }
             index += 1

@@ -7,7 +7,8 @@ extension SetCommands {
         Command(
             "SPOP", group: .set, since: "1.0.0", arity: -2, flags: [.write, .fast],
             keys: [.first("RW", "access", "delete")], tips: ["nondeterministic_output"], syntax: "key [count]",
-            summary: "Removes members by chance and returns them.", complexity: "O(N) in the members removed", run: pop),
+            summary: "Removes members by chance and returns them.", complexity: "O(N) in the members removed",
+            run: pop),
         Command(
             "SRANDMEMBER", group: .set, since: "1.0.0", arity: -2, flags: [.readOnly], keys: [.first("RO", "access")],
             tips: ["nondeterministic_output"], syntax: "key [count]", summary: "Returns members by chance.",
@@ -64,7 +65,8 @@ extension SetCommands {
 
     // MARK: asking for
 
-    /// How many members may be drawn with repetitions: more would not fit any memory as a reply, and would never be done.
+    /// How many members may be drawn with repetitions: more would not fit any memory as a reply, and would never be
+    /// done.
     private static let mostDraws = 1 << 31
 
     @Sendable private static func random(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError)

@@ -1,5 +1,5 @@
-// Commands on sets. Adding, removing and asking for members are here; algebra of several sets, and chance and scans have files of
-// their own.
+// Commands on sets. Adding, removing and asking for members are here; algebra of several sets, and chance and scans
+// have files of their own.
 
 import RespCodec
 
@@ -87,7 +87,8 @@ enum SetCommands {
         let source = arguments[1]
         let destination = arguments[2]
         let member = arguments[3]
-        // Both are looked for before anything is said of either; looking for the second may take the first out of its place.
+        // Both are looked for before anything is said of either; looking for the second may take the first out of its
+        // place.
         let isAbsent = context.find(source) == nil
         _ = context.find(destination)
         guard !isAbsent, let set = try context.set(at: source, .peek) else { return context.reply.integer(0) }

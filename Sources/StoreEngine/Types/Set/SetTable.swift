@@ -3,9 +3,10 @@
 //     1 or 5 bytes  length of the member
 //     member
 //
-// All sets hash alike, and a table lies in the order of its hashes: whoever goes through one and looks each member up in another
-// goes through both in the same order. So the slots of the other are at hand, and only the members themselves have to be asked
-// for ahead, which is what batches are for. A slot tells enough of the hash that most members of only one set are not even looked at.
+// All sets hash alike, and a table lies in the order of its hashes: whoever goes through one and looks each member up
+// in another goes through both in the same order. So the slots of the other are at hand, and only the members
+// themselves have to be asked for ahead, which is what batches are for. A slot tells enough of the hash that most
+// members of only one set are not even looked at.
 
 import CLinux
 import Glibc
@@ -164,8 +165,8 @@ enum MemberLayout: TableLayout {
 
     /// Which of a batch's members, a bit for each, are in this table too; only those of `asked` are looked up.
     ///
-    /// Where this table's segment holds all that the other's does, a slot's tag tells the bucket and whether to look any closer, and no
-    /// hash is needed.
+    /// Where this table's segment holds all that the other's does, a slot's tag tells the bucket and whether to look
+    /// any closer, and no hash is needed.
     func found(of batch: Batch, asked: UInt32) -> UInt32 {
         unsafe withUnsafeTemporaryAllocation(of: UInt64.self, capacity: Batch.capacity) { candidates in
             let prefix = unsafe batch.segment.header.pointee.prefix
@@ -248,7 +249,8 @@ enum MemberLayout: TableLayout {
         return copy
     }
 
-    /// Frees up to about `budget` members from directory place `index` on; nil when all is gone, the handle's memory too.
+    /// Frees up to about `budget` members from directory place `index` on; nil when all is gone, the handle's memory
+    /// too.
     func deallocateSlice(from index: Int, budget: Int) -> Int? {
         let allocator = table.allocator
         let next = unsafe table.deallocateSlice(from: index, budget: budget) { unsafe allocator.deallocate($0) }

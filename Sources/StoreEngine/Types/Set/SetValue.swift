@@ -1,5 +1,5 @@
-// Sets: a sorted array of integers while small and of nothing else, a packed list while small, a table when large. Nothing here knows
-// of clients or replies.
+// Sets: a sorted array of integers while small and of nothing else, a packed list while small, a table when large.
+// Nothing here knows of clients or replies.
 //
 //     integers --a member that is no integer--> packed list --too many, or too long--> table
 //         \--------------------------too many---------------------------------------/
@@ -233,7 +233,8 @@ import RespCodec
         return true
     }
 
-    /// Keeps a set of nothing but integers as such again, if there are not too many: what the result of an intersection becomes.
+    /// Keeps a set of nothing but integers as such again, if there are not too many: what the result of an intersection
+    /// becomes.
     func becomeIntegers() {
         let count = count
         guard !view.isIntegers && count <= limits.integers else { return }
@@ -262,8 +263,8 @@ import RespCodec
     }
 }
 
-/// Takes some of many as they come by, each with the chance that what is still wanted has among what is left: any selection is as likely
-/// as any other.
+/// Takes some of many as they come by, each with the chance that what is still wanted has among what is left: any
+/// selection is as likely as any other.
 struct Choice {
     private var wanted: Int
     private var left: Int
@@ -358,8 +359,8 @@ extension KeyspaceContext {
     }
 }
 
-/// A set that no key has yet, in a database's memory: a result that is still being made, or a help on the way to one. To be stored or
-/// freed.
+/// A set that no key has yet, in a database's memory: a result that is still being made, or a help on the way to one.
+/// To be stored or freed.
 @safe struct UnattachedSet {
     private let context: KeyspaceContext
     private let key: ByteSlice

@@ -1,7 +1,7 @@
 // The members of a set, to be read: whether they lie in a sorted array of integers, a packed list or a table.
 //
-// Knows only the entry, not where it is kept, so a view outlives what happens to other keys. The operations of set algebra are made
-// of one: the members of one set that are in all of some others, or in none of them.
+// Knows only the entry, not where it is kept, so a view outlives what happens to other keys. The operations of set
+// algebra are made of one: the members of one set that are in all of some others, or in none of them.
 
 import RespCodec
 
@@ -105,7 +105,8 @@ import RespCodec
         }
     }
 
-    /// Calls `body` with so many different members by chance; there must be as many. Any selection is as likely as any other.
+    /// Calls `body` with so many different members by chance; there must be as many. Any selection is as likely as any
+    /// other.
     /// - Complexity: O(wanted), O(members) for a packed list and for a third of the members or more.
     func visitRandom(_ wanted: Int, using generator: inout RandomSource, _ body: (PackedElement) -> Void) {
         let count = count
@@ -117,7 +118,8 @@ import RespCodec
             }
             return
         }
-        // Few of many: drawn again when they come a second time. An integer is known by its place, a member by its block.
+        // Few of many: drawn again when they come a second time. An integer is known by its place, a member by its
+        // block.
         var drawn: Set<UInt> = []
         drawn.reserveCapacity(wanted)
         while drawn.count < wanted {
