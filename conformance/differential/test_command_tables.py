@@ -39,6 +39,7 @@ DOCS_72 = {
     "zinterstore": {"arguments": "key integer key* integer:WEIGHTS?* oneof:AGGREGATE?(token:SUM token:MIN token:MAX token:COUNT)"},
     "zrank": {"arguments": "key string token:WITHSCORE?"},
     "zrevrank": {"arguments": "key string token:WITHSCORE?"},
+    "zscan": {"arguments": "key integer pattern:MATCH? integer:COUNT? token:NOSCORES?"},
     "zunion": {"arguments": "integer key* integer:WEIGHTS?* oneof:AGGREGATE?(token:SUM token:MIN token:MAX token:COUNT) token:WITHSCORES?"},
     "zunionstore": {"arguments": "key integer key* integer:WEIGHTS?* oneof:AGGREGATE?(token:SUM token:MIN token:MAX token:COUNT)"},
     "quit": {"deprecated_since": b"7.2.0", "doc_flags": [b"deprecated"]},

@@ -8,17 +8,18 @@ struct ScanOptions {
     private(set) var count = 10
     /// The name of a type, in any letter case: only SCAN knows it.
     private(set) var type: ByteSlice?
-    /// Whether the values of fields are wanted: only HSCAN can be told that they are not.
-    private(set) var withValues = true
+    /// Whether the word was given that leaves out what belongs to the elements.
+    private(set) var isBare = false
 
     /// Reads the options from argument `start` on.
+    /// - Parameter bareWord: the word, in lower case, that asks for the elements alone, where there is one.
     init(
-        _ arguments: Arguments, from start: Int, takesType: Bool, takesNoValues: Bool = false
+        _ arguments: Arguments, from start: Int, takesType: Bool, bareWord: StaticString? = nil
     ) throws(CommandError) {
         var index = start
         while index < arguments.count {
-            if takesNoValues && arguments.word(index, is: "novalues") {
-                withValues = false
+            if let bareWord, arguments.word(index, is: bareWord) {
+                isBare = true
                 index += 1
                 continue
             }

@@ -9,7 +9,7 @@
 // looked into is a cache miss. The counts give an entry's rank, and the entry of a rank, in one descent.
 //
 // A full leaf first shares with a neighbour that has room, and two full neighbours become three leaves: leaves that were filled in
-// any order are thus four fifths full. A leaf at either end of the tree that fills up stays full, as the next entry opens a new one:
+// any order are thus five sixths full. A leaf at either end of the tree that fills up stays full, as the next entry opens a new one:
 // entries often come in order. Nodes are split and joined on the way down, so one descent is enough.
 //
 // Invariants: leaves are at one depth, linked in order, and none is empty, but the root; `first` of each child other than a
@@ -259,7 +259,7 @@ import RespCodec
         let before = index > 0 ? unsafe branch.children[index - 1].count : Int.max
         let after = index + 1 < branch.count ? unsafe branch.children[index + 1].count : Int.max
         let left = after <= before ? index : index - 1
-        if min(before, after) <= Self.capacity - 6 { return shareLeaves(below: branch, left) }
+        if min(before, after) <= Self.capacity - 2 { return shareLeaves(below: branch, left) }
         let added: RankedLeaf
         if min(before, after) == Int.max {
             added = addLeaf(behind: leaf)

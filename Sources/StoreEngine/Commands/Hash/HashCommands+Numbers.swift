@@ -151,7 +151,7 @@ extension HashCommands {
         guard let hash = try context.hash(at: arguments[1], .read) else {
             return context.reply.endScan(context.reply.beginDeferred(), cursor: 0, count: 0)
         }
-        let options = try ScanOptions(arguments, from: 3, takesType: false, takesNoValues: true)
+        let options = try ScanOptions(arguments, from: 3, takesType: false, bareWord: "novalues")
         let reply = context.reply
         var seen = 0
         var found = 0
@@ -163,7 +163,7 @@ extension HashCommands {
                 guard let (field, value) = pair, field.withBytes({ options.accepts($0) }) else { return }
                 reply.element(field)
                 found += 1
-                guard options.withValues else { return }
+                guard !options.isBare else { return }
                 reply.element(value)
                 found += 1
             }

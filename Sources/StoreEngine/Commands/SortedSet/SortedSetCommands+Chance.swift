@@ -10,7 +10,7 @@ extension SortedSetCommands {
             summary: "Returns members by chance.", complexity: "O(M*log(N)) for M of N members", run: random),
         Command(
             "ZSCAN", group: .sortedSet, since: "2.8.0", arity: -3, flags: [.readOnly], keys: [.first("RO", "access")],
-            tips: ["nondeterministic_output"], syntax: "key cursor [MATCH pattern] [COUNT count]",
+            tips: ["nondeterministic_output"], syntax: "key cursor [MATCH pattern] [COUNT count] [NOSCORES]",
             summary: "Returns the members and scores of a sorted set piece by piece.",
             complexity: "O(1) for each call, O(N) for all", run: scan),
     ]
@@ -64,7 +64,7 @@ extension SortedSetCommands {
         guard let set = try context.sortedSet(at: arguments[1], .read) else {
             return context.reply.endScan(context.reply.beginDeferred(), cursor: 0, count: 0)
         }
-        let options = try ScanOptions(arguments, from: 3, takesType: false)
+        let options = try ScanOptions(arguments, from: 3, takesType: false, bareWord: "noscores")
         let reply = context.reply
         let isPacked = set.isPacked
         var seen = 0
@@ -76,13 +76,15 @@ extension SortedSetCommands {
                 seen += 1
                 guard member.withBytes({ options.accepts($0) }) else { return }
                 reply.element(member)
+                found += 1
+                if options.isBare { return }
+                found += 1
                 // Redis prints a score as its list has it, but one of its table as a long double.
                 if isPacked || FloatingPoint64.wholeNumber(score) != nil && score.magnitude < 1e17 {
                     FloatingPoint64.withText(score) { reply.bulkString($0) }
                 } else {
                     reply.bulkString(LongDoubleText.generalText(LongDouble(score)))
                 }
-                found += 2
             }
         }
         reply.endScan(list, cursor: cursor, count: found)

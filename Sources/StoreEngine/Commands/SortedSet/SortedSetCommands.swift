@@ -13,15 +13,13 @@ enum SortedSetCommands {
             summary: "Adds members with scores, or gives members other scores.",
             complexity: "O(log(N)) for each member of N"
         ) { (context, arguments) throws(CommandError) in try add(context, arguments, increments: false) }
-        .lookingForMember(
-            at: 3),
+        .lookingForMember(at: 3),
         Command(
             "ZINCRBY", group: .sortedSet, since: "1.2.0", arity: 4, flags: [.write, .denyOOM, .fast],
             keys: [.first("RW", "access", "update")], syntax: "key increment member",
             summary: "Adds to the score of a member.", complexity: "O(log(N)) in the members"
         ) { (context, arguments) throws(CommandError) in try add(context, arguments, increments: true) }
-        .lookingForMember(
-            at: 3),
+        .lookingForMember(at: 3),
         Command(
             "ZREM", group: .sortedSet, since: "1.2.0", arity: -3, flags: [.write, .fast],
             keys: [.first("RW", "delete")],
@@ -46,7 +44,7 @@ enum SortedSetCommands {
             let set = try context.sortedSet(at: arguments[1], .read)
             context.reply.array(arguments.count - 2)
             for index in 2..<arguments.count { replyScore(context.reply, set?.score(of: arguments[index])) }
-        },
+        }.lookingForMember(at: 2),
         reader(
             "ZRANK", since: "2.0.0", arity: -3, syntax: "key member [WITHSCORE]",
             summary: "Returns how many members have lower scores than a member.", complexity: "O(log(N)) in the members"
@@ -58,7 +56,7 @@ enum SortedSetCommands {
             complexity: "O(log(N)) in the members"
         ) { (context, arguments) throws(CommandError) in
             try rank(context, arguments, "zrevrank") { rank, count in count - 1 - rank }
-        },
+        }.lookingForMember(at: 2),
         reader(
             "ZCOUNT", since: "2.0.0", arity: 4, syntax: "key min max",
             summary: "Returns how many members have scores in a range.", complexity: "O(log(N)) in the members"
