@@ -42,8 +42,8 @@ def test_fields_of_client_info(server, reference):
 
 
 @pytest.mark.since72
-def test_fields_of_client_info_of_72(client):
-    assert list(own(client)) == """id addr laddr fd name age idle flags db sub psub ssub multi qbuf qbuf-free argv-mem multi-mem rbs rbp
+def test_fields_of_client_info_of_74(client):
+    assert list(own(client)) == """id addr laddr fd name age idle flags db sub psub ssub multi watch qbuf qbuf-free argv-mem multi-mem rbs rbp
         obl oll omem tot-mem events cmd user redir resp lib-name lib-ver""".split()
 
 
@@ -292,3 +292,15 @@ def test_client_list_text_has_no_stray_lines(server):
     with server.connect() as client:
         text = client("CLIENT", "LIST").plain().decode()
         assert all(re.match(r"id=\d+ addr=", line) for line in text.splitlines())
+
+
+@pytest.mark.ours
+def test_client_kill_by_age(server):
+    with server.connect() as old, server.connect() as control:
+        time.sleep(1.1)
+        with server.connect() as young:
+            assert control("CLIENT", "KILL", "MAXAGE", "x").raw == b"-ERR maxage is not an integer or out of range\r\n"
+            assert control("CLIENT", "KILL", "MAXAGE", "0").raw == b"-ERR maxage should be greater than 0\r\n"
+            assert control("CLIENT", "KILL", "MAXAGE", "1000").raw == b":0\r\n"
+            assert control("CLIENT", "KILL", "MAXAGE", "1").raw == b":1\r\n"
+            assert is_closed(old) and young("PING").raw == b"+PONG\r\n"

@@ -28,7 +28,7 @@ enum ClientCommands {
         subcommand(
             "KILL", since: "2.4.0", arity: -3, flags: [.admin, .noScript],
             syntax:
-                "<ip:port | <[ID client-id] | [TYPE <NORMAL | MASTER | SLAVE | REPLICA | PUBSUB>] | [USER username] | [ADDR ip:port] | [LADDR ip:port] | [SKIPME <YES | NO>]> ...>",
+                "<ip:port | <[ID client-id] | [TYPE <NORMAL | MASTER | SLAVE | REPLICA | PUBSUB>] | [USER username] | [ADDR ip:port] | [LADDR ip:port] | [SKIPME <YES | NO>] | [MAXAGE maxage]> ...>",
             summary: "Closes connections.", complexity: "O(N) in the connections", run: kill),
         subcommand(
             "LIST", since: "2.4.0", arity: -2, flags: [.admin, .noScript], tips: ["nondeterministic_output"],
@@ -98,6 +98,7 @@ enum ClientCommands {
         "KILL <option> <value> [<option> <value> [...]]", "    Close all connections that fit the options:",
         "    * ADDR <ip:port>, LADDR <ip:port>, ID <client-id>, USER <username>",
         "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)", "    * SKIPME (YES|NO): leave this connection out (default: yes).",
+        "    * MAXAGE <seconds>: those that are open for at least so long.",
         "LIST [options ...]", "    Describe connections:", "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
         "    * ID <client-id> [<client-id> ...]",
         "NO-EVICT (ON|OFF)", "    Keep this connection when memory runs short.",
@@ -251,17 +252,19 @@ enum ClientCommands {
         var address: String?
         var localAddress: String?
         var isNormal: Bool?
+        var createdBefore: Int64?
         var skipsSelf = true
 
         func accepts(_ connection: Connection) -> Bool {
             if let id, Int(connection.id) != id { return false }
             if let address, connection.address != address { return false }
             if let localAddress, connection.localAddress != localAddress { return false }
+            if let createdBefore, connection.created > createdBefore { return false }
             return isNormal ?? true
         }
     }
 
-    private static func filter(_ arguments: Arguments) throws(CommandError) -> Filter {
+    private static func filter(_ arguments: Arguments, now: Int64) throws(CommandError) -> Filter {
         var filter = Filter()
         var index = 2
         while index < arguments.count {
@@ -281,6 +284,12 @@ enum ClientCommands {
                 filter.localAddress = value.description
             } else if option.equalsIgnoringCase("user") {
                 guard value == "default" else { throw .quoting("ERR No such user '", value, "'") }
+            } else if option.equalsIgnoringCase("maxage") {
+                guard let seconds = Decimal.parse(value) else {
+                    throw .message("ERR maxage is not an integer or out of range")
+                }
+                guard seconds >= 1 else { throw .message("ERR maxage should be greater than 0") }
+                filter.createdBefore = now - Int64(min(seconds, Int(Int32.max))) * 1000
             } else if option.equalsIgnoringCase("skipme") {
                 filter.skipsSelf = value.equalsIgnoringCase("yes")
                 guard filter.skipsSelf || value.equalsIgnoringCase("no") else { throw .syntax }
@@ -299,7 +308,7 @@ enum ClientCommands {
             filter.address = arguments[2].description
             filter.skipsSelf = false
         } else {
-            filter = try Self.filter(arguments)
+            filter = try Self.filter(arguments, now: context.server.engine.now)
         }
         var killed = 0
         for connection in connections(context.server) where filter.accepts(connection) {
@@ -330,7 +339,8 @@ private enum ClientLine {
             ("age", "\(max(0, now - connection.created) / 1000)"),
             ("idle", "\(max(0, now - connection.lastActive) / 1000)"), ("flags", flags(of: connection)),
             ("db", "\(connection.database)"), ("sub", "0"), ("psub", "0"), ("ssub", "0"),
-            ("multi", "\(connection.transaction?.queue.count ?? -1)"), ("qbuf", "\(unparsed)"), ("qbuf-free", "0"),
+            ("multi", "\(connection.transaction?.queue.count ?? -1)"), ("watch", "\(connection.watched.count)"),
+            ("qbuf", "\(unparsed)"), ("qbuf-free", "0"),
             ("argv-mem", "0"), ("multi-mem", "\(queued)"), ("rbs", "0"), ("rbp", "0"), ("obl", "\(unsent)"),
             ("oll", "0"),
             ("omem", "\(connection.unsent.capacity)"),
