@@ -141,6 +141,23 @@ extension SegmentedTable {
         return unsafe Int(all) + allocator.capacity(of: directory)
     }
 
+    /// Bytes of the table and of its entries, those of the entries by as many samples.
+    /// - Complexity: O(samples + entries / 400).
+    func byteCount(samples: Int) -> Int {
+        var measured = 0
+        var bytes = 0
+        var cursor: UInt64 = 0
+        repeat {
+            cursor = unsafe scan(cursor) { entry in
+                guard measured < samples else { return }
+                measured += 1
+                bytes += unsafe allocator.capacity(of: entry)
+            }
+        } while cursor != 0 && measured < samples
+        let entries = measured == 0 ? 0 : Double(bytes) / Double(measured) * Double(count)
+        return Int(entries) + ownByteCount
+    }
+
     // MARK: checking
 
     /// Stops the program when an invariant of the head of this file does not hold. For tests.

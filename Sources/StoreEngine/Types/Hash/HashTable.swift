@@ -214,19 +214,7 @@ enum FieldLayout: TableLayout {
     /// Bytes in use, those of the fields by as many samples.
     /// - Complexity: O(samples + fields / 400).
     func byteCount(samples: Int) -> Int {
-        let allocator = table.allocator
-        var measured = 0
-        var bytes = 0
-        var cursor: UInt64 = 0
-        repeat {
-            cursor = unsafe table.scan(cursor) { entry in
-                guard measured < samples else { return }
-                measured += 1
-                bytes += unsafe allocator.capacity(of: entry)
-            }
-        } while cursor != 0 && measured < samples
-        let fields = measured == 0 ? 0 : Double(bytes) / Double(measured) * Double(count)
-        return unsafe Int(fields) + table.ownByteCount + allocator.capacity(of: pointer)
+        unsafe table.byteCount(samples: samples) + table.allocator.capacity(of: pointer)
     }
 
     func copied(to allocator: SlabAllocator, hash: KeyHash) -> any LargeValue {

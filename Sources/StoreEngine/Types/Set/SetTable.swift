@@ -225,19 +225,7 @@ enum MemberLayout: TableLayout {
     /// Bytes in use, those of the members by as many samples.
     /// - Complexity: O(samples + members / 400).
     func byteCount(samples: Int) -> Int {
-        let allocator = table.allocator
-        var measured = 0
-        var bytes = 0
-        var cursor: UInt64 = 0
-        repeat {
-            cursor = unsafe table.scan(cursor) { entry in
-                guard measured < samples else { return }
-                measured += 1
-                bytes += unsafe allocator.capacity(of: entry)
-            }
-        } while cursor != 0 && measured < samples
-        let members = measured == 0 ? 0 : Double(bytes) / Double(measured) * Double(count)
-        return unsafe Int(members) + table.ownByteCount + allocator.capacity(of: pointer)
+        unsafe table.byteCount(samples: samples) + table.allocator.capacity(of: pointer)
     }
 
     func copied(to allocator: SlabAllocator, hash: KeyHash) -> any LargeValue {

@@ -173,18 +173,7 @@ enum ScoredMemberLayout: TableLayout {
     /// Bytes in use, those of the members by as many samples.
     /// - Complexity: O(samples + members / 400).
     func byteCount(samples: Int) -> Int {
-        var measured = 0
-        var bytes = 0
-        var cursor: UInt64 = 0
-        repeat {
-            cursor = unsafe table.scan(cursor) { block in
-                guard measured < samples else { return }
-                measured += 1
-                bytes += unsafe allocator.capacity(of: block)
-            }
-        } while cursor != 0 && measured < samples
-        let members = measured == 0 ? 0 : Double(bytes) / Double(measured) * Double(count)
-        return unsafe Int(members) + table.ownByteCount + tree.ownByteCount + allocator.capacity(of: storage)
+        unsafe table.byteCount(samples: samples) + tree.ownByteCount + allocator.capacity(of: storage)
     }
 
     func copied(to allocator: SlabAllocator, hash: KeyHash) -> any LargeValue {
