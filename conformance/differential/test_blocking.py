@@ -297,7 +297,7 @@ def time_is_over(stage):
 
 
 def wrong_times(stage):
-    for time_out in ["-1", "x", "", "nan", "-0.5", "0x10000000000000000"]:
+    for time_out in ["-1", "x", "", "nan", "-0.5"]:
         stage("a", "BLPOP", "k", time_out)
         stage("a", "BZPOPMIN", "k", time_out)
         stage("a", "BLMOVE", "k", "l", "LEFT", "RIGHT", time_out)

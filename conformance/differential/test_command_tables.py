@@ -32,10 +32,6 @@ SINCE_26 = {"deprecated_since": b"2.6.12", "doc_flags": [b"deprecated"]}
 
 # The same for COMMAND DOCS. Arguments are written as in `arguments_of`.
 DOCS_72 = {
-    # With MAXAGE of 7.4.
-    "client|kill": {"arguments": "oneof(string oneof*(integer:ID? oneof:TYPE?(token:NORMAL token:MASTER token:SLAVE token:REPLICA "
-                                 "token:PUBSUB) string:USER? string:ADDR? string:LADDR? oneof:SKIPME?(token:YES token:NO) "
-                                 "string:MAXAGE?))"},
     "psetex": SINCE_26,
     "setex": SINCE_26,
     "setnx": SINCE_26,
@@ -61,7 +57,7 @@ DOCS_72 = {
     "client|list": {"arguments": "oneof:TYPE?(token:NORMAL token:MASTER token:REPLICA token:PUBSUB) integer:ID?*"},
     "client|kill": {"arguments": "oneof(string oneof*(integer:ID? "
                                  "oneof:TYPE?(token:NORMAL token:MASTER token:SLAVE token:REPLICA token:PUBSUB) "
-                                 "string:USER? string:ADDR? string:LADDR? oneof:SKIPME?(token:YES token:NO)))"},
+                                 "string:USER? string:ADDR? string:LADDR? oneof:SKIPME?(token:YES token:NO) string:MAXAGE?))"},
     "client|pause": {"since": b"3.0.0"},
     "command|getkeys": {"arguments": "string string?*"},
     "command|getkeysandflags": {"arguments": "string string?*"},

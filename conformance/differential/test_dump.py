@@ -382,3 +382,17 @@ def test_damage_by_chance(seed, server):
                 client("DEBUG", "DIGEST-VALUE", "k")
                 client("DEL", "k")
         assert taken > 0
+
+
+@pytest.mark.ours
+def test_streams_with_released_entries_are_not_for_servers_that_do_not_know_them(server, reference):
+    with server.connect() as client, reference.connect() as other:
+        client("XADD", "k", "1-1", "f", "v")
+        client("XGROUP", "CREATE", "k", "g", "0")
+        client("XREADGROUP", "GROUP", "g", "c", "STREAMS", "k", ">")
+        assert other("RESTORE", "k", "0", client("DUMP", "k").value).raw == b"+OK\r\n"
+        assert client("XNACK", "k", "g", "SILENT", "IDS", "1", "1-1").value == 1
+        released = client("DUMP", "k").value
+        assert b"version or checksum" in other("RESTORE", "l", "0", released).raw
+        assert client("RESTORE", "l", "0", released).raw == b"+OK\r\n"
+        assert digest(client, "k") == digest(client, "l")

@@ -18,9 +18,18 @@ enum DumpPayload {
         let type = RecordWriter<ReplyWriter>.type(of: entry)
         writer.write(type: type)
         writer.write(valueOf: entry, context)
-        reply.append(littleEndian: type.version)
+        reply.append(littleEndian: version(of: entry, written: type))
         reply.append(littleEndian: CRC64.of(reply.written(start..<reply.count)))
         reply.endBulkString(payload)
+    }
+
+    /// The version that a reader must know. Pending entries that were released have no consumer: readers that do not expect that would
+    /// trust the value and fail later, so they are to refuse it.
+    private static func version(of entry: Entry, written type: RecordType) -> UInt16 {
+        guard entry.encoding == .stream else { return type.version }
+        let stream = unsafe StreamValue(at: entry.pointer)
+        let hasReleased = (0..<stream.groupCount).contains { stream.group(at: $0).releasedCount > 0 }
+        return hasReleased ? RecordType.newestVersion : type.version
     }
 
     /// The value of a payload with its type; nil when the format is too new or the checksum wrong.

@@ -55,8 +55,9 @@ enum RecordType: UInt8 {
         }
     }
 
-    /// The newest version of the RDB format that is read, that of Redis 7.4.
-    static let newestVersion: UInt16 = 12
+    /// The newest version of the RDB format that is read. Redis 7.4 has 12; what is above it only stands for streams with pending entries
+    /// of nobody.
+    static let newestVersion: UInt16 = 14
 }
 
 /// The first byte of a length or a string.
