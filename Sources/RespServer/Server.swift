@@ -315,9 +315,8 @@ final class Server {
         )
         connection.isClosed = true
         closed.append(connection)
-        keyspaceListeners.watches.unwatchAll(connection)
+        unwatchAll(connection)
         forgetWait(of: connection)
-        keyspaceListeners.update()
         epoll.remove(connection.descriptor)
         Glibc.close(connection.descriptor)
         connections[Int(connection.descriptor)] = nil

@@ -35,6 +35,16 @@ protocol TableLayout {
     static func deadline(of entry: UnsafeMutableRawPointer) -> Int64
 }
 
+extension TableLayout {
+    @inline(__always) static func hasKey(_ entry: UnsafeMutableRawPointer, _ key: ByteSlice) -> Bool {
+        let own = unsafe self.key(of: entry)
+        guard own.count == key.count else { return false }
+        return unsafe sameBytes(own.rawBytes.baseAddress!, key.rawBytes.baseAddress!, count: key.count)
+    }
+    /// Of entries that never have one.
+    @inline(__always) static func deadline(of entry: UnsafeMutableRawPointer) -> Int64 { Int64.max }
+}
+
 /// Plain memory with one owner, who calls `deallocate`. Entries belong to the owner, not to the table; segments, directory and heap
 /// lie in the allocator, so that dropping the allocator drops the table.
 @safe struct SegmentedTable<Layout: TableLayout> {

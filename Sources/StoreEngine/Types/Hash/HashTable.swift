@@ -13,11 +13,6 @@ import RespCodec
 
 enum FieldLayout: TableLayout {
     @inline(__always) static func key(of entry: UnsafeMutableRawPointer) -> ByteSlice { unsafe FieldEntry(entry).field }
-    @inline(__always) static func hasKey(_ entry: UnsafeMutableRawPointer, _ key: ByteSlice) -> Bool {
-        let field = unsafe FieldEntry(entry).field
-        guard field.count == key.count else { return false }
-        return unsafe sameBytes(field.rawBytes.baseAddress!, key.rawBytes.baseAddress!, count: key.count)
-    }
     @inline(__always) static func deadline(of entry: UnsafeMutableRawPointer) -> Int64 {
         unsafe FieldEntry(entry).deadline
     }

@@ -16,12 +16,6 @@ enum ScoredMemberLayout: TableLayout {
     @inline(__always) static func key(of entry: UnsafeMutableRawPointer) -> ByteSlice {
         unsafe MemberBlock(entry).member
     }
-    @inline(__always) static func hasKey(_ entry: UnsafeMutableRawPointer, _ key: ByteSlice) -> Bool {
-        let member = unsafe MemberBlock(entry).member
-        guard member.count == key.count else { return false }
-        return unsafe sameBytes(member.rawBytes.baseAddress!, key.rawBytes.baseAddress!, count: key.count)
-    }
-    @inline(__always) static func deadline(of entry: UnsafeMutableRawPointer) -> Int64 { Int64.max }
 }
 
 /// One member and its score.
