@@ -50,8 +50,9 @@ enum DebugCommands {
             reply.ok()
         case ("change-repl-id", 2):
             reply.ok()
-        case ("reload", _):
-            throw .message("ERR DEBUG RELOAD is not supported: this version has no snapshots")
+        case ("reload", 2...):
+            try reload(context.server, arguments)
+            reply.ok()
         default:
             throw .subcommandSyntax(of: "DEBUG", arguments[1])
         }
@@ -70,7 +71,9 @@ enum DebugCommands {
         "    attrib, push, verbatim, true or false.",
         "QUICKLIST-PACKED-THRESHOLD <size>",
         "    From how many bytes on an element of a large list is kept by itself: 0 for the default of 1gb.",
-        "RELOAD", "    Not supported in this version.",
+        "RELOAD [MERGE] [NOFLUSH]",
+        "    Write all data as a snapshot in memory, drop it and read it back. With NOFLUSH it is not dropped, so that no",
+        "    key may be there; with MERGE neither, and what is read takes the place of what is there.",
         "SET-ACTIVE-EXPIRE <0|1>", "    Whether keys that are due are removed before anybody looks for them.",
         "SLEEP <seconds>", "    Do nothing for a time, which may have decimals. All clients wait.",
         "STRINGMATCH-LEN <count> <pattern>",
@@ -113,6 +116,29 @@ enum DebugCommands {
         let prefix = arguments.count > 3 ? arguments[3].array : Array("key".utf8)
         context.server.engine.populate(count, prefix: prefix, size: size, database: context.connection.database)
         context.reply.ok()
+    }
+
+    private static func reload(_ server: Server, _ arguments: Arguments) throws(CommandError) {
+        var (flushes, replaces) = (true, false)
+        for index in 2..<arguments.count {
+            switch arguments[index].lowercasedText {
+            case "merge": (flushes, replaces) = (false, true)
+            case "noflush": flushes = false
+            case "nosave":
+                throw .message("ERR DEBUG RELOAD NOSAVE is not supported: this version keeps no snapshots in files")
+            default: throw .message("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
+            }
+        }
+        let engine = server.engine
+        do {
+            try engine.withSnapshot { snapshot in
+                if flushes { engine.removeAll() }
+                try engine.load(snapshot, replacing: replaces)
+            }
+        } catch {
+            server.log.warning("DEBUG RELOAD: \(error)")
+            throw .message("ERR Error trying to load the RDB dump, check server logs.")
+        }
     }
 
     private static func setPlainElementSize(_ context: SessionContext, _ text: ByteSlice) throws(CommandError) {

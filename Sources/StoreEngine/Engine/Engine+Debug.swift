@@ -28,7 +28,7 @@ extension Engine {
         let database = database(index)
         guard let slot = database.table.find(key, hash: hash(key)) else { return nil }
         let entry = database.entry(at: slot)
-        return withDebugContext(index) { context in
+        return withQuietContext(index) { context in
             unsafe ValueFacts(
                 address: UInt(bitPattern: entry.address), encoding: context.encodingName(entry).description,
                 referenceCount: context.referenceCount(entry), serializedLength: Self.serializedLength(entry, context),
@@ -43,7 +43,7 @@ extension Engine {
         var total = DataDigest()
         for index in 0..<databaseCount where database(index).count > 0 {
             total.mix(DataDigest.bigEndian(index))
-            withDebugContext(index) { context in
+            withQuietContext(index) { context in
                 unsafe database(index).table.forEach { address in
                     let entry = unsafe Entry(address)
                     var digest = DataDigest()
@@ -61,7 +61,7 @@ extension Engine {
         var digest = DataDigest()
         let database = database(index)
         if let slot = database.table.find(key, hash: hash(key)) {
-            withDebugContext(index) { Self.add(database.entry(at: slot), to: &digest, $0) }
+            withQuietContext(index) { Self.add(database.entry(at: slot), to: &digest, $0) }
         }
         return digest.text
     }
@@ -70,7 +70,7 @@ extension Engine {
     /// - Parameter size: how long the values are, cut off or filled with zeros; 0 leaves them as they are.
     public func populate(_ count: Int, prefix: [UInt8], size: Int, database index: Int) {
         let head = Array(prefix.prefix { $0 != 0 }) + [UInt8(ascii: ":")]
-        withDebugContext(index) { context in
+        withQuietContext(index) { context in
             for number in 0..<count {
                 let digits = Decimal.text(number)
                 // Redis makes these names in a buffer of 128 bytes, the last of which ends them.
@@ -89,8 +89,8 @@ extension Engine {
         }
     }
 
-    private func withDebugContext<Result>(_ index: Int, _ body: (KeyspaceContext) -> Result) -> Result {
-        // Nothing is replied; the context wants a writer all the same.
+    /// Calls `body` with a context whose replies go nowhere.
+    func withQuietContext<Result>(_ index: Int, _ body: (KeyspaceContext) -> Result) -> Result {
         let writer = ReplyWriter(capacity: 64)
         defer { writer.deallocate() }
         return body(KeyspaceContext(self, database: database(index), reply: writer))

@@ -9,15 +9,17 @@ import RespCodec
 enum DumpPayload {
     private static let versionSize = 2
     private static let checksumSize = 8
+    /// What Redis 7.0 reads.
+    private static let writtenVersion: UInt16 = 10
 
     /// Writes a value as a bulk string.
     static func write(_ entry: Entry, to reply: ReplyWriter, _ context: KeyspaceContext) {
         let payload = reply.beginDeferred()
         let start = reply.count
         let writer = RecordWriter(sink: reply, compresses: context.settings.compressesRecords)
-        let type = RecordWriter<ReplyWriter>.type(of: entry)
+        let type = RecordType(of: entry, version: writtenVersion)
         writer.write(type: type)
-        writer.write(valueOf: entry, context)
+        writer.write(valueOf: entry, as: type, context)
         reply.append(littleEndian: version(of: entry, written: type))
         reply.append(littleEndian: CRC64.of(reply.written(start..<reply.count)))
         reply.endBulkString(payload)

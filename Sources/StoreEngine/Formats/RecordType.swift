@@ -82,6 +82,8 @@ enum FormatError: Error {
     case truncated
     /// Something is not as it must be; what.
     case damaged(StaticString)
+    /// Something that is known, but cannot be kept here; what.
+    case unsupported(StaticString)
     /// A form of value that is not known here.
     case unknownType(UInt8)
     /// A collection of nothing, which old servers could save by mistake.

@@ -4,44 +4,50 @@
 
 import RespCodec
 
-extension RecordWriter {
-    /// The form in which a value is written.
-    static func type(of entry: Entry) -> RecordType {
+extension RecordType {
+    /// The form in which a value is written for readers of a version of the RDB format. Hashes whose fields have deadlines need version
+    /// 12 whatever is asked for.
+    init(of entry: Entry, version: UInt16) {
         switch (entry.type, entry.encoding) {
-        case (.string, _): .string
-        case (.sortedSet, .packed): .packedSortedSet
-        case (.sortedSet, _): .sortedSet
-        case (.stream, _): .streamOfRedis7
-        case (.list, _): .listOfPackedLists
-        case (.set, .integers): .setOfIntegers
-        case (.set, _): .set
-        case (.hash, .packed): .packedHash
-        case (.hash, .packedWithDeadlines): .packedHashWithDeadlines
-        case (.hash, .table): entry.earliestFieldDeadline == nil ? .hash : .hashWithDeadlines
-        default: preconditionFailure("a type that is not written yet")
+        case (.string, _): self = .string
+        case (.sortedSet, .packed): self = .packedSortedSet
+        case (.sortedSet, _): self = .sortedSet
+        case (.stream, _): self = version >= RecordType.stream.version ? .stream : .streamOfRedis7
+        case (.list, _): self = .listOfPackedLists
+        case (.set, .integers): self = .setOfIntegers
+        case (.set, .packed) where version >= RecordType.packedSet.version: self = .packedSet
+        case (.set, _): self = .set
+        case (.hash, .packed): self = .packedHash
+        case (.hash, .packedWithDeadlines): self = .packedHashWithDeadlines
+        case (.hash, .table): self = entry.earliestFieldDeadline == nil ? .hash : .hashWithDeadlines
+        default: preconditionFailure("a value of no known form")
         }
     }
+}
 
+extension RecordWriter {
     /// Writes a value without its type.
+    /// - Parameter type: the form that `RecordType(of:version:)` chose for it.
     /// - Complexity: O(bytes of the value).
-    func write(valueOf entry: Entry, _ context: KeyspaceContext) {
-        switch (entry.type, entry.encoding) {
-        case (.string, .integer): write(integer: entry.integer)
-        case (.string, _): context.withString(entry) { write(string: $0) }
-        case (.sortedSet, .packed): write(string: entry.packedList.bytes)
-        case (.sortedSet, _): write(members: unsafe SortedSetTable(at: entry.pointer))
-        case (.stream, _): write(stream: unsafe StreamValue(at: entry.pointer))
-        case (.list, .packed): write(nodes: entry.packedList)
-        case (.list, _): write(nodesOf: unsafe ListChain(at: entry.pointer))
-        case (.set, .integers): write(string: entry.integerSet.bytes)
-        case (.set, _): writeMembers(SetView(entry))
-        case (.hash, .packed): write(string: entry.packedList.bytes)
-        case (.hash, .packedWithDeadlines):
+    func write(valueOf entry: Entry, as type: RecordType, _ context: KeyspaceContext) {
+        switch type {
+        case .string:
+            if entry.encoding == .integer { return write(integer: entry.integer) }
+            context.withString(entry) { write(string: $0) }
+        case .packedSortedSet, .packedHash, .packedSet: write(string: entry.packedList.bytes)
+        case .sortedSet: write(members: unsafe SortedSetTable(at: entry.pointer))
+        case .stream, .streamOfRedis7: write(stream: unsafe StreamValue(at: entry.pointer), as: type)
+        case .listOfPackedLists:
+            if entry.encoding == .packed { return write(nodes: entry.packedList) }
+            write(nodesOf: unsafe ListChain(at: entry.pointer))
+        case .setOfIntegers: write(string: entry.integerSet.bytes)
+        case .set: writeMembers(SetView(entry))
+        case .packedHashWithDeadlines:
             write(time: entry.earliestFieldDeadline ?? 0)
             write(string: entry.packedList.bytes)
-        case (.hash, .table):
+        case .hash, .hashWithDeadlines:
             writeFields(unsafe HashTable(at: entry.pointer), earliestDeadline: entry.earliestFieldDeadline)
-        default: preconditionFailure("a type that is not written yet")
+        default: preconditionFailure("a form that is only read")
         }
     }
 
@@ -109,7 +115,7 @@ extension RecordWriter {
         sink.append(bigEndian: id.sequence)
     }
 
-    private func write(stream: StreamValue) {
+    private func write(stream: StreamValue, as type: RecordType) {
         write(length: stream.nodeCount)
         stream.forEachNode { node in
             write(length: 16)
@@ -122,10 +128,10 @@ extension RecordWriter {
         write(id: stream.maximumDeletedID)
         write(length: stream.entriesAdded)
         write(length: stream.groupCount)
-        for index in 0..<stream.groupCount { write(group: stream.group(at: index)) }
+        for index in 0..<stream.groupCount { write(group: stream.group(at: index), as: type) }
     }
 
-    private func write(group: StreamGroup) {
+    private func write(group: StreamGroup, as type: RecordType) {
         write(string: group.name)
         write(id: group.lastID)
         write(number: UInt64(bitPattern: Int64(group.entriesRead)))
@@ -140,6 +146,7 @@ extension RecordWriter {
             let consumer = group.consumer(at: index)
             write(string: consumer.name)
             write(time: consumer.seenTime)
+            if type == .stream { write(time: consumer.activeTime) }
             write(length: consumer.pendingCount)
             for entry in consumer.pending { write(plainID: entry.id) }
         }

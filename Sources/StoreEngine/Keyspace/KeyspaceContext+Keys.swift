@@ -38,6 +38,14 @@ extension KeyspaceContext {
         target.insert(copied, hash: hash(key))
     }
 
+    /// The access clock of an entry that was used last some time ago, or so often; nil when what is known is not what is counted.
+    func accessClock(idleSeconds: Int?, frequency: UInt32?) -> UInt32? {
+        if settings.tracksFrequency {
+            return frequency.map { engine.freshAccessClock & ~0xFF | $0 }
+        }
+        return idleSeconds.map { UInt32(truncatingIfNeeded: Int(engine.freshAccessClock) &- $0) & 0xFF_FFFF }
+    }
+
     /// Removes a key that is due, if it still is.
     func expireIfDue(_ key: ByteSlice) { _ = find(key, .peek) }
 }

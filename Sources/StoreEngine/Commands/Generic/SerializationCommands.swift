@@ -92,20 +92,10 @@ enum SerializationCommands {
             }
             return context.reply.ok()
         }
-        if let clock = context.accessClock(options.idleSeconds, options.frequency) { entry.accessClock = clock }
+        if let clock = context.accessClock(idleSeconds: options.idleSeconds, frequency: options.frequency) { entry.accessClock = clock }
         context.store(entry, key: key, replacing: old)
         context.changed(key, .restore)
         context.reply.ok()
-    }
-}
-
-extension KeyspaceContext {
-    /// The access clock of an entry that was used last some time ago, or so often; nil when what is known is not what is counted.
-    fileprivate func accessClock(_ idleSeconds: Int?, _ frequency: UInt32?) -> UInt32? {
-        if settings.tracksFrequency {
-            return frequency.map { engine.freshAccessClock & ~0xFF | $0 }
-        }
-        return idleSeconds.map { UInt32(truncatingIfNeeded: Int(engine.freshAccessClock) &- $0) & 0xFF_FFFF }
     }
 }
 

@@ -1,0 +1,120 @@
+// Reads a snapshot, our own or the RDB file of a Redis from 2.4 to 7.4: see SnapshotMark.swift for its form.
+//
+// What a snapshot holds and this store cannot keep, such as a module's values, ends the reading with an error: nothing is left out in
+// silence, except facts about the server that saved.
+
+import RespCodec
+
+struct SnapshotReader: ~Copyable {
+    private var records: RecordReader<MemorySource>
+
+    /// What came before a key and goes with it.
+    private struct Traits {
+        var deadline: Int64?
+        var idleSeconds: Int?
+        var frequency: UInt32?
+    }
+
+    /// What becomes of a key that is there already.
+    enum Collision {
+        case refuse
+        case replace
+    }
+
+    /// Looks at the frame.
+    /// - Throws: when this is no snapshot, one of a later version, or its checksum is wrong.
+    init(_ snapshot: ByteSlice, longestString: Int) throws(FormatError) {
+        let start = SnapshotMark.magic.count + SnapshotMark.versionDigits
+        guard snapshot.count > start, snapshot[0..<SnapshotMark.magic.count] == SnapshotMark.magic,
+            let version = Self.number(snapshot[SnapshotMark.magic.count..<start])
+        else { throw .damaged("no snapshot") }
+        guard 1...Int(RecordType.newestVersion) ~= version else { throw .unsupported("a later version of the format") }
+        var end = snapshot.count
+        // Redis before 2.6 wrote no checksum, and where checksums are off it is zero.
+        if version >= 5 {
+            end -= SnapshotMark.checksumSize
+            guard end > start else { throw .truncated }
+            let checksum = unsafe UInt64(
+                littleEndian: snapshot.rawBytes.loadUnaligned(fromByteOffset: end, as: UInt64.self))
+            guard checksum == 0 || checksum == CRC64.of(snapshot[0..<end]) else { throw .damaged("a wrong checksum") }
+        }
+        records = RecordReader(MemorySource(snapshot[start..<end]), longestString: longestString)
+    }
+
+    /// What so many decimal digits say.
+    private static func number(_ digits: ByteSlice) -> Int? {
+        var value = 0
+        for index in 0..<digits.count {
+            guard UInt8(ascii: "0")...UInt8(ascii: "9") ~= digits[index] else { return nil }
+            value = value * 10 + Int(digits[index] - UInt8(ascii: "0"))
+        }
+        return value
+    }
+
+    /// Puts all keys in an engine, except those that are due.
+    /// - Parameter context: of a database; nil for one that the engine does not have.
+    /// - Throws: at what cannot be read or kept. Keys that came before it stay.
+    /// - Complexity: O(bytes of the snapshot), O(n log n) for what must be put in an order.
+    mutating func read(
+        whenThere collision: Collision, context: (_ database: UInt64) -> KeyspaceContext?
+    ) throws(FormatError) {
+        guard var target = context(0) else { throw .unsupported("a database that is not there") }
+        var traits = Traits()
+        while true {
+            let byte = try records.byte()
+            guard let mark = SnapshotMark(rawValue: byte) else {
+                guard let type = RecordType(rawValue: byte) else { throw .unknownType(byte) }
+                try readKey(type, traits, whenThere: collision, target)
+                traits = Traits()
+                continue
+            }
+            switch mark {
+            case .end:
+                guard records.remaining == 0 else { throw .damaged("something behind the end") }
+                return
+            case .database:
+                guard let next = context(try records.number()) else {
+                    throw .unsupported("a database that is not there")
+                }
+                target = next
+            case .size: _ = (try records.number(), try records.number())
+            case .slot: _ = (try records.number(), try records.number(), try records.number())
+            case .fact: _ = (try records.string(.first), try records.string(.second))
+            case .deadline: traits.deadline = try records.time()
+            case .deadlineInSeconds: traits.deadline = Int64(try records.littleEndian(as: Int32.self)) * 1000
+            case .idleSeconds: traits.idleSeconds = Int(clamping: try records.number())
+            case .frequency: traits.frequency = UInt32(try records.byte())
+            case .function, .functionOfPreview: throw .unsupported("a library of functions")
+            case .module: throw .unsupported("data of a module")
+            }
+        }
+    }
+
+    private mutating func readKey(
+        _ type: RecordType, _ traits: Traits, whenThere collision: Collision, _ context: KeyspaceContext
+    ) throws(FormatError) {
+        // The value may be read into the memory that the key was read into.
+        let key = try records.string().array
+        let entry: Entry
+        do throws(FormatError) {
+            entry = try key.withByteSlice { key throws(FormatError) in
+                try records.value(type, key: key, deadline: traits.deadline, context)
+            }
+        } catch .empty {
+            // Old servers saved some by mistake.
+            return
+        }
+        if let deadline = traits.deadline, deadline <= context.now {
+            return context.engine.free(entry, in: context.database)
+        }
+        let old = context.find(entry.key, .peek)
+        guard old == nil || collision == .replace else {
+            context.engine.free(entry, in: context.database)
+            throw .damaged("a key that is there twice")
+        }
+        if let clock = context.accessClock(idleSeconds: traits.idleSeconds, frequency: traits.frequency) {
+            entry.accessClock = clock
+        }
+        context.store(entry, key: entry.key, replacing: old)
+    }
+}
