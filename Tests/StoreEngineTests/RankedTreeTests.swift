@@ -159,7 +159,9 @@ struct RankedTreeTests {
     @Test func infinitiesAndZeros() {
         var both = TreeAndArray()
         var random = RandomSource(seed: 1)
-        let scores: [Double] = [.infinity, -.infinity, 0, -0.0, .leastNonzeroMagnitude, -.leastNonzeroMagnitude, 1.7e308, -1.7e308]
+        let scores: [Double] = [
+            .infinity, -.infinity, 0, -0.0, .leastNonzeroMagnitude, -.leastNonzeroMagnitude, 1.7e308, -1.7e308,
+        ]
         for number in 0..<2000 { both.set(Self.member(number), scores[number % scores.count]) }
         both.check(using: &random)
         for number in 0..<2000 { both.set(Self.member(number), scores[number * 3 % scores.count]) }

@@ -119,11 +119,12 @@ struct RecordTests {
         "XADD k 1-1 f v", "XADD k 5-5 PAIRS", "XADD k 5-5 f v g 12 h LONG",
     ]
 
-    private func make(_ engine: Engine, _ maker: String) {
+    /// - Parameter long: bytes of what stands for a long element.
+    private func make(_ engine: Engine, _ maker: String, long: Int = 40_000) {
         var words: [[UInt8]] = []
         for word in maker.split(separator: " ") {
             switch word {
-            case "LONG": words.append([UInt8](repeating: 0x78, count: 40_000))
+            case "LONG": words.append([UInt8](repeating: 0x78, count: long))
             case "PAIRS": words += (0..<2000).map { text("\($0)") }
             default: words.append(text(String(word)))
             }
@@ -156,7 +157,7 @@ struct RecordTests {
         let engine = Engine(databases: 1, seed: 3)
         engine.setTime(1_000_000)
         let empty = engine.usedBytes
-        make(engine, maker)
+        make(engine, maker, long: 1000)
         let payload = dump(engine, "k")
         let value = Array(payload[0..<payload.count - 10])
         _ = run(engine, text("DEL"), text("k"))

@@ -15,8 +15,34 @@ struct SortedSetTests {
         "*\(words.count)\r\n" + words.map { "$\($0.utf8.count)\r\n\($0)\r\n" }.joined()
     }
 
-    private func ordered(_ model: [String: Int]) -> [(member: String, score: Int)] {
-        model.sorted { ($0.value, $0.key) < ($1.value, $1.key) }.map { ($0.key, $0.value) }
+    /// A sorted set as plainly as it can be: members and scores, and all of them in their order.
+    private struct Model {
+        private var scores: [String: Int] = [:]
+        private(set) var ordered: [(member: String, score: Int)] = []
+
+        subscript(member: String) -> Int? {
+            get { scores[member] }
+            set {
+                if let score = scores[member] { ordered.remove(at: place(of: member, score)) }
+                if let newValue { ordered.insert((member, newValue), at: place(of: member, newValue)) }
+                scores[member] = newValue
+            }
+        }
+
+        func rank(of member: String) -> Int? { scores[member].map { place(of: member, $0) } }
+
+        private func place(of member: String, _ score: Int) -> Int {
+            var (low, high) = (0, ordered.count)
+            while low < high {
+                let middle = (low + high) / 2
+                if (ordered[middle].score, ordered[middle].member) < (score, member) {
+                    low = middle + 1
+                } else {
+                    high = middle
+                }
+            }
+            return low
+        }
     }
 
     /// Few members stay packed, many become a tree.
@@ -24,42 +50,44 @@ struct SortedSetTests {
         let engine = Engine(seed: seed)
         let empty = engine.usedBytes
         var random = RandomSource(seed: seed)
-        var model: [String: Int] = [:]
+        var model = Model()
         for step in 0..<6000 {
             let member = random.below(3) == 0 ? "\(random.below(members))" : "member:\(random.below(members))"
             let score = random.below(50) - 25
             switch random.below(12) {
             case 0...5:
-                let isNew = model.updateValue(score, forKey: member) == nil
+                let isNew = model[member] == nil
+                model[member] = score
                 #expect(run(engine, "ZADD", "z", "\(score)", member) == ":\(isNew ? 1 : 0)\r\n")
             case 6:
                 let sum = (model[member] ?? 0) + score
                 model[member] = sum
                 #expect(run(engine, "ZINCRBY", "z", "\(score)", member) == "$\("\(sum)".count)\r\n\(sum)\r\n")
             case 7:
-                let had = model.removeValue(forKey: member) != nil
+                let had = model[member] != nil
+                model[member] = nil
                 #expect(run(engine, "ZREM", "z", member) == ":\(had ? 1 : 0)\r\n")
             case 8:
-                let rank = ordered(model).firstIndex { $0.member == member }
+                let rank = model.rank(of: member)
                 #expect(run(engine, "ZRANK", "z", member) == (rank.map { ":\($0)\r\n" } ?? "$-1\r\n"))
             case 9:
                 let low = random.below(60) - 30
                 let high = low + random.below(12)
-                let found = ordered(model).filter { low <= $0.score && $0.score < high }.map(\.member)
+                let found = model.ordered.filter { low <= $0.score && $0.score < high }.map(\.member)
                 #expect(run(engine, "ZRANGEBYSCORE", "z", "\(low)", "(\(high)") == list(found))
                 #expect(run(engine, "ZREVRANGEBYSCORE", "z", "(\(high)", "\(low)") == list(found.reversed()))
                 #expect(run(engine, "ZCOUNT", "z", "\(low)", "(\(high)") == ":\(found.count)\r\n")
             case 10:
-                guard let lowest = ordered(model).first else { continue }
+                guard let lowest = model.ordered.first else { continue }
                 model[lowest.member] = nil
                 #expect(run(engine, "ZPOPMIN", "z") == list([lowest.member, "\(lowest.score)"]))
             default:
                 let start = random.below(members)
-                let found = ordered(model).dropFirst(start).prefix(11).map(\.member)
+                let found = model.ordered.dropFirst(start).prefix(11).map(\.member)
                 #expect(run(engine, "ZRANGE", "z", "\(start)", "\(start + 10)") == list(found))
             }
             if step % 1000 == 999 {
-                let kept = ordered(model).flatMap { [$0.member, "\($0.score)"] }
+                let kept = model.ordered.flatMap { [$0.member, "\($0.score)"] }
                 #expect(run(engine, "ZRANGE", "z", "0", "-1", "WITHSCORES") == list(kept))
                 _ = run(engine, "COPY", "z", "copy", "REPLACE")
                 #expect(run(engine, "ZRANGE", "copy", "0", "-1", "WITHSCORES") == list(kept))

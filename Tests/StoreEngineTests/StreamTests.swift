@@ -24,6 +24,16 @@ struct IDTreeTests {
 
     private func value(_ id: StreamID) -> UInt64 { id.milliseconds &* 3 &+ id.sequence }
 
+    /// How many ids of a sorted array come before this one.
+    private static func rank(of id: StreamID, in model: [StreamID]) -> Int {
+        var (low, high) = (0, model.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if model[middle] < id { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
     @Test(arguments: [1, 2, 3, 4]) func agreesWithASortedArray(seed: UInt64) {
         let allocator = SlabAllocator()
         defer { while !allocator.releaseSlice() {} }
@@ -39,24 +49,25 @@ struct IDTreeTests {
                 case 1: id(UInt64(random.below(3000)), UInt64(random.below(3)))
                 default: id(77, UInt64(random.below(400)))
                 }
-            let rank = model.firstIndex { $0 >= picked } ?? model.count
+            let rank = Self.rank(of: picked, in: model)
             let isThere = rank < model.count && model[rank] == picked
             if grows {
                 #expect(tree.insert(picked, value(picked), allocator) == !isThere, "seed \(seed), step \(step)")
                 if !isThere { model.insert(picked, at: rank) }
             } else if random.below(4) > 0, let other = model.isEmpty ? nil : model[random.below(model.count)] {
                 #expect(tree.remove(other, allocator) == value(other), "seed \(seed), step \(step)")
-                model.removeAll { $0 == other }
+                model.remove(at: Self.rank(of: other, in: model))
             } else {
                 #expect(tree.remove(picked, allocator) == (isThere ? value(picked) : nil), "seed \(seed), step \(step)")
                 if isThere { model.remove(at: rank) }
             }
             #expect(tree.count == model.count)
-            let after = model.first { $0 >= picked }
-            let before = model.last { $0 <= picked }
+            let place = Self.rank(of: picked, in: model)
+            let after = place < model.count ? model[place] : nil
+            let before = after == picked ? picked : place > 0 ? model[place - 1] : nil
             #expect(tree.place(atOrAfter: picked)?.id == after, "seed \(seed), step \(step)")
             #expect(tree.place(atOrBefore: picked)?.id == before, "seed \(seed), step \(step)")
-            #expect((tree.find(picked) != nil) == model.contains(picked))
+            #expect((tree.find(picked) != nil) == (after == picked))
             #expect(tree.first?.id == model.first && tree.last?.id == model.last)
             if step % 200 == 0 {
                 tree.checkInvariants()
