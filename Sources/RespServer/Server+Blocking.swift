@@ -50,7 +50,7 @@ extension Server {
         engine.touches = true
         withExtendedLifetime(waiter.arguments) {}
         // It keeps its place when it must go on waiting.
-        guard wait == nil else { return }
+        if let wait { return keyspaceListeners.blocked.setAlarm(of: waiter, retryTime: wait.retryTime) }
         finish(waiter.record.hot, errorsBefore: errors)
         // The call was counted when it began to wait.
         waiter.record.hot.pointee.calls &-= 1
@@ -76,11 +76,19 @@ extension Server {
         keyspaceListeners.update()
     }
 
-    /// Ends the waits whose time is over.
-    func endOverdueWaits() {
-        while let waiter = keyspaceListeners.blocked.nextOverdue(now: engine.now) {
+    /// Ends the waits whose time is over, and runs commands again whose time it is.
+    func serveDueWaits() {
+        while let waiter = keyspaceListeners.blocked.nextDue(now: engine.now) {
             cutReply()
-            unblock(waiter, withError: false)
+            if waiter.isTimeOver(now: engine.now) {
+                unblock(waiter, withError: false)
+            } else if pausedUntil > engine.now {
+                // Nothing is changed during a pause.
+                keyspaceListeners.blocked.setAlarm(of: waiter, retryTime: pausedUntil)
+            } else {
+                runAgain(waiter)
+                serveBlocked()
+            }
         }
     }
 

@@ -2,7 +2,8 @@
 //
 // Input goes into one buffer that all connections share. Requests that are whole are parsed in batches: the table is asked for
 // every key's cache lines before the first command runs, so that a pipeline waits for memory once instead of once a request. The
-// rest of an unfinished request moves to the connection; a large argument gets a block of its own that the socket fills directly.
+// rest of an unfinished request moves to the connection, and if it is short, back in front of what is read next; a large argument
+// gets a block of its own that the socket fills directly.
 
 import CLinux
 import Glibc
@@ -27,15 +28,25 @@ extension Server {
     func readAndExecute(_ connection: Connection) {
         connection.lastActive = engine.now
         beginReplying(to: connection)
-        if let partial = connection.partial {
+        if let partial = connection.partial, !partial.isShort {
             readMore(connection, partial)
         } else {
             let transfer = Syscall.read(connection.descriptor, input, Self.inputCapacity)
             if let count = accepted(transfer, of: Self.inputCapacity, connection) {
-                consume(UnsafeMutableRawBufferPointer(start: input, count: count), connection)
+                consume(behindPartial(of: connection, count), connection)
             }
         }
         endReplying()
+    }
+
+    /// The bytes that were read, with the beginning of an unfinished request in front of them: there is room for a short one, which is
+    /// parsed again then. A pipeline that is cut anywhere by reading costs no more than that.
+    private func behindPartial(of connection: Connection, _ count: Int) -> UnsafeMutableRawBufferPointer {
+        guard let partial = connection.partial else { return UnsafeMutableRawBufferPointer(start: input, count: count) }
+        connection.partial = nil
+        let length = partial.bytes.count
+        partial.bytes.withUnsafeBytes { (input - length).copyMemory(from: $0.baseAddress!, byteCount: length) }
+        return UnsafeMutableRawBufferPointer(start: input - length, count: length + count)
     }
 
     @inline(__always)

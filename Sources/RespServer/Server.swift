@@ -74,7 +74,11 @@ final class Server {
 
     // MARK: the request path
 
-    let input = UnsafeMutableRawPointer.allocate(byteCount: Server.inputCapacity, alignment: 64)
+    /// Where input is read to, with room in front for the beginning of a request.
+    let input =
+        UnsafeMutableRawPointer.allocate(
+            byteCount: PartialRequest.mostParsedAgain + Server.inputCapacity, alignment: 64)
+        + PartialRequest.mostParsedAgain
     static let inputCapacity = 64 * 1024
     let arguments = ArgumentList(capacity: 4096)
     @exclusivity(unchecked) var parser = RequestParser()
@@ -158,7 +162,7 @@ final class Server {
                 handle(epoll[index])
             }
             releaseHeld()
-            endOverdueWaits()
+            serveDueWaits()
             if activeExpireEnabled && !engine.expireDue(budget: 1000) { workLeft = true }
             serveBlocked()
             resumeReleased()
@@ -186,7 +190,7 @@ final class Server {
             time = min(time, deadline + 1)
         }
         if pausedUntil > 0 { time = min(time, pausedUntil) }
-        if let deadline = keyspaceListeners.blocked.nextDeadline { time = min(time, deadline) }
+        if let deadline = keyspaceListeners.blocked.nextAlarm { time = min(time, deadline) }
         if time <= engine.now { return true }
         timer.set(for: time, now: engine.now)
         return false

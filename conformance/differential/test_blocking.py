@@ -450,3 +450,40 @@ def test_client_list_tells_who_waits(server):
         control("RPUSH", "k", "x")
         client.read()
         assert b" flags=b " not in control("CLIENT", "LIST").plain()
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("timeout", ["0", "5000"])
+def test_what_becomes_claimable_is_claimed(timeout, server):
+    """A consumer that waits with CLAIM gets what another has left alone for long enough, as Redis 8.4 does it."""
+    with server.connect() as control, server.connect() as client:
+        for number in (1, 2, 3):
+            control("XADD", "k", f"{number}-1", "f", "v")
+        control("XGROUP", "CREATE", "k", "g", "0")
+        control("XREADGROUP", "GROUP", "g", "gone", "COUNT", 2, "STREAMS", "k", ">")
+        control("XREADGROUP", "GROUP", "g", "busy", "STREAMS", "k", ">")
+        client.send("XREADGROUP", "GROUP", "g", "c", "BLOCK", timeout, "CLAIM", "200", "STREAMS", "k", ">")
+        assert client.silent(0.05)
+        # The oldest goes away, and another gets a new time: neither ends the wait, which is for the third then.
+        control("XACK", "k", "g", "1-1")
+        control("XCLAIM", "k", "g", "busy", 0, "2-1")
+        [[name, entries]] = client.read(timeout=5).plain()
+        claimed = [entry[0] for entry in entries]
+        assert name == b"k" and claimed[0] == b"3-1" and set(claimed) <= {b"2-1", b"3-1"}
+        assert entries[0][1] == [b"f", b"v"] and entries[0][2] >= 200 and entries[0][3] == 1
+        info = control("INFO", "clients").plain()
+        assert b"blocked_clients:0" in info and b"clients_in_timeout_table:0" in info
+
+
+@pytest.mark.ours
+def test_what_is_not_claimable_in_time_is_not_waited_for(server):
+    with server.connect() as control, server.connect() as client:
+        control("XADD", "k", "1-1", "f", "v")
+        control("XGROUP", "CREATE", "k", "g", "0")
+        control("XREADGROUP", "GROUP", "g", "gone", "STREAMS", "k", ">")
+        client.send("XREADGROUP", "GROUP", "g", "c", "BLOCK", "60", "CLAIM", "30000", "STREAMS", "k", ">")
+        assert client.read(timeout=5).is_null
+        client.send("XREADGROUP", "GROUP", "g", "c", "BLOCK", "0", "CLAIM", str(2**63 - 1), "STREAMS", "k", ">")
+        assert client.silent(0.05)
+        control("XADD", "k", "2-1", "f", "w")
+        assert client.read(timeout=5).plain() == [[b"k", [[b"2-1", [b"f", b"w"], 0, 0]]]]

@@ -66,6 +66,9 @@ RECIPES = {
         ["XREADGROUP", "GROUP", "one", "alice", "COUNT", 20, "STREAMS", "k", ">"],
         ["XREADGROUP", "GROUP", "one", "bob", "COUNT", 30, "STREAMS", "k", ">"], ["XGROUP", "CREATECONSUMER", "k", "two", "carol"],
         ["XCLAIM", "k", "one", "bob", 0, "5-0", "7-0", "TIME", 1000, "RETRYCOUNT", 8], ["XACK", "k", "one", "1-0", "30-0"]],
+    "stream that counted too far": [["XADD", "k", "1-1", "f", "v"], ["XSETID", "k", "1-1", "ENTRIESADDED", 2**63 - 1], ["XADD", "k", "2-2", "f", "v"]],
+    "stream with a group that counted too far": [
+        ["XADD", "k", "1-1", "f", "v"], ["XGROUP", "CREATE", "k", "g", 0, "ENTRIESREAD", 2**63 - 1], ["XREADGROUP", "GROUP", "g", "c", "STREAMS", "k", ">"]],
     "set of integers": [["SADD", "k", 1, -5, 300]],
     "set of wide integers": [["SADD", "k", 1, 1 << 20, -1 << 40]],
     "set of many integers": [["SADD", "k", *range(0, 5000, 7)]],

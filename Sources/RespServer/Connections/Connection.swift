@@ -35,6 +35,14 @@ final class PartialRequest {
         if let receiving { free(receiving.base) }
     }
 
+    /// A request with more bytes than this is not parsed again from its beginning.
+    static let mostParsedAgain = 1024
+
+    /// Whether it is nothing but few bytes.
+    var isShort: Bool {
+        1...Self.mostParsedAgain ~= bytes.count && large.blocks.isEmpty && receiving == nil && !isComplete
+    }
+
     var byteCount: Int { bytes.count + large.blocks.reduce(0) { $0 + $1.count } + (receiving?.length ?? 0) }
 }
 

@@ -1,7 +1,7 @@
 // Clients whose command waits for a key, in the order in which they came.
 //
 //     key -> queue of waiters, first come first served
-//     deadlines -> heap of waiters
+//     alarms -> heap of waiters that have a deadline, or are run again at some time
 //     ready -> keys that have changed and are waited for, in the order of the changes
 //
 // A waiter stands in the queue of each of its keys and perhaps in the heap. One whose wait is over is only marked; queues and heap drop
@@ -18,6 +18,8 @@ final class WaitingCommand {
     let database: Int
     let wait: Wait
     fileprivate(set) var isOver = false
+    /// When it is looked at next though no key has changed.
+    fileprivate var alarm: Int64?
 
     init(connection: Connection, record: CommandRecord, arguments: OwnedArguments, wait: Wait) {
         self.connection = connection
@@ -29,6 +31,8 @@ final class WaitingCommand {
 
     /// Whether a key whose value is of this type, nil if it is gone, lets the command go on.
     func canGoOn(with type: ValueType?) -> Bool { type == wait.type || wait.endsWithKey }
+
+    func isTimeOver(now: Int64) -> Bool { wait.deadline.map { $0 <= now } ?? false }
 
     fileprivate var keys: Set<WatchedKey> { Set(wait.keys.map { WatchedKey(database: database, key: $0) }) }
 }
@@ -42,7 +46,8 @@ final class BlockedClients {
     private var queues: [WatchedKey: Queue] = [:]
     private var ready: [WatchedKey] = []
     private var isReady: Set<WatchedKey> = []
-    private var deadlines = DeadlineHeap()
+    private var alarms = AlarmHeap()
+    private var alarmCount = 0
     private let filter: KeyFilter
 
     init(filter: KeyFilter) { self.filter = filter }
@@ -64,10 +69,22 @@ final class BlockedClients {
             queues[key, default: Queue()].waiters.append(waiter)
             filter.add(key.key)
         }
-        if let deadline = waiter.wait.deadline {
-            deadlineCount += 1
-            deadlines.insert(deadline, waiter)
-        }
+        if waiter.wait.deadline != nil { deadlineCount += 1 }
+        setAlarm(of: waiter, retryTime: waiter.wait.retryTime)
+    }
+
+    /// Says when a command that waits is to be run again though no key has changed; nil for never.
+    func setAlarm(of waiter: WaitingCommand, retryTime: Int64?) {
+        let times = [waiter.wait.deadline, retryTime].compactMap { $0 }
+        replaceAlarm(of: waiter, with: waiter.isOver ? nil : times.min())
+    }
+
+    private func replaceAlarm(of waiter: WaitingCommand, with time: Int64?) {
+        guard waiter.alarm != time else { return }
+        alarmCount += (time != nil ? 1 : 0) - (waiter.alarm != nil ? 1 : 0)
+        waiter.alarm = time
+        if let time { alarms.insert(time, waiter) }
+        alarms.dropStale(alive: alarmCount)
     }
 
     /// Ends a wait, however it has ended.
@@ -75,10 +92,8 @@ final class BlockedClients {
         guard !waiter.isOver else { return }
         waiter.isOver = true
         count -= 1
-        if waiter.wait.deadline != nil {
-            deadlineCount -= 1
-            deadlines.dropOver(alive: deadlineCount)
-        }
+        if waiter.wait.deadline != nil { deadlineCount -= 1 }
+        replaceAlarm(of: waiter, with: nil)
         for key in waiter.keys {
             filter.remove(key.key)
             guard let index = queues.index(forKey: key) else { continue }
@@ -123,39 +138,45 @@ final class BlockedClients {
 
     // MARK: time
 
-    /// When the next wait ends, in milliseconds since 1970; nil if none does.
-    var nextDeadline: Int64? { deadlines.first?.deadline }
+    /// When the next wait ends or its command is run again, in milliseconds since 1970; nil if none is.
+    var nextAlarm: Int64? { alarms.first?.time }
 
-    /// A wait whose time is over; nil when there is none.
-    func nextOverdue(now: Int64) -> WaitingCommand? {
-        guard let first = deadlines.first, first.deadline <= now else { return nil }
+    /// Whose time to end or to be run again has come; nil when there is none.
+    func nextDue(now: Int64) -> WaitingCommand? {
+        guard let first = alarms.first, first.time <= now else { return nil }
         return first.waiter
     }
 }
 
-/// Waiters by deadline: a binary heap whose first is never over.
-private struct DeadlineHeap {
-    private var entries: [(deadline: Int64, waiter: WaitingCommand)] = []
+/// Waiters by alarm: a binary heap whose first is never stale. An entry is, once its waiter is over or has another alarm.
+private struct AlarmHeap {
+    private struct Entry {
+        let time: Int64
+        let waiter: WaitingCommand
+        var isStale: Bool { waiter.alarm != time }
+    }
+
+    private var entries: [Entry] = []
 
     /// The one that is due first.
-    var first: (deadline: Int64, waiter: WaitingCommand)? { entries.first }
+    var first: (time: Int64, waiter: WaitingCommand)? { entries.first.map { ($0.time, $0.waiter) } }
 
-    mutating func insert(_ deadline: Int64, _ waiter: WaitingCommand) {
-        entries.append((deadline, waiter))
+    mutating func insert(_ time: Int64, _ waiter: WaitingCommand) {
+        entries.append(Entry(time: time, waiter: waiter))
         var index = entries.count - 1
-        while index > 0, entries[index].deadline < entries[(index - 1) / 2].deadline {
+        while index > 0, entries[index].time < entries[(index - 1) / 2].time {
             entries.swapAt(index, (index - 1) / 2)
             index = (index - 1) / 2
         }
     }
 
-    /// Drops waiters that are over: those that come up, and all once they are the larger part.
-    mutating func dropOver(alive: Int) {
+    /// Drops entries that are stale: those that come up, and all once they are the larger part.
+    mutating func dropStale(alive: Int) {
         if entries.count > 64 && alive < entries.count / 2 {
             // A sorted array is a heap.
-            entries = entries.filter { !$0.waiter.isOver }.sorted { $0.deadline < $1.deadline }
+            entries = entries.filter { !$0.isStale }.sorted { $0.time < $1.time }
         }
-        while let first = entries.first, first.waiter.isOver { removeFirst() }
+        while let first = entries.first, first.isStale { removeFirst() }
     }
 
     private mutating func removeFirst() {
@@ -165,7 +186,7 @@ private struct DeadlineHeap {
         while true {
             var least = index
             for child in [2 * index + 1, 2 * index + 2]
-            where child < entries.count && entries[child].deadline < entries[least].deadline {
+            where child < entries.count && entries[child].time < entries[least].time {
                 least = child
             }
             if least == index { return }

@@ -14,6 +14,8 @@ public struct Wait: Sendable {
     public let endsWithKey: Bool
     /// Until when, in milliseconds since 1970; nil for as long as it takes.
     public let deadline: Int64?
+    /// When the command is to be run again though no key has changed, in milliseconds since 1970.
+    public let retryTime: Int64?
     public let timeoutReply: TimeoutReply
     /// What to run instead of the request as it came, for one that depends on when it came.
     public let request: [[UInt8]]?
@@ -37,12 +39,13 @@ extension KeyspaceContext {
     /// in a transaction, answers at once as if the time were over. The command returns without a reply of its own.
     func wait(
         for arguments: Arguments, _ range: Range<Int>, as type: ValueType, until deadline: Int64?,
-        timeoutReply: Wait.TimeoutReply, endsWithKey: Bool = false, request: [[UInt8]]? = nil
+        timeoutReply: Wait.TimeoutReply, endsWithKey: Bool = false, retryTime: Int64? = nil,
+        request: [[UInt8]]? = nil
     ) {
         guard engine.mayWait else { return timeoutReply.write(to: reply) }
         engine.wait = Wait(
             keys: range.map { arguments[$0].array }, type: type, endsWithKey: endsWithKey, deadline: deadline,
-            timeoutReply: timeoutReply, request: request)
+            retryTime: retryTime, timeoutReply: timeoutReply, request: request)
     }
 }
 

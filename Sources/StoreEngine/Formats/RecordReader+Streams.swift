@@ -54,8 +54,8 @@ extension RecordReader {
         // The first id is known by now.
         _ = try id()
         stream.maximumDeletedID = try id()
-        guard let added = Int(exactly: try number()) else { throw .damaged("a count of entries that is none") }
-        stream.entriesAdded = added
+        // As in Redis, a count that has gone past the highest is kept as it is.
+        stream.entriesAdded = Int(truncatingIfNeeded: try number())
     }
 
     // MARK: groups
@@ -66,7 +66,6 @@ extension RecordReader {
         let lastID = try id()
         var entriesRead = stream.entriesAdded(upTo: lastID) ?? StreamGroup.unknown
         if type != .streamOfRedis5 { entriesRead = Int(truncatingIfNeeded: try number()) }
-        guard entriesRead >= StreamGroup.unknown else { throw .damaged("a count of entries that is none") }
         guard let group = stream.makeGroup(name, lastID: lastID, entriesRead: entriesRead) else {
             throw .damaged("a group that is there twice")
         }

@@ -126,7 +126,7 @@ extension RecordWriter {
         write(id: stream.lastID)
         write(id: stream.firstID)
         write(id: stream.maximumDeletedID)
-        write(length: stream.entriesAdded)
+        write(number: UInt64(bitPattern: Int64(stream.entriesAdded)))
         write(length: stream.groupCount)
         for index in 0..<stream.groupCount { write(group: stream.group(at: index), as: type) }
     }

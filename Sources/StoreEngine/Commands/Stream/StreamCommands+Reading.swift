@@ -193,6 +193,8 @@ extension StreamCommands {
             behind.append(id == .maximum ? nil : id)
         }
         var list = StreamList(context.reply)
+        // When what is pending may be claimed, if nothing is acknowledged before.
+        var claimTime: Int64?
         for index in keys {
             let key = arguments[index]
             guard let stream = try context.stream(at: key, .read), let group = stream.group(name) else { continue }
@@ -206,12 +208,15 @@ extension StreamCommands {
                 list.begin(key)
                 reader.replyNews(context.reply, options)
                 context.engine.dirty &+= 1
+            } else if let time = reader.claimTime(options) {
+                claimTime = min(claimTime ?? time, time)
             }
         }
         guard list.count == 0 else { return list.end() }
         guard options.waits else { return context.reply.nullArray() }
         context.wait(
-            for: arguments, keys, as: .stream, until: options.deadline, timeoutReply: .nullArray, endsWithKey: true)
+            for: arguments, keys, as: .stream, until: options.deadline, timeoutReply: .nullArray, endsWithKey: true,
+            retryTime: claimTime)
     }
 
     private static func meaningless(_ sign: Unicode.Scalar) -> CommandError {
@@ -276,6 +281,13 @@ extension StreamCommands {
         private func claimable(_ options: ReadOptions) -> PendingEntry? {
             guard let idle = options.claimIdle, let oldest = group.oldest else { return nil }
             return oldest.isReleased || oldest.idle(now) >= idle ? oldest : nil
+        }
+
+        /// When the oldest pending entry, which may not be claimed yet, may be.
+        func claimTime(_ options: ReadOptions) -> Int64? {
+            guard let idle = options.claimIdle, let oldest = group.oldest else { return nil }
+            let (time, isNever) = oldest.deliveryTime.addingReportingOverflow(idle)
+            return isNever ? nil : max(time, now + 1)
         }
 
         func hasNews(_ options: ReadOptions) -> Bool {

@@ -131,6 +131,8 @@ struct PendingEntries: Sequence, IteratorProtocol {
         var oldest: UnsafeMutablePointer<PendingEntry.Storage>?
         var newest: UnsafeMutablePointer<PendingEntry.Storage>?
         var lastReleased: UnsafeMutablePointer<PendingEntry.Storage>?
+        /// Of those with a consumer, the one that was put in its place last, if it is still there.
+        var lastLinked: UnsafeMutablePointer<PendingEntry.Storage>?
         var releasedCount = 0
     }
 
@@ -291,6 +293,25 @@ struct PendingEntries: Sequence, IteratorProtocol {
 
     // MARK: the order of delivery
 
+    /// Behind which entry one with this time belongs, which is not the first of those with a consumer. Where many are put at one time,
+    /// each belongs beside the last.
+    private func place(of time: Int64) -> UnsafeMutablePointer<PendingEntry.Storage>? {
+        var before = unsafe pointer.pointee.newest
+        if let last = unsafe pointer.pointee.lastLinked, unsafe last.pointee.deliveryTime <= time,
+            let newest = unsafe before, unsafe newest.pointee.deliveryTime > time
+        {
+            unsafe before = last
+            while let next = unsafe before?.pointee.later, unsafe next.pointee.deliveryTime <= time {
+                unsafe before = next
+            }
+            return unsafe before
+        }
+        while let current = unsafe before, unsafe current.pointee.deliveryTime > time {
+            unsafe before = current.pointee.earlier
+        }
+        return unsafe before
+    }
+
     /// Puts an entry in the list: behind the released ones, or where its time belongs.
     private func link(_ entry: PendingEntry) {
         let item = unsafe entry.pointer
@@ -302,13 +323,11 @@ struct PendingEntries: Sequence, IteratorProtocol {
         } else {
             let time = entry.deliveryTime
             let zone = unsafe pointer.pointee.lastReleased
+            defer { unsafe pointer.pointee.lastLinked = item }
             // Mostly it is the newest. One that is older than all the others belongs behind the released ones.
             let eldest = unsafe zone == nil ? pointer.pointee.oldest : zone!.pointee.later
             if let eldest = unsafe eldest, unsafe eldest.pointee.deliveryTime <= time {
-                unsafe before = pointer.pointee.newest
-                while let current = unsafe before, unsafe current.pointee.deliveryTime > time {
-                    unsafe before = current.pointee.earlier
-                }
+                unsafe before = place(of: time)
             } else {
                 unsafe before = zone
             }
@@ -331,6 +350,7 @@ struct PendingEntries: Sequence, IteratorProtocol {
     private func unlink(_ entry: PendingEntry) {
         let item = unsafe entry.pointer
         let (before, after) = unsafe (item.pointee.earlier, item.pointee.later)
+        if unsafe pointer.pointee.lastLinked == item { unsafe pointer.pointee.lastLinked = nil }
         if entry.isReleased {
             unsafe pointer.pointee.releasedCount -= 1
             if unsafe pointer.pointee.lastReleased == item { unsafe pointer.pointee.lastReleased = before }

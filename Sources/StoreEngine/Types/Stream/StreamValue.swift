@@ -419,12 +419,15 @@ import RespCodec
         to threshold: Threshold, approximately: Bool, most: Int, _ references: References
     ) -> Int {
         let before = length
+        var examined = 0
         var next = nodes.first
         while let place = next {
             if case .length(let maximum) = threshold, length <= maximum { break }
             let node = Self.node(at: place)
             let live = node.liveCount
-            if most > 0 && before - length + live > most { break }
+            // What must stay counts, too: else each call would go through all that nobody has acknowledged.
+            if most > 0 && examined + live > most { break }
+            examined += live
             if approximately && !goesWhole(node, live, threshold) { break }
             let id = place.id
             let fields = node.master.fields
