@@ -31,9 +31,14 @@ extension Server {
         unblocked = []
         while keyspaceListeners.blocked.hasReady {
             for key in keyspaceListeners.blocked.takeReady() {
+                // One look at the key tells for all until a command has run.
+                var type: ValueType??
                 for waiter in keyspaceListeners.blocked.waiters(for: key) where !waiter.isOver {
-                    let type = key.key.withByteSlice { engine.type(of: $0, database: key.database) }
-                    if waiter.canGoOn(with: type) { runAgain(waiter) }
+                    let present = type ?? key.key.withByteSlice { engine.type(of: $0, database: key.database) }
+                    type = present
+                    guard waiter.canGoOn(with: present) else { continue }
+                    runAgain(waiter)
+                    type = nil
                 }
             }
         }
@@ -62,6 +67,11 @@ extension Server {
         let connection = waiter.connection
         forgetWait(of: connection)
         if connection.replyMode == .off { reply.truncate(to: replyStart) }
+        if connection.replyMode == .skipping {
+            reply.truncate(to: replyStart)
+            connection.replyMode = .on
+            connection.updateCare()
+        }
         connection.lastActive = engine.now
         if reply.count > replyStart { queueReply(connection, replyStart..<reply.count) }
         replyStart = reply.count

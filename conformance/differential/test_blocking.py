@@ -487,3 +487,16 @@ def test_what_is_not_claimable_in_time_is_not_waited_for(server):
         assert client.silent(0.05)
         control("XADD", "k", "2-1", "f", "w")
         assert client.read(timeout=5).plain() == [[b"k", [[b"2-1", [b"f", b"w"], 0, 0]]]]
+
+
+@pytest.mark.parametrize("served", [True, False])
+def test_a_skipped_reply_that_comes_late_is_skipped(served, server, reference):
+    for one in (reference, server):
+        with one.connect() as control, one.connect() as client:
+            client.send("CLIENT", "REPLY", "SKIP")
+            client.send("BLPOP", "k", "0" if served else "0.05")
+            client.send("PING", "1")
+            eventually(lambda: b"blocked_clients:1" in control("INFO", "clients").plain() or not served)
+            control("RPUSH", "k" if served else "other", "x")
+            assert client.read(timeout=5).plain() == b"1"
+            assert client("PING", "2").plain() == b"2"

@@ -37,3 +37,17 @@ def test_fields_of_every_size(server):
         for index, size in enumerate(sizes):
             wanted = value(size) if index % 2 else value(size // 2, 1)
             assert client("HGET", "h", f"f{size}").value == wanted
+
+
+@pytest.mark.parametrize("count", [32767, 32768, 65535, 65536, 70000])
+@pytest.mark.parametrize("words", [["RPUSH", "k", "x"], ["LPUSHX", "k", "x"], ["LSET", "k", "5", "z"], ["LINSERT", "k", "BEFORE", "x", "y"],
+                                   ["RPOPLPUSH", "k", "k"], ["LTRIM", "k", "1", "-2"]], ids=lambda words: words[0])
+def test_lists_of_many_empty_elements(words, count, server, reference):
+    noted = []
+    for one in (reference, server):
+        with one.connect() as client:
+            notes = [client("RPUSH", "k", *[""] * count).raw, client(*words).raw, client("LLEN", "k").raw]
+            notes += [client("LRANGE", "k", "-3", "-1").raw, client("LINDEX", "k", "40000").raw, client("DEBUG", "DIGEST").raw]
+            notes += [client("RPUSH", "k", "y" * 9000).raw, client("LLEN", "k").raw, client("LTRIM", "k", "0", "-2").raw, client("DEBUG", "DIGEST").raw]
+            noted.append(notes)
+    assert noted[0] == noted[1]

@@ -73,7 +73,8 @@ extension Server {
         if connection.replyMode == .skipNext { connection.replyMode = .skipping }
         defer {
             if connection.replyMode == .off { reply.truncate(to: start) }
-            if connection.replyMode == .skipping {
+            // The reply of a command that waits is still to come.
+            if connection.replyMode == .skipping && connection.waiting == nil {
                 reply.truncate(to: start)
                 connection.replyMode = .on
                 connection.updateCare()

@@ -91,12 +91,19 @@ extension ListCommands {
 
     // MARK: moving
 
+    /// The list to move from, nil if there is none, when what is to be moved to is a list or absent.
+    static func sourceList(_ context: KeyspaceContext, _ arguments: Arguments) throws(CommandError) -> ListValue? {
+        guard try context.list(at: arguments[1], .write) != nil else { return nil }
+        // A destination that is due is removed here, and then the source's slot may move.
+        _ = try context.list(at: arguments[2], .write)
+        return try context.list(at: arguments[1], .peek)
+    }
+
     /// Moves an element and answers with it; false if the source does not exist.
     private static func move(
         _ context: KeyspaceContext, _ arguments: Arguments, _ ends: (from: ListEnd, to: ListEnd)
     ) throws(CommandError) -> Bool {
-        guard let source = try context.list(at: arguments[1], .write) else { return false }
-        _ = try context.list(at: arguments[2], .write)
+        guard let source = try sourceList(context, arguments) else { return false }
         let element = source.element(at: ends.from)
         // Redis does not count an integer from a large list when it looks whether the destination becomes too large.
         let size: Int

@@ -79,8 +79,7 @@ extension ListCommands {
     private static func moveMany(
         _ context: KeyspaceContext, _ arguments: Arguments, _ request: MoveRequest
     ) throws(CommandError) -> Bool {
-        guard let source = try context.list(at: arguments[1], .write) else { return false }
-        _ = try context.list(at: arguments[2], .write)
+        guard let source = try sourceList(context, arguments) else { return false }
         let total = source.count
         guard let count = request.count(of: total) else { return false }
         let start = request.from == .head ? 0 : total - count

@@ -24,7 +24,7 @@ struct ListLimits {
     /// However many elements it may have, a list has no more bytes than this when only their count is limited.
     private static let safeSize = 8192
     /// More elements than the count of a node can tell are never put in one.
-    private static let highestNodeCount = 32767
+    static let highestNodeCount = 32767
 
     private static func size(class number: Int) -> Int {
         switch number {

@@ -219,7 +219,10 @@ import RespCodec
         let chain = ListChain(allocator: database.allocator, limits: limits)
         let list = list
         let count = list.count
-        if count > 0 {
+        if count > ListLimits.highestNodeCount {
+            // Elements without bytes do not count in the limit of bytes, so there can be more than go into one node.
+            forEach { element in element.withBytes { chain.push(PackedValue($0), at: .tail, limits) } }
+        } else if count > 0 {
             let node = ListNode.makePacked(
                 copying: list, count: count, capacity: min(list.byteCount * 2, limits.nodeSize), in: database.allocator)
             chain.link(node, nextTo: nil, after: true)
