@@ -12,13 +12,15 @@ extension Server {
     }
 
     private func holdsBackWhilePaused(_ flags: CommandFlags, _ connection: Connection) -> Bool {
+        // Keys that are due stay during a pause, and not a command longer: who writes must not find them in the way.
+        engine.removesDueKeys = pausedUntil <= engine.now
         guard pausedUntil > engine.now, !flags.contains(.ignoresPause) else { return false }
-        if connection.transaction != nil && !flags.contains(.transactionControl) { return false }
         if pausesWritesOnly {
             let writesInTransaction =
                 flags.contains(.transactionControl)
-                && connection.transaction?.queue.contains { $0.record.flags.contains(.write) } == true
-            guard flags.contains(.write) || writesInTransaction else { return false }
+                && connection.transaction?.queue.contains { !$0.record.flags.isDisjoint(with: [.write, .mayWrite]) }
+                    == true
+            guard !flags.isDisjoint(with: [.write, .mayWrite]) || writesInTransaction else { return false }
         }
         connection.isBlockedByPause = true
         held.append(connection)
@@ -28,7 +30,11 @@ extension Server {
 
     /// Lets clients go on when the pause is over.
     func releaseHeld() {
-        guard pausedUntil > 0, pausedUntil <= engine.now else { return }
+        guard pausedUntil > 0 else { return }
+        guard pausedUntil <= engine.now else {
+            engine.removesDueKeys = false
+            return
+        }
         pausedUntil = 0
         engine.removesDueKeys = true
         let waiting = held

@@ -210,7 +210,7 @@ final class Server {
         if event.isWritable && connection.isWatchedForWriting { flush(connection) }
         if event.isHangUp {
             connection.isHungUp = true
-            if connection.waiting != nil { return close(connection) }
+            if connection.isHeld { return close(connection) }
         }
         if event.isReadable && !connection.isClosed && !connection.isHeld { readAndExecute(connection) }
     }
@@ -221,7 +221,7 @@ final class Server {
         let connections = unread
         unread = []
         for connection in connections where !connection.isClosed {
-            if connection.waiting != nil && connection.isHungUp {
+            if connection.isHeld && connection.isHungUp {
                 close(connection)
             } else if !connection.isHeld {
                 readAndExecute(connection)

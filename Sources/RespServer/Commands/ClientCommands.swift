@@ -187,7 +187,6 @@ enum ClientCommands {
         let isPaused = server.pausedUntil > server.engine.now
         server.pausesWritesOnly = writesOnly && (!isPaused || server.pausesWritesOnly)
         server.pausedUntil = max(server.pausedUntil, end)
-        server.engine.removesDueKeys = false
         context.reply.ok()
     }
 

@@ -39,9 +39,10 @@ public struct CommandFlags: OptionSet, Sendable {
     public static let asking = CommandFlags(rawValue: 1 << 22)
     /// Dangerous beyond what its other flags say.
     public static let dangerous = CommandFlags(rawValue: 1 << 20)
-
     /// Meant for those who work on the server, not for users.
     public static let systemOnly = CommandFlags(rawValue: 1 << 23)
+    /// Reads, but may write down what it has found.
+    public static let mayWrite = CommandFlags(rawValue: 1 << 24)
 
     /// The names in COMMAND INFO, in the order in which Redis lists them.
     public var names: [StaticString] {

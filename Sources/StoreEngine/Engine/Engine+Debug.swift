@@ -69,6 +69,10 @@ extension Engine {
     /// Makes the keys "prefix:0" to "prefix:count-1" where they are absent, each with "value:" and its number.
     /// - Parameter size: how long the values are, cut off or filled with zeros; 0 leaves them as they are.
     public func populate(_ count: Int, prefix: [UInt8], size: Int, database index: Int) {
+        // During a pause, too: it is a writer like any other, and those find no key that is due.
+        let removesDueKeys = removesDueKeys
+        self.removesDueKeys = true
+        defer { self.removesDueKeys = removesDueKeys }
         let head = Array(prefix.prefix { $0 != 0 }) + [UInt8(ascii: ":")]
         withQuietContext(index) { context in
             for number in 0..<count {

@@ -46,7 +46,7 @@ extension HyperLogLogCommands {
     ) throws(CommandError) -> Bool {
         guard value.layout == .sparse else { return false }
         guard value.makeDense() else { throw damaged }
-        context.changed(arguments[2], .pfEstimated)
+        context.changed(arguments[2], .pfEstimated.keepingWatches)
         return true
     }
 

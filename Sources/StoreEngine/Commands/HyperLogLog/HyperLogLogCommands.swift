@@ -10,7 +10,7 @@ enum HyperLogLogCommands {
                 keys: [.first("RW", "insert")], syntax: "key [element [element ...]]",
                 summary: "Adds elements to a HyperLogLog.", complexity: "O(1) for each element", run: add),
             Command(
-                "PFCOUNT", group: .hyperloglog, since: "2.8.9", arity: -2, flags: [.readOnly],
+                "PFCOUNT", group: .hyperloglog, since: "2.8.9", arity: -2, flags: [.readOnly, .mayWrite],
                 keys: [
                     KeySpec(
                         ["RW", "access"], begin: .index(1), find: .range(last: -1, step: 1, limit: 0),

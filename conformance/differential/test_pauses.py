@@ -1,0 +1,106 @@
+"""CLIENT PAUSE: what is held back, what becomes of keys that are due meanwhile, and of clients that go away while they are held."""
+import time
+
+import pytest
+
+from support.resp import eventually
+
+
+@pytest.fixture(autouse=True)
+def no_pause_left(server, reference):
+    yield
+    for one in (server, reference):
+        with one.connect() as client:
+            client("CLIENT", "UNPAUSE")
+
+
+def both(server, reference, play):
+    noted = [play(one) for one in (reference, server)]
+    assert noted[1] == noted[0]
+    return noted[1]
+
+
+def pipeline(client, *requests):
+    for request in requests:
+        client.send(*request)
+    return [client.read(timeout=5).raw for _ in requests]
+
+
+@pytest.mark.parametrize("unpauses", [True, False])
+def test_writes_right_after_a_pause_find_no_key_that_is_due(unpauses, server, reference):
+    def play(one):
+        with one.connect() as client:
+            client("SET", "k", "old", "PX", 30)
+            client("HSET", "h", "f", 1)
+            client("PEXPIRE", "h", 30)
+            client("CLIENT", "PAUSE", 20000 if unpauses else 100, "WRITE")
+            time.sleep(0.08)
+            # All in one packet, so that the pause ends in the middle of a turn.
+            ending = ["CLIENT", "UNPAUSE"] if unpauses else ["DEBUG", "SLEEP", "0.15"]
+            replies = pipeline(client, ending, ["SET", "k", 1], ["SET", "k", 2], ["GET", "k"], ["HSET", "h", "g", 2], ["HGETALL", "h"], ["DBSIZE"])
+            time.sleep(0.05)
+            return replies + pipeline(client, ["KEYS", "k"], ["DBSIZE"], ["GET", "k"], ["DEL", "k"], ["GET", "k"], ["DBSIZE"])
+    both(server, reference, play)
+
+
+def test_a_pause_within_a_transaction(server):
+    # redis-server 7.0.15 ends here with a failed assertion.
+    with server.connect() as client:
+        client("SET", "k", "old", "PX", 20)
+        client("CLIENT", "PAUSE", 60, "WRITE")
+        time.sleep(0.04)
+        replies = pipeline(client, ["MULTI"], ["CLIENT", "PAUSE", 80, "WRITE"], ["DBSIZE"], ["EXEC"])
+        assert replies[-1] == b"*2\r\n+OK\r\n:1\r\n"
+        replies = pipeline(client, ["MULTI"], ["SET", "k", "new"], ["DBSIZE"], ["EXEC"], ["KEYS", "*"], ["GET", "k"])
+        assert replies[3:] == [b"*2\r\n+OK\r\n:1\r\n", b"*1\r\n$1\r\nk\r\n", b"$3\r\nnew\r\n"]
+
+
+@pytest.mark.parametrize("requests", [[["PFCOUNT", "p"]], [["MULTI"], ["SET", "k", "v"]], [["SET", "k", "v"]], [["BLPOP", "k", "0.01"]]],
+                         ids=lambda requests: requests[-1][0])
+def test_what_may_write_is_held_back(requests, server, reference):
+    def play(one):
+        with one.connect() as client:
+            client("PFADD", "p", "a")
+            client("CLIENT", "PAUSE", 300, "WRITE")
+            for request in requests[:-1]:
+                client(*request)
+            client.send(*requests[-1])
+            assert client.silent(0.1)
+            return client.read(timeout=5).raw
+    both(server, reference, play)
+
+
+def test_reads_go_on(server, reference):
+    def play(one):
+        with one.connect() as client:
+            client("CLIENT", "PAUSE", 300, "WRITE")
+            return pipeline(client, ["GET", "k"], ["MULTI"], ["GET", "k"], ["EXEC"], ["PING"])
+    both(server, reference, play)
+
+
+def test_a_client_that_goes_away_is_not_served_later(server, reference):
+    def play(one):
+        with one.connect() as control, one.connect() as client:
+            control("CLIENT", "PAUSE", 300, "WRITE")
+            client.send("RPUSH", "q", "ghost")
+            assert client.silent(0.05)
+            client.close()
+            time.sleep(0.4)
+            return control("LRANGE", "q", 0, -1).raw
+    assert both(server, reference, play) == b"*0\r\n"
+
+
+@pytest.mark.ours
+def test_fields_that_are_due_are_not_drawn(server):
+    with server.connect() as client:
+        client("HSET", "h", "dead", 1, "live", 2)
+        client("HPEXPIRE", "h", 20, "FIELDS", 1, "dead")
+        client("HSET", "gone", "dead", 1)
+        client("HPEXPIRE", "gone", 20, "FIELDS", 1, "dead")
+        client("CLIENT", "PAUSE", 2000, "WRITE")
+        time.sleep(0.05)
+        assert client("HRANDFIELD", "h", 10).plain() == [b"live"]
+        assert set(client("HRANDFIELD", "h", -20).plain()) == {b"live"}
+        assert client("HRANDFIELD", "h").plain() == b"live"
+        assert client("HRANDFIELD", "gone").is_null
+        assert client("HRANDFIELD", "gone", 3).plain() == [] and client("HRANDFIELD", "gone", -3).plain() == []
