@@ -51,7 +51,7 @@ struct RequestParserTests {
     }
 
     @Test(arguments: [
-        ("*1048577\r\n", "Protocol error: invalid multibulk length"),
+        ("*2147483648\r\n", "Protocol error: invalid multibulk length"),
         ("*x\r\n", "Protocol error: invalid multibulk length"),
         ("*1\r\n:5\r\n", "Protocol error: expected '$', got ':'"),
         ("*1\r\n$-1\r\n", "Protocol error: invalid bulk length"),

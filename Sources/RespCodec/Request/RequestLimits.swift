@@ -4,7 +4,7 @@ public struct RequestLimits: Sendable {
     /// Bytes of one argument (`proto-max-bulk-len`).
     public var bulkLength = 512 * 1024 * 1024
     /// Arguments of one request.
-    public var argumentCount = 1024 * 1024
+    public var argumentCount = Int(Int32.max)
     /// Bytes of one inline request, or of one line with a count.
     public var lineLength = 64 * 1024
     /// Arguments of one request before the client has authenticated.

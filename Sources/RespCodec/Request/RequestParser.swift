@@ -105,7 +105,7 @@ public struct RequestParser: Sendable {
                             ? .invalidBulkLength : .expectedBulk(found: unsafe bytes[position]))
                 }
             }
-            guard end &- position >= length &+ 2 else {
+            guard end &- position &- 2 >= length else {
                 bulkLength = length
                 return .needMore
             }

@@ -49,11 +49,7 @@ enum ConnectionCommands {
     }
 
     @Sendable static func select(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
-        guard let index = Decimal.parse(arguments[1]), Int(Int32.min)...Int(Int32.max) ~= index else {
-            throw .notInteger
-        }
-        guard 0..<context.server.engine.databaseCount ~= index else { throw .message("ERR DB index is out of range") }
-        context.connection.database = index
+        context.connection.database = try arguments.databaseIndex(1, of: context.server.engine.databaseCount)
         context.reply.ok()
     }
 

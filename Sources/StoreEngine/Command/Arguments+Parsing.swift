@@ -10,6 +10,30 @@ extension Arguments {
         return value
     }
 
+    /// The argument as the number of one of so many databases.
+    public func databaseIndex(_ index: Int, of count: Int) throws(CommandError) -> Int {
+        let number = try integer(index)
+        guard Int32(exactly: number) != nil else {
+            throw .message("ERR value is out of range, value must between -2147483648 and 2147483647")
+        }
+        guard 0..<count ~= number else { throw .message("ERR DB index is out of range") }
+        return number
+    }
+
+    /// The argument as a count of elements to draw, with repetitions if it is negative.
+    func drawCount(_ index: Int) throws(CommandError) -> Int {
+        let count = try integer(index)
+        guard count != Int.min else {
+            throw .message("ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807")
+        }
+        return count
+    }
+
+    /// Refuses to draw so often with repetitions that the reply would fit no memory.
+    func checkDraws(_ count: Int) throws(CommandError) {
+        guard count.magnitude <= 1 << 27 else { throw .message("ERR value is out of range") }
+    }
+
     /// The argument as the widest floating point number.
     /// - Throws: `notFloat`.
     func longDouble(_ index: Int) throws(CommandError) -> LongDouble {

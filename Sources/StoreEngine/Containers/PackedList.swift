@@ -85,6 +85,9 @@ struct PackedValue {
     /// Bytes that a list should not grow beyond: the format counts them in 32 bits.
     static let maximumSize = 1 << 30
 
+    /// Whether elements of so many bytes of text altogether, at most three of them, may be added.
+    @inline(__always) func mayTake(_ length: Int) -> Bool { byteCount &+ length &+ 64 <= Self.maximumSize }
+
     private let base: UnsafeMutableRawPointer
 
     @unsafe init(_ base: UnsafeMutableRawPointer) { unsafe self.base = base }

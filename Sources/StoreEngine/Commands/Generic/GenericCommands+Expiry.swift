@@ -49,7 +49,7 @@ extension GenericCommands {
             guard let slot = context.find(arguments[1], .inspect) else { return context.reply.integer(-2) }
             guard let deadline = context.database.deadline(slot) else { return context.reply.integer(-1) }
             let time = isAbsolute ? Int(deadline) : max(0, Int(deadline - context.now))
-            context.reply.integer(unit == .seconds ? (time + 500) / 1000 : time)
+            context.reply.integer(unit == .seconds ? time / 1000 + (time % 1000 >= 500 ? 1 : 0) : time)
         }
     }
 

@@ -109,17 +109,11 @@ enum GenericCommands {
         return true
     }
 
-    private static func databaseIndex(_ context: KeyspaceContext, _ text: ByteSlice) throws(CommandError) -> Int {
-        guard let index = Decimal.parse(text), Int(Int32.min)...Int(Int32.max) ~= index else { throw .notInteger }
-        guard 0..<context.databaseCount ~= index else { throw .message("ERR DB index is out of range") }
-        return index
-    }
-
     private static let sameObject = CommandError.message("ERR source and destination objects are the same")
 
     @Sendable static func move(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
         let key = arguments[1]
-        let target = context.database(try databaseIndex(context, arguments[2]))
+        let target = context.database(try arguments.databaseIndex(2, of: context.databaseCount))
         guard target.index != context.database.index else { throw sameObject }
         guard let slot = context.find(key), context.find(key, .peek, in: target) == nil else {
             return context.reply.integer(0)
@@ -142,7 +136,7 @@ enum GenericCommands {
                 replaces = true
             } else if arguments.word(index, is: "db") && index + 1 < arguments.count {
                 index += 1
-                target = context.database(try databaseIndex(context, arguments[index]))
+                target = context.database(try arguments.databaseIndex(index, of: context.databaseCount))
             } else {
                 throw .syntax
             }

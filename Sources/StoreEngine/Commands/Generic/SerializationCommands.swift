@@ -92,7 +92,9 @@ enum SerializationCommands {
             }
             return context.reply.ok()
         }
-        if let clock = context.accessClock(idleSeconds: options.idleSeconds, frequency: options.frequency) { entry.accessClock = clock }
+        if let clock = context.accessClock(idleSeconds: options.idleSeconds, frequency: options.frequency) {
+            entry.accessClock = clock
+        }
         context.store(entry, key: key, replacing: old)
         context.changed(key, .restore)
         context.reply.ok()

@@ -44,8 +44,13 @@ enum KeyspaceCommands {
     }
 
     @Sendable static func swap(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
-        guard let first = Decimal.parse(arguments[1]) else { throw .message("ERR invalid first DB index") }
-        guard let second = Decimal.parse(arguments[2]) else { throw .message("ERR invalid second DB index") }
+        func number(_ index: Int, _ name: String) throws(CommandError) -> Int {
+            guard let number = Decimal.parse(arguments[index]), Int32(exactly: number) != nil else {
+                throw .text("ERR invalid \(name) DB index")
+            }
+            return number
+        }
+        let (first, second) = (try number(1, "first"), try number(2, "second"))
         let range = 0..<context.databaseCount
         guard range.contains(first) && range.contains(second) else { throw .message("ERR DB index is out of range") }
         context.swapDatabases(first, second)

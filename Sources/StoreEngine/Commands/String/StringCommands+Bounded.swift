@@ -205,7 +205,7 @@ extension StringCommands {
         }
         let sum = old + increment
         let isWithin = sum.isFinite && sum >= lower && sum <= upper
-        let new = min(max(sum, max(lower, -limit)), min(upper, limit))
+        let new = max(-limit, min(limit, min(max(sum, lower), upper)))
         context.reply.array(2)
         guard isWithin || addition.saturates else {
             reply(context, LongDoubleText.text(old))

@@ -122,7 +122,8 @@ extension StringCommands {
             throw .message("ERR If you want both the length and indexes, please just use IDX.")
         }
         let (cells, overflow) = (texts[0].count + 1).multipliedReportingOverflow(by: texts[1].count + 1)
-        guard !overflow && cells <= 1 << 30 else {
+        // A cell has four bytes.
+        guard !overflow && cells <= min(context.settings.maximumStringLength / 4, 1 << 30) else {
             throw .message("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len")
         }
         let result = CommonSubsequence(texts[0], texts[1])

@@ -111,7 +111,10 @@ typealias HashElement = PackedElement
     /// - Parameter keepsDeadline: whether a deadline that the field has stays with it; else it goes.
     @inline(__always) @discardableResult
     func set(_ field: ByteSlice, _ value: ByteSlice, keepsDeadline: Bool = false) -> Bool {
-        if entry.encoding != .table && (field.count > maximumPackedLength || value.count > maximumPackedLength) {
+        if entry.encoding != .table
+            && (field.count > maximumPackedLength || value.count > maximumPackedLength
+                || !list.mayTake(field.count &+ value.count))
+        {
             unpack()
         }
         switch entry.encoding {

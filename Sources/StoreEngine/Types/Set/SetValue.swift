@@ -81,7 +81,7 @@ import RespCodec
         let list = entry.packedList
         guard list.find(value) == nil else { return false }
         guard list.count < limits.entries && length <= limits.length,
-            list.byteCount + value.encodedLength <= PackedList.maximumSize
+            list.mayTake(length)
         else {
             return add(value, to: becomeTable())
         }
@@ -240,10 +240,15 @@ import RespCodec
         guard !view.isIntegers && count <= limits.integers else { return }
         let scratch = unsafe database.allocator.allocate(IntegerSet.headerSize + count * 8)
         let integers = unsafe IntegerSet.makeEmpty(at: scratch)
+        // In their order, so that each goes behind the others.
+        var values: [Int] = []
+        values.reserveCapacity(count)
         forEach { member in
             guard let value = member.integer else { preconditionFailure("a member that is no integer") }
-            integers.insert(value, at: integers.place(of: value).index)
+            values.append(value)
         }
+        values.sort()
+        for value in values { integers.insert(value, at: integers.count) }
         if view.isTable {
             // So few that they need no slices.
             let table = table

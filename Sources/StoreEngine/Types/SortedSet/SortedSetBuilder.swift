@@ -78,13 +78,14 @@ struct SortedSetBuilder {
     mutating func makeEntry(_ key: ByteSlice, _ context: KeyspaceContext, deadline: Int64? = nil) -> Entry {
         order()
         let settings = context.settings
-        if count > settings.sortedSetMaxPackedEntries || longest > settings.sortedSetMaxPackedValue {
+        let isSmall = count <= settings.sortedSetMaxPackedEntries && longest <= settings.sortedSetMaxPackedValue
+        var size = PackedList.emptySize
+        if isSmall { forEachPacked { size += $0.encodedLength + $1.encodedLength } }
+        guard isSmall && size <= PackedList.maximumSize else {
             let entry = context.makeEntry(.sortedSet, .tree, key: key, deadline: deadline, payload: 8)
             unsafe entry.pointer = table.address
             return entry
         }
-        var size = PackedList.emptySize
-        forEachPacked { size += $0.encodedLength + $1.encodedLength }
         let entry = context.makeEntry(.sortedSet, .packed, key: key, deadline: deadline, payload: size)
         let list = unsafe PackedList.makeEmpty(at: entry.payload)
         forEachPacked { member, score in

@@ -241,7 +241,9 @@ import RespCodec
             return change
         }
         guard !condition.contains(.exists) else { return .refused }
-        if list.count / 2 >= limits.entries || member.count > limits.length {
+        if list.count / 2 >= limits.entries || member.count > limits.length
+            || !list.mayTake(member.count)
+        {
             unpack()
             table.insert(member, score)
         } else {
