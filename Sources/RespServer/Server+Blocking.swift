@@ -73,8 +73,7 @@ extension Server {
             connection.updateCare()
         }
         connection.lastActive = engine.now
-        if reply.count > replyStart { queueReply(connection, replyStart..<reply.count) }
-        replyStart = reply.count
+        handOverReply(to: connection)
         released.append(connection)
     }
 
@@ -127,7 +126,6 @@ extension Server {
 
     /// Queues what has been written for the connection at hand, so that what follows may be for another.
     private func cutReply() {
-        if let connection = replyingTo, reply.count > replyStart { queueReply(connection, replyStart..<reply.count) }
-        replyStart = reply.count
+        if let connection = replyingTo { handOverReply(to: connection) } else { startReply() }
     }
 }

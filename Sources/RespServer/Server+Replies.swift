@@ -5,7 +5,28 @@ import Glibc
 import RespCodec
 
 extension Server {
-    func queueReply(_ connection: Connection, _ range: Range<Int>) {
+    /// What is written from here on is one connection's.
+    @inline(__always)
+    func startReply() {
+        replyStart = reply.count
+        let most = configuration.settings.normalOutputLimit.hardBytes
+        reply.limit = most > 0 ? replyStart &+ most : Int.max
+    }
+
+    /// Queues what has been written since `startReply`, and starts anew.
+    @inline(__always)
+    func handOverReply(to connection: Connection) {
+        if reply.isOverfull {
+            // It may have been broken off.
+            reply.truncate(to: replyStart)
+            closeOverLimit(connection)
+        } else if reply.count > replyStart {
+            queueReply(connection, replyStart..<reply.count)
+        }
+        startReply()
+    }
+
+    private func queueReply(_ connection: Connection, _ range: Range<Int>) {
         replies.append((connection, range))
         // Large replies go out at once, so that the buffer stays small.
         if reply.count > 1 << 20 { sendReplies() }
@@ -86,12 +107,14 @@ extension Server {
         } else {
             connection.softLimitSince = nil
         }
-        if exceeded {
-            statistics.clientsClosedByOutputLimit += 1
-            log.warning(
-                "Client id=\(connection.id) addr=\(connection.address) scheduled to be closed ASAP for overcoming of output buffer limits."
-            )
-            close(connection)
-        }
+        if exceeded { closeOverLimit(connection) }
+    }
+
+    func closeOverLimit(_ connection: Connection) {
+        statistics.clientsClosedByOutputLimit += 1
+        log.warning(
+            "Client id=\(connection.id) addr=\(connection.address) scheduled to be closed ASAP for overcoming of output buffer limits."
+        )
+        close(connection)
     }
 }

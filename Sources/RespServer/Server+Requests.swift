@@ -52,15 +52,14 @@ extension Server {
     @inline(__always)
     private func beginReplying(to connection: Connection) {
         replyingTo = connection
-        replyStart = reply.count
+        startReply()
         reply.version = connection.version
     }
 
     @inline(__always)
     private func endReplying() {
-        if let connection = replyingTo, reply.count > replyStart { queueReply(connection, replyStart..<reply.count) }
+        if let connection = replyingTo { handOverReply(to: connection) }
         replyingTo = nil
-        replyStart = reply.count
     }
 
     /// How many bytes came; nil when there is nothing to do with them.
@@ -169,7 +168,7 @@ extension Server {
         log.verbose(
             "\(String(decoding: error.message, as: UTF8.self)) from client id=\(connection.id) addr=\(connection.address), closing it"
         )
-        (ByteSlice("ERR ").array + error.message).withByteSlice { reply.error($0) }
+        if connection.replyMode == .on { (ByteSlice("ERR ").array + error.message).withByteSlice { reply.error($0) } }
         closeLater(connection)
     }
 
@@ -205,7 +204,8 @@ extension Server {
             return
         }
         let header = AdoptableArguments.headerSize
-        guard let base = malloc(header + length + 2) else { return }
+        // More than can be there is not asked for; it would never arrive.
+        guard length < Int.max - header - 2, let base = malloc(header + length + 2) else { return }
         let present = partial.bytes.count - partial.position
         partial.bytes.withUnsafeBytes {
             (base + header).copyMemory(from: $0.baseAddress! + partial.position, byteCount: present)
@@ -265,7 +265,6 @@ extension Server {
     /// Executes the request that has become whole, then whatever followed it.
     private func executePartial(_ connection: Connection, _ partial: PartialRequest) {
         connection.partial = nil
-        let rest = partial.bytes[partial.position...]
         if partial.arguments.count > 0 {
             let isHeld = partial.bytes.withUnsafeMutableBytes { bytes -> Bool in
                 let empty = UnsafeMutableRawPointer(mutating: UnsafeRawPointer(input))
@@ -301,8 +300,8 @@ extension Server {
                 return
             }
         }
-        guard !rest.isEmpty, !connection.isEnding else { return }
-        var bytes = Array(rest)
+        guard partial.position < partial.bytes.count, !connection.isEnding else { return }
+        var bytes = Array(partial.bytes[partial.position...])
         bytes.withUnsafeMutableBytes {
             if connection.waiting != nil { return keep(connection, $0, from: 0) }
             consume($0, connection)

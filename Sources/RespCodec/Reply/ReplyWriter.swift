@@ -23,6 +23,7 @@ public enum ProtocolVersion: Int, Sendable {
         /// How many errors have been written, and where the newest begins: the statistics of errors are taken from these.
         @usableFromInline var errorCount: Int
         @usableFromInline var lastErrorStart: Int
+        @usableFromInline var limit: Int
     }
 
     @usableFromInline let storage: UnsafeMutablePointer<Storage>
@@ -32,7 +33,7 @@ public enum ProtocolVersion: Int, Sendable {
         unsafe storage.initialize(
             to: Storage(
                 bytes: .allocate(capacity: capacity), count: 0, capacity: capacity, version: .resp2, errorCount: 0,
-                lastErrorStart: 0))
+                lastErrorStart: 0, limit: Int.max))
     }
 
     public func deallocate() {
@@ -49,6 +50,13 @@ public enum ProtocolVersion: Int, Sendable {
 
     /// How many bytes have been written.
     @inlinable public var count: Int { unsafe storage.pointee.count }
+    /// How many bytes may be there before the reply is not worth going on with, for nobody will be sent it.
+    @inlinable public var limit: Int {
+        get { unsafe storage.pointee.limit }
+        nonmutating set { unsafe storage.pointee.limit = newValue }
+    }
+    /// Whether more was written than may be. Who writes without end breaks off then.
+    @inlinable public var isOverfull: Bool { unsafe storage.pointee.count > storage.pointee.limit }
     /// How many errors have been written since the writer was made.
     @inlinable public var errorCount: Int { unsafe storage.pointee.errorCount }
 

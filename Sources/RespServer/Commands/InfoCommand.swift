@@ -226,8 +226,11 @@ enum InfoCommands {
         text.add("total_error_replies", statistics.errorReplies)
         zeros(
             "dump_payload_sanitizations", "total_reads_processed", "total_writes_processed",
-            "io_threaded_reads_processed",
-            "io_threaded_writes_processed", "reply_buffer_shrinks", "reply_buffer_expands", "eventloop_cycles",
+            "io_threaded_reads_processed", "io_threaded_writes_processed")
+        text.add("client_query_buffer_limit_disconnections", statistics.clientsClosedByQueryLimit)
+        text.add("client_output_buffer_limit_disconnections", statistics.clientsClosedByOutputLimit)
+        zeros(
+            "reply_buffer_shrinks", "reply_buffer_expands", "eventloop_cycles",
             "eventloop_duration_sum")
         text.add("eventloop_duration_cmd_sum", Int(server.microseconds(cycles: records.reduce(0) { $0 &+ $1.cycles })))
         zeros(

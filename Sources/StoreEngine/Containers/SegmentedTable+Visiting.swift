@@ -88,7 +88,8 @@ extension SegmentedTable {
     mutating func randomSlot(using generator: inout RandomSource) -> Slot {
         precondition(count > 0, "nothing to choose from")
         // A slot is drawn as if all segments were as wide as the widest, until one that is there and filled comes up.
-        for _ in 0..<64 {
+        // The more segments there are, the more tries are still cheaper than counting.
+        for _ in 0..<64 + segmentCount / 4 {
             let place = generator.below(1 << depth)
             let bucket = generator.below(widest)
             let index = generator.below(Segment.slotsPerBucket)

@@ -71,26 +71,42 @@ extension HashCommands {
         let key = arguments[1]
         guard arguments.count > 2 else {
             guard let hash = try hashWithoutDueFields(context, key) else { return context.reply.null() }
+            guard hash.liveCount == hash.count else {
+                // Fields that are due stay during a pause.
+                let fields = liveFields(of: hash)
+                guard !fields.isEmpty else { return context.reply.null() }
+                return context.reply.element(fields[context.engine.random.below(fields.count)].field)
+            }
             return context.reply.element(hash.random(using: &context.engine.random).field)
         }
-        let count = try arguments.integer(2)
-        guard count != Int.min else {
-            throw .message("ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807")
-        }
+        let count = try arguments.drawCount(2)
         let withValues = arguments.count == 4 && arguments.word(3, is: "withvalues")
         guard arguments.count == 3 || withValues else { throw .syntax }
         guard !withValues || count.magnitude <= UInt(Int.max / 2) else { throw .message("ERR value is out of range") }
         guard let hash = try hashWithoutDueFields(context, key), count != 0 else { return context.reply.array(0) }
+        let liveCount = hash.liveCount
+        guard liveCount > 0 else { return context.reply.array(0) }
         let list = FieldList(reply: context.reply, withValues: withValues)
-        if count < 0 {
-            list.begin(-count)
-            for _ in 0..<(-count) {
-                let (field, value) = hash.random(using: &context.engine.random)
-                list.add(field, value)
-            }
-        } else {
-            replyDistinct(hash, min(count, hash.count), list, using: &context.engine.random)
+        guard count < 0 else {
+            return replyDistinct(hash, min(count, liveCount), liveCount, list, using: &context.engine.random)
         }
+        try arguments.checkDraws(count)
+        // Where it is about as many as there are, they are looked up once.
+        let fields = -count >= hash.count || liveCount != hash.count ? liveFields(of: hash) : nil
+        list.begin(-count)
+        for _ in 0..<(-count) {
+            let (field, value) =
+                fields?[context.engine.random.below(liveCount)] ?? hash.random(using: &context.engine.random)
+            list.add(field, value)
+            if context.reply.isOverfull { return }
+        }
+    }
+
+    /// All fields that are not due. Good until the hash changes.
+    private static func liveFields(of hash: HashValue) -> [(field: HashElement, value: HashElement)] {
+        var fields: [(field: HashElement, value: HashElement)] = []
+        hash.forEach { fields.append(($0, $1)) }
+        return fields
     }
 
     /// The hash at a key, the fields of which that are due having been removed.
@@ -104,12 +120,12 @@ extension HashCommands {
     }
 
     /// Different fields, each as likely as any other.
+    /// - Parameter total: how many fields are not due.
     private static func replyDistinct(
-        _ hash: HashValue, _ count: Int, _ list: FieldList, using generator: inout RandomSource
+        _ hash: HashValue, _ count: Int, _ total: Int, _ list: FieldList, using generator: inout RandomSource
     ) {
         list.begin(count)
-        let total = hash.count
-        if hash.isTable && count * 3 < total {
+        if hash.isTable && count * 3 < total && total == hash.count {
             // Few of many: drawn again when they come a second time.
             var drawn: Set<[UInt8]> = []
             while drawn.count < count {
@@ -121,7 +137,7 @@ extension HashCommands {
         // Each field in turn is taken with the chance that what is still wanted has among what is left.
         var wanted = count
         var left = total
-        hash.forEachWithDeadline { field, value, _ in
+        hash.forEach { field, value in
             if generator.below(left) < wanted {
                 list.add(field, value)
                 wanted -= 1

@@ -65,10 +65,6 @@ extension SetCommands {
 
     // MARK: asking for
 
-    /// How many members may be drawn with repetitions: more would not fit any memory as a reply, and would never be
-    /// done.
-    private static let mostDraws = 1 << 31
-
     @Sendable private static func random(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError)
     {
         let key = arguments[1]
@@ -77,10 +73,7 @@ extension SetCommands {
             guard let set = try context.set(at: key, .read) else { return context.reply.null() }
             return context.reply.element(set.random(using: &context.engine.random))
         }
-        let count = try arguments.integer(2)
-        guard count != Int.min else {
-            throw .message("ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807")
-        }
+        let count = try arguments.drawCount(2)
         guard let set = try context.set(at: key, .read), count != 0 else { return context.reply.array(0) }
         let reply = context.reply
         if count > 1 {
@@ -89,10 +82,10 @@ extension SetCommands {
             set.view.visitRandom(wanted, using: &context.engine.random) { reply.element($0) }
         } else {
             // With repetitions.
+            try arguments.checkDraws(count)
             let wanted = Int(count.magnitude)
-            guard wanted <= mostDraws else { throw .message("ERR value is out of range") }
             reply.array(wanted)
-            for _ in 0..<wanted { reply.element(set.random(using: &context.engine.random)) }
+            for _ in 0..<wanted where !reply.isOverfull { reply.element(set.random(using: &context.engine.random)) }
         }
     }
 

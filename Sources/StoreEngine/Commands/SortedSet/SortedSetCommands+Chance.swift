@@ -22,10 +22,7 @@ extension SortedSetCommands {
             guard let set = try context.sortedSet(at: key, .read) else { return context.reply.null() }
             return context.reply.element(set.member(atRank: context.engine.random.below(set.count)).member)
         }
-        let count = try arguments.integer(2)
-        guard count != Int.min else {
-            throw .message("ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807")
-        }
+        let count = try arguments.drawCount(2)
         let withScores = arguments.count == 4 && arguments.word(3, is: "withscores")
         guard arguments.count == 3 || withScores else { throw .syntax }
         guard !withScores || count.magnitude <= UInt(Int.max / 2) else { throw .message("ERR value is out of range") }
@@ -36,8 +33,9 @@ extension SortedSetCommands {
             list.add(member, score)
         }
         if count < 0 {
+            try arguments.checkDraws(count)
             list.begin(-count)
-            for _ in 0..<(-count) { add(rank: context.engine.random.below(set.count)) }
+            for _ in 0..<(-count) where !context.reply.isOverfull { add(rank: context.engine.random.below(set.count)) }
         } else if count >= set.count {
             // All of them, which Redis begins at the end.
             list.begin(set.count)
