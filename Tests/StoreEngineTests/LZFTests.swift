@@ -6,9 +6,22 @@ import Testing
 @testable import StoreEngine
 
 struct LZFTests {
-    private func compressed(_ text: [UInt8]) -> [UInt8]? { text.withByteSlice { LZF.compressed($0) } }
+    /// The text compressed, unless that would save fewer than four bytes.
+    private func compressed(_ text: [UInt8]) -> [UInt8]? {
+        guard text.count > 4 else { return nil }
+        var room = [UInt8](repeating: 0, count: text.count - 4)
+        let length = text.withByteSlice { source in room.withUnsafeMutableBytes { LZF.compress(source, to: $0) } }
+        return length.map { Array(room[..<$0]) }
+    }
+
+    /// The text of so many bytes; nil if it cannot have been.
     private func decompressed(_ bytes: [UInt8], _ count: Int) -> [UInt8]? {
-        bytes.withByteSlice { LZF.decompressed($0, count: count) }
+        guard count > 0 else { return nil }
+        var text = [UInt8](repeating: 0, count: count)
+        let isSound = bytes.withByteSlice { source in
+            text.withUnsafeMutableBytes { LZF.decompress(source, to: $0) }
+        }
+        return isSound ? text : nil
     }
 
     @Test func theFormatIsReadAsWritten() {

@@ -63,8 +63,8 @@ struct PackedListTests {
             for (step, text) in Self.samples.enumerated() {
                 let place = step % model.count
                 model[place] = Array(text.utf8)
-                let offset = list.offset(ofElement: place)
-                model[place].withByteSlice { list.replace(at: offset!, with: PackedValue($0)) }
+                let offset = list.offset(ofElement: place, of: model.count)
+                model[place].withByteSlice { list.replace(at: offset, with: PackedValue($0)) }
                 #expect(contents(list) == model)
             }
         }

@@ -78,4 +78,23 @@ struct SlabAllocatorTests {
         }
         #expect(allocator.usedBytes == 0)
     }
+
+    #if ADDRESS_SANITIZER
+    @Test func readingAFreedBlockIsFound() async {
+        await #expect(processExitsWith: .failure) {
+            let allocator = SlabAllocator()
+            let block = unsafe allocator.allocate(64)
+            _ = unsafe allocator.allocate(64)
+            unsafe allocator.deallocate(block)
+            print(unsafe block.load(fromByteOffset: 8, as: Int.self))
+        }
+    }
+
+    @Test func readingBehindTheLastBlockIsFound() async {
+        await #expect(processExitsWith: .failure) {
+            let block = unsafe SlabAllocator().allocate(64)
+            print(unsafe block.load(fromByteOffset: 64, as: Int.self))
+        }
+    }
+    #endif
 }

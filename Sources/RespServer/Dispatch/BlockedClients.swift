@@ -17,6 +17,8 @@ final class WaitingCommand {
     let arguments: OwnedArguments
     let database: Int
     let wait: Wait
+    /// What it waits for, each once.
+    fileprivate let keys: Set<WatchedKey>
     fileprivate(set) var isOver = false
     /// When it is looked at next though no key has changed.
     fileprivate var alarm: Int64?
@@ -26,7 +28,9 @@ final class WaitingCommand {
         self.record = record
         self.arguments = arguments
         self.wait = wait
-        database = connection.database
+        let database = connection.database
+        self.database = database
+        keys = Set(wait.keys.map { WatchedKey(database: database, key: $0) })
     }
 
     /// Whether a key whose value is of this type, nil if it is gone, lets the command go on.
@@ -34,7 +38,6 @@ final class WaitingCommand {
 
     func isTimeOver(now: Int64) -> Bool { wait.deadline.map { $0 <= now } ?? false }
 
-    fileprivate var keys: Set<WatchedKey> { Set(wait.keys.map { WatchedKey(database: database, key: $0) }) }
 }
 
 final class BlockedClients {

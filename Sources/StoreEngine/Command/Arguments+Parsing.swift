@@ -34,6 +34,12 @@ extension Arguments {
         guard count.magnitude <= 1 << 27 else { throw .message("ERR value is out of range") }
     }
 
+    /// The argument as a floating point number.
+    func double(_ index: Int, otherwise error: CommandError = .notFloat) throws(CommandError) -> Double {
+        guard let value = FloatingPoint64.parse(self[index]) else { throw error }
+        return value
+    }
+
     /// The argument as the widest floating point number.
     /// - Throws: `notFloat`.
     func longDouble(_ index: Int) throws(CommandError) -> LongDouble {

@@ -272,18 +272,6 @@ struct PackedValue {
         return nil
     }
 
-    /// Offset of the element number `index`, from 0; nil beyond the last.
-    func offset(ofElement index: Int) -> Int? {
-        var offset = first
-        var remaining = index
-        while offset < end {
-            if remaining == 0 { return offset }
-            remaining -= 1
-            offset = next(after: offset)
-        }
-        return nil
-    }
-
     // MARK: changing
 
     /// Puts `value` behind the last element. The memory must have room for it.

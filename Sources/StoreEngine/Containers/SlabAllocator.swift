@@ -132,6 +132,7 @@ import Glibc
             unsafe block = base + Int(page.pointee.fresh)
             unsafe page.pointee.fresh &+= size
         }
+        unsafe MemoryChecker.allow(block, Int(size))
         unsafe page.pointee.usedCount &+= 1
         unsafe storage.pointee.usedBytes &+= Int(size)
         if unsafe page.pointee.freeHead == 0 && page.pointee.fresh &+ size > UInt32(Self.pageSize) {
@@ -147,6 +148,8 @@ import Glibc
             to: Page(
                 blockSize: UInt32(Self.blockSize(sizeClass)), sizeClass: UInt16(sizeClass), freeHead: 0, usedCount: 0,
                 fresh: UInt32(Self.pageHeaderSize), previous: nil, next: nil))
+        unsafe MemoryChecker.forbid(
+            UnsafeMutableRawPointer(page) + Self.pageHeaderSize, Self.pageSize - Self.pageHeaderSize)
         unsafe link(page)
         return unsafe take(from: page)
     }
@@ -173,6 +176,9 @@ import Glibc
         unsafe page.pointee.freeHead = UInt16(truncatingIfNeeded: (address & UInt(Self.pageSize - 1)) >> 2)
         unsafe page.pointee.usedCount &-= 1
         unsafe storage.pointee.usedBytes &-= Int(page.pointee.blockSize)
+        // The link stays readable.
+        unsafe MemoryChecker.forbid(
+            block + MemoryLayout<UInt16>.size, Int(page.pointee.blockSize) - MemoryLayout<UInt16>.size)
         if wasFull { unsafe link(page) }
         if unsafe page.pointee.usedCount == 0 { unsafe pageEmptied(page) }
     }
@@ -360,6 +366,7 @@ import Glibc
         }
         if unsafe storage.pointee.large != nil { return false }
         if let chunk = unsafe storage.pointee.chunks.popLast() {
+            unsafe MemoryChecker.allow(chunk, Self.chunkSize)
             unsafe _ = munmap(chunk, Self.chunkSize)
             return false
         }
@@ -396,6 +403,32 @@ import Glibc
         }
     }
 }
+
+/// Tells AddressSanitizer which memory of a page is in use. Does nothing unless the program is built for it: with `--sanitize=address`
+/// and `-Xswiftc -DADDRESS_SANITIZER`.
+private enum MemoryChecker {
+    @inline(__always)
+    static func allow(_ start: UnsafeMutableRawPointer, _ count: Int) {
+        #if ADDRESS_SANITIZER
+        unsafe unpoisonMemory(start, count)
+        #endif
+    }
+
+    @inline(__always)
+    static func forbid(_ start: UnsafeMutableRawPointer, _ count: Int) {
+        #if ADDRESS_SANITIZER
+        unsafe poisonMemory(start, count)
+        #endif
+    }
+}
+
+#if ADDRESS_SANITIZER
+@_silgen_name("__asan_poison_memory_region")
+private func poisonMemory(_ start: UnsafeMutableRawPointer, _ count: Int)
+
+@_silgen_name("__asan_unpoison_memory_region")
+private func unpoisonMemory(_ start: UnsafeMutableRawPointer, _ count: Int)
+#endif
 
 /// What the memory of a database consists of.
 public struct AllocatorStatistics: Sendable {

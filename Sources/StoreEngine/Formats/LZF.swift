@@ -168,26 +168,4 @@ enum LZF {
         }
         return count == capacity
     }
-
-    // MARK: arrays
-
-    /// The bytes compressed, unless that would save fewer than four of them.
-    static func compressed(_ source: ByteSlice) -> [UInt8]? {
-        guard source.count > 4 else { return nil }
-        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: source.count - 4) { buffer, count in
-            count = unsafe compress(source, to: UnsafeMutableRawBufferPointer(buffer)) ?? 0
-        }
-        return bytes.isEmpty ? nil : bytes
-    }
-
-    /// The text of `count` bytes that was compressed to `source`; nil if it cannot have been.
-    static func decompressed(_ source: ByteSlice, count: Int) -> [UInt8]? {
-        // Held against the highest ratio first, so that a few bytes cannot ask for gigabytes.
-        guard count > 0, count / highestRatio <= source.count else { return nil }
-        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-            let target = unsafe UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<count])
-            filled = unsafe decompress(source, to: target) ? count : 0
-        }
-        return bytes.isEmpty ? nil : bytes
-    }
 }

@@ -119,7 +119,7 @@ extension Arguments {
     /// Two arguments as a longitude and a latitude.
     func position(_ index: Int) throws(CommandError) -> GeoPosition {
         let position = GeoPosition(
-            longitude: try double(index, otherwise: .notFloat), latitude: try double(index + 1, otherwise: .notFloat))
+            longitude: try double(index), latitude: try double(index + 1))
         guard position.isInRange else {
             throw .bytes(Self.outOfRange(position))
         }
@@ -136,11 +136,6 @@ extension Arguments {
             }
             count = Int(length)
         }
-    }
-
-    func double(_ index: Int, otherwise error: CommandError) throws(CommandError) -> Double {
-        guard let value = FloatingPoint64.parse(self[index]) else { throw error }
-        return value
     }
 
     func geoUnit(_ index: Int) throws(CommandError) -> GeoUnit {

@@ -81,8 +81,9 @@ extension SortedSetCommands {
         _ context: inout KeyspaceContext, _ arguments: Arguments
     ) throws(CommandError) {
         let query = try RangeQuery(arguments, from: 3, nil, isReversed: nil, takesScores: false)
+        let set = try context.sortedSet(at: arguments[2], .read)
         var builder = SortedSetBuilder(context.database)
-        if let set = try checked(context, arguments[2], &builder) {
+        if let set {
             set.forEach(query.ranks(of: set), reversed: false) { member, score in
                 member.withBytes { builder.add($0, score) }
             }
@@ -90,18 +91,6 @@ extension SortedSetCommands {
         let count = builder.count
         context.store(&builder, at: arguments[1], .zrangeStore)
         context.reply.integer(count)
-    }
-
-    /// The sorted set at a key; if it is none, what was begun to be built is given back.
-    private static func checked(
-        _ context: KeyspaceContext, _ key: ByteSlice, _ builder: inout SortedSetBuilder
-    ) throws(CommandError) -> SortedSetValue? {
-        do throws(CommandError) {
-            return try context.sortedSet(at: key, .read)
-        } catch {
-            builder.discard(context.engine)
-            throw error
-        }
     }
 
     private static func removeRange(

@@ -210,15 +210,6 @@ enum SortedSetCommands {
     }
 }
 
-extension Arguments {
-    /// The argument as a floating point number.
-    /// - Throws: `notFloat`.
-    func double(_ index: Int) throws(CommandError) -> Double {
-        guard let value = FloatingPoint64.parse(self[index]) else { throw .notFloat }
-        return value
-    }
-}
-
 extension KeyEvent {
     static let zadd = KeyEvent(.sortedSet, "zadd")
     static let zincr = KeyEvent(.sortedSet, "zincr")

@@ -163,7 +163,7 @@ extension StreamCommands {
                 pending = group.pending(from: next)
                 continue
             }
-            if idle > 0 && entry.idle(context.now) < idle { continue }
+            if idle > 0 && !entry.isReleased && entry.idle(context.now) < idle { continue }
             if !onlyIDs { entry.countDelivery() }
             group.assign(entry, to: consumer, time: context.now)
             if onlyIDs { reply.id(id) } else { reply.entry(found, of: entries) }

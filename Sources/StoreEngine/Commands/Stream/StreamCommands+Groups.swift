@@ -257,7 +257,7 @@ extension StreamCommands {
             let list = reply.beginDeferred()
             var count = 0
             while count < limit, let entry = entries.next(), entry.id <= high {
-                if idle != 0 && entry.idle(now) < idle { continue }
+                if idle != 0 && !entry.isReleased && entry.idle(now) < idle { continue }
                 reply.array(4)
                 reply.id(entry.id)
                 reply.bulkString(group.consumer(of: entry)?.name ?? .empty)

@@ -99,9 +99,8 @@ typealias HashElement = PackedElement
         }
         let list = list
         let stride = entry.encoding == .packed ? 2 : DeadlineTriples.stride
-        guard let field = list.offset(ofElement: generator.below(count) * stride) else {
-            preconditionFailure("a hash has a field")
-        }
+        let count = count
+        let field = list.offset(ofElement: generator.below(count) * stride, of: count * stride)
         return (list[field], list[list.next(after: field)])
     }
 

@@ -161,9 +161,8 @@ import RespCodec
             trimIntegers()
         default:
             let list = entry.packedList
-            guard let offset = list.offset(ofElement: generator.below(list.count)) else {
-                preconditionFailure("a set has a member")
-            }
+            let count = list.count
+            let offset = list.offset(ofElement: generator.below(count), of: count)
             body(list[offset])
             payload.remove(at: offset, count: 1)
         }

@@ -96,10 +96,8 @@ import RespCodec
             return .integer(entry.integerSet[generator.below(count)])
         case .packed:
             let list = entry.packedList
-            guard let offset = list.offset(ofElement: generator.below(list.count)) else {
-                preconditionFailure("a set has a member")
-            }
-            return list[offset]
+            let count = list.count
+            return list[list.offset(ofElement: generator.below(count), of: count)]
         default:
             return .bytes(table.random(using: &generator))
         }

@@ -76,7 +76,7 @@ import RespCodec
             return unsafe (.bytes(MemberBlock(block).member), score)
         }
         let list = list
-        guard let offset = list.offset(ofElement: rank * 2) else { preconditionFailure("no member has such a rank") }
+        let offset = list.offset(ofElement: rank * 2, of: list.count)
         return (list[offset], list[list.next(after: offset)].score)
     }
 
@@ -180,7 +180,7 @@ import RespCodec
             }
         }
         let list = list
-        guard var offset = list.offset(ofElement: rank * 2) else { preconditionFailure("no member has such a rank") }
+        var offset = list.offset(ofElement: rank * 2, of: list.count)
         for step in 1...count {
             let score = list.next(after: offset)
             guard body(list[offset], list[score].score), step < count else { return }
@@ -312,8 +312,7 @@ import RespCodec
     func remove(ranks: Range<Int>) {
         guard !ranks.isEmpty else { return }
         guard isPacked else { return table.remove(ranks: ranks) }
-        guard let offset = list.offset(ofElement: ranks.lowerBound * 2) else { return }
-        payload.remove(at: offset, count: ranks.count * 2)
+        payload.remove(at: list.offset(ofElement: ranks.lowerBound * 2, of: list.count), count: ranks.count * 2)
     }
 
     /// Makes a table of a packed set that is about to get so many members.

@@ -14,7 +14,7 @@ import Glibc
 import RespCodec
 
 /// A handle on a stream at an address that an entry of the keyspace holds.
-@safe struct StreamValue: LargeValue {
+@safe struct StreamValue {
     /// When the next node is begun.
     struct Limits {
         /// Bytes of a node; 0 for as many as a list may have.
@@ -23,7 +23,7 @@ import RespCodec
         let entries: Int
     }
 
-    @unsafe private struct Storage {
+    @unsafe struct Storage {
         let allocator: SlabAllocator
         var nodes = IDTree()
         var tail: UnsafeMutableRawPointer?
@@ -42,7 +42,7 @@ import RespCodec
     /// Up to here the block of a node doubles.
     private static let doublingLimit = 4096
 
-    private let pointer: UnsafeMutablePointer<Storage>
+    let pointer: UnsafeMutablePointer<Storage>
 
     /// The stream at an address that an entry holds.
     @unsafe init(at address: UnsafeMutableRawPointer) {
@@ -96,20 +96,20 @@ import RespCodec
 
     // MARK: nodes
 
-    private var nodes: IDTree {
+    var nodes: IDTree {
         unsafeAddress { unsafe UnsafePointer(pointer).pointer(to: \.nodes)! }
         nonmutating unsafeMutableAddress { unsafe pointer.pointer(to: \.nodes)! }
     }
-    private var headOffset: Int {
+    var headOffset: Int {
         get { unsafe pointer.pointee.headOffset }
         nonmutating set { unsafe pointer.pointee.headOffset = newValue }
     }
 
-    private static func block(_ place: IDTree.Place) -> UnsafeMutableRawPointer {
+    static func block(_ place: IDTree.Place) -> UnsafeMutableRawPointer {
         unsafe UnsafeMutableRawPointer(bitPattern: UInt(place.value))!
     }
 
-    fileprivate static func node(at place: IDTree.Place) -> StreamNode {
+    static func node(at place: IDTree.Place) -> StreamNode {
         unsafe StreamNode(list: PackedList(block(place)), id: place.id)
     }
 
@@ -138,27 +138,20 @@ import RespCodec
         if unsafe place.id == pointer.pointee.tailID { unsafe pointer.pointee.tail = moved }
     }
 
-    private func removeNode(_ id: StreamID) {
+    func removeNode(_ id: StreamID) {
         guard let value = nodes.remove(id, allocator) else { preconditionFailure("a node that is not there") }
         unsafe allocator.deallocate(UnsafeMutableRawPointer(bitPattern: UInt(value))!)
         headOffset = 0
         if unsafe id == pointer.pointee.tailID { tailChanged() }
     }
 
-    private func tailChanged() {
+    func tailChanged() {
         let last = nodes.last
         unsafe pointer.pointee.tail = last.map { unsafe Self.block($0) }
         unsafe pointer.pointee.tailID = last?.id ?? .zero
     }
 
     // MARK: adding
-
-    /// The id of the entry that would be added at a time; nil if there is none left.
-    func nextID(now: Int64) -> StreamID? {
-        let milliseconds = UInt64(max(now, 0))
-        if milliseconds > lastID.milliseconds { return StreamID(milliseconds: milliseconds, sequence: 0) }
-        return lastID.successor
-    }
 
     /// Adds an entry, whose id must be greater than the last one. False, and nothing changes, when it is too large.
     func append(_ id: StreamID, _ content: StreamNode.Content, limits: Limits) -> Bool {
@@ -279,7 +272,7 @@ import RespCodec
     }
 
     /// Notes that `deleted` entries of a node have been marked; false if it has no living entry left.
-    private func settle(_ place: IDTree.Place, deleted: Int) -> Bool {
+    func settle(_ place: IDTree.Place, deleted: Int) -> Bool {
         length -= deleted
         let node = Self.node(at: place)
         let live = node.liveCount - deleted
@@ -291,7 +284,7 @@ import RespCodec
     }
 
     /// Looks for the first living entry.
-    private func updateFirst() {
+    func updateFirst() {
         guard let place = nodes.first else {
             firstID = .zero
             headOffset = 0
@@ -309,154 +302,6 @@ import RespCodec
             }
             offset = node.next(after: entry)
         }
-    }
-
-    // MARK: trimming
-
-    /// What is to be left of a stream.
-    enum Threshold {
-        /// At most so many entries.
-        case length(Int)
-        /// No entry of a smaller id.
-        case id(StreamID)
-    }
-
-    /// Deletes entries from the first on, and returns how many.
-    /// - Parameters:
-    ///   - approximately: only nodes that may go whole are looked into.
-    ///   - most: at most about so many are deleted; 0 for any number.
-    ///   - references: what becomes of entries that groups have pending.
-    /// - Complexity: O(nodes that go), and O(entries of a node) unless approximately; O(entries that go)
-    ///   with regard to groups.
-    func trim(to threshold: Threshold, approximately: Bool, most: Int, references: References = .keep) -> Int {
-        if references != .keep && groupCount > 0 {
-            return trimByEntry(to: threshold, approximately: approximately, most: most, references)
-        }
-        let before = length
-        while let place = nodes.first {
-            if case .length(let maximum) = threshold, length <= maximum { break }
-            let node = Self.node(at: place)
-            let live = node.liveCount
-            if most > 0 && before - length + live > most { break }
-            if goesWhole(node, live, threshold) {
-                length -= live
-                removeNode(place.id)
-                continue
-            }
-            if !approximately { trimFirstNode(place, to: threshold) }
-            break
-        }
-        if length != before { updateFirst() }
-        return before - length
-    }
-
-    private func goesWhole(_ node: StreamNode, _ live: Int, _ threshold: Threshold) -> Bool {
-        switch threshold {
-        case .length(let maximum): length - live >= maximum
-        case .id(let minimum): node.lastID < minimum
-        }
-    }
-
-    /// Marks the first entries of the first node as deleted, not all of them.
-    private func trimFirstNode(_ place: IDTree.Place, to threshold: Threshold) {
-        let node = Self.node(at: place)
-        let fields = node.master.fields
-        var offset = headOffset > 0 ? headOffset : node.firstEntry
-        var deleted = 0
-        while offset < node.list.end {
-            let entry = node.entry(at: offset, masterFields: fields)
-            switch threshold {
-            case .length(let maximum) where length - deleted > maximum: break
-            case .id(let minimum) where entry.id < minimum: break
-            default: return finish()
-            }
-            if !entry.isDeleted {
-                node.markDeleted(entry)
-                deleted += 1
-            }
-            offset = node.next(after: entry)
-        }
-        finish()
-
-        func finish() {
-            guard deleted > 0 else { return }
-            headOffset = offset
-            if !settle(place, deleted: deleted) { removeNode(place.id) }
-        }
-    }
-
-    // MARK: deleting with regard to groups
-
-    /// What becomes of an entry that groups have pending, or have not read, when it is to be deleted.
-    enum References {
-        /// It is deleted, and stays pending.
-        case keep
-        /// It is deleted, and is no longer pending.
-        case delete
-        /// It is deleted only when all groups have read and acknowledged it.
-        case acknowledged
-    }
-
-    /// Whether a group has an entry pending or will still read it.
-    /// - Complexity: O(groups).
-    func isReferenced(_ id: StreamID) -> Bool {
-        for index in 0..<groupCount {
-            let group = group(at: index)
-            if group.lastID < id || group.pendingEntry(id) != nil { return true }
-        }
-        return false
-    }
-
-    /// Takes an entry out of all that is pending; false if it was pending nowhere.
-    @discardableResult
-    func removeReferences(to id: StreamID) -> Bool {
-        var removed = false
-        for index in 0..<groupCount where group(at: index).removePending(id) { removed = true }
-        return removed
-    }
-
-    private func trimByEntry(
-        to threshold: Threshold, approximately: Bool, most: Int, _ references: References
-    ) -> Int {
-        let before = length
-        var examined = 0
-        var next = nodes.first
-        while let place = next {
-            if case .length(let maximum) = threshold, length <= maximum { break }
-            let node = Self.node(at: place)
-            let live = node.liveCount
-            // What must stay counts, too: else each call would go through all that nobody has acknowledged.
-            if most > 0 && examined + live > most { break }
-            examined += live
-            if approximately && !goesWhole(node, live, threshold) { break }
-            let id = place.id
-            let fields = node.master.fields
-            var deleted = 0
-            var isOver = false
-            var offset = node.firstEntry
-            while offset < node.list.end {
-                let entry = node.entry(at: offset, masterFields: fields)
-                switch threshold {
-                case .length(let maximum): isOver = length - deleted <= maximum
-                case .id(let minimum): isOver = entry.id >= minimum
-                }
-                if isOver { break }
-                if references == .delete { removeReferences(to: entry.id) }
-                if !entry.isDeleted && (references == .delete || !isReferenced(entry.id)) {
-                    node.markDeleted(entry)
-                    deleted += 1
-                }
-                offset = node.next(after: entry)
-            }
-            if deleted > 0 {
-                headOffset = 0
-                if !settle(place, deleted: deleted) { removeNode(id) }
-            }
-            if isOver { break }
-            next = id.successor.flatMap { nodes.place(atOrAfter: $0) }
-        }
-        if length != before { updateFirst() }
-        return before - length
     }
 
     // MARK: groups
@@ -490,219 +335,6 @@ import RespCodec
         let rest = StreamValue(allocator)
         unsafe rest.groups.insert(groups.remove(at: index, allocator), allocator)
         return rest
-    }
-
-    // MARK: building
-
-    /// Puts a node behind the others, as a snapshot has it: the bytes of a sound list whose entries are sound.
-    func appendNode(_ id: StreamID, _ bytes: ByteSlice) {
-        let block = unsafe allocator.allocate(bytes.count)
-        unsafe block.copyMemory(from: bytes.rawBytes.baseAddress!, byteCount: bytes.count)
-        _ = nodes.insert(id, UInt64(UInt(bitPattern: block)), allocator)
-        tailChanged()
-    }
-
-    /// Counts the entries of nodes that were appended, and looks for the first.
-    func finishBuilding() {
-        var empty: [StreamID] = []
-        length = 0
-        forEachNode { node in
-            length += node.liveCount
-            if node.liveCount == 0 { empty.append(node.id) }
-        }
-        for id in empty { removeNode(id) }
-        updateFirst()
-    }
-
-    // MARK: as a large value
-
-    /// Entries and what is pending.
-    var count: Int {
-        var total = length
-        for index in 0..<groupCount { total += 1 + group(at: index).pendingCount + group(at: index).consumerCount }
-        return total
-    }
-
-    func byteCount(samples: Int) -> Int {
-        var bytes = unsafe allocator.capacity(of: pointer) + nodes.byteCount(allocator)
-        var (measured, sum) = (0, 0)
-        var place = nodes.first
-        while let current = place, measured < samples || samples == 0 {
-            sum += unsafe allocator.capacity(of: Self.block(current))
-            measured += 1
-            place = current.next
-        }
-        if measured > 0 { bytes += Int(Double(sum) / Double(measured) * Double(nodeCount)) }
-        for index in 0..<groupCount { bytes += group(at: index).byteCount }
-        return bytes
-    }
-
-    func copied(to allocator: SlabAllocator, hash: KeyHash) -> any LargeValue {
-        let copy = StreamValue(allocator)
-        forEachNode { node in copy.appendNode(node.id, node.list.bytes) }
-        copy.length = length
-        copy.lastID = lastID
-        copy.firstID = firstID
-        copy.maximumDeletedID = maximumDeletedID
-        copy.entriesAdded = entriesAdded
-        copy.headOffset = headOffset
-        for index in 0..<groupCount {
-            let group = group(at: index)
-            unsafe copy.groups.insert(group.copied(to: allocator).address, allocator)
-        }
-        return copy
-    }
-
-    func deallocateSlice(from place: Int, budget: Int) -> Int? {
-        let allocator = allocator
-        var left = budget
-        while groupCount > 0 {
-            guard left > 0 else { return 1 }
-            let group = group(at: groupCount - 1)
-            guard group.deallocateSlice(&left) else { return 1 }
-            _ = unsafe groups.remove(at: groupCount - 1, allocator)
-        }
-        while !nodes.isEmpty {
-            guard left > 0 else { return 1 }
-            nodes.removeFirstLeaf(allocator) { value in
-                unsafe allocator.deallocate(UnsafeMutableRawPointer(bitPattern: UInt(value))!)
-                left -= 1
-            }
-        }
-        groups.deallocate(allocator)
-        unsafe allocator.deallocate(pointer)
-        return nil
-    }
-
-    // MARK: checking
-
-    /// Walks the stream and stops the program when an invariant does not hold. For tests.
-    func checkInvariants() {
-        nodes.checkInvariants()
-        var total = 0
-        var first: StreamID?
-        var last = StreamID.zero
-        forEachNode { node in
-            let fields = node.master.fields
-            var (live, deleted) = (0, 0)
-            var offset = node.firstEntry
-            while offset < node.list.end {
-                let entry = node.entry(at: offset, masterFields: fields)
-                precondition(entry.id > last, "ids out of order")
-                last = entry.id
-                if entry.isDeleted {
-                    deleted += 1
-                } else {
-                    live += 1
-                    if first == nil {
-                        first = entry.id
-                        precondition(headOffset == 0 || headOffset == offset, "a wrong offset of the first entry")
-                    }
-                }
-                let next = node.next(after: entry)
-                precondition(node.previous(before: next) == offset, "a wrong way back")
-                offset = next
-            }
-            precondition(live == node.liveCount && deleted == node.deletedCount, "wrong counts in a node")
-            precondition(live > 0, "a node without a living entry")
-            total += live
-        }
-        precondition(total == length && (first ?? .zero) == firstID && last <= lastID, "wrong counts in a stream")
-        precondition(unsafe (nodes.last?.id ?? .zero) == pointer.pointee.tailID, "a wrong last node")
-        for index in 0..<groupCount { group(at: index).checkInvariants() }
-    }
-}
-
-/// Entries of a stream in their order or against it. The stream must not change while they are looked at.
-struct StreamEntries {
-    private var place: IDTree.Place?
-    private let low: StreamID
-    private let high: StreamID
-    private let backwards: Bool
-    /// Where in the node the next entry begins; backwards, where the last one began.
-    private var offset = 0
-    private var masterFields = 0
-    private var masterOffset = 0
-    private(set) var node: StreamNode?
-
-    fileprivate init(
-        _ nodes: IDTree, firstID: StreamID, headOffset: Int, from low: StreamID, to high: StreamID, backwards: Bool
-    ) {
-        self.low = low
-        self.high = high
-        self.backwards = backwards
-        guard low <= high else { return }
-        if backwards {
-            enter(high == .maximum ? nodes.last : nodes.place(atOrBefore: high))
-        } else {
-            let start = low <= firstID ? nodes.first : nodes.place(atOrBefore: low) ?? nodes.first
-            enter(start)
-            if headOffset > 0, let start, start.previous == nil { offset = headOffset }
-        }
-    }
-
-    private mutating func enter(_ place: IDTree.Place?) {
-        self.place = place
-        guard let place else {
-            node = nil
-            return
-        }
-        let node = StreamValue.node(at: place)
-        (masterFields, masterOffset) = node.master
-        offset = backwards ? node.list.end : node.firstEntry
-        self.node = node
-    }
-
-    /// The next living entry; nil behind the last.
-    mutating func next() -> StreamNode.Entry? { backwards ? nextBackwards() : nextForwards() }
-
-    private mutating func nextForwards() -> StreamNode.Entry? {
-        while let node {
-            guard offset < node.list.end else {
-                enter(place?.next)
-                continue
-            }
-            let entry = node.entry(at: offset, masterFields: masterFields)
-            guard entry.id <= high else { break }
-            offset = node.next(after: entry)
-            if !entry.isDeleted && entry.id >= low { return entry }
-        }
-        enter(nil)
-        return nil
-    }
-
-    private mutating func nextBackwards() -> StreamNode.Entry? {
-        while let node {
-            guard let start = node.previous(before: offset) else {
-                enter(place?.previous)
-                continue
-            }
-            let entry = node.entry(at: start, masterFields: masterFields)
-            guard entry.id >= low else { break }
-            offset = start
-            if !entry.isDeleted && entry.id <= high { return entry }
-        }
-        enter(nil)
-        return nil
-    }
-
-    /// Calls `body` with each field and value of the entry that came last.
-    @inline(__always)
-    func forEachField(of entry: StreamNode.Entry, _ body: (PackedElement, PackedElement) -> Void) {
-        guard let list = node?.list else { return }
-        var field = entry.hasSameFields ? masterOffset : entry.content
-        var value = entry.hasSameFields ? entry.content : 0
-        for _ in 0..<entry.fieldCount {
-            if entry.hasSameFields {
-                body(list[field], list[value])
-                field = list.next(after: field)
-                value = list.next(after: value)
-            } else {
-                value = list.next(after: field)
-                body(list[field], list[value])
-                field = list.next(after: value)
-            }
-        }
     }
 }
 

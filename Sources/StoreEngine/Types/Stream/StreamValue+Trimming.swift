@@ -1,0 +1,151 @@
+// Making a stream shorter from its beginning, and deleting with regard to the groups that have not read or acknowledged an entry.
+
+extension StreamValue {
+    // MARK: trimming
+
+    /// What is to be left of a stream.
+    enum Threshold {
+        /// At most so many entries.
+        case length(Int)
+        /// No entry of a smaller id.
+        case id(StreamID)
+    }
+
+    /// Deletes entries from the first on, and returns how many.
+    /// - Parameters:
+    ///   - approximately: only nodes that may go whole are looked into.
+    ///   - most: at most about so many are deleted; 0 for any number.
+    ///   - references: what becomes of entries that groups have pending.
+    /// - Complexity: O(nodes that go), and O(entries of a node) unless approximately; O(entries that go)
+    ///   with regard to groups.
+    func trim(to threshold: Threshold, approximately: Bool, most: Int, references: References = .keep) -> Int {
+        if references != .keep && groupCount > 0 {
+            return trimByEntry(to: threshold, approximately: approximately, most: most, references)
+        }
+        let before = length
+        while let place = nodes.first {
+            if case .length(let maximum) = threshold, length <= maximum { break }
+            let node = Self.node(at: place)
+            let live = node.liveCount
+            if most > 0 && before - length + live > most { break }
+            if goesWhole(node, live, threshold) {
+                length -= live
+                removeNode(place.id)
+                continue
+            }
+            if !approximately { trimFirstNode(place, to: threshold) }
+            break
+        }
+        if length != before { updateFirst() }
+        return before - length
+    }
+
+    private func goesWhole(_ node: StreamNode, _ live: Int, _ threshold: Threshold) -> Bool {
+        switch threshold {
+        case .length(let maximum): length - live >= maximum
+        case .id(let minimum): node.lastID < minimum
+        }
+    }
+
+    /// Marks the first entries of the first node as deleted, not all of them.
+    private func trimFirstNode(_ place: IDTree.Place, to threshold: Threshold) {
+        let node = Self.node(at: place)
+        let fields = node.master.fields
+        var offset = headOffset > 0 ? headOffset : node.firstEntry
+        var deleted = 0
+        while offset < node.list.end {
+            let entry = node.entry(at: offset, masterFields: fields)
+            switch threshold {
+            case .length(let maximum) where length - deleted > maximum: break
+            case .id(let minimum) where entry.id < minimum: break
+            default: return finish()
+            }
+            if !entry.isDeleted {
+                node.markDeleted(entry)
+                deleted += 1
+            }
+            offset = node.next(after: entry)
+        }
+        finish()
+
+        func finish() {
+            guard deleted > 0 else { return }
+            headOffset = offset
+            if !settle(place, deleted: deleted) { removeNode(place.id) }
+        }
+    }
+
+    // MARK: deleting with regard to groups
+
+    /// What becomes of an entry that groups have pending, or have not read, when it is to be deleted.
+    enum References {
+        /// It is deleted, and stays pending.
+        case keep
+        /// It is deleted, and is no longer pending.
+        case delete
+        /// It is deleted only when all groups have read and acknowledged it.
+        case acknowledged
+    }
+
+    /// Whether a group has an entry pending or will still read it.
+    /// - Complexity: O(groups).
+    func isReferenced(_ id: StreamID) -> Bool {
+        for index in 0..<groupCount {
+            let group = group(at: index)
+            if group.lastID < id || group.pendingEntry(id) != nil { return true }
+        }
+        return false
+    }
+
+    /// Takes an entry out of all that is pending; false if it was pending nowhere.
+    @discardableResult
+    func removeReferences(to id: StreamID) -> Bool {
+        var removed = false
+        for index in 0..<groupCount where group(at: index).removePending(id) { removed = true }
+        return removed
+    }
+
+    private func trimByEntry(
+        to threshold: Threshold, approximately: Bool, most: Int, _ references: References
+    ) -> Int {
+        let before = length
+        var examined = 0
+        var next = nodes.first
+        while let place = next {
+            if case .length(let maximum) = threshold, length <= maximum { break }
+            let node = Self.node(at: place)
+            let live = node.liveCount
+            // What must stay counts, too: else each call would go through all that nobody has acknowledged.
+            if most > 0 && examined + live > most { break }
+            examined += live
+            if approximately && !goesWhole(node, live, threshold) { break }
+            let id = place.id
+            let fields = node.master.fields
+            var deleted = 0
+            var isOver = false
+            var offset = node.firstEntry
+            while offset < node.list.end {
+                let entry = node.entry(at: offset, masterFields: fields)
+                switch threshold {
+                case .length(let maximum): isOver = length - deleted <= maximum
+                case .id(let minimum): isOver = entry.id >= minimum
+                }
+                if isOver { break }
+                if references == .delete { removeReferences(to: entry.id) }
+                if !entry.isDeleted && (references == .delete || !isReferenced(entry.id)) {
+                    node.markDeleted(entry)
+                    deleted += 1
+                }
+                offset = node.next(after: entry)
+            }
+            if deleted > 0 {
+                headOffset = 0
+                if !settle(place, deleted: deleted) { removeNode(id) }
+            }
+            if isOver { break }
+            next = id.successor.flatMap { nodes.place(atOrAfter: $0) }
+        }
+        if length != before { updateFirst() }
+        return before - length
+    }
+}
