@@ -5,12 +5,15 @@ import Glibc
 import RespCodec
 
 extension Server {
+    /// Replies up to here are let through whatever the limit: Redis has so many bytes for each client that it does not count.
+    private static let uncountedReply = 16 * 1024
+
     /// What is written from here on is one connection's.
     @inline(__always)
     func startReply() {
         replyStart = reply.count
         let most = configuration.settings.normalOutputLimit.hardBytes
-        reply.limit = most > 0 ? replyStart &+ most : Int.max
+        reply.limit = most > 0 ? replyStart &+ most &+ Self.uncountedReply : Int.max
     }
 
     /// Queues what has been written since `startReply`, and starts anew.

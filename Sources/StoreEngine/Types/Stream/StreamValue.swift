@@ -277,7 +277,9 @@ import RespCodec
         let node = Self.node(at: place)
         let live = node.liveCount - deleted
         guard live > 0 else { return false }
-        if withRoom(for: 4, at: place).setCounts(live: live, deleted: node.deletedCount + deleted) != 0 {
+        // The node may move to have room for longer numbers.
+        let deletedCount = node.deletedCount + deleted
+        if withRoom(for: 4, at: place).setCounts(live: live, deleted: deletedCount) != 0 {
             headOffset = 0
         }
         return true
