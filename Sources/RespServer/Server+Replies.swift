@@ -8,12 +8,17 @@ extension Server {
     /// Replies up to here are let through whatever the limit: Redis has so many bytes for each client that it does not count.
     private static let uncountedReply = 16 * 1024
 
+    /// Takes the bound of a reply from the settings.
+    func applyReplyLimit() {
+        let hard = configuration.settings.normalOutputLimit.hardBytes
+        mostReplyBytes = hard > 0 && hard < Int.max / 2 ? hard + Self.uncountedReply : Int.max / 2
+    }
+
     /// What is written from here on is one connection's.
     @inline(__always)
     func startReply() {
         replyStart = reply.count
-        let most = configuration.settings.normalOutputLimit.hardBytes
-        reply.limit = most > 0 ? replyStart &+ most &+ Self.uncountedReply : Int.max
+        reply.limit = replyStart &+ mostReplyBytes
     }
 
     /// Queues what has been written since `startReply`, and starts anew.

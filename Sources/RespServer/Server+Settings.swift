@@ -7,6 +7,11 @@ extension Server {
     /// Takes over the settings as they are, and asks to be told of each change.
     func followSettings() {
         applyEngineSettings()
+        applyReplyLimit()
+        configuration.onChange(of: "client-output-buffer-limit") { [weak self] _, _ in
+            self?.applyReplyLimit()
+            return nil
+        }
         configuration.onChange(
             of: "hash-max-listpack-entries", "hash-max-listpack-value", "set-max-intset-entries",
             "set-max-listpack-entries", "set-max-listpack-value", "zset-max-listpack-entries",

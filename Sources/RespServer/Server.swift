@@ -95,6 +95,8 @@ final class Server {
     /// Whose requests are being executed, and where in `reply` begins what has not been queued for it.
     @exclusivity(unchecked) var replyingTo: Connection?
     @exclusivity(unchecked) var replyStart = 0
+    /// How many bytes one connection may be answered at once.
+    @exclusivity(unchecked) var mostReplyBytes = Int.max / 2
     /// Replies of this turn that have not been sent yet: whose, and where in `reply` they are.
     @exclusivity(unchecked) var replies: [(connection: Connection, range: Range<Int>)] = []
     /// Connections that may have more to read than was read in this turn.
