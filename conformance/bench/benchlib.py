@@ -352,8 +352,14 @@ def warm_up(server):
                 encode("GET", f"warm:{number}"),
                 encode("HSET", "warm:hash", f"field{number}", "y" * 40),
                 encode("HGET", "warm:hash", f"field{number}"),
+                encode("RPUSH", "warm:list", "z" * 20, number),
+                encode("SADD", "warm:set", f"member{number}"),
+                encode("SADD", "warm:integers", number),
+                encode("ZADD", "warm:sorted", f"0.{number}", f"member{number}"),
+                encode("XADD", "warm:stream", f"{number + 1}-0", "field", number),
             ]
-        requests += [encode("DEL", "warm:hash", *(f"warm:{number}" for number in range(100)))]
+        collections = ["hash", "list", "set", "integers", "sorted", "stream"]
+        requests += [encode("DEL", *(f"warm:{name}" for name in collections), *(f"warm:{number}" for number in range(100)))]
         connection.sendall(b"".join(requests))
         with connection.makefile("rb") as stream:
             for _ in requests:

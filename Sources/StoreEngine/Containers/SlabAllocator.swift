@@ -38,7 +38,7 @@ import Glibc
     private static let firstCoarseCount = (pageSize - pageHeaderSize) / fineLimit  // blocks of a page of the first coarse class
     private static let classCount = fineClassCount + 1 + firstCoarseCount
     /// Chunks beyond these ask for huge pages: a large table lives on translation look-ups.
-    private static let smallPageChunks = 8
+    private static let smallPageChunks = 16
 
     @unsafe private struct Page {
         var blockSize: UInt32
