@@ -38,8 +38,7 @@ struct LZFTests {
     @Test func whatIsNotWellFormedIsRefused() {
         for (bytes, count) in [
             ([2, 1, 2], 3), ([0x20], 3), ([0xE0, 1], 10), ([0, 97, 0x20, 1], 4), ([0x20, 0], 3), ([2, 1, 2, 3], 2),
-            ([2, 1, 2, 3], 4), ([0, 97, 0xE0, 90, 0], 99), ([0, 97, 0xE0, 90, 0], 101), ([0, 97], 1 << 40), ([], 0),
-            ([0, 1], -1),
+            ([2, 1, 2, 3], 4), ([0, 97, 0xE0, 90, 0], 99), ([0, 97, 0xE0, 90, 0], 101), ([0, 97], 1 << 20),
         ] as [([UInt8], Int)] {
             #expect(decompressed(bytes, count) == nil, "\(bytes) for \(count)")
         }
