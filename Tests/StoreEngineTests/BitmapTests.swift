@@ -101,7 +101,7 @@ struct BitmapTests {
             .and, .or, .xor, .not, .difference, .reverseDifference, .andAny, .one,
         ]
         let lengths = [0, 1, 7, 31, 32, 33, 255, 8191, 8192, 8193, 20_000]
-        for round in 0..<120 {
+        for round in 0..<48 {
             let operation = operations[round % operations.count]
             let least = operation == .not || operation == .one ? 1 : 2
             let count = operation == .not ? 1 : least + random.below(4)

@@ -71,7 +71,7 @@ struct HashDeadlineTests {
     ///   - limit: up to how many fields hashes stay packed; there are 24 to choose from.
     ///   - isActive: whether what is due goes as time passes, or only when it is met.
     @Test(arguments: [0, 6, 512], [true, false]) func commandsAgreeWithAModel(limit: Int, isActive: Bool) {
-        for seed: UInt64 in 1...6 { compare(seed: seed, limit: limit, isActive: isActive) }
+        for seed: UInt64 in 1...3 { compare(seed: seed, limit: limit, isActive: isActive) }
     }
 
     private func compare(seed: UInt64, limit: Int, isActive: Bool) {

@@ -164,7 +164,7 @@ struct HyperLogLogTests {
     @Test(arguments: [1, 2, 3, 4]) func damageIsFound(seed: UInt64) {
         var random = RandomSource(seed: seed)
         let empty = engine.usedBytes
-        for round in 0..<600 {
+        for round in 0..<250 {
             var bytes = Array("HYLL".utf8) + [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80]
             switch random.below(5) {
             case 0: bytes += [0x7F, 0xFF]

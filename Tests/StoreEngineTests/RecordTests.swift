@@ -162,7 +162,7 @@ struct RecordTests {
         let value = Array(payload[0..<payload.count - 10])
         _ = run(engine, text("DEL"), text("k"))
         var random = RandomSource(seed: 1)
-        let most = 60_000 / value.count
+        let most = 25_000 / value.count
         let places = value.count < most ? Array(value.indices) : (0..<most).map { _ in random.below(value.count) }
         func restore(_ value: [UInt8]) {
             var sealed = value + [9, 0]

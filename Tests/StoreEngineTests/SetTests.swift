@@ -86,7 +86,7 @@ struct IntegerSetTests {
         unsafe withUnsafeTemporaryAllocation(byteCount: 20_000, alignment: 8) { buffer in
             let set = unsafe IntegerSet.makeEmpty(at: buffer.baseAddress!)
             var model: Set<Int> = []
-            for step in 0..<20_000 {
+            for step in 0..<8000 {
                 let range = step < 5000 ? 600 : step < 10_000 ? 100_000 : 1 << 40
                 let value = random.below(2 * range) - range
                 let (index, isFound) = set.place(of: value)
@@ -142,7 +142,7 @@ struct SetTests {
         // Dropping the table's first page would count as a leak: it stays with the engine.
         _ = run(engine, ["SADD", "other", "x"])
         let empty = engine.usedBytes
-        for step in 0..<12_000 {
+        for step in 0..<6000 {
             let range = [10, 60, 3000][step / 50 % 3]
             let member = Self.member(random.below(range), kind: kind)
             switch random.below(step / 2000 % 2 == 0 ? 6 : 9) {
