@@ -103,6 +103,20 @@ def shared_reference():
     shared.stop()
 
 
+@pytest.fixture(scope="session")
+def shared_newer_redis():
+    shared = Shared(servers.newer_redis())
+    yield shared
+    shared.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_valkey():
+    shared = Shared(servers.valkey())
+    yield shared
+    shared.stop()
+
+
 @pytest.fixture
 def server(shared_server):
     """The server under test, running with the flags for tests, with empty databases."""
@@ -115,6 +129,18 @@ def server(shared_server):
 def reference(shared_reference):
     """The server to compare with, with empty databases."""
     return shared_reference.empty()
+
+
+@pytest.fixture
+def newer_redis(shared_newer_redis):
+    """redis-server 8.2.3, with empty databases."""
+    return shared_newer_redis.empty()
+
+
+@pytest.fixture
+def valkey(shared_valkey):
+    """valkey-server 9.1.2, with empty databases."""
+    return shared_valkey.empty()
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ r"""Case files: command sequences as text, run on two servers side by side.
     => +OK
 
 `==` begins a case; every case runs in RESP2 and in RESP3, with empty databases and new connections. Marks before the title:
-`[7.2]` the commands are not those of Redis 7.0, so each reply is written out and the reference server is not asked; `[resp2]`,
-`[resp3]` this protocol only.
+`[7.2]` the commands are not those of Redis 7.0, so each reply is written out and the reference server is not asked; `[8.2]`,
+`[valkey]` compared with redis-server 8.2.3 or valkey-server 9.1.2 instead; `[resp2]`, `[resp3]` this protocol only.
 
 Each line is one command in redis-cli's quoting; `<x*1000>` stands for x written 1000 times, `<10:20>` for the bytes 10 to 19.
 `name>` before it chooses the connection (default: a). The same reply, byte for byte, must come from both servers, unless a mode
@@ -76,6 +76,8 @@ class Case:
     title: str
     protocols: tuple = (2, 3)
     since72: bool = False
+    # Which server's replies are expected: a fixture of conftest.py.
+    peer: str = "reference"
     steps: list = dataclasses.field(default_factory=list)
 
 
@@ -140,6 +142,7 @@ STEP = re.compile(r"""(?:repeat\ (?P<repeat>\d+):\s+)?
                       (?:(?P<connection>\w+)>\s+)?
                       (?:\{(?P<mode>[a-z]+)(?:\ (?P<argument>/.*/|[^}]*))?\}\s*)?
                       (?P<rest>.*)""", re.X | re.S)
+PEERS = {"8.2": "newer_redis", "valkey": "valkey"}
 MODES = """exact sorted pairs near scores shape greeting kind match walk walkpairs ignore noreply raw closes closed""".split()
 
 
@@ -156,6 +159,8 @@ def read_cases(path):
                 for mark in re.findall(r"\[([\w.]+)\]", marks):
                     if mark == "7.2":
                         case.since72 = True
+                    elif mark in PEERS:
+                        case.peer = PEERS[mark]
                     elif mark in ("resp2", "resp3"):
                         case.protocols = (int(mark[-1]),)
                     else:

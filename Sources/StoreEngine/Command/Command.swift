@@ -43,6 +43,8 @@ public struct CommandFlags: OptionSet, Sendable {
     public static let systemOnly = CommandFlags(rawValue: 1 << 23)
     /// Reads, but may write down what it has found.
     public static let mayWrite = CommandFlags(rawValue: 1 << 24)
+    /// Changes which replies the client gets, which within a transaction would take EXEC's reply apart.
+    public static let changesReplies = CommandFlags(rawValue: 1 << 25)
 
     /// The names in COMMAND INFO, in the order in which Redis lists them.
     public var names: [StaticString] {
