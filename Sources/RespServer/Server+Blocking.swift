@@ -18,7 +18,6 @@ extension Server {
         connection.waiting = waiter
         keyspaceListeners.blocked.add(waiter)
         keyspaceListeners.update()
-        updateInterest(connection)
     }
 
     /// Runs again what waited for keys that have changed. To be called between commands.
@@ -66,15 +65,16 @@ extension Server {
     private func endWait(_ waiter: WaitingCommand) {
         let connection = waiter.connection
         forgetWait(of: connection)
-        if connection.replyMode == .off { reply.truncate(to: replyStart) }
+        if connection.replyMode == .off { reply.discardRun() }
         if connection.replyMode == .skipping {
-            reply.truncate(to: replyStart)
+            reply.discardRun()
             connection.replyMode = .on
-            connection.updateCare()
+            connection.updateChecks()
         }
         connection.lastActive = engine.now
         handOverReply(to: connection)
-        released.append(connection)
+        // What it had sent behind the command can go on.
+        enqueue(connection)
     }
 
     /// Takes a client out of those that wait.
@@ -110,18 +110,6 @@ extension Server {
             waiter.wait.timeoutReply.write(to: reply)
         }
         endWait(waiter)
-    }
-
-    /// Goes on with what clients had sent behind a command that waited.
-    func resumeReleased() {
-        while !released.isEmpty {
-            let connections = released
-            released = []
-            for connection in connections where !connection.isClosed && !connection.isHeld {
-                updateInterest(connection)
-                resumeHeld(connection)
-            }
-        }
     }
 
     /// Queues what has been written for the connection at hand, so that what follows may be for another.

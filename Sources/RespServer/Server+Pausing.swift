@@ -1,4 +1,5 @@
-// CLIENT PAUSE: holding back commands for a while. A client whose command is held back is not read from until the pause ends.
+// CLIENT PAUSE: holding back commands for a while. What a client sends behind a command that is held back
+// waits with it.
 
 import RespCodec
 import StoreEngine
@@ -22,9 +23,8 @@ extension Server {
                     == true
             guard !flags.isDisjoint(with: [.write, .mayWrite]) || writesInTransaction else { return false }
         }
-        connection.isBlockedByPause = true
+        connection.isPaused = true
         held.append(connection)
-        updateInterest(connection)
         return true
     }
 
@@ -40,9 +40,8 @@ extension Server {
         let waiting = held
         held = []
         for connection in waiting where !connection.isClosed {
-            connection.isBlockedByPause = false
-            updateInterest(connection)
-            resumeHeld(connection)
+            connection.isPaused = false
+            enqueue(connection)
         }
     }
 }

@@ -1,52 +1,39 @@
 // From a readable socket to executed requests.
 //
-// Input goes into one buffer that all connections share. Requests that are whole are parsed in batches: the table is asked for
-// every key's cache lines before the first command runs, so that a pipeline waits for memory once instead of once a request. The
-// rest of an unfinished request moves to the connection, and if it is short, back in front of what is read next; a large argument
-// gets a block of its own that the socket fills directly.
+// Input is read into the reader's window, which all connections share. Requests that are whole are executed from there in batches: the table
+// is asked for every key's cache lines before the first command runs, so that a pipeline waits for memory once instead of once a
+// request. What cannot be executed yet moves to the connection's own `PendingInput`, parser and all: between two calls nothing here holds
+// anything of any connection.
+//
+// A connection is served at most once a turn, and for a slice of time only. One that may not be served for now (it waits for a key, it is
+// paused, it does not take its replies) is still read from, as far as `client-query-buffer-limit` allows, so that its end is noticed.
 
 import CLinux
 import Glibc
 import RespCodec
 import StoreEngine
 
-/// A request of the batch.
-struct ParsedRequest {
-    var firstArgument = 0
-    var argumentCount = 0
-    /// Where its bytes begin in the window.
-    var start = 0
+/// What a request of the batch needs of its command.
+struct BatchedCall {
+    var command: UnsafeMutablePointer<CommandRecord.Hot>?
     /// Where its key is among those of the batch; -1 if it has none that can be told without its command.
     var key = -1
-    var command: UnsafeMutablePointer<CommandRecord.Hot>?
 }
 
 extension Server {
-    /// Arguments of this many bytes are received in blocks of their own.
-    private static let largeArgument = 32 * 1024
+    /// Bytes that a client may have sent before it has authenticated without their being a request.
+    private static let unauthenticatedInputLimit = 1024 * 1024
 
-    func readAndExecute(_ connection: Connection) {
+    /// Executes what a connection has sent: what is kept of it already, then what its socket has.
+    func serve(_ connection: Connection) {
+        connection.lastTurn = turn
         connection.lastActive = engine.now
+        sliceStart = lastCycles
         beginReplying(to: connection)
-        if let partial = connection.partial, !partial.isShort {
-            readMore(connection, partial)
-        } else {
-            let transfer = Syscall.read(connection.descriptor, input, Self.inputCapacity)
-            if let count = accepted(transfer, of: Self.inputCapacity, connection) {
-                consume(behindPartial(of: connection, count), connection)
-            }
-        }
+        if let pending = connection.pending { goOn(with: pending, connection) }
+        // What is kept comes before what is read.
+        if !connection.isEnding && !connection.isQueued { read(connection) }
         endReplying()
-    }
-
-    /// The bytes that were read, with the beginning of an unfinished request in front of them: there is room for a short one, which is
-    /// parsed again then. A pipeline that is cut anywhere by reading costs no more than that.
-    private func behindPartial(of connection: Connection, _ count: Int) -> UnsafeMutableRawBufferPointer {
-        guard let partial = connection.partial else { return UnsafeMutableRawBufferPointer(start: input, count: count) }
-        connection.partial = nil
-        let length = partial.bytes.count
-        partial.bytes.withUnsafeBytes { (input - length).copyMemory(from: $0.baseAddress!, byteCount: length) }
-        return UnsafeMutableRawBufferPointer(start: input - length, count: length + count)
     }
 
     @inline(__always)
@@ -62,109 +49,182 @@ extension Server {
         replyingTo = nil
     }
 
+    // MARK: reading
+
+    @inline(__always)
+    private func read(_ connection: Connection) {
+        guard connection.pending == nil || connection.pending!.isShort, !connection.isSuspended else {
+            return readBehindPending(connection)
+        }
+        let transfer = Syscall.read(connection.descriptor, reader.room, RequestReader.capacity)
+        guard let count = accepted(transfer, of: RequestReader.capacity, connection) else { return }
+        var window = reader.window(count, behind: nil)
+        if let pending = connection.pending {
+            window = reader.window(count, behind: pending.rest)
+            connection.pending = nil
+        }
+        if connection.transaction != nil && isOverQueryLimit(connection, unparsed: count) { return }
+        let rest = consume(window, from: 0, connection)
+        guard rest.start < window.count, !connection.isEnding else { return }
+        let pending = PendingInput()
+        pending.append(UnsafeRawBufferPointer(rebasing: window[rest.start...]))
+        if let unfinished = rest.unfinished { begin(unfinished, at: rest.start, in: pending) }
+        connection.pending = pending
+    }
+
+    /// Adds to what is kept of a connection's input, a large argument straight to its own memory.
+    private func readBehindPending(_ connection: Connection) {
+        let pending = connection.pending ?? PendingInput()
+        if let room = pending.receivingRoom {
+            // Some at a time, so that others get their turn.
+            let wanted = min(room.count, 1 << 20)
+            let transfer = Syscall.read(connection.descriptor, room.baseAddress!, wanted)
+            guard let count = accepted(transfer, of: wanted, connection) else { return }
+            pending.received(count)
+        } else {
+            let transfer = Syscall.read(connection.descriptor, reader.room, RequestReader.capacity)
+            guard let count = accepted(transfer, of: RequestReader.capacity, connection) else { return }
+            pending.append(UnsafeRawBufferPointer(start: reader.room, count: count))
+        }
+        connection.pending = pending
+        if isOverQueryLimit(connection, unparsed: pending.unparsedCount) { return }
+        goOn(with: pending, connection)
+    }
+
     /// How many bytes came; nil when there is nothing to do with them.
     private func accepted(_ transfer: Transfer, of wanted: Int, _ connection: Connection) -> Int? {
         switch transfer {
         case .bytes(let count):
-            if count == wanted || connection.isHungUp { unread.append(connection) }
+            // There may be more, or the end.
+            if count == wanted || connection.isHungUp { enqueue(connection) }
             statistics.inputBytes += count
             connection.inputByteCount += count
             return count
         case .wouldBlock: return nil
-        case .ended, .failed:
+        case .ended:
+            // Who has sent all requests and only reads is answered to the end.
+            let readsOn = connection.isBehind && !connection.isPaused && connection.waiting == nil
+            if !readsOn { close(connection) }
+            return nil
+        case .failed:
             close(connection)
             return nil
         }
     }
 
-    /// Executes the whole requests of a window, and keeps the rest for later.
-    private func consume(_ window: UnsafeMutableRawBufferPointer, _ connection: Connection) {
-        var position = 0
-        guard let base = window.baseAddress else { return }
-        while position < window.count && !connection.isEnding {
+    /// Closes a connection that has sent more than may be kept of its input. What it has queued in a transaction counts.
+    private func isOverQueryLimit(_ connection: Connection, unparsed: Int) -> Bool {
+        let size = unparsed + (connection.transaction?.argumentByteCount ?? 0)
+        let limit = configuration.settings.clientQueryBufferLimit
+        guard
+            size > limit || (size > Self.unauthenticatedInputLimit && !connection.isAuthenticated)
+        else { return false }
+        statistics.clientsClosedByQueryLimit += 1
+        log.warning(
+            "Closing client that reached max query buffer length: id=\(connection.id) addr=\(connection.address)")
+        close(connection)
+        return true
+    }
+
+    // MARK: executing
+
+    /// What `consume` leaves of a window.
+    private struct Rest {
+        /// Where what was not executed begins; the window's end if there is nothing.
+        var start: Int
+        /// How far the parsing of the request there came, if it is not all there.
+        var unfinished: (parser: RequestParser, ending: RequestReader.Ending)?
+    }
+
+    /// Executes the requests of a window that are whole, as many as may be now.
+    private func consume(_ window: UnsafeRawBufferPointer, from start: Int, _ connection: Connection) -> Rest {
+        var place = start
+        guard let base = window.baseAddress else { return Rest(start: window.count) }
+        while place < window.count {
             // The bounds may have changed with the last command (AUTH, CONFIG SET).
-            parser.limits.isUnauthenticated = !connection.isAuthenticated
-            let capacity = connection.needsCare ? 1 : Self.batchCapacity
-            arguments.removeAll()
-            var count = 0
-            var keyCount = 0
-            var memberCount = 0
-            var outcome = RequestParser.Outcome.request
-            var restStart = position
-            var restArguments = 0
-            while count < capacity && position < window.count {
-                restStart = position
-                restArguments = arguments.count
-                outcome = parser.parse(window, position: &position, into: arguments)
-                guard case .request = outcome else { break }
-                let argumentCount = arguments.count - restArguments
-                guard argumentCount > 0 else { continue }
-                let name = arguments[restArguments]
-                let command = commands.find(ByteSlice(start: base + name.offset, count: name.count))
-                var key = -1
-                if let command, command.pointee.firstKey > 0, command.pointee.firstKey < argumentCount {
-                    let piece = arguments[restArguments + command.pointee.firstKey]
-                    keys[keyCount] = HashedKey(ByteSlice(start: base + piece.offset, count: piece.count))
-                    key = keyCount
-                    keyCount += 1
-                    let place = command.pointee.member
-                    if place > 0 && place < argumentCount {
-                        let piece = arguments[restArguments + place]
-                        let member = ByteSlice(start: base + piece.offset, count: piece.count)
-                        members[memberCount] = HashedMember(member, ofKey: key)
-                        memberCount += 1
+            reader.limits.isUnauthenticated = !connection.isAuthenticated
+            var parser = RequestParser(limits: reader.limits)
+            let ending = reader.readBatch(
+                window, from: place, limit: connection.needsChecks ? 1 : RequestReader.batchCapacity, parser: &parser)
+            lookUp(base, connection)
+            place = ending.start
+            for index in 0..<reader.count {
+                let request = reader[index]
+                let call = calls[index]
+                if let command = call.command, holdsBack(command.pointee.flags, connection) {
+                    return Rest(start: request.start)
+                }
+                let view = reader.arguments.view(
+                    request.firstArgument..<request.firstArgument + request.argumentCount, base: base)
+                execute(call.command, view, on: connection, key: call.key < 0 ? nil : keys[call.key])
+                afterCommand(connection)
+                let next = index + 1 < reader.count ? reader[index + 1].start : ending.start
+                if !connection.state.isEmpty {
+                    if connection.isEnding { return Rest(start: window.count) }
+                    if connection.isSuspended { return Rest(start: next) }
+                    // A command may have changed what the next ones are checked for.
+                    if index + 1 < reader.count {
+                        place = next
+                        break
                     }
                 }
-                batch[count] = ParsedRequest(
-                    firstArgument: restArguments, argumentCount: argumentCount, start: restStart, key: key,
-                    command: command)
-                count += 1
-            }
-            if keyCount > 0 {
-                engine.prepare(
-                    UnsafeMutableBufferPointer(start: keys, count: keyCount),
-                    UnsafeMutableBufferPointer(start: members, count: memberCount), database: connection.database)
-            }
-            for index in 0..<count {
-                let request = batch[index]
-                if let command = request.command, holdsBack(command.pointee.flags, connection) {
-                    return keep(connection, window, from: request.start)
-                }
-                let view = arguments.view(
-                    request.firstArgument..<request.firstArgument + request.argumentCount, base: base)
-                statistics.commandsProcessed &+= 1
-                connection.commandCount &+= 1
-                execute(request.command, view, on: connection, key: request.key < 0 ? nil : keys[request.key])
-                if engine.isObserved { serveBlocked() }
-                if connection.isEnding { return }
-                if connection.waiting != nil {
-                    // What follows must wait, too.
-                    let isParsed = if case .request = outcome { true } else { false }
-                    let next = index + 1 < count ? batch[index + 1].start : isParsed ? position : restStart
-                    if next < window.count { keep(connection, window, from: next) } else { parser.reset() }
-                    return
-                }
-                // A command may have changed what the next ones are checked for, or the database they were looked up in.
-                if connection.needsCare && index + 1 < count {
-                    position = batch[index + 1].start
-                    parser.reset()
-                    outcome = .request
-                    break
+                if lastCycles &- sliceStart > sliceCycles && next < window.count {
+                    enqueue(connection)
+                    return Rest(start: next)
                 }
             }
-            switch outcome {
-            case .request: continue
-            case .needMore:
-                keep(connection, window, from: restStart, position: position, firstArgument: restArguments)
-                return
+            guard place == ending.start else { continue }
+            switch ending.outcome {
+            case .request: break
+            case .needMore: return Rest(start: ending.start, unfinished: (parser, ending))
             case .failure(let error):
-                return fail(connection, error)
+                fail(connection, error)
+                return Rest(start: window.count)
             }
         }
+        return Rest(start: window.count)
+    }
+
+    /// Finds the commands of the batch, and has the engine ask for the memory of their keys.
+    @inline(__always)
+    private func lookUp(_ base: UnsafeRawPointer, _ connection: Connection) {
+        var keyCount = 0
+        var memberCount = 0
+        for index in 0..<reader.count {
+            let request = reader[index]
+            let name = reader.arguments[request.firstArgument]
+            let command = commands.find(ByteSlice(start: base + name.offset, count: name.count))
+            var key = -1
+            if let command, command.pointee.firstKey > 0, command.pointee.firstKey < request.argumentCount {
+                let piece = reader.arguments[request.firstArgument + command.pointee.firstKey]
+                keys[keyCount] = HashedKey(ByteSlice(start: base + piece.offset, count: piece.count))
+                key = keyCount
+                keyCount += 1
+                let place = command.pointee.member
+                if place > 0 && place < request.argumentCount {
+                    let piece = reader.arguments[request.firstArgument + place]
+                    let member = ByteSlice(start: base + piece.offset, count: piece.count)
+                    members[memberCount] = HashedMember(member, ofKey: key)
+                    memberCount += 1
+                }
+            }
+            calls[index] = BatchedCall(command: command, key: key)
+        }
+        guard keyCount > 0 else { return }
+        engine.prepare(
+            UnsafeMutableBufferPointer(start: keys, count: keyCount),
+            UnsafeMutableBufferPointer(start: members, count: memberCount), database: connection.database)
+    }
+
+    @inline(__always)
+    private func afterCommand(_ connection: Connection) {
+        statistics.commandsProcessed &+= 1
+        connection.commandCount &+= 1
+        if engine.isObserved { serveBlocked() }
+        if reply.needsSending { handOverReply(to: connection) }
     }
 
     private func fail(_ connection: Connection, _ error: ProtocolError) {
-        parser.reset()
         log.verbose(
             "\(String(decoding: error.message, as: UTF8.self)) from client id=\(connection.id) addr=\(connection.address), closing it"
         )
@@ -172,152 +232,62 @@ extension Server {
         closeLater(connection)
     }
 
-    // MARK: unfinished requests
+    // MARK: what is kept
 
-    /// Keeps whole requests that must not run yet.
-    private func keep(_ connection: Connection, _ window: UnsafeMutableRawBufferPointer, from start: Int) {
-        parser.reset()
-        let bytes = ByteSlice(start: window.baseAddress! + start, count: window.count - start)
-        connection.partial = PartialRequest(bytes, parser: parser)
-    }
-
-    /// Keeps an unfinished request with what the parser knows of it.
-    private func keep(
-        _ connection: Connection, _ window: UnsafeMutableRawBufferPointer, from start: Int, position: Int,
-        firstArgument: Int
+    private func begin(
+        _ unfinished: (parser: RequestParser, ending: RequestReader.Ending), at start: Int, in pending: PendingInput
     ) {
-        let bytes = ByteSlice(start: window.baseAddress! + start, count: window.count - start)
-        let partial = PartialRequest(bytes, parser: parser)
-        for index in firstArgument..<arguments.count {
-            let piece = arguments[index]
-            partial.arguments.append(ArgumentPiece(offset: piece.offset - start, count: piece.count))
+        let list = reader.arguments
+        let pieces = (unfinished.ending.firstArgument..<list.count).map {
+            ArgumentPiece(offset: list[$0].offset - start, count: list[$0].count)
         }
-        partial.position = position - start
-        parser.reset()
-        connection.partial = partial
-        beginLargeArgument(partial)
+        pending.begin(unfinished.parser, position: unfinished.ending.position - start, arguments: pieces)
     }
 
-    /// Gives a large argument that is under way a block of its own.
-    private func beginLargeArgument(_ partial: PartialRequest) {
-        guard let length = partial.parser.bulkLength, length >= Self.largeArgument, partial.receiving == nil else {
-            return
-        }
-        let header = AdoptableArguments.headerSize
-        // More than can be there is not asked for; it would never arrive.
-        guard length < Int.max - header - 2, let base = malloc(header + length + 2) else { return }
-        let present = partial.bytes.count - partial.position
-        partial.bytes.withUnsafeBytes {
-            (base + header).copyMemory(from: $0.baseAddress! + partial.position, byteCount: present)
-        }
-        partial.bytes.removeLast(present)
-        partial.receiving = (base, length + 2, present)
-    }
-
-    private func readMore(_ connection: Connection, _ partial: PartialRequest) {
-        if var receiving = partial.receiving {
-            // Straight into the argument's own memory, some at a time so that others get their turn.
-            let wanted = min(receiving.length - receiving.received, 1 << 20)
-            let target = receiving.base + AdoptableArguments.headerSize + receiving.received
-            guard let count = accepted(Syscall.read(connection.descriptor, target, wanted), of: wanted, connection)
-            else { return }
-            receiving.received += count
-            partial.receiving = receiving
-            guard receiving.received == receiving.length else { return }
-            partial.receiving = nil
-            partial.largePlaces.append(partial.arguments.count)
-            partial.arguments.append(ArgumentPiece(offset: 0, count: receiving.length - 2))
-            partial.large.append(base: receiving.base, count: receiving.length - 2)
-            partial.parser.takeBulkElsewhere()
-            if !partial.parser.isInsideRequest { executePartial(connection, partial) }
-            return
-        }
-        let transfer = Syscall.read(connection.descriptor, input, Self.inputCapacity)
-        guard let count = accepted(transfer, of: Self.inputCapacity, connection) else { return }
-        if partial.byteCount + count > configuration.settings.clientQueryBufferLimit {
-            statistics.clientsClosedByQueryLimit += 1
-            log.warning(
-                "Closing client that reached max query buffer length: id=\(connection.id) addr=\(connection.address)")
-            return close(connection)
-        }
-        partial.bytes.append(contentsOf: UnsafeRawBufferPointer(start: input, count: count))
-        resume(connection, partial)
-    }
-
-    /// Goes on with what is kept, which may hold whole requests by now.
-    func resume(_ connection: Connection, _ partial: PartialRequest) {
-        partial.parser.limits = parser.limits
-        partial.parser.limits.isUnauthenticated = !connection.isAuthenticated
-        var position = partial.position
-        let outcome = partial.bytes.withUnsafeMutableBytes {
-            partial.parser.parse($0, position: &position, into: partial.arguments)
-        }
-        partial.position = position
-        switch outcome {
-        case .needMore: beginLargeArgument(partial)
-        case .failure(let error):
-            connection.partial = nil
-            fail(connection, error)
-        case .request: executePartial(connection, partial)
-        }
-    }
-
-    /// Executes the request that has become whole, then whatever followed it.
-    private func executePartial(_ connection: Connection, _ partial: PartialRequest) {
-        connection.partial = nil
-        if partial.arguments.count > 0 {
-            let isHeld = partial.bytes.withUnsafeMutableBytes { bytes -> Bool in
-                let empty = UnsafeMutableRawPointer(mutating: UnsafeRawPointer(input))
-                let base = bytes.baseAddress ?? empty
-                let list = ArgumentList(capacity: max(partial.arguments.count, 1))
-                defer { list.deallocate() }
-                var large = 0
-                for index in 0..<partial.arguments.count {
-                    if large < partial.largePlaces.count, partial.largePlaces[large] == index {
-                        let block = partial.large.bytes(large)
-                        let offset = block.withSpan { span in
-                            span.withUnsafeBytes { $0.baseAddress! - UnsafeRawPointer(base) }
-                        }
-                        list.append(ArgumentPiece(offset: offset, count: block.count))
-                        large += 1
-                    } else {
-                        list.append(partial.arguments[index])
-                    }
-                }
-                let view = list.view(0..<list.count, base: base)
-                let command = commands.find(view[0])
-                if let command, holdsBack(command.pointee.flags, connection) { return true }
-                statistics.commandsProcessed &+= 1
-                connection.commandCount &+= 1
-                execute(command, view, on: connection, key: nil, adoptable: partial.large)
-                if engine.isObserved { serveBlocked() }
-                return false
+    /// Executes what is kept of a connection's input, as far as may be now.
+    private func goOn(with pending: PendingInput, _ connection: Connection) {
+        while !connection.isSuspended && !connection.isEnding && !pending.needsInput {
+            if pending.isInsideRequest {
+                guard finishRequest(pending, connection) else { break }
+            } else {
+                let rest = consume(pending.bytes, from: pending.start, connection)
+                pending.executed(upTo: rest.start)
+                if let unfinished = rest.unfinished { begin(unfinished, at: 0, in: pending) }
+                break
             }
-            if isHeld {
-                // Held back by a pause: everything stays as it was, to be looked at again.
-                connection.partial = partial
-                partial.isComplete = true
+        }
+        withExtendedLifetime(pending) {}
+        if connection.isEnding || pending.isEmpty { connection.pending = nil }
+    }
+
+    /// Goes on with the request that is under way; executes it if it is whole now.
+    /// - Returns: Whether to go on with what is behind it.
+    private func finishRequest(_ pending: PendingInput, _ connection: Connection) -> Bool {
+        if !pending.isWhole {
+            var limits = reader.limits
+            limits.isUnauthenticated = !connection.isAuthenticated
+            switch pending.parse(limits: limits) {
+            case .needMore: return false
+            case .failure(let error):
+                fail(connection, error)
+                return false
+            case .request: break
+            }
+        }
+        var isHeldBack = false
+        pending.withRequest { arguments in
+            let command = commands.find(arguments[0])
+            if let command, holdsBack(command.pointee.flags, connection) {
+                isHeldBack = true
                 return
             }
+            execute(command, arguments, on: connection, key: nil, adoptable: pending.large)
+            afterCommand(connection)
         }
-        guard partial.position < partial.bytes.count, !connection.isEnding else { return }
-        var bytes = Array(partial.bytes[partial.position...])
-        bytes.withUnsafeMutableBytes {
-            if connection.waiting != nil { return keep(connection, $0, from: 0) }
-            consume($0, connection)
-        }
-    }
-
-    /// Goes on with what a connection had sent before it was held.
-    func resumeHeld(_ connection: Connection) {
-        guard let partial = connection.partial else { return }
-        beginReplying(to: connection)
-        if partial.isComplete {
-            partial.isComplete = false
-            executePartial(connection, partial)
-        } else {
-            resume(connection, partial)
-        }
-        endReplying()
+        guard !isHeldBack else { return false }
+        pending.executed(upTo: pending.position)
+        guard lastCycles &- sliceStart > sliceCycles && !pending.isEmpty else { return true }
+        enqueue(connection)
+        return false
     }
 }

@@ -55,7 +55,7 @@ extension Server {
         engineSettings.frequencyLogFactor = settings.lfuLogFactor
         engineSettings.frequencyDecayMinutes = settings.lfuDecayMinutes
         engine.settings = engineSettings
-        parser.limits.bulkLength = settings.protoMaxBulkLength
+        reader.limits.bulkLength = settings.protoMaxBulkLength
     }
 
     private func allowClients(_ wanted: Int) -> String? {

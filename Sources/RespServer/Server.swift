@@ -74,41 +74,39 @@ final class Server {
 
     // MARK: the request path
 
-    /// Where input is read to, with room in front for the beginning of a request.
-    let input =
-        UnsafeMutableRawPointer.allocate(
-            byteCount: PartialRequest.mostParsedAgain + Server.inputCapacity, alignment: 64)
-        + PartialRequest.mostParsedAgain
-    static let inputCapacity = 64 * 1024
-    let arguments = ArgumentList(capacity: 4096)
-    @exclusivity(unchecked) var parser = RequestParser()
+    let reader = RequestReader()
     @exclusivity(unchecked) var lastCycles: UInt64 = 0
     /// A command that took more cycles than this has taken about a millisecond; corrected while the server runs.
     @exclusivity(unchecked) private(set) var longCycles: UInt64 = 1 << 20
     /// Whether time stands still, as it does within a transaction.
     @exclusivity(unchecked) var holdsTime = false
-    /// Requests that were parsed and are about to be executed together, and their keys.
-    let batch = UnsafeMutablePointer<ParsedRequest>.allocate(capacity: Server.batchCapacity)
-    let keys = UnsafeMutablePointer<HashedKey>.allocate(capacity: Server.batchCapacity)
-    let members = UnsafeMutablePointer<HashedMember>.allocate(capacity: Server.batchCapacity)
-    static let batchCapacity = 32
-    /// Whose requests are being executed, and where in `reply` begins what has not been queued for it.
+    /// The requests of the reader's batch and their keys, as the engine is to know them.
+    let calls = UnsafeMutablePointer<BatchedCall>.allocate(capacity: RequestReader.batchCapacity)
+    let keys = UnsafeMutablePointer<HashedKey>.allocate(capacity: RequestReader.batchCapacity)
+    let members = UnsafeMutablePointer<HashedMember>.allocate(capacity: RequestReader.batchCapacity)
+    /// Whose requests are being executed: what is written to `reply` is its.
     @exclusivity(unchecked) var replyingTo: Connection?
-    @exclusivity(unchecked) var replyStart = 0
     /// How many bytes one connection may be answered at once.
     @exclusivity(unchecked) var mostReplyBytes = Int.max / 2
     /// Replies of this turn that have not been sent yet: whose, and where in `reply` they are.
     @exclusivity(unchecked) var replies: [(connection: Connection, range: Range<Int>)] = []
-    /// Connections that may have more to read than was read in this turn.
-    @exclusivity(unchecked) var unread: [Connection] = []
-    @exclusivity(unchecked) var dying: [Connection] = []
+
+    // MARK: turns
+
+    /// Counts the turns of the loop.
+    @exclusivity(unchecked) private(set) var turn = 0
+    @exclusivity(unchecked) private var turnStart: UInt64 = 0
+    /// When the connection at hand began to be served, and for how long it may be; in cycles.
+    @exclusivity(unchecked) var sliceStart: UInt64 = 0
+    @inline(__always) var sliceCycles: UInt64 { longCycles / 4 }
+    /// Connections to be served in the next turn though no event tells of them, first come first served.
+    @exclusivity(unchecked) private var queue: [Connection] = []
+    @exclusivity(unchecked) var closing: [Connection] = []
     /// Connections that were closed in this turn, kept until its end: others may still be looking at them.
-    @exclusivity(unchecked) private var closed: [Connection] = []
+    @exclusivity(unchecked) var closed: [Connection] = []
 
     // MARK: waiting and pausing
 
-    /// Clients that waited for a key and may go on.
-    @exclusivity(unchecked) var released: [Connection] = []
     /// Waits that CLIENT UNBLOCK ends, once it has been answered, and whether with an error.
     @exclusivity(unchecked) var unblocked: [(waiter: WaitingCommand, withError: Bool)] = []
 
@@ -128,7 +126,7 @@ final class Server {
         for _ in 0..<40 { id.append("0123456789abcdef".randomElement() ?? "0") }
         runID = id
         engine.observer = keyspaceListeners
-        batch.initialize(repeating: ParsedRequest(), count: Self.batchCapacity)
+        reply.beginBorrowing()
         for command in Engine.allCommands { commands.add(CommandRecord(command)) }
         for command in SessionCommands.all { commands.add(CommandRecord(command)) }
         followSettings()
@@ -155,23 +153,20 @@ final class Server {
             let mayWait = !hasWork()
             if mayWait && arrivals.gathers { arrivals.gather() }
             let count = epoll.wait(blocking: mayWait)
-            updateTime()
-            lastCycles = clinux_cycle_counter()
-            arrivals.turn(events: count, cycles: lastCycles, millisecond: longCycles)
-            readUnread()
+            beginTurn(events: count)
+            releaseHeld()
+            serveQueued()
             for index in 0..<count {
                 if index & 15 == 15 { updateTime() }
                 handle(epoll[index])
             }
-            releaseHeld()
             serveDueWaits()
             if activeExpireEnabled && !engine.expireDue(budget: 1000) { workLeft = true }
             serveBlocked()
-            resumeReleased()
             sendReplies()
             if engine.hasGarbage { engine.freeSlice() }
             maintain()
-            closeDying()
+            closeFinished()
             if Signals.received != 0 { stop(because: Signals.received) }
         }
         sendReplies()
@@ -179,11 +174,23 @@ final class Server {
         closeListeners()
     }
 
+    @inline(__always)
+    private func beginTurn(events count: Int) {
+        turn &+= 1
+        updateTime()
+        lastCycles = clinux_cycle_counter()
+        turnStart = lastCycles
+        arrivals.turn(events: count, cycles: lastCycles, millisecond: longCycles)
+    }
+
+    /// Whether the clients have had their share of this turn. Who has not been served then is among the first of the next.
+    @inline(__always) private var isTurnOver: Bool { lastCycles &- turnStart > longCycles &* 8 }
+
     @exclusivity(unchecked) private var workLeft = false
 
     /// Whether there is something to do even if no client asks for anything. Otherwise sets the timer for when there will be.
     private func hasWork() -> Bool {
-        if workLeft || engine.hasGarbage || !dying.isEmpty || !unread.isEmpty {
+        if workLeft || engine.hasGarbage || !closing.isEmpty || !queue.isEmpty {
             workLeft = false
             return true
         }
@@ -198,6 +205,27 @@ final class Server {
         return false
     }
 
+    /// Has a connection served in the next turn, once.
+    func enqueue(_ connection: Connection) {
+        guard !connection.isQueued else { return }
+        connection.isQueued = true
+        queue.append(connection)
+    }
+
+    private func serveQueued() {
+        guard !queue.isEmpty else { return }
+        let connections = queue
+        queue = []
+        for (index, connection) in connections.enumerated() {
+            if isTurnOver {
+                queue = connections[index...] + queue
+                return
+            }
+            connection.isQueued = false
+            if !connection.isEnding { serve(connection) }
+        }
+    }
+
     @inline(__always)
     private func handle(_ event: Epoll.Event) {
         let descriptor = Int(UInt32(truncatingIfNeeded: event.word))
@@ -206,129 +234,14 @@ final class Server {
             return accept(Int32(descriptor))
         }
         guard descriptor < connections.count, let connection = connections[descriptor],
-            connection.id & 0xFFFF_FFFF == event.word >> 32, !connection.isClosed
+            connection.registration == event.word >> 32, !connection.isClosed
         else { return }
         arrivals.count(&connection.lastEvent)
         if event.isWritable && connection.isWatchedForWriting { flush(connection) }
-        if event.isHangUp {
-            connection.isHungUp = true
-            if connection.isHeld { return close(connection) }
-        }
-        if event.isReadable && !connection.isClosed && !connection.isHeld { readAndExecute(connection) }
-    }
-
-    /// Goes on with connections that had more to read than was read in the last turn.
-    private func readUnread() {
-        guard !unread.isEmpty else { return }
-        let connections = unread
-        unread = []
-        for connection in connections where !connection.isClosed {
-            if connection.isHeld && connection.isHungUp {
-                close(connection)
-            } else if !connection.isHeld {
-                readAndExecute(connection)
-            }
-        }
-    }
-
-    private func accept(_ listener: Int32) {
-        for _ in 0..<1000 {
-            let descriptor = clinux_accept_nonblocking(listener)
-            guard descriptor >= 0 else {
-                if errno != EAGAIN && errno != EINTR {
-                    log.warning("Accepting client connection: \(String(cString: strerror(errno)))")
-                }
-                return
-            }
-            admit(descriptor, isUnix: listeners.first { $0.descriptor == listener }?.isUnix == true)
-        }
-    }
-
-    private func admit(_ descriptor: Int32, isUnix: Bool) {
-        let settings = configuration.settings
-        if connectionCount >= settings.maxClients {
-            turnAway(descriptor, "-ERR max number of clients reached\r\n")
-            return
-        }
-        if !isUnix {
-            Syscall.setOption(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
-            if settings.tcpKeepaliveSeconds > 0 {
-                let interval = Int32(settings.tcpKeepaliveSeconds)
-                Syscall.setOption(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1)
-                Syscall.setOption(descriptor, Int32(IPPROTO_TCP), TCP_KEEPIDLE, interval)
-                Syscall.setOption(descriptor, Int32(IPPROTO_TCP), TCP_KEEPINTVL, max(1, interval / 3))
-                Syscall.setOption(descriptor, Int32(IPPROTO_TCP), TCP_KEEPCNT, 3)
-            }
-        }
-        let connection = Connection(
-            descriptor: descriptor, id: nextConnectionID, isUnix: isUnix, now: engine.now,
-            unixPath: settings.unixSocket)
-        if settings.protectedMode && settings.requirePassword.isEmpty && !connection.isLocal {
-            turnAway(descriptor, ByteSlice(Self.protectedModeText))
-            return
-        }
-        nextConnectionID += 1
-        connection.isAuthenticated = settings.requirePassword.isEmpty
-        connection.updateCare()
-        do throws(SyscallError) {
-            try epoll.add(descriptor, word: Epoll.word(descriptor, registration: connection.id))
-        } catch {
-            Glibc.close(descriptor)
-            return
-        }
-        while connections.count <= Int(descriptor) { connections.append(nil) }
-        connections[Int(descriptor)] = connection
-        connectionCount += 1
-        statistics.connectionsReceived += 1
-        log.verbose("Accepted \(connection.address)")
-    }
-
-    private static let protectedModeText: StaticString =
-        "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the default user. In this mode connections are only accepted from the loopback interface. If you want to connect from external computers, set a password, or switch protected mode off with CONFIG SET protected-mode no from a local connection, in the configuration file, or on the command line.\r\n"
-
-    private func turnAway(_ descriptor: Int32, _ text: ByteSlice) {
-        text.withSpan { span in
-            span.withUnsafeBytes { _ = Syscall.send(descriptor, $0.baseAddress!, $0.count) }
-        }
-        statistics.connectionsRejected += 1
-        Glibc.close(descriptor)
-    }
-
-    // MARK: closing
-
-    /// Marks a connection to be closed at the end of the turn, after its replies have been sent.
-    func closeLater(_ connection: Connection) {
-        guard !connection.closesAfterReply else { return }
-        connection.closesAfterReply = true
-        dying.append(connection)
-    }
-
-    private func closeDying() {
-        closed.removeAll(keepingCapacity: true)
-        guard !dying.isEmpty else { return }
-        let now = dying
-        dying = []
-        for connection in now where !connection.isClosed {
-            // What is unsent is waited for by the write interest; the close follows it.
-            if connection.unsent.byteCount == 0 { close(connection) }
-        }
-    }
-
-    func close(_ connection: Connection) {
-        guard !connection.isClosed else { return }
-        log.verbose(
-            "Closed connection id=\(connection.id) addr=\(connection.address) fd=\(connection.descriptor) name=\(connection.name)"
-        )
-        connection.isClosed = true
-        closed.append(connection)
-        unwatchAll(connection)
-        forgetWait(of: connection)
-        epoll.remove(connection.descriptor)
-        Glibc.close(connection.descriptor)
-        connections[Int(connection.descriptor)] = nil
-        connectionCount -= 1
-        connection.partial = nil
-        connection.unsent = OutputQueue()
+        if event.isHangUp { connection.isHungUp = true }
+        guard event.isReadable && !connection.isEnding else { return }
+        if connection.lastTurn == turn || connection.isQueued || isTurnOver { return enqueue(connection) }
+        serve(connection)
     }
 
     // MARK: upkeep
@@ -347,7 +260,7 @@ final class Server {
         let timeout = Int64(configuration.settings.timeoutSeconds) * 1000
         guard timeout > 0 else { return }
         for case let connection? in connections
-        where engine.now - connection.lastActive > timeout && !connection.isHeld {
+        where engine.now - connection.lastActive > timeout && !connection.isPaused && connection.waiting == nil {
             close(connection)
         }
     }

@@ -20,17 +20,17 @@ struct RequestParserTests {
             fed = end
             var outcome = RequestParser.Outcome.request
             while outcome == .request && position < window.count {
-                outcome = unsafe window.withUnsafeMutableBytes {
-                    unsafe parser.parse($0, position: &position, into: arguments)
+                var words: [String] = []
+                outcome = unsafe window.withUnsafeBytes {
+                    let outcome = unsafe parser.parse($0, position: &position, into: arguments)
+                    let view = unsafe arguments.view(0..<arguments.count, base: $0.baseAddress!)
+                    words = (0..<view.count).map { view[$0].description }
+                    return outcome
                 }
                 if case .failure(let error) = outcome {
                     return results + [String(decoding: error.message, as: UTF8.self)]
                 }
                 if outcome == .request {
-                    let words = (0..<arguments.count).map { index -> String in
-                        let piece = arguments[index]
-                        return String(decoding: window[piece.offset..<piece.offset + piece.count], as: UTF8.self)
-                    }
                     if !words.isEmpty { results.append(words.joined(separator: "|")) }
                     arguments.removeAll()
                 }

@@ -17,7 +17,7 @@ private func transcript(of bytes: UnsafeRawBufferPointer, isUnauthenticated: Boo
     let arguments = ArgumentList()
     defer { arguments.deallocate() }
     var transcript = Transcript()
-    // A block of just the size, so that a byte read outside it is noticed.
+    // A block of just the size, so that a byte read outside it is noticed. It is only read.
     let window = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 1)
     defer { window.deallocate() }
     window.copyMemory(from: bytes)
@@ -25,14 +25,16 @@ private func transcript(of bytes: UnsafeRawBufferPointer, isUnauthenticated: Boo
     var end = 0
     repeat {
         end = min(end + max(pieces(end), 1), bytes.count)
-        let given = UnsafeMutableRawBufferPointer(rebasing: window[..<end])
+        let given = UnsafeRawBufferPointer(rebasing: window[..<end])
         parsing: while position < end {
             switch parser.parse(given, position: &position, into: arguments) {
             case .request:
+                let view = arguments.view(0..<arguments.count, base: given.baseAddress!)
                 let request = (0..<arguments.count).map { index -> [UInt8] in
                     let piece = arguments[index]
-                    precondition(piece.offset >= 0 && piece.count >= 0 && piece.offset + piece.count <= end, "an argument outside")
-                    return Array(given[piece.offset..<piece.offset + piece.count])
+                    precondition(piece.count >= 0 && piece.count <= end, "an argument longer than the bytes")
+                    // The plain text of quoted arguments has memory of its own, which AddressSanitizer watches.
+                    return view[index].array
                 }
                 if !request.isEmpty { transcript.requests.append(request) }
                 arguments.removeAll()
@@ -44,6 +46,7 @@ private func transcript(of bytes: UnsafeRawBufferPointer, isUnauthenticated: Boo
             }
         }
     } while end < bytes.count
+    precondition(window.elementsEqual(bytes), "the window was changed")
     return transcript
 }
 

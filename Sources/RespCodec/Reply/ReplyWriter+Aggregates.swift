@@ -55,7 +55,7 @@ extension ReplyWriter {
     /// Ends a bulk string whose bytes were written with `raw`.
     public func endBulkString(_ deferred: Deferred) {
         let length = count - deferred.start
-        insert(at: deferred.start) { header(UInt8(ascii: "$"), length) }
+        insert(at: deferred.start) { header(UInt8(ascii: "$"), max(length, 0)) }
         raw("\r\n")
     }
 
@@ -76,6 +76,9 @@ extension ReplyWriter {
         let end = count
         header()
         let length = count - end
+        // A reply that was broken off has no beginning any more.
+        guard start <= end && length >= 0 && !isOverfull else { return }
+        shiftBorrowed(from: start, by: length)
         unsafe withUnsafeTemporaryAllocation(byteCount: length, alignment: 1) { copy in
             unsafe copy.copyMemory(from: written(end..<count).rawBytes)
             unsafe moveUp(start..<end, by: length, filling: UnsafeRawBufferPointer(copy))

@@ -3,6 +3,10 @@
 //
 // One writer serves all connections: its buffer collects the replies of one turn of the event loop, and each connection's run of
 // bytes is sent from there. A handle: copies share the buffer, so that a command can be given one without a reference count.
+//
+// A run has a limit. What goes beyond it will never be sent, for its client is closed then: the writer forgets the run and writes on over
+// it, so that a command need not know of the limit and its reply takes no more memory than that. A run also has a mark, behind which it
+// should be sent before more is written: see `needsSending`.
 
 #if canImport(Glibc)
 import Glibc
@@ -14,6 +18,21 @@ public enum ProtocolVersion: Int, Sendable {
     case resp3 = 3
 }
 
+/// Bytes of a reply that are sent from where they lie.
+public struct BorrowedBytes {
+    /// Shorter ones are copied.
+    static let minimumCount = 32 * 1024
+
+    public let bytes: ByteSlice
+    /// How many bytes of the buffer come before them.
+    public fileprivate(set) var position: Int
+
+    init(_ bytes: ByteSlice, at position: Int) {
+        self.bytes = bytes
+        self.position = position
+    }
+}
+
 @frozen @safe public struct ReplyWriter {
     @usableFromInline @unsafe struct Storage {
         @usableFromInline var bytes: UnsafeMutablePointer<UInt8>
@@ -23,7 +42,16 @@ public enum ProtocolVersion: Int, Sendable {
         /// How many errors have been written, and where the newest begins: the statistics of errors are taken from these.
         @usableFromInline var errorCount: Int
         @usableFromInline var lastErrorStart: Int
-        @usableFromInline var limit: Int
+        /// Where the run at hand begins, and how many bytes it may have.
+        @usableFromInline var runStart: Int
+        @usableFromInline var runLimit: Int
+        /// The run went beyond its limit, and some of it was written over.
+        @usableFromInline var isBrokenOff: Bool
+        /// A run that reaches beyond here should be sent.
+        @usableFromInline var mark: Int
+        /// Whether large values may be left where they are.
+        @usableFromInline var borrows: Bool
+        @usableFromInline var borrowed: [BorrowedBytes]
     }
 
     @usableFromInline let storage: UnsafeMutablePointer<Storage>
@@ -32,12 +60,21 @@ public enum ProtocolVersion: Int, Sendable {
         unsafe storage = .allocate(capacity: 1)
         unsafe storage.initialize(
             to: Storage(
-                bytes: .allocate(capacity: capacity), count: 0, capacity: capacity, version: .resp2, errorCount: 0,
-                lastErrorStart: 0, limit: Int.max))
+                bytes: Self.makeBuffer(capacity), count: 0, capacity: capacity, version: .resp2, errorCount: 0,
+                lastErrorStart: 0, runStart: 0, runLimit: Int.max, isBrokenOff: false, mark: Int.max, borrows: false,
+                borrowed: []))
+    }
+
+    private static func makeBuffer(_ capacity: Int) -> UnsafeMutablePointer<UInt8> {
+        guard let memory = unsafe malloc(capacity) else {
+            preconditionFailure("no memory for \(capacity) bytes of replies")
+        }
+        return unsafe memory.assumingMemoryBound(to: UInt8.self)
     }
 
     public func deallocate() {
-        unsafe storage.pointee.bytes.deallocate()
+        unsafe free(storage.pointee.bytes)
+        unsafe storage.deinitialize(count: 1)
         unsafe storage.deallocate()
     }
 
@@ -50,13 +87,41 @@ public enum ProtocolVersion: Int, Sendable {
 
     /// How many bytes have been written.
     @inlinable public var count: Int { unsafe storage.pointee.count }
-    /// How many bytes may be there before the reply is not worth going on with, for nobody will be sent it.
-    @inlinable public var limit: Int {
-        get { unsafe storage.pointee.limit }
-        nonmutating set { unsafe storage.pointee.limit = newValue }
-    }
     /// Whether more was written than may be. Who writes without end breaks off then.
-    @inlinable public var isOverfull: Bool { unsafe storage.pointee.count > storage.pointee.limit }
+    @inlinable public var isOverfull: Bool {
+        if unsafe storage.pointee.isBrokenOff { return true }
+        let written = unsafe storage.pointee.count &- storage.pointee.runStart
+        let limit = unsafe storage.pointee.runLimit
+        return unsafe written > limit || (!storage.pointee.borrowed.isEmpty && written + borrowedCount > limit)
+    }
+
+    /// Whether the run is so long that it should be sent before anything else is written, or refers to bytes that may change with the
+    /// next command.
+    @inlinable @inline(__always) public var needsSending: Bool {
+        unsafe storage.pointee.count > storage.pointee.mark
+    }
+
+    /// Begins a run: what is written from here on is one client's.
+    /// - Parameters:
+    ///   - limit: how many bytes it may have.
+    ///   - mark: how many bytes it should have before it is sent.
+    @inlinable public func beginRun(limit: Int, mark: Int) {
+        unsafe storage.pointee.runStart = storage.pointee.count
+        unsafe storage.pointee.runLimit = limit
+        unsafe storage.pointee.isBrokenOff = false
+        unsafe storage.pointee.mark = storage.pointee.count &+ mark
+    }
+
+    /// The bytes of the run at hand, those in the buffer.
+    @inlinable public var run: Range<Int> { unsafe storage.pointee.runStart..<storage.pointee.count }
+
+    /// Forgets what was written of the run.
+    public func discardRun() {
+        unsafe storage.pointee.count = storage.pointee.runStart
+        unsafe storage.pointee.borrowed.removeAll()
+        unsafe storage.pointee.isBrokenOff = false
+    }
+
     /// How many errors have been written since the writer was made.
     @inlinable public var errorCount: Int { unsafe storage.pointee.errorCount }
 
@@ -65,18 +130,37 @@ public enum ProtocolVersion: Int, Sendable {
 
     /// Takes back everything behind the first `count` bytes.
     @inlinable public func truncate(to count: Int) {
+        // What was broken off is in no order any more, and nobody will see it.
+        if unsafe storage.pointee.isBrokenOff { return }
         precondition(count >= 0 && count <= self.count, "a reply is not lengthened by truncating")
         unsafe storage.pointee.count = count
+        if unsafe !storage.pointee.borrowed.isEmpty { dropBorrowed(behind: count) }
     }
 
     /// Empties the buffer; one that grew beyond `keeping` bytes is made small again.
     public func removeAll(keeping: Int = 1024 * 1024) {
         unsafe storage.pointee.count = 0
+        unsafe storage.pointee.borrowed.removeAll()
         if unsafe storage.pointee.capacity > keeping {
-            unsafe storage.pointee.bytes.deallocate()
-            unsafe storage.pointee.bytes = .allocate(capacity: 64 * 1024)
-            unsafe storage.pointee.capacity = 64 * 1024
+            unsafe free(storage.pointee.bytes)
+            renewBuffer()
         }
+    }
+
+    private func renewBuffer() {
+        unsafe storage.pointee.bytes = Self.makeBuffer(64 * 1024)
+        unsafe storage.pointee.capacity = 64 * 1024
+    }
+
+    /// Hands over the buffer, a block of malloc, and begins an empty one.
+    @unsafe public func takeBuffer() -> (base: UnsafeMutableRawPointer, count: Int, capacity: Int) {
+        let taken = unsafe (
+            base: UnsafeMutableRawPointer(storage.pointee.bytes), count: storage.pointee.count,
+            capacity: storage.pointee.capacity
+        )
+        renewBuffer()
+        unsafe storage.pointee.count = 0
+        return unsafe taken
     }
 
     /// What has been written in `range`; good until the next write.
@@ -103,7 +187,9 @@ public enum ProtocolVersion: Int, Sendable {
 
     @inline(never)
     private func grow(by length: Int) {
+        if unsafe storage.pointee.count &- storage.pointee.runStart > storage.pointee.runLimit { breakOff() }
         let count = unsafe storage.pointee.count
+        guard unsafe storage.pointee.capacity &- count < length else { return }
         let capacity = unsafe max(storage.pointee.capacity * 2, count + length)
         guard let larger = unsafe realloc(storage.pointee.bytes, capacity) else {
             preconditionFailure("no memory for \(capacity) bytes of replies")
@@ -117,8 +203,17 @@ public enum ProtocolVersion: Int, Sendable {
         unsafe storage.pointee.count &+= length
     }
 
+    /// Notes that the run is beyond its limit, and goes on at its beginning.
+    private func breakOff() {
+        unsafe storage.pointee.isBrokenOff = true
+        unsafe storage.pointee.borrowed.removeAll()
+        unsafe storage.pointee.count = storage.pointee.runStart
+        unsafe storage.pointee.mark = -1
+    }
+
     /// Bytes that are already in the form of the protocol.
     public func raw(_ bytes: ByteSlice) {
+        if bytes.count > 4096, unsafe run.count &+ bytes.count > storage.pointee.runLimit { return breakOff() }
         let target = unsafe reserve(bytes.count)
         unsafe memcpy(target, bytes.rawBytes.baseAddress!, bytes.count)
         advance(bytes.count)
@@ -234,6 +329,39 @@ public enum ProtocolVersion: Int, Sendable {
         line(UInt8(ascii: "$"), bytes.count)
         raw(bytes)
         raw("\r\n")
+    }
+
+    // MARK: bytes that stay where they are
+
+    /// Lets large values be left where they are. Who does so sends each run while nothing can change them: see `needsSending`.
+    public func beginBorrowing() { unsafe storage.pointee.borrows = true }
+
+    /// A bulk string of bytes that nothing changes or frees while the command runs: a long one may be sent straight from there.
+    public func bulkString(stable bytes: ByteSlice) {
+        guard bytes.count >= BorrowedBytes.minimumCount, unsafe storage.pointee.borrows && !storage.pointee.isBrokenOff
+        else { return bulkString(bytes) }
+        line(UInt8(ascii: "$"), bytes.count)
+        unsafe storage.pointee.borrowed.append(BorrowedBytes(bytes, at: count))
+        unsafe storage.pointee.mark = -1
+        raw("\r\n")
+        if isOverfull { breakOff() }
+    }
+
+    /// The bytes of the run that lie elsewhere, in order; good until the next command.
+    public var borrowed: [BorrowedBytes] { unsafe storage.pointee.borrowed }
+
+    @usableFromInline var borrowedCount: Int { unsafe storage.pointee.borrowed.reduce(0) { $0 + $1.bytes.count } }
+
+    @usableFromInline func dropBorrowed(behind count: Int) {
+        unsafe storage.pointee.borrowed.removeAll { $0.position >= count }
+    }
+
+    /// Follows bytes of the buffer that move up.
+    func shiftBorrowed(from start: Int, by length: Int) {
+        for index in unsafe storage.pointee.borrowed.indices
+        where unsafe storage.pointee.borrowed[index].position >= start {
+            unsafe storage.pointee.borrowed[index].position += length
+        }
     }
 
     public func bulkString(text: String) { bulkString(Array(text.utf8)) }

@@ -2,6 +2,9 @@
 //
 // A piece is an offset from some base address and a count. Parsing appends pieces to one `ArgumentList` that is used again for
 // every batch of requests, so that a request costs no allocation. `Arguments` is the view of one request's run of pieces.
+//
+// An argument that does not stand in the request as it is meant, which only a quoted one of an inline request does not, is written to a
+// block of memory that the list owns; its piece's offset leads from the base to there.
 
 /// Where one argument lies, relative to the base of its request's bytes.
 @frozen public struct ArgumentPiece {
@@ -20,16 +23,20 @@
         @usableFromInline var pieces: UnsafeMutablePointer<ArgumentPiece>
         @usableFromInline var count: Int
         @usableFromInline var capacity: Int
+        /// The newest block of text; each block begins with the address of the one before it.
+        @usableFromInline var texts: UnsafeMutableRawPointer?
     }
 
     @usableFromInline let storage: UnsafeMutablePointer<Storage>
 
     public init(capacity: Int = 64) {
         unsafe storage = .allocate(capacity: 1)
-        unsafe storage.initialize(to: Storage(pieces: .allocate(capacity: capacity), count: 0, capacity: capacity))
+        unsafe storage.initialize(
+            to: Storage(pieces: .allocate(capacity: capacity), count: 0, capacity: capacity, texts: nil))
     }
 
     public func deallocate() {
+        freeTexts()
         unsafe storage.pointee.pieces.deallocate()
         unsafe storage.deallocate()
     }
@@ -39,10 +46,27 @@
     /// Empties the list, and gives back the memory of an unusually long one.
     public func removeAll() {
         unsafe storage.pointee.count = 0
+        if unsafe storage.pointee.texts != nil { freeTexts() }
         if unsafe storage.pointee.capacity > 65_536 {
             unsafe storage.pointee.pieces.deallocate()
             unsafe storage.pointee.pieces = .allocate(capacity: 1024)
             unsafe storage.pointee.capacity = 1024
+        }
+    }
+
+    /// Memory for the text of an argument, good until the list is emptied.
+    @unsafe func makeText(capacity: Int) -> UnsafeMutablePointer<UInt8> {
+        let header = unsafe MemoryLayout<UnsafeMutableRawPointer?>.stride
+        let block = UnsafeMutableRawPointer.allocate(byteCount: header + capacity, alignment: header)
+        unsafe block.storeBytes(of: storage.pointee.texts, as: UnsafeMutableRawPointer?.self)
+        unsafe storage.pointee.texts = unsafe block
+        return unsafe (block + header).assumingMemoryBound(to: UInt8.self)
+    }
+
+    private func freeTexts() {
+        while let block = unsafe storage.pointee.texts {
+            unsafe storage.pointee.texts = block.load(as: UnsafeMutableRawPointer?.self)
+            unsafe block.deallocate()
         }
     }
 
@@ -118,6 +142,8 @@
     private let count: Int
     /// The memory the copy takes.
     public let byteCount: Int
+    /// The bytes of the arguments themselves.
+    public var argumentByteCount: Int { byteCount - count * MemoryLayout<ArgumentPiece>.stride }
 
     /// Copies `count` arguments, asking for each by its index.
     private init(count: Int, total: Int, copy: (Int, UnsafeMutableRawPointer) -> Int) {

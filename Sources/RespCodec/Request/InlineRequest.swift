@@ -1,92 +1,119 @@
 // Splitting a typed line into arguments, with the quoting rules of Redis.
 //
-// Words are parted by white space. "..." knows \n \r \t \b \a, \xHH and a backslash before anything else; '...' knows only \'.
-// A closing quote must be followed by white space or the end. The plain text is written over the quoted one, in place.
+// Words are parted by white space, and a NUL ends the line. "..." knows \n \r \t \b \a, \xHH and a backslash before anything else; '...' knows
+// only \'. A closing quote must be followed by white space or the end. The line itself is never changed, so that it may be split
+// again: the plain text of a word with quotes goes to memory of the list of arguments.
 
 enum InlineRequest {
     /// Appends the words of `bytes[from..<to]` to `arguments`; false when a quote is not closed or runs into a word.
     @unsafe static func split(
-        _ bytes: UnsafeMutablePointer<UInt8>, from: Int, to: Int, into arguments: ArgumentList
+        _ bytes: UnsafePointer<UInt8>, from: Int, to: Int, into arguments: ArgumentList
     ) -> Bool {
         var read = from
         while true {
             while read < to, isSpace(unsafe bytes[read]) { read += 1 }
-            guard read < to else { return true }
+            guard read < to, (unsafe bytes[read]) != 0 else { return true }
             let start = read
-            var write = read
-            word: while read < to {
-                let byte = unsafe bytes[read]
-                switch byte {
-                case UInt8(ascii: "\""):
-                    read += 1
-                    guard unsafe unquoteDouble(bytes, read: &read, write: &write, to: to) else { return false }
-                    break word
-                case UInt8(ascii: "'"):
-                    read += 1
-                    guard unsafe unquoteSingle(bytes, read: &read, write: &write, to: to) else { return false }
-                    break word
-                case 0x20, 0x0A, 0x0D, 0x09, 0:
-                    break word
-                default:
-                    unsafe bytes[write] = byte
-                    write += 1
-                    read += 1
-                }
+            while read < to, unsafe !endsPlainWord(bytes[read]) { read += 1 }
+            if read < to, unsafe isQuote(bytes[read]) {
+                var text = unsafe Text(arguments.makeText(capacity: to - start))
+                for index in start..<read { unsafe text.append(bytes[index]) }
+                guard unsafe readQuoted(bytes, from: &read, to: to, into: &text) else { return false }
+                arguments.append(unsafe ArgumentPiece(offset: UnsafePointer(text.start) - bytes, count: text.count))
+            } else {
+                arguments.append(ArgumentPiece(offset: start, count: read - start))
             }
-            arguments.append(ArgumentPiece(offset: start, count: write - start))
-            if read < to && (unsafe bytes[read]) == 0 { return true }
+        }
+    }
+
+    /// The plain text of a word, which is never longer than the quoted one.
+    @unsafe private struct Text {
+        let start: UnsafeMutablePointer<UInt8>
+        var count = 0
+
+        init(_ start: UnsafeMutablePointer<UInt8>) { unsafe self.start = start }
+
+        mutating func append(_ byte: UInt8) {
+            unsafe start[count] = byte
+            unsafe count += 1
         }
     }
 
     private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
 
-    private static func endsWord(_ bytes: UnsafeMutablePointer<UInt8>, at index: Int, to: Int) -> Bool {
+    private static func isQuote(_ byte: UInt8) -> Bool { byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "'") }
+
+    /// Vertical tab and form feed only count as space between words, as in Redis.
+    private static func endsWord(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x20, 0x0A, 0x0D, 0x09, 0: true
+        default: false
+        }
+    }
+
+    private static func endsPlainWord(_ byte: UInt8) -> Bool { endsWord(byte) || isQuote(byte) }
+
+    /// Reads the rest of a word from a quote on.
+    private static func readQuoted(
+        _ bytes: UnsafePointer<UInt8>, from read: inout Int, to: Int, into text: inout Text
+    ) -> Bool {
+        while read < to {
+            let byte = unsafe bytes[read]
+            if endsWord(byte) { return true }
+            read += 1
+            switch byte {
+            case UInt8(ascii: "\""): return unsafe unquoteDouble(bytes, from: &read, to: to, into: &text)
+            case UInt8(ascii: "'"): return unsafe unquoteSingle(bytes, from: &read, to: to, into: &text)
+            default: unsafe text.append(byte)
+            }
+        }
+        return true
+    }
+
+    /// Whether a closing quote may stand in front of `index`.
+    private static func mayEnd(_ bytes: UnsafePointer<UInt8>, at index: Int, to: Int) -> Bool {
         guard index < to else { return true }
-        return isSpace(unsafe bytes[index])
+        return unsafe isSpace(bytes[index]) || bytes[index] == 0
     }
 
     private static func unquoteDouble(
-        _ bytes: UnsafeMutablePointer<UInt8>, read: inout Int, write: inout Int, to: Int
+        _ bytes: UnsafePointer<UInt8>, from read: inout Int, to: Int, into text: inout Text
     ) -> Bool {
-        while read < to {
-            var byte = unsafe bytes[read]
+        while read < to, (unsafe bytes[read]) != 0 {
+            let byte = unsafe bytes[read]
             if byte == UInt8(ascii: "\"") {
                 read += 1
-                return unsafe endsWord(bytes, at: read, to: to)
+                return unsafe mayEnd(bytes, at: read, to: to)
             }
             if byte == UInt8(ascii: "\\") && read + 3 < to && (unsafe bytes[read + 1]) == UInt8(ascii: "x"),
                 let high = unsafe hexDigit(bytes[read + 2]), let low = unsafe hexDigit(bytes[read + 3])
             {
-                byte = high << 4 | low
+                unsafe text.append(high << 4 | low)
                 read += 4
-            } else if byte == UInt8(ascii: "\\") && read + 1 < to {
-                byte = escaped(unsafe bytes[read + 1])
+            } else if byte == UInt8(ascii: "\\") && read + 1 < to && (unsafe bytes[read + 1]) != 0 {
+                unsafe text.append(escaped(bytes[read + 1]))
                 read += 2
             } else {
+                unsafe text.append(byte)
                 read += 1
             }
-            unsafe bytes[write] = byte
-            write += 1
         }
         return false
     }
 
     private static func unquoteSingle(
-        _ bytes: UnsafeMutablePointer<UInt8>, read: inout Int, write: inout Int, to: Int
+        _ bytes: UnsafePointer<UInt8>, from read: inout Int, to: Int, into text: inout Text
     ) -> Bool {
-        while read < to {
-            var byte = unsafe bytes[read]
+        while read < to, (unsafe bytes[read]) != 0 {
+            let byte = unsafe bytes[read]
             if byte == UInt8(ascii: "'") {
                 read += 1
-                return unsafe endsWord(bytes, at: read, to: to)
+                return unsafe mayEnd(bytes, at: read, to: to)
             }
-            if byte == UInt8(ascii: "\\") && read + 1 < to && (unsafe bytes[read + 1]) == UInt8(ascii: "'") {
-                byte = UInt8(ascii: "'")
-                read += 1
-            }
-            read += 1
-            unsafe bytes[write] = byte
-            write += 1
+            let isEscaped =
+                byte == UInt8(ascii: "\\") && read + 1 < to && (unsafe bytes[read + 1]) == UInt8(ascii: "'")
+            unsafe text.append(isEscaped ? UInt8(ascii: "'") : byte)
+            read += isEscaped ? 2 : 1
         }
         return false
     }

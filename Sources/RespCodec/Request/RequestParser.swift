@@ -8,8 +8,8 @@
 //     between requests --"*N"--> in multibulk (N arguments to come) --"$L"--> in bulk (L bytes to come) --> ... --> request
 //              \--anything else--> a line, split by Redis's quoting rules --> request
 //
-// As in Redis the two bytes that end a bulk are skipped and not looked at. An inline argument in quotes is unescaped in place,
-// which is why the window is mutable: the plain text is never longer than the quoted.
+// As in Redis the two bytes that end a bulk are skipped and not looked at. The window is only read: whoever does not execute a
+// request that was parsed may parse it again.
 
 #if canImport(Glibc)
 import Glibc
@@ -30,16 +30,10 @@ public struct RequestParser: Sendable {
     /// Length of the bulk under way, once its line was read.
     public private(set) var bulkLength: Int?
 
-    public init() {}
+    public init(limits: RequestLimits = RequestLimits()) { self.limits = limits }
 
     /// Whether a request has begun and not ended.
     public var isInsideRequest: Bool { missingArguments > 0 }
-
-    /// Forgets a request under way.
-    public mutating func reset() {
-        missingArguments = 0
-        bulkLength = nil
-    }
 
     /// Tells the parser that the bulk under way has been received elsewhere, with the two bytes behind it. The caller
     /// appends its piece.
@@ -54,7 +48,7 @@ public struct RequestParser: Sendable {
     /// - Parameter arguments: gets a piece for each argument, its offset relative to the start of `window`.
     /// - Complexity: O(bytes taken in).
     @unsafe public mutating func parse(
-        _ window: UnsafeMutableRawBufferPointer, position: inout Int, into arguments: ArgumentList
+        _ window: UnsafeRawBufferPointer, position: inout Int, into arguments: ArgumentList
     ) -> Outcome {
         guard let base = window.baseAddress, position < window.count else { return .needMore }
         let bytes = unsafe base.assumingMemoryBound(to: UInt8.self)
@@ -125,7 +119,7 @@ public struct RequestParser: Sendable {
 
     /// Reads the number behind the type byte at `position` up to the end of its line.
     @inline(__always)
-    private func readCount(_ bytes: UnsafeMutablePointer<UInt8>, position: Int, end: Int) -> Count {
+    private func readCount(_ bytes: UnsafePointer<UInt8>, position: Int, end: Int) -> Count {
         // Nearly every count has one or two digits.
         if end &- position >= 5 {
             let first = unsafe bytes[position &+ 1] &- UInt8(ascii: "0")
@@ -142,7 +136,7 @@ public struct RequestParser: Sendable {
     }
 
     @inline(never)
-    private func readLongCount(_ bytes: UnsafeMutablePointer<UInt8>, position: Int, end: Int) -> Count {
+    private func readLongCount(_ bytes: UnsafePointer<UInt8>, position: Int, end: Int) -> Count {
         let searched = end - position
         guard let found = unsafe memchr(bytes + position, 0x0D, searched) else { return .needMore }
         let lineEnd = unsafe UnsafePointer(found.assumingMemoryBound(to: UInt8.self)) - UnsafePointer(bytes)
@@ -156,7 +150,7 @@ public struct RequestParser: Sendable {
     // MARK: inline requests
 
     private func parseInline(
-        _ bytes: UnsafeMutablePointer<UInt8>, position: inout Int, end: Int, into arguments: ArgumentList
+        _ bytes: UnsafePointer<UInt8>, position: inout Int, end: Int, into arguments: ArgumentList
     ) -> Outcome {
         guard let found = unsafe memchr(bytes + position, 0x0A, end - position) else {
             return end - position > limits.lineLength ? .failure(.inlineTooLong) : .needMore

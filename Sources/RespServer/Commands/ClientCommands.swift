@@ -46,7 +46,7 @@ enum ClientCommands {
             summary: "Whether the connection's commands count as uses of keys."
         ) { (context, arguments) throws(CommandError) in
             context.connection.isNoTouch = try onOrOff(arguments[2])
-            context.connection.updateCare()
+            context.connection.updateChecks()
             context.reply.ok()
         },
         subcommand(
@@ -164,7 +164,7 @@ enum ClientCommands {
         } else {
             throw .syntax
         }
-        connection.updateCare()
+        connection.updateChecks()
     }
 
     @Sendable private static func pause(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
@@ -330,7 +330,7 @@ private enum ClientLine {
     /// - Parameter now: By the engine's clock, in milliseconds.
     static func text(of connection: Connection, now: Int64) -> String {
         let queued = connection.transaction?.byteCount ?? 0
-        let unparsed = connection.partial?.byteCount ?? 0
+        let unparsed = connection.pending?.byteCount ?? 0
         let unsent = connection.unsent.byteCount
         let fields: [(String, String)] = [
             ("id", "\(connection.id)"), ("addr", connection.address), ("laddr", connection.localAddress),
@@ -355,9 +355,9 @@ private enum ClientLine {
     private static func flags(of connection: Connection) -> String {
         var flags = ""
         if connection.transaction != nil { flags += "x" }
-        if connection.isHeld { flags += "b" }
+        if connection.isPaused || connection.waiting != nil { flags += "b" }
         if connection.watchBroken { flags += "d" }
-        if connection.closesAfterReply { flags += "c" }
+        if connection.isClosing { flags += "c" }
         if connection.isUnix { flags += "U" }
         if connection.isNoEvict { flags += "e" }
         if connection.isNoTouch { flags += "T" }

@@ -64,7 +64,7 @@ enum ConnectionCommands {
         connection.replyMode = .on
         connection.isNoTouch = false
         connection.isNoEvict = false
-        connection.updateCare()
+        connection.updateChecks()
         context.reply.status("RESET")
     }
 
@@ -86,7 +86,7 @@ enum ConnectionCommands {
         let wanted = context.server.configuration.settings.requirePassword
         guard user == "default", wanted.isEmpty || isPassword(password, wanted) else { throw wrongPassword }
         context.connection.isAuthenticated = true
-        context.connection.updateCare()
+        context.connection.updateChecks()
     }
 
     @Sendable static func authenticate(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {

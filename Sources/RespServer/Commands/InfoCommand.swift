@@ -95,7 +95,7 @@ enum InfoCommands {
         var input = 0
         var output = 0
         for case let connection? in server.connections {
-            input = max(input, connection.partial?.byteCount ?? 0)
+            input = max(input, connection.pending?.byteCount ?? 0)
             output = max(output, connection.unsent.byteCount)
         }
         text.add("connected_clients", server.connectionCount)

@@ -30,11 +30,11 @@ struct MemoryFigures {
         var clients = 0
         for case let connection? in server.connections {
             clients +=
-                connection.unsent.byteCount + (connection.partial?.byteCount ?? 0)
+                connection.unsent.byteCount + (connection.pending?.byteCount ?? 0)
                 + (connection.transaction?.byteCount ?? 0)
         }
         self.clients = clients
-        startup = Server.inputCapacity + server.reply.capacity
+        startup = RequestReader.capacity + server.reply.capacity
         let databases = (0..<server.engine.databaseCount).map { server.engine.database($0) }
         tables = databases.filter { $0.count > 0 }.map {
             ($0.index, $0.tableBytes, $0.deadlineCount * MemoryLayout<Int64>.size)

@@ -37,7 +37,7 @@ enum TransactionCommands {
     @Sendable static func begin(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
         guard context.connection.transaction == nil else { throw .message("ERR MULTI calls can not be nested") }
         context.connection.transaction = Transaction()
-        context.connection.updateCare()
+        context.connection.updateChecks()
         context.reply.ok()
     }
 
@@ -65,6 +65,7 @@ enum TransactionCommands {
             throw .message("EXECABORT Transaction discarded because of previous errors.")
         }
         guard !isBroken else { return context.reply.nullArray() }
+        let start = context.reply.count
         context.reply.array(transaction.queue.count)
         server.holdsTime = true
         defer {
@@ -74,6 +75,7 @@ enum TransactionCommands {
         for queued in transaction.queue {
             server.call(queued.record, queued.arguments.view, on: connection, adoptable: nil)
             withExtendedLifetime(queued.arguments) {}
+            server.sendWithinCommand(connection, from: start)
         }
     }
 }
@@ -83,7 +85,7 @@ extension Server {
     func endTransaction(_ connection: Connection) {
         connection.transaction = nil
         unwatchAll(connection)
-        connection.updateCare()
+        connection.updateChecks()
     }
 
     func unwatchAll(_ connection: Connection) {

@@ -8,48 +8,33 @@ import Glibc
 import RespCodec
 import StoreEngine
 
-/// A request of which only a part has arrived.
-final class PartialRequest {
-    /// The bytes so far, without those of large arguments.
-    var bytes: [UInt8]
-    /// How far the parser came.
-    var position = 0
-    var parser: RequestParser
-    let arguments = ArgumentList(capacity: 16)
-    let large = AdoptableArguments()
-    /// Which argument, by its place in `arguments`, is which large block.
-    var largePlaces: [Int] = []
-    /// The large argument that is being received: its block, its length with the two bytes behind it, and how much is there.
-    var receiving: (base: UnsafeMutableRawPointer, length: Int, received: Int)?
+/// What must be looked at before or after a connection's next request.
+struct ConnectionState: OptionSet {
+    let rawValue: UInt8
+    /// Each command must be looked at before it runs: see `Dispatcher`.
+    static let needsChecks = ConnectionState(rawValue: 1)
+    /// CLIENT PAUSE holds back what it has sent.
+    static let isPaused = ConnectionState(rawValue: 2)
+    /// Its command waits for a key.
+    static let isWaiting = ConnectionState(rawValue: 4)
+    /// It does not take what it was answered.
+    static let isBehind = ConnectionState(rawValue: 8)
+    /// It is closed once its replies have been sent.
+    static let isClosing = ConnectionState(rawValue: 16)
+    static let isClosed = ConnectionState(rawValue: 32)
 
-    /// The request is whole and waits for a pause to end.
-    var isComplete = false
-
-    init(_ bytes: ByteSlice, parser: RequestParser) {
-        self.bytes = bytes.array
-        self.parser = parser
-    }
-
-    deinit {
-        arguments.deallocate()
-        if let receiving { free(receiving.base) }
-    }
-
-    /// A request with more bytes than this is not parsed again from its beginning.
-    static let mostParsedAgain = 1024
-
-    /// Whether it is nothing but few bytes.
-    var isShort: Bool {
-        1...Self.mostParsedAgain ~= bytes.count && large.blocks.isEmpty && receiving == nil && !isComplete
-    }
-
-    var byteCount: Int { bytes.count + large.blocks.reduce(0) { $0 + $1.count } + (receiving?.length ?? 0) }
+    /// What the client has sent is not executed for now.
+    static let suspended: ConnectionState = [.isPaused, .isWaiting, .isBehind]
+    /// Nothing that the client has sent is executed any more.
+    static let ending: ConnectionState = [.isClosing, .isClosed]
 }
 
 final class Connection {
     let descriptor: Int32
     let id: UInt64
     let isUnix: Bool
+    /// What the events of its socket carry, never 0.
+    var registration: UInt64 { id % 0xFFFF_FFFF + 1 }
     /// By the engine's clock, in milliseconds.
     let created: Int64
     @exclusivity(unchecked) var lastActive: Int64
@@ -60,7 +45,8 @@ final class Connection {
 
     // MARK: buffers
 
-    @exclusivity(unchecked) var partial: PartialRequest?
+    /// What has been sent and not executed.
+    @exclusivity(unchecked) var pending: PendingInput?
     /// What the socket would not take yet.
     @exclusivity(unchecked) var unsent = OutputQueue()
     var softLimitSince: Int64?
@@ -68,10 +54,43 @@ final class Connection {
     @exclusivity(unchecked) var isWatchedForWriting = false
     /// The client has closed its side: the end follows what is there to read.
     @exclusivity(unchecked) var isHungUp = false
-    var closesAfterReply = false { didSet { isEnding = closesAfterReply || isClosed } }
-    var isClosed = false { didSet { isEnding = closesAfterReply || isClosed } }
-    /// Nothing that the client has sent is executed any more.
-    @exclusivity(unchecked) private(set) var isEnding = false
+    /// In which turn of the loop it was served last, and whether it will be served in the next one.
+    @exclusivity(unchecked) var lastTurn = 0
+    @exclusivity(unchecked) var isQueued = false
+
+    // MARK: state
+
+    @exclusivity(unchecked) private(set) var state: ConnectionState = []
+    @inline(__always) var isSuspended: Bool { !state.isDisjoint(with: .suspended) }
+    @inline(__always) var isEnding: Bool { !state.isDisjoint(with: .ending) }
+    @inline(__always) var needsChecks: Bool { state.contains(.needsChecks) }
+
+    private func set(_ part: ConnectionState, _ isOn: Bool) {
+        if isOn { state.formUnion(part) } else { state.subtract(part) }
+    }
+
+    var isPaused: Bool {
+        get { state.contains(.isPaused) }
+        set { set(.isPaused, newValue) }
+    }
+    var isBehind: Bool {
+        get { state.contains(.isBehind) }
+        set { set(.isBehind, newValue) }
+    }
+    var isClosing: Bool {
+        get { state.contains(.isClosing) }
+        set { set(.isClosing, newValue) }
+    }
+    var isClosed: Bool {
+        get { state.contains(.isClosed) }
+        set { set(.isClosed, newValue) }
+    }
+    /// The command that waits for a key.
+    @exclusivity(unchecked) var waiting: WaitingCommand? { didSet { set(.isWaiting, waiting != nil) } }
+
+    func updateChecks() {
+        set(.needsChecks, !isAuthenticated || transaction != nil || replyMode != .on || isNoTouch)
+    }
 
     // MARK: session
 
@@ -89,11 +108,6 @@ final class Connection {
     var replyMode = ReplyMode.on
     var isNoEvict = false
     var isNoTouch = false
-    @exclusivity(unchecked) var isBlockedByPause = false
-    /// The command that waits for a key.
-    @exclusivity(unchecked) var waiting: WaitingCommand?
-    /// Whether nothing is read from the client for now.
-    @inline(__always) var isHeld: Bool { isBlockedByPause || waiting != nil }
     @exclusivity(unchecked) var lastCommand: UnsafeMutablePointer<CommandRecord.Hot>?
     @exclusivity(unchecked) var commandCount = 0
     @exclusivity(unchecked) var inputByteCount = 0
@@ -105,13 +119,6 @@ final class Connection {
         /// The next command's reply is left out.
         case skipNext
         case skipping
-    }
-
-    /// Whether each command must be looked at before it runs: see `Dispatcher`.
-    @exclusivity(unchecked) var needsCare = false
-
-    func updateCare() {
-        needsCare = !isAuthenticated || transaction != nil || replyMode != .on || isNoTouch
     }
 
     init(descriptor: Int32, id: UInt64, isUnix: Bool, now: Int64, unixPath: String) {

@@ -1,23 +1,36 @@
 // Replies that a socket would not take yet, in pieces: however much a client leaves unread, adding to it and sending from it costs
 // the same, and nothing that is queued is ever moved. The pieces come from the system and go back to it, so that a client that read
-// nothing for a while leaves no trace.
+// nothing for a while leaves no trace. A long reply brings its own memory as a piece, and is not copied.
 
 import Glibc
 
 struct OutputQueue {
     /// Memory for some of the bytes, filled from the front.
     private final class Piece {
-        static let capacity = 256 * 1024
+        static let usualCapacity = 256 * 1024
         let base: UnsafeMutableRawPointer
+        let capacity: Int
+        /// Whether the memory is a block of malloc; else it is mapped.
+        let isBlock: Bool
+        /// Where the next byte goes.
         var count = 0
 
         init() {
-            let memory = mmap(nil, Self.capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+            let memory = mmap(nil, Self.usualCapacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
             guard let memory, memory != MAP_FAILED else { preconditionFailure("no memory for replies that wait") }
             base = memory
+            capacity = Self.usualCapacity
+            isBlock = false
         }
 
-        deinit { munmap(base, Self.capacity) }
+        init(block: UnsafeMutableRawPointer, count: Int, capacity: Int) {
+            base = block
+            self.count = count
+            self.capacity = capacity
+            isBlock = true
+        }
+
+        deinit { if isBlock { free(base) } else { munmap(base, capacity) } }
     }
 
     /// The pieces from `first` on; those before have been sent.
@@ -27,26 +40,43 @@ struct OutputQueue {
     private var sent = 0
     /// Bytes that wait.
     private(set) var byteCount = 0
-
     /// The memory that the pieces take.
-    var capacity: Int { (pieces.count - first) * Piece.capacity }
+    private(set) var capacity = 0
 
     mutating func append(_ bytes: UnsafeRawBufferPointer) {
         var taken = 0
         while taken < bytes.count {
             let last: Piece
-            if first < pieces.count, let piece = pieces[pieces.count - 1], piece.count < Piece.capacity {
+            if first < pieces.count, let piece = pieces[pieces.count - 1], piece.count < piece.capacity {
                 last = piece
             } else {
                 last = Piece()
-                pieces.append(last)
+                add(last)
             }
-            let count = min(bytes.count - taken, Piece.capacity - last.count)
+            let count = min(bytes.count - taken, last.capacity - last.count)
             memcpy(last.base + last.count, bytes.baseAddress! + taken, count)
             last.count += count
             taken += count
         }
         byteCount += bytes.count
+    }
+
+    /// Takes over a block of malloc whose bytes up to `count` wait, but for the first `sent`.
+    mutating func append(block: UnsafeMutableRawPointer, sent skipped: Int, count: Int, capacity: Int) {
+        precondition(skipped < count && count <= capacity, "a block without bytes that wait")
+        guard byteCount == 0 else {
+            append(UnsafeRawBufferPointer(start: block + skipped, count: count - skipped))
+            return free(block)
+        }
+        self = OutputQueue()
+        add(Piece(block: block, count: count, capacity: capacity))
+        sent = skipped
+        byteCount = count - skipped
+    }
+
+    private mutating func add(_ piece: Piece) {
+        pieces.append(piece)
+        capacity += piece.capacity
     }
 
     /// The bytes to be sent first; none if nothing waits. Good until the queue changes.
@@ -64,7 +94,8 @@ struct OutputQueue {
             self = OutputQueue()
             return
         }
-        guard sent == pieces[first]?.count else { return }
+        guard let piece = pieces[first], sent == piece.count else { return }
+        capacity -= piece.capacity
         pieces[first] = nil
         first += 1
         sent = 0

@@ -15,7 +15,7 @@ extension Server {
         key: HashedKey?,
         adoptable: AdoptableArguments? = nil
     ) {
-        guard let command, !connection.needsCare, command.pointee.accepts(arguments.count),
+        guard let command, !connection.needsChecks, command.pointee.accepts(arguments.count),
             let run = command.pointee.direct
         else {
             return executeCarefully(command?.pointee.record, arguments, on: connection, adoptable: adoptable)
@@ -77,7 +77,7 @@ extension Server {
             if connection.replyMode == .skipping && connection.waiting == nil {
                 reply.truncate(to: start)
                 connection.replyMode = .on
-                connection.updateCare()
+                connection.updateChecks()
             }
         }
         guard let container = found else {
@@ -110,7 +110,7 @@ extension Server {
                 return refuse(
                     record, on: connection, .text("ERR Command '\(name)' not allowed inside a transaction"))
             }
-            transaction.queue.append(Transaction.Queued(record: record, arguments: OwnedArguments(arguments)))
+            transaction.append(Transaction.Queued(record: record, arguments: OwnedArguments(arguments)))
             return reply.status("QUEUED")
         }
         call(record, arguments, on: connection, adoptable: adoptable)

@@ -8,9 +8,17 @@ final class Transaction {
         let arguments: OwnedArguments
     }
 
-    var queue: [Queued] = []
+    private(set) var queue: [Queued] = []
+    /// The bytes of the arguments.
+    private(set) var argumentByteCount = 0
+    /// The memory of the queued requests.
+    private(set) var byteCount = 0
     /// A command was refused while queueing, so EXEC will refuse all.
     var isAborted = false
 
-    var byteCount: Int { queue.reduce(0) { $0 + $1.arguments.byteCount } }
+    func append(_ request: Queued) {
+        queue.append(request)
+        argumentByteCount += request.arguments.argumentByteCount
+        byteCount += request.arguments.byteCount
+    }
 }

@@ -44,7 +44,7 @@ struct Epoll: ~Copyable {
 
     /// Watches a connection by edges.
     func add(_ watched: Int32, word: UInt64) throws(SyscallError) {
-        try add(watched, epoll_event(events: interest(reading: true, writing: false), data: epoll_data_t(u64: word)))
+        try add(watched, epoll_event(events: interest(writing: false), data: epoll_data_t(u64: word)))
     }
 
     private func add(_ watched: Int32, _ event: epoll_event) throws(SyscallError) {
@@ -52,8 +52,8 @@ struct Epoll: ~Copyable {
         guard epoll_ctl(descriptor, EPOLL_CTL_ADD, watched, &event) == 0 else { throw SyscallError("epoll_ctl") }
     }
 
-    func modify(_ watched: Int32, word: UInt64, reading: Bool, writing: Bool) {
-        var event = epoll_event(events: interest(reading: reading, writing: writing), data: epoll_data_t(u64: word))
+    func modify(_ watched: Int32, word: UInt64, writing: Bool) {
+        var event = epoll_event(events: interest(writing: writing), data: epoll_data_t(u64: word))
         epoll_ctl(descriptor, EPOLL_CTL_MOD, watched, &event)
     }
 
@@ -62,8 +62,8 @@ struct Epoll: ~Copyable {
         epoll_ctl(descriptor, EPOLL_CTL_DEL, watched, &event)
     }
 
-    private func interest(reading: Bool, writing: Bool) -> UInt32 {
-        EPOLLET.rawValue | EPOLLRDHUP.rawValue | (reading ? EPOLLIN.rawValue : 0) | (writing ? EPOLLOUT.rawValue : 0)
+    private func interest(writing: Bool) -> UInt32 {
+        EPOLLET.rawValue | EPOLLRDHUP.rawValue | EPOLLIN.rawValue | (writing ? EPOLLOUT.rawValue : 0)
     }
 
     /// Waits for events, unless that would block and must not, and returns how many there are.

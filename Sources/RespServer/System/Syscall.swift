@@ -48,6 +48,34 @@ enum Syscall {
         }
     }
 
+    /// Sends as much of several runs of bytes as the socket takes.
+    static func send(_ descriptor: Int32, _ parts: [UnsafeRawBufferPointer]) -> Transfer {
+        var total = 0
+        var next = 0
+        while next < parts.count {
+            let group = parts[next..<min(next + 64, parts.count)]
+            var vectors = group.map {
+                iovec(iov_base: UnsafeMutableRawPointer(mutating: $0.baseAddress), iov_len: $0.count)
+            }
+            let wanted = group.reduce(0) { $0 + $1.count }
+            let result = vectors.withUnsafeMutableBufferPointer { buffer in
+                var message = msghdr()
+                message.msg_iov = buffer.baseAddress
+                message.msg_iovlen = buffer.count
+                return sendmsg(descriptor, &message, Int32(MSG_NOSIGNAL))
+            }
+            if result < 0 {
+                if errno == EINTR { continue }
+                if errno == EAGAIN { return total > 0 ? .bytes(total) : .wouldBlock }
+                return .failed(errno)
+            }
+            total += result
+            if result < wanted { return .bytes(total) }
+            next = group.endIndex
+        }
+        return .bytes(total)
+    }
+
     static func monotonicMicroseconds() -> Int64 {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)

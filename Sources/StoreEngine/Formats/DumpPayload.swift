@@ -21,6 +21,8 @@ enum DumpPayload {
         writer.write(type: type)
         writer.write(valueOf: entry, as: type, context)
         reply.append(littleEndian: version(of: entry, written: type))
+        // A reply that was broken off has no checksum.
+        guard !reply.isOverfull else { return }
         reply.append(littleEndian: CRC64.of(reply.written(start..<reply.count)))
         reply.endBulkString(payload)
     }

@@ -64,7 +64,7 @@ extension StringCommands {
             if end < 0 { end = max(0, end + text.count) }
             end = min(end, text.count - 1)
             guard start <= end && text.count > 0 else { return context.reply.bulkString("") }
-            context.reply.bulkString(text[start..<end + 1])
+            context.reply.bulkString(stable: text[start..<end + 1])
         }
     }
 

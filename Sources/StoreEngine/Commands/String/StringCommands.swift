@@ -78,7 +78,7 @@ enum StringCommands {
 
     @Sendable static func get(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
         guard let slot = try context.find(arguments[1], as: .string, .read) else { return context.reply.null() }
-        context.replyString(context.entry(slot))
+        context.replyString(context.entry(slot), isStable: true)
     }
 
     /// How long a string that is set stays.
@@ -191,8 +191,9 @@ enum StringCommands {
     }
 
     @Sendable static func getSet(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
-        try get(&context, arguments)
-        context.setString(arguments[1], arguments[2], slot: context.find(arguments[1]), deadline: nil)
+        let slot = try context.find(arguments[1], as: .string, .read)
+        if let slot { context.replyString(context.entry(slot)) } else { context.reply.null() }
+        context.setString(arguments[1], arguments[2], slot: slot, deadline: nil)
         context.changed(arguments[1], .set)
     }
 
@@ -248,7 +249,7 @@ enum StringCommands {
         context.reply.array(arguments.count - 1)
         for index in 1..<arguments.count {
             if let slot = context.find(arguments[index], .read), context.entry(slot).isType(.string) {
-                context.replyString(context.entry(slot))
+                context.replyString(context.entry(slot), isStable: true)
             } else {
                 context.reply.null()
             }

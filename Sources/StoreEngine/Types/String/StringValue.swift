@@ -25,11 +25,12 @@ extension KeyspaceContext {
     }
 
     /// Writes the string as a reply.
+    /// - Parameter isStable: whether the command leaves the string as it is.
     @inline(__always)
-    func replyString(_ entry: Entry) {
+    func replyString(_ entry: Entry, isStable: Bool = false) {
         switch entry.encoding {
         case .embedded, .raw: reply.bulkString(entry.inlineBytes)
-        default: withString(entry) { reply.bulkString($0) }
+        default: withString(entry) { isStable ? reply.bulkString(stable: $0) : reply.bulkString($0) }
         }
     }
 

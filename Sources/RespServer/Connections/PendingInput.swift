@@ -1,0 +1,207 @@
+// What a client has sent and the server has not executed: requests that must wait, or the beginning of one that has not arrived whole.
+//
+//     |  executed  |  requests that wait, or one whose parsing has begun  |  room  |
+//     0            start                                                 count    capacity
+//
+// A connection has this only while there is such input; all it holds belongs to that connection alone. The arguments of a request that
+// trickles in are looked at once, not once per read. A large one gets a block of its own that the socket fills directly and that a
+// value may take over.
+
+import Glibc
+import RespCodec
+import StoreEngine
+
+final class PendingInput {
+    private var base: UnsafeMutableRawPointer
+    private var capacity: Int
+    private(set) var count = 0
+    /// Where the first byte lies that has not been executed.
+    private(set) var start = 0
+
+    // MARK: the request under way
+
+    /// Has taken in the bytes from `start` up to `position`, but those of large arguments.
+    var parser = RequestParser()
+    private(set) var position = 0
+    /// The arguments of the request under way that are there, by their places behind `bytes.baseAddress`.
+    let arguments = ArgumentList(capacity: 8)
+    private(set) var large = AdoptableArguments()
+    /// Which argument, by its place in `arguments`, is which large block.
+    private var largePlaces: [Int] = []
+    /// The large argument that is being received: its block, its length with the two bytes behind it, and how much is there.
+    private(set) var receiving: (base: UnsafeMutableRawPointer, length: Int, received: Int)?
+    /// The request under way has arrived whole.
+    private(set) var isWhole = false
+    /// Nothing can be done before more bytes come.
+    private(set) var needsInput = false
+
+    init() {
+        capacity = 64
+        base = Self.allocate(capacity)
+    }
+
+    deinit {
+        arguments.deallocate()
+        free(base)
+        if let receiving { free(receiving.base) }
+    }
+
+    private static func allocate(_ capacity: Int) -> UnsafeMutableRawPointer {
+        guard let memory = malloc(capacity) else { preconditionFailure("no memory for \(capacity) bytes of input") }
+        return memory
+    }
+
+    // MARK: bytes
+
+    /// All bytes, executed ones included: what places count from. Good until bytes are added or dropped.
+    var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
+
+    /// The bytes that have not been executed.
+    var rest: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base + start, count: count - start) }
+
+    /// Whether all that has been sent was executed.
+    var isEmpty: Bool { start == count && !isInsideRequest && receiving == nil }
+
+    func append(_ bytes: UnsafeRawBufferPointer) {
+        guard let source = bytes.baseAddress, bytes.count > 0 else { return }
+        if capacity - count < bytes.count { makeRoom(bytes.count) }
+        memcpy(base + count, source, bytes.count)
+        count += bytes.count
+        needsInput = false
+    }
+
+    private func makeRoom(_ length: Int) {
+        if start > 0 && arguments.count == 0 {
+            // Nothing points to what was executed.
+            memmove(base, base + start, count - start)
+            count -= start
+            position = max(position - start, 0)
+            start = 0
+        }
+        let needed = count + length
+        guard needed > capacity else { return }
+        let larger = Self.allocate(max(needed, capacity * 2))
+        memcpy(larger, base, count)
+        free(base)
+        base = larger
+        capacity = max(needed, capacity * 2)
+    }
+
+    /// Takes note that what comes before `place` has been executed. No request is under way then.
+    func executed(upTo place: Int) {
+        forgetRequest()
+        start = place
+        position = place
+    }
+
+    /// Takes note of how far the parsing of the request that begins at `start` came, and of its arguments so far.
+    /// - Parameter pieces: by their places behind the beginning of `bytes`.
+    func begin(_ parser: RequestParser, position: Int, arguments pieces: [ArgumentPiece]) {
+        self.parser = parser
+        self.position = position
+        for piece in pieces { arguments.append(piece) }
+        needsInput = true
+        receiveLargeArgument()
+    }
+
+    private func forgetRequest() {
+        parser = RequestParser()
+        arguments.removeAll()
+        large = AdoptableArguments()
+        largePlaces = []
+        isWhole = false
+    }
+
+    /// Whether a request has been looked at, and is not done with.
+    var isInsideRequest: Bool { isWhole || parser.isInsideRequest }
+
+    /// Whether it is nothing but few bytes: these are put in front of what is read next, and parsed again.
+    var isShort: Bool {
+        count - start <= Self.mostParsedAgain && large.blocks.isEmpty && receiving == nil && !isWhole
+    }
+
+    /// Bytes of a request that may be parsed again from its beginning.
+    static let mostParsedAgain = 1024
+
+    // MARK: parsing on
+
+    /// Goes on with the request under way.
+    func parse(limits: RequestLimits) -> RequestParser.Outcome {
+        parser.limits = limits
+        let outcome = parser.parse(bytes, position: &position, into: arguments)
+        switch outcome {
+        case .request: isWhole = true
+        case .needMore:
+            needsInput = true
+            receiveLargeArgument()
+        case .failure: break
+        }
+        return outcome
+    }
+
+    /// Arguments of this many bytes are received in blocks of their own.
+    private static let largeArgument = 32 * 1024
+
+    /// Gives a large argument that is under way a block of its own.
+    private func receiveLargeArgument() {
+        guard let length = parser.bulkLength, length >= Self.largeArgument, receiving == nil else { return }
+        let header = AdoptableArguments.headerSize
+        // More than can be there is not asked for; it would never arrive.
+        guard length < Int.max - header - 2, let block = malloc(header + length + 2) else { return }
+        let present = count - position
+        memcpy(block + header, base + position, present)
+        count = position
+        receiving = (block, length + 2, present)
+    }
+
+    /// Where the next bytes of the large argument go, and how many are missing.
+    var receivingRoom: UnsafeMutableRawBufferPointer? {
+        guard let receiving else { return nil }
+        return UnsafeMutableRawBufferPointer(
+            start: receiving.base + AdoptableArguments.headerSize + receiving.received,
+            count: receiving.length - receiving.received)
+    }
+
+    /// Takes note of bytes that were received for the large argument.
+    func received(_ length: Int) {
+        guard var block = receiving else { return }
+        block.received += length
+        precondition(block.received <= block.length, "more was received than was asked for")
+        receiving = block
+        guard block.received == block.length else { return }
+        receiving = nil
+        largePlaces.append(arguments.count)
+        arguments.append(ArgumentPiece(offset: 0, count: block.length - 2))
+        large.append(base: block.base, count: block.length - 2)
+        parser.takeBulkElsewhere()
+        isWhole = !parser.isInsideRequest
+        needsInput = false
+    }
+
+    /// Lends the whole request's arguments to `body`.
+    func withRequest(_ body: (Arguments) -> Void) {
+        let list = ArgumentList(capacity: max(arguments.count, 1))
+        defer { list.deallocate() }
+        var next = 0
+        for index in 0..<arguments.count {
+            if next < largePlaces.count, largePlaces[next] == index {
+                let block = large.bytes(next)
+                let offset = block.withSpan { span in span.withUnsafeBytes { $0.baseAddress! - UnsafeRawPointer(base) }
+                }
+                list.append(ArgumentPiece(offset: offset, count: block.count))
+                next += 1
+            } else {
+                list.append(arguments[index])
+            }
+        }
+        body(list.view(0..<list.count, base: base))
+    }
+
+    // MARK: figures
+
+    /// All bytes that have arrived, or for which there is room.
+    var byteCount: Int { count - start + large.blocks.reduce(0) { $0 + $1.count } + (receiving?.length ?? 0) }
+
+    /// The bytes that are no whole argument yet: what `client-query-buffer-limit` is about.
+    var unparsedCount: Int { count - position + (receiving?.received ?? 0) }
+}

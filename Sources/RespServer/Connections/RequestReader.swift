@@ -1,0 +1,92 @@
+// From bytes to batches of requests. One reader serves all connections of a thread: it owns the memory into which sockets are read and the
+// places of the requests found there. It knows nothing of commands and keeps nothing of a connection between two calls: what is
+// unfinished goes to the connection's own `PendingInput`, parser and all.
+
+import Glibc
+import RespCodec
+
+/// One request of a batch.
+struct ParsedRequest {
+    /// Its arguments, by their places in the reader's list.
+    var firstArgument = 0
+    var argumentCount = 0
+    /// Where its bytes begin in the window.
+    var start = 0
+}
+
+final class RequestReader {
+    static let capacity = 64 * 1024
+    static let batchCapacity = 32
+
+    /// Where input is read to, with room in front for the beginning of a request.
+    private let memory = UnsafeMutableRawPointer.allocate(
+        byteCount: PendingInput.mostParsedAgain + RequestReader.capacity, alignment: 64)
+    /// Where the arguments of the batch are.
+    let arguments = ArgumentList(capacity: 4096)
+    private let batch = UnsafeMutablePointer<ParsedRequest>.allocate(capacity: RequestReader.batchCapacity)
+    /// Requests in the batch.
+    @exclusivity(unchecked) private(set) var count = 0
+    /// What is asked of requests.
+    var limits = RequestLimits()
+
+    init() { batch.initialize(repeating: ParsedRequest(), count: Self.batchCapacity) }
+
+    deinit {
+        memory.deallocate()
+        arguments.deallocate()
+        batch.deallocate()
+    }
+
+    @inline(__always) subscript(index: Int) -> ParsedRequest { batch[index] }
+
+    /// Where to read to: `capacity` bytes.
+    @inline(__always) var room: UnsafeMutableRawPointer { memory + PendingInput.mostParsedAgain }
+
+    /// The bytes that were read to `room`, behind the short beginning of a request: a pipeline that is cut anywhere by reading costs no
+    /// more than parsing that again.
+    @inline(__always)
+    func window(_ count: Int, behind beginning: UnsafeRawBufferPointer?) -> UnsafeRawBufferPointer {
+        guard let beginning, let source = beginning.baseAddress else {
+            return UnsafeRawBufferPointer(start: room, count: count)
+        }
+        memcpy(room - beginning.count, source, beginning.count)
+        return UnsafeRawBufferPointer(start: room - beginning.count, count: beginning.count + count)
+    }
+
+    /// How the reading of a batch ended.
+    struct Ending {
+        /// `request`: the batch is full or the window ends with its last request. Else the request that begins at `start` was not read
+        /// to its end.
+        var outcome = RequestParser.Outcome.request
+        /// Where what is not in the batch begins.
+        var start = 0
+        /// The unfinished request's arguments so far begin here in the reader's list.
+        var firstArgument = 0
+        /// How far its parsing came.
+        var position = 0
+    }
+
+    /// Reads requests of `window` from `position` on, `limit` at most. Empty ones are passed over.
+    /// - Parameter parser: a new one, which keeps what it knows of an unfinished request.
+    @inline(__always)
+    func readBatch(
+        _ window: UnsafeRawBufferPointer, from position: Int, limit: Int, parser: inout RequestParser
+    ) -> Ending {
+        arguments.removeAll()
+        count = 0
+        var ending = Ending(start: position, position: position)
+        while count < limit && ending.position < window.count {
+            ending.start = ending.position
+            ending.firstArgument = arguments.count
+            ending.outcome = parser.parse(window, position: &ending.position, into: arguments)
+            guard case .request = ending.outcome else { return ending }
+            let argumentCount = arguments.count - ending.firstArgument
+            guard argumentCount > 0 else { continue }
+            batch[count] = ParsedRequest(
+                firstArgument: ending.firstArgument, argumentCount: argumentCount, start: ending.start)
+            count += 1
+        }
+        ending.start = ending.position
+        return ending
+    }
+}

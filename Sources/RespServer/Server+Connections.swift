@@ -1,0 +1,110 @@
+// Admitting connections and closing them.
+
+import CLinux
+import Glibc
+import RespCodec
+
+extension Server {
+    // MARK: admitting
+
+    /// Admits some of those who wait at a listener, whose event comes again while there are more.
+    func accept(_ listener: Int32) {
+        for _ in 0..<100 {
+            let descriptor = clinux_accept_nonblocking(listener)
+            guard descriptor >= 0 else {
+                if errno != EAGAIN && errno != EINTR {
+                    log.warning("Accepting client connection: \(String(cString: strerror(errno)))")
+                }
+                return
+            }
+            admit(descriptor, isUnix: listeners.first { $0.descriptor == listener }?.isUnix == true)
+        }
+    }
+
+    private func admit(_ descriptor: Int32, isUnix: Bool) {
+        let settings = configuration.settings
+        if connectionCount >= settings.maxClients {
+            reject(descriptor, "-ERR max number of clients reached\r\n")
+            return
+        }
+        if !isUnix {
+            Syscall.setOption(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+            if settings.tcpKeepaliveSeconds > 0 {
+                let interval = Int32(settings.tcpKeepaliveSeconds)
+                Syscall.setOption(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1)
+                Syscall.setOption(descriptor, Int32(IPPROTO_TCP), TCP_KEEPIDLE, interval)
+                Syscall.setOption(descriptor, Int32(IPPROTO_TCP), TCP_KEEPINTVL, max(1, interval / 3))
+                Syscall.setOption(descriptor, Int32(IPPROTO_TCP), TCP_KEEPCNT, 3)
+            }
+        }
+        let connection = Connection(
+            descriptor: descriptor, id: nextConnectionID, isUnix: isUnix, now: engine.now,
+            unixPath: settings.unixSocket)
+        if settings.protectedMode && settings.requirePassword.isEmpty && !connection.isLocal {
+            reject(descriptor, ByteSlice(Self.protectedModeText))
+            return
+        }
+        nextConnectionID += 1
+        connection.isAuthenticated = settings.requirePassword.isEmpty
+        connection.updateChecks()
+        do throws(SyscallError) {
+            try epoll.add(descriptor, word: Epoll.word(descriptor, registration: connection.registration))
+        } catch {
+            Glibc.close(descriptor)
+            return
+        }
+        while connections.count <= Int(descriptor) { connections.append(nil) }
+        connections[Int(descriptor)] = connection
+        connectionCount += 1
+        statistics.connectionsReceived += 1
+        log.verbose("Accepted \(connection.address)")
+    }
+
+    private static let protectedModeText: StaticString =
+        "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the default user. In this mode connections are only accepted from the loopback interface. If you want to connect from external computers, set a password, or switch protected mode off with CONFIG SET protected-mode no from a local connection, in the configuration file, or on the command line.\r\n"
+
+    private func reject(_ descriptor: Int32, _ text: ByteSlice) {
+        text.withSpan { span in
+            span.withUnsafeBytes { _ = Syscall.send(descriptor, $0.baseAddress!, $0.count) }
+        }
+        statistics.connectionsRejected += 1
+        Glibc.close(descriptor)
+    }
+
+    // MARK: closing
+
+    /// Marks a connection to be closed at the end of the turn, after its replies have been sent.
+    func closeLater(_ connection: Connection) {
+        guard !connection.isClosing else { return }
+        connection.isClosing = true
+        closing.append(connection)
+    }
+
+    func closeFinished() {
+        closed.removeAll(keepingCapacity: true)
+        guard !closing.isEmpty else { return }
+        let now = closing
+        closing = []
+        for connection in now where !connection.isClosed {
+            // What is unsent is waited for by the write interest; the close follows it.
+            if connection.unsent.byteCount == 0 { close(connection) }
+        }
+    }
+
+    func close(_ connection: Connection) {
+        guard !connection.isClosed else { return }
+        log.verbose(
+            "Closed connection id=\(connection.id) addr=\(connection.address) fd=\(connection.descriptor) name=\(connection.name)"
+        )
+        connection.isClosed = true
+        closed.append(connection)
+        unwatchAll(connection)
+        forgetWait(of: connection)
+        epoll.remove(connection.descriptor)
+        Glibc.close(connection.descriptor)
+        connections[Int(connection.descriptor)] = nil
+        connectionCount -= 1
+        connection.pending = nil
+        connection.unsent = OutputQueue()
+    }
+}
