@@ -91,6 +91,29 @@ class Site:
         return seen
 
 
+@pytest.fixture
+def own_site():
+    """A site whose store a test may restart, and a function that does."""
+    running = []
+
+    def begin(port=None):
+        running.append(servers.Server(servers.under_test(), [*servers.TEST_FLAGS, *(["--port", str(port)] if port else [])], port=port,
+                                      add_port=port is None))
+        return running[-1]
+    store = begin()
+    try:
+        site = Site(store, f"redis://127.0.0.1:{store.port}/0")
+        try:
+            def restart():
+                running[-1].stop()
+                begin(store.port)
+            yield site, restart
+        finally:
+            site.stop()
+    finally:
+        running[-1].stop()
+
+
 @pytest.fixture(scope="module", params=["tcp", "unix-socket-with-password"])
 def site(request, tmp_path_factory):
     if request.param == "tcp":
@@ -124,6 +147,28 @@ def test_all_workers_agree_on_the_secret_key(site):
     keys = site.all_workers()
     assert len(keys) == WORKERS
     assert set(keys.values()) == {hashlib.sha256(site.store.get("app:secret-key").encode()).hexdigest()}
+
+
+def test_all_workers_agree_on_the_secret_key_after_the_store_was_restarted(own_site):
+    site, restart = own_site
+    before = site.all_workers()
+    restart()
+    assert set(site.all_workers().values()) == set(before.values()), "the key that the workers had is put back"
+
+
+def test_a_worker_that_starts_after_the_store_agrees_with_the_others(own_site):
+    """Nobody had asked the store yet: the new worker's key is the first, and the others take it."""
+    site, restart = own_site
+    before = site.all_workers()
+    restart()
+    os.kill(next(iter(before)), signal.SIGKILL)
+    assert eventually(lambda: site.store.exists("app:secret-key"), seconds=30), "the new worker has proposed a key"
+    after = site.all_workers()
+    assert len(after) == WORKERS and set(after) != set(before)
+    assert set(after.values()) == {hashlib.sha256(site.store.get("app:secret-key").encode()).hexdigest()}
+    _, _, cookie = site.request("POST", "/login/ada")
+    answers = site.together(40, lambda: site.request("GET", "/me", cookie=cookie))
+    assert {status for status, _, _ in answers} == {200}
 
 
 def test_ten_thousand_hits_are_counted_exactly(site):

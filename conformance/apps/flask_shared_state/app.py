@@ -10,14 +10,14 @@ import os
 import redis
 from flask import Flask, abort, jsonify, request, session
 
-from shared_state import Lock, Sessions, agreed_secret_key
+from shared_state import AgreedKey, Lock, Sessions
 
 
 def create_app():
     app = Flask(__name__)
     store = redis.Redis.from_url(os.environ.get("STORE_URL", "redis://127.0.0.1:6379/0"), decode_responses=True)
     sessions = Sessions(store, int(os.environ.get("SESSION_SECONDS", "3600")))
-    app.secret_key = agreed_secret_key(store)
+    AgreedKey(store).use_in(app)
 
     @app.get("/worker")
     def worker():

@@ -9,12 +9,34 @@ import time
 import redis
 
 
-def agreed_secret_key(store, name="app:secret-key"):
+class AgreedKey:
     """The key with which all workers sign cookies.
 
-    Each worker proposes a random key; SET NX lets exactly one proposal win, and all of them use the winner."""
-    store.set(name, secrets.token_hex(32), nx=True)
-    return store.get(name)
+    Each worker proposes a random key; SET NX lets exactly one proposal win, and all of them use the winner. A worker that had looked only
+    once would hold on to its key when the store starts anew and is empty, while workers that start later agree on another one. So each
+    request looks again, and proposes what its worker has: the first one puts the old key back, and if another key was faster, all take
+    that."""
+
+    def __init__(self, store, name="app:secret-key"):
+        self.store = store
+        self.name = name
+        self.key = secrets.token_hex(32)
+        self.current()
+
+    def current(self):
+        """One command: sets the key if there is none, and tells which there was."""
+        self.key = self.store.set(self.name, self.key, nx=True, get=True) or self.key
+        return self.key
+
+    def use_in(self, app):
+        """Has `app` sign with the agreed key from the beginning of each request."""
+        answer = app.wsgi_app
+
+        def answer_with_agreed_key(environ, start_response):
+            app.secret_key = self.current()
+            return answer(environ, start_response)
+        app.secret_key = self.key
+        app.wsgi_app = answer_with_agreed_key
 
 
 class LockTimeout(Exception):
