@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/timerfd.h>
+#include <wchar.h>
 
 /// Asks the processor to bring a cache line in before it is needed. Never faults, whatever the address.
 static inline void clinux_prefetch(const void *_Nullable address) { __builtin_prefetch(address, 0, 3); }
@@ -33,6 +34,9 @@ size_t malloc_usable_size(void *_Nullable block);
 
 /// Gives memory of malloc that is not in use back to the system.
 int malloc_trim(size_t kept);
+
+/// How many columns of a terminal a character takes in the locale that is set, or -1.
+int wcwidth(wchar_t character);
 
 /// accept4 with the flags every connection of the server has. The address is not asked for: see getpeername.
 int accept4(int listener, void *_Nullable address, void *_Nullable length, int flags);

@@ -18,7 +18,11 @@ enum Interrupts {
         var action = sigaction()
         action.__sigaction_handler.sa_handler = { _ in
             let descriptor = Interrupts.target.load(ordering: .relaxed)
-            if descriptor < 0 { _exit(1) }
+            Terminal.showInterrupt()
+            if descriptor < 0 {
+                Terminal.restore()
+                _exit(1)
+            }
             var byte: UInt8 = 0
             _ = write(descriptor, &byte, 1)
         }

@@ -6,6 +6,7 @@ import RespCodec
 extension Session {
     /// Reads lines and does what they say, until there are no more or one says to stop.
     func runLines() {
+        if kind == .prompt { input.takeKeys() }
         Interrupts.install()
         connect()
         while let line = nextLine() {

@@ -53,9 +53,15 @@ struct StandardInput {
     private var buffer: Bytes = []
     private var position = 0
     private var hasEnded = false
+    /// While the terminal hands over keys: those that edit a line.
+    private var keys: LineEditor.Keys?
+
+    /// From now on lines that are typed at a terminal arrive whole, however long they are.
+    mutating func takeKeys() { keys = Terminal.takeKeys() }
 
     /// The next line without its LF, or nil at the end. A last line without one is a line too.
     mutating func readLine() -> Bytes? {
+        if let keys { return readTyped(keys, asText: false) }
         var searched = position
         while true {
             if let newline = buffer[searched...].firstIndex(of: UInt8(ascii: "\n")) {
@@ -74,8 +80,37 @@ struct StandardInput {
         }
     }
 
+    /// The next line that is typed. As text it keeps its LF, and the key for the end of input hands over what there is of it.
+    private mutating func readTyped(_ keys: LineEditor.Keys, asText: Bool) -> Bytes? {
+        var editor = LineEditor(keys: keys)
+        defer { Terminal.show(editor.echo) }
+        while true {
+            while position < buffer.count {
+                let outcome = editor.take(buffer[position])
+                position += 1
+                switch outcome {
+                case .editing: continue
+                case .part: if asText { return editor.line }
+                case .line: return asText ? editor.line + [0x0A] : editor.line
+                case .end: return nil
+                }
+            }
+            Terminal.show(editor.echo)
+            editor.echo.removeAll(keepingCapacity: true)
+            _ = dropTaken()
+            if !readMore() { return editor.line.isEmpty ? nil : editor.line }
+        }
+    }
+
     /// Everything up to the end.
     mutating func readAll() -> Bytes {
+        if Terminal.isInput {
+            takeKeys()
+            defer { Terminal.restore() }
+            var all: Bytes = []
+            while let keys, let part = readTyped(keys, asText: true) { all += part }
+            return all
+        }
         while readMore() {}
         let all = Bytes(buffer[position...])
         position = buffer.count

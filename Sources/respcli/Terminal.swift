@@ -1,6 +1,8 @@
-// What the program needs to know of the terminal, and the one thing it changes there: whether typing is shown.
+// What the program needs to know of the terminal, and what it changes there: whether typing is shown, and whether the
+// system or `LineEditor` makes lines of it.
 
 import Glibc
+import Synchronization
 
 enum Terminal {
     /// Whether replies are for a person: standard output is a terminal, or FAKETTY says to act as if it were.
@@ -8,6 +10,74 @@ enum Terminal {
 
     /// Whether a person types: only then is there a prompt.
     static var isInput: Bool { isatty(STDIN_FILENO) == 1 }
+
+    // MARK: key by key
+
+    /// What the terminal was like before, and what it is while it hands over keys. Written only while it does not.
+    nonisolated(unsafe) private static var original = termios()
+    nonisolated(unsafe) private static var keyed = termios()
+    private static let handsOverKeys = Atomic<Bool>(false)
+
+    /// From now on the terminal hands over every byte as it is typed, and shows none by itself. However the program ends,
+    /// it leaves the terminal as it was.
+    ///
+    /// - Returns: the keys that edit a line; nil if standard input is no terminal.
+    static func takeKeys() -> LineEditor.Keys? {
+        guard isInput && tcgetattr(STDIN_FILENO, &original) == 0 else { return nil }
+        setlocale(LC_CTYPE, "")
+        keyed = original
+        keyed.c_lflag &= ~tcflag_t(ICANON | ECHO)
+        withUnsafeMutableBytes(of: &keyed.c_cc) {
+            $0[Int(VMIN)] = 1
+            $0[Int(VTIME)] = 0
+        }
+        handsOverKeys.store(true, ordering: .relaxed)
+        atexit { Terminal.restore() }
+        for number in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
+            signal(number) { number in
+                Terminal.restore()
+                signal(number, SIG_DFL)
+                raise(number)
+            }
+        }
+        // A shell takes the terminal for itself while the program is stopped.
+        signal(SIGCONT) { _ in
+            if Terminal.handsOverKeys.load(ordering: .relaxed) { tcsetattr(STDIN_FILENO, TCSANOW, &Terminal.keyed) }
+        }
+        tcsetattr(STDIN_FILENO, TCSANOW, &keyed)
+        return withUnsafeBytes(of: &original.c_cc) {
+            LineEditor.Keys(
+                erase: $0[Int(VERASE)], eraseWord: $0[Int(VWERASE)], eraseLine: $0[Int(VKILL)], end: $0[Int(VEOF)])
+        }
+    }
+
+    /// Gives the terminal back as it was. May be called by the handler of a signal.
+    static func restore() {
+        if handsOverKeys.exchange(false, ordering: .relaxed) { tcsetattr(STDIN_FILENO, TCSANOW, &original) }
+    }
+
+    /// Shows that Ctrl-C was typed, as the system does where it shows typing. For the handler of the signal.
+    static func showInterrupt() {
+        guard handsOverKeys.load(ordering: .relaxed) else { return }
+        var text: (UInt8, UInt8) = (UInt8(ascii: "^"), UInt8(ascii: "C"))
+        _ = write(isatty(STDOUT_FILENO) == 1 ? STDOUT_FILENO : STDIN_FILENO, &text, 2)
+    }
+
+    /// Shows what was typed: on standard output, or on the terminal itself if output goes elsewhere.
+    static func show(_ echo: Bytes) {
+        var rest = echo[...]
+        let descriptor = isatty(STDOUT_FILENO) == 1 ? STDOUT_FILENO : STDIN_FILENO
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+            if count >= 0 {
+                rest = rest.dropFirst(count)
+            } else if errno != EINTR {
+                return
+            }
+        }
+    }
+
+    // MARK: passwords
 
     /// Asks for a password, which is not shown when typed at a terminal. From a pipe it is the next line, without a
     /// prompt.

@@ -243,6 +243,22 @@ class TerminalProcess:
     def type(self, text):
         os.write(self.master, text)
 
+    def paste(self, text):
+        """Types a long text, and reads meanwhile what the client shows of it."""
+        os.set_blocking(self.master, False)
+        end = time.monotonic() + TIMEOUT
+        while text:
+            assert time.monotonic() < end, "the client does not read"
+            readable, writable, _ = select.select([self.master], [self.master], [], 1)
+            if readable:
+                self._read(end)
+            if writable:
+                try:
+                    text = text[os.write(self.master, text[:4096]) :]
+                except BlockingIOError:
+                    pass
+        os.set_blocking(self.master, True)
+
     def is_waiting(self):
         """Whether the program is inside a system call that reads or polls."""
         with open(f"/proc/{self.process.pid}/syscall") as file:

@@ -1,8 +1,9 @@
 """respcli against redis-cli where a person sits: output to a terminal, and a prompt.
 
-Line editing is not compared: both run with TERM=dumb, where redis-cli prints a plain prompt and reads plain lines, too.
+Both run with TERM=dumb, where redis-cli prints a plain prompt and leaves the editing of lines to the system.
 """
 
+import signal
 import termios
 
 import pytest
@@ -289,3 +290,108 @@ def test_help_at_the_prompt(server):
     same_talk(at(server), [(here, b"help config\n"), (here, b"help @hyperloglog\n"), (here, b"quit\n")])
     output, _ = talk(RESPCLI, at(server), [(here, b"help\n"), (here, b"quit\n")])
     assert b'"help COMMAND"' in output
+
+
+# Lines longer than the system's own editing of lines takes.
+
+
+@pytest.mark.parametrize("length", [4_000, 4_095, 4_096, 10_000, 100_000])
+def test_a_long_line_arrives_whole(server, length):
+    value = b"".join(b"%08d" % number for number in range(length // 8 + 1))[:length]
+    process = TerminalProcess(RESPCLI, at(server))
+    try:
+        process.read_until(b"> ")
+        process.paste(b"SET long " + value + b"\n")
+        process.read_until(b"OK\r\n127.0.0.1:%d> " % server.port)
+        process.type(b"quit\n")
+        output, status = process.finish()
+    finally:
+        process.kill()
+    assert status == 0 and server.command("GET", "long") == value
+    assert value in output, "what is typed is shown"
+
+
+def test_several_long_lines_pasted_at_once(server):
+    here = b"127.0.0.1:%d> " % server.port
+    process = TerminalProcess(RESPCLI, at(server))
+    try:
+        process.read_until(here)
+        process.paste(b"".join(b"SET long%d %s\n" % (number, b"%d" % number * 9_000) for number in range(4)) + b"ECHO end\n")
+        process.read_until(b'"end"\r\n' + here)
+        process.type(b"quit\n")
+        assert process.finish()[1] == 0
+    finally:
+        process.kill()
+    for number in range(4):
+        assert server.command("GET", b"long%d" % number) == b"%d" % number * 9_000
+
+
+def test_editing_keys(server):
+    """As the system's own editing, which is what redis-cli has with TERM=dumb."""
+    here = b"127.0.0.1:%d> " % server.port
+    same_talk(
+        at(server),
+        [
+            (here, b"ECHO abx\x7fc\n"),
+            (here, b"NOSUCH\x15ECHO killed\n"),
+            (here, b"ECHO one two\x17three\n"),
+            (here, b"ECHO gr\xc3\xb6x\x7f\xc3\x9fe\n"),
+            (here, b"\x7f\x7fPING\n"),
+            (here, b"quit\n"),
+        ],
+    )
+
+
+def test_the_terminal_is_left_as_it_was(server):
+    endings = [b"quit\n", b"\x04", b"\x03", signal.SIGTERM, signal.SIGHUP, signal.SIGINT]
+    for ending in endings:
+        process = TerminalProcess(RESPCLI, at(server))
+        try:
+            before = termios.tcgetattr(process.master)
+            process.read_until(b"> ")
+            assert not termios.tcgetattr(process.master)[3] & termios.ICANON
+            if isinstance(ending, bytes):
+                process.type(ending)
+            else:
+                process.process.send_signal(ending)
+            wait_for(lambda: process.process.poll() is not None)
+            assert termios.tcgetattr(process.master) == before, ending
+        finally:
+            process.kill()
+
+
+def test_a_terminal_is_taken_again_after_a_stop(server):
+    process = TerminalProcess(RESPCLI, at(server))
+    try:
+        process.read_until(b"> ")
+        raw = termios.tcgetattr(process.master)
+        shell = list(raw)
+        shell[3] |= termios.ICANON | termios.ECHO
+        termios.tcsetattr(process.master, termios.TCSANOW, shell)
+        process.process.send_signal(signal.SIGCONT)
+        wait_for(lambda: termios.tcgetattr(process.master) == raw)
+        process.type(b"quit\n")
+        assert process.finish()[1] == 0
+    finally:
+        process.kill()
+
+
+@pytest.mark.parametrize(
+    "typed, value",
+    [
+        (b"a\nb\n\x04", b"a\nb\n"),
+        (b"a\x04\x04", b"a"),
+        (b"a\nbc\x7f\x04\x04", b"a\nb"),
+        (b"\x04", b""),
+        (b"x" * 9_000 + b"\n\x04", b"x" * 9_000 + b"\n"),
+    ],
+)
+def test_an_argument_typed_at_the_terminal_arrives_whole(server, typed, value):
+    process = TerminalProcess(RESPCLI, at(server, "-x", "SET", "typed"))
+    try:
+        wait_for(process.is_waiting)
+        process.paste(typed)
+        output, status = process.finish()
+    finally:
+        process.kill()
+    assert status == 0 and server.command("GET", "typed") == value
