@@ -1,8 +1,9 @@
 // A store of keys and values in this process: what the server is built around, and what a Swift program can use without one.
 //
 //     let engine = Engine()
-//     engine.execute("SET", "greeting", "hello", "EX", "60")
-//     let reply = engine.execute("GET", "greeting")     // .bulkString of the bytes of "hello"
+//     engine.setTime(1_700_000_000_000)
+//     _ = engine.execute(["SET", "greeting", "hello", "EX", "60"].map { Array($0.utf8) })
+//     let reply = engine.execute(["GET", "greeting"].map { Array($0.utf8) })     // the bytes "$5\r\nhello\r\n"
 //
 // The engine never looks at a clock: `setTime` says what time it is. It starts no threads and takes no locks; use it from one
 // thread at a time.
