@@ -12,16 +12,18 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "CLinux"),
+        .target(name: "ProcessArguments", swiftSettings: [.strictMemorySafety()]),
         .target(name: "RespCodec", swiftSettings: [.strictMemorySafety()]),
         .target(
             name: "StoreEngine", dependencies: ["RespCodec", "CLinux"],
             swiftSettings: [.strictMemorySafety()]),
-        .executableTarget(name: "RespServer", dependencies: ["StoreEngine", "RespCodec", "CLinux"]),
-        .executableTarget(name: "respcli", dependencies: ["RespCodec"]),
+        .executableTarget(
+            name: "RespServer", dependencies: ["StoreEngine", "RespCodec", "ProcessArguments", "CLinux"]),
+        .executableTarget(name: "respcli", dependencies: ["RespCodec", "ProcessArguments", "CLinux"]),
         .testTarget(name: "RespCodecTests", dependencies: ["RespCodec"]),
         .testTarget(name: "StoreEngineTests", dependencies: ["StoreEngine"]),
-        .testTarget(name: "RespServerTests", dependencies: ["RespServer"]),
-        .testTarget(name: "RespcliTests", dependencies: ["respcli"]),
+        .testTarget(name: "RespServerTests", dependencies: ["RespServer", "ProcessArguments"]),
+        .testTarget(name: "RespcliTests", dependencies: ["respcli", "ProcessArguments"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,15 +1,16 @@
 // Where the process begins.
 
 import Glibc
+import ProcessArguments
 
 @main
 struct EntryPoint {
     static func main() {
         let log = Log()
+        let arguments = ProcessArguments.current
+        ProcessArguments.hide(CommandLineOptions(arguments).secrets)
         do {
-            switch try Configuration.start(
-                Configuration.processArguments, environment: Configuration.processEnvironment, log: log)
-            {
+            switch try Configuration.start(arguments, environment: Configuration.processEnvironment, log: log) {
             case .show(let text):
                 print(text, terminator: "")
             case .run(let configuration):
@@ -25,13 +26,21 @@ struct EntryPoint {
     }
 
     private static func serve(_ configuration: Configuration, _ log: Log) throws {
-        if configuration.settings.daemonize && daemon(1, 0) != 0 { throw SyscallError("daemon") }
+        let supervisor = Supervisor(configuration.settings.supervision)
+        // Who is supervised must stay the process that was started.
+        if configuration.settings.daemonize && supervisor.kind == .none && daemon(1, 0) != 0 {
+            throw SyscallError("daemon")
+        }
         Signals.install()
         let server = try Server(configuration: configuration, log: log)
+        server.supervisor = supervisor
         try server.renameCommands()
-        log.notice("\(Product.title), PID \(getpid()), just started")
+        log.notice("\(Product.title), compatible with Redis \(Product.redisVersion), PID \(getpid()), just started")
         try server.openListeners()
-        log.notice("Ready to accept connections")
+        guard !server.listeners.isEmpty else {
+            throw ConfigurationError("There is no address, port or socket to listen on")
+        }
+        server.announce()
         server.run()
         exit(server.exitStatus)
     }

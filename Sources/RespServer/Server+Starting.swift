@@ -26,6 +26,23 @@ extension Server {
         writeNote(Int(getpid()), to: configuration.settings.pidFile)
     }
 
+    /// Says where the server is to be reached and what becomes of data, and tells who supervises it.
+    func announce() {
+        let settings = configuration.settings
+        let places = listeners.map { listener in
+            listener.isUnix ? settings.unixSocket : Listener.address(of: listener.descriptor, peer: false)
+        }
+        for name in ["dbfilename", "appenddirname", "appendfilename"] {
+            guard let file = configuration.nonEmptyText(of: name), access(file, F_OK) == 0 else { continue }
+            log.warning("\(file) in \(settings.directory) is not loaded: this version reads and writes no data files")
+        }
+        log.notice("Data is kept in memory only and ends with this process")
+        let ready = "Ready to accept connections on \(places.joined(separator: ", "))"
+        log.notice(ready)
+        if let problem = supervisor.problem { log.warning(problem) }
+        if let error = supervisor.tellReady(status: ready) { log.warning("Could not tell systemd: \(error)") }
+    }
+
     private static let defaultPIDFile = "/var/run/\(Product.name).pid"
 
     private func open(_ listener: Listener) throws(SyscallError) {
@@ -105,6 +122,9 @@ extension Server {
 
     /// Closes all listening sockets and removes what the server left in the file system.
     func closeListeners() {
+        if let error = supervisor.tellStopping(status: "Stopping") { log.warning("Could not tell systemd: \(error)") }
+        let count = (0..<engine.databaseCount).reduce(0) { $0 + engine.database($1).count }
+        if count > 0 { log.warning("\(count) keys end with this process: data is kept in memory only") }
         for listener in listeners { listener.close() }
         listeners = []
         let settings = configuration.settings

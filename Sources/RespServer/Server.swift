@@ -68,6 +68,7 @@ final class Server {
     var activeExpireEnabled = true
     @exclusivity(unchecked) var isStopping = false
     var exitStatus: Int32 = 0
+    var supervisor = Supervisor()
     var peakUsedBytes = 0
     /// What the program itself took before there was anything in it.
     let residentAtStart = SystemFacts.residentBytes

@@ -31,6 +31,8 @@ struct CommandTraits: Equatable {
     var effect = SessionEffect.none
     /// Whether the reply is a text for people, printed as it is in every format.
     var isPlainText = false
+    /// Whether its arguments hold passwords, or may.
+    var hasSecrets = false
 
     init(_ command: [Bytes]) {
         let count = command.count
@@ -61,6 +63,10 @@ struct CommandTraits: Equatable {
         } else if word(0, "shutdown") {
             effect = .shutDown
         }
+
+        hasSecrets =
+            word(0, "auth") || word(0, "hello") || word(0, "migrate") || (word(0, "acl") && word(1, "setuser"))
+            || (word(0, "config") && word(1, "set"))
 
         isPlainText =
             word(0, "info") || word(0, "lolwut")

@@ -1,12 +1,13 @@
 // respcli: one command, commands from a pipe, or a prompt, for any server that speaks RESP.
 
 import Glibc
+import ProcessArguments
 
 @main
 enum EntryPoint {
     static func main() {
-        let arguments = (1..<CommandLine.argc).map { Text.bytes(CommandLine.unsafeArgv[Int($0)]!) }
-        let outcome = OptionParser.parse(arguments, hasTerminal: Terminal.isOutput)
+        let outcome = OptionParser.parse(ProcessArguments.current, hasTerminal: Terminal.isOutput)
+        ProcessArguments.hide(outcome.secrets)
         for notice in outcome.notices { StandardError.write(notice) }
         switch outcome.action {
         case .run(let options):

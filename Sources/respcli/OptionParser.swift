@@ -3,6 +3,8 @@
 // Names and messages are those of the field's usual client, since scripts rely on them. What it has and this program
 // has not yet is an unknown option here, and says so.
 
+import ProcessArguments
+
 struct OptionParser {
     enum Action: Equatable {
         case run(Options)
@@ -12,16 +14,18 @@ struct OptionParser {
         case fail(String)
     }
 
+    /// What to do, what to say on standard error first, and which parts of the arguments are secrets.
+    typealias Outcome = (action: Action, notices: [String], secrets: [ProcessArguments.Secret])
+
     /// What the arguments ask for.
     ///
     /// - Parameters:
     ///   - arguments: without the program's name.
     ///   - hasTerminal: whether output goes to a person, which decides the default format.
     ///   - environmentPassword: what `REDISCLI_AUTH` holds; a password on the command line goes before it.
-    /// - Returns: what to do, and what to say on standard error first.
     static func parse(
         _ arguments: [Bytes], hasTerminal: Bool, environmentPassword: Bytes? = Text.environment("REDISCLI_AUTH")
-    ) -> (action: Action, notices: [String]) {
+    ) -> Outcome {
         var parser = OptionParser(arguments: arguments)
         parser.options.format = hasTerminal ? .terminal : .raw
         parser.options.showsPushes = hasTerminal
@@ -30,13 +34,14 @@ struct OptionParser {
             options.password = environmentPassword
             action = .run(options)
         }
-        return (action, parser.notices)
+        return (action, parser.notices, parser.secrets)
     }
 
     private let arguments: [Bytes]
     private var index = 0
     private var options = Options()
     private var notices: [String] = []
+    private var secrets: [ProcessArguments.Secret] = []
     private var host: Bytes?
     private var port: Int?
     private var socketPath: Bytes?
@@ -62,12 +67,37 @@ struct OptionParser {
                 return .fail("Unrecognized option or bad number of args for: '\(name)'")
             }
             let value = arguments[index]
+            noteSecret(name, value)
             index += 1
             if let message = takeOption(name, value) { return .fail(message) }
         }
         options.command = Array(arguments[index...])
+        if CommandTraits(options.command).hasSecrets {
+            for position in (index + 1)..<arguments.count { hide(position, 0..<arguments[position].count) }
+        }
         return finish()
     }
+
+    // MARK: secrets
+
+    /// Notes what of the option's value, which is the argument at `index`, is a password.
+    private mutating func noteSecret(_ name: String, _ value: Bytes) {
+        switch name {
+        case "-a", "--pass": hide(index, 0..<value.count)
+        case "-u":
+            // Whatever stands before the last "@", behind the scheme if there is one.
+            guard let at = value.lastIndex(of: UInt8(ascii: "@")) else { break }
+            let scheme = value.firstIndex(of: UInt8(ascii: "/")).map { $0 + 2 } ?? 0
+            hide(index, (scheme <= at ? scheme : 0)..<at)
+        default: break
+        }
+    }
+
+    private mutating func hide(_ argument: Int, _ range: Range<Int>) {
+        secrets.append(ProcessArguments.Secret(argument: argument, range: range))
+    }
+
+    // MARK: options
 
     /// Options that stand alone. False if `name` is none of them.
     private mutating func takeFlag(_ name: String) -> Bool {

@@ -1,6 +1,7 @@
 // Goal: the command line is read as redis-server 7.0.15 reads it, and the sources win over each other in the right
 // order.
 
+import ProcessArguments
 import Testing
 
 @testable import RespServer
@@ -29,6 +30,33 @@ import Testing
             ])
         #expect(directives("--hz") == ["hz"])
         #expect(directives("-x", "5") == ["\"-x\" \"5\""])
+    }
+
+    /// The arguments as others see them once the secrets are hidden.
+    private func shown(_ words: String...) -> [String] {
+        var arguments = words.map(bytes)
+        for secret in CommandLineOptions(arguments).secrets {
+            for index in secret.range { arguments[secret.argument][index] = UInt8(ascii: "*") }
+        }
+        return arguments.map { text($0) }
+    }
+
+    @Test func secretsAreFound() {
+        #expect(shown("--requirepass", "pass", "--port", "1") == ["--requirepass", "****", "--port", "1"])
+        #expect(
+            shown("a.conf", "--port", "1", "--RequirePass pa", "--hz 5") == [
+                "a.conf", "--port", "1", "--RequirePass***", "--hz 5",
+            ])
+        #expect(
+            shown("--check-config", "--requirepass", "--port", "1", "-") == [
+                "--check-config", "--requirepass", "******", "*", "-",
+            ])
+        #expect(shown("--masterauth", "a", "b", "--bind", "x") == ["--masterauth", "*", "*", "--bind", "x"])
+        #expect(shown("--user", "me", "on", ">x") == ["--user", "**", "**", "**"])
+        #expect(
+            shown("--tls-key-file-pass", "x", "--tls-key-file", "y") == [
+                "--tls-key-file-pass", "*", "--tls-key-file", "y",
+            ])
     }
 
     @Test func firstAndLastWordsAreSpecial() {
@@ -135,7 +163,7 @@ import Testing
     }
 
     @Test func processKnowsItsArgumentsAndEnvironment() {
-        #expect(Configuration.processArguments.count == CommandLine.arguments.count - 1)
+        #expect(ProcessArguments.current == CommandLine.arguments.dropFirst().map(bytes))
         let path = Configuration.processEnvironment.first { $0.name == "PATH" }
         #expect(path.map { text($0.value) }?.contains("/bin") == true)
     }

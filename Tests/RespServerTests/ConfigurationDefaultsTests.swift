@@ -373,11 +373,11 @@ import Testing
         let kept = Set(tail.joined(separator: " ").split { !($0.isLetter || $0.isNumber || $0 == "-" || $0 == "_") })
         for setting in SettingTable.shared.settings where !setting.flags.contains(.hidden) {
             let name = setting.name[...]
-            if setting.flags.contains(.inert) {
-                #expect(kept.contains(name), "\(name) is not listed as kept")
-                #expect(!active.contains(name), "\(name) has no effect but an active line")
-            } else {
+            if setting.effect == .acts {
                 #expect(active.contains(name) || examples.contains(name), "\(name) is not described")
+            } else {
+                #expect(kept.contains(name), "\(name) is not listed as without effect or refused")
+                #expect(!active.contains(name), "\(name) has no effect but an active line")
             }
         }
     }

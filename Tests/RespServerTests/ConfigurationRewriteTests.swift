@@ -38,7 +38,7 @@ import Testing
     @Test func unchangedFileStaysAsItIs() throws {
         let content =
             "# hi\n\n\n  TIMEOUT   7 \nmaxmemory 1024mb\n  # x\nslave-read-only yes\n"
-            + "save 900 1\nsave 3 4 5 6\nuser a on\n"
+            + "save 900 1\nsave 3 4 5 6\nuser default on nopass ~* &* +@all\n"
         #expect(try rewrite(content) == content)
         #expect(try rewrite("") == "")
         #expect(try rewrite("timeout 5") == "timeout 5\n")

@@ -82,6 +82,9 @@ import Testing
         ("slaveof", "no one", "can't set immutable config"), ("dir", "/tmp", "can't set protected config"),
         ("dbfilename", "a", "can't set protected config"),
         ("tls-port", "5", "TLS is not supported by this version of resp-server"),
+        ("min-replicas-to-write", "1", "replication is not supported by this version of resp-server"),
+        ("shutdown-on-sigint", "save force", "snapshots are not supported by this version of resp-server"),
+        ("aclfile", "/etc/users.acl", "can't set immutable config"),
         ("syslog-ident", "x", "can't set immutable config"),
         ("tls-protocols", "a\0b", "argument must be valid UTF-8 text"),
     ]
@@ -244,6 +247,23 @@ import Testing
         #expect(throws: Never.self) {
             try configuration.set([bytes("timeout"), bytes("5")], clientIsLocal: true, isLoading: true)
         }
+    }
+
+    @Test func settingsWithoutEffectAreLogged() throws {
+        let collector = LogCollector()
+        let configuration = Configuration(log: collector.log)
+        func logged(_ words: String...) throws -> String {
+            let before = collector.text.count
+            try configuration.set(words.map(bytes), clientIsLocal: true)
+            return String(collector.text.dropFirst(before))
+        }
+        #expect(
+            try logged("appendonly", "yes", "timeout", "5", "maxmemory", "1gb").hasSuffix(
+                "# These settings are accepted but have no effect in this version: appendonly, maxmemory\n"))
+        #expect(try logged("appendonly", "yes").contains("no effect in this version: appendonly\n"), "said each time")
+        #expect(try logged("timeout", "6").isEmpty)
+        #expect(try logged("appendonly", "no", "save", "", "latency-tracking", "no").isEmpty, "this is how it is")
+        #expect(try logged("save", "1 1").contains("save"))
     }
 
     @Test func secretsAreKnown() {

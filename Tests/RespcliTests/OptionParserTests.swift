@@ -5,13 +5,13 @@ import Testing
 @Suite struct OptionParserTests {
     private static func parse(
         _ words: String..., terminal: Bool = false, environmentPassword: String? = nil
-    ) -> (action: OptionParser.Action, notices: [String]) {
+    ) -> OptionParser.Outcome {
         OptionParser.parse(
             words.map { Bytes($0.utf8) }, hasTerminal: terminal,
             environmentPassword: environmentPassword.map { Bytes($0.utf8) })
     }
 
-    private static func options(_ outcome: (action: OptionParser.Action, notices: [String])) throws -> Options {
+    private static func options(_ outcome: OptionParser.Outcome) throws -> Options {
         guard case .run(let options) = outcome.action else {
             Issue.record("no session but \(outcome.action)")
             throw Mismatch()
@@ -81,8 +81,29 @@ import Testing
         #expect(Self.parse("-a", "x", "--no-auth-warning").notices.isEmpty)
     }
 
+    /// The arguments as others see them once the secrets are hidden.
+    private static func shown(_ words: String...) -> [String] {
+        var arguments = words.map { Bytes($0.utf8) }
+        for secret in OptionParser.parse(arguments, hasTerminal: false, environmentPassword: nil).secrets {
+            for index in secret.range { arguments[secret.argument][index] = UInt8(ascii: "*") }
+        }
+        return arguments.map(Text.string)
+    }
+
+    @Test func secretsAreFound() {
+        #expect(Self.shown("-a", "pass", "-p", "1", "PING") == ["-a", "****", "-p", "1", "PING"])
+        #expect(Self.shown("--pass", "pass", "-n", "1") == ["--pass", "****", "-n", "1"])
+        #expect(Self.shown("-u", "redis://me:a@b@h:1/2", "PING") == ["-u", "redis://******@h:1/2", "PING"])
+        #expect(Self.shown("-u", "redis://h:1/2") == ["-u", "redis://h:1/2"])
+        #expect(Self.shown("-u", "me:a@h") == ["-u", "****@h"])
+        #expect(Self.shown("auth", "me", "pass") == ["auth", "**", "****"])
+        #expect(Self.shown("CONFIG", "SET", "requirepass", "x") == ["CONFIG", "***", "***********", "*"])
+        #expect(Self.shown("HELLO", "3", "AUTH", "a", "b") == ["HELLO", "*", "****", "*", "*"])
+        #expect(Self.shown("SET", "auth", "-a") == ["SET", "auth", "-a"])
+    }
+
     @Test func mistakesEndTheProgram() {
-        func message(_ outcome: (action: OptionParser.Action, notices: [String])) -> String? {
+        func message(_ outcome: OptionParser.Outcome) -> String? {
             guard case .fail(let message) = outcome.action else { return nil }
             return message
         }

@@ -17,7 +17,12 @@ OWN_TO_REDIS = {
                "used_memory_vm_functions", "used_memory_vm_total", "used_memory_vm_total_human", "used_memory_functions",
                "used_memory_scripts", "used_memory_scripts_human", "mem_replication_backlog",
                "mem_total_replication_buffers", "mem_clients_slaves", "mem_aof_buffer"},
-    "stats": {"sync_full", "sync_partial_ok", "sync_partial_err", "total_net_repl_input_bytes", "total_net_repl_output_bytes",
+    # What was never done has no last status.
+    "persistence": {"rdb_last_bgsave_status", "aof_last_bgrewrite_status", "aof_last_write_status"},
+    "stats": {"total_reads_processed", "total_writes_processed", "reply_buffer_shrinks", "reply_buffer_expands", "eventloop_cycles",
+              "eventloop_duration_sum", "instantaneous_eventloop_cycles_per_sec", "instantaneous_eventloop_duration_usec",
+              "acl_access_denied_auth", "sync_full", "sync_partial_ok", "sync_partial_err", "total_net_repl_input_bytes",
+              "total_net_repl_output_bytes",
               "instantaneous_input_repl_kbps", "instantaneous_output_repl_kbps", "migrate_cached_sockets",
               "slave_expires_tracked_keys", "io_threaded_reads_processed", "io_threaded_writes_processed",
               "expire_cycle_cpu_milliseconds", "expired_stale_perc", "expired_time_cap_reached_count",

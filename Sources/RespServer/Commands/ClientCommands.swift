@@ -38,6 +38,7 @@ enum ClientCommands {
             "NO-EVICT", since: "7.0.0", arity: 3, flags: [.admin, .noScript], syntax: "<ON | OFF>",
             summary: "Whether the connection may be closed to free memory."
         ) { (context, arguments) throws(CommandError) in
+            // ON keeps its promise: no connection is closed to free memory in this version. OFF promises nothing.
             context.connection.isNoEvict = try onOrOff(arguments[2])
             context.reply.ok()
         },

@@ -1,7 +1,8 @@
 // INFO: the state of the server as lines of text.
 //
 // Field names are those of Redis 7.2. What this version does not have (snapshots, replication, scripts, defragmentation) is
-// listed with the value that says so, because monitoring programs ask for these fields.
+// listed where a value says that nothing happened, because monitoring programs ask for these fields. Fields that would claim
+// something are left out: that the last snapshot went well, or numbers that nobody counts.
 
 import Glibc
 import RespCodec
@@ -70,7 +71,7 @@ enum InfoCommands {
         text.add("atomicvar_api", "none")
         text.add("gcc_version", "0.0.0")
         text.add("process_id", Int(getpid()))
-        text.add("process_supervised", "no")
+        text.add("process_supervised", server.supervisor.kind.rawValue)
         text.add("run_id", server.runID)
         text.add("tcp_port", settings.port)
         text.add("server_time_usec", Int(Syscall.wallMicroseconds()))
@@ -111,7 +112,6 @@ enum InfoCommands {
     }
 
     @Sendable private static func writeMemory(_ server: Server, _ text: inout InfoText) {
-        let settings = server.configuration.settings
         let figures = MemoryFigures(server)
         text.addSize("used_memory", figures.used)
         text.addSize("used_memory_rss", figures.resident)
@@ -137,8 +137,9 @@ enum InfoCommands {
         text.addSize("used_memory_vm_total", 0)
         text.add("used_memory_functions", 0)
         text.addSize("used_memory_scripts", 0)
-        text.addSize("maxmemory", settings.maxMemory)
-        text.add("maxmemory_policy", settings.maxMemoryPolicy.rawValue)
+        // Whatever the settings: nothing bounds the memory, and nothing is evicted.
+        text.addSize("maxmemory", 0)
+        text.add("maxmemory_policy", EvictionPolicy.noEviction.rawValue)
         text.add("allocator_frag_ratio", InfoText.decimal(MemoryFigures.ratio(figures.active, figures.used)))
         text.add("allocator_frag_bytes", figures.active - figures.used)
         text.add(
@@ -164,7 +165,6 @@ enum InfoCommands {
     }
 
     @Sendable private static func writePersistence(_ server: Server, _ text: inout InfoText) {
-        let uptime = Syscall.monotonicMicroseconds() - server.startMicroseconds
         for name in ["loading", "async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age"] {
             text.add(name, 0)
         }
@@ -173,9 +173,8 @@ enum InfoCommands {
         text.add("current_save_keys_total", 0)
         text.add("rdb_changes_since_last_save", server.engine.dirty)
         text.add("rdb_bgsave_in_progress", 0)
-        // Redis, too, counts from its start when nothing has been saved.
-        text.add("rdb_last_save_time", Int((Syscall.wallMicroseconds() - uptime) / 1_000_000))
-        text.add("rdb_last_bgsave_status", "ok")
+        // Never. Redis counts from its start, as if data were safe until then; who watches the age of backups shall be told.
+        text.add("rdb_last_save_time", 0)
         text.add("rdb_last_bgsave_time_sec", -1)
         text.add("rdb_current_bgsave_time_sec", -1)
         for name in [
@@ -184,10 +183,8 @@ enum InfoCommands {
         ] { text.add(name, 0) }
         text.add("aof_last_rewrite_time_sec", -1)
         text.add("aof_current_rewrite_time_sec", -1)
-        text.add("aof_last_bgrewrite_status", "ok")
         text.add("aof_rewrites", 0)
         text.add("aof_rewrites_consecutive_failures", 0)
-        text.add("aof_last_write_status", "ok")
         for name in ["aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"] { text.add(name, 0) }
     }
 
@@ -213,7 +210,7 @@ enum InfoCommands {
         text.add("expired_keys", engine.expiredKeys)
         text.add("expired_stale_perc", "0.00")
         zeros(
-            "expired_time_cap_reached_count", "expire_cycle_cpu_milliseconds", "evicted_keys", "evicted_clients",
+            "expired_time_cap_reached_count", "evicted_keys", "evicted_clients",
             "total_eviction_exceeded_time", "current_eviction_exceeded_time")
         text.add("keyspace_hits", engine.keyspaceHits)
         text.add("keyspace_misses", engine.keyspaceMisses)
@@ -224,18 +221,11 @@ enum InfoCommands {
             "current_active_defrag_time",
             "tracking_total_keys", "tracking_total_items", "tracking_total_prefixes", "unexpected_error_replies")
         text.add("total_error_replies", statistics.errorReplies)
-        zeros(
-            "dump_payload_sanitizations", "total_reads_processed", "total_writes_processed",
-            "io_threaded_reads_processed", "io_threaded_writes_processed")
+        zeros("io_threaded_reads_processed", "io_threaded_writes_processed")
         text.add("client_query_buffer_limit_disconnections", statistics.clientsClosedByQueryLimit)
         text.add("client_output_buffer_limit_disconnections", statistics.clientsClosedByOutputLimit)
-        zeros(
-            "reply_buffer_shrinks", "reply_buffer_expands", "eventloop_cycles",
-            "eventloop_duration_sum")
         text.add("eventloop_duration_cmd_sum", Int(server.microseconds(cycles: records.reduce(0) { $0 &+ $1.cycles })))
-        zeros(
-            "instantaneous_eventloop_cycles_per_sec", "instantaneous_eventloop_duration_usec", "acl_access_denied_auth",
-            "acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel")
+        zeros("acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel")
     }
 
     @Sendable private static func writeReplication(_ server: Server, _ text: inout InfoText) {

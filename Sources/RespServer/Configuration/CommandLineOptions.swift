@@ -6,6 +6,8 @@
 // then means an empty value. An option and its value may also be one word ("--port 7000"), which is split as a line of
 // a file is.
 
+import ProcessArguments
+
 struct CommandLineOptions {
     /// What the first argument asks for, besides running.
     enum Mode { case run, help, version, check }
@@ -15,6 +17,8 @@ struct CommandLineOptions {
     private(set) var readsStandardInput = false
     /// The options as a configuration.
     private(set) var directives: [UInt8] = []
+    /// What among the arguments is a secret: the values of settings that are passwords.
+    private(set) var secrets: [ProcessArguments.Secret] = []
 
     /// - Parameter arguments: Without the name of the program.
     init(_ arguments: [[UInt8]]) {
@@ -34,17 +38,22 @@ struct CommandLineOptions {
         }
         // The last argument counts as last wherever it stands, the first only when no file is named before it.
         let mayStartWithInput = file == nil
-        collect(Array(rest), mayStartWithInput)
+        collect(rest, mayStartWithInput)
     }
 
-    private mutating func collect(_ words: [[UInt8]], _ mayStartWithInput: Bool) {
+    private mutating func collect(_ words: ArraySlice<[UInt8]>, _ mayStartWithInput: Bool) {
         // Whether the option before has its first argument, so that "--" starts a new one.
         var complete = true
-        for (index, word) in words.enumerated() {
-            let isLast = index == words.count - 1
-            if word == [UInt8(ascii: "-")], isLast || index == 0 && mayStartWithInput {
+        var isSecret = false
+        for index in words.indices {
+            let word = words[index]
+            let isLast = index == words.endIndex - 1
+            if word == [UInt8(ascii: "-")], isLast || index == words.startIndex && mayStartWithInput {
                 readsStandardInput = true
             } else if complete, Self.isOption(word) {
+                let name = word.dropFirst(2).prefix { $0 != 0x20 && $0 != 0x09 }
+                isSecret = Self.takesSecret(Array(name))
+                if isSecret { secrets.append(.init(argument: index, range: name.endIndex..<word.count)) }
                 if !directives.isEmpty { directives.append(0x0A) }
                 directives += word.dropFirst(2) + [0x20]
                 complete = DirectiveSyntax.words(word)?.count != 1
@@ -54,10 +63,15 @@ struct CommandLineOptions {
                     complete = true
                 }
             } else {
+                if isSecret { secrets.append(.init(argument: index, range: 0..<word.count)) }
                 directives += DirectiveSyntax.quoted(word) + [0x20]
                 complete = true
             }
         }
+    }
+
+    private static func takesSecret(_ name: [UInt8]) -> Bool {
+        name.lowercasedText == "user" || SettingTable.shared.setting(name)?.flags.contains(.sensitive) == true
     }
 
     private static func isOption(_ word: [UInt8]) -> Bool { word.starts(with: "--".utf8) }

@@ -47,13 +47,6 @@ extension Configuration {
         return "The configuration is valid.\n\(note)"
     }
 
-    /// The arguments of the process without the name of the program, as bytes.
-    static var processArguments: [[UInt8]] {
-        (1..<max(1, Int(CommandLine.argc))).compactMap { index in
-            CommandLine.unsafeArgv[index].map { bytes(of: $0) }
-        }
-    }
-
     /// The environment of the process.
     static var processEnvironment: [(name: String, value: [UInt8])] {
         var variables: [(name: String, value: [UInt8])] = []

@@ -24,8 +24,6 @@ final class Configuration {
     @exclusivity(unchecked) private(set) var settings: Settings
     /// Absolute path of the file the server was started with, if any.
     let filePath: String?
-    /// `user` lines of the configuration, as words from the name on.
-    let users: [[[UInt8]]]
 
     private let table = SettingTable.shared
     private let log: Log
@@ -44,7 +42,6 @@ final class Configuration {
         launchDirectory: String = FileAccess.currentDirectory, log: Log = Log()
     ) {
         settings = loader.settings
-        users = loader.users
         warnings = loader.warnings
         self.filePath = filePath
         self.launchDirectory = launchDirectory
@@ -110,6 +107,13 @@ final class Configuration {
         return found
     }
 
+    /// The value of the setting called `name`, unless it is empty.
+    func nonEmptyText(of name: String) -> String? {
+        guard let setting = table.setting(Array(name.utf8)) else { preconditionFailure("no setting is called \(name)") }
+        let text = String(decoding: setting.text(in: settings), as: UTF8.self)
+        return text.isEmpty ? nil : text
+    }
+
     /// Whether the value of the setting called `name` is a secret.
     func isSensitive(_ name: [UInt8]) -> Bool { table.setting(name)?.flags.contains(.sensitive) == true }
 
@@ -138,6 +142,7 @@ final class Configuration {
             if setting.flags.contains(.volatile) || setting.load(new) != before { changed.append(entry) }
         }
         try apply(new, changed)
+        warn(ofSettingsWithoutEffect: entries.map { table[$0] }.filter { $0.isWithoutEffect(in: settings) }.map(\.name))
     }
 
     /// CONFIG SET takes one argument for several words; single spaces part them.
@@ -251,19 +256,16 @@ final class Configuration {
     /// Logs what the operator should know about the configuration: unknown variables, and settings without effect.
     func logWarnings() {
         for warning in warnings { log.warning(warning) }
-        var without = settingsWithoutEffect
-        if !users.isEmpty { without.append("user") }
-        if !without.isEmpty {
-            log.warning(
-                "These settings are accepted but have no effect in this version: \(without.joined(separator: ", "))")
-        }
+        warn(ofSettingsWithoutEffect: settingsWithoutEffect)
     }
 
-    /// The names of settings that were given a value other than their default, which this version only keeps.
+    private func warn(ofSettingsWithoutEffect names: [String]) {
+        if names.isEmpty { return }
+        log.warning("These settings are accepted but have no effect in this version: \(names.joined(separator: ", "))")
+    }
+
+    /// The names of settings whose values ask for what this version does not do.
     var settingsWithoutEffect: [String] {
-        let defaults = Settings()
-        return table.settings
-            .filter { $0.flags.contains(.inert) && $0.load(settings) != $0.load(defaults) }
-            .map(\.name)
+        table.settings.filter { $0.isWithoutEffect(in: settings) }.map(\.name)
     }
 }

@@ -10,8 +10,6 @@ struct ConfigurationLoader {
     static let deepestInclude = 16
 
     private(set) var settings = Settings()
-    /// `user` lines, as words from the name on. They are kept for access control lists.
-    private(set) var users: [[[UInt8]]] = []
     /// Things the operator should read about, though the server starts.
     private(set) var warnings: [String] = []
     /// The values that came from the environment, by the name of the setting.
@@ -77,7 +75,9 @@ struct ConfigurationLoader {
             do {
                 try assign(Array(words[1...]), to: table[entry])
             } catch {
-                throw ConfigurationError(error.text, at: origin, directive: line)
+                // What others may read must not hold the password of a command line that has a mistake.
+                let hides = origin == .commandLine && table[entry].flags.contains(.sensitive)
+                throw ConfigurationError(error.text, at: origin, directive: hides ? words[0] : line)
             }
         } else {
             try loadOther(words, line, at: origin, depth: depth)
@@ -102,7 +102,11 @@ struct ConfigurationLoader {
         case ("include", 2): try include(words[1], line, at: origin, depth: depth)
         case ("rename-command", 3):
             settings.renamedCommands.append(RenamedCommand(name: words[1], newName: words[2], origin: origin))
-        case ("user", 2...): users.append(Array(words[1...]))
+        case ("user", 2...):
+            guard Self.isUserOfThisServer(words[1...]) else {
+                let message = SettingTable.unsupportedText("access control lists are")
+                throw ConfigurationError(message, at: origin, directive: words[0] + [0x20] + words[1])
+            }
         case ("list-max-ziplist-entries", 2), ("list-max-ziplist-value", 2), ("lua-replicate-commands", 2):
             break  // Without meaning for years, and still found in files.
         case ("loadmodule", _):
@@ -113,6 +117,18 @@ struct ConfigurationLoader {
         default:
             throw ConfigurationError("Bad directive or wrong number of arguments", at: origin, directive: line)
         }
+    }
+
+    /// Whether a `user` line says what holds without access control lists: that the default user may do everything.
+    ///
+    /// Redis writes such a line when it rewrites its file. Any other would lock something that is open here.
+    private static func isUserOfThisServer(_ words: ArraySlice<[UInt8]>) -> Bool {
+        guard words.first.map({ String(decoding: $0, as: UTF8.self) }) == "default" else { return false }
+        let rules = Set(words.dropFirst().map(\.lowercasedText))
+        let everything: [Set<String>] = [["on"], ["nopass"], ["~*", "allkeys"], ["+@all", "allcommands"]]
+        let permissive: Set<String> = ["&*", "allchannels", "sanitize-payload", "skip-sanitize-payload"]
+        return everything.allSatisfy { !$0.isDisjoint(with: rules) }
+            && rules.isSubset(of: everything.reduce(permissive) { $0.union($1) })
     }
 
     /// A pattern may match nothing; a plain name must be there.
@@ -140,8 +156,9 @@ struct ConfigurationLoader {
     ///
     /// The value is the setting's single argument as it is, without quoting; only settings of several words are split.
     /// With `_FILE` it is the content of the file less one line end. A variable that names no setting is left alone
-    /// with a warning.
-    /// - Throws: `ConfigurationError` when a value is bad, a file cannot be read, or a setting is given both ways.
+    /// with a warning, since orchestrators set many; but not one that was meant to protect the server.
+    /// - Throws: `ConfigurationError` when a value is bad, a file cannot be read, a file for a secret is empty, or a setting
+    ///   is given both ways.
     mutating func loadEnvironment(_ variables: [(name: String, value: [UInt8])]) throws(ConfigurationError) {
         let suffix = "_FILE"
         // Sorted, so that the outcome does not depend on the order of the environment.
@@ -160,7 +177,9 @@ struct ConfigurationLoader {
                 setting = table[entry]
             } else if variable.hasSuffix(suffix), let entry = names[String(variable.dropLast(suffix.count))] {
                 setting = table[entry]
-                value = try secret(inFileNamed: value, variable)
+                value = try content(ofFileNamed: value, for: setting, variable)
+            } else if Self.isMeantToProtect(variable) {
+                throw ConfigurationError("There is no setting of this name", at: .environment(variable))
             } else {
                 warnings.append("The environment variable \(variable) names no setting and is ignored")
                 continue
@@ -181,12 +200,24 @@ struct ConfigurationLoader {
         }
     }
 
-    private func secret(inFileNamed name: [UInt8], _ variable: String) throws(ConfigurationError) -> [UInt8] {
+    /// Directives that are not settings cannot come from the environment; and a misspelled password would leave the server
+    /// open to all.
+    private static func isMeantToProtect(_ variable: String) -> Bool {
+        let name = variable.dropFirst("RESP_".count)
+        return name.contains("PASS") || ["USER", "RENAME_COMMAND", "INCLUDE", "LOADMODULE", "SENTINEL"].contains(name)
+    }
+
+    private func content(
+        ofFileNamed name: [UInt8], for setting: Setting, _ variable: String
+    ) throws(ConfigurationError) -> [UInt8] {
         let path = String(decoding: name, as: UTF8.self)
         switch FileAccess.read(FileAccess.absolute(path, from: settings.directory)) {
         case .success(var content):
             if content.last == 0x0A { content.removeLast() }
             if content.last == 0x0D { content.removeLast() }
+            if content.isEmpty && setting.flags.contains(.sensitive) {
+                throw ConfigurationError("'\(path)' is empty", at: .environment(variable))
+            }
             return content
         case .failure(let failure):
             throw ConfigurationError("Can't read '\(path)': \(failure.text)", at: .environment(variable))

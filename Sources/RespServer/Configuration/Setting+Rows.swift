@@ -2,7 +2,7 @@
 //
 // Each comes in two forms. With a key path the value lives in a property of `Settings`, whose initial value is the
 // default; with `kept:` there is no property: the default stands in the row, the value has no effect in this version,
-// and is only checked, kept and returned.
+// and is only checked, kept and returned; or with `.refused` no other value is taken.
 
 extension Setting {
     typealias Path<Value> = WritableKeyPath<Settings, Value> & Sendable
@@ -113,7 +113,8 @@ extension Setting {
         _ check: (@Sendable (SettingValue) -> String?)?
     ) -> Setting {
         Setting(
-            name: name, alias: alias, kind: kind, flags: flags.union(.inert), load: { $0.kept[name] ?? initial },
+            name: name, alias: alias, kind: kind, flags: flags.contains(.refused) ? flags : flags.union(.inert),
+            load: { $0.kept[name] ?? initial },
             store: { $0.kept[name] = $1 == initial ? nil : $1 }, check: check)
     }
 }

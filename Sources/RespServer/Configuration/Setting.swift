@@ -26,6 +26,19 @@ struct SettingFlags: OptionSet, Sendable {
     static let inert = SettingFlags(rawValue: 1 << 6)
     /// Names something outside (a file), so that setting it to what it was is a change too.
     static let volatile = SettingFlags(rawValue: 1 << 7)
+    /// Takes only values that ask for nothing: any other would promise what this version does not have, and to be silent
+    /// about that would do harm.
+    static let refused = SettingFlags(rawValue: 1 << 8)
+}
+
+/// What a setting does in this version.
+enum SettingEffect: Sendable {
+    /// The server follows it.
+    case acts
+    /// It is checked, kept and returned, and nothing follows from it.
+    case inert
+    /// Values that would have an effect are refused.
+    case refused
 }
 
 /// How a number is written and bounded.
@@ -76,6 +89,27 @@ struct Setting: Sendable {
     let store: @Sendable (inout Settings, SettingValue) -> Void
     /// A further condition on the value, as the text of the error when it is not met.
     let check: (@Sendable (SettingValue) -> String?)?
+    /// For a setting without effect: the value that says what the server does anyway, if there is one besides the default.
+    private(set) var truth: SettingValue? = nil
+
+    /// The same setting, with the value that says what the server does whatever the setting is.
+    func always(like truth: SettingValue) -> Setting {
+        var copy = self
+        copy.truth = truth
+        return copy
+    }
+
+    var effect: SettingEffect {
+        if flags.contains(.refused) { return .refused }
+        return flags.contains(.inert) ? .inert : .acts
+    }
+
+    /// Whether the value in `settings` asks for something that the server does not do.
+    func isWithoutEffect(in settings: Settings) -> Bool {
+        guard effect == .inert else { return false }
+        let value = load(settings)
+        return value != truth && value != load(Settings())
+    }
 
     /// The value in `settings` as CONFIG GET prints it.
     func text(in settings: Settings) -> [UInt8] { text(of: load(settings)) }

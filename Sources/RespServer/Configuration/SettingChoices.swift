@@ -16,6 +16,14 @@ enum AccessRule: String, SettingChoice {
     func allows(clientIsLocal: Bool) -> Bool { self == .yes || self == .local && clientIsLocal }
 }
 
+/// Who started the server, and is told when it is ready.
+enum Supervision: String, SettingChoice {
+    case upstart, systemd
+    /// Whoever the environment tells of.
+    case auto
+    case no
+}
+
 /// Which keys go first when memory runs out.
 enum EvictionPolicy: String, SettingChoice {
     case volatileLRU = "volatile-lru"

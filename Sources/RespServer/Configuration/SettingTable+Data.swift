@@ -24,10 +24,11 @@ extension SettingTable {
         .integer("hll-sparse-max-bytes", \.hllSparseMaxBytes, 0...Int.max, in: .memory),
         .integer("active-expire-effort", \.activeExpireEffort, 1...10, [.inert]),
         .boolean("lazyfree-lazy-eviction", \.lazyfreeLazyEviction, [.inert]),
-        .boolean("lazyfree-lazy-expire", \.lazyfreeLazyExpire, [.inert]),
-        .boolean("lazyfree-lazy-server-del", \.lazyfreeLazyServerDel, [.inert]),
-        .boolean("lazyfree-lazy-user-del", \.lazyfreeLazyUserDel, [.inert]),
-        .boolean("lazyfree-lazy-user-flush", \.lazyfreeLazyUserFlush, [.inert]),
+        // Large values are always freed in slices.
+        .boolean("lazyfree-lazy-expire", \.lazyfreeLazyExpire, [.inert]).always(like: .boolean(true)),
+        .boolean("lazyfree-lazy-server-del", \.lazyfreeLazyServerDel, [.inert]).always(like: .boolean(true)),
+        .boolean("lazyfree-lazy-user-del", \.lazyfreeLazyUserDel, [.inert]).always(like: .boolean(true)),
+        .boolean("lazyfree-lazy-user-flush", \.lazyfreeLazyUserFlush, [.inert]).always(like: .boolean(true)),
         .own(
             "notify-keyspace-events", .eventClasses, [.inert], load: { .integer($0.notifyKeyspaceEvents.rawValue) },
             store: { $0.notifyKeyspaceEvents = KeyspaceEventClasses(rawValue: $1.integerValue) }),
@@ -35,11 +36,12 @@ extension SettingTable {
 
     static let memory: [Setting] = [
         .integer("maxmemory", \.maxMemory, 0...Int.max, in: .unboundedMemory, [.inert]),
+        // Nothing is evicted; all that follows from it is whether OBJECT FREQ or OBJECT IDLETIME answers.
         .choice("maxmemory-policy", \.maxMemoryPolicy, [.inert]),
         .integer("maxmemory-samples", \.maxMemorySamples, 1...largestInt32, [.inert]),
         .integer("maxmemory-eviction-tenacity", \.maxMemoryEvictionTenacity, 0...100, [.inert]),
-        .integer("lfu-log-factor", \.lfuLogFactor, 0...largestInt32, [.inert]),
-        .integer("lfu-decay-time", \.lfuDecayMinutes, 0...largestInt32, [.inert]),
+        .integer("lfu-log-factor", \.lfuLogFactor, 0...largestInt32),
+        .integer("lfu-decay-time", \.lfuDecayMinutes, 0...largestInt32),
         .boolean("activedefrag", kept: false),
         .integer("active-defrag-ignore-bytes", kept: 100 << 20, 1...Int.max, in: .memory),
         .integer("active-defrag-threshold-lower", kept: 10, 0...1000),
@@ -49,7 +51,7 @@ extension SettingTable {
         .integer("active-defrag-max-scan-fields", kept: 1000, 1...Int.max),
         .boolean("activerehashing", kept: true),
         .boolean("jemalloc-bg-thread", kept: true),
-        .boolean("disable-thp", kept: true, [.immutable]),
+        .boolean("disable-thp", kept: true, [.immutable]).always(like: .boolean(false)),
     ]
 
     static let durability: [Setting] = [
@@ -61,7 +63,8 @@ extension SettingTable {
                 settings.savePoints = stride(from: 0, to: numbers.count, by: 2).map {
                     SavePoint(seconds: numbers[$0], changes: numbers[$0 + 1])
                 }
-            }),
+            }
+        ).always(like: .integers([])),
         .text("dbfilename", \.dbFilename, [.protected, .inert], check: { baseName($0, "dbfilename", "filename") }),
         .boolean("rdbcompression", \.rdbCompression),
         .boolean("rdbchecksum", kept: true, [.immutable]),
@@ -72,7 +75,8 @@ extension SettingTable {
         .integer(
             "loading-process-events-interval-bytes", kept: 2 << 20, 1024...largestInt32, [.hidden]),
         .boolean("stop-writes-on-bgsave-error", kept: true),
-        .choice("sanitize-dump-payload", kept: "no", of: ["no", "yes", "clients"]),
+        // What comes from outside is always gone through.
+        .choice("sanitize-dump-payload", kept: "no", of: ["no", "yes", "clients"]).always(like: .choice(1)),
     ]
 
     static let appendOnlyFile: [Setting] = [
@@ -94,14 +98,16 @@ extension SettingTable {
     ]
 
     static let observation: [Setting] = [
-        .integer("slowlog-log-slower-than", \.slowlogThresholdMicroseconds, -1...Int.max, [.inert]),
-        .integer("slowlog-max-len", \.slowlogMaxCount, 0...Int.max, [.inert]),
+        .integer("slowlog-log-slower-than", \.slowlogThresholdMicroseconds, -1...Int.max, [.inert])
+            .always(like: .integer(-1)),
+        .integer("slowlog-max-len", \.slowlogMaxCount, 0...Int.max, [.inert]).always(like: .integer(0)),
         .integer("latency-monitor-threshold", \.latencyMonitorThresholdMilliseconds, 0...Int.max, [.inert]),
-        .boolean("latency-tracking", \.latencyTracking, [.inert]),
+        .boolean("latency-tracking", \.latencyTracking, [.inert]).always(like: .boolean(false)),
         .own(
             "latency-tracking-info-percentiles", .percentiles, [.multiWord, .inert],
             load: { .decimals($0.latencyTrackingPercentiles) },
-            store: { $0.latencyTrackingPercentiles = $1.decimalsValue }),
+            store: { $0.latencyTrackingPercentiles = $1.decimalsValue }
+        ).always(like: .decimals([])),
         .integer("busy-reply-threshold", alias: "lua-time-limit", kept: 5000, 0...Int.max),
         .choice("propagation-error-behavior", kept: "ignore", of: ["ignore", "panic", "panic-on-replicas"]),
     ]

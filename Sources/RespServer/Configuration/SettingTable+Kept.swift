@@ -1,12 +1,12 @@
 // The rows of parts that this version does not have: replication, cluster, TLS, and tuning of threads and the kernel.
 //
 // Their values are checked and returned so that existing files and tools work. Those that would change what a user can
-// rely on (being a replica, a cluster node, or a listener with TLS) are refused instead of being silently without
-// effect.
+// rely on (being a replica, a cluster node, a listener with TLS, or having replicas) are refused instead of being
+// silently without effect.
 
 extension SettingTable {
     static let replication: [Setting] = [
-        .own("replicaof", alias: "slaveof", .replicaOf, kept: .text(""), [.immutable, .multiWord]),
+        .own("replicaof", alias: "slaveof", .replicaOf, kept: .text(""), [.immutable, .multiWord, .refused]),
         .bytes("masterauth", kept: [], [.sensitive]),
         .text("masteruser", kept: "", [.sensitive]),
         .boolean("replica-serve-stale-data", alias: "slave-serve-stale-data", kept: true),
@@ -18,7 +18,10 @@ extension SettingTable {
         .text("replica-announce-ip", alias: "slave-announce-ip"),
         .integer("replica-announce-port", alias: "slave-announce-port", kept: 0, 0...65535),
         .integer("replica-priority", alias: "slave-priority", kept: 100, 0...largestInt32),
-        .integer("min-replicas-to-write", alias: "min-slaves-to-write", kept: 0, 0...largestInt32),
+        // It promises that a write is on several machines or refused.
+        .integer(
+            "min-replicas-to-write", alias: "min-slaves-to-write", kept: 0, 0...largestInt32, [.refused],
+            check: { $0 == .integer(0) ? nil : unsupportedText("replication is") }),
         .integer("min-replicas-max-lag", alias: "min-slaves-max-lag", kept: 10, 0...largestInt32),
         .integer("repl-timeout", kept: 60, 1...largestInt32),
         .integer("repl-ping-replica-period", alias: "repl-ping-slave-period", kept: 10, 1...largestInt32),
@@ -33,7 +36,9 @@ extension SettingTable {
     ]
 
     static let cluster: [Setting] = [
-        .boolean("cluster-enabled", kept: false, [.immutable], check: unsupported(.boolean(true), "cluster mode is")),
+        .boolean(
+            "cluster-enabled", kept: false, [.immutable, .refused],
+            check: unsupported(.boolean(true), "cluster mode is")),
         .text("cluster-config-file", kept: "nodes.conf", [.immutable]),
         .integer("cluster-node-timeout", kept: 15000, 0...Int.max),
         .integer("cluster-ping-interval", kept: 0, 0...Int.max, [.hidden]),
@@ -61,9 +66,10 @@ extension SettingTable {
     ]
 
     static let tls: [Setting] = [
-        .integer("tls-port", kept: 0, 0...65535, check: { $0 == .integer(0) ? nil : unsupportedText("TLS is") }),
-        .boolean("tls-cluster", kept: false, check: unsupported(.boolean(true), "TLS is")),
-        .boolean("tls-replication", kept: false, check: unsupported(.boolean(true), "TLS is")),
+        .integer(
+            "tls-port", kept: 0, 0...65535, [.refused], check: { $0 == .integer(0) ? nil : unsupportedText("TLS is") }),
+        .boolean("tls-cluster", kept: false, [.refused], check: unsupported(.boolean(true), "TLS is")),
+        .boolean("tls-replication", kept: false, [.refused], check: unsupported(.boolean(true), "TLS is")),
         .choice("tls-auth-clients", kept: "yes", of: ["no", "yes", "optional"]),
         .boolean("tls-prefer-server-ciphers", kept: false),
         .boolean("tls-session-caching", kept: true),
@@ -95,7 +101,7 @@ extension SettingTable {
         .own("oom-score-adj-values", .outOfMemoryScores, kept: .integers([0, 200, 800]), [.multiWord]),
     ]
 
-    private static func unsupportedText(_ subject: String) -> String {
+    static func unsupportedText(_ subject: String) -> String {
         "\(subject) not supported by this version of \(Product.name)"
     }
 

@@ -47,7 +47,9 @@ extension SettingTable {
         .choice("enable-debug-command", \.enableDebugCommand, [.immutable]),
         .choice("enable-protected-configs", \.enableProtectedConfigs, [.immutable]),
         .choice("enable-module-command", kept: "no", of: ["no", "yes", "local"], [.immutable]),
-        .text("aclfile", kept: "", [.immutable]),
+        .text(
+            "aclfile", kept: "", [.immutable, .refused],
+            check: { $0 == .text("") ? nil : unsupportedText("access control lists are") }),
         .integer("acllog-max-len", kept: 128, 0...Int.max),
         .choice("acl-pubsub-default", kept: "resetchannels", of: ["allchannels", "resetchannels"]),
     ]
@@ -58,13 +60,15 @@ extension SettingTable {
             store: { $0.directory = $1.textValue }),
         .boolean("daemonize", \.daemonize, [.immutable]),
         .text("pidfile", \.pidFile, [.immutable]),
-        .choice("supervised", kept: "no", of: ["upstart", "systemd", "auto", "no"], [.immutable]),
+        .choice("supervised", \.supervision, [.immutable]),
         .integer("hz", \.hz, 0...largestInt32, clamp: 1...500),
-        .boolean("dynamic-hz", \.dynamicHz, [.inert]),
-        .integer("shutdown-timeout", \.shutdownTimeoutSeconds, 0...largestInt32, [.inert]),
-        .flags("shutdown-on-sigint", \.shutdownOnSIGINT, ShutdownOptions.words, check: shutdownOptionsFit),
-        .flags("shutdown-on-sigterm", \.shutdownOnSIGTERM, ShutdownOptions.words, check: shutdownOptionsFit),
-        .boolean("set-proc-title", kept: true, [.immutable]),
+        .boolean("dynamic-hz", \.dynamicHz, [.inert]).always(like: .boolean(false)),
+        .integer("shutdown-timeout", \.shutdownTimeoutSeconds, 0...largestInt32, [.inert]).always(like: .integer(0)),
+        // A signal ends the server without saving and without waiting, which is all that the other words ask for.
+        .flags("shutdown-on-sigint", \.shutdownOnSIGINT, ShutdownOptions.words, [.refused], check: shutdownOptionsFit),
+        .flags(
+            "shutdown-on-sigterm", \.shutdownOnSIGTERM, ShutdownOptions.words, [.refused], check: shutdownOptionsFit),
+        .boolean("set-proc-title", kept: true, [.immutable]).always(like: .boolean(false)),
         .text(
             "proc-title-template", kept: "{title} {listen-addr} {server-mode}",
             check: {
@@ -72,8 +76,8 @@ extension SettingTable {
                     ? nil : "template format is invalid or contains unknown variables"
             }),
         .boolean("always-show-logo", kept: false, [.immutable]),
-        .boolean("crash-log-enabled", kept: true),
-        .boolean("crash-memcheck-enabled", kept: true),
+        .boolean("crash-log-enabled", kept: true).always(like: .boolean(false)),
+        .boolean("crash-memcheck-enabled", kept: true).always(like: .boolean(false)),
         .boolean("use-exit-on-panic", kept: false, [.hidden]),
         .integer("watchdog-period", kept: 0, 0...largestInt32, [.hidden]),
         .text("ignore-warnings"),
@@ -98,9 +102,11 @@ extension SettingTable {
     ]
 
     private static let shutdownOptionsFit: @Sendable (SettingValue) -> String? = { value in
-        guard case .choice(let bits) = value, ShutdownOptions(rawValue: bits).isSuperset(of: [.save, .noSave]) else {
-            return nil
+        guard case .choice(let bits) = value else { return nil }
+        let options = ShutdownOptions(rawValue: bits)
+        if options.isSuperset(of: [.save, .noSave]) {
+            return "shutdown options SAVE and NOSAVE can't be used simultaneously"
         }
-        return "shutdown options SAVE and NOSAVE can't be used simultaneously"
+        return options.contains(.save) ? unsupportedText("snapshots are") : nil
     }
 }

@@ -54,6 +54,7 @@ struct Settings: Sendable {
     var daemonize = false
     /// Empty writes none, unless the server runs as a daemon.
     var pidFile = ""
+    var supervision = Supervision.no
     /// How often background work runs, in times per second.
     var hz = 10
     var dynamicHz = true

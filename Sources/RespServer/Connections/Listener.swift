@@ -64,17 +64,21 @@ struct Listener {
             AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw SyscallError("socket") }
         unlink(path)
+        // The mode holds from the first moment on: a socket that were open to more until `chmod` could be connected to.
+        let mask = permissions == 0 ? nil : umask(~mode_t(permissions) & 0o777)
+        defer { if let mask { umask(mask) } }
         let result = withUnsafePointer(to: &address) { pointer in
             bind(
                 descriptor, UnsafeRawPointer(pointer).assumingMemoryBound(to: sockaddr.self),
                 socklen_t(MemoryLayout<sockaddr_un>.size))
         }
-        guard result == 0, listen(descriptor, Int32(backlog)) == 0 else {
+        guard result == 0, permissions == 0 || chmod(path, mode_t(permissions)) == 0,
+            listen(descriptor, Int32(backlog)) == 0
+        else {
             let error = SyscallError("bind")
             Glibc.close(descriptor)
             throw error
         }
-        if permissions != 0 { chmod(path, mode_t(permissions)) }
         return Listener(descriptor: descriptor, isUnix: true, port: 0)
     }
 

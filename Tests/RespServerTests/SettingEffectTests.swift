@@ -1,0 +1,140 @@
+// Goal: no setting loses its effect, or is added without one, unnoticed. Method: the settings without effect and those
+// that are refused are listed here; every other one names a test that shows its effect.
+
+import Testing
+
+@testable import RespServer
+
+@Suite struct SettingEffectTests {
+    /// For each setting that acts, a file with a test of its effect, and the words that begin the test.
+    static let proofs: [String: (file: String, test: String)] = [
+        "port": ("conformance/server/test_sockets.py", "def test_config_set_bind_and_port_move_the_server"),
+        "port-file": ("conformance/server/test_configuration.py", "def test_port_zero_and_port_file"),
+        "bind": ("conformance/server/test_sockets.py", "def test_several_addresses"),
+        "unixsocket": ("conformance/server/test_sockets.py", "def test_unix_socket("),
+        "unixsocketperm": (
+            "conformance/server/test_start.py", "def test_the_mode_of_the_socket_file_holds_from_the_beginning"
+        ),
+        "tcp-backlog": ("conformance/server/test_setting_effects.py", "def test_tcp_backlog"),
+        "tcp-keepalive": ("conformance/server/test_sockets.py", "def test_tcp_keepalive_is_set_on_connections"),
+        "timeout": ("conformance/server/test_sockets.py", "def test_timeout_closes_who_is_idle"),
+        "maxclients": ("conformance/server/test_sockets.py", "def test_maxclients("),
+        "proto-max-bulk-len": (
+            "conformance/hostile/test_protocol_errors.py", "def test_proto_max_bulk_len_is_a_live_setting"
+        ),
+        "client-query-buffer-limit": (
+            "conformance/server/test_setting_effects.py", "def test_client_query_buffer_limit"
+        ),
+        "client-output-buffer-limit": ("conformance/hostile/test_resilience.py", "def test_output_buffer_hard_limit"),
+        "requirepass": ("conformance/server/test_sockets.py", "def test_password("),
+        "protected-mode": ("conformance/server/test_sockets.py", "def test_protected_mode_refuses_outsiders"),
+        "enable-debug-command": ("conformance/server/test_setting_effects.py", "def test_enable_debug_command"),
+        "enable-protected-configs": ("conformance/server/test_setting_effects.py", "def test_enable_protected_configs"),
+        "dir": ("conformance/server/test_setting_effects.py", "def test_dir"),
+        "daemonize": ("conformance/server/test_setting_effects.py", "def test_daemonize_and_pidfile"),
+        "pidfile": ("conformance/server/test_setting_effects.py", "def test_daemonize_and_pidfile"),
+        "supervised": ("conformance/server/test_start.py", "def test_systemd_is_told"),
+        "hz": ("conformance/server/test_setting_effects.py", "def test_hz"),
+        "loglevel": ("conformance/server/test_logging.py", "def test_levels"),
+        "logfile": ("conformance/server/test_logging.py", "def test_logfile("),
+        "log-format": ("conformance/server/test_logging.py", "def test_json"),
+        "syslog-enabled": ("conformance/server/test_setting_effects.py", "def test_syslog"),
+        "syslog-ident": ("conformance/server/test_setting_effects.py", "def test_syslog"),
+        "syslog-facility": ("conformance/server/test_setting_effects.py", "def test_syslog"),
+        "databases": ("conformance/server/test_setting_effects.py", "def test_databases"),
+        "hash-max-listpack-entries": ("conformance/differential/cases/hashes.txt", "hash-max-listpack-entries"),
+        "hash-max-listpack-value": ("conformance/differential/cases/hashes.txt", "hash-max-listpack-value"),
+        "set-max-intset-entries": ("conformance/differential/cases/sets.txt", "set-max-intset-entries"),
+        "set-max-listpack-entries": ("conformance/differential/cases/sets.txt", "set-max-listpack-entries"),
+        "set-max-listpack-value": ("conformance/differential/cases/sets.txt", "set-max-listpack-value"),
+        "zset-max-listpack-entries": ("conformance/differential/cases/sorted_sets.txt", "zset-max-listpack-entries"),
+        "zset-max-listpack-value": ("conformance/differential/cases/sorted_sets.txt", "zset-max-listpack-value"),
+        "list-max-listpack-size": ("conformance/differential/cases/lists.txt", "list-max-listpack-size"),
+        "list-compress-depth": ("conformance/differential/test_dump.py", "\"list-compress-depth\", 1"),
+        "stream-node-max-bytes": ("conformance/differential/cases/streams.txt", "stream-node-max-bytes"),
+        "stream-node-max-entries": ("conformance/differential/cases/streams.txt", "stream-node-max-entries"),
+        "hll-sparse-max-bytes": ("conformance/differential/cases/hyperloglogs.txt", "hll-sparse-max-bytes"),
+        "lfu-log-factor": ("conformance/server/test_setting_effects.py", "def test_lfu_log_factor"),
+        "lfu-decay-time": ("Tests/StoreEngineTests/AccessFrequencyTests.swift", "func theCounterFadesByTheMinutesSet"),
+        "rdbcompression": ("conformance/server/test_setting_effects.py", "def test_rdbcompression"),
+    ]
+
+    /// Checked, kept and returned; the log says so when one is set.
+    static let inert: Set<String> = [
+        "acl-pubsub-default", "acllog-max-len", "active-defrag-cycle-max", "active-defrag-cycle-min",
+        "active-defrag-ignore-bytes", "active-defrag-max-scan-fields", "active-defrag-threshold-lower",
+        "active-defrag-threshold-upper", "active-expire-effort", "activedefrag", "activerehashing",
+        "always-show-logo", "aof-disable-auto-gc", "aof-load-truncated", "aof-rewrite-incremental-fsync",
+        "aof-timestamp-enabled", "aof-use-rdb-preamble", "aof_rewrite_cpulist", "appenddirname",
+        "appendfilename", "appendfsync", "appendonly", "auto-aof-rewrite-min-size",
+        "auto-aof-rewrite-percentage", "bgsave_cpulist", "bind-source-addr", "bio_cpulist",
+        "busy-reply-threshold", "cluster-allow-pubsubshard-when-down", "cluster-allow-reads-when-down",
+        "cluster-allow-replica-migration", "cluster-announce-bus-port", "cluster-announce-hostname",
+        "cluster-announce-human-nodename", "cluster-announce-ip", "cluster-announce-port",
+        "cluster-announce-tls-port", "cluster-config-file", "cluster-link-sendbuf-limit",
+        "cluster-migration-barrier", "cluster-node-timeout", "cluster-ping-interval", "cluster-port",
+        "cluster-preferred-endpoint-type", "cluster-replica-no-failover", "cluster-replica-validity-factor",
+        "cluster-require-full-coverage", "crash-log-enabled", "crash-memcheck-enabled", "dbfilename",
+        "disable-thp", "dynamic-hz", "enable-module-command", "ignore-warnings", "io-threads",
+        "io-threads-do-reads", "jemalloc-bg-thread", "key-load-delay", "latency-monitor-threshold",
+        "latency-tracking", "latency-tracking-info-percentiles", "lazyfree-lazy-eviction",
+        "lazyfree-lazy-expire", "lazyfree-lazy-server-del", "lazyfree-lazy-user-del",
+        "lazyfree-lazy-user-flush", "loading-process-events-interval-bytes", "locale-collate", "masterauth",
+        "masteruser", "maxmemory", "maxmemory-clients", "maxmemory-eviction-tenacity", "maxmemory-policy",
+        "maxmemory-samples", "min-replicas-max-lag", "no-appendfsync-on-rewrite", "notify-keyspace-events",
+        "oom-score-adj", "oom-score-adj-values", "proc-title-template", "propagation-error-behavior",
+        "rdb-del-sync-files", "rdb-key-save-delay", "rdb-save-incremental-fsync", "rdbchecksum",
+        "repl-backlog-size", "repl-backlog-ttl", "repl-disable-tcp-nodelay", "repl-diskless-load",
+        "repl-diskless-sync", "repl-diskless-sync-delay", "repl-diskless-sync-max-replicas",
+        "repl-ping-replica-period", "repl-timeout", "replica-announce-ip", "replica-announce-port",
+        "replica-announced", "replica-ignore-disk-write-errors", "replica-ignore-maxmemory",
+        "replica-lazy-flush", "replica-priority", "replica-read-only", "replica-serve-stale-data",
+        "sanitize-dump-payload", "save", "server_cpulist", "set-proc-title", "shutdown-timeout",
+        "slowlog-log-slower-than", "slowlog-max-len", "socket-mark-id", "stop-writes-on-bgsave-error",
+        "tls-auth-clients", "tls-ca-cert-dir", "tls-ca-cert-file", "tls-cert-file", "tls-ciphers",
+        "tls-ciphersuites", "tls-client-cert-file", "tls-client-key-file", "tls-client-key-file-pass",
+        "tls-dh-params-file", "tls-key-file", "tls-key-file-pass", "tls-prefer-server-ciphers",
+        "tls-protocols", "tls-session-cache-size", "tls-session-cache-timeout", "tls-session-caching",
+        "tracking-table-max-keys", "use-exit-on-panic", "watchdog-period",
+    ]
+
+    /// Only values that ask for nothing are taken.
+    static let refused: Set<String> = [
+        "aclfile", "cluster-enabled", "min-replicas-to-write", "replicaof", "shutdown-on-sigint",
+        "shutdown-on-sigterm", "tls-cluster", "tls-port", "tls-replication",
+    ]
+
+    private func names(_ effect: SettingEffect) -> Set<String> {
+        Set(SettingTable.shared.settings.filter { $0.effect == effect }.map(\.name))
+    }
+
+    @Test func everySettingHasTheEffectThatIsListed() {
+        #expect(names(.acts) == Set(Self.proofs.keys))
+        #expect(names(.inert) == Self.inert)
+        #expect(names(.refused) == Self.refused)
+    }
+
+    @Test func everyEffectHasAProof() throws {
+        let root = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/") + "/"
+        var contents: [String: String] = [:]
+        for (name, proof) in Self.proofs {
+            if contents[proof.file] == nil { contents[proof.file] = text(try FileAccess.read(root + proof.file).get()) }
+            #expect(contents[proof.file]!.contains(proof.test), "\(name): \(proof.file) has no \(proof.test)")
+        }
+    }
+
+    /// A value that asks for something is refused; the default is taken.
+    @Test(arguments: [
+        ("aclfile", "/etc/users.acl"), ("cluster-enabled", "yes"), ("min-replicas-to-write", "1"),
+        ("replicaof", "host 6379"), ("shutdown-on-sigint", "save"), ("shutdown-on-sigterm", "save now"),
+        ("tls-cluster", "yes"), ("tls-port", "6380"), ("tls-replication", "yes"),
+    ])
+    func whatIsRefusedIsRefused(name: String, value: String) throws {
+        var settings = Settings()
+        let setting = try #require(SettingTable.shared.setting(bytes(name)))
+        #expect(Self.refused.contains(name) && setting.effect == .refused)
+        let words = value.split(separator: " ").map { bytes(String($0)) }
+        #expect(throws: SettingError.self) { try setting.assign(words, to: &settings) }
+        #expect(setting.load(settings) == setting.load(Settings()))
+    }
+}
