@@ -155,6 +155,7 @@ extension Server {
     /// Sends more of what a socket would not take before, up to a bound, so that others get their turn.
     func flush(_ connection: Connection) {
         var budget = 1 << 20
+        connection.lastActive = engine.now
         while connection.unsent.byteCount > 0 {
             // The socket may take more: to ask for it anew has the loop told at once.
             guard budget > 0 else {

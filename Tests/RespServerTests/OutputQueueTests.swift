@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 @testable import RespServer
@@ -37,5 +38,36 @@ import Testing
             queue.removeFirst(queue.front.count)
         }
         #expect(read == written && queue.capacity == 0 && queue.front.isEmpty)
+    }
+
+    /// A block that is taken over comes out from where it was sent up to, and what follows it behind it.
+    @Test(arguments: [0, 1, 999]) func takesOverBlocks(sent: Int) throws {
+        var queue = OutputQueue()
+        let block = try #require(malloc(2000))
+        for index in 0..<1000 {
+            block.storeBytes(of: UInt8(truncatingIfNeeded: index), toByteOffset: index, as: UInt8.self)
+        }
+        queue.append(block: block, sent: sent, count: 1000, capacity: 2000)
+        let more = (0..<300_000).map { UInt8(truncatingIfNeeded: 1000 + $0) }
+        more.withUnsafeBytes { queue.append($0) }
+        #expect(queue.byteCount == 301_000 - sent && queue.capacity >= 301_000 - 1000)
+        var next = sent
+        while queue.byteCount > 0 {
+            for byte in queue.front {
+                if byte != UInt8(truncatingIfNeeded: next) { Issue.record("bytes out of order") }
+                next += 1
+            }
+            queue.removeFirst(queue.front.count)
+        }
+        #expect(next == 301_000 && queue.capacity == 0)
+    }
+
+    @Test func aBlockBehindOthersIsCopied() throws {
+        var queue = OutputQueue()
+        Array("first ".utf8).withUnsafeBytes { queue.append($0) }
+        let block = try #require(malloc(8))
+        memcpy(block, "xxsecond", 8)
+        queue.append(block: block, sent: 2, count: 8, capacity: 8)
+        #expect(String(decoding: queue.front, as: UTF8.self) == "first second")
     }
 }

@@ -180,9 +180,9 @@ public struct BorrowedBytes {
     /// Makes room for `length` more bytes and returns where they go.
     @inline(__always)
     private func reserve(_ length: Int) -> UnsafeMutablePointer<UInt8> {
-        let count = unsafe storage.pointee.count
-        if unsafe storage.pointee.capacity &- count < length { grow(by: length) }
-        return unsafe storage.pointee.bytes + count
+        if unsafe storage.pointee.capacity &- storage.pointee.count < length { grow(by: length) }
+        // Growing may have moved the buffer, and gone back to the beginning of the run.
+        return unsafe storage.pointee.bytes + storage.pointee.count
     }
 
     @inline(never)
@@ -265,10 +265,10 @@ public struct BorrowedBytes {
         var message = text
         while let last = message.last, last == 0x0D || last == 0x0A { message = message[0..<message.count - 1] }
         unsafe storage.pointee.errorCount += 1
-        let start = count
-        unsafe storage.pointee.lastErrorStart = start + 1
         line(UInt8(ascii: "-"), message)
-        let written = unsafe storage.pointee.bytes + start + 1
+        let start = count - message.count - 2
+        unsafe storage.pointee.lastErrorStart = start
+        let written = unsafe storage.pointee.bytes + start
         for index in 0..<message.count where unsafe (written[index] == 0x0D || written[index] == 0x0A) {
             unsafe written[index] = 0x20
         }

@@ -1,0 +1,104 @@
+// Replies: their limit, their mark, and bytes that stay where they are.
+
+import RespCodec
+import Testing
+
+struct ReplyWriterTests {
+    private func written(_ writer: ReplyWriter) -> String { writer.written(writer.run).description }
+
+    @Test func runsFollowEachOther() {
+        let writer = ReplyWriter(capacity: 16)
+        defer { writer.deallocate() }
+        writer.beginRun(limit: 1000, mark: 100)
+        writer.ok()
+        writer.beginRun(limit: 1000, mark: 100)
+        writer.bulkString("second")
+        #expect(written(writer) == "$6\r\nsecond\r\n" && writer.count == 17)
+        writer.discardRun()
+        #expect(writer.count == 5 && writer.run.isEmpty)
+    }
+
+    /// However much is written to a run that is beyond its limit, it takes no more memory than that, whatever is written.
+    @Test func aRunBeyondItsLimitTakesNoMemory() {
+        let writer = ReplyWriter(capacity: 1024)
+        defer { writer.deallocate() }
+        writer.beginRun(limit: Int.max, mark: Int.max / 2)
+        writer.ok()
+        writer.beginRun(limit: 10_000, mark: 1_000_000)
+        let start = writer.count
+        let list = writer.beginDeferred()
+        let element = [UInt8](repeating: 1, count: 500)
+        let long = [UInt8](repeating: 2, count: 100_000)
+        for _ in 0..<10_000 { writer.bulkString(element) }
+        writer.bulkString(long)
+        writer.endArray(list, count: 10_001)
+        writer.integer(5)
+        #expect(writer.isOverfull && writer.needsSending && writer.capacity < 100_000)
+        writer.truncate(to: start)
+        writer.error("ERR is written over it")
+        #expect(writer.isOverfull)
+        writer.discardRun()
+        #expect(writer.count == 5 && !writer.isOverfull)
+        writer.beginRun(limit: 10_000, mark: 1_000_000)
+        writer.bulkString("next")
+        #expect(written(writer) == "$4\r\nnext\r\n" && !writer.isOverfull)
+    }
+
+    @Test func theMarkTellsOfLongRuns() {
+        let writer = ReplyWriter()
+        defer { writer.deallocate() }
+        writer.beginRun(limit: Int.max, mark: 20)
+        writer.ok()
+        #expect(!writer.needsSending)
+        writer.bulkString("more than twenty bytes")
+        #expect(writer.needsSending)
+    }
+
+    /// Bytes that are borrowed stand in the reply where they were written, also when a header moves in front of them.
+    @Test func borrowsLongBytes() {
+        let writer = ReplyWriter()
+        defer { writer.deallocate() }
+        writer.beginBorrowing()
+        writer.beginRun(limit: Int.max, mark: 1 << 20)
+        let long = [UInt8](repeating: UInt8(ascii: "x"), count: 40_000)
+        long.withByteSlice { long in
+            let list = writer.beginDeferred()
+            writer.bulkString(stable: "short")
+            writer.bulkString(stable: long)
+            writer.bulkString("behind")
+            writer.endArray(list, count: 3)
+            #expect(writer.needsSending && writer.count < 100)
+            #expect(writer.borrowed.count == 1)
+            let place = writer.borrowed[0].position
+            #expect(writer.written(0..<place).description == "*3\r\n$5\r\nshort\r\n$40000\r\n")
+            #expect(writer.written(place..<writer.count).description == "\r\n$6\r\nbehind\r\n")
+            #expect(writer.borrowed[0].bytes == long)
+            writer.truncate(to: place - 8)
+            #expect(writer.borrowed.isEmpty)
+        }
+    }
+
+    /// What is borrowed counts for the limit.
+    @Test func borrowedBytesAreLimited() {
+        let writer = ReplyWriter()
+        defer { writer.deallocate() }
+        writer.beginBorrowing()
+        writer.beginRun(limit: 100_000, mark: 1 << 20)
+        let long = [UInt8](repeating: 1, count: 40_000)
+        long.withByteSlice { long in
+            writer.bulkString(stable: long)
+            writer.bulkString(stable: long)
+            #expect(!writer.isOverfull)
+            writer.bulkString(stable: long)
+            #expect(writer.isOverfull && writer.borrowed.isEmpty)
+        }
+    }
+
+    @Test func withoutBorrowingBytesAreCopied() {
+        let writer = ReplyWriter()
+        defer { writer.deallocate() }
+        let long = [UInt8](repeating: 1, count: 40_000)
+        long.withByteSlice { writer.bulkString(stable: $0) }
+        #expect(writer.count == 40_000 + 10 && writer.borrowed.isEmpty)
+    }
+}

@@ -1,0 +1,111 @@
+// Input that a connection has sent and that was not executed: fed in pieces of every size, it gives the requests that were sent.
+
+import RespCodec
+import Testing
+
+@testable import RespServer
+
+@Suite struct PendingInputTests {
+    /// Goes on with what is kept as the server does, and gives the requests that are whole.
+    private func requests(of pending: PendingInput, reader: RequestReader) -> [[[UInt8]]] {
+        var found: [[[UInt8]]] = []
+        while !pending.needsInput && !pending.isEmpty {
+            if pending.isInsideRequest {
+                if !pending.isWhole && pending.parse(limits: RequestLimits()) != .request { break }
+                pending.withRequest { found.append($0.owned) }
+                pending.executed(upTo: pending.position)
+                continue
+            }
+            var parser = RequestParser()
+            let bytes = pending.bytes
+            let ending = reader.readBatch(bytes, from: pending.start, limit: 32, parser: &parser)
+            for index in 0..<reader.count {
+                let request = reader[index]
+                let view = reader.arguments.view(
+                    request.firstArgument..<request.firstArgument + request.argumentCount, base: bytes.baseAddress!)
+                found.append(view.owned)
+            }
+            let pieces = (ending.firstArgument..<reader.arguments.count).map { reader.arguments[$0] }
+            pending.executed(upTo: ending.start)
+            if ending.outcome == .needMore {
+                pending.begin(parser, position: ending.position, arguments: pieces)
+            }
+        }
+        return found
+    }
+
+    private func add(_ bytes: [UInt8], to pending: PendingInput) {
+        bytes.withUnsafeBytes { bytes in
+            var left = bytes
+            if let room = pending.receivingRoom {
+                let count = min(room.count, left.count)
+                room.copyMemory(from: UnsafeRawBufferPointer(rebasing: left[..<count]))
+                pending.received(count)
+                left = UnsafeRawBufferPointer(rebasing: left[count...])
+            }
+            pending.append(left)
+        }
+    }
+
+    private static let sent: [[[UInt8]]] = [
+        [Array("SET".utf8), Array("k".utf8), [UInt8](repeating: 7, count: 40_000)],
+        [Array("PING".utf8)],
+        [Array("MSET".utf8)] + (0..<300).map { Array("word \($0)\r\n".utf8) },
+        [Array("SET".utf8), [UInt8](repeating: 9, count: 33_000), [UInt8](repeating: 10, count: 70_000)],
+        [Array("GET".utf8), []],
+    ]
+
+    private static var wire: [UInt8] {
+        sent.flatMap { request in
+            Array("*\(request.count)\r\n".utf8)
+                + request.flatMap { Array("$\($0.count)\r\n".utf8) + $0 + [13, 10] }
+        }
+    }
+
+    @Test(arguments: [1, 2, 3, 7, 100, 4096, 65_536, 1_000_000])
+    func givesWhatWasSent(size: Int) {
+        let wire = Self.wire
+        let reader = RequestReader()
+        let pending = PendingInput()
+        var found: [[[UInt8]]] = []
+        var place = 0
+        while place < wire.count {
+            let end = min(place + size, wire.count)
+            add(Array(wire[place..<end]), to: pending)
+            place = end
+            found += requests(of: pending, reader: reader)
+        }
+        #expect(found == Self.sent)
+        #expect(pending.isEmpty && pending.byteCount == 0 && pending.unparsedCount == 0)
+    }
+
+    /// What counts for the limit of the query buffer is what is no whole argument yet.
+    @Test func countsWhatIsNoArgumentYet() {
+        let reader = RequestReader()
+        let pending = PendingInput()
+        add(Array("*3\r\n$3\r\nSET\r\n$50000\r\n".utf8), to: pending)
+        #expect(requests(of: pending, reader: reader).isEmpty && pending.needsInput)
+        add([UInt8](repeating: 1, count: 30_000), to: pending)
+        #expect(pending.unparsedCount == 30_000)
+        add([UInt8](repeating: 1, count: 20_002), to: pending)
+        _ = requests(of: pending, reader: reader)
+        #expect(pending.unparsedCount == 0 && pending.byteCount >= 50_000)
+    }
+
+    /// A reader that was left in the middle of a request knows nothing of it in the next call.
+    @Test func readersKeepNothing() {
+        let reader = RequestReader()
+        for cut in 1..<Array("*2\r\n$4\r\nECHO\r\n$2\r\nhi\r\n".utf8).count {
+            let cutOff = Array(Array("*2\r\n$4\r\nECHO\r\n$2\r\nhi\r\n".utf8)[..<cut])
+            cutOff.withUnsafeBytes {
+                var parser = RequestParser()
+                #expect(reader.readBatch($0, from: 0, limit: 32, parser: &parser).outcome == .needMore)
+            }
+            Array("PING\r\n".utf8).withUnsafeBytes {
+                var parser = RequestParser()
+                let ending = reader.readBatch($0, from: 0, limit: 32, parser: &parser)
+                #expect(ending.outcome == .request && reader.count == 1 && reader[0].argumentCount == 1)
+            }
+        }
+    }
+}
