@@ -21,8 +21,8 @@ enum Usage {
           -2, -3             Speak RESP2 or RESP3.
 
         Password
-          -a, --pass WORD    Authenticate with this password. Others may see it in the list of processes: better put it
-                             into the environment variable REDISCLI_AUTH, or use --askpass.
+          -a, --pass WORD    Authenticate with this password. Others may see it for a moment in the list of processes:
+                             better put it into the environment variable REDISCLI_AUTH, or use --askpass.
           --user NAME        Authenticate as this user; needs a password.
           --askpass          Ask for the password.
           --no-auth-warning  No warning about a password among the arguments.

@@ -52,6 +52,7 @@ import Testing
                 "--check-config", "--requirepass", "******", "*", "-",
             ])
         #expect(shown("--masterauth", "a", "b", "--bind", "x") == ["--masterauth", "*", "*", "--bind", "x"])
+        #expect(shown("a.conf", "requirepass", "pass") == ["a.conf", "requirepass", "****"])
         #expect(shown("--user", "me", "on", ">x") == ["--user", "**", "**", "**"])
         #expect(
             shown("--tls-key-file-pass", "x", "--tls-key-file", "y") == [

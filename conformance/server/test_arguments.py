@@ -74,6 +74,7 @@ def test_a_mistake_is_told_in_a_bare_chroot(bare):
 @pytest.mark.parametrize("arguments, shown", [
     (["--requirepass", "s3cret", "--timeout", "5"], [b"--requirepass", b"******", b"--timeout", b"5"]),
     (["--requirepass s3cret"], [b"--requirepass*******"]),
+    (["/dev/null", "requirepass", "s3cret"], [b"/dev/null", b"requirepass", b"******"]),
     (["--masterauth", "s3cret", "--RequirePass", "s3cret"], [b"--masterauth", b"******", b"--RequirePass", b"******"]),
 ])
 def test_passwords_of_the_server_are_not_shown(arguments, shown, start):

@@ -64,6 +64,8 @@ struct CommandLineOptions {
                 }
             } else {
                 if isSecret { secrets.append(.init(argument: index, range: 0..<word.count)) }
+                // The first word is a name also without "--".
+                if directives.isEmpty { isSecret = Self.takesSecret(word) }
                 directives += DirectiveSyntax.quoted(word) + [0x20]
                 complete = true
             }
@@ -106,6 +108,7 @@ extension CommandLineOptions {
           --databases 16                  number of databases
           --dir PATH                      directory to run in
           --daemonize no                  run in the background
+          --supervised no                 tell systemd or upstart when clients can connect
           --loglevel notice               debug, verbose, notice, warning or nothing
           --logfile PATH                  log to a file instead of standard output
           --log-format text               text or json
