@@ -1,8 +1,8 @@
 // Commands that wait for a key: setting their clients aside, running them again when a key has changed, and ending their waits.
 //
 // After each command, the keys that it changed and that somebody waits for are gone through in the order of the changes, and those
-// who wait for each in the order in which they came; each whose key now holds what it wants is run again. What such a command
-// changes may in turn let others go on. Nothing of this happens within a transaction: it is one command to the others.
+// who wait for each in the order in which they came, as long as the key holds what the next one needs: that one is run again. What such
+// a command changes may in turn let others go on. Nothing of this happens within a transaction: it is one command to the others.
 
 import RespCodec
 import StoreEngine
@@ -29,28 +29,21 @@ extension Server {
         for (waiter, withError) in unblocked where !waiter.isOver { unblock(waiter, withError: withError) }
         unblocked = []
         while keyspaceListeners.blocked.hasReady {
-            for key in keyspaceListeners.blocked.takeReady() {
-                // One look at the key tells for all until a command has run.
-                var type: ValueType??
-                for waiter in keyspaceListeners.blocked.waiters(for: key) where !waiter.isOver {
-                    let present = type ?? key.key.withByteSlice { engine.type(of: $0, database: key.database) }
-                    type = present
-                    guard waiter.canGoOn(with: present) else { continue }
-                    runAgain(waiter)
-                    type = nil
-                }
+            for queue in keyspaceListeners.blocked.takeReady() {
+                var round = keyspaceListeners.blocked.round(through: queue)
+                while let waiter = round.next() { runAgain(waiter) }
             }
         }
         reply.version = version
     }
 
-    private func runAgain(_ waiter: WaitingCommand) {
-        guard let run = waiter.record.data else { return }
+    private func runAgain(_ waiter: Waiter) {
+        guard let waiter = waiter as? WaitingCommand, let run = waiter.record.data else { return }
         let connection = waiter.connection
         reply.version = connection.version
         let errors = reply.errorCount
         engine.touches = !connection.isNoTouch
-        let wait = engine.runWaiting(run, waiter.arguments.view, database: waiter.database, reply: reply)
+        let wait = engine.runWaiting(run, waiter.arguments.view, database: waiter.database, reply: reply, again: true)
         engine.touches = true
         withExtendedLifetime(waiter.arguments) {}
         // It keeps its place when it must go on waiting.
@@ -90,7 +83,7 @@ extension Server {
         while let waiter = keyspaceListeners.blocked.nextDue(now: engine.now) {
             cutReply()
             if waiter.isTimeOver(now: engine.now) {
-                unblock(waiter, withError: false)
+                if let waiter = waiter as? WaitingCommand { unblock(waiter, withError: false) }
             } else if pausedUntil > engine.now {
                 // Nothing is changed during a pause.
                 keyspaceListeners.blocked.setAlarm(of: waiter, retryTime: pausedUntil)

@@ -394,13 +394,123 @@ def due_while_waited_for(stage):
     stage.answered("a")
 
 
+def what_the_other_key_has_become_ends_no_wait(stage):
+    """A key that gets another type is passed over, in whichever way it is waited for."""
+    for push, commands in {("RPUSH", "k2", "x"): [("BLPOP", "k1", "k2", "0"), ("BRPOP", "k1", "k2", "0"),
+                                                  ("BLMPOP", "0", "2", "k1", "k2", "LEFT")],
+                           ("ZADD", "k2", "1", "x"): [("BZPOPMIN", "k1", "k2", "0"), ("BZPOPMAX", "k1", "k2", "0"),
+                                                      ("BZMPOP", "0", "2", "k1", "k2", "MIN")],
+                           ("XADD", "k2", "1-1", "f", "v"): [("XREAD", "BLOCK", "0", "STREAMS", "k1", "k2", "$", "$")]}.items():
+        for command in commands:
+            stage.blocks("a", *command)
+            stage("w", "SADD", "k1", "m")
+            stage.still_waits("a")
+            stage("w", *push)
+            stage.answered("a")
+            stage("w", "TYPE", "k1")
+            stage("w", "DEL", "k1", "k2")
+
+
+def a_move_to_another_type_fails_when_it_comes_to_it(stage):
+    for command in [("BLMOVE", "k", "d", "LEFT", "LEFT", "0"), ("BRPOPLPUSH", "k", "d", "0")]:
+        stage.blocks("a", *command)
+        stage("w", "SADD", "d", "m")
+        stage("w", "SADD", "k", "m")
+        stage.still_waits("a")
+        stage("w", "DEL", "k")
+        stage.still_waits("a")
+        stage("w", "RPUSH", "k", "x")
+        stage.answered("a")
+        stage("w", "DEL", "k", "d")
+
+
+def what_others_do_with_a_stream_wakes_nobody(stage):
+    stage("w", "XADD", "s", "1-1", "f", "v")
+    stage("w", "XADD", "s", "1-2", "f", "v")
+    stage("w", "XGROUP", "CREATE", "s", "g", "0")
+    stage("w", "XGROUP", "CREATE", "s", "h", "$")
+    stage.blocks("a", "XREAD", "BLOCK", "0", "STREAMS", "s", "t", "$", "$")
+    stage.blocks("b", "XREADGROUP", "GROUP", "h", "b", "BLOCK", "0", "STREAMS", "s", ">")
+    stage("w", "SET", "t", "v")
+    for words in [("XREADGROUP", "GROUP", "g", "c", "COUNT", "1", "STREAMS", "s", ">"), ("XACK", "s", "g", "1-1"),
+                  ("XGROUP", "CREATECONSUMER", "s", "g", "d"), ("XGROUP", "CREATE", "s", "i", "0"),
+                  ("XREADGROUP", "GROUP", "g", "d", "NOACK", "STREAMS", "s", ">"), ("XGROUP", "DESTROY", "s", "i"),
+                  ("XGROUP", "SETID", "s", "h", "1-1"), ("XSETID", "s", "3-1"), ("XDEL", "s", "1-1")]:
+        stage("w", *words)
+        stage.still_waits("a")
+        stage.still_waits("b")
+    stage("w", "XADD", "s", "4-1", "f", "v")
+    stage.answered("a", "b")
+
+
+def each_group_hears_of_an_entry(stage):
+    for group in "gh":
+        stage("w", "XGROUP", "CREATE", "s", group, "$", "MKSTREAM")
+    for name, group in [("a", "g"), ("b", "g"), ("c", "h"), ("d", "h")]:
+        stage.blocks(name, "XREADGROUP", "GROUP", group, name, "BLOCK", "0", "STREAMS", "s", ">")
+    stage.blocks("e", "XREAD", "BLOCK", "0", "STREAMS", "s", "$")
+    stage.blocks("f", "XREAD", "BLOCK", "0", "STREAMS", "s", "5-0")
+    stage("w", "XADD", "s", "1-1", "f", "v")
+    stage.answered("a", "c", "e")
+    for name in "bdf":
+        stage.still_waits(name)
+    stage("w", "XADD", "s", "6-1", "f", "v")
+    stage.answered("b", "d", "f")
+
+
+def each_type_has_its_waiters(stage):
+    stage.blocks("a", "BZPOPMIN", "k", "0")
+    stage.blocks("b", "BLPOP", "k", "0")
+    stage.blocks("c", "XREAD", "BLOCK", "0", "STREAMS", "k", "$")
+    stage.blocks("d", "BZPOPMAX", "k", "0")
+    stage.blocks("e", "BRPOP", "k", "0")
+    stage("w", "RPUSH", "k", "1")
+    stage.answered("b")
+    stage("w", "ZADD", "k", "1", "m", "2", "n")
+    stage.answered("a", "d")
+    stage("w", "XADD", "k", "1-1", "f", "v")
+    stage.answered("c")
+    stage("w", "DEL", "k")
+    stage("w", "RPUSH", "k", "2")
+    stage.answered("e")
+
+
+def swapped_in_for_some(stage):
+    """A database that comes serves those for whose keys it has what they want, and those whose group has gone."""
+    stage("w", "XGROUP", "CREATE", "s", "g", "$", "MKSTREAM")
+    stage.blocks("a", "BLPOP", "k", "l", "0")
+    stage.blocks("b", "BZPOPMIN", "k", "0")
+    stage.blocks("c", "BLPOP", "absent", "0")
+    stage.blocks("d", "XREADGROUP", "GROUP", "g", "c", "BLOCK", "0", "STREAMS", "s", ">")
+    stage("x", "SELECT", "3")
+    stage.blocks("x", "BLPOP", "only in 0", "0")
+    stage("w", "RPUSH", "only in 0", "y")
+    stage("v", "SELECT", "3")
+    stage("v", "SADD", "k", "m")
+    stage("v", "RPUSH", "l", "x")
+    stage("w", "SWAPDB", "0", "3")
+    stage.answered("a", "x")
+    assert stage["d"].read(timeout=5).is_error
+    stage.still_waits("b")
+    stage.still_waits("c")
+    stage("w", "SWAPDB", "0", "3")
+    stage("v", "DEL", "k")
+    stage("v", "ZADD", "k", "1", "m")
+    stage("w", "SWAPDB", "3", "0")
+    stage.answered("b")
+    stage("w", "RPUSH", "absent", "x")
+    stage.answered("c")
+
+
 SCENES = [
     served_by_a_push, first_come_first_served, one_key_of_many, pushes_in_a_transaction, undone_in_the_transaction,
     other_types_do_not_serve, renamed_onto, copied_onto, moved_to, restored, swapped_in, sorted_into, chained_moves, move_to_itself,
     move_onto_another_type, several_at_once, sorted_sets, streams, stream_groups, unblocked, time_is_over, wrong_times,
     nobody_waits_in_a_transaction, what_follows_waits_too, a_pipeline_serves_between_its_commands, flushed_and_filled,
     who_has_gone_takes_nothing, who_hung_up_at_once_takes_nothing, killed_while_waiting, without_replies,
-    watched_by_who_waits_for_it, due_while_waited_for,
+    watched_by_who_waits_for_it, due_while_waited_for, what_the_other_key_has_become_ends_no_wait,
+    a_move_to_another_type_fails_when_it_comes_to_it, what_others_do_with_a_stream_wakes_nobody, each_group_hears_of_an_entry,
+    each_type_has_its_waiters, swapped_in_for_some,
 ]
 
 
@@ -450,6 +560,52 @@ def test_client_list_tells_who_waits(server):
         control("RPUSH", "k", "x")
         client.read()
         assert b" flags=b " not in control("CLIENT", "LIST").plain()
+
+
+def test_no_wait_is_shorter_than_a_millisecond(server):
+    """A fraction of a millisecond is rounded up: it is neither for ever nor over at once."""
+    with server.connect() as client:
+        for command in [("BLPOP", "k", "0.0005"), ("BRPOP", "k", "0.0000001"), ("BLMOVE", "k", "l", "LEFT", "LEFT", "0.0005"),
+                        ("BLMPOP", "0.0005", "1", "k", "LEFT"), ("BZPOPMIN", "k", "0.0005"), ("BZMPOP", "1e-9", "1", "k", "MIN"),
+                        ("XREAD", "BLOCK", "1", "STREAMS", "k", "$"), ("BRPOPLPUSH", "k", "l", "0.001")]:
+            for _ in range(20):
+                start = time.monotonic()
+                client.send(*command)
+                assert client.read(timeout=5).is_null, command
+                assert time.monotonic() - start >= 0.001, command
+
+
+@pytest.mark.ours
+def test_what_others_read_can_be_claimed_later(server):
+    """Who waits with CLAIM when nothing is pending hears of what becomes so, and so does who waits behind it."""
+    with server.connect() as control, server.connect() as first, server.connect() as second:
+        control("XGROUP", "CREATE", "k", "g", "0", "MKSTREAM")
+        for number, client in enumerate((first, second), 1):
+            client.send("XREADGROUP", "GROUP", "g", f"c{number}", "BLOCK", "0", "CLAIM", "150", "STREAMS", "k", ">")
+            eventually(lambda: b"blocked_clients:%d" % number in control("INFO", "clients").plain())
+        for command in [("MULTI",), ("XADD", "k", "1-1", "f", "v"), ("XREADGROUP", "GROUP", "g", "other", "STREAMS", "k", ">"), ("EXEC",)]:
+            control(*command)
+        first.close()
+        [[_, [[entry, _, idle, deliveries]]]] = second.read(timeout=5).plain()
+        assert entry == b"1-1" and idle >= 150 and deliveries == 1
+
+
+@pytest.mark.ours
+def test_a_broken_watch_counts_no_keys(server):
+    """As since Redis 7: who has lost its watch watches nothing any more, until EXEC, DISCARD or UNWATCH."""
+    with server.connect() as control, server.connect() as client:
+        def fields():
+            [line] = [line for line in control("CLIENT", "LIST").plain().decode().splitlines() if f" id={identity} " in " " + line]
+            return [word for word in line.split() if word.startswith(("flags=", "watch="))]
+        identity = client("CLIENT", "ID").value
+        client("WATCH", "a", "b", "a")
+        assert fields() == ["flags=N", "watch=2"]
+        control("SET", "a", "1")
+        assert fields() == ["flags=d", "watch=0"]
+        client("WATCH", "c")
+        assert fields() == ["flags=d", "watch=0"]
+        client("UNWATCH")
+        assert fields() == ["flags=N", "watch=0"]
 
 
 @pytest.mark.ours

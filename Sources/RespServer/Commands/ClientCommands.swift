@@ -339,7 +339,7 @@ private enum ClientLine {
             ("age", "\(max(0, now - connection.created) / 1000)"),
             ("idle", "\(max(0, now - connection.lastActive) / 1000)"), ("flags", flags(of: connection)),
             ("db", "\(connection.database)"), ("sub", "0"), ("psub", "0"), ("ssub", "0"),
-            ("multi", "\(connection.transaction?.queue.count ?? -1)"), ("watch", "\(connection.watched.count)"),
+            ("multi", "\(connection.transaction?.queue.count ?? -1)"), ("watch", "\(connection.watches.count)"),
             ("qbuf", "\(unparsed)"), ("qbuf-free", "0"),
             ("argv-mem", "0"), ("multi-mem", "\(queued)"), ("rbs", "0"), ("rbp", "0"), ("obl", "\(unsent)"),
             ("oll", "0"),
@@ -357,7 +357,7 @@ private enum ClientLine {
         var flags = ""
         if connection.transaction != nil { flags += "x" }
         if connection.isPaused || connection.waiting != nil { flags += "b" }
-        if connection.watchBroken { flags += "d" }
+        if connection.watches.isBroken { flags += "d" }
         if connection.isClosing { flags += "c" }
         if connection.isUnix { flags += "U" }
         if connection.isNoEvict { flags += "e" }

@@ -50,7 +50,11 @@ enum TransactionCommands {
     @Sendable static func watch(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
         guard context.connection.transaction == nil else { throw .message("ERR WATCH inside MULTI is not allowed") }
         let keyspaceListeners = context.server.keyspaceListeners
-        for index in 1..<arguments.count { keyspaceListeners.watches.watch(arguments[index], by: context.connection) }
+        let connection = context.connection
+        for index in 1..<arguments.count {
+            keyspaceListeners.watches.watch(
+                arguments[index], database: connection.database, by: &connection.watches)
+        }
         keyspaceListeners.update()
         context.reply.ok()
     }
@@ -59,7 +63,7 @@ enum TransactionCommands {
         let connection = context.connection
         let server = context.server
         guard let transaction = connection.transaction else { throw .message("ERR EXEC without MULTI") }
-        let isBroken = connection.watchBroken || server.keyspaceListeners.watches.hasExpired(connection)
+        let isBroken = connection.watches.isBroken || server.keyspaceListeners.watches.hasExpired(connection.watches)
         server.endTransaction(connection)
         guard !transaction.isAborted else {
             throw .message("EXECABORT Transaction discarded because of previous errors.")
@@ -89,7 +93,7 @@ extension Server {
     }
 
     func unwatchAll(_ connection: Connection) {
-        keyspaceListeners.watches.unwatchAll(connection)
+        keyspaceListeners.watches.unwatchAll(&connection.watches)
         keyspaceListeners.update()
     }
 }

@@ -102,9 +102,7 @@ final class Connection {
     var libraryName = ""
     var libraryVersion = ""
     var transaction: Transaction?
-    var watched: [WatchedKey] = []
-    /// A watched key was changed.
-    var watchBroken = false
+    var watches = ClientWatches()
     var replyMode = ReplyMode.on
     var isNoEvict = false
     var isNoTouch = false

@@ -1,200 +1,195 @@
-// Clients whose command waits for a key, in the order in which they came.
+// Clients whose command waits for a key.
 //
-//     key -> queue of waiters, first come first served
+//     key -> queue of waiters: see `WaitQueue`
 //     alarms -> heap of waiters that have a deadline, or are run again at some time
 //     ready -> keys that have changed and are waited for, in the order of the changes
 //
-// A waiter stands in the queue of each of its keys and perhaps in the heap. One whose wait is over is only marked; queues and heap drop
-// the marked ones when these come up, or are the larger part. Idle waiters cost nothing but their memory.
+// A waiter stands in the queue of each of its keys and perhaps in the heap. Idle waiters cost nothing but their memory.
 
 import RespCodec
 import StoreEngine
 
 /// One client's command that waits.
-final class WaitingCommand {
+final class WaitingCommand: Waiter {
     let connection: Connection
     let record: CommandRecord
     let arguments: OwnedArguments
-    let database: Int
-    let wait: Wait
-    /// What it waits for, each once.
-    fileprivate let keys: Set<WatchedKey>
-    fileprivate(set) var isOver = false
-    /// When it is looked at next though no key has changed.
-    fileprivate var alarm: Int64?
 
     init(connection: Connection, record: CommandRecord, arguments: OwnedArguments, wait: Wait) {
         self.connection = connection
         self.record = record
         self.arguments = arguments
-        self.wait = wait
-        let database = connection.database
-        self.database = database
-        keys = Set(wait.keys.map { WatchedKey(database: database, key: $0) })
+        super.init(database: connection.database, wait: wait)
     }
-
-    /// Whether a key whose value is of this type, nil if it is gone, lets the command go on.
-    func canGoOn(with type: ValueType?) -> Bool { type == wait.type || wait.endsWithKey }
-
-    func isTimeOver(now: Int64) -> Bool { wait.deadline.map { $0 <= now } ?? false }
-
 }
 
 final class BlockedClients {
-    private struct Queue {
-        var waiters: [WaitingCommand] = []
-        var overCount = 0
+    /// Those who wait for keys of one database.
+    private struct Database {
+        var queues: [[UInt8]: WaitQueue] = [:]
+        /// How many of the keys somebody waits for who must hear of the key's going, too.
+        var endingCount = 0
     }
 
-    private var queues: [WatchedKey: Queue] = [:]
-    private var ready: [WatchedKey] = []
-    private var isReady: Set<WatchedKey> = []
+    private var databases: [Int: Database] = [:]
+    private var ready: [WaitQueue] = []
+    private var roundCount = 0
     private var alarms = AlarmHeap()
     private var alarmCount = 0
+    private let engine: Engine
+    let steps = StepCounter()
     private let filter: KeyFilter
 
-    init(filter: KeyFilter) { self.filter = filter }
+    init(engine: Engine, filter: KeyFilter) {
+        self.engine = engine
+        self.filter = filter
+    }
 
     /// How many clients wait.
     private(set) var count = 0
+    /// How many have ever waited.
+    private var totalCount = 0
     /// How many of them have a deadline.
     private(set) var deadlineCount = 0
     /// How many keys are waited for.
-    var keyCount: Int { queues.count }
+    private(set) var keyCount = 0
     /// How many of these by clients that must hear of the key's going, too.
-    var endingKeyCount: Int { queues.values.count { $0.waiters.contains { $0.wait.endsWithKey && !$0.isOver } } }
+    private(set) var endingKeyCount = 0
     /// Whether a key that is waited for has changed.
     var hasReady: Bool { !ready.isEmpty }
 
-    func add(_ waiter: WaitingCommand) {
+    func add(_ waiter: Waiter) {
         count += 1
-        for key in waiter.keys {
-            queues[key, default: Queue()].waiters.append(waiter)
-            filter.add(key.key)
+        totalCount += 1
+        waiter.begin(number: totalCount)
+        var isFirst = false
+        for (key, need) in waiter.wait.keys.lazy.map({ ($0.key, $0.need) }) {
+            let queue = queue(of: key, database: waiter.database)
+            let wasEnding = queue.endingLaneCount > 0
+            let lane = queue.lane(for: need)
+            if lane.isEmpty { isFirst = true }
+            lane.add(waiter)
+            if !wasEnding && queue.endingLaneCount > 0 {
+                endingKeyCount += 1
+                databases[waiter.database]?.endingCount += 1
+            }
         }
         if waiter.wait.deadline != nil { deadlineCount += 1 }
-        setAlarm(of: waiter, retryTime: waiter.wait.retryTime)
+        // What the first of a lane does not get the others do not.
+        setAlarm(of: waiter, retryTime: isFirst ? waiter.wait.retryTime : nil)
+    }
+
+    private func queue(of key: [UInt8], database: Int) -> WaitQueue {
+        if let queue = databases[database]?.queues[key] { return queue }
+        let queue = WaitQueue(WatchedKey(database: database, key: key), steps)
+        databases[database, default: Database()].queues[key] = queue
+        keyCount += 1
+        filter.add(key)
+        return queue
     }
 
     /// Says when a command that waits is to be run again though no key has changed; nil for never.
-    func setAlarm(of waiter: WaitingCommand, retryTime: Int64?) {
-        let times = [waiter.wait.deadline, retryTime].compactMap { $0 }
-        replaceAlarm(of: waiter, with: waiter.isOver ? nil : times.min())
+    func setAlarm(of waiter: Waiter, retryTime: Int64?) {
+        // The millisecond of the deadline is still waited for.
+        let end = waiter.wait.deadline.map { $0 == Int64.max ? $0 : $0 + 1 }
+        let time = if let end, let retryTime { min(end, retryTime) } else { end ?? retryTime }
+        replaceAlarm(of: waiter, with: waiter.isOver ? nil : time)
     }
 
-    private func replaceAlarm(of waiter: WaitingCommand, with time: Int64?) {
+    private func replaceAlarm(of waiter: Waiter, with time: Int64?) {
         guard waiter.alarm != time else { return }
         alarmCount += (time != nil ? 1 : 0) - (waiter.alarm != nil ? 1 : 0)
-        waiter.alarm = time
+        waiter.setAlarm(time)
         if let time { alarms.insert(time, waiter) }
         alarms.dropStale(alive: alarmCount)
     }
 
     /// Ends a wait, however it has ended.
-    func remove(_ waiter: WaitingCommand) {
+    func remove(_ waiter: Waiter) {
         guard !waiter.isOver else { return }
-        waiter.isOver = true
         count -= 1
         if waiter.wait.deadline != nil { deadlineCount -= 1 }
+        let lanes = waiter.end()
         replaceAlarm(of: waiter, with: nil)
-        for key in waiter.keys {
-            filter.remove(key.key)
-            guard let index = queues.index(forKey: key) else { continue }
-            queues.values[index].overCount += 1
-            let total = queues.values[index].waiters.count
-            if queues.values[index].overCount == total {
-                queues.remove(at: index)
-            } else if queues.values[index].overCount > 8 + total / 2 {
-                queues.values[index].waiters.removeAll { $0.isOver }
-                queues.values[index].overCount = 0
-            }
+        for lane in lanes { leave(lane) }
+    }
+
+    private func leave(_ lane: WaitLane) {
+        lane.waiterIsOver()
+        let queue = lane.queue
+        guard lane.isEmpty else {
+            // Whoever is the first now has not been tried.
+            if lane.need.claims { markReady(queue, forAll: false) }
+            return
         }
+        queue.remove(lane)
+        let key = queue.key
+        if lane.need.endsWithKey && queue.endingLaneCount == 0 {
+            endingKeyCount -= 1
+            databases[key.database]?.endingCount -= 1
+        }
+        guard queue.lanes.isEmpty else { return }
+        databases[key.database]?.queues[key.key] = nil
+        if databases[key.database]?.queues.isEmpty == true { databases[key.database] = nil }
+        keyCount -= 1
+        filter.remove(key.key)
     }
 
     // MARK: keys
 
-    func keyChanged(_ key: ByteSlice, database: Int) {
-        guard count > 0 else { return }
-        markReady(WatchedKey(database: database, key: key.array))
+    func keyChanged(_ key: [UInt8], database: Int, event: KeyEvent) {
+        guard count > 0, let queue = databases[database]?.queues[key] else { return }
+        markReady(queue, forAll: event.servesWaits)
     }
 
-    /// Every key of a database may have changed.
-    func databaseChanged(_ database: Int) {
-        for key in Array(queues.keys) where key.database == database { markReady(key) }
+    /// All keys of a database go at once.
+    func databaseWillFlush(_ database: Int) {
+        guard let waited = databases[database], waited.endingCount > 0 else { return }
+        for queue in waited.queues.values {
+            steps.step()
+            if queue.endingLaneCount > 0 { markReady(queue, forAll: true) }
+        }
     }
 
-    private func markReady(_ key: WatchedKey) {
-        guard queues[key] != nil, isReady.insert(key).inserted else { return }
-        ready.append(key)
+    /// Two databases change places.
+    /// - Complexity: O(1) for each key waited for in one of them, if the other has any keys.
+    func databasesWillSwap(_ first: Int, _ second: Int) {
+        for (database, other) in [(first, second), (second, first)] {
+            guard let waited = databases[database], waited.endingCount > 0 || engine.database(other).count > 0
+            else { continue }
+            for queue in waited.queues.values where queue.isServed(by: engine, in: other) {
+                markReady(queue, forAll: true)
+            }
+        }
     }
 
-    /// The keys that have changed since the last call, in the order of their first changes.
-    func takeReady() -> [WatchedKey] {
-        let keys = ready
+    private func markReady(_ queue: WaitQueue, forAll: Bool) {
+        guard forAll || queue.claimingLaneCount > 0 else { return }
+        if queue.readiness == .none { ready.append(queue) }
+        if forAll || queue.readiness == .none { queue.readiness = forAll ? .forAll : .forClaims }
+    }
+
+    /// The queues of the keys that have changed since the last call, in the order of their first changes.
+    func takeReady() -> [WaitQueue] {
+        let queues = ready
         ready = []
-        isReady = []
-        return keys
+        return queues
     }
 
-    /// Who waits for a key now, in their order.
-    func waiters(for key: WatchedKey) -> [WaitingCommand] { queues[key]?.waiters.filter { !$0.isOver } ?? [] }
+    /// Goes through the queue of a key that has changed.
+    func round(through queue: WaitQueue) -> WaitRound {
+        roundCount += 1
+        return WaitRound(queue, number: roundCount, engine: engine)
+    }
 
     // MARK: time
 
     /// When the next wait ends or its command is run again, in milliseconds since 1970; nil if none is.
-    var nextAlarm: Int64? { alarms.first?.time }
+    var nextAlarm: Int64? { hasReady ? 0 : alarms.first?.time }
 
     /// Whose time to end or to be run again has come; nil when there is none.
-    func nextDue(now: Int64) -> WaitingCommand? {
+    func nextDue(now: Int64) -> Waiter? {
         guard let first = alarms.first, first.time <= now else { return nil }
         return first.waiter
-    }
-}
-
-/// Waiters by alarm: a binary heap whose first is never stale. An entry is, once its waiter is over or has another alarm.
-private struct AlarmHeap {
-    private struct Entry {
-        let time: Int64
-        let waiter: WaitingCommand
-        var isStale: Bool { waiter.alarm != time }
-    }
-
-    private var entries: [Entry] = []
-
-    /// The one that is due first.
-    var first: (time: Int64, waiter: WaitingCommand)? { entries.first.map { ($0.time, $0.waiter) } }
-
-    mutating func insert(_ time: Int64, _ waiter: WaitingCommand) {
-        entries.append(Entry(time: time, waiter: waiter))
-        var index = entries.count - 1
-        while index > 0, entries[index].time < entries[(index - 1) / 2].time {
-            entries.swapAt(index, (index - 1) / 2)
-            index = (index - 1) / 2
-        }
-    }
-
-    /// Drops entries that are stale: those that come up, and all once they are the larger part.
-    mutating func dropStale(alive: Int) {
-        if entries.count > 64 && alive < entries.count / 2 {
-            // A sorted array is a heap.
-            entries = entries.filter { !$0.isStale }.sorted { $0.time < $1.time }
-        }
-        while let first = entries.first, first.isStale { removeFirst() }
-    }
-
-    private mutating func removeFirst() {
-        entries.swapAt(0, entries.count - 1)
-        entries.removeLast()
-        var index = 0
-        while true {
-            var least = index
-            for child in [2 * index + 1, 2 * index + 2]
-            where child < entries.count && entries[child].time < entries[least].time {
-                least = child
-            }
-            if least == index { return }
-            entries.swapAt(index, least)
-            index = least
-        }
     }
 }

@@ -14,7 +14,7 @@ final class KeyspaceListeners: KeyspaceObserver {
         self.engine = engine
         filter = KeyFilter(engine: engine)
         watches = WatchRegistry(engine: engine, filter: filter)
-        blocked = BlockedClients(filter: filter)
+        blocked = BlockedClients(engine: engine, filter: filter)
     }
 
     /// To be called when somebody has begun to listen, or has ceased to.
@@ -22,18 +22,18 @@ final class KeyspaceListeners: KeyspaceObserver {
 
     func keyChanged(_ key: ByteSlice, database: Int, event: KeyEvent) {
         guard filter.mayHold(key) else { return }
-        if watches.keyCount > 0 { watches.keyChanged(key, database: database, event: event) }
-        blocked.keyChanged(key, database: database)
+        let key = key.array
+        watches.keyChanged(key, database: database, event: event)
+        blocked.keyChanged(key, database: database, event: event)
     }
 
     func databaseWillFlush(_ database: Int, presence: (ByteSlice) -> KeyPresence) {
         watches.databaseWillFlush(database, presence: presence)
-        blocked.databaseChanged(database)
+        blocked.databaseWillFlush(database)
     }
 
     func databasesWillSwap(_ first: Int, _ second: Int, presence: (Int, ByteSlice) -> KeyPresence) {
         watches.databasesWillSwap(first, second, presence: presence)
-        blocked.databaseChanged(first)
-        blocked.databaseChanged(second)
+        blocked.databasesWillSwap(first, second)
     }
 }

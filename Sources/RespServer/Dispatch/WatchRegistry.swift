@@ -1,95 +1,208 @@
 // Who watches which key: WATCH breaks a client's transaction when a key it watches is changed.
 //
-// A key that is due when it is watched counts as absent: that it is removed later is no change.
+//     key -> cohort of the clients that watch it -> those clients, each of which holds its cohorts
+//
+// A change does not look for clients: it marks the key's cohort broken and drops it, and each of the clients finds that out when it
+// comes to EXEC. So a change costs the same however many watch the key, and later ones nothing.
+//
+// A key that has expired when it is watched counts as absent: that it is removed later is no change. So a key may have two cohorts,
+// one of those who found it in this state.
 
 import RespCodec
 import StoreEngine
 
-final class WatchRegistry {
-    /// One client's interest in one key.
-    private struct Watcher {
-        let connection: Connection
-        /// The key was there when it was watched, but due.
-        var wasDue: Bool
+/// Clients that watch a key, and that one change of it breaks the watches of.
+final class WatchCohort {
+    let key: WatchedKey
+    /// The key was there when it was watched, but expired.
+    fileprivate(set) var wasExpired: Bool
+    fileprivate(set) var isBroken = false
+    fileprivate var count = 0
+
+    init(_ key: WatchedKey, wasExpired: Bool) {
+        self.key = key
+        self.wasExpired = wasExpired
+    }
+}
+
+/// What one client watches.
+struct ClientWatches {
+    private var cohorts: [WatchCohort] = []
+    /// The same, once they are many.
+    private var identities: Set<ObjectIdentifier> = []
+
+    /// How many keys are watched; none once one of them was changed.
+    var count: Int { isBroken ? 0 : cohorts.count }
+    /// Whether one of the keys was changed.
+    /// - Complexity: O(n) in the keys.
+    var isBroken: Bool { cohorts.contains { $0.isBroken } }
+
+    fileprivate func contains(_ cohort: WatchCohort, _ steps: StepCounter) -> Bool {
+        guard identities.isEmpty else { return identities.contains(ObjectIdentifier(cohort)) }
+        steps.step(cohorts.count)
+        return cohorts.contains { $0 === cohort }
     }
 
-    private var watchers: [WatchedKey: [Watcher]] = [:]
+    fileprivate mutating func add(_ cohort: WatchCohort) {
+        cohorts.append(cohort)
+        if cohorts.count == 16 {
+            identities = Set(cohorts.map { ObjectIdentifier($0) })
+        } else if cohorts.count > 16 {
+            identities.insert(ObjectIdentifier(cohort))
+        }
+    }
+
+    fileprivate mutating func removeAll() -> [WatchCohort] {
+        defer { self = ClientWatches() }
+        return cohorts
+    }
+
+    fileprivate func contains(where condition: (WatchCohort) -> Bool) -> Bool { cohorts.contains(where: condition) }
+}
+
+final class WatchRegistry {
+    /// Who watches one key.
+    private struct Cohorts {
+        var regular: WatchCohort?
+        /// Of those for whom the key was expired already. There is none while the key is absent.
+        var expired: WatchCohort?
+        var isEmpty: Bool { regular == nil && expired == nil }
+    }
+
+    private var databases: [Int: [[UInt8]: Cohorts]] = [:]
     private let engine: Engine
     private let filter: KeyFilter
+    let steps = StepCounter()
 
     init(engine: Engine, filter: KeyFilter) {
         self.engine = engine
         self.filter = filter
     }
 
-    var keyCount: Int { watchers.count }
+    /// How many keys are watched and were not changed since.
+    private(set) var keyCount = 0
 
-    func watch(_ key: ByteSlice, by connection: Connection) {
-        let watched = WatchedKey(database: connection.database, key: key.array)
-        guard !connection.watched.contains(watched) else { return }
-        connection.watched.append(watched)
-        filter.add(watched.key)
-        let wasDue = engine.presence(of: key, database: watched.database) == .due
-        watchers[watched, default: []].append(Watcher(connection: connection, wasDue: wasDue))
+    /// - Complexity: O(1).
+    func watch(_ key: ByteSlice, database: Int, by watches: inout ClientWatches) {
+        steps.step()
+        let bytes = key.array
+        let found = databases[database]?[bytes]
+        for cohort in [found?.regular, found?.expired] {
+            if let cohort, watches.contains(cohort, steps) { return }
+        }
+        let isExpired = engine.presence(of: key, database: database) == .due
+        let cohort: WatchCohort
+        if let present = isExpired ? found?.expired : found?.regular {
+            cohort = present
+        } else {
+            cohort = WatchCohort(WatchedKey(database: database, key: bytes), wasExpired: isExpired)
+            filter.add(bytes)
+            var cohorts = found ?? Cohorts()
+            if isExpired { cohorts.expired = cohort } else { cohorts.regular = cohort }
+            set(cohorts, key: bytes, database: database)
+        }
+        cohort.count += 1
+        watches.add(cohort)
     }
 
-    func unwatchAll(_ connection: Connection) {
-        for key in connection.watched {
-            filter.remove(key.key)
-            watchers[key]?.removeAll { $0.connection === connection }
-            if watchers[key]?.isEmpty == true { watchers[key] = nil }
+    /// - Complexity: O(n) in the keys that this client watches.
+    func unwatchAll(_ watches: inout ClientWatches) {
+        for cohort in watches.removeAll() where !cohort.isBroken {
+            steps.step()
+            cohort.count -= 1
+            guard cohort.count == 0 else { continue }
+            filter.remove(cohort.key.key)
+            var cohorts = databases[cohort.key.database]?[cohort.key.key] ?? Cohorts()
+            if cohort.wasExpired { cohorts.expired = nil } else { cohorts.regular = nil }
+            set(cohorts, key: cohort.key.key, database: cohort.key.database)
         }
-        connection.watched = []
-        connection.watchBroken = false
     }
 
-    /// Whether a key that the client watches has become due since, without anybody having looked.
-    func hasExpired(_ connection: Connection) -> Bool {
-        connection.watched.contains { key in
-            key.key.withByteSlice { engine.presence(of: $0, database: key.database) } == .due
-                && watchers[key]?.contains { $0.connection === connection && !$0.wasDue } == true
+    /// Whether a key that the client watches has expired since, without anybody having looked.
+    func hasExpired(_ watches: ClientWatches) -> Bool {
+        watches.contains { cohort in
+            let key = cohort.key
+            return !cohort.wasExpired
+                && key.key.withByteSlice { engine.presence(of: $0, database: key.database) } == .due
         }
+    }
+
+    private func set(_ cohorts: Cohorts, key: [UInt8], database: Int) {
+        let old = databases[database, default: [:]].updateValue(cohorts, forKey: key)
+        if old == nil { keyCount += 1 }
+        guard cohorts.isEmpty else { return }
+        keyCount -= 1
+        databases[database]?[key] = nil
+        if databases[database]?.isEmpty == true { databases[database] = nil }
     }
 
     // MARK: what happens to keys
 
-    func keyChanged(_ key: ByteSlice, database: Int, event: KeyEvent) {
-        guard event.breaksWatches else { return }
-        let isExpiry = event.eventClass == .expired
-        update(WatchedKey(database: database, key: key.array)) { watcher in
-            if isExpiry && watcher.wasDue { watcher.wasDue = false } else { watcher.connection.watchBroken = true }
+    /// - Complexity: O(1).
+    func keyChanged(_ key: [UInt8], database: Int, event: KeyEvent) {
+        guard event.breaksWatches, var cohorts = databases[database]?[key] else { return }
+        steps.step()
+        if event.eventClass == .expired {
+            change(&cohorts, to: .absent)
+        } else {
+            breakWatches(&cohorts.regular)
+            breakWatches(&cohorts.expired)
         }
+        set(cohorts, key: key, database: database)
     }
 
+    /// - Complexity: O(1) for each watched key of the database.
     func databaseWillFlush(_ database: Int, presence: (ByteSlice) -> KeyPresence) {
-        for key in Array(watchers.keys) where key.database == database && key.key.withByteSlice(presence) != .absent {
-            update(key) { Self.change(&$0, to: .absent) }
+        for (key, cohorts) in databases[database] ?? [:] where key.withByteSlice(presence) != .absent {
+            steps.step()
+            var cohorts = cohorts
+            change(&cohorts, to: .absent)
+            set(cohorts, key: key, database: database)
         }
     }
 
+    /// - Complexity: O(1) for each watched key of one of the databases, if there are any keys.
     func databasesWillSwap(_ first: Int, _ second: Int, presence: (Int, ByteSlice) -> KeyPresence) {
-        for key in Array(watchers.keys) where key.database == first || key.database == second {
-            let other = key.database == first ? second : first
-            let (old, new) = key.key.withByteSlice { (presence(key.database, $0), presence(other, $0)) }
-            if old == .absent && new == .absent { continue }
-            update(key) { watcher in
-                // What was not there is still not there, logically.
-                if old == .absent && new == .due { watcher.wasDue = true } else { Self.change(&watcher, to: new) }
+        guard engine.database(first).count > 0 || engine.database(second).count > 0 else { return }
+        for (database, other) in [(first, second), (second, first)] {
+            for (key, cohorts) in databases[database] ?? [:] {
+                steps.step()
+                let (old, new) = key.withByteSlice { (presence(database, $0), presence(other, $0)) }
+                var cohorts = cohorts
+                if old != .absent {
+                    change(&cohorts, to: new)
+                } else if new == .due {
+                    // What was not there is still not there, logically.
+                    cohorts.expired = cohorts.regular
+                    cohorts.regular = nil
+                    cohorts.expired?.wasExpired = true
+                } else if new == .live {
+                    breakWatches(&cohorts.regular)
+                } else {
+                    continue
+                }
+                set(cohorts, key: key, database: database)
             }
         }
     }
 
-    /// The key's place is taken, all of a sudden, by what `new` says.
-    private static func change(_ watcher: inout Watcher, to new: KeyPresence) {
-        if watcher.wasDue && new != .live {
-            watcher.wasDue = new == .due
-        } else {
-            watcher.connection.watchBroken = true
+    /// The key, which was there, has its place taken, all of a sudden, by what `new` says.
+    private func change(_ cohorts: inout Cohorts, to new: KeyPresence) {
+        breakWatches(&cohorts.regular)
+        switch new {
+        case .live: breakWatches(&cohorts.expired)
+        case .due: break
+        case .absent:
+            cohorts.regular = cohorts.expired
+            cohorts.expired = nil
+            cohorts.regular?.wasExpired = false
         }
     }
 
-    private func update(_ key: WatchedKey, _ body: (inout Watcher) -> Void) {
-        guard let index = watchers.index(forKey: key) else { return }
-        for place in watchers.values[index].indices { body(&watchers.values[index][place]) }
+    private func breakWatches(_ cohort: inout WatchCohort?) {
+        guard let broken = cohort else { return }
+        broken.isBroken = true
+        filter.remove(broken.key.key)
+        cohort = nil
     }
 }

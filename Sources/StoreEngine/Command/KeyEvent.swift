@@ -24,6 +24,9 @@ public struct KeyEvent: Sendable {
 
     /// Whether WATCH counts it as a change of the key.
     public private(set) var breaksWatches = true
+    /// Whether commands that wait for the key can go on after it. If not, only those may that wait to claim what others of a stream's
+    /// group have left alone.
+    public private(set) var servesWaits = true
 
     public init(_ eventClass: KeyEventClass, _ name: StaticString) {
         self.eventClass = eventClass
@@ -34,6 +37,13 @@ public struct KeyEvent: Sendable {
     var keepingWatches: KeyEvent {
         var event = self
         event.breaksWatches = false
+        return event
+    }
+
+    /// The same of a change that gives readers of a stream nothing to read.
+    var servingClaimsOnly: KeyEvent {
+        var event = self
+        event.servesWaits = false
         return event
     }
 

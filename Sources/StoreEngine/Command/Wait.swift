@@ -5,20 +5,21 @@
 
 import RespCodec
 
-/// What a command waits for. Whoever runs the command runs it again when one of the keys has changed.
+/// What a command waits for. Whoever runs the command runs it again when one of the keys has become what it needs.
 public struct Wait: Sendable {
-    public let keys: [[UInt8]]
-    /// The command can go on only when a key holds a value of this type.
-    public let type: ValueType
-    /// It goes on as well when a key goes away or gets a value of another type, and answers with an error.
-    public let endsWithKey: Bool
-    /// Until when, in milliseconds since 1970; nil for as long as it takes.
+    public let keys: [Key]
+    /// Until when, in milliseconds since 1970: that millisecond is still waited for. Nil for as long as it takes.
     public let deadline: Int64?
     /// When the command is to be run again though no key has changed, in milliseconds since 1970.
     public let retryTime: Int64?
     public let timeoutReply: TimeoutReply
     /// What to run instead of the request as it came, for one that depends on when it came.
     public let request: [[UInt8]]?
+
+    public struct Key: Sendable {
+        public let key: [UInt8]
+        public let need: Need
+    }
 
     /// What is answered when the time is over.
     public enum TimeoutReply: Sendable {
@@ -35,18 +36,35 @@ public struct Wait: Sendable {
 }
 
 extension KeyspaceContext {
-    /// Has the command wait for keys `range` of its arguments, and be run again when one of them changes; where nobody may wait, as
-    /// in a transaction, answers at once as if the time were over. The command returns without a reply of its own.
+    /// Has the command wait for keys `range` of its arguments, and be run again when one of them has become what it needs; where
+    /// nobody may wait, as in a transaction, answers at once as if the time were over. The command returns without a reply of its
+    /// own.
+    /// - Parameter need: what the key at an index of the arguments must become.
     func wait(
-        for arguments: Arguments, _ range: Range<Int>, as type: ValueType, until deadline: Int64?,
-        timeoutReply: Wait.TimeoutReply, endsWithKey: Bool = false, retryTime: Int64? = nil,
-        request: [[UInt8]]? = nil
+        for arguments: Arguments, _ range: Range<Int>, until deadline: Int64?, timeoutReply: Wait.TimeoutReply,
+        retryTime: Int64? = nil, request: [[UInt8]]? = nil, _ need: (Int) -> Need
     ) {
-        guard engine.mayWait else { return timeoutReply.write(to: reply) }
+        guard engine.waitMode != .never else { return timeoutReply.write(to: reply) }
         engine.wait = Wait(
-            keys: range.map { arguments[$0].array }, type: type, endsWithKey: endsWithKey, deadline: deadline,
+            keys: range.map { Wait.Key(key: arguments[$0].array, need: need($0)) }, deadline: deadline,
             retryTime: retryTime, timeoutReply: timeoutReply, request: request)
     }
+
+    /// Whether a command passes over a key though it holds another type than the one asked for. One that has waited does: the key
+    /// was absent when the wait began, and it goes on waiting for the others.
+    func passesOver(_ key: ByteSlice, unless type: ValueType) -> Bool {
+        guard engine.waitMode == .again, let slot = find(key, .peek) else { return false }
+        return !entry(slot).isType(type)
+    }
+}
+
+/// Whether a command may wait for a key.
+enum WaitMode {
+    /// It must answer at once.
+    case never
+    case first
+    /// It has waited, and is run again.
+    case again
 }
 
 extension Arguments {
@@ -55,6 +73,7 @@ extension Arguments {
         guard let seconds = LongDoubleText.parse(self[index]), !seconds.isNaN else {
             throw .message("ERR timeout is not a float or out of range")
         }
+        // Rounded up: less than a millisecond is not for ever.
         let milliseconds = (seconds * 1000).rounded(.up)
         guard milliseconds <= LongDouble(Int64.max) else { throw .message("ERR timeout is out of range") }
         guard milliseconds >= 0 else { throw .message("ERR timeout is negative") }

@@ -112,11 +112,13 @@ public final class Engine {
     // MARK: waiting
 
     /// Runs a command that may ask to wait for a key: returns what it waits for, or nil when it has written its reply.
+    /// - Parameter again: whether it has waited already.
     public func runWaiting(
-        _ command: Command<KeyspaceContext>.Run, _ arguments: Arguments, database index: Int, reply: ReplyWriter
+        _ command: Command<KeyspaceContext>.Run, _ arguments: Arguments, database index: Int, reply: ReplyWriter,
+        again: Bool = false
     ) -> Wait? {
-        state.mayWait = true
-        defer { state.mayWait = false }
+        state.waitMode = again ? .again : .first
+        defer { state.waitMode = .never }
         run(command, arguments, database: index, reply: reply)
         let wait = state.wait
         state.wait = nil

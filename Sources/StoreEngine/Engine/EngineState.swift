@@ -88,7 +88,7 @@ struct Orphan {
         unowned(unsafe) var observer: (any KeyspaceObserver)?
         /// What the command that runs waits for, if it does.
         var wait: Wait?
-        var mayWait = false
+        var waitMode = WaitMode.never
         var orphans: [Orphan] = []
         var retired: [SlabAllocator] = []
     }
@@ -170,9 +170,9 @@ extension EngineState {
         nonmutating set { unsafe storage.pointee.wait = newValue }
     }
     /// Whether a command may wait, or must answer at once.
-    var mayWait: Bool {
-        get { unsafe storage.pointee.mayWait }
-        nonmutating set { unsafe storage.pointee.mayWait = newValue }
+    var waitMode: WaitMode {
+        get { unsafe storage.pointee.waitMode }
+        nonmutating set { unsafe storage.pointee.waitMode = newValue }
     }
 
     // MARK: the access clock

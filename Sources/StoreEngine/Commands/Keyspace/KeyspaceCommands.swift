@@ -33,7 +33,8 @@ enum KeyspaceCommands {
         Command(
             "SWAPDB", group: .server, since: "4.0.0", arity: 3, flags: [.write, .fast, .dangerous],
             categories: ["keyspace", "dangerous"],
-            syntax: "index1 index2", summary: "Exchanges two databases.", complexity: "O(watched keys)", run: swap),
+            syntax: "index1 index2", summary: "Exchanges two databases.",
+            complexity: "O(N) in the keys watched or waited for", run: swap),
     ]
 
     private static func checkFlushOption(_ arguments: Arguments) throws(CommandError) {

@@ -53,7 +53,9 @@ extension ListCommands {
             let request = try PopRequest(arguments, from: 2)
             let deadline = try arguments.waitDeadline(seconds: 1, now: context.now)
             guard try !popFromFirst(context, arguments, request) else { return }
-            context.wait(for: arguments, request.keys, as: .list, until: deadline, timeoutReply: .nullArray)
+            context.wait(for: arguments, request.keys, until: deadline, timeoutReply: .nullArray) { _ in
+                Need(.elements(1))
+            }
         },
     ]
 
@@ -67,7 +69,7 @@ extension ListCommands {
         ) { (context, arguments) throws(CommandError) in
             let keys = 1..<arguments.count - 1
             let deadline = try arguments.waitDeadline(seconds: keys.upperBound, now: context.now)
-            for index in keys {
+            for index in keys where !context.passesOver(arguments[index], unless: .list) {
                 guard let list = try context.list(at: arguments[index], .write) else { continue }
                 context.reply.array(2)
                 context.reply.bulkString(arguments[index])
@@ -75,7 +77,7 @@ extension ListCommands {
                 list.removeElement(at: end)
                 return context.popped(from: list, arguments[index], at: end, count: 1)
             }
-            context.wait(for: arguments, keys, as: .list, until: deadline, timeoutReply: .nullArray)
+            context.wait(for: arguments, keys, until: deadline, timeoutReply: .nullArray) { _ in Need(.elements(1)) }
         }
     }
 
@@ -85,8 +87,8 @@ extension ListCommands {
         let deadline = try arguments.waitDeadline(seconds: timeout, now: context.now)
         guard try !move(context, arguments, ends) else { return }
         // Where nobody may wait, it is the reply of LMOVE.
-        guard context.engine.mayWait else { return context.reply.null() }
-        context.wait(for: arguments, 1..<2, as: .list, until: deadline, timeoutReply: .nullArray)
+        guard context.engine.waitMode != .never else { return context.reply.null() }
+        context.wait(for: arguments, 1..<2, until: deadline, timeoutReply: .nullArray) { _ in Need(.elements(1)) }
     }
 
     // MARK: moving

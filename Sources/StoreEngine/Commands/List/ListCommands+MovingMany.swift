@@ -30,7 +30,9 @@ extension ListCommands {
             let request = try MoveRequest(arguments, optionsFrom: 6)
             let deadline = try arguments.waitDeadline(seconds: 5, now: context.now)
             guard try !moveMany(context, arguments, request) else { return }
-            context.wait(for: arguments, 1..<2, as: .list, until: deadline, timeoutReply: .nullArray)
+            context.wait(for: arguments, 1..<2, until: deadline, timeoutReply: .nullArray) { _ in
+                Need(.elements(request.leastCount))
+            }
         },
     ]
 
@@ -64,6 +66,14 @@ extension ListCommands {
             isOneByOne = arguments.word(start + 2, is: "obo")
             guard isOneByOne || arguments.word(start + 2, is: "bulk") else { throw .syntax }
             amount = isExact ? .exactly(count) : .upTo(count)
+        }
+
+        /// How many elements there must be for any to be moved.
+        var leastCount: Int {
+            switch amount {
+            case .upTo: 1
+            case .exactly(let count): count
+            }
         }
 
         /// How many are moved of a list of `total`; nil if there are not enough.

@@ -153,7 +153,7 @@ enum ListCommands {
     static func popFromFirst(
         _ context: KeyspaceContext, _ arguments: Arguments, _ request: PopRequest
     ) throws(CommandError) -> Bool {
-        for index in request.keys {
+        for index in request.keys where !context.passesOver(arguments[index], unless: .list) {
             guard let list = try context.list(at: arguments[index], .write) else { continue }
             context.reply.array(2)
             context.reply.bulkString(arguments[index])

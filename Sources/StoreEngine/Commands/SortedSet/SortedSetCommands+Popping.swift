@@ -28,7 +28,8 @@ extension SortedSetCommands {
             let request = try PopRequest(arguments, from: 2)
             let deadline = try arguments.waitDeadline(seconds: 1, now: context.now)
             if try popFirst(context, arguments, request) { return }
-            context.wait(for: arguments, request.keys, as: .sortedSet, until: deadline, timeoutReply: .nullArray)
+            context.wait(for: arguments, request.keys, until: deadline, timeoutReply: .nullArray) { _ in Need(.members)
+            }
         },
     ]
 
@@ -75,14 +76,14 @@ extension SortedSetCommands {
         ) { (context, arguments) throws(CommandError) in
             let keys = 1..<arguments.count - 1
             let deadline = try arguments.waitDeadline(seconds: keys.upperBound, now: context.now)
-            for index in keys {
+            for index in keys where !context.passesOver(arguments[index], unless: .sortedSet) {
                 let key = arguments[index]
                 guard let set = try context.sortedSet(at: key, .write) else { continue }
                 context.reply.array(3)
                 context.reply.bulkString(key)
                 return pop(context, set, 1, from: end, at: key, asPairs: false)
             }
-            context.wait(for: arguments, keys, as: .sortedSet, until: deadline, timeoutReply: .nullArray)
+            context.wait(for: arguments, keys, until: deadline, timeoutReply: .nullArray) { _ in Need(.members) }
         }
     }
 
@@ -139,7 +140,7 @@ extension SortedSetCommands {
     private static func popFirst(
         _ context: KeyspaceContext, _ arguments: Arguments, _ request: PopRequest
     ) throws(CommandError) -> Bool {
-        for index in request.keys {
+        for index in request.keys where !context.passesOver(arguments[index], unless: .sortedSet) {
             let key = arguments[index]
             guard let set = try context.sortedSet(at: key, .write) else { continue }
             let popped = min(request.count, set.count)

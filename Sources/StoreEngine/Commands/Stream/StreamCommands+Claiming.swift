@@ -108,7 +108,7 @@ extension StreamCommands {
             changes += 1
         }
         reply.endArray(list, count: count)
-        context.engine.dirty &+= changes
+        if changes > 0 { context.changed(key, .pending, count: changes) }
     }
 
     @Sendable private static func autoclaim(
@@ -262,5 +262,7 @@ extension ReplyWriter {
 }
 
 extension KeyEvent {
-    static let xnack = KeyEvent(.stream, "xnack").keepingWatches
+    static let xnack = KeyEvent(.stream, "xnack").keepingWatches.servingClaimsOnly
+    /// Entries of a group have become pending, or have a new time of delivery.
+    static let pending = KeyEvent(.untold, "pending").keepingWatches.servingClaimsOnly
 }

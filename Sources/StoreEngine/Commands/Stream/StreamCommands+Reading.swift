@@ -132,13 +132,13 @@ extension StreamCommands {
         // reply.
         var behind: [StreamID] = []
         for index in keys {
-            let stream = try context.stream(at: arguments[index], .read)
+            let stream = try streamToRead(context, arguments[index])
             behind.append(try start(arguments[index + keys.count], stream))
         }
         var list = StreamList(context.reply)
         for index in keys {
             let id = behind[index - keys.lowerBound]
-            guard let stream = try context.stream(at: arguments[index], .read), stream.length > 0,
+            guard let stream = try streamToRead(context, arguments[index]), stream.length > 0,
                 let last = stream.lastEntryID, last > id, let next = id.successor
             else { continue }
             list.begin(arguments[index])
@@ -154,7 +154,13 @@ extension StreamCommands {
             request?[index + keys.count] = behind[index - keys.lowerBound].withText { $0.array }
         }
         context.wait(
-            for: arguments, keys, as: .stream, until: options.deadline, timeoutReply: .nullArray, request: request)
+            for: arguments, keys, until: options.deadline, timeoutReply: .nullArray, request: request
+        ) { Need(.entries(behind: behind[$0 - keys.lowerBound])) }
+    }
+
+    private static func streamToRead(_ context: KeyspaceContext, _ key: ByteSlice) throws(CommandError) -> StreamValue?
+    {
+        context.passesOver(key, unless: .stream) ? nil : try context.stream(at: key, .read)
     }
 
     /// The id behind which XREAD is to read.
@@ -207,16 +213,17 @@ extension StreamCommands {
             } else if reader.hasNews(options) {
                 list.begin(key)
                 reader.replyNews(context.reply, options)
-                context.engine.dirty &+= 1
+                context.changed(key, .pending)
             } else if let time = reader.claimTime(options) {
                 claimTime = min(claimTime ?? time, time)
             }
         }
         guard list.count == 0 else { return list.end() }
         guard options.waits else { return context.reply.nullArray() }
+        let need = Need(.group(name.array, claimIdle: options.claimIdle))
         context.wait(
-            for: arguments, keys, as: .stream, until: options.deadline, timeoutReply: .nullArray, endsWithKey: true,
-            retryTime: claimTime)
+            for: arguments, keys, until: options.deadline, timeoutReply: .nullArray, retryTime: claimTime
+        ) { _ in need }
     }
 
     private static func meaningless(_ sign: Unicode.Scalar) -> CommandError {
@@ -291,7 +298,7 @@ extension StreamCommands {
         }
 
         func hasNews(_ options: ReadOptions) -> Bool {
-            if let last = stream.lastEntryID, last > group.lastID { return true }
+            if stream.hasEntry(behind: group.lastID) { return true }
             while let entry = claimable(options) {
                 if stream.contains(entry.id) { return true }
                 _ = group.removePending(entry.id)

@@ -273,12 +273,12 @@ extension ReplyWriter {
 
 extension KeyEvent {
     static let xadd = KeyEvent(.stream, "xadd")
-    static let xdel = KeyEvent(.stream, "xdel")
-    static let xtrim = KeyEvent(.stream, "xtrim")
-    static let xsetID = KeyEvent(.stream, "xsetid").keepingWatches
-    static let xgroupCreate = KeyEvent(.stream, "xgroup-create")
-    static let xgroupSetID = KeyEvent(.stream, "xgroup-setid").keepingWatches
+    static let xdel = KeyEvent(.stream, "xdel").servingClaimsOnly
+    static let xtrim = KeyEvent(.stream, "xtrim").servingClaimsOnly
+    static let xsetID = KeyEvent(.stream, "xsetid").keepingWatches.servingClaimsOnly
+    static let xgroupCreate = KeyEvent(.stream, "xgroup-create").servingClaimsOnly
+    static let xgroupSetID = KeyEvent(.stream, "xgroup-setid").keepingWatches.servingClaimsOnly
     static let xgroupDestroy = KeyEvent(.stream, "xgroup-destroy").keepingWatches
-    static let xgroupCreateConsumer = KeyEvent(.stream, "xgroup-createconsumer").keepingWatches
-    static let xgroupDelConsumer = KeyEvent(.stream, "xgroup-delconsumer").keepingWatches
+    static let xgroupCreateConsumer = KeyEvent(.stream, "xgroup-createconsumer").keepingWatches.servingClaimsOnly
+    static let xgroupDelConsumer = KeyEvent(.stream, "xgroup-delconsumer").keepingWatches.servingClaimsOnly
 }

@@ -94,6 +94,12 @@ import RespCodec
         return entries.next()?.id
     }
 
+    /// Whether there is an entry with a greater id.
+    func hasEntry(behind id: StreamID) -> Bool {
+        guard lastID > id, let last = lastEntryID else { return false }
+        return last > id
+    }
+
     // MARK: nodes
 
     var nodes: IDTree {
