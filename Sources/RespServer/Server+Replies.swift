@@ -20,7 +20,9 @@ extension Server {
     /// Takes the bound of a reply from the settings.
     func applyReplyLimit() {
         let hard = configuration.settings.normalOutputLimit.hardBytes
-        mostReplyBytes = hard > 0 && hard < Int.max / 2 ? hard + Self.uncountedReply : Int.max / 2
+        // Without a limit a reply is bounded by the machine, but not below what any value may need.
+        let most = max(SystemFacts.totalMemory / 2, 1 << 30)
+        mostReplyBytes = hard > 0 && hard < most ? hard + Self.uncountedReply : most
     }
 
     /// What is written from here on is one connection's.

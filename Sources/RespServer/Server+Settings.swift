@@ -48,7 +48,8 @@ extension Server {
         engineSettings.streamNodeMaxBytes = settings.streamNodeMaxBytes
         engineSettings.streamNodeMaxEntries = settings.streamNodeMaxEntries
         engineSettings.hyperLogLogSparseMaxBytes = settings.hllSparseMaxBytes
-        engineSettings.maximumStringLength = settings.protoMaxBulkLength
+        // An offset makes a string long without sending it: no longer than half of what the machine has, whatever is allowed.
+        engineSettings.maximumStringLength = min(settings.protoMaxBulkLength, SystemFacts.totalMemory / 2)
         engineSettings.compressesRecords = settings.rdbCompression
         engineSettings.tracksFrequency =
             settings.maxMemoryPolicy == .allKeysLFU || settings.maxMemoryPolicy == .volatileLFU

@@ -220,4 +220,26 @@ struct BitmapTests {
         #expect(engine.usedBytes == empty)
         engine.database(0).allocator.checkInvariants()
     }
+
+    /// Offsets are bounded by what a string may have, and where that is nothing to go by, by what memory there is.
+    @Test func offsetsBeyondAllMemoryAreRefused() {
+        let engine = Engine(databases: 1, seed: 1)
+        engine.settings.maximumStringLength = Int.max
+        func run(_ words: String...) -> String {
+            String(decoding: engine.execute(words.map { Array($0.utf8) }), as: UTF8.self)
+        }
+        for text in ["old", ""] {
+            _ = text.isEmpty ? run("DEL", "k") : run("SET", "k", text)
+            for offset in ["9223372036854775807", "9223372036854775679", "4611686018427387904", "#144115188075855871"] {
+                for action in [["SET", "i64", offset, "1"], ["INCRBY", "u8", offset, "1"]] {
+                    #expect(run("BITFIELD", "k", action[0], action[1], action[2], action[3]).hasPrefix("-ERR "))
+                }
+            }
+            #expect(run("SETBIT", "k", "9223372036854775807", "1").hasPrefix("-ERR "))
+            #expect(run("SETRANGE", "k", "9223372036854775806", "x").hasPrefix("-ERR string exceeds"))
+            #expect(run("SETRANGE", "k", "4611686018427387904", "x").hasPrefix("-ERR string exceeds"))
+            #expect(run("BITFIELD", "k", "GET", "i64", "9223372036854775679").hasSuffix(":0\r\n"))
+            #expect(run("GET", "k") == (text.isEmpty ? "_\r\n" : "$3\r\nold\r\n"))
+        }
+    }
 }

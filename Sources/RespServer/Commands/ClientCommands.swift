@@ -118,9 +118,9 @@ enum ClientCommands {
     static let invalidName = CommandError.message(
         "ERR Client names cannot contain spaces, newlines or special characters.")
 
-    /// Names stand between spaces in CLIENT LIST: printable ASCII without spaces.
+    /// Names stand between spaces in CLIENT LIST: printable ASCII without spaces, up to a zero byte as C has it.
     static func isValidName(_ name: ByteSlice) -> Bool {
-        (0..<name.count).allSatisfy { name[$0] >= 0x21 && name[$0] <= 0x7E }
+        (0..<(name.index(of: 0) ?? name.count)).allSatisfy { name[$0] >= 0x21 && name[$0] <= 0x7E }
     }
 
     private static func onOrOff(_ word: ByteSlice) throws(CommandError) -> Bool {
@@ -335,7 +335,7 @@ private enum ClientLine {
         let unsent = connection.unsent.byteCount
         let fields: [(String, String)] = [
             ("id", "\(connection.id)"), ("addr", connection.address), ("laddr", connection.localAddress),
-            ("fd", "\(connection.descriptor)"), ("name", connection.name),
+            ("fd", "\(connection.descriptor)"), ("name", shown(connection.name)),
             ("age", "\(max(0, now - connection.created) / 1000)"),
             ("idle", "\(max(0, now - connection.lastActive) / 1000)"), ("flags", flags(of: connection)),
             ("db", "\(connection.database)"), ("sub", "0"), ("psub", "0"), ("ssub", "0"),
@@ -348,10 +348,12 @@ private enum ClientLine {
             ("events", connection.isWatchedForWriting ? "rw" : "r"),
             ("cmd", connection.lastCommand?.pointee.record.fullName ?? "NULL"),
             ("user", connection.user), ("redir", "-1"), ("resp", "\(connection.version.rawValue)"),
-            ("lib-name", connection.libraryName), ("lib-ver", connection.libraryVersion),
+            ("lib-name", shown(connection.libraryName)), ("lib-ver", shown(connection.libraryVersion)),
         ]
         return fields.map { "\($0.0)=\($0.1)" }.joined(separator: " ") + "\n"
     }
+
+    private static func shown(_ name: String) -> String { String(name.prefix { $0 != "\0" }) }
 
     private static func flags(of connection: Connection) -> String {
         var flags = ""

@@ -45,7 +45,7 @@ enum CommandCommands {
         ) { (context, arguments) throws(CommandError) in
             guard arguments.count > 2 else { return describeAll(context) }
             context.reply.array(arguments.count - 2)
-            for index in 2..<arguments.count {
+            for index in 2..<arguments.count where !context.reply.isOverfull {
                 if let record = context.server.commands.find(fullName: arguments[index]) {
                     describe(record, context.reply)
                 } else {
@@ -231,7 +231,7 @@ enum CommandCommands {
             records = (2..<arguments.count).compactMap { commands.find(fullName: arguments[$0]) }
         }
         context.reply.map(records.count)
-        for record in records { document(record, context.reply) }
+        for record in records where !context.reply.isOverfull { document(record, context.reply) }
     }
 
     /// Since when commands are deprecated.

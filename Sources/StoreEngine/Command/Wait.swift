@@ -75,7 +75,8 @@ extension Arguments {
         }
         // Rounded up: less than a millisecond is not for ever.
         let milliseconds = (seconds * 1000).rounded(.up)
-        guard milliseconds <= LongDouble(Int64.max) else { throw .message("ERR timeout is out of range") }
+        // The largest integer is no floating point number everywhere: it would be rounded up to what is too large.
+        guard milliseconds < 0x1p63 else { throw .message("ERR timeout is out of range") }
         guard milliseconds >= 0 else { throw .message("ERR timeout is negative") }
         return try Self.waitDeadline(Int64(milliseconds), now: now)
     }

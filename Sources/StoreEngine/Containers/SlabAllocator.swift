@@ -226,6 +226,14 @@ import Glibc
         return unsafe base + Large.headerSize
     }
 
+    /// Whether the system would give a block of `size` bytes now. `allocate` ends the program where it does not, so whatever asks for
+    /// much more than it was sent finds out before.
+    static func canAllocate(_ size: Int) -> Bool {
+        guard size < Int.max / 4, let block = unsafe malloc(size + largeHeaderSize) else { return false }
+        unsafe free(block)
+        return true
+    }
+
     private func adopt(_ large: UnsafeMutablePointer<Large>) {
         let size = unsafe malloc_usable_size(large) - Large.headerSize
         unsafe large.pointee.size = size

@@ -108,6 +108,9 @@ struct RecordReader<Source: ByteSource>: ~Copyable {
             throw .damaged("a compressed string is longer than it can be")
         }
         let count = Int(length)
+        guard count <= ScratchBlock.mostKept || SlabAllocator.canAllocate(count) else {
+            throw .damaged("a compressed string that there is no memory for")
+        }
         let room = unsafe room(for: count, place)
         guard unsafe LZF.decompress(compressed, to: UnsafeMutableRawBufferPointer(start: room, count: count)) else {
             throw .damaged("a compressed string")
@@ -140,7 +143,7 @@ struct RecordReader<Source: ByteSource>: ~Copyable {
     private var start: UnsafeMutableRawPointer?
     private var capacity = 0
     /// One that grew larger is made small again when less is asked for.
-    private static let mostKept = 1 << 20
+    static let mostKept = 1 << 20
 
     /// Room for `count` bytes, whose contents are anything. What was there before is gone.
     mutating func room(for count: Int) -> UnsafeMutableRawPointer {

@@ -70,6 +70,7 @@ extension BitmapCommands {
             unsafe sources.initializeElement(at: index, to: source)
             length = max(length, source.count)
         }
+        try context.checkStringGrowth(from: 0, to: length)
         let slot = context.find(destination)
         if length > 0 {
             unsafe context.replaceString(destination, slot: slot, length: length) {

@@ -84,11 +84,11 @@ extension BitmapCommands {
         }
 
         private static func type(_ text: ByteSlice) throws(CommandError) -> BitFieldType {
-            let isSigned = text.count > 0 && text[0] == UInt8(ascii: "i")
             // C reads the width up to a zero byte.
-            let digits = text[min(1, text.count)..<(text.index(of: 0) ?? text.count)]
-            guard isSigned || (text.count > 0 && text[0] == UInt8(ascii: "u")), let width = Decimal.parse(digits),
-                width >= 1 && width <= (isSigned ? 64 : 63)
+            let text = text[0..<(text.index(of: 0) ?? text.count)]
+            let isSigned = text.count > 0 && text[0] == UInt8(ascii: "i")
+            guard isSigned || (text.count > 0 && text[0] == UInt8(ascii: "u")),
+                let width = Decimal.parse(text.dropFirst(1)), width >= 1 && width <= (isSigned ? 64 : 63)
             else {
                 throw .message(
                     "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is.")
@@ -131,7 +131,9 @@ extension BitmapCommands {
         let key = arguments[1]
         let slot = try context.find(key, as: .string)
         let length = (writtenBits + 7) / 8
-        let isLonger = slot.map { length > context.stringLength(context.entry($0)) } ?? true
+        let before = slot.map { context.stringLength(context.entry($0)) }
+        let isLonger = before.map { length > $0 } ?? true
+        try context.checkStringGrowth(from: before ?? 0, to: length)
         let bytes = unsafe context.editableBytes(key, slot, atLeast: length)
         var changes = 0
         context.reply.array(count)

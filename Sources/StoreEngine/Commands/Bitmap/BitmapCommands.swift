@@ -41,7 +41,10 @@ enum BitmapCommands {
         } else {
             offset = Decimal.parse(text)
         }
-        guard let offset, offset >= 0 && offset / 8 < context.settings.maximumStringLength else {
+        // The end of the widest field must be a number, too, also when it is rounded up to whole bytes.
+        guard let offset, offset >= 0 && offset <= Int.max - 128,
+            offset / 8 < context.settings.maximumStringLength
+        else {
             throw .message("ERR bit offset is not an integer or out of range")
         }
         return offset
@@ -55,7 +58,9 @@ enum BitmapCommands {
         }
         let slot = try context.find(key, as: .string)
         let index = offset / 8
-        let isLonger = slot.map { index >= context.stringLength(context.entry($0)) } ?? true
+        let before = slot.map { context.stringLength(context.entry($0)) }
+        let isLonger = before.map { index >= $0 } ?? true
+        try context.checkStringGrowth(from: before ?? 0, to: index + 1)
         let bytes = unsafe context.editableBytes(key, slot, atLeast: index + 1)
         let byte = unsafe bytes[index]
         let shift = UInt8(7 - offset % 8)

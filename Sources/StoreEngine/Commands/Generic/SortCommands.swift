@@ -77,6 +77,7 @@ enum SortCommands {
                 return
             }
             sorter.forEachValue(of: request.results, elements) {
+                guard !reply.isOverfull else { return }
                 if let value = $0 { reply.element(value) } else { reply.null() }
             }
             return

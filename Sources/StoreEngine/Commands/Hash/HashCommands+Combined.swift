@@ -93,7 +93,7 @@ extension HashCommands {
                 context.reply.null()
                 continue
             }
-            context.reply.element(value)
+            if !context.reply.isOverfull { context.reply.element(value) }
             switch change {
             case .none, .keep: break
             case .remove:

@@ -34,7 +34,9 @@ enum HashCommands {
             ) { (context, arguments) throws(CommandError) in
                 let hash = try context.hash(at: arguments[1], .read)
                 context.reply.array(arguments.count - 2)
-                for index in 2..<arguments.count { replyElement(context.reply, hash?.value(of: arguments[index])) }
+                for index in 2..<arguments.count where !context.reply.isOverfull {
+                    replyElement(context.reply, hash?.value(of: arguments[index]))
+                }
                 if let hash, hash.slot.hasDeadline {
                     context.expireFields(arguments, stride(from: 2, to: arguments.count, by: 1), of: hash)
                 }

@@ -136,7 +136,7 @@ extension StreamCommands {
             behind.append(try start(arguments[index + keys.count], stream))
         }
         var list = StreamList(context.reply)
-        for index in keys {
+        for index in keys where !context.reply.isOverfull {
             let id = behind[index - keys.lowerBound]
             guard let stream = try streamToRead(context, arguments[index]), stream.length > 0,
                 let last = stream.lastEntryID, last > id, let next = id.successor

@@ -141,14 +141,14 @@ extension StreamCommands {
 
     // MARK: with regard to groups
 
-    /// The ids of "IDS numids id [id ...]" and the words around them, from an argument on.
+    /// Where the ids of "IDS numids id [id ...]" are and the words around them, from an argument on. Whether the ids are any is looked
+    /// at only when there is something to look for.
     struct IDBlock {
         private(set) var references = StreamValue.References.keep
-        private(set) var ids: [StreamID] = []
+        private(set) var ids = 0..<0
 
         init(_ arguments: Arguments, from start: Int) throws(CommandError) {
             var isGiven = false
-            var hasIDs = false
             var index = start
             while index < arguments.count {
                 if let word = StreamValue.References(arguments, index) {
@@ -156,16 +156,14 @@ extension StreamCommands {
                     references = word
                     isGiven = true
                     index += 1
-                } else if arguments.word(index, is: "ids") && !hasIDs && index + 1 < arguments.count {
-                    let range = try Self.range(arguments, countAt: index + 1)
-                    ids = try StreamCommands.ids(arguments, range)
-                    hasIDs = true
-                    index = range.upperBound
+                } else if arguments.word(index, is: "ids") && ids.isEmpty && index + 1 < arguments.count {
+                    ids = try Self.range(arguments, countAt: index + 1)
+                    index = ids.upperBound
                 } else {
                     throw .syntax
                 }
             }
-            guard hasIDs else { throw .syntax }
+            guard !ids.isEmpty else { throw .syntax }
         }
 
         /// Which arguments the ids are whose number is at `index`.
@@ -192,8 +190,8 @@ extension StreamCommands {
         _ context: inout KeyspaceContext, _ arguments: Arguments
     ) throws(CommandError) {
         let key = arguments[1]
-        let block = try IDBlock(arguments, from: 2)
         let stream = try context.stream(at: key, .write)
+        let block = try IDBlock(arguments, from: 2)
         let reply = context.reply
         reply.array(block.ids.count)
         guard let stream else {
@@ -201,7 +199,7 @@ extension StreamCommands {
             return
         }
         var (deleted, changes) = (0, 0)
-        for id in block.ids {
+        for id in try ids(arguments, block.ids) {
             let outcome = delete(id, from: stream, block.references, &changes)
             if outcome == .deleted { deleted += 1 }
             reply.integer(outcome.rawValue)
@@ -213,8 +211,8 @@ extension StreamCommands {
         _ context: inout KeyspaceContext, _ arguments: Arguments
     ) throws(CommandError) {
         let key = arguments[1]
-        let block = try IDBlock(arguments, from: 3)
         let stream = try context.stream(at: key, .write)
+        let block = try IDBlock(arguments, from: 3)
         let reply = context.reply
         reply.array(block.ids.count)
         guard let stream, let group = stream.group(arguments[2]) else {
@@ -222,7 +220,7 @@ extension StreamCommands {
             return
         }
         var (deleted, changes) = (0, 0)
-        for id in block.ids {
+        for id in try ids(arguments, block.ids) {
             guard group.removePending(id) else {
                 reply.integer(Outcome.absent.rawValue)
                 continue

@@ -44,6 +44,7 @@ extension StringCommands {
         let before = context.stringLength(context.entry(slot))
         let length = before + value.count
         guard length <= context.settings.maximumStringLength else { throw .stringTooLong }
+        try context.checkStringGrowth(from: before, to: length)
         context.overwriteString(slot, length: length, offset: before, with: value)
         context.changed(key, .append)
         context.reply.integer(length)
@@ -78,6 +79,7 @@ extension StringCommands {
         guard value.count > 0 else { return context.reply.integer(before) }
         let (end, overflow) = offset.addingReportingOverflow(value.count)
         guard !overflow && end <= context.settings.maximumStringLength else { throw .stringTooLong }
+        try context.checkStringGrowth(from: before, to: end)
         if slot == nil { context.setString(key, "", slot: nil, deadline: nil, keepsText: true) }
         guard let target = context.find(key, .peek) else { preconditionFailure("a key that was just made is there") }
         context.overwriteString(target, length: max(before, end), offset: offset, with: value)
@@ -123,7 +125,9 @@ extension StringCommands {
         }
         let (cells, overflow) = (texts[0].count + 1).multipliedReportingOverflow(by: texts[1].count + 1)
         // A cell has four bytes.
-        guard !overflow && cells <= min(context.settings.maximumStringLength / 4, 1 << 30) else {
+        guard !overflow && cells <= min(context.settings.maximumStringLength / 4, 1 << 30),
+            SlabAllocator.canAllocate(cells * 4)
+        else {
             throw .message("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len")
         }
         let result = CommonSubsequence(texts[0], texts[1])

@@ -247,7 +247,8 @@ enum StringCommands {
 
     @Sendable static func getMany(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
         context.reply.array(arguments.count - 1)
-        for index in 1..<arguments.count {
+        // A key may be there many times: the reply is bounded by its limit alone.
+        for index in 1..<arguments.count where !context.reply.isOverfull {
             if let slot = context.find(arguments[index], .read), context.entry(slot).isType(.string) {
                 context.replyString(context.entry(slot), isStable: true)
             } else {

@@ -75,7 +75,8 @@ struct GeoCenter {
             Self.meters(cosineOfLatitude * cosineOfLatitude * halfLongitude * halfLongitude)
         }
 
-        private static func meters(_ haversine: Double) -> Double { 2.0 * Earth.radius * asin(sqrt(haversine)) }
+        /// Rounding must not take the sine of half an angle above 1.
+        private static func meters(_ haversine: Double) -> Double { 2.0 * Earth.radius * asin(min(sqrt(haversine), 1)) }
     }
 }
 

@@ -18,6 +18,13 @@ extension KeyspaceContext {
         }
     }
 
+    /// Throws `stringTooLong` unless the system has the memory for a string to become `length` bytes long. An offset in a request makes
+    /// a string longer than all that the request brings; only then is it worth asking.
+    func checkStringGrowth(from before: Int, to length: Int) throws(CommandError) {
+        guard length - before > 1 << 26 else { return }
+        guard SlabAllocator.canAllocate(length) else { throw .stringTooLong }
+    }
+
     /// The bytes of a string for changing in place: as many as it has, but at least `length`, the new ones zero. A key that does
     /// not exist is made. Good until the next change of the database.
     @inline(__always)
