@@ -42,13 +42,3 @@ def test_hash_fields(name, since, arity, flags, keys, arguments, server):
     assert sorted(spec[b"flags"]) == sorted(keys.encode().split())
     assert (docs[b"since"].decode(), docs[b"group"]) == (since, b"hash")
     assert arguments_of(docs) == arguments
-
-
-@pytest.mark.ours
-def test_increx_never_stores_what_is_no_number(server):
-    with server.connect() as client:
-        client("INCREX", "f", "BYFLOAT", "1.5")
-        for bound in ("-inf", "inf"):
-            assert not client("INCREX", "f", "BYFLOAT", 1, "LBOUND", bound, "UBOUND", bound, "SATURATE").is_error
-            assert b"inf" not in client("GET", "f").value
-            assert not client("INCREX", "f", "BYFLOAT", "0").is_error

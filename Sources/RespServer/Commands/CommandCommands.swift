@@ -410,9 +410,10 @@ extension CommandInfo {
                     last = limit == 0 ? request.count + end : first + (request.count - first) / limit + end
                 }
             case .keyCount(let place, let offset, let width):
-                guard first + place < request.count, let count = Decimal.parse(request[first + place]), count >= 0,
-                    count <= request.count
-                else { return nil }
+                guard first + place < request.count else { return nil }
+                guard let count = Decimal.parse(request[first + place]), count > 0, count <= request.count else {
+                    return keys(in: request, of: spec, countAt: first + place)
+                }
                 step = width
                 first += offset
                 last = first + count - 1
@@ -423,6 +424,41 @@ extension CommandInfo {
             if spec.has("incomplete") { return nil }
         }
         return found
+    }
+
+    /// The keys of a request whose number is none in its shortest form: it is read as far as it is one, as `atoi` does. Redis finds
+    /// them without the specs, and so without flags, and where the result is stored behind the others.
+    private func keys(in request: Arguments, of spec: KeySpec, countAt place: Int) -> [(index: Int, flags: [String])]? {
+        guard case .keyCount(let offset, let first, let step) = spec.find else { return nil }
+        let start = place - offset + first
+        let count = Self.leadingInteger(request[place])
+        guard count >= 1, start < request.count, count <= (request.count - start) / step else { return nil }
+        var found = stride(from: start, to: start + count * step, by: step).map { (index: $0, flags: [String]()) }
+        for other in keys where !other.isNoKey {
+            if case .index(let index) = other.begin, case .range = other.find { found.append((index, [])) }
+        }
+        return found
+    }
+
+    /// The integer of 32 bits that a text begins with; 0 if it begins with none.
+    private static func leadingInteger(_ text: ByteSlice) -> Int {
+        var index = 0
+        while index < text.count && (text[index] == 0x20 || text[index] &- 9 < 5) { index += 1 }
+        var isNegative = false
+        if index < text.count && (text[index] == UInt8(ascii: "-") || text[index] == UInt8(ascii: "+")) {
+            isNegative = text[index] == UInt8(ascii: "-")
+            index += 1
+        }
+        var value = 0
+        while index < text.count, text[index] &- UInt8(ascii: "0") <= 9 {
+            let (product, overflow) = value.multipliedReportingOverflow(by: 10)
+            let (sum, carried) = product.addingReportingOverflow(Int(text[index] - UInt8(ascii: "0")))
+            // Numbers of more than 64 bits are taken for the greatest or the least of 64.
+            if overflow || carried { return isNegative ? 0 : -1 }
+            value = sum
+            index += 1
+        }
+        return Int(Int32(truncatingIfNeeded: isNegative ? -value : value))
     }
 
     private static func start(of spec: KeySpec, in request: Arguments) -> Int? {

@@ -97,7 +97,7 @@ enum DebugCommands {
     private static func describe(_ key: ByteSlice, _ facts: ValueFacts?, _ reply: ReplyWriter) throws(CommandError) {
         guard let facts else { throw .noSuchKey }
         var text =
-            "Value at:0x\(String(facts.address, radix: 16)) refcount:\(facts.referenceCount) encoding:\(facts.encoding)"
+            "Value at:0x\(String(facts.address, radix: 16)) refcount:1 encoding:\(facts.encoding)"
         text +=
             " serializedlength:\(facts.serializedLength) lru:\(facts.accessClock) lru_seconds_idle:\(facts.idleSeconds)"
         reply.status(text: text)
@@ -146,7 +146,8 @@ enum DebugCommands {
         guard let size = SettingNumber.memory(text.array), size <= 1 << 32 - 1 << 20 else {
             throw .message("ERR argument must be a memory value bigger than 1 and smaller than 4gb")
         }
-        context.server.engine.settings.listPlainElementSize = size == 0 ? 1 << 30 : Int(size)
+        context.server.engine.settings.listPlainElementSize =
+            size == 0 ? EngineSettings.unsetPlainElementSize : Int(size)
     }
 
     private static func matchLength(_ arguments: Arguments, _ reply: ReplyWriter) throws(CommandError) {

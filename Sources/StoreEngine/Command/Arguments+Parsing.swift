@@ -47,6 +47,13 @@ extension Arguments {
         return value
     }
 
+    /// The argument as the cursor of a scan.
+    /// - Throws: a message for what is no number.
+    func cursor(_ index: Int) throws(CommandError) -> UInt64 {
+        guard let value = UnsignedDecimal.parse(self[index].upToZero) else { throw .message("ERR invalid cursor") }
+        return value
+    }
+
     /// Whether the argument is this word, given in lower case, in any letter case. As in C, a zero byte ends the argument.
     func word(_ index: Int, is word: StaticString) -> Bool {
         let argument = self[index]
@@ -54,6 +61,38 @@ extension Arguments {
             return argument[0..<word.utf8CodeUnitCount].equalsIgnoringCase(word)
         }
         return argument.equalsIgnoringCase(word)
+    }
+}
+
+extension ByteSlice {
+    /// The bytes before the first zero byte, with which a text of C ends.
+    var upToZero: ByteSlice { self[0..<(index(of: 0) ?? count)] }
+}
+
+enum UnsignedDecimal {
+    /// An unsigned number as `strtoull` reads it, negative numbers in their canonical form excepted; nil for anything else.
+    ///
+    /// - Source: Redis, util.c, string2ull.
+    static func parse(_ text: ByteSlice) -> UInt64? {
+        if let value = Decimal.parse(text) { return value >= 0 ? UInt64(value) : nil }
+        var index = 0
+        while index < text.count && (text[index] == 0x20 || text[index] &- 9 < 5) { index += 1 }
+        var isNegative = false
+        if index < text.count && (text[index] == UInt8(ascii: "-") || text[index] == UInt8(ascii: "+")) {
+            isNegative = text[index] == UInt8(ascii: "-")
+            index += 1
+        }
+        guard index < text.count else { return nil }
+        var value: UInt64 = 0
+        while index < text.count {
+            let digit = text[index] &- UInt8(ascii: "0")
+            let (product, overflow) = value.multipliedReportingOverflow(by: 10)
+            let (sum, carried) = product.addingReportingOverflow(UInt64(digit))
+            guard digit <= 9, !overflow, !carried else { return nil }
+            value = sum
+            index += 1
+        }
+        return isNegative ? 0 &- value : value
     }
 }
 

@@ -23,6 +23,9 @@ struct ScanOptions {
                 index += 1
                 continue
             }
+            if arguments.word(index, is: "novalues") {
+                throw .message("ERR NOVALUES option can only be used in HSCAN")
+            }
             guard index + 1 < arguments.count else { throw .syntax }
             let value = arguments[index + 1]
             if arguments.word(index, is: "count") {
@@ -44,22 +47,6 @@ struct ScanOptions {
     func accepts(_ text: ByteSlice) -> Bool {
         guard let pattern else { return true }
         return GlobPattern.matches(pattern, text)
-    }
-
-    /// A cursor as `strtoul` reads it: a sign is allowed, and no digits at all are 0.
-    static func cursor(_ text: ByteSlice) throws(CommandError) -> UInt64 {
-        var value: UInt64 = 0
-        let hasSign = text.count > 0 && (text[0] == UInt8(ascii: "-") || text[0] == UInt8(ascii: "+"))
-        let digits = text.dropFirst(hasSign ? 1 : 0)
-        guard !digits.isEmpty || !hasSign else { throw .message("ERR invalid cursor") }
-        for index in 0..<digits.count {
-            let digit = digits[index] &- UInt8(ascii: "0")
-            let (product, overflow) = value.multipliedReportingOverflow(by: 10)
-            let (sum, carried) = product.addingReportingOverflow(UInt64(digit))
-            guard digit <= 9, !overflow, !carried else { throw .message("ERR invalid cursor") }
-            value = sum
-        }
-        return hasSign && text[0] == UInt8(ascii: "-") ? 0 &- value : value
     }
 
     /// Calls `step` with the cursor, then with what it returned, until the scan is over or enough has been looked at, and returns

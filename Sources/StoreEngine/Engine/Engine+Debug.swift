@@ -8,8 +8,6 @@ import RespCodec
 public struct ValueFacts: Sendable {
     public let address: UInt
     public let encoding: String
-    /// How many hold the value: `Int32.max` stands for the small integers, which Redis shares.
-    public let referenceCount: Int
     /// About how many bytes the value would take in a snapshot that is not compressed.
     public let serializedLength: Int
     /// The 24 bits of the access clock, and the seconds since it was set if it counts seconds.
@@ -31,7 +29,7 @@ extension Engine {
         return withQuietContext(index) { context in
             unsafe ValueFacts(
                 address: UInt(bitPattern: entry.address), encoding: context.encodingName(entry).description,
-                referenceCount: context.referenceCount(entry), serializedLength: Self.serializedLength(entry, context),
+                serializedLength: Self.serializedLength(entry, context),
                 accessClock: Int(entry.accessClock),
                 idleSeconds: context.settings.tracksFrequency ? 0 : context.idleSeconds(entry))
         }

@@ -24,7 +24,8 @@ public struct EngineSettings: Sendable {
     /// How many nodes at each end of a list are not compressed; 0 for all.
     public var listCompressDepth = 0
     /// From how many bytes on an element of a large list gets a node of its own, and is kept there as it is.
-    public var listPlainElementSize = 1 << 30
+    public var listPlainElementSize = EngineSettings.unsetPlainElementSize
+    public static let unsetPlainElementSize = 1 << 30
     /// Bytes of a stream's node; 0 for no limit.
     public var streamNodeMaxBytes = 4096
     /// Entries of a stream's node; 0 for no limit.

@@ -10,14 +10,14 @@ enum DumpPayload {
     private static let versionSize = 2
     private static let checksumSize = 8
     /// What Redis 7.0 reads.
-    private static let writtenVersion: UInt16 = 10
+    private static let usualVersion: UInt16 = 10
 
     /// Writes a value as a bulk string.
     static func write(_ entry: Entry, to reply: ReplyWriter, _ context: KeyspaceContext) {
         let payload = reply.beginDeferred()
         let start = reply.count
         let writer = RecordWriter(sink: reply, compresses: context.settings.compressesRecords)
-        let type = RecordType(of: entry, version: writtenVersion)
+        let type = RecordType(of: entry, version: targetVersion(of: entry))
         writer.write(type: type)
         writer.write(valueOf: entry, as: type, context)
         reply.append(littleEndian: version(of: entry, written: type))
@@ -25,6 +25,16 @@ enum DumpPayload {
         guard !reply.isOverfull else { return }
         reply.append(littleEndian: CRC64.of(reply.written(start..<reply.count)))
         reply.endBulkString(payload)
+    }
+
+    /// For readers of which version a value is written. A stream with consumers is for Redis 7.2 and later: an older one would take
+    /// when a consumer was last given something for when it last asked. All other values are the same in the forms of Redis 7.0, but
+    /// for hashes whose fields have deadlines, which have no older form.
+    private static func targetVersion(of entry: Entry) -> UInt16 {
+        guard entry.encoding == .stream else { return usualVersion }
+        let stream = unsafe StreamValue(at: entry.pointer)
+        let hasConsumers = (0..<stream.groupCount).contains { stream.group(at: $0).consumerCount > 0 }
+        return hasConsumers ? RecordType.stream.version : usualVersion
     }
 
     /// The version that a reader must know. Pending entries that were released have no consumer: readers that do not expect that would
@@ -36,25 +46,25 @@ enum DumpPayload {
         return hasReleased ? RecordType.newestVersion : type.version
     }
 
-    /// The value of a payload with its type; nil when the format is too new or the checksum wrong.
-    static func verified(_ payload: ByteSlice) -> ByteSlice? {
+    /// The value of a payload with its type, and the version of its format; nil when the format is too new or the checksum wrong.
+    static func verified(_ payload: ByteSlice) -> (value: ByteSlice, version: UInt16)? {
         let checked = payload.count - checksumSize
         guard checked >= versionSize else { return nil }
         let (version, checksum) = unsafe (
             payload.rawBytes.loadUnaligned(fromByteOffset: checked - versionSize, as: UInt16.self),
             payload.rawBytes.loadUnaligned(fromByteOffset: checked, as: UInt64.self)
         )
-        guard UInt16(littleEndian: version) <= RecordType.newestVersion,
+        guard RecordType.isRead(version: UInt16(littleEndian: version)),
             UInt64(littleEndian: checksum) == CRC64.of(payload[0..<checked])
         else { return nil }
-        return payload[0..<checked - versionSize]
+        return (payload[0..<checked - versionSize], UInt16(littleEndian: version))
     }
 
     /// Makes an entry of a value with its type, which is in no table yet.
     static func entry(
-        from value: ByteSlice, key: ByteSlice, deadline: Int64?, _ context: KeyspaceContext
+        from value: ByteSlice, version: UInt16, key: ByteSlice, deadline: Int64?, _ context: KeyspaceContext
     ) throws(FormatError) -> Entry {
         var reader = RecordReader(MemorySource(value), longestString: context.settings.longestRestoredString)
-        return try reader.value(try reader.type(), key: key, deadline: deadline, context)
+        return try reader.value(try reader.type(version: version), key: key, deadline: deadline, context)
     }
 }

@@ -45,6 +45,24 @@ extension RecordReader {
     }
 }
 
+extension RecordReader {
+    /// Deadlines that lie behind the last that is counted here are taken for that.
+    mutating func hashOfValkey(
+        key: ByteSlice, deadline: Int64?, _ context: KeyspaceContext
+    ) throws(FormatError) -> Entry {
+        var assembler = DeadlineHashAssembler(context)
+        for _ in 0..<(try count(ofAtLeast: 2 + MemoryLayout<Int64>.size)) {
+            let field = try string(.first)
+            let value = try string(.second)
+            let time = try time()
+            guard time >= -1 else { throw DeadlineHashAssembler.badDeadline }
+            try assembler.add(field, value, time == -1 ? 0 : min(max(time, 1), DeadlineHashAssembler.lastDeadline))
+            release()
+        }
+        return try assembler.entry(key: key, deadline: deadline)
+    }
+}
+
 /// Puts a hash together from fields with deadlines, 0 for none.
 struct DeadlineHashAssembler: ~Copyable {
     /// The last moment that Redis can count.

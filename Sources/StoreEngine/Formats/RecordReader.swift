@@ -37,9 +37,10 @@ struct RecordReader<Source: ByteSource>: ~Copyable {
 
     mutating func byte() throws(FormatError) -> UInt8 { try take(1)[0] }
 
-    mutating func type() throws(FormatError) -> RecordType {
+    /// The form of the value that follows, in a version of the format.
+    mutating func type(version: UInt16) throws(FormatError) -> RecordType {
         let byte = try byte()
-        guard let type = RecordType(rawValue: byte) else { throw .unknownType(byte) }
+        guard let type = RecordType(byte, version: version) else { throw .unknownType(byte) }
         return type
     }
 

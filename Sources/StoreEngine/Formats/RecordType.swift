@@ -1,9 +1,10 @@
 // How values lie in RDB files and DUMP payloads: one byte says which of these forms follows.
 //
-// Written are the forms that Redis 7.0 reads, so that what is saved here can be loaded there; only hashes whose fields have deadlines
-// need a newer one. Read are all that Redis 7.4 reads, back to Redis 2.4.
+// Written are the forms that Redis 7.0 reads, so that what is saved here can be loaded there, unless a newer one says more: that of
+// hashes whose fields have deadlines, and that of streams with consumers. Read are all that Redis 7.4 reads, back to Redis 2.4, and
+// those of Valkey 9.
 //
-// Source: Redis 7.4, rdb.h, "Map object types to RDB object types".
+// Source: Redis 7.4, rdb.h, "Map object types to RDB object types"; what Valkey 9.1 answers to DUMP.
 
 enum RecordType: UInt8 {
     /// A string.
@@ -41,6 +42,9 @@ enum RecordType: UInt8 {
     case packedSet = 20
     /// A stream whose consumers have two times.
     case stream = 21
+    /// A count, then of each field itself, its value and its deadline, -1 for none. Only Valkey writes it: the number stood for
+    /// something else in previews of Redis 7.4.
+    case hashOfValkey = 22
     /// The earliest deadline, a count, then of each field the deadline, the field and its value.
     case hashWithDeadlines = 24
     /// The earliest deadline and a string that holds a packed list of fields, values and deadlines by turns.
@@ -49,6 +53,7 @@ enum RecordType: UInt8 {
     /// The first version of the RDB format that has this form; 10 for all older ones, which is what Redis 7.0 writes.
     var version: UInt16 {
         switch self {
+        case .hashOfValkey: Self.valkeyVersion
         case .hashWithDeadlines, .packedHashWithDeadlines: 12
         case .packedSet, .stream: 11
         default: 10
@@ -58,6 +63,16 @@ enum RecordType: UInt8 {
     /// The newest version of the RDB format that is read. Redis 7.4 has 12; what is above it only stands for streams with pending entries
     /// of nobody.
     static let newestVersion: UInt16 = 14
+    /// The version that Valkey 9 has, whose own versions begin far from those of Redis.
+    static let valkeyVersion: UInt16 = 80
+
+    static func isRead(version: UInt16) -> Bool { version <= newestVersion || version == valkeyVersion }
+
+    /// What a byte stands for in a version of the format; nil if that is nothing that is known.
+    init?(_ byte: UInt8, version: UInt16) {
+        self.init(rawValue: byte)
+        if self == .hashOfValkey && version != Self.valkeyVersion { return nil }
+    }
 }
 
 /// The first byte of a length or a string.

@@ -63,7 +63,7 @@ struct SnapshotReader: ~Copyable {
         while true {
             let byte = try records.byte()
             guard let mark = SnapshotMark(rawValue: byte) else {
-                guard let type = RecordType(rawValue: byte) else { throw .unknownType(byte) }
+                guard let type = RecordType(byte, version: RecordType.newestVersion) else { throw .unknownType(byte) }
                 try readKey(type, traits, whenThere: collision, target)
                 traits = Traits()
                 continue

@@ -98,34 +98,35 @@ enum BitmapCommands {
     }
 
     @Sendable static func count(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
-        // As in Redis, nothing of the range is looked at when there is no such key.
-        guard let slot = try context.find(arguments[1], as: .string, .read) else { return context.reply.integer(0) }
-        let entry = context.entry(slot)
+        var bounds: (start: Int, end: Int)?
+        var inBits = false
         switch arguments.count {
-        case 2:
-            context.reply.integer(context.withString(entry) { BitRange($0).count })
+        case 2: break
         case 4, 5:
-            let start = try arguments.integer(2)
-            let end = try arguments.integer(3)
-            if start < 0 && end < 0 && start > end { return context.reply.integer(0) }
-            let inBits = arguments.count == 5 ? try isUnitBit(arguments, 4) : false
-            context.reply.integer(
-                context.withString(entry) { range($0, from: start, to: end, inBits: inBits)?.count ?? 0 })
+            bounds = (try arguments.integer(2), try arguments.integer(3))
+            if arguments.count == 5 { inBits = try isUnitBit(arguments, 4) }
         default: throw .syntax
         }
+        guard let slot = try context.find(arguments[1], as: .string, .read) else { return context.reply.integer(0) }
+        context.reply.integer(
+            context.withString(context.entry(slot)) { text in
+                guard let (start, end) = bounds else { return BitRange(text).count }
+                if start < 0 && end < 0 && start > end { return 0 }
+                return range(text, from: start, to: end, inBits: inBits)?.count ?? 0
+            })
     }
 
     @Sendable static func position(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
         let number = try arguments.integer(2)
         guard number == 0 || number == 1 else { throw .message("ERR The bit argument must be 1 or 0.") }
         let bit = number == 1
-        guard let slot = try context.find(arguments[1], as: .string, .read) else {
-            return context.reply.integer(bit ? -1 : 0)
-        }
         guard arguments.count <= 6 else { throw .syntax }
         let start = arguments.count > 3 ? try arguments.integer(3) : 0
         let inBits = arguments.count == 6 ? try isUnitBit(arguments, 5) : false
         let end: Int? = arguments.count > 4 ? try arguments.integer(4) : nil
+        guard let slot = try context.find(arguments[1], as: .string, .read) else {
+            return context.reply.integer(bit ? -1 : 0)
+        }
         context.reply.integer(
             context.withString(context.entry(slot)) { text in
                 guard let range = range(text, from: start, to: end ?? -1, inBits: inBits) else { return -1 }

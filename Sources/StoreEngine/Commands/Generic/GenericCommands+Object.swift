@@ -33,7 +33,8 @@ extension GenericCommands {
                 },
                 objectSubcommand("REFCOUNT", since: "2.2.3", "Returns how many hold a value.") {
                     (context, entry) throws(CommandError) in
-                    context.reply.integer(context.referenceCount(entry))
+                    // No value is shared.
+                    context.reply.integer(1)
                 },
             ])
     ]
@@ -76,11 +77,6 @@ extension KeyspaceContext {
         case .tree: "skiplist"
         case .stream: "stream"
         }
-    }
-
-    /// How many hold the value: Redis shares the small integers, and counts them as held without end.
-    func referenceCount(_ entry: Entry) -> Int {
-        entry.encoding == .integer && (0..<10_000).contains(entry.integer) ? Int(Int32.max) : 1
     }
 
     /// Seconds since the entry was used last, when the access clock counts them.

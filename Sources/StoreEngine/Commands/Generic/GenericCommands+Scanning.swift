@@ -38,7 +38,7 @@ extension GenericCommands {
     }
 
     @Sendable static func scan(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
-        let start = try ScanOptions.cursor(arguments[1])
+        let start = try arguments.cursor(1)
         let options = try ScanOptions(arguments, from: 2, takesType: true)
         var found = 0
         var due: [[UInt8]] = []

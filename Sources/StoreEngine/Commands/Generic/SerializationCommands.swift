@@ -74,12 +74,13 @@ enum SerializationCommands {
         guard time >= 0 else { throw .message("ERR Invalid TTL value, must be >= 0") }
         // As in Redis, a time that cannot be counted has passed.
         let deadline = time == 0 ? nil : options.isAbsolute ? Int64(time) : Int64(time) &+ context.now
-        guard let value = DumpPayload.verified(arguments[3]) else {
+        guard let payload = DumpPayload.verified(arguments[3]) else {
             throw .message("ERR DUMP payload version or checksum are wrong")
         }
         let entry: Entry
         do throws(FormatError) {
-            entry = try DumpPayload.entry(from: value, key: key, deadline: deadline, context)
+            entry = try DumpPayload.entry(
+                from: payload.value, version: payload.version, key: key, deadline: deadline, context)
         } catch {
             throw .message("ERR Bad data format")
         }

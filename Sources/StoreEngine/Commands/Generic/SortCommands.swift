@@ -112,7 +112,7 @@ enum SortCommands {
 /// What SORT is asked for.
 struct SortRequest {
     private(set) var by: SortPattern?
-    /// Whether a pattern was given that is the same for all elements: then they are not sorted at all.
+    /// Whether a pattern without a star was given, also that of the element itself: then nothing is sorted at all.
     private(set) var keepsOrder = false
     private(set) var results: [SortPattern] = []
     private(set) var offset = 0
@@ -142,7 +142,7 @@ struct SortRequest {
                 index += 1
             } else if arguments.word(index, is: "by") && left >= 1 {
                 let pattern = SortPattern(arguments[index + 1])
-                if pattern.isConstant { keepsOrder = true }
+                if pattern.isWithoutStar { keepsOrder = true }
                 by = pattern
                 index += 1
             } else if arguments.word(index, is: "get") && left >= 1 {

@@ -59,6 +59,11 @@ extension HashCommands {
         return try deadline(arguments[index + 1], unit: unit, isAbsolute: isAbsolute, now: now, command: command)
     }
 
+    private static func isDeadlineOption(_ arguments: Arguments, _ index: Int) -> Bool {
+        arguments.word(index, is: "ex") || arguments.word(index, is: "px") || arguments.word(index, is: "exat")
+            || arguments.word(index, is: "pxat")
+    }
+
     // MARK: HGETEX
 
     @Sendable private static func getAndSetDeadlines(_ context: inout KeyspaceContext, _ arguments: Arguments)
@@ -67,6 +72,10 @@ extension HashCommands {
         let hash = try context.hash(at: arguments[1], .write)
         var change = DeadlineChange.none
         var place = 2
+        if isDeadlineOption(arguments, 2) {
+            guard Decimal.parse(arguments[3]) != nil else { throw .notInteger }
+            guard arguments.count > 5 else { throw .wrongArity("hgetex") }
+        }
         if let deadline = try deadlineOption(arguments, at: 2, now: context.now, command: "hgetex") {
             change = .set(deadline)
             place = 4
@@ -159,11 +168,6 @@ extension HashCommands {
             throw .wrongArity("hsetex")
         }
 
-        private func isDeadlineOption(_ arguments: Arguments, _ index: Int) -> Bool {
-            arguments.word(index, is: "ex") || arguments.word(index, is: "px") || arguments.word(index, is: "exat")
-                || arguments.word(index, is: "pxat")
-        }
-
         private func checkDeadlineIsFirst() throws(CommandError) {
             guard case .none = change else {
                 throw .message("ERR Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can be specified")
@@ -199,6 +203,7 @@ extension HashCommands {
             }
         }
         let hash = if let present { present } else { try context.hashMade(at: key) }
+        hash.prepare(for: arguments, from: options.fields.lowerBound)
         var keepsDeadline = false
         if case .keep = options.change { keepsDeadline = true }
         for index in fields { hash.set(arguments[index], arguments[index + 1], keepsDeadline: keepsDeadline) }

@@ -133,6 +133,8 @@ enum HashCommands {
         guard arguments.count % 2 == 0 else { throw .wrongArity(command) }
         let key = arguments[1]
         let hash = try context.hashMade(at: key)
+        // One pair alone is seen to when it is set.
+        if arguments.count > 4 { hash.prepare(for: arguments, from: 2) }
         var added = 0
         var index = 2
         while index < arguments.count {

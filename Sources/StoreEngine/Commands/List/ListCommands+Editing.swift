@@ -50,10 +50,10 @@ extension ListCommands {
     @Sendable private static func removeMatches(_ context: inout KeyspaceContext, _ arguments: Arguments)
         throws(CommandError)
     {
-        let count = try arguments.integer(2)
+        let count = try arguments.drawCount(2)
         let key = arguments[1]
         guard let list = try context.list(at: key, .write) else { return context.reply.integer(0) }
-        let limit = count == 0 ? Int.max : Int(clamping: count.magnitude)
+        let limit = count == 0 ? Int.max : abs(count)
         let removed = list.removeMatches(arguments[3], backwards: count < 0, limit: limit)
         if removed > 0 {
             context.changed(key, .lrem, count: removed)

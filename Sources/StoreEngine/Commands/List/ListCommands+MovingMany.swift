@@ -89,9 +89,10 @@ extension ListCommands {
     private static func moveMany(
         _ context: KeyspaceContext, _ arguments: Arguments, _ request: MoveRequest
     ) throws(CommandError) -> Bool {
-        guard let source = try sourceList(context, arguments) else { return false }
-        let total = source.count
-        guard let count = request.count(of: total) else { return false }
+        // Whether there are enough is looked at before the destination is.
+        guard let total = try context.list(at: arguments[1], .peek)?.count, let count = request.count(of: total),
+            let source = try sourceList(context, arguments)
+        else { return false }
         let start = request.from == .head ? 0 : total - count
         // As they lie in the source; taken from the tail one by one they come the other way round, and put at a head so
         // once more.

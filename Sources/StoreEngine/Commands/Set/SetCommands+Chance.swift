@@ -92,7 +92,7 @@ extension SetCommands {
     // MARK: scanning
 
     @Sendable private static func scan(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
-        let start = try ScanOptions.cursor(arguments[2])
+        let start = try arguments.cursor(2)
         guard let set = try context.set(at: arguments[1], .read) else {
             return context.reply.endScan(context.reply.beginDeferred(), cursor: 0, count: 0)
         }

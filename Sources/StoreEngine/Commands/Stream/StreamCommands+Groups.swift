@@ -76,7 +76,10 @@ extension StreamCommands {
     /// The options of CREATE and SETID.
     private struct GroupOptions {
         var makesStream = false
-        var entriesRead = StreamGroup.unknown
+        private var entriesRead = StreamGroup.unknown
+
+        /// How many entries of a stream a group is said to have read: no more than were ever added.
+        func entriesRead(of stream: StreamValue) -> Int { min(entriesRead, stream.entriesAdded) }
 
         init(_ arguments: Arguments, mayMakeStream: Bool) throws(CommandError) {
             var index = 5
@@ -122,7 +125,7 @@ extension StreamCommands {
         let isLast = isCharacter(arguments[4], "$")
         let last = isLast ? found?.lastID ?? .zero : try id(arguments[4])
         let stream = if let found { found } else { try context.streamMade(at: key) }
-        guard stream.makeGroup(arguments[3], lastID: last, entriesRead: options.entriesRead) != nil else {
+        guard stream.makeGroup(arguments[3], lastID: last, entriesRead: options.entriesRead(of: stream)) != nil else {
             throw .message("BUSYGROUP Consumer Group name already exists")
         }
         // Making the stream changes the key; a group is beside its value.
@@ -144,7 +147,7 @@ extension StreamCommands {
             guard let parsed = StreamID.parse(arguments[4], edges: true) else { throw invalidID }
             group.lastID = parsed.id
         }
-        group.entriesRead = options.entriesRead
+        group.entriesRead = options.entriesRead(of: stream)
         context.changed(arguments[2], .xgroupSetID)
         context.reply.ok()
     }

@@ -69,8 +69,7 @@ extension StreamCommands {
                     index += 1
                 } else if isAdding && arguments.word(index, is: "nomkstream") {
                     mayNotMake = true
-                } else if let word = StreamValue.References(arguments, index) {
-                    guard references == nil else { throw .syntax }
+                } else if references == nil, let word = StreamValue.References(arguments, index) {
                     references = word
                 } else if isAdding {
                     guard let parsed = StreamID.parse(arguments[index], choice: true) else { throw invalidID }
@@ -141,29 +140,29 @@ extension StreamCommands {
 
     // MARK: with regard to groups
 
-    /// Where the ids of "IDS numids id [id ...]" are and the words around them, from an argument on. Whether the ids are any is looked
-    /// at only when there is something to look for.
+    /// Where the ids of "IDS numids id [id ...]" are, and the words around them, from an argument on. The ids themselves are read
+    /// only when there is a stream to look for them in.
     struct IDBlock {
         private(set) var references = StreamValue.References.keep
-        private(set) var ids = 0..<0
+        private(set) var range = 0..<0
 
         init(_ arguments: Arguments, from start: Int) throws(CommandError) {
             var isGiven = false
             var index = start
             while index < arguments.count {
-                if let word = StreamValue.References(arguments, index) {
-                    guard !isGiven else { throw .syntax }
+                if !isGiven, let word = StreamValue.References(arguments, index) {
                     references = word
                     isGiven = true
                     index += 1
-                } else if arguments.word(index, is: "ids") && ids.isEmpty && index + 1 < arguments.count {
-                    ids = try Self.range(arguments, countAt: index + 1)
-                    index = ids.upperBound
+                } else if arguments.word(index, is: "ids") && index + 1 < arguments.count {
+                    // Where there are several, the last counts.
+                    range = try Self.range(arguments, countAt: index + 1)
+                    index = range.upperBound
                 } else {
                     throw .syntax
                 }
             }
-            guard !ids.isEmpty else { throw .syntax }
+            guard !range.isEmpty else { throw .syntax }
         }
 
         /// Which arguments the ids are whose number is at `index`.
@@ -193,13 +192,13 @@ extension StreamCommands {
         let stream = try context.stream(at: key, .write)
         let block = try IDBlock(arguments, from: 2)
         let reply = context.reply
-        reply.array(block.ids.count)
+        reply.array(block.range.count)
         guard let stream else {
-            for _ in block.ids { reply.integer(Outcome.absent.rawValue) }
+            for _ in block.range { reply.integer(Outcome.absent.rawValue) }
             return
         }
         var (deleted, changes) = (0, 0)
-        for id in try ids(arguments, block.ids) {
+        for id in try ids(arguments, block.range) {
             let outcome = delete(id, from: stream, block.references, &changes)
             if outcome == .deleted { deleted += 1 }
             reply.integer(outcome.rawValue)
@@ -214,13 +213,13 @@ extension StreamCommands {
         let stream = try context.stream(at: key, .write)
         let block = try IDBlock(arguments, from: 3)
         let reply = context.reply
-        reply.array(block.ids.count)
+        reply.array(block.range.count)
         guard let stream, let group = stream.group(arguments[2]) else {
-            for _ in block.ids { reply.integer(Outcome.absent.rawValue) }
+            for _ in block.range { reply.integer(Outcome.absent.rawValue) }
             return
         }
         var (deleted, changes) = (0, 0)
-        for id in try ids(arguments, block.ids) {
+        for id in try ids(arguments, block.range) {
             guard group.removePending(id) else {
                 reply.integer(Outcome.absent.rawValue)
                 continue
@@ -244,7 +243,8 @@ extension StreamCommands {
         case .keep: break
         case .delete: changes += stream.removeReferences(to: id) ? 1 : 0
         case .acknowledged:
-            if stream.contains(id) && stream.isReferenced(id) { return .referenced }
+            // As in Redis, also one that is not in the stream, when a group has it pending or has not come that far.
+            if stream.isReferenced(id) { return .referenced }
         }
         let before = changes
         guard stream.delete(id) else { return .absent }

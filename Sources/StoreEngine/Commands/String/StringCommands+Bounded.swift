@@ -105,11 +105,11 @@ extension StringCommands {
                 } else if upper == nil, hasOperand, arguments.word(index, is: "ubound") {
                     upper = index + 1
                     index += 1
-                } else if arguments.word(index, is: "saturate") {
+                } else if !saturates && arguments.word(index, is: "saturate") {
                     saturates = true
-                } else if arguments.word(index, is: "enx") {
+                } else if !onlyWithoutDeadline && arguments.word(index, is: "enx") {
                     onlyWithoutDeadline = true
-                } else if arguments.word(index, is: "persist") && deadline == nil {
+                } else if !persists && deadline == nil && arguments.word(index, is: "persist") {
                     persists = true
                 } else if let option = timeOption(arguments, index), hasOperand, deadline == nil, !persists {
                     deadline = try ExpireTime.positiveDeadline(
@@ -127,7 +127,7 @@ extension StringCommands {
             }
         }
 
-        static var wrongBounds: CommandError { .message("ERR LBOUND cannot be greater than UBOUND") }
+        static var wrongBounds: CommandError { .message("ERR LBOUND can't be greater than UBOUND") }
 
         /// The deadline that the key gets, and what happens to it by that.
         func newDeadline(_ old: Int64?) -> (time: Int64?, event: KeyEvent?) {
@@ -150,13 +150,16 @@ extension StringCommands {
         _ context: KeyspaceContext, _ arguments: Arguments, _ addition: BoundedAddition
     ) throws(CommandError) {
         let key = arguments[1]
-        func number(_ index: Int?, or other: Int) throws(CommandError) -> Int {
+        func number(_ index: Int?, or other: Int, _ name: String) throws(CommandError) -> Int {
             guard let index else { return other }
-            return try arguments.integer(index)
+            guard let value = Decimal.parse(arguments[index]) else {
+                throw .text("ERR \(name) is not an integer or out of range")
+            }
+            return value
         }
-        let increment = try number(addition.increment, or: 1)
-        let lower = try number(addition.lower, or: Int.min)
-        let upper = try number(addition.upper, or: Int.max)
+        let increment = try number(addition.increment, or: 1, "Increment")
+        let lower = try number(addition.lower, or: Int.min, "LBOUND")
+        let upper = try number(addition.upper, or: Int.max, "UBOUND")
         guard lower <= upper else { throw BoundedAddition.wrongBounds }
         let slot = try context.find(key, as: .string)
         var old = 0
@@ -166,14 +169,15 @@ extension StringCommands {
         }
         var (new, overflow) = old.addingReportingOverflow(increment)
         if overflow { new = increment > 0 ? Int.max : Int.min }
-        let isWithin = !overflow && new >= lower && new <= upper
-        new = min(max(new, lower), upper)
-        let (applied, isTooFar) = new.subtractingReportingOverflow(old)
-        context.reply.array(2)
-        guard isWithin || (addition.saturates && !isTooFar) else {
+        guard addition.saturates || (!overflow && lower...upper ~= new) else {
+            context.reply.array(2)
             context.reply.integer(old)
             return context.reply.integer(0)
         }
+        new = min(max(new, lower), upper)
+        let (applied, isTooFar) = new.subtractingReportingOverflow(old)
+        guard !isTooFar else { throw .message("ERR applied increment would overflow") }
+        context.reply.array(2)
         let deadline = addition.newDeadline(slot.flatMap { context.database.deadline($0) })
         context.setInteger(key, new, slot: slot, deadline: deadline.time)
         context.changed(key, .incrBy)
@@ -186,38 +190,48 @@ extension StringCommands {
         _ context: KeyspaceContext, _ arguments: Arguments, _ addition: BoundedAddition
     ) throws(CommandError) {
         let key = arguments[1]
-        func number(_ index: Int?, or other: LongDouble) throws(CommandError) -> LongDouble {
+        func number(_ index: Int?, or other: LongDouble, _ name: String) throws(CommandError) -> LongDouble {
             guard let index else { return other }
-            return try arguments.longDouble(index)
+            guard let value = LongDoubleText.parse(arguments[index]) else {
+                throw .text("ERR \(name) is not a valid float")
+            }
+            return value
         }
         let limit = LongDouble.greatestFiniteMagnitude
-        let increment = try number(addition.increment, or: 1)
-        let lower = try number(addition.lower, or: -limit)
-        let upper = try number(addition.upper, or: limit)
-        guard increment.isFinite else { throw .nanOrInfinity }
+        let increment = try number(addition.increment, or: 1, "Increment")
+        guard increment.isFinite else { throw .message("ERR BYFLOAT increment cannot be Infinity") }
+        let lower = try number(addition.lower, or: -limit, "LBOUND")
+        let upper = try number(addition.upper, or: limit, "UBOUND")
         guard lower <= upper else { throw BoundedAddition.wrongBounds }
         let slot = try context.find(key, as: .string)
         var old: LongDouble = 0
         if let slot {
-            guard let value = context.withString(context.entry(slot), { LongDoubleText.parse($0) }), value.isFinite
-            else { throw .notFloat }
+            guard let value = context.withString(context.entry(slot), { LongDoubleText.parse($0) }) else {
+                throw .notFloat
+            }
+            guard value.isFinite else { throw .message("ERR value cannot be Infinity") }
             old = value
         }
         let sum = old + increment
-        let isWithin = sum.isFinite && sum >= lower && sum <= upper
-        let new = max(-limit, min(limit, min(max(sum, lower), upper)))
-        context.reply.array(2)
-        guard isWithin || addition.saturates else {
+        guard addition.saturates || (sum.isFinite && sum >= lower && sum <= upper) else {
+            context.reply.array(2)
             reply(context, LongDoubleText.text(old))
             return reply(context, LongDoubleText.text(0))
         }
+        let new = min(max(sum, lower), upper)
+        let applied = new - old
+        // What no bound keeps from infinity is not stored, nor the number next to it.
+        guard new.magnitude < limit && applied.isFinite else {
+            throw .message("ERR applied increment would be Infinity")
+        }
         let text = LongDoubleText.text(new)
+        context.reply.array(2)
         let deadline = addition.newDeadline(slot.flatMap { context.database.deadline($0) })
         text.withByteSlice { context.setString(key, $0, slot: slot, deadline: deadline.time, keepsText: true) }
         context.changed(key, .incrByFloat)
         if let event = deadline.event { context.changed(key, event, count: 0) }
         reply(context, text)
-        reply(context, LongDoubleText.text(new - old))
+        reply(context, LongDoubleText.text(applied))
     }
 
     /// A number in its widest form: a double whose digits are more than a double has.

@@ -8,35 +8,37 @@ enum ValueCondition {
     case present
     case equal(ByteSlice)
     case notEqual(ByteSlice)
-    case digestEqual(UInt64)
-    case digestNotEqual(UInt64)
+    /// The hash of the value as sixteen hexadecimal digits, in any letter case.
+    case digestEqual(ByteSlice)
+    case digestNotEqual(ByteSlice)
 
     /// The condition that the words from `index` on give, one on a value by the word behind; nil if they give none.
-    /// - Throws: a message for a digest that is none.
-    static func onValue(_ arguments: Arguments, _ index: Int) throws(CommandError) -> ValueCondition? {
+    static func onValue(_ arguments: Arguments, _ index: Int) -> ValueCondition? {
         guard index + 1 < arguments.count else { return nil }
         let operand = arguments[index + 1]
         if arguments.word(index, is: "ifeq") { return .equal(operand) }
         if arguments.word(index, is: "ifne") { return .notEqual(operand) }
-        if arguments.word(index, is: "ifdeq") { return .digestEqual(try digest(operand)) }
-        if arguments.word(index, is: "ifdne") { return .digestNotEqual(try digest(operand)) }
+        if arguments.word(index, is: "ifdeq") { return .digestEqual(operand) }
+        if arguments.word(index, is: "ifdne") { return .digestNotEqual(operand) }
         return nil
     }
 
-    private static func digest(_ text: ByteSlice) throws(CommandError) -> UInt64 {
-        var value: UInt64 = 0
-        for index in 0..<min(text.count, 16) {
-            let byte = ByteSlice.lowercased(text[index])
-            guard let digit = Self.digits.firstIndex(of: byte) else { throw wrongDigest }
-            value = value << 4 | UInt64(digit)
-        }
-        guard text.count == 16 else { throw wrongDigest }
-        return value
+    /// Whether a text is the digest of a string. One with other characters than digits is that of none.
+    private static func isDigest(
+        _ text: ByteSlice, ofStringAt entry: Entry, _ context: KeyspaceContext
+    ) throws(CommandError) -> Bool {
+        guard text.count == 16 else { throw .message("ERR digest must be exactly 16 hexadecimal characters") }
+        let digest = context.withString(entry) { Self.digest(of: $0) }
+        return (0..<16).allSatisfy { ByteSlice.lowercased(text[$0]) == digest[$0] }
     }
 
-    private static var wrongDigest: CommandError { .message("ERR digest must be exactly 16 hexadecimal characters") }
+    /// The hash of a value as hexadecimal digits.
+    static func digest(of value: ByteSlice) -> [UInt8] {
+        let hash = XXH3.hash(value)
+        return (0..<16).map { digits[Int(hash >> UInt64(60 - 4 * $0) & 15)] }
+    }
 
-    static let digits = Array("0123456789abcdef".utf8)
+    private static let digits = Array("0123456789abcdef".utf8)
 
     var isAbsent: Bool {
         if case .absent = self { return true }
@@ -57,7 +59,8 @@ enum ValueCondition {
     }
 
     /// Whether the condition holds of the string at `slot`, or of a key that does not exist.
-    func holds(_ context: KeyspaceContext, _ slot: Slot?) -> Bool {
+    /// - Throws: a message for a digest of another length, if there is a string to compare it with.
+    func holds(_ context: KeyspaceContext, _ slot: Slot?) throws(CommandError) -> Bool {
         guard let slot else {
             switch self {
             case .absent, .notEqual, .digestNotEqual: return true
@@ -70,8 +73,8 @@ enum ValueCondition {
         case .present: return true
         case .equal(let other): return context.withString(entry) { $0 == other }
         case .notEqual(let other): return context.withString(entry) { $0 != other }
-        case .digestEqual(let digest): return context.withString(entry) { XXH3.hash($0) } == digest
-        case .digestNotEqual(let digest): return context.withString(entry) { XXH3.hash($0) } != digest
+        case .digestEqual(let digest): return try Self.isDigest(digest, ofStringAt: entry, context)
+        case .digestNotEqual(let digest): return try !Self.isDigest(digest, ofStringAt: entry, context)
         }
     }
 }
@@ -96,14 +99,13 @@ extension StringCommands {
             summary: "Removes a key whose value is as given.", complexity: "O(1)"
         ) { (context, arguments) throws(CommandError) in
             let slot = try context.find(arguments[1], as: .string)
-            remove(context, arguments[1], slot, if: .equal(arguments[2]))
+            try remove(context, arguments[1], slot, if: .equal(arguments[2]))
         },
     ]
 
     @Sendable static func digest(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
         guard let slot = try context.find(arguments[1], as: .string, .read) else { return context.reply.null() }
-        let hash = context.withString(context.entry(slot)) { XXH3.hash($0) }
-        context.reply.bulkString((0..<16).map { ValueCondition.digits[Int(hash >> UInt64(60 - 4 * $0) & 15)] })
+        context.reply.bulkString(context.withString(context.entry(slot)) { ValueCondition.digest(of: $0) })
     }
 
     @Sendable static func deleteConditionally(
@@ -111,24 +113,21 @@ extension StringCommands {
     ) throws(CommandError) {
         let key = arguments[1]
         guard arguments.count == 2 || arguments.count == 4 else { throw .wrongArity("delex") }
-        var condition = ValueCondition.present
-        if arguments.count == 4 {
-            guard let given = try ValueCondition.onValue(arguments, 2) else {
-                throw .message("ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE")
-            }
-            condition = given
-        }
-        let slot = context.find(key)
-        if condition.isOnValue, let slot, !context.entry(slot).isType(.string) {
+        guard let slot = context.find(key) else { return context.reply.integer(0) }
+        guard arguments.count == 4 else { return try remove(context, key, slot, if: .present) }
+        guard context.entry(slot).isType(.string) else {
             throw .message("ERR Key should be of string type if conditions are specified")
         }
-        remove(context, key, slot, if: condition)
+        guard let condition = ValueCondition.onValue(arguments, 2) else {
+            throw .message("ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE")
+        }
+        try remove(context, key, slot, if: condition)
     }
 
     private static func remove(
         _ context: KeyspaceContext, _ key: ByteSlice, _ slot: Slot?, if condition: ValueCondition
-    ) {
-        guard let slot, condition.holds(context, slot) else { return context.reply.integer(0) }
+    ) throws(CommandError) {
+        guard let slot, try condition.holds(context, slot) else { return context.reply.integer(0) }
         context.removeQuietly(slot)
         context.changed(key, .del)
         context.reply.integer(1)

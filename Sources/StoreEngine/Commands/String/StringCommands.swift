@@ -122,7 +122,7 @@ enum StringCommands {
                 condition = .absent
             } else if arguments.word(index, is: "xx"), condition.map({ $0.isPresent }) ?? true {
                 condition = .present
-            } else if condition == nil, let given = try ValueCondition.onValue(arguments, index) {
+            } else if condition == nil, let given = ValueCondition.onValue(arguments, index) {
                 condition = given
                 index += 1
             } else if arguments.word(index, is: "get") {
@@ -156,7 +156,7 @@ enum StringCommands {
         }
         if let condition {
             if condition.isOnValue, let slot, !context.entry(slot).isType(.string) { throw .wrongType }
-            guard condition.holds(context, slot) else {
+            guard try condition.holds(context, slot) else {
                 if !returnsOld { context.reply.null() }
                 return
             }

@@ -50,13 +50,14 @@ struct GeoCenter {
     /// The way from a center to a position, with the parts of the formula.
     struct Arc {
         private let center: GeoCenter
+        private let latitude: Double
         private let cosineOfLatitude: Double
         /// The sines of half the difference in longitude and in latitude.
         private let halfLongitude: Double
         private let halfLatitude: Double
 
         init(from center: GeoCenter, to position: GeoPosition) {
-            let latitude = Earth.radians(position.latitude)
+            latitude = Earth.radians(position.latitude)
             self.center = center
             cosineOfLatitude = cos(latitude)
             halfLongitude = sin((Earth.radians(position.longitude) - center.longitude) / 2)
@@ -68,7 +69,10 @@ struct GeoCenter {
             halfLatitude * halfLatitude + center.cosineOfLatitude * cosineOfLatitude * halfLongitude * halfLongitude
         }
 
-        var length: Double { Self.meters(haversine) }
+        var length: Double {
+            // On one meridian Redis takes the difference in latitude as it is.
+            halfLongitude == 0 ? Earth.radius * abs(latitude - center.latitude) : Self.meters(haversine)
+        }
 
         /// Meters to the center's meridian along the position's parallel, on a great circle.
         var lengthAlongParallel: Double {

@@ -172,6 +172,7 @@ extension HashValue {
                 if let offset = triples.find(field) {
                     payload.replace(at: triples.value(offset), with: PackedValue(value))
                     if !keepsDeadline, triples.deadline(offset) != nil { setTripleDeadline(offset, nil) }
+                    unpackIfOverfull()
                     return false
                 }
                 guard isFull else {

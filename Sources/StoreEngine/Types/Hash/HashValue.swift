@@ -131,6 +131,7 @@ typealias HashElement = PackedElement
         let list = list
         if let offset = list.find(field, stride: 2) {
             payload.replace(at: list.next(after: offset), with: value)
+            unpackIfOverfull()
             return false
         }
         if isFull {
@@ -145,6 +146,18 @@ typealias HashElement = PackedElement
 
     /// Whether a packed hash has as many fields as it may.
     var isFull: Bool { count >= maximumPackedEntries }
+
+    /// Makes a packed hash a table that has more fields than it may: the limit was lowered after they were set.
+    @inline(__always)
+    func unpackIfOverfull() { if count > maximumPackedEntries { unpack() } }
+
+    /// Makes a packed hash a table at once if so many fields, each of which may be new, would not fit, or one of the words among the
+    /// arguments from `first` on is too long.
+    func prepare(for arguments: Arguments, from first: Int) {
+        guard entry.encoding != .table else { return }
+        if (arguments.count - first) / 2 > maximumPackedEntries { return unpack() }
+        for index in first..<arguments.count where arguments[index].count > maximumPackedLength { return unpack() }
+    }
 
     /// Removes a field, due or not; false when there is none. A hash without fields is to be removed by the caller.
     func remove(_ field: ByteSlice) -> Bool {

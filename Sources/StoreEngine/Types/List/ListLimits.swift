@@ -11,14 +11,23 @@ struct ListLimits {
     let packedSize: Int
     /// How many nodes at each end of a large list are not compressed; 0 for all.
     let compressDepth: Int
-    /// From how many bytes on an element of a large list is kept in a plain node.
-    let plainElementSize: Int
+    /// From how many bytes on an element of a large list is kept in a plain node; the greatest when that is not set.
+    private let plainElementSetting: Int
 
     @inline(__always)
     init(_ settings: EngineSettings) {
         packedSize = settings.listMaxPackedSize
         compressDepth = settings.listCompressDepth
-        plainElementSize = settings.listPlainElementSize
+        plainElementSetting = settings.listPlainElementSize
+    }
+
+    /// From how many bytes on an element of a large list is kept in a plain node. If nothing else is set that is when it alone is too
+    /// large for a packed list; only where nodes are compressed such a node is packed, too, for plain ones are not compressed.
+    var plainElementSize: Int {
+        guard plainElementSetting == EngineSettings.unsetPlainElementSize, compressDepth == 0 else {
+            return plainElementSetting
+        }
+        return (packedSize < 0 ? Self.size(class: packedSize) : Self.safeSize) + 1
     }
 
     /// However many elements it may have, a list has no more bytes than this when only their count is limited.

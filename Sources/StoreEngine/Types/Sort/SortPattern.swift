@@ -37,5 +37,6 @@ enum SortPattern {
         self = .key(prefix: text[0..<star], suffix: text[star + 1..<end], field: field)
     }
 
-    var isConstant: Bool { if case .constant = self { true } else { false } }
+    /// Whether it has no place for the element, by which nothing can be sorted.
+    var isWithoutStar: Bool { if case .key = self { false } else { true } }
 }

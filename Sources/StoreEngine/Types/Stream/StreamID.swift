@@ -64,42 +64,19 @@ struct StreamID: Hashable, Comparable {
     ) -> Parsed? {
         guard text.count > 0, text.count < 128 else { return nil }
         // As in C, a zero byte ends the text.
-        let text = text[0..<(text.index(of: 0) ?? text.count)]
+        let text = text.upToZero
         if text.count == 1 && (text[0] == UInt8(ascii: "-") || text[0] == UInt8(ascii: "+")) {
             guard edges else { return nil }
             return Parsed(id: text[0] == UInt8(ascii: "-") ? .zero : .maximum)
         }
         guard let dash = text.index(of: UInt8(ascii: "-")) else {
-            return number(text).map { Parsed(id: StreamID(milliseconds: $0, sequence: missing)) }
+            return UnsignedDecimal.parse(text).map { Parsed(id: StreamID(milliseconds: $0, sequence: missing)) }
         }
-        guard let milliseconds = number(text[0..<dash]) else { return nil }
+        guard let milliseconds = UnsignedDecimal.parse(text[0..<dash]) else { return nil }
         let rest = text.dropFirst(dash + 1)
         if choice && rest.count == 1 && rest[0] == UInt8(ascii: "*") {
             return Parsed(id: StreamID(milliseconds: milliseconds, sequence: 0), choosesSequence: true)
         }
-        return number(rest).map { Parsed(id: StreamID(milliseconds: milliseconds, sequence: $0)) }
-    }
-
-    /// An unsigned number as `strtoull` reads it, negative numbers in their canonical form excepted.
-    private static func number(_ text: ByteSlice) -> UInt64? {
-        if let value = Decimal.parse(text) { return value >= 0 ? UInt64(value) : nil }
-        var index = 0
-        while index < text.count && (text[index] == 0x20 || text[index] &- 9 < 5) { index += 1 }
-        var isNegative = false
-        if index < text.count && (text[index] == UInt8(ascii: "-") || text[index] == UInt8(ascii: "+")) {
-            isNegative = text[index] == UInt8(ascii: "-")
-            index += 1
-        }
-        guard index < text.count else { return nil }
-        var value: UInt64 = 0
-        while index < text.count {
-            let digit = text[index] &- UInt8(ascii: "0")
-            let (product, overflow) = value.multipliedReportingOverflow(by: 10)
-            let (sum, carried) = product.addingReportingOverflow(UInt64(digit))
-            guard digit <= 9, !overflow, !carried else { return nil }
-            value = sum
-            index += 1
-        }
-        return isNegative ? 0 &- value : value
+        return UnsignedDecimal.parse(rest).map { Parsed(id: StreamID(milliseconds: milliseconds, sequence: $0)) }
     }
 }

@@ -131,8 +131,8 @@ extension StreamValue {
                 case .id(let minimum): isOver = entry.id >= minimum
                 }
                 if isOver { break }
-                if references == .delete { removeReferences(to: entry.id) }
                 if !entry.isDeleted && (references == .delete || !isReferenced(entry.id)) {
+                    if references == .delete { removeReferences(to: entry.id) }
                     node.markDeleted(entry)
                     deleted += 1
                 }

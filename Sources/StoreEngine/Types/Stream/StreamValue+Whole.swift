@@ -39,13 +39,14 @@ extension StreamValue {
 
     /// Whether an entry behind `id` may have been deleted by its id.
     func hasDeletions(from id: StreamID) -> Bool {
-        length > 0 && maximumDeletedID != .zero && firstID <= maximumDeletedID && id <= maximumDeletedID
+        length > 0 && maximumDeletedID != .zero && id <= maximumDeletedID
     }
 
     /// How many entries had been added up to an id; nil if that cannot be told.
     func entriesAdded(upTo id: StreamID) -> Int? {
         if entriesAdded == 0 { return 0 }
         if length == 0 && id <= lastID { return entriesAdded }
+        if id != .zero && id < maximumDeletedID { return nil }
         if id == lastID { return entriesAdded }
         guard id < lastID, maximumDeletedID == .zero || maximumDeletedID < firstID else { return nil }
         if id < firstID { return entriesAdded &- length }
@@ -53,8 +54,12 @@ extension StreamValue {
     }
 
     /// How many entries a group has still to read; nil if that cannot be told.
+    ///
+    /// - Source: Redis 8.0, t_stream.c, streamReplyWithCGLag.
     func lag(of group: StreamGroup) -> Int? {
-        if entriesAdded == 0 { return 0 }
+        if entriesAdded == 0 || length == 0 { return 0 }
+        // All that is left is behind what the group has read, and nothing between was deleted by its id.
+        if group.lastID < firstID && maximumDeletedID < firstID { return length }
         if group.entriesRead != StreamGroup.unknown && !hasDeletions(from: group.lastID) {
             return entriesAdded &- group.entriesRead
         }
@@ -64,7 +69,7 @@ extension StreamValue {
     /// Notes in a group that an entry behind the last one was read.
     func noteRead(_ id: StreamID, by group: StreamGroup) {
         guard id > group.lastID else { return }
-        if group.entriesRead != StreamGroup.unknown && !hasDeletions(from: id) {
+        if group.entriesRead != StreamGroup.unknown && !hasDeletions(from: group.lastID) {
             group.entriesRead &+= 1
         } else if entriesAdded != 0 {
             group.entriesRead = entriesAdded(upTo: id) ?? StreamGroup.unknown
