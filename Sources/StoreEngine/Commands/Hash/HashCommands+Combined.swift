@@ -93,7 +93,10 @@ extension HashCommands {
             context.expireFields(
                 arguments, stride(from: fields.lowerBound, to: fields.upperBound, by: 1), of: hash, keepsEmptied: true)
         }
-        if case .set = change { hash.prepareForDeadlines() }
+        switch change {
+        case .none, .keep: break
+        case .remove, .set: hash.prepareForDeadlines()
+        }
         var changed = 0
         var removed = 0
         for index in fields {

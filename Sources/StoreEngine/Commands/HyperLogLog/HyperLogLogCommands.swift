@@ -39,6 +39,7 @@ enum HyperLogLogCommands {
         let value: HyperLogLogValue
         if let found = try context.hyperLogLog(at: key, .write) {
             value = found
+            if arguments.count == 2 { value.becomeRaw() }
         } else {
             value = context.makeHyperLogLog(at: key)
             changes = 1

@@ -61,6 +61,9 @@ import RespCodec
 
     // MARK: changing
 
+    /// Keeps the string as one that is about to be changed, also when nothing is.
+    func becomeRaw() { _ = unsafe bytes }
+
     func add(_ element: ByteSlice) -> Change {
         let (index, rank) = HyperLogLog.place(of: element)
         guard layout == .sparse else { return dense.raise(index, to: rank) ? .changed : .nothing }

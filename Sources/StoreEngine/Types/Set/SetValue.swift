@@ -314,7 +314,10 @@ extension KeyspaceContext {
     @inline(__always)
     func setMade(at key: ByteSlice, first: ByteSlice, count: Int = 1) throws(CommandError) -> SetValue {
         if let set = try set(at: key, .write) {
-            if count > 1 { set.prepare(for: count) }
+            // Even one is too many for a set that may not stay small at all.
+            if count > 1 || settings.setMaxIntsetEntries == 0 || settings.setMaxPackedEntries == 0 {
+                set.prepare(for: count)
+            }
             return set
         }
         return newSet(at: key, first: first, count: count)
