@@ -27,6 +27,8 @@ PATTERNS = [b"*", b"f*", b"[a-c]", b"?", b"", b"\\", b"[", b"[^a]", b"k*", b"1*"
 
 POOLS = {kind: [kind.encode() + b"%d" % index for index in range(4)] for kind in "shltzyxpg"}
 EVERY_KEY = [key for pool in POOLS.values() for key in pool]
+# All but those of sorted sets of one score, in which ranges by member are defined.
+ANY_KEY = [key for key in EVERY_KEY if key not in POOLS["y"]]
 
 
 # --- the grammar -----------------------------------------------------------------------------------------------------------------------
@@ -156,7 +158,7 @@ class Generator:
         return self.random.choice(items)
 
     def pool(self, kind):
-        return self.pick((0.93, POOLS[kind]), (1, EVERY_KEY))
+        return self.pick((0.93, POOLS[kind]), (1, ANY_KEY))
 
     word_s = lambda self: self.pool("s")
     word_h = lambda self: self.pool("h")
@@ -167,7 +169,7 @@ class Generator:
     word_x = lambda self: self.pool("x")
     word_p = lambda self: self.pool("p")
     word_g = lambda self: self.pool("g")
-    word_k = lambda self: self.random.choice(EVERY_KEY)
+    word_k = lambda self: self.random.choice(ANY_KEY)
     word_zt = lambda self: self.pool(self.random.choice("zzzt"))
     word_lt = lambda self: self.pool(self.random.choice("ltz"))
     word_i = lambda self: self.pick((0.86, INTEGERS), (0.07, EDGES), (1, NO_INTEGERS))

@@ -58,7 +58,8 @@ def meant_with_70(command, theirs, ours):
         return True
     if name in (b"ZRANK", b"ZREVRANK") and theirs.is_error and ours.is_error:
         return True
-    if name == b"XINFO" or (name == b"COMMAND" and theirs.is_error and ours.is_error):
+    # Since Redis 7.2 a consumer is made whenever one asks, and groups lag otherwise since 8.0.
+    if name == b"XINFO" or (name == b"XGROUP" and {theirs.raw, ours.raw} <= {b":0\r\n", b":1\r\n"}) or (name == b"COMMAND" and theirs.is_error and ours.is_error):
         return True
     # XREAD knows "+" as an id since Redis 7.4.
     if name == b"EXEC" and any(text in theirs.raw for text in (b"timeout is", b"Unbalanced", b"Invalid stream ID")):
@@ -75,6 +76,9 @@ def meant_with_82(command, theirs, ours):
         return True
     if name.startswith(b"GEO") and not theirs.is_error and not ours.is_error:
         return same_numbers(theirs, ours, tolerance=1e-15)
+    # Redis 8 reads scores to the end, not to a zero byte.
+    if theirs.value == b"ERR min or max is not a float" and any(b"\0" in word for word in command):
+        return True
     # Newer versions say it in other words.
     return b"Unbalanced" in theirs.raw and b"Unbalanced" in ours.raw
 
