@@ -243,7 +243,8 @@ class Generator:
 
 # --- comparing ------------------------------------------------------------------------------------------------------------------------
 
-NEAR = {b"TTL": 2, b"PTTL": 3000, b"EXPIRETIME": 2, b"PEXPIRETIME": 3000, b"HTTL": 2, b"HPTTL": 3000, b"HEXPIRETIME": 2, b"HPEXPIRETIME": 3000}
+# Deadlines are a minute apart from each other; the servers may be given a command some seconds apart.
+NEAR = {b"TTL": 30, b"PTTL": 30_000, b"EXPIRETIME": 30, b"PEXPIRETIME": 30_000, b"HTTL": 30, b"HPTTL": 30_000, b"HEXPIRETIME": 30, b"HPEXPIRETIME": 30_000}
 UNORDERED = {b"HGETALL", b"HKEYS", b"HVALS", b"SMEMBERS", b"SINTER", b"SUNION", b"SDIFF", b"KEYS", b"SCAN", b"SSCAN", b"HSCAN", b"ZSCAN"}
 DRAWN = {b"HRANDFIELD", b"SRANDMEMBER", b"ZRANDMEMBER", b"SPOP"}
 
@@ -391,7 +392,7 @@ class Pair:
 
 def near(check, theirs, ours):
     if check[0] == b"PTTL":
-        return abs(theirs.value - ours.value) <= 3000 and (theirs.value < 0) == (ours.value < 0)
+        return abs(theirs.value - ours.value) <= NEAR[b"PTTL"] and (theirs.value < 0) == (ours.value < 0)
     return theirs.raw == ours.raw
 
 
