@@ -208,6 +208,17 @@ class Server:
                 return int(line.split()[1]) * 1024
         raise RuntimeError("no VmRSS")
 
+    def forget_peak(self):
+        """Lets `peak_bytes` count from what is resident now."""
+        pathlib.Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
+    def peak_bytes(self):
+        """The most that was resident at once since `forget_peak`, by the kernel's count: no moment is missed."""
+        for line in pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+        raise RuntimeError("no VmHWM")
+
     def descriptor_count(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
