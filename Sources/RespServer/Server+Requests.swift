@@ -102,9 +102,12 @@ extension Server {
             return count
         case .wouldBlock: return nil
         case .ended:
-            // Who has sent all requests and only reads is answered to the end.
-            let readsOn = connection.isBehind && !connection.isPaused && connection.waiting == nil
-            if !readsOn { close(connection) }
+            // Who has sent all requests and only reads is answered to the end, also to what was executed in this turn.
+            if connection.isPaused || connection.waiting != nil {
+                close(connection)
+            } else if !connection.isBehind {
+                closeLater(connection)
+            }
             return nil
         case .failed:
             close(connection)
@@ -146,6 +149,11 @@ extension Server {
             var parser = RequestParser(limits: reader.limits)
             let ending = reader.readBatch(
                 window, from: place, limit: connection.needsChecks ? 1 : RequestReader.batchCapacity, parser: &parser)
+            if connection.replyMode == .skipNext && (reader.count > 0 ? reader[0].start : ending.start) > place {
+                // An empty request stood there: it was the one without a reply.
+                connection.replyMode = .on
+                connection.updateChecks()
+            }
             lookUp(base, connection)
             place = ending.start
             for index in 0..<reader.count {

@@ -7,8 +7,8 @@ By itself, for as many pipelines as wanted:
 
     CONFORMANCE_SEED=7 SERVER=path .venv/bin/python -m hostile.bent_pipelines 1000000
 
-What differs is told with the exact bytes, and can be sent again: `python -m hostile.bent_pipelines replay FILE`. Zero bytes are not put in
-by bending: Redis looks for line ends with functions of C, for which such a byte ends the input, and then waits."""
+What differs is told with the exact bytes, and can be sent again: `python -m hostile.bent_pipelines replay FILE`. Zero bytes are not sent:
+Redis looks for line ends with functions of C, for which such a byte ends the input, and then waits."""
 import json
 import os
 import random
@@ -40,7 +40,7 @@ class Sequence:
     def value(self):
         self.number += 1
         size = self.chance.choices([0, 5, 40, 300, 1100, 5000, 33_000, 70_000], [3, 6, 6, 4, 2, 1, 0.4, 0.2])[0]
-        body = b"%s#%d#" % (self.prefix, self.number) + self.chance.randbytes(size)
+        body = b"%s#%d#" % (self.prefix, self.number) + self.chance.randbytes(size).replace(b"\0", b"\1")
         return body + b"#%08x" % zlib.crc32(body)
 
     def words(self):

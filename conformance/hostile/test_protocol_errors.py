@@ -111,6 +111,21 @@ def test_empty_requests_are_ignored(request_bytes, client):
     assert client.silent(0.05)
 
 
+@pytest.mark.parametrize("request_bytes", [b"*0\r\n", b"\r\n", b"\n", b" \r\n", b"*-1\r\n"])
+def test_an_empty_request_is_the_one_whose_reply_is_skipped(request_bytes, server):
+    """Redis counts it as the next command after CLIENT REPLY SKIP."""
+    skip = encode("CLIENT", "REPLY", "SKIP")
+    for pieces in ([skip + request_bytes + encode("ECHO", "a")], [skip, request_bytes, encode("ECHO", "a")], [skip + request_bytes, encode("ECHO", "a")],
+                   [skip + request_bytes + encode("ECHO", "a")[:9], encode("ECHO", "a")[9:]]):
+        with server.connect() as client, server.connect() as control:
+            for piece in pieces:
+                client.send_raw(piece)
+                control("PING")
+            assert client.read().value == b"a"
+            client.send_raw(skip + encode("ECHO", "b") + encode("ECHO", "c"))
+            assert client.read().value == b"c"
+
+
 def test_truncated_requests_have_no_effect(server, client):
     whole = encode("SET", "k", "value")
     for cut in range(1, len(whole)):

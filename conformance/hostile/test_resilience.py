@@ -178,6 +178,19 @@ def test_half_closed_sockets_get_large_replies_whole(server, client):
         assert connection.read_until_close().startswith(b"$1048576\r\nvvv")
 
 
+def test_long_pipelines_are_answered_whole_though_their_end_is_there_already(server, client):
+    """What takes several turns of the loop is not cut short by the end of the requests, which the server sees meanwhile."""
+    client("RPUSH", "list", *range(3000))
+    request = encode("SORT", "list", "LIMIT", "0", "1")
+    crowd = [server.connect(timeout=60) for _ in range(8)]
+    for number, connection in enumerate(crowd):
+        connection.send_raw(request * 40 + encode("ECHO", f"end of {number}"))
+        connection.half_close()
+    for number, connection in enumerate(crowd):
+        assert connection.read_until_close(timeout=60) == b"*1\r\n$1\r\n0\r\n" * 40 + b"$8\r\nend of %d\r\n" % number
+        connection.close()
+
+
 def test_slow_senders(leak_check):
     """Many requests at once, one byte at a time."""
     whole = encode("HSET", "slow", "field", "value" * 5)
