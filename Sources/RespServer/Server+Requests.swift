@@ -149,8 +149,8 @@ extension Server {
             var parser = RequestParser(limits: reader.limits)
             let ending = reader.readBatch(
                 window, from: place, limit: connection.needsChecks ? 1 : RequestReader.batchCapacity, parser: &parser)
-            if connection.replyMode == .skipNext && (reader.count > 0 ? reader[0].start : ending.start) > place {
-                // An empty request stood there: it was the one without a reply.
+            if connection.needsChecks && ending.beganEmpty && connection.replyMode == .skipNext {
+                // The empty request was the one without a reply.
                 connection.replyMode = .on
                 connection.updateChecks()
             }

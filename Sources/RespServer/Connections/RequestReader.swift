@@ -10,7 +10,7 @@ struct ParsedRequest {
     /// Its arguments, by their places in the reader's list.
     var firstArgument = 0
     var argumentCount = 0
-    /// Where its bytes begin in the window.
+    /// Where the bytes of the one before end in the window; its own begin there, or behind empty requests.
     var start = 0
 }
 
@@ -60,6 +60,8 @@ final class RequestReader {
         var outcome = RequestParser.Outcome.request
         /// Where what is not in the batch begins.
         var start = 0
+        /// Whether an empty request stood in front of the first one.
+        var beganEmpty = false
         /// The unfinished request's arguments so far begin here in the reader's list.
         var firstArgument = 0
         /// How far its parsing came.
@@ -76,17 +78,21 @@ final class RequestReader {
         count = 0
         var ending = Ending(start: position, position: position)
         while count < limit && ending.position < window.count {
-            ending.start = ending.position
             ending.firstArgument = arguments.count
             ending.outcome = parser.parse(window, position: &ending.position, into: arguments)
             guard case .request = ending.outcome else { return ending }
             let argumentCount = arguments.count - ending.firstArgument
-            guard argumentCount > 0 else { continue }
+            guard argumentCount > 0 else {
+                if count == 0 { ending.beganEmpty = true }
+                continue
+            }
             batch[count] = ParsedRequest(
                 firstArgument: ending.firstArgument, argumentCount: argumentCount, start: ending.start)
             count += 1
+            ending.start = ending.position
         }
-        ending.start = ending.position
+        // Empty requests behind the last one are left for the next batch, as what they mean may depend on it.
+        if count == 0 { ending.start = ending.position }
         return ending
     }
 }
