@@ -102,10 +102,10 @@ extension Server {
             return count
         case .wouldBlock: return nil
         case .ended:
-            // Who has sent all requests and only reads is answered to the end, also to what was executed in this turn.
-            if connection.isPaused || connection.waiting != nil {
-                close(connection)
-            } else if !connection.isBehind {
+            // Who has sent all requests and only reads is answered to the end. What was executed in this turn has its replies sent;
+            // what waits is not executed any more.
+            if connection.isPaused || connection.waiting != nil || !connection.isBehind {
+                forgetWait(of: connection)
                 closeLater(connection)
             }
             return nil

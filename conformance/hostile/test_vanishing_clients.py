@@ -138,6 +138,22 @@ def hold(server, behind, goodbye):
     return connection
 
 
+def test_what_was_executed_before_the_wait_is_answered(server, client):
+    """Though the end of the requests is there already when the command begins to wait."""
+    client("RPUSH", "list", *range(3000))
+    for words in (("BLPOP", "queue", "0"), ("XREAD", "BLOCK", "0", "STREAMS", "stream", "$"), ("BZPOPMIN", "sorted", "0")):
+        for count in (1, 5, 40):
+            crowd = [server.connect(timeout=60) for _ in range(6)]
+            for connection in crowd:
+                connection.send_raw(encode("SORT", "list", "LIMIT", "0", "1") * count + encode(*words) + encode("SET", "forbidden", "v"))
+                connection.half_close()
+            for connection in crowd:
+                assert connection.read_until_close(timeout=60) == b"*1\r\n$1\r\n0\r\n" * count
+                connection.close()
+    client("RPUSH", "queue", "element")
+    assert client("LLEN", "queue").value == 1 and client("EXISTS", "forbidden").value == 0
+
+
 def test_many_that_wait_and_go(server, client):
     """Of those who wait for one key the ones that are gone are passed over, in whatever order they came."""
     crowd = [begin(server, client, ("BLPOP", "queue", "0")) for _ in range(60)]
