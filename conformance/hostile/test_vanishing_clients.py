@@ -145,10 +145,10 @@ def test_what_was_executed_before_the_wait_is_answered(server, client):
         for count in (1, 5, 40):
             crowd = [server.connect(timeout=60) for _ in range(6)]
             for connection in crowd:
-                connection.send_raw(encode("SORT", "list", "LIMIT", "0", "1") * count + encode(*words) + encode("SET", "forbidden", "v"))
+                connection.send_raw(encode("SORT", "list", "LIMIT", "0", "1") * count + encode("PING") * 3 + encode(*words) + encode("SET", "forbidden", "v"))
                 connection.half_close()
             for connection in crowd:
-                assert connection.read_until_close(timeout=60) == b"*1\r\n$1\r\n0\r\n" * count
+                assert connection.read_until_close(timeout=60) == b"*1\r\n$1\r\n0\r\n" * count + b"+PONG\r\n" * 3
                 connection.close()
     client("RPUSH", "queue", "element")
     assert client("LLEN", "queue").value == 1 and client("EXISTS", "forbidden").value == 0
