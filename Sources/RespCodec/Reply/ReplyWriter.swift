@@ -52,6 +52,7 @@ public struct BorrowedBytes {
         /// Whether large values may be left where they are.
         @usableFromInline var borrows: Bool
         @usableFromInline var borrowed: [BorrowedBytes]
+        @usableFromInline var borrowedCount: Int
     }
 
     @usableFromInline let storage: UnsafeMutablePointer<Storage>
@@ -62,7 +63,7 @@ public struct BorrowedBytes {
             to: Storage(
                 bytes: Self.makeBuffer(capacity), count: 0, capacity: capacity, version: .resp2, errorCount: 0,
                 lastErrorStart: 0, runStart: 0, runLimit: Int.max, isBrokenOff: false, mark: Int.max, borrows: false,
-                borrowed: []))
+                borrowed: [], borrowedCount: 0))
     }
 
     private static func makeBuffer(_ capacity: Int) -> UnsafeMutablePointer<UInt8> {
@@ -92,7 +93,7 @@ public struct BorrowedBytes {
         if unsafe storage.pointee.isBrokenOff { return true }
         let written = unsafe storage.pointee.count &- storage.pointee.runStart
         let limit = unsafe storage.pointee.runLimit
-        return unsafe written > limit || (!storage.pointee.borrowed.isEmpty && written + borrowedCount > limit)
+        return unsafe written > limit || written &+ storage.pointee.borrowedCount > limit
     }
 
     /// Whether the run is so long that it should be sent before anything else is written, or refers to bytes that may change with the
@@ -118,7 +119,7 @@ public struct BorrowedBytes {
     /// Forgets what was written of the run.
     public func discardRun() {
         unsafe storage.pointee.count = storage.pointee.runStart
-        unsafe storage.pointee.borrowed.removeAll()
+        if unsafe !storage.pointee.borrowed.isEmpty { dropBorrowed(behind: 0) }
         unsafe storage.pointee.isBrokenOff = false
     }
 
@@ -140,7 +141,7 @@ public struct BorrowedBytes {
     /// Empties the buffer; one that grew beyond `keeping` bytes is made small again.
     public func removeAll(keeping: Int = 1024 * 1024) {
         unsafe storage.pointee.count = 0
-        unsafe storage.pointee.borrowed.removeAll()
+        if unsafe !storage.pointee.borrowed.isEmpty { dropBorrowed(behind: 0) }
         if unsafe storage.pointee.capacity > keeping {
             unsafe free(storage.pointee.bytes)
             renewBuffer()
@@ -206,7 +207,7 @@ public struct BorrowedBytes {
     /// Notes that the run is beyond its limit, and goes on at its beginning.
     private func breakOff() {
         unsafe storage.pointee.isBrokenOff = true
-        unsafe storage.pointee.borrowed.removeAll()
+        if unsafe !storage.pointee.borrowed.isEmpty { dropBorrowed(behind: 0) }
         unsafe storage.pointee.count = storage.pointee.runStart
         unsafe storage.pointee.mark = -1
     }
@@ -342,6 +343,7 @@ public struct BorrowedBytes {
         else { return bulkString(bytes) }
         line(UInt8(ascii: "$"), bytes.count)
         unsafe storage.pointee.borrowed.append(BorrowedBytes(bytes, at: count))
+        unsafe storage.pointee.borrowedCount &+= bytes.count
         unsafe storage.pointee.mark = -1
         raw("\r\n")
         if isOverfull { breakOff() }
@@ -350,10 +352,11 @@ public struct BorrowedBytes {
     /// The bytes of the run that lie elsewhere, in order; good until the next command.
     public var borrowed: [BorrowedBytes] { unsafe storage.pointee.borrowed }
 
-    @usableFromInline var borrowedCount: Int { unsafe storage.pointee.borrowed.reduce(0) { $0 + $1.bytes.count } }
-
     @usableFromInline func dropBorrowed(behind count: Int) {
-        unsafe storage.pointee.borrowed.removeAll { $0.position >= count }
+        while let last = unsafe storage.pointee.borrowed.last, last.position >= count {
+            unsafe storage.pointee.borrowed.removeLast()
+            unsafe storage.pointee.borrowedCount -= last.bytes.count
+        }
     }
 
     /// Follows bytes of the buffer that move up.
