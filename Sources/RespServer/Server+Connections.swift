@@ -55,9 +55,16 @@ extension Server {
         }
         while connections.count <= Int(descriptor) { connections.append(nil) }
         connections[Int(descriptor)] = connection
+        descriptors[connection.id] = descriptor
         connectionCount += 1
         statistics.connectionsReceived += 1
         log.verbose("Accepted \(connection.address)")
+    }
+
+    /// The open connection of an id, as CLIENT names it.
+    func connection(id: Int) -> Connection? {
+        guard let id = UInt64(exactly: id), let descriptor = descriptors[id] else { return nil }
+        return connections[Int(descriptor)]
     }
 
     private static let protectedModeText: StaticString =
@@ -103,6 +110,7 @@ extension Server {
         epoll.remove(connection.descriptor)
         Glibc.close(connection.descriptor)
         connections[Int(connection.descriptor)] = nil
+        descriptors[connection.id] = nil
         connectionCount -= 1
         connection.pending = nil
         connection.unsent = OutputQueue()

@@ -60,6 +60,8 @@ final class Server {
     var listeners: [Listener] = []
     /// By descriptor.
     @exclusivity(unchecked) var connections: [Connection?] = []
+    /// The descriptors of connections, by id.
+    var descriptors: [UInt64: Int32] = [:]
     var connectionCount = 0
     var nextConnectionID: UInt64 = 1
     @exclusivity(unchecked) private var lastMaintenance: Int64 = 0
@@ -72,6 +74,8 @@ final class Server {
     var peakUsedBytes = 0
     /// What the program itself took before there was anything in it.
     let residentAtStart = SystemFacts.residentBytes
+    /// The resident memory as last asked for, and when: asking takes longer than all the rest of INFO.
+    var residentSample = (time: Int64.min, bytes: 0)
 
     // MARK: the request path
 

@@ -206,7 +206,7 @@ enum ClientCommands {
         }
         guard let id = Decimal.parse(arguments[2]) else { throw .notInteger }
         let server = context.server
-        guard let waiter = server.connections.lazy.compactMap({ $0 }).first(where: { Int($0.id) == id })?.waiting,
+        guard let waiter = server.connection(id: id)?.waiting,
             !server.unblocked.contains(where: { $0.waiter === waiter })
         else { return context.reply.integer(0) }
         server.unblocked.append((waiter, withError))
@@ -233,11 +233,10 @@ enum ClientCommands {
         } else if arguments.count == 4 && arguments[2].equalsIgnoringCase("type") {
             listed = try isClientType(arguments[3]) ? connections(context.server) : []
         } else if arguments.count > 3 && arguments[2].equalsIgnoringCase("id") {
-            let byID = Dictionary(uniqueKeysWithValues: connections(context.server).map { (Int($0.id), $0) })
             listed = []
             for index in 3..<arguments.count {
                 guard let id = Decimal.parse(arguments[index]) else { throw .message("ERR Invalid client ID") }
-                if let connection = byID[id] { listed.append(connection) }
+                if let connection = context.server.connection(id: id) { listed.append(connection) }
             }
         } else {
             throw .syntax

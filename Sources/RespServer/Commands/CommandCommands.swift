@@ -226,12 +226,27 @@ enum CommandCommands {
         _ context: inout SessionContext, _ arguments: Arguments
     ) throws(CommandError) {
         let commands = context.server.commands
-        var records = commands.records
+        let reply = context.reply
         if arguments.count > 2 {
-            records = (2..<arguments.count).compactMap { commands.find(fullName: arguments[$0]) }
+            let records = (2..<arguments.count).compactMap { commands.find(fullName: arguments[$0]) }
+            reply.map(records.count)
+            for record in records where !reply.isOverfull { reply.raw(documentation(of: record, reply.version)) }
+            return
         }
-        context.reply.map(records.count)
-        for record in records where !context.reply.isOverfull { document(record, context.reply) }
+        reply.map(commands.records.count)
+        for record in commands.records where !reply.isOverfull { reply.raw(documentation(of: record, reply.version)) }
+    }
+
+    /// The documentation of a command as it is replied, written when it is asked for the first time.
+    private static func documentation(of record: CommandRecord, _ version: ProtocolVersion) -> ByteSlice {
+        if let written = record.documentation[version] { return written }
+        // It lives as long as the command, that is, as the program.
+        let writer = ReplyWriter(capacity: 1024)
+        writer.version = version
+        document(record, writer)
+        let written = writer.written(0..<writer.count)
+        record.documentation[version] = written
+        return written
     }
 
     /// Since when commands are deprecated.

@@ -49,7 +49,7 @@ enum InfoCommands {
             text.begin(section.title)
             section.write(context.server, &text)
         }
-        context.reply.verbatim(Array(text.text.utf8))
+        context.reply.verbatim(text.text)
     }
 
     // MARK: sections
@@ -293,20 +293,43 @@ enum InfoCommands {
 
 /// The reply of INFO while it is written.
 private struct InfoText {
-    private(set) var text = ""
+    private(set) var text: [UInt8] = []
+
+    init() { text.reserveCapacity(8192) }
 
     mutating func begin(_ title: String) {
-        if !text.isEmpty { text += "\r\n" }
-        text += "# \(title)\r\n"
+        if !text.isEmpty { endLine() }
+        append("# ")
+        append(title)
+        endLine()
     }
 
-    mutating func add(_ name: String, _ value: String) { text += "\(name):\(value)\r\n" }
-    mutating func add(_ name: String, _ value: Int) { add(name, String(value)) }
+    mutating func add(_ name: String, _ value: String) {
+        append(name)
+        append(":")
+        append(value)
+        endLine()
+    }
+
+    mutating func add(_ name: String, _ value: Int) {
+        append(name)
+        append(":")
+        Decimal.withText(value) { digits in
+            for index in 0..<digits.count { text.append(digits[index]) }
+        }
+        endLine()
+    }
+
+    private mutating func append(_ piece: String) { text.append(contentsOf: piece.utf8) }
+    private mutating func endLine() { append("\r\n") }
 
     /// A number of bytes, and once more for people.
     mutating func addSize(_ name: String, _ bytes: Int) {
         add(name, bytes)
-        add(name + "_human", Self.human(bytes))
+        append(name)
+        append("_human:")
+        append(Self.human(bytes))
+        endLine()
     }
 
     /// With two decimals.

@@ -25,22 +25,24 @@ enum LolwutCommands {
             if let first = sizes.first { width = min(max(first, 1), 200) }
             if version == 6 && sizes.count > 1 { height = min(max(sizes[1], 1), 100) }
         }
-        let text = picture(width: width, height: height) + "\nRedis ver. \(Product.redisVersion)\n"
-        context.reply.verbatim(Array(text.utf8))
+        let text = picture(width: width, height: height) + Array("\nRedis ver. \(Product.redisVersion)\n".utf8)
+        context.reply.verbatim(text)
     }
 
     /// Rings around a few stones thrown into a pond: where waves meet, the water is higher.
-    private static func picture(width: Int, height: Int) -> String {
-        let shades = Array(" .:-=+*#%@")
+    private static func picture(width: Int, height: Int) -> [UInt8] {
+        let shades = Array(" .:-=+*#%@".utf8)
         let stones = (0..<Int.random(in: 2...4)).map { _ in
             (
                 x: Double.random(in: 0..<Double(width)), y: Double.random(in: 0..<Double(height)),
                 length: Double.random(in: 4...9)
             )
         }
-        var lines = ""
+        let blank = UInt8(ascii: " ")
+        var lines: [UInt8] = []
+        lines.reserveCapacity((width + 1) * height)
         for row in 0..<height {
-            var line = ""
+            let start = lines.count
             for column in 0..<width {
                 var level = 0.0
                 for stone in stones {
@@ -52,10 +54,10 @@ enum LolwutCommands {
                     level += abs((phase - phase.rounded()) * 2)
                 }
                 let share = level / Double(stones.count)
-                line.append(shades[min(Int(share * Double(shades.count)), shades.count - 1)])
+                lines.append(shades[min(Int(share * Double(shades.count)), shades.count - 1)])
             }
-            while line.hasSuffix(" ") { line.removeLast() }
-            lines += line + "\n"
+            while lines.count > start && lines[lines.count - 1] == blank { lines.removeLast() }
+            lines.append(UInt8(ascii: "\n"))
         }
         return lines
     }

@@ -43,7 +43,11 @@ struct MemoryFigures {
         let data = server.engine.usedBytes
         used = startup + clients + data
         active = startup + clients + max(server.engine.heldBytes, data)
-        resident = SystemFacts.residentBytes
+        let sampleTime = server.engine.now / 100
+        if server.residentSample.time != sampleTime {
+            server.residentSample = (sampleTime, SystemFacts.residentBytes)
+        }
+        resident = server.residentSample.bytes
         allocatorResident = max(resident - server.residentAtStart + startup, startup)
         server.peakUsedBytes = max(server.peakUsedBytes, used)
         peak = server.peakUsedBytes

@@ -34,6 +34,8 @@ final class CommandRecord {
     let session: Command<SessionContext>.Run?
     private(set) var subcommands: [CommandRecord] = []
     private(set) var rejectedCalls = 0
+    /// What COMMAND DOCS replies of it, by protocol, once that was asked for.
+    var documentation: [ProtocolVersion: ByteSlice] = [:]
     var calls: Int { hot.pointee.calls }
     var cycles: UInt64 { hot.pointee.cycles }
     var failedCalls: Int { hot.pointee.failedCalls }

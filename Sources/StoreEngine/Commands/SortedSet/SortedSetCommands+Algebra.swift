@@ -113,11 +113,14 @@ struct AlgebraRequest {
         }
 
         let members: Members
+        /// The address of its key's entry; 0 if there is no key.
+        let entry: Int
         let count: Int
         var weight = 1.0
 
-        init(_ members: Members) {
+        init(_ members: Members, entry: Int) {
             self.members = members
+            self.entry = entry
             switch members {
             case .none: count = 0
             case .sortedSet(let set): count = set.count
@@ -175,7 +178,11 @@ struct AlgebraRequest {
         let keys = start + 1..<start + 1 + keyCount
         // Those that are due go first: a slot is good only until something is removed.
         for index in keys { _ = try Self.members(context, arguments[index], .read) }
-        for index in keys { sources.append(Source(try Self.members(context, arguments[index], .peek))) }
+        for index in keys {
+            let members = try Self.members(context, arguments[index], .peek)
+            let entry = context.find(arguments[index], .peek).map { unsafe Int(bitPattern: $0.entry) }
+            sources.append(Source(members, entry: entry ?? 0))
+        }
         var index = keys.upperBound
         while index < arguments.count {
             let remaining = arguments.count - index
@@ -206,6 +213,11 @@ struct AlgebraRequest {
                 throw .syntax
             }
             index += 1
+        }
+        if purpose == .counting {
+            // To be named more than once makes no difference there.
+            var seen: Set<Int> = []
+            sources.removeAll { !seen.insert($0.entry).inserted }
         }
         // The smallest first; for a difference the first stays what the others are taken from.
         if operation != .difference { sources = Self.sorted(sources[...]) { $0.count < $1.count } }
@@ -283,7 +295,9 @@ struct AlgebraRequest {
             var total = weighted(score, sources[0])
             if total.isNaN { total = 0 }
             for source in sources.dropFirst() {
-                guard let score = source.score(of: member) else { return true }
+                // The same key may be named many times, and is not looked into for what comes from it.
+                let isFirst = source.entry == sources[0].entry
+                guard let score = isFirst ? score : source.score(of: member) else { return true }
                 total = combined(total, weighted(score, source))
             }
             return body(member, total)
