@@ -156,6 +156,7 @@ extension Server {
             }
             lookUp(base, connection)
             place = ending.start
+            var isOutdated = false
             for index in 0..<reader.count {
                 let request = reader[index]
                 let call = calls[index]
@@ -170,9 +171,10 @@ extension Server {
                 if !connection.state.isEmpty {
                     if connection.isEnding { return Rest(start: window.count) }
                     if connection.isSuspended { return Rest(start: next) }
-                    // A command may have changed what the next ones are checked for.
-                    if index + 1 < reader.count {
+                    // A command may have changed what the next ones are checked for, also one that is malformed or not all there.
+                    if index + 1 < reader.count || ending.outcome != .request {
                         place = next
+                        isOutdated = true
                         break
                     }
                 }
@@ -181,7 +183,7 @@ extension Server {
                     return Rest(start: next)
                 }
             }
-            guard place == ending.start else { continue }
+            if isOutdated { continue }
             switch ending.outcome {
             case .request: break
             case .needMore: return Rest(start: ending.start, unfinished: (parser, ending))

@@ -124,6 +124,15 @@ def test_an_empty_request_is_the_one_whose_reply_is_skipped(request_bytes, serve
             assert client.read().value == b"a"
             client.send_raw(skip + encode("ECHO", "b") + encode("ECHO", "c"))
             assert client.read().value == b"c"
+    # What follows it is answered, also if that is malformed or long under way.
+    assert answer(server, [skip + request_bytes + b"*x\r\n"]) == b"-ERR Protocol error: invalid multibulk length\r\n"
+    for length in (5000, 100_000):
+        long = encode("ECHO", b"e" * length)
+        with server.connect() as client, server.connect() as control:
+            client.send_raw(skip + request_bytes + long[:4000])
+            control("PING")
+            client.send_raw(long[4000:])
+            assert client.read().value == b"e" * length
 
 
 def test_truncated_requests_have_no_effect(server, client):
