@@ -63,7 +63,9 @@ extension Server {
         count(sent: total, to: connection)
         if connection.unsent.byteCount == 0 {
             switch Syscall.send(connection.descriptor, parts) {
-            case .bytes(let count): sent = count
+            case .bytes(let count):
+                statistics.writes &+= 1
+                sent = count
             case .wouldBlock: break
             case .ended, .failed:
                 reply.discardRun()
@@ -131,7 +133,9 @@ extension Server {
         var sent = 0
         if connection.unsent.byteCount == 0 {
             switch Syscall.send(connection.descriptor, bytes.baseAddress!, bytes.count) {
-            case .bytes(let count): sent = count
+            case .bytes(let count):
+                statistics.writes &+= 1
+                sent = count
             case .wouldBlock: break
             case .ended, .failed: return close(connection)
             }
@@ -170,6 +174,7 @@ extension Server {
                 if result != .wouldBlock { return close(connection) }
                 break
             }
+            statistics.writes &+= 1
             connection.unsent.removeFirst(count)
             // What it did not take it will ask for.
             if count < front.count { break }

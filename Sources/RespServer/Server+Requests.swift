@@ -97,6 +97,7 @@ extension Server {
         case .bytes(let count):
             // There may be more, or the end.
             if count == wanted || connection.isHungUp { enqueue(connection) }
+            statistics.reads &+= 1
             statistics.inputBytes += count
             connection.inputByteCount += count
             return count

@@ -14,6 +14,12 @@ struct ServerStatistics {
     var commandsProcessed = 0
     var inputBytes = 0
     var outputBytes = 0
+    /// Times that something was read from a socket, or written to one.
+    var reads = 0
+    var writes = 0
+    /// Turns of the loop, and how long they took without the wait for events.
+    var turns = 0
+    var turnCycles: UInt64 = 0
     var errorReplies = 0
     var errors: [String: Int] = [:]
     var clientsClosedByOutputLimit = 0
@@ -25,17 +31,25 @@ struct ServerRates {
     private(set) var commands = 0.0
     private(set) var inputBytes = 0.0
     private(set) var outputBytes = 0.0
-    private var last = (commands: 0, input: 0, output: 0)
+    private(set) var turns = 0.0
+    /// How long a turn took, in cycles.
+    private(set) var turnCycles = 0.0
+    private var last = ServerStatistics()
 
     mutating func sample(_ statistics: ServerStatistics, milliseconds: Int64) {
         let seconds = Double(max(1, milliseconds)) / 1000
         func follow(_ rate: inout Double, _ difference: Int) {
             rate += (Double(max(0, difference)) / seconds - rate) / 16
         }
-        follow(&commands, statistics.commandsProcessed - last.commands)
-        follow(&inputBytes, statistics.inputBytes - last.input)
-        follow(&outputBytes, statistics.outputBytes - last.output)
-        last = (statistics.commandsProcessed, statistics.inputBytes, statistics.outputBytes)
+        follow(&commands, statistics.commandsProcessed - last.commandsProcessed)
+        follow(&inputBytes, statistics.inputBytes - last.inputBytes)
+        follow(&outputBytes, statistics.outputBytes - last.outputBytes)
+        follow(&turns, statistics.turns - last.turns)
+        if statistics.turns > last.turns && statistics.turnCycles >= last.turnCycles {
+            let cycles = Double(statistics.turnCycles - last.turnCycles) / Double(statistics.turns - last.turns)
+            turnCycles += (cycles - turnCycles) / 16
+        }
+        last = statistics
     }
 }
 
@@ -71,7 +85,11 @@ final class Server {
     @exclusivity(unchecked) var isStopping = false
     var exitStatus: Int32 = 0
     var supervisor = Supervisor()
-    var peakUsedBytes = 0
+    var peakUsedBytes = 0 {
+        didSet { if peakUsedBytes > oldValue { peakUsedTime = Int(engine.now / 1000) } }
+    }
+    /// When the most memory was in use so far, in seconds since 1970.
+    private(set) var peakUsedTime = Int(Syscall.wallMicroseconds() / 1_000_000)
     /// What the program itself took before there was anything in it.
     let residentAtStart = SystemFacts.residentBytes
     /// The resident memory as last asked for, and when: asking takes longer than all the rest of INFO.
@@ -172,6 +190,8 @@ final class Server {
             if engine.hasGarbage { engine.freeSlice() }
             maintain()
             closeFinished()
+            statistics.turns &+= 1
+            statistics.turnCycles &+= clinux_cycle_counter() &- turnStart
             if Signals.received != 0 { stop(because: Signals.received) }
         }
         sendReplies()

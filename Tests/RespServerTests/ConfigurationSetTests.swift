@@ -27,7 +27,7 @@ import Testing
         ("maxmemory", "-1", "argument must be a memory value"),
         (
             "hash-max-listpack-value", "9223372036854775808",
-            "argument must be between 0 and 9223372036854775807 inclusive"
+            "argument must be greater or equal to 0"
         ),
         ("proto-max-bulk-len", "1kb", "argument must be between 1048576 and 9223372036854775807 inclusive"),
         ("maxmemory-clients", "101%", "percentage argument must be less or equal to 100"),

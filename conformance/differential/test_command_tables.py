@@ -1,82 +1,9 @@
-"""COMMAND and its subcommands: what they say of each promised command is what the reference says of it."""
+"""COMMAND and its subcommands, but for what they say of each command: that is in test_command_metadata.py."""
 import re
 
 import pytest
 
 from support.promised import COMMANDS, CONTAINERS, NEW_IN_72, SUBCOMMANDS, full_names
-
-ALL_SUCCEED = (b"request_policy:all_nodes", b"response_policy:all_succeeded")
-
-# What COMMAND INFO of Redis 7.2 says where it is not what 7.0 says.
-INFO_72 = {
-    "client|setname": {"tips": ALL_SUCCEED},
-    "command|getkeys": {"arity": -3},
-    "command|getkeysandflags": {"arity": -3},
-    "config|resetstat": {"tips": ALL_SUCCEED},
-    "config|rewrite": {"tips": ALL_SUCCEED},
-    "msetnx": {"tips": ()},
-    "randomkey": {"tips": (b"request_policy:all_shards", b"response_policy:special", b"nondeterministic_output")},
-    "scan": {"tips": (b"nondeterministic_output", b"request_policy:special", b"response_policy:special")},
-    "zrank": {"arity": -3},
-    "zrevrank": {"arity": -3},
-}
-
-UNIT = "oneof(token:M token:KM token:FT token:MI)"
-AREA_OR_POLYGON = (f"oneof?(string:FROMMEMBER block:FROMLONLAT(double double)) "
-                   f"oneof(block(double:BYRADIUS {UNIT}) block(double:BYBOX double {UNIT}) block(integer:BYPOLYGON block*(double double)))")
-WITH = "token:WITHCOORD? token:WITHDIST? token:WITHHASH?"
-ORDER, COUNT = "oneof?(token:ASC token:DESC)", "block?(integer:COUNT token:ANY?)"
-STORE = "oneof?(key:STORE key:STOREDIST)"
-
-SINCE_26 = {"deprecated_since": b"2.6.12", "doc_flags": [b"deprecated"]}
-
-# The same for COMMAND DOCS. Arguments are written as in `arguments_of`.
-DOCS_72 = {
-    "psetex": SINCE_26,
-    "setex": SINCE_26,
-    "setnx": SINCE_26,
-    "zinter": {"arguments": "integer key* integer:WEIGHTS?* oneof:AGGREGATE?(token:SUM token:MIN token:MAX token:COUNT) token:WITHSCORES?"},
-    "zinterstore": {"arguments": "key integer key* integer:WEIGHTS?* oneof:AGGREGATE?(token:SUM token:MIN token:MAX token:COUNT)"},
-    "zrank": {"arguments": "key string token:WITHSCORE?"},
-    "zrevrank": {"arguments": "key string token:WITHSCORE?"},
-    "zscan": {"arguments": "key integer pattern:MATCH? integer:COUNT? token:NOSCORES?"},
-    "zunion": {"arguments": "integer key* integer:WEIGHTS?* oneof:AGGREGATE?(token:SUM token:MIN token:MAX token:COUNT) token:WITHSCORES?"},
-    "zunionstore": {"arguments": "key integer key* integer:WEIGHTS?* oneof:AGGREGATE?(token:SUM token:MIN token:MAX token:COUNT)"},
-    "quit": {"deprecated_since": b"7.2.0", "doc_flags": [b"deprecated"]},
-    "bitop": {"arguments": "oneof(token:AND token:OR token:XOR token:NOT token:DIFF token:DIFF1 token:ANDOR token:ONE) key key*"},
-    "set": {"arguments": "key string oneof?(token:NX token:XX string:IFEQ string:IFNE string:IFDEQ string:IFDNE) token:GET? "
-                         "oneof?(integer:EX integer:PX unix-time:EXAT unix-time:PXAT token:KEEPTTL)"},
-    "pfmerge": {"arguments": "key key?*"},
-    "geohash": {"arguments": "key string?*"},
-    "geopos": {"arguments": "key string?*"},
-    # With the polygons of Valkey 9.
-    "geosearch": {"arguments": f"key {AREA_OR_POLYGON} {ORDER} {COUNT} {WITH}"},
-    "geosearchstore": {"arguments": f"key key {AREA_OR_POLYGON} {ORDER} {COUNT} token:STOREDIST?"},
-    "georadius": {"arguments": f"key double double double {UNIT} {WITH} {COUNT} {ORDER} {STORE}"},
-    "georadiusbymember": {"arguments": f"key string double {UNIT} {WITH} {COUNT} {ORDER} {STORE}"},
-    "client|list": {"arguments": "oneof:TYPE?(token:NORMAL token:MASTER token:REPLICA token:PUBSUB) integer:ID?*"},
-    "client|kill": {"arguments": "oneof(string oneof*(integer:ID? "
-                                 "oneof:TYPE?(token:NORMAL token:MASTER token:SLAVE token:REPLICA token:PUBSUB) "
-                                 "string:USER? string:ADDR? string:LADDR? oneof:SKIPME?(token:YES token:NO) string:MAXAGE?))"},
-    "client|pause": {"since": b"3.0.0"},
-    "command|getkeys": {"arguments": "string string?*"},
-    "command|getkeysandflags": {"arguments": "string string?*"},
-    "config|get": {"arguments": "string*"},
-    # As in 7.4.
-    "hscan": {"arguments": "key integer pattern:MATCH? integer:COUNT? token:NOVALUES?"},
-}
-
-# COMMAND INFO of what 7.2 added, and the arguments by COMMAND DOCS.
-ADDED_IN_72 = {
-    "client|no-touch": {
-        "name": b"client|no-touch", "arity": 3, "flags": {b"noscript", b"loading", b"stale"}, "first": 0, "last": 0, "step": 0,
-        "categories": {b"@slow", b"@connection"}, "tips": (), "specs": [], "subcommands": set(),
-        "arguments": "oneof(token:ON token:OFF)"},
-    "client|setinfo": {
-        "name": b"client|setinfo", "arity": 4, "flags": {b"noscript", b"loading", b"stale"}, "first": 0, "last": 0, "step": 0,
-        "categories": {b"@slow", b"@connection"}, "tips": ALL_SUCCEED, "specs": [], "subcommands": set(),
-        "arguments": "oneof(string:LIB-NAME string:LIB-VER)"},
-}
 
 FIELDS = "name arity flags first last step categories tips specs subcommands".split()
 
@@ -108,34 +35,6 @@ def info(connection, name):
     reply = connection("COMMAND", "INFO", name)
     assert reply.kind == "*" and len(reply.value) == 1, reply
     return reply.value[0]
-
-
-@pytest.mark.parametrize("name", [name for name in full_names() if name not in NEW_IN_72])
-def test_command_info(name, server, reference, version):
-    with server.connect(3) as tested, reference.connect(3) as other:
-        ours, theirs = info(tested, name), info(other, name)
-        assert not ours.is_null, f"{name} is not listed"
-        ours, theirs = described(ours), described(theirs)
-    promised = {f"{name}|{sub}".lower() for sub in SUBCOMMANDS[name.upper()]} if name.upper() in CONTAINERS else set()
-    if version < (7, 2):
-        promised -= set(NEW_IN_72)
-    assert {name.encode() for name in promised} <= ours.pop("subcommands")
-    theirs.pop("subcommands")
-    if version >= (7, 2):
-        theirs.update(INFO_72.get(name, {}))
-    assert ours == theirs
-
-
-@pytest.mark.since72
-@pytest.mark.parametrize("name", ADDED_IN_72)
-def test_added_in_72(name, server):
-    with server.connect(3) as client:
-        wanted = dict(ADDED_IN_72[name])
-        arguments = wanted.pop("arguments")
-        assert described(info(client, name)) == wanted
-        docs = client("COMMAND", "DOCS", name).plain()[name.encode()]
-        assert (docs[b"since"], docs[b"group"]) == (b"7.2.0", b"connection")
-        assert arguments_of(docs) == arguments
 
 
 def test_command_info_has_the_same_form_in_both_protocols(server, reference):
@@ -177,37 +76,6 @@ def test_command_list_by_category(category, server, reference):
         ours = set(tested("COMMAND", "LIST", "FILTERBY", "ACLCAT", category).plain()) & promised
         theirs = set(other("COMMAND", "LIST", "FILTERBY", "ACLCAT", category).plain()) & promised
     assert ours == theirs
-
-
-@pytest.mark.parametrize("name", [name for name in full_names() if name not in NEW_IN_72])
-def test_command_docs(name, server, reference, version):
-    """Words may differ; what the words are about may not."""
-    with server.connect(3) as tested, reference.connect(3) as other:
-        ours, theirs = (side("COMMAND", "DOCS", name).plain() for side in (tested, other))
-    assert list(ours) == [name.encode()]
-    ours, theirs = ours[name.encode()], theirs[name.encode()]
-    assert ours[b"summary"] and ours[b"summary"].strip() == ours[b"summary"]
-    changed = DOCS_72.get(name, {}) if version >= (7, 2) else {}
-    for field in ("since", "group", "deprecated_since", "doc_flags"):
-        assert ours.get(field.encode()) == changed.get(field, theirs.get(field.encode())), field
-    assert (b"subcommands" in ours) == (b"subcommands" in theirs)
-    assert arguments_of(ours) == changed.get("arguments", arguments_of(theirs))
-
-
-def arguments_of(docs):
-    """Types, tokens and options of the arguments as one line; the hints of command-line clients are made of these.
-
-    `type:TOKEN`, `?` if optional, `*` if it may be repeated, its parts in parentheses."""
-    def one(argument):
-        flags = argument.get(b"flags", [])
-        text = argument[b"type"].decode().replace("pure-token", "token")
-        if b"token" in argument:
-            text += ":" + argument[b"token"].decode().upper()
-        text += "?" * (b"optional" in flags) + "*" * (b"multiple" in flags) + "+" * (b"multiple_token" in flags)
-        if b"arguments" in argument:
-            text += "(" + " ".join(map(one, argument[b"arguments"])) + ")"
-        return text
-    return " ".join(map(one, docs.get(b"arguments", [])))
 
 
 def test_command_docs_of_everything_describes_every_command(server):

@@ -19,9 +19,7 @@ OWN_TO_REDIS = {
                "mem_total_replication_buffers", "mem_clients_slaves", "mem_aof_buffer"},
     # What was never done has no last status.
     "persistence": {"rdb_last_bgsave_status", "aof_last_bgrewrite_status", "aof_last_write_status"},
-    "stats": {"total_reads_processed", "total_writes_processed", "reply_buffer_shrinks", "reply_buffer_expands", "eventloop_cycles",
-              "eventloop_duration_sum", "instantaneous_eventloop_cycles_per_sec", "instantaneous_eventloop_duration_usec",
-              "acl_access_denied_auth", "sync_full", "sync_partial_ok", "sync_partial_err", "total_net_repl_input_bytes",
+    "stats": {"reply_buffer_shrinks", "reply_buffer_expands", "acl_access_denied_auth", "sync_full", "sync_partial_ok", "sync_partial_err", "total_net_repl_input_bytes",
               "total_net_repl_output_bytes",
               "instantaneous_input_repl_kbps", "instantaneous_output_repl_kbps", "migrate_cached_sockets",
               "slave_expires_tracked_keys", "io_threaded_reads_processed", "io_threaded_writes_processed",
@@ -30,6 +28,12 @@ OWN_TO_REDIS = {
               "active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time"},
     "cpu": {"used_cpu_sys_main_thread", "used_cpu_user_main_thread"},
 }
+
+
+# What is not told: nothing was done that could have gone well, or nobody counts it.
+UNTOLD = {("Persistence", name) for name in OWN_TO_REDIS["persistence"]} | {
+    ("Stats", name) for name in ("reply_buffer_shrinks", "reply_buffer_expands", "acl_access_denied_auth", "expire_cycle_cpu_milliseconds",
+                                 "dump_payload_sanitizations")}
 
 
 def info(connection, *sections):
@@ -121,6 +125,50 @@ def test_clients_are_counted(server):
         for connection in more:
             connection.close()
         assert eventually(lambda: int(info(one, "clients")["Clients"]["connected_clients"]) == before)
+
+
+@pytest.mark.ours
+def test_fields_of_newer_versions(server, newer_redis):
+    """All that Redis 8.2 tells, but for its histograms of latencies and sizes, and for modules."""
+    with server.connect() as tested, newer_redis.connect() as other:
+        ours, theirs = info(tested, "everything"), info(other, "everything")
+    for title in ("Commandstats", "Errorstats", "Keyspace", "Latencystats", "Keysizes", "Modules"):
+        ours.pop(title, None)
+        theirs.pop(title, None)
+    assert set(theirs) <= set(ours)
+    assert [title for title in ours if title in theirs] == list(theirs)
+    missing = {(title, name) for title, fields in theirs.items() for name in fields if name not in ours[title]}
+    assert missing == UNTOLD
+    for title in ("Clients", "Memory", "Threads"):
+        assert {name: kind(value) for name, value in theirs[title].items()}.items() <= \
+            {name: kind(value) for name, value in ours[title].items()}.items()
+
+
+@pytest.mark.ours
+def test_reads_and_writes_are_counted(server, newer_redis):
+    names = ("total_reads_processed", "total_writes_processed")
+    for one in (server, newer_redis):
+        with one.connect() as client:
+            before = info(client, "stats")["Stats"]
+            for _ in range(10):
+                client("PING")
+            sections = info(client, "stats", "threads")
+            after = sections["Stats"]
+            fields = {**after, **sections["Threads"]}
+            assert [int(fields[name]) - int(before[name]) for name in names] == [11, 11]
+            assert fields["io_thread_0"].startswith("clients=1,reads=")
+            assert int(after["eventloop_cycles"]) - int(before["eventloop_cycles"]) >= 11
+            assert int(after["eventloop_duration_sum"]) >= int(before["eventloop_duration_sum"])
+
+
+@pytest.mark.ours
+def test_the_time_of_the_peak(server):
+    with server.connect() as client:
+        start = time.time()
+        client("SET", "k", "v" * 40_000_000)
+        fields = info(client, "memory")["Memory"]
+        assert int(fields["used_memory_peak"]) > 40_000_000
+        assert start - 2 <= int(fields["used_memory_peak_time"]) <= time.time() + 2
 
 
 def test_counters(client):

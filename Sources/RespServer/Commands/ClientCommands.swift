@@ -16,6 +16,10 @@ enum ClientCommands {
             let name = context.connection.name
             name.isEmpty ? context.reply.null() : context.reply.bulkString(text: name)
         },
+        subcommand(
+            "GETREDIR", since: "6.0.0", arity: 2,
+            summary: "Returns where notices about keys go that the connection has read: -1, as it gets none."
+        ) { (context, _) throws(CommandError) in context.reply.integer(-1) },
         .help(of: "CLIENT", group: .connection, since: "5.0.0", help),
         subcommand("ID", since: "5.0.0", arity: 2, summary: "Returns the number of the connection.") {
             (context, _) throws(CommandError) in context.reply.integer(Int(context.connection.id))
@@ -23,19 +27,41 @@ enum ClientCommands {
         subcommand(
             "INFO", since: "6.2.0", arity: 2, tips: ["nondeterministic_output"], summary: "Describes the connection."
         ) { (context, _) throws(CommandError) in
-            context.reply.verbatim(Array(ClientLine.text(of: context.connection, now: context.server.engine.now).utf8))
+            let line = ClientLine.text(of: context.connection, now: context.server.engine.now)
+            context.reply.verbatim(Array(line.utf8))
         },
         subcommand(
             "KILL", since: "2.4.0", arity: -3, flags: [.admin, .noScript],
-            syntax:
-                "<ip:port | <[ID client-id] | [TYPE <NORMAL | MASTER | SLAVE | REPLICA | PUBSUB>] | [USER username] | [ADDR ip:port] | [LADDR ip:port] | [SKIPME <YES | NO>] | [MAXAGE maxage]> ...>",
-            summary: "Closes connections.", complexity: "O(N) in the connections", run: kill),
+            syntax: "filter=<old-format=ip:port | new-format=<\(killFilters)> ...>",
+            summary: "Closes connections.", complexity: "O(N) in the connections", run: kill
+        )
+        .changed("2.8.12", "Takes filters.")
+        .changed("2.8.12", "Takes `ID`.")
+        .changed("3.2.0", "`TYPE` may be `master`.")
+        .changed("5.0.0", "`TYPE` may be `replica`, which `slave` stood for.")
+        .changed("6.2.0", "Takes `LADDR`.")
+        .changed("7.4.0", "Takes `MAXAGE`.")
+        .changed("8.0.0", "`TYPE` may be `primary`, which `master` stood for.")
+        .changed("8.1.0", "`ID` takes several.")
+        .changed("9.0.0", "Takes the other filters, and their negations."),
         subcommand(
             "LIST", since: "2.4.0", arity: -2, flags: [.admin, .noScript], tips: ["nondeterministic_output"],
-            syntax: "[TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]",
-            summary: "Describes connections.", complexity: "O(N) in the connections", run: list),
+            syntax: listFilters,
+            summary: "Describes connections.", complexity: "O(N) in the connections", run: list
+        )
+        .changed("2.8.12", "Tells `id`.")
+        .changed("5.0.0", "Takes `TYPE`.")
+        .changed("6.0.0", "Tells `user`.")
+        .changed("6.2.0", "Tells `argv-mem`, `tot-mem`, `laddr` and `redir`, and takes `ID`.")
+        .changed("7.0.0", "Tells `resp`, `multi-mem`, `rbs` and `rbp`.")
+        .changed("7.0.3", "Tells `ssub`.")
+        .changed("7.2.0", "Tells `lib-name` and `lib-ver`.")
+        .changed("7.4.0", "Tells `watch`.")
+        .changed("8.0.0", "Tells `io-thread`; `TYPE` may be `primary`.")
+        .changed("8.1.0", "Takes `USER`, `ADDR`, `LADDR`, `SKIPME` and `MAXAGE`.")
+        .changed("9.0.0", "Takes the other filters, and their negations."),
         subcommand(
-            "NO-EVICT", since: "7.0.0", arity: 3, flags: [.admin, .noScript], syntax: "<ON | OFF>",
+            "NO-EVICT", since: "7.0.0", arity: 3, flags: [.admin, .noScript], syntax: "enabled=<ON | OFF>",
             summary: "Whether the connection may be closed to free memory."
         ) { (context, arguments) throws(CommandError) in
             // ON keeps its promise: no connection is closed to free memory in this version. OFF promises nothing.
@@ -43,7 +69,7 @@ enum ClientCommands {
             context.reply.ok()
         },
         subcommand(
-            "NO-TOUCH", since: "7.2.0", arity: 3, syntax: "<ON | OFF>",
+            "NO-TOUCH", since: "7.2.0", arity: 3, syntax: "enabled=<ON | OFF>",
             summary: "Whether the connection's commands count as uses of keys."
         ) { (context, arguments) throws(CommandError) in
             context.connection.isNoTouch = try onOrOff(arguments[2])
@@ -51,15 +77,17 @@ enum ClientCommands {
             context.reply.ok()
         },
         subcommand(
-            "PAUSE", since: "3.0.0", arity: -3, flags: [.admin, .noScript], syntax: "timeout [WRITE | ALL]",
-            summary: "Holds back the commands of clients for a time.", run: pause),
+            "PAUSE", since: "3.0.0", arity: -3, flags: [.admin, .noScript], syntax: "timeout mode=[WRITE | ALL]",
+            summary: "Holds back the commands of clients for a time.", run: pause
+        )
+        .changed("6.2.0", "Takes `WRITE` and `ALL`."),
         subcommand(
-            "REPLY", since: "3.2.0", arity: 3, flags: [.noScript, .changesReplies], syntax: "<ON | OFF | SKIP>",
+            "REPLY", since: "3.2.0", arity: 3, flags: [.noScript, .changesReplies], syntax: "action=<ON | OFF | SKIP>",
             summary: "Whether the connection gets replies.",
             run: setReplyMode),
         subcommand(
             "SETINFO", since: "7.2.0", arity: 4, tips: SessionCommands.toAllNodes,
-            syntax: "<LIB-NAME libname | LIB-VER libver>",
+            syntax: "attr=<LIB-NAME libname | LIB-VER libver>",
             summary: "Tells the client library of the connection.", run: setInfo),
         subcommand(
             "SETNAME", since: "2.6.9", arity: 3, tips: SessionCommands.toAllNodes, syntax: "connection-name",
@@ -70,7 +98,21 @@ enum ClientCommands {
             context.reply.ok()
         },
         subcommand(
-            "UNBLOCK", since: "5.0.0", arity: -3, flags: [.admin, .noScript], syntax: "client-id [TIMEOUT | ERROR]",
+            "TRACKINGINFO", since: "6.2.0", arity: 2,
+            summary: "Returns which notices the connection gets about keys that it has read: none."
+        ) { (context, _) throws(CommandError) in
+            context.reply.map(3)
+            context.reply.bulkString("flags")
+            context.reply.set(1)
+            context.reply.bulkString("off")
+            context.reply.bulkString("redirect")
+            context.reply.integer(-1)
+            context.reply.bulkString("prefixes")
+            context.reply.array(0)
+        },
+        subcommand(
+            "UNBLOCK", since: "5.0.0", arity: -3, flags: [.admin, .noScript],
+            syntax: "client-id unblock-type=[TIMEOUT | ERROR]",
             summary: "Ends the waiting of a connection for a key.", complexity: "O(log N) in the connections that wait",
             run: unblock),
         subcommand("UNPAUSE", since: "6.2.0", arity: 2, flags: [.admin, .noScript], summary: "Ends a pause.") {
@@ -91,23 +133,54 @@ enum ClientCommands {
             summary: summary, complexity: complexity, run: run)
     }
 
+    private static let killFilters: String = {
+        let kinds = "<NORMAL | MASTER | PRIMARY | SLAVE | REPLICA | PUBSUB>"
+        let first = ["ID client-id ...", "TYPE client-type=\(kinds)"]
+        return (first + filters(kinds)).map { "[\($0)]" }.joined(separator: " | ")
+    }()
+
+    private static let listFilters: String = {
+        let kinds = "<NORMAL | MASTER | REPLICA | PUBSUB>"
+        let first = ["TYPE client-type=\(kinds)", "ID client-id ..."]
+        return (first + filters(kinds)).map { "[\($0)]" }.joined(separator: " ")
+    }()
+
+    /// The filters behind the first two, as `syntax` has them.
+    private static func filters(_ kinds: String) -> [String] {
+        [
+            "USER username", "ADDR addr=ip:port", "LADDR laddr=ip:port", "SKIPME skipme=<YES | NO>", "MAXAGE maxage",
+            "NAME name", "IDLE idle:integer", "FLAGS flags", "LIB-NAME lib-name", "LIB-VER lib-ver", "DB db",
+            "CAPA capa",
+            "IP ip", "NOT-TYPE not-client-type=\(kinds)", "NOT-ID not-client-id:integer ...", "NOT-USER not-username",
+            "NOT-ADDR not-addr=ip:port", "NOT-LADDR not-laddr=ip:port", "NOT-NAME not-name", "NOT-FLAGS not-flags",
+            "NOT-LIB-NAME not-lib-name", "NOT-LIB-VER not-lib-ver", "NOT-DB not-db:integer", "NOT-CAPA not-capa",
+            "NOT-IP not-ip",
+        ]
+    }
+
     private static let help = [
         "GETNAME", "    Return the name of this connection.",
+        "GETREDIR", "    Return where notices about keys go that this connection has read.",
         "ID", "    Return the number of this connection.",
         "INFO", "    Describe this connection.",
         "KILL <ip:port>", "    Close the connection that comes from an address.",
         "KILL <option> <value> [<option> <value> [...]]", "    Close all connections that fit the options:",
-        "    * ADDR <ip:port>, LADDR <ip:port>, ID <client-id>, USER <username>",
-        "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)", "    * SKIPME (YES|NO): leave this connection out (default: yes).",
+        "    * ADDR <ip:port>, LADDR <ip:port>, IP <ip>, ID <client-id> [<client-id> ...], USER <username>",
+        "    * TYPE (NORMAL|PRIMARY|REPLICA|PUBSUB), NAME <name>, LIB-NAME <name>, LIB-VER <version>",
+        "    * DB <number>, FLAGS <letters as in the list>, CAPA <letters>",
+        "    * NOT- before any of these: those that do not fit it.",
+        "    * SKIPME (YES|NO): leave this connection out (default: yes).",
         "    * MAXAGE <seconds>: those that are open for at least so long.",
-        "LIST [options ...]", "    Describe connections:", "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
-        "    * ID <client-id> [<client-id> ...]",
+        "    * IDLE <seconds>: those that have done nothing for at least so long.",
+        "LIST [options ...]", "    Describe connections, or those that fit the options, which are those of KILL.",
+        "    SKIPME is no unless told.",
         "NO-EVICT (ON|OFF)", "    Keep this connection when memory runs short.",
         "NO-TOUCH (ON|OFF)", "    Do not count this connection's commands as uses of keys.",
         "PAUSE <timeout> [WRITE|ALL]", "    Hold back all commands, or those that write, for a number of milliseconds.",
         "REPLY (ON|OFF|SKIP)", "    Whether this connection gets replies; SKIP leaves out the next one.",
         "SETINFO <option> <value>", "    Tell about this connection's library: LIB-NAME or LIB-VER.",
         "SETNAME <name>", "    Name this connection.",
+        "TRACKINGINFO", "    Return which notices this connection gets about keys that it has read.",
         "UNBLOCK <client-id> [TIMEOUT|ERROR]",
         "    End the waiting of a connection for a key, as if its time were over or with an error.",
         "UNPAUSE", "    End a pause.",
@@ -213,106 +286,51 @@ enum ClientCommands {
         context.reply.integer(1)
     }
 
-    private static func isClientType(_ word: ByteSlice) throws(CommandError) -> Bool {
-        if word.equalsIgnoringCase("normal") { return true }
-        for known: StaticString in ["master", "slave", "replica", "pubsub"] where word.equalsIgnoringCase(known) {
-            return false
-        }
-        throw .quoting("ERR Unknown client type '", word, "'")
-    }
-
     /// All connections, the oldest first.
     private static func connections(_ server: Server) -> [Connection] {
         server.connections.compactMap { $0 }.sorted { $0.id < $1.id }
     }
 
+    private static func filter(
+        _ context: SessionContext, _ arguments: Arguments, idMessage: StaticString?
+    ) throws(CommandError) -> ClientFilter {
+        try ClientFilter(
+            arguments, from: 2, now: context.server.engine.now,
+            databaseCount: context.server.configuration.settings.databases, idMessage: idMessage)
+    }
+
     @Sendable private static func list(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
-        var listed: [Connection]
-        if arguments.count == 2 {
-            listed = connections(context.server)
-        } else if arguments.count == 4 && arguments[2].equalsIgnoringCase("type") {
-            listed = try isClientType(arguments[3]) ? connections(context.server) : []
-        } else if arguments.count > 3 && arguments[2].equalsIgnoringCase("id") {
-            listed = []
+        var listed: [Connection] = []
+        let isByID = arguments.count > 3 && arguments[2].equalsIgnoringCase("id")
+        if isByID && !(3..<arguments.count).contains(where: { ClientFilter.isName(arguments[$0]) }) {
+            // As in Redis: in the order of the request, and as often as named.
             for index in 3..<arguments.count {
                 guard let id = Decimal.parse(arguments[index]) else { throw .message("ERR Invalid client ID") }
                 if let connection = context.server.connection(id: id) { listed.append(connection) }
             }
+        } else if arguments.count > 2 {
+            let filter = try filter(context, arguments, idMessage: nil)
+            let asking = filter.skipsSelf == true ? context.connection : nil
+            listed = connections(context.server).filter { $0 !== asking && filter.accepts($0) }
         } else {
-            throw .syntax
+            listed = connections(context.server)
         }
         let now = context.server.engine.now
-        context.reply.verbatim(Array(listed.map { ClientLine.text(of: $0, now: now) }.joined().utf8))
-    }
-
-    /// What KILL's options ask for; nil stands for "any".
-    private struct Filter {
-        var id: Int?
-        var address: String?
-        var localAddress: String?
-        var isNormal: Bool?
-        var createdBefore: Int64?
-        var skipsSelf = true
-
-        func accepts(_ connection: Connection) -> Bool {
-            if let id, Int(connection.id) != id { return false }
-            if let address, connection.address != address { return false }
-            if let localAddress, connection.localAddress != localAddress { return false }
-            if let createdBefore, connection.created > createdBefore { return false }
-            return isNormal ?? true
-        }
-    }
-
-    private static func filter(_ arguments: Arguments, now: Int64) throws(CommandError) -> Filter {
-        var filter = Filter()
-        var index = 2
-        while index < arguments.count {
-            let option = arguments[index]
-            guard index + 1 < arguments.count else { throw .syntax }
-            let value = arguments[index + 1]
-            if option.equalsIgnoringCase("id") {
-                guard let id = Decimal.parse(value), id >= 1 else {
-                    throw .message("ERR client-id should be greater than 0")
-                }
-                filter.id = id
-            } else if option.equalsIgnoringCase("type") {
-                filter.isNormal = try isClientType(value)
-            } else if option.equalsIgnoringCase("addr") {
-                filter.address = value.description
-            } else if option.equalsIgnoringCase("laddr") {
-                filter.localAddress = value.description
-            } else if option.equalsIgnoringCase("user") {
-                guard value == "default" else { throw .quoting("ERR No such user '", value, "'") }
-            } else if option.equalsIgnoringCase("maxage") {
-                guard let seconds = Decimal.parse(value) else {
-                    throw .message("ERR maxage is not an integer or out of range")
-                }
-                guard seconds >= 1 else { throw .message("ERR maxage should be greater than 0") }
-                filter.createdBefore = now - Int64(min(seconds, Int(Int32.max))) * 1000
-            } else if option.equalsIgnoringCase("skipme") {
-                filter.skipsSelf = value.equalsIgnoringCase("yes")
-                guard filter.skipsSelf || value.equalsIgnoringCase("no") else { throw .syntax }
-            } else {
-                throw .syntax
-            }
-            index += 2
-        }
-        return filter
+        let lines = listed.map { ClientLine.text(of: $0, now: now) }
+        context.reply.verbatim(Array(lines.joined().utf8))
     }
 
     @Sendable private static func kill(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
         let isOldForm = arguments.count == 3
-        var filter = Filter()
-        if isOldForm {
-            filter.address = arguments[2].description
-            filter.skipsSelf = false
-        } else {
-            filter = try Self.filter(arguments, now: context.server.engine.now)
-        }
+        let filter =
+            isOldForm
+            ? ClientFilter(address: arguments[2].description)
+            : try filter(context, arguments, idMessage: "ERR client-id should be greater than 0")
+        let skipsSelf = filter.skipsSelf ?? !isOldForm
         var killed = 0
         for connection in connections(context.server) where filter.accepts(connection) {
             if connection === context.connection {
-                if filter.skipsSelf { continue }
+                if skipsSelf { continue }
                 context.server.closeLater(connection)
             } else {
                 context.server.close(connection)
@@ -322,47 +340,5 @@ enum ClientCommands {
         guard isOldForm else { return context.reply.integer(killed) }
         guard killed > 0 else { throw .message("ERR No such client") }
         context.reply.ok()
-    }
-}
-
-/// A connection as a line of CLIENT LIST.
-private enum ClientLine {
-    /// - Parameter now: By the engine's clock, in milliseconds.
-    static func text(of connection: Connection, now: Int64) -> String {
-        let queued = connection.transaction?.byteCount ?? 0
-        let unparsed = connection.pending?.byteCount ?? 0
-        let unsent = connection.unsent.byteCount
-        let fields: [(String, String)] = [
-            ("id", "\(connection.id)"), ("addr", connection.address), ("laddr", connection.localAddress),
-            ("fd", "\(connection.descriptor)"), ("name", shown(connection.name)),
-            ("age", "\(max(0, now - connection.created) / 1000)"),
-            ("idle", "\(max(0, now - connection.lastActive) / 1000)"), ("flags", flags(of: connection)),
-            ("db", "\(connection.database)"), ("sub", "0"), ("psub", "0"), ("ssub", "0"),
-            ("multi", "\(connection.transaction?.queue.count ?? -1)"), ("watch", "\(connection.watches.count)"),
-            ("qbuf", "\(unparsed)"), ("qbuf-free", "0"),
-            ("argv-mem", "0"), ("multi-mem", "\(queued)"), ("rbs", "0"), ("rbp", "0"), ("obl", "\(unsent)"),
-            ("oll", "0"),
-            ("omem", "\(connection.unsent.capacity)"),
-            ("tot-mem", "\(queued + unparsed + connection.unsent.capacity + connection.objectByteCount)"),
-            ("events", connection.isWatchedForWriting ? "rw" : "r"),
-            ("cmd", connection.lastCommand?.pointee.record.fullName ?? "NULL"),
-            ("user", connection.user), ("redir", "-1"), ("resp", "\(connection.version.rawValue)"),
-            ("lib-name", shown(connection.libraryName)), ("lib-ver", shown(connection.libraryVersion)),
-        ]
-        return fields.map { "\($0.0)=\($0.1)" }.joined(separator: " ") + "\n"
-    }
-
-    private static func shown(_ name: String) -> String { String(name.prefix { $0 != "\0" }) }
-
-    private static func flags(of connection: Connection) -> String {
-        var flags = ""
-        if connection.transaction != nil { flags += "x" }
-        if connection.isPaused || connection.waiting != nil { flags += "b" }
-        if connection.watches.isBroken { flags += "d" }
-        if connection.isClosing { flags += "c" }
-        if connection.isUnix { flags += "U" }
-        if connection.isNoEvict { flags += "e" }
-        if connection.isNoTouch { flags += "T" }
-        return flags.isEmpty ? "N" : flags
     }
 }

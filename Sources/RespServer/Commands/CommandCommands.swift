@@ -19,7 +19,9 @@ enum CommandCommands {
     private static let unordered = ["nondeterministic_output_order"]
 
     private static let subcommands: [Command<SessionContext>] = [
-        subcommand("COUNT", since: "2.8.13", arity: 2, summary: "Returns how many commands there are.") {
+        subcommand(
+            "COUNT", since: "2.8.13", arity: 2, summary: "Returns how many commands there are.", complexity: "O(1)"
+        ) {
             (context, _) throws(CommandError) in
             context.reply.integer(context.server.commands.records.count)
         },
@@ -52,20 +54,21 @@ enum CommandCommands {
                     context.reply.null()
                 }
             }
-        },
+        }
+        .changed("7.0.0", "Without names, describes all commands."),
         subcommand(
             "LIST", since: "7.0.0", arity: -2, tips: unordered,
-            syntax: "[FILTERBY <MODULE module-name | ACLCAT category | PATTERN pattern>]",
+            syntax: "[FILTERBY filterby=<MODULE module-name | ACLCAT category | PATTERN pattern>]",
             summary: "Returns the names of commands.", run: list),
     ]
 
     private static func subcommand(
         _ name: String, since: String, arity: Int, tips: [String] = [], syntax: String = "", summary: String,
-        run: @escaping Command<SessionContext>.Run
+        complexity: String = "O(N)", run: @escaping Command<SessionContext>.Run
     ) -> Command<SessionContext> {
         Command(
             name, group: .server, since: since, arity: arity, flags: [.loading, .stale], categories: ["connection"],
-            tips: tips, syntax: syntax, summary: summary, complexity: name == "COUNT" ? "O(1)" : "O(N)", run: run)
+            tips: tips, syntax: syntax, summary: summary, complexity: complexity, run: run)
     }
 
     private static let help = [
@@ -208,7 +211,8 @@ enum CommandCommands {
         guard record.accepts(request.count) else {
             throw .message("ERR Invalid number of arguments specified for command")
         }
-        guard let keys = record.info.keys(in: request), !keys.isEmpty else {
+        guard let keys = record.info.keys(in: request) ?? record.info.keysReadLeniently(in: request), !keys.isEmpty
+        else {
             throw .message("ERR Invalid arguments specified for command")
         }
         let reply = context.reply
@@ -216,7 +220,7 @@ enum CommandCommands {
         for key in keys {
             if withFlags { reply.array(2) }
             reply.bulkString(request[key.index])
-            if withFlags { statuses(key.flags, reply) }
+            if withFlags { statuses(key.flags.map { "\($0)" }, reply) }
         }
     }
 
@@ -249,25 +253,18 @@ enum CommandCommands {
         return written
     }
 
-    /// Since when commands are deprecated.
-    private static let deprecated = [
-        "georadius": "6.2.0", "georadius_ro": "6.2.0", "georadiusbymember": "6.2.0", "georadiusbymember_ro": "6.2.0",
-        "brpoplpush": "6.2.0", "getset": "6.2.0", "hmset": "4.0.0", "rpoplpush": "6.2.0", "psetex": "2.6.12",
-        "quit": "7.2.0", "setex": "2.6.12", "setnx": "2.6.12", "substr": "2.0.0", "zrangebylex": "6.2.0",
-        "zrangebyscore": "6.2.0", "zrevrange": "6.2.0", "zrevrangebylex": "6.2.0", "zrevrangebyscore": "6.2.0",
-    ]
-
     private static func document(_ record: CommandRecord, _ reply: ReplyWriter) {
         let info = record.info
-        let deprecation = deprecated[record.fullName]
         let isForSystem = !record.flags.isDisjoint(with: [.protected, .asking, .systemOnly])
-        let documentFlag = deprecation != nil ? "deprecated" : isForSystem ? "syscmd" : nil
+        let documentFlag = info.deprecation != nil ? "deprecated" : isForSystem ? "syscmd" : nil
         let parts = SyntaxParser.arguments(of: info)
         var fields = [("summary", info.summary), ("since", info.since), ("group", info.group.rawValue)]
         if !info.complexity.isEmpty { fields.append(("complexity", info.complexity)) }
-        let optional = [documentFlag != nil, deprecation != nil, !parts.isEmpty, !record.subcommands.isEmpty]
+        let optional = [
+            documentFlag != nil, !info.history.isEmpty, !parts.isEmpty, !record.subcommands.isEmpty,
+        ]
         reply.bulkString(text: record.fullName)
-        reply.map(fields.count + optional.count { $0 })
+        reply.map(fields.count + optional.count { $0 } + (info.deprecation == nil ? 0 : 2))
         for (name, value) in fields {
             reply.bulkString(text: name)
             reply.bulkString(text: value)
@@ -276,9 +273,16 @@ enum CommandCommands {
             reply.bulkString("doc_flags")
             statuses([documentFlag], reply)
         }
-        if let deprecation {
+        if let deprecation = info.deprecation {
             reply.bulkString("deprecated_since")
-            reply.bulkString(text: deprecation)
+            reply.bulkString(text: deprecation.version)
+            reply.bulkString("replaced_by")
+            reply.bulkString(text: deprecation.text)
+        }
+        if !info.history.isEmpty {
+            reply.bulkString("history")
+            reply.set(info.history.count)
+            for change in info.history { reply.array(of: [change.version, change.text]) }
         }
         if !parts.isEmpty {
             reply.bulkString("arguments")
@@ -296,7 +300,7 @@ enum CommandCommands {
         for part in parts {
             var fields = [("name", part.name), ("type", part.type.rawValue)]
             let isGroup = part.type == .oneOf || part.type == .block
-            if !isGroup { fields.append(("display_text", part.name)) }
+            if !isGroup { fields.append(("display_text", part.displayText)) }
             let optional = [part.keySpec != nil, part.token != nil, !part.flags.isEmpty, isGroup]
             reply.map(fields.count + optional.count { $0 })
             for (name, value) in fields {
@@ -409,8 +413,8 @@ extension KeySpec {
 
 extension CommandInfo {
     /// Where the keys of a request are and what is done with them; nil if the arguments do not fit the specs.
-    fileprivate func keys(in request: Arguments) -> [(index: Int, flags: [String])]? {
-        var found: [(index: Int, flags: [String])] = []
+    fileprivate func keys(in request: Arguments) -> [FoundKey]? {
+        var found: [FoundKey] = []
         for spec in keys where !spec.isNoKey {
             guard let start = Self.start(of: spec, in: request) else { continue }
             var first = start
@@ -425,55 +429,22 @@ extension CommandInfo {
                     last = limit == 0 ? request.count + end : first + (request.count - first) / limit + end
                 }
             case .keyCount(let place, let offset, let width):
-                guard first + place < request.count else { return nil }
-                guard let count = Decimal.parse(request[first + place]), count > 0, count <= request.count else {
-                    return keys(in: request, of: spec, countAt: first + place)
-                }
+                guard first + place < request.count, let count = Decimal.parse(request[first + place]), count >= 0,
+                    count <= request.count
+                else { return nil }
                 step = width
                 first += offset
-                last = first + count - 1
+                last = first + (count - 1) * width
+                guard last + width <= request.count else { return nil }
             }
             guard first <= last, last < request.count else { return nil }
-            let flags = spec.has("variable_flags") ? Self.flagsByArguments(request) : spec.flags.map { "\($0)" }
-            for index in stride(from: first, through: last, by: step) { found.append((index, flags)) }
+            let flags = spec.flagsInRequest?(request) ?? spec.flags
+            for index in stride(from: first, through: last, by: step) {
+                found.append(FoundKey(index: index, flags: flags))
+            }
             if spec.has("incomplete") { return nil }
         }
         return found
-    }
-
-    /// The keys of a request whose number is none in its shortest form: it is read as far as it is one, as `atoi` does. Redis finds
-    /// them without the specs, and so without flags, and where the result is stored behind the others.
-    private func keys(in request: Arguments, of spec: KeySpec, countAt place: Int) -> [(index: Int, flags: [String])]? {
-        guard case .keyCount(let offset, let first, let step) = spec.find else { return nil }
-        let start = place - offset + first
-        let count = Self.leadingInteger(request[place])
-        guard count >= 1, start < request.count, count <= (request.count - start) / step else { return nil }
-        var found = stride(from: start, to: start + count * step, by: step).map { (index: $0, flags: [String]()) }
-        for other in keys where !other.isNoKey {
-            if case .index(let index) = other.begin, case .range = other.find { found.append((index, [])) }
-        }
-        return found
-    }
-
-    /// The integer of 32 bits that a text begins with; 0 if it begins with none.
-    private static func leadingInteger(_ text: ByteSlice) -> Int {
-        var index = 0
-        while index < text.count && (text[index] == 0x20 || text[index] &- 9 < 5) { index += 1 }
-        var isNegative = false
-        if index < text.count && (text[index] == UInt8(ascii: "-") || text[index] == UInt8(ascii: "+")) {
-            isNegative = text[index] == UInt8(ascii: "-")
-            index += 1
-        }
-        var value = 0
-        while index < text.count, text[index] &- UInt8(ascii: "0") <= 9 {
-            let (product, overflow) = value.multipliedReportingOverflow(by: 10)
-            let (sum, carried) = product.addingReportingOverflow(Int(text[index] - UInt8(ascii: "0")))
-            // Numbers of more than 64 bits are taken for the greatest or the least of 64.
-            if overflow || carried { return isNegative ? 0 : -1 }
-            value = sum
-            index += 1
-        }
-        return Int(Int32(truncatingIfNeeded: isNegative ? -value : value))
     }
 
     private static func start(of spec: KeySpec, in request: Arguments) -> Int? {
@@ -490,9 +461,48 @@ extension CommandInfo {
         }
     }
 
-    /// Of a write that also reads when the word GET is among its options.
-    private static func flagsByArguments(_ request: Arguments) -> [String] {
-        let reads = (3..<max(request.count, 3)).contains { request[$0].equalsIgnoringCase("get") }
-        return reads ? ["RW", "access", "update"] : ["OW", "update"]
+    /// The keys of a request whose number of keys is no number as it should be, such as "2x": that is read as far as it is one, and
+    /// the keys that are counted come first. Nothing is told of what is done with them.
+    fileprivate func keysReadLeniently(in request: Arguments) -> [FoundKey]? {
+        let counted = keys.first {
+            if case .keyCount(_, _, let step) = $0.find { step == 1 } else { false }
+        }
+        guard let counted, case .index(let start) = counted.begin,
+            case .keyCount(let place, let offset, _) = counted.find,
+            start + place < request.count
+        else { return nil }
+        let count = Self.leadingNumber(request[start + place])
+        let first = start + offset
+        guard count >= 1, first + count <= request.count else { return nil }
+        var found = (first..<first + count).map { FoundKey(index: $0, flags: []) }
+        for spec in keys {
+            if case .index(let index) = spec.begin, case .range = spec.find {
+                found.append(FoundKey(index: index, flags: []))
+            }
+        }
+        return found
     }
+
+    /// The number at the beginning of a text, as `atoi` reads it: 0 without one, and what does not fit is cut off.
+    private static func leadingNumber(_ text: ByteSlice) -> Int {
+        var index = 0
+        while index < text.count, text[index] == 0x20 || (0x09...0x0D).contains(text[index]) { index += 1 }
+        let isNegative = index < text.count && text[index] == UInt8(ascii: "-")
+        if index < text.count, isNegative || text[index] == UInt8(ascii: "+") { index += 1 }
+        var value = 0
+        while index < text.count, case let digit = text[index] &- UInt8(ascii: "0"), digit <= 9 {
+            let (product, overflow) = value.multipliedReportingOverflow(by: 10)
+            let (sum, carried) = product.addingReportingOverflow(isNegative ? -Int(digit) : Int(digit))
+            guard !overflow, !carried else { return isNegative ? 0 : -1 }
+            value = sum
+            index += 1
+        }
+        return Int(Int32(truncatingIfNeeded: value))
+    }
+}
+
+/// A key among the arguments of a request, and what is done with it.
+private struct FoundKey {
+    let index: Int
+    let flags: [StaticString]
 }

@@ -11,7 +11,9 @@ enum ConfigCommands {
                 subcommand(
                     "GET", since: "2.0.0", arity: -3, syntax: "parameter [parameter ...]",
                     summary: "Returns settings whose names fit patterns.",
-                    complexity: "O(N) in the settings and patterns", run: get),
+                    complexity: "O(N) in the settings and patterns", run: get
+                )
+                .changed("7.0.0", "Takes several patterns."),
                 .help(of: "CONFIG", group: .server, since: "5.0.0", help),
                 subcommand(
                     "RESETSTAT", since: "2.0.0", arity: 2, tips: SessionCommands.toAllNodes,
@@ -32,7 +34,9 @@ enum ConfigCommands {
                 subcommand(
                     "SET", since: "2.0.0", arity: -4, tips: SessionCommands.toAllNodes,
                     syntax: "parameter value [parameter value ...]", summary: "Changes settings, all or none.",
-                    complexity: "O(N) in the settings given", run: set),
+                    complexity: "O(N) in the settings given", run: set
+                )
+                .changed("7.0.0", "Takes several settings."),
             ])
     ]
 

@@ -19,12 +19,16 @@ enum ConnectionCommands {
             ) { (context, arguments) throws(CommandError) in context.reply.bulkString(arguments[1]) },
             Command(
                 "AUTH", group: .connection, since: "1.0.0", arity: -2, flags: greeting, syntax: "[username] password",
-                summary: "Authenticates the connection.", complexity: "O(1)", run: authenticate),
+                summary: "Authenticates the connection.", complexity: "O(1)", run: authenticate
+            )
+            .changed("6.0.0", "Takes a user name."),
             Command(
                 "HELLO", group: .connection, since: "6.0.0", arity: -1, flags: greeting,
                 syntax: "[protover [AUTH username password] [SETNAME clientname]]",
                 summary: "Chooses the protocol, and may authenticate and name the connection.", complexity: "O(1)",
-                run: hello),
+                run: hello
+            )
+            .changed("6.2.0", "Without a protocol version, describes the connection and changes nothing."),
             Command(
                 "SELECT", group: .connection, since: "1.0.0", arity: 2, flags: [.loading, .stale, .fast],
                 syntax: "index",
@@ -36,7 +40,8 @@ enum ConnectionCommands {
             ) { (context, _) throws(CommandError) in
                 context.reply.ok()
                 context.server.closeLater(context.connection)
-            },
+            }
+            .deprecated("7.2.0", replacedBy: "closing the connection"),
             Command(
                 "RESET", group: .connection, since: "6.2.0", arity: 1, flags: greeting.union(.transactionControl),
                 syntax: "",

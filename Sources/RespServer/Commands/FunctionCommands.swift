@@ -11,7 +11,8 @@ enum FunctionCommands {
             subcommands: [
                 Command(
                     "FLUSH", group: .scripting, since: "7.0.0", arity: -2, flags: [.write, .noScript],
-                    tips: ["request_policy:all_shards", "response_policy:all_succeeded"], syntax: "[ASYNC | SYNC]",
+                    tips: ["request_policy:all_shards", "response_policy:all_succeeded"],
+                    syntax: "flush-type=[ASYNC | SYNC]",
                     summary: "Removes all libraries. None can be loaded in this version.", complexity: "O(1)",
                     run: flush),
                 .help(of: "FUNCTION", group: .scripting, since: "7.0.0", help),

@@ -14,7 +14,9 @@ enum InfoCommands {
             "INFO", group: .server, since: "1.0.0", arity: -1, flags: [.loading, .stale], categories: ["dangerous"],
             tips: ["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
             syntax: "[section [section ...]]", summary: "Returns the state of the server and its statistics.",
-            complexity: "O(N) in the commands and databases", run: run)
+            complexity: "O(N) in the commands and databases", run: run
+        )
+        .changed("7.0.0", "Takes several sections.")
     ]
 
     private typealias Section = (
@@ -25,6 +27,7 @@ enum InfoCommands {
     private static let sections: [Section] = [
         ("server", "Server", true, writeServer), ("clients", "Clients", true, writeClients),
         ("memory", "Memory", true, writeMemory), ("persistence", "Persistence", true, writePersistence),
+        ("threads", "Threads", true, writeThreads),
         ("stats", "Stats", true, writeStatistics), ("replication", "Replication", true, writeReplication),
         ("cpu", "CPU", true, writeProcessor), ("modules", "Modules", true, { _, _ in }),
         ("commandstats", "Commandstats", false, writeCommands), ("errorstats", "Errorstats", true, writeErrors),
@@ -95,7 +98,9 @@ enum InfoCommands {
     @Sendable private static func writeClients(_ server: Server, _ text: inout InfoText) {
         var input = 0
         var output = 0
+        var watching = 0
         for case let connection? in server.connections {
+            if connection.watches.count > 0 { watching += 1 }
             input = max(input, connection.pending?.byteCount ?? 0)
             output = max(output, connection.unsent.byteCount)
         }
@@ -106,7 +111,10 @@ enum InfoCommands {
         text.add("client_recent_max_output_buffer", output)
         text.add("blocked_clients", server.held.count { !$0.isClosed } + server.keyspaceListeners.blocked.count)
         text.add("tracking_clients", 0)
+        text.add("pubsub_clients", 0)
+        text.add("watching_clients", watching)
         text.add("clients_in_timeout_table", server.keyspaceListeners.blocked.deadlineCount)
+        text.add("total_watched_keys", server.keyspaceListeners.watches.keyCount)
         text.add("total_blocking_keys", server.keyspaceListeners.blocked.keyCount)
         text.add("total_blocking_keys_on_nokey", server.keyspaceListeners.blocked.endingKeyCount)
     }
@@ -116,6 +124,7 @@ enum InfoCommands {
         text.addSize("used_memory", figures.used)
         text.addSize("used_memory_rss", figures.resident)
         text.addSize("used_memory_peak", figures.peak)
+        text.add("used_memory_peak_time", server.peakUsedTime)
         text.add("used_memory_peak_perc", InfoText.decimal(MemoryFigures.ratio(figures.used, figures.peak) * 100) + "%")
         text.add("used_memory_overhead", figures.overhead)
         text.add("used_memory_startup", figures.startup)
@@ -126,6 +135,7 @@ enum InfoCommands {
         text.add("allocator_allocated", figures.used)
         text.add("allocator_active", figures.active)
         text.add("allocator_resident", figures.allocatorResident)
+        text.add("allocator_muzzy", 0)
         text.addSize("total_system_memory", SystemFacts.totalMemory)
         text.add("used_memory_lua", 0)
         text.add("used_memory_vm_eval", 0)
@@ -153,12 +163,13 @@ enum InfoCommands {
         text.add("mem_fragmentation_bytes", figures.resident - figures.used)
         for name in [
             "mem_not_counted_for_evict", "mem_replication_backlog", "mem_total_replication_buffers",
-            "mem_clients_slaves",
+            "mem_replica_full_sync_buffer", "mem_clients_slaves",
         ] { text.add(name, 0) }
         text.add("mem_clients_normal", figures.clients)
         text.add("mem_cluster_links", 0)
         text.add("mem_aof_buffer", 0)
         text.add("mem_allocator", "slabs")
+        text.add("mem_overhead_db_hashtable_rehashing", 0)
         text.add("active_defrag_running", 0)
         text.add("lazyfree_pending_objects", server.engine.garbageCount)
         text.add("lazyfreed_objects", server.engine.statistics.lazyFreedObjects)
@@ -188,6 +199,11 @@ enum InfoCommands {
         for name in ["aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"] { text.add(name, 0) }
     }
 
+    @Sendable private static func writeThreads(_ server: Server, _ text: inout InfoText) {
+        let (reads, writes) = (server.statistics.reads, server.statistics.writes)
+        text.add("io_thread_0", "clients=\(server.connectionCount),reads=\(reads),writes=\(writes)")
+    }
+
     @Sendable private static func writeStatistics(_ server: Server, _ text: inout InfoText) {
         let statistics = server.statistics
         let engine = server.engine.statistics
@@ -210,7 +226,7 @@ enum InfoCommands {
         text.add("expired_keys", engine.expiredKeys)
         text.add("expired_stale_perc", "0.00")
         zeros(
-            "expired_time_cap_reached_count", "evicted_keys", "evicted_clients",
+            "expired_time_cap_reached_count", "evicted_keys", "evicted_clients", "evicted_scripts",
             "total_eviction_exceeded_time", "current_eviction_exceeded_time")
         text.add("keyspace_hits", engine.keyspaceHits)
         text.add("keyspace_misses", engine.keyspaceMisses)
@@ -221,10 +237,19 @@ enum InfoCommands {
             "current_active_defrag_time",
             "tracking_total_keys", "tracking_total_items", "tracking_total_prefixes", "unexpected_error_replies")
         text.add("total_error_replies", statistics.errorReplies)
-        zeros("io_threaded_reads_processed", "io_threaded_writes_processed")
+        text.add("total_reads_processed", statistics.reads)
+        text.add("total_writes_processed", statistics.writes)
+        zeros(
+            "io_threaded_reads_processed", "io_threaded_writes_processed", "io_threaded_total_prefetch_batches",
+            "io_threaded_total_prefetch_entries")
         text.add("client_query_buffer_limit_disconnections", statistics.clientsClosedByQueryLimit)
         text.add("client_output_buffer_limit_disconnections", statistics.clientsClosedByOutputLimit)
+        text.add("eventloop_cycles", statistics.turns)
+        text.add("eventloop_duration_sum", Int(server.microseconds(cycles: statistics.turnCycles)))
         text.add("eventloop_duration_cmd_sum", Int(server.microseconds(cycles: records.reduce(0) { $0 &+ $1.cycles })))
+        text.add("instantaneous_eventloop_cycles_per_sec", Int(server.rates.turns))
+        text.add(
+            "instantaneous_eventloop_duration_usec", Int(server.microseconds(cycles: UInt64(server.rates.turnCycles))))
         zeros("acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel")
     }
 

@@ -20,8 +20,10 @@ enum ServerCommands {
             Command(
                 "SHUTDOWN", group: .server, since: "1.0.0", arity: -1,
                 flags: [.admin, .noScript, .loading, .stale, .noMulti, .allowBusy],
-                syntax: "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
-                summary: "Ends the server.", complexity: "O(1)", run: shutDown),
+                syntax: "save-selector=[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
+                summary: "Ends the server.", complexity: "O(1)", run: shutDown
+            )
+            .changed("7.0.0", "Takes `NOW`, `FORCE` and `ABORT`."),
         ] + CommandCommands.all + ConfigCommands.all + DebugCommands.all + FunctionCommands.all + InfoCommands.all
         + LolwutCommands.all + MemoryCommands.all
 

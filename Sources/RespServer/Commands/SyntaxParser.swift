@@ -2,8 +2,10 @@
 //
 //     key value [NX | XX] [GET] [EX seconds | PX milliseconds | KEEPTTL]
 //
-// Words in capitals are tokens, typed as they are, and take the words behind them in the same brackets. [] is optional, <> groups,
-// | separates choices, and [x ...] behind x says that x may be repeated.
+// Words in capitals are tokens, typed as they are, and take the words behind them in the same brackets, unless they stand in brackets
+// of their own. [] is optional, <> groups, | separates choices, and [x ...] behind x says that x may be repeated. What a word or a
+// group is called, if not by its word, stands before it: `unit=<M | KM>`, `change=CH`. Behind a word may stand its type, where it is not
+// the one that the word has everywhere, and the number of the key spec: `min:double`, `destination#2`.
 
 struct SyntaxPart: Equatable {
     enum Kind: String {
@@ -14,6 +16,9 @@ struct SyntaxPart: Equatable {
     }
 
     var name: String
+    /// What people are shown; nil for the name.
+    var shown: String?
+    var displayText: String { shown ?? name }
     var type: Kind
     var token: String?
     var isOptional = false
@@ -23,6 +28,8 @@ struct SyntaxPart: Equatable {
     var parts: [SyntaxPart] = []
     /// Of a key: which of the command's specs it is found by.
     var keySpec: Int?
+    /// It stands in brackets of its own.
+    fileprivate var isBracketed = false
 
     var flags: [String] {
         (isOptional ? ["optional"] : []) + (isMultiple ? ["multiple"] : []) + (repeatsToken ? ["multiple_token"] : [])
@@ -32,11 +39,10 @@ struct SyntaxPart: Equatable {
 struct SyntaxParser {
     private let words: [String]
     private var position = 0
-    private let command: String
 
     static func arguments(of info: CommandInfo) -> [SyntaxPart] {
         guard !info.syntax.isEmpty else { return [] }
-        var parser = SyntaxParser(info.syntax, command: info.name)
+        var parser = SyntaxParser(info.syntax)
         let choices = parser.choices()
         var parts = choices.count == 1 ? choices[0] : [joined(choices)]
         var count = 0
@@ -44,7 +50,7 @@ struct SyntaxParser {
         return parts
     }
 
-    private init(_ syntax: String, command: String) {
+    private init(_ syntax: String) {
         var words: [String] = []
         var word = ""
         func end() {
@@ -63,7 +69,6 @@ struct SyntaxParser {
         }
         end()
         self.words = words
-        self.command = command
     }
 
     // MARK: reading
@@ -83,29 +88,41 @@ struct SyntaxParser {
         while position < words.count, !["]", ">", "|"].contains(words[position]) {
             let word = words[position]
             position += 1
-            switch word {
-            case "[":
-                let start = position
-                if let count = repetition(parts) {
-                    Self.repeatLast(count, of: &parts)
-                } else {
-                    position = start
-                    var part = Self.joined(choices())
-                    part.isOptional = true
-                    parts.append(part)
-                }
+            let start = position
+            if word == "[", let count = repetition(parts) {
+                Self.repeatLast(count, of: &parts)
                 position += 1
-            case "<":
-                parts.append(Self.joined(choices()))
-                position += 1
-            case "...":
+            } else if word == "..." {
                 // Without what it repeats in front of the brackets: any number, or none.
                 if !parts.isEmpty { parts[parts.count - 1].isMultiple = true }
-            default:
-                parts.append(part(word))
+            } else {
+                position = start
+                parts.append(element(word))
             }
         }
         return Self.grouped(parts)
+    }
+
+    /// What begins with a word or a bracket that has been passed.
+    private mutating func element(_ word: String) -> SyntaxPart {
+        if let name = Self.groupName(word), position < words.count {
+            position += 1
+            var part = element(words[position - 1])
+            part.name = name
+            return part
+        }
+        guard word == "[" || word == "<" else { return Self.part(word) }
+        var part = Self.joined(choices())
+        position += 1
+        part.isOptional = part.isOptional || word == "["
+        part.isBracketed = true
+        return part
+    }
+
+    /// The name that a word gives to the group behind it.
+    private static func groupName(_ word: String) -> String? {
+        guard word.count > 1, word.firstIndex(of: "=") == word.index(before: word.endIndex) else { return nil }
+        return String(word.dropLast())
     }
 
     /// Whether the brackets hold just the parts before them and dots; then, how many these are.
@@ -120,18 +137,10 @@ struct SyntaxParser {
                     Array(before.suffix(parts.count)) == parts
                 else { return nil }
                 return parts.count
-            case "[":
-                var part = Self.joined(choices())
-                part.isOptional = true
-                parts.append(part)
-                position += 1
-            case "<":
-                parts.append(Self.joined(choices()))
-                position += 1
             case "]", ">", "|":
                 return nil
             default:
-                parts.append(part(word))
+                parts.append(element(word))
             }
         }
         return nil
@@ -149,7 +158,7 @@ struct SyntaxParser {
 
     /// A token at the start takes what follows it.
     private static func grouped(_ parts: [SyntaxPart]) -> [SyntaxPart] {
-        guard parts.count > 1, parts[0].type == .token, !parts[0].isOptional else { return parts }
+        guard parts.count > 1, parts[0].type == .token, !parts[0].isBracketed else { return parts }
         let operands = Array(parts.dropFirst())
         var part = operands.count == 1 && operands[0].token == nil ? operands[0] : block(operands, parts[0].name)
         part.token = parts[0].token
@@ -169,12 +178,31 @@ struct SyntaxParser {
 
     // MARK: words
 
-    private func part(_ word: String) -> SyntaxPart {
-        let isSign = !word.contains { $0.isLetter || $0.isNumber }
-        if isSign || word.contains(where: \.isUppercase) && !word.contains(where: \.isLowercase) {
-            return SyntaxPart(name: word.lowercased(), type: .token, token: word)
+    private static func part(_ word: String) -> SyntaxPart {
+        var text = word
+        var keySpec: Int?
+        if let mark = text.lastIndex(of: "#"), let spec = Int(text[text.index(after: mark)...]) {
+            keySpec = spec
+            text = String(text[..<mark])
         }
-        return SyntaxPart(name: word, type: type(word))
+        var type: SyntaxPart.Kind?
+        if let mark = text.lastIndex(of: ":"),
+            let kind = SyntaxPart.Kind(rawValue: String(text[text.index(after: mark)...]))
+        {
+            type = kind
+            text = String(text[..<mark])
+        }
+        var name: String?
+        if let mark = text.firstIndex(of: "="), mark > text.startIndex {
+            name = String(text[..<mark])
+            text = String(text[text.index(after: mark)...])
+        }
+        let isSign = !text.contains { $0.isLetter || $0.isNumber }
+        if isSign || text.contains(where: \.isUppercase) && !text.contains(where: \.isLowercase) {
+            return SyntaxPart(name: name ?? text.lowercased(), type: .token, token: text)
+        }
+        return SyntaxPart(
+            name: name ?? text, shown: name == nil ? nil : text, type: type ?? Self.type(text), keySpec: keySpec)
     }
 
     private static let keys: Set = [
@@ -186,23 +214,15 @@ struct SyntaxParser {
         "increment", "numfields",
         "count", "cursor", "min-match-len", "version", "db", "index", "index1", "index2", "offset", "bit", "number",
         "limit", "numkeys", "exactly", "len", "num-matches", "rank", "stop",
-        "entries-read", "entries-added", "weight",
+        "entries-read", "entries-added", "weight", "numids", "maxage", "num-vertices",
     ]
 
-    private static let doubles: Set = ["longitude", "latitude", "radius", "width", "height"]
+    private static let doubles: Set = ["longitude", "latitude", "radius", "width", "height", "float", "score"]
 
-    private func type(_ word: String) -> SyntaxPart.Kind {
-        if word == "float" || (word == "increment" && command.hasSuffix("FLOAT")) { return .double }
-        if word == "timeout" && command.hasPrefix("B") { return .double }
-        if word == "score" { return .double }
-        if word == "min" || word == "max" {
-            return command.hasSuffix("BYSCORE") || command == "ZCOUNT" ? .double : .string
-        }
-        // Ranks, scores or members.
-        if command == "ZRANGE" && (word == "start" || word == "stop") { return .string }
-        if Self.keys.contains(word) { return .key }
-        if Self.integers.contains(word) || word == "num-vertices" { return .integer }
-        if Self.doubles.contains(word) { return .double }
+    private static func type(_ word: String) -> SyntaxPart.Kind {
+        if keys.contains(word) { return .key }
+        if integers.contains(word) { return .integer }
+        if doubles.contains(word) { return .double }
         if word == "pattern" { return .pattern }
         return word.hasPrefix("unix-time") ? .unixTime : .string
     }
@@ -210,7 +230,7 @@ struct SyntaxParser {
     /// Tells each key its spec: the first the first, and so on; those behind the last share it.
     private static func number(_ parts: inout [SyntaxPart], of specs: Int, _ count: inout Int) {
         for index in parts.indices {
-            if parts[index].type == .key && specs > 0 {
+            if parts[index].type == .key && parts[index].keySpec == nil && specs > 0 {
                 parts[index].keySpec = min(count, specs - 1)
                 count += 1
             }

@@ -78,6 +78,7 @@ enum TransactionCommands {
         }
         for queued in transaction.queue {
             server.call(queued.record, queued.arguments.view, on: connection, adoptable: nil)
+            connection.commandCount &+= 1
             withExtendedLifetime(queued.arguments) {}
             server.sendWithinCommand(connection, from: start)
         }

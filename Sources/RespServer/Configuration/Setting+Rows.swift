@@ -24,20 +24,22 @@ extension Setting {
 
     static func integer(
         _ name: String, alias: String? = nil, _ path: Path<Int>, _ range: ClosedRange<Int>,
-        in unit: IntegerFormat.Unit = .number, clamp: ClosedRange<Int>? = nil, _ flags: SettingFlags = []
+        in unit: IntegerFormat.Unit = .number, isUnsigned: Bool = false, clamp: ClosedRange<Int>? = nil,
+        _ flags: SettingFlags = []
     ) -> Setting {
-        Setting(
-            name: name, alias: alias, kind: .integer(IntegerFormat(range: range, unit: unit, clamp: clamp)),
-            flags: flags,
+        let format = IntegerFormat(range: range, unit: unit, isUnsigned: isUnsigned, clamp: clamp)
+        return Setting(
+            name: name, alias: alias, kind: .integer(format), flags: flags,
             load: { .integer($0[keyPath: path]) }, store: { $0[keyPath: path] = $1.integerValue }, check: nil)
     }
 
     static func integer(
         _ name: String, alias: String? = nil, kept value: Int, _ range: ClosedRange<Int>,
-        in unit: IntegerFormat.Unit = .number, _ flags: SettingFlags = [],
-        check: (@Sendable (SettingValue) -> String?)? = nil
+        in unit: IntegerFormat.Unit = .number, isUnsigned: Bool = false, clamp: ClosedRange<Int>? = nil,
+        _ flags: SettingFlags = [], check: (@Sendable (SettingValue) -> String?)? = nil
     ) -> Setting {
-        kept(name, alias, .integer(IntegerFormat(range: range, unit: unit)), .integer(value), flags, check)
+        let format = IntegerFormat(range: range, unit: unit, isUnsigned: isUnsigned, clamp: clamp)
+        return kept(name, alias, .integer(format), .integer(value), flags, check)
     }
 
     static func choice<Value: SettingChoice>(

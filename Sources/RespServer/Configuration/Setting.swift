@@ -45,11 +45,11 @@ enum SettingEffect: Sendable {
 struct IntegerFormat: Sendable {
     enum Unit: Sendable {
         case number, memory, memoryOrPercent, octal
-        /// Memory whose bound is that of the notation: sizes beyond it are held at the bound.
-        case unboundedMemory
     }
     var range: ClosedRange<Int>
     var unit: Unit
+    /// Numbers below zero are refused for that, and so are those whose highest bit stands for it elsewhere.
+    var isUnsigned = false
     /// Values inside `range` but outside this are moved to its nearest bound.
     var clamp: ClosedRange<Int>?
 }
@@ -206,24 +206,31 @@ struct Setting: Sendable {
                 throw SettingError("argument couldn't be parsed as an octal number")
             }
             number = value
-        case .memory, .unboundedMemory, .memoryOrPercent:
+        case .memory, .memoryOrPercent:
+            let tooManyPercent = SettingError(
+                "percentage argument must be less or equal to \(-format.range.lowerBound)")
             if format.unit == .memoryOrPercent, let percent = SettingNumber.percentage(word) {
-                guard percent <= -format.range.lowerBound else {
-                    throw SettingError("percentage argument must be less or equal to \(-format.range.lowerBound)")
-                }
+                guard percent <= -format.range.lowerBound else { throw tooManyPercent }
                 return -percent
             }
             guard let bytes = SettingNumber.memory(word) else {
                 let wanted = format.unit == .memoryOrPercent ? "memory or percent" : "memory"
                 throw SettingError("argument must be a \(wanted) value")
             }
-            if format.unit != .unboundedMemory && bytes > UInt64(Int.max) { throw outOfRange(format) }
-            number = Int(clamping: bytes)
+            guard bytes <= UInt64(Int.max) else {
+                // Redis, too, takes it for a number of percent.
+                if format.unit == .memoryOrPercent { throw tooManyPercent }
+                throw format.isUnsigned ? Self.belowZero : outOfRange(format)
+            }
+            number = Int(bytes)
         }
+        if format.isUnsigned && number < 0 { throw Self.belowZero }
         guard format.range.contains(number) else { throw outOfRange(format) }
         guard let clamp = format.clamp else { return number }
         return min(max(number, clamp.lowerBound), clamp.upperBound)
     }
+
+    private static let belowZero = SettingError("argument must be greater or equal to 0")
 
     private func outOfRange(_ format: IntegerFormat) -> SettingError {
         let radix = format.unit == .octal ? 8 : 10

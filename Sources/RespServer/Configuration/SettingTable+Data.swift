@@ -3,25 +3,28 @@
 extension SettingTable {
     static let data: [Setting] = [
         .integer("databases", \.databases, 1...largestInt32, [.immutable]),
-        .integer("hash-max-listpack-entries", alias: "hash-max-ziplist-entries", \.hashMaxListpackEntries, 0...Int.max),
         .integer(
-            "hash-max-listpack-value", alias: "hash-max-ziplist-value", \.hashMaxListpackValue, 0...Int.max, in: .memory
-        ),
-        .integer("set-max-intset-entries", \.setMaxIntsetEntries, 0...Int.max),
-        .integer("set-max-listpack-entries", \.setMaxListpackEntries, 0...Int.max),
-        .integer("set-max-listpack-value", \.setMaxListpackValue, 0...Int.max),
+            "hash-max-listpack-entries", alias: "hash-max-ziplist-entries", \.hashMaxListpackEntries, 0...Int.max,
+            isUnsigned: true),
         .integer(
-            "zset-max-listpack-entries", alias: "zset-max-ziplist-entries", \.zsetMaxListpackEntries, 0...Int.max),
+            "hash-max-listpack-value", alias: "hash-max-ziplist-value", \.hashMaxListpackValue, 0...Int.max,
+            in: .memory, isUnsigned: true),
+        .integer("set-max-intset-entries", \.setMaxIntsetEntries, 0...Int.max, isUnsigned: true),
+        .integer("set-max-listpack-entries", \.setMaxListpackEntries, 0...Int.max, isUnsigned: true),
+        .integer("set-max-listpack-value", \.setMaxListpackValue, 0...Int.max, isUnsigned: true),
+        .integer(
+            "zset-max-listpack-entries", alias: "zset-max-ziplist-entries", \.zsetMaxListpackEntries, 0...Int.max,
+            isUnsigned: true),
         .integer(
             "zset-max-listpack-value", alias: "zset-max-ziplist-value", \.zsetMaxListpackValue, 0...Int.max,
-            in: .memory),
+            in: .memory, isUnsigned: true),
         .integer(
             "list-max-listpack-size", alias: "list-max-ziplist-size", \.listMaxListpackSize,
             Int(Int32.min)...largestInt32),
         .integer("list-compress-depth", \.listCompressDepth, 0...largestInt32),
-        .integer("stream-node-max-bytes", \.streamNodeMaxBytes, 0...Int.max, in: .memory),
+        .integer("stream-node-max-bytes", \.streamNodeMaxBytes, 0...Int.max, in: .memory, isUnsigned: true),
         .integer("stream-node-max-entries", \.streamNodeMaxEntries, 0...Int.max),
-        .integer("hll-sparse-max-bytes", \.hllSparseMaxBytes, 0...Int.max, in: .memory),
+        .integer("hll-sparse-max-bytes", \.hllSparseMaxBytes, 0...Int.max, in: .memory, isUnsigned: true),
         .integer("active-expire-effort", \.activeExpireEffort, 1...10, [.inert]),
         .boolean("lazyfree-lazy-eviction", \.lazyfreeLazyEviction, [.inert]),
         // Large values are always freed in slices.
@@ -35,15 +38,15 @@ extension SettingTable {
     ]
 
     static let memory: [Setting] = [
-        .integer("maxmemory", \.maxMemory, 0...Int.max, in: .unboundedMemory, [.inert]),
+        .integer("maxmemory", \.maxMemory, 0...Int.max, in: .memory, isUnsigned: true, [.inert]),
         // Nothing is evicted; all that follows from it is whether OBJECT FREQ or OBJECT IDLETIME answers.
         .choice("maxmemory-policy", \.maxMemoryPolicy, [.inert]),
-        .integer("maxmemory-samples", \.maxMemorySamples, 1...largestInt32, [.inert]),
+        .integer("maxmemory-samples", \.maxMemorySamples, 1...64, [.inert]),
         .integer("maxmemory-eviction-tenacity", \.maxMemoryEvictionTenacity, 0...100, [.inert]),
         .integer("lfu-log-factor", \.lfuLogFactor, 0...largestInt32),
         .integer("lfu-decay-time", \.lfuDecayMinutes, 0...largestInt32),
         .boolean("activedefrag", kept: false),
-        .integer("active-defrag-ignore-bytes", kept: 100 << 20, 1...Int.max, in: .memory),
+        .integer("active-defrag-ignore-bytes", kept: 100 << 20, 1...Int.max, in: .memory, isUnsigned: true),
         .integer("active-defrag-threshold-lower", kept: 10, 0...1000),
         .integer("active-defrag-threshold-upper", kept: 100, 0...1000),
         .integer("active-defrag-cycle-min", kept: 1, 1...99),

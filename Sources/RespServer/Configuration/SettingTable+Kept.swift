@@ -25,12 +25,13 @@ extension SettingTable {
         .integer("min-replicas-max-lag", alias: "min-slaves-max-lag", kept: 10, 0...largestInt32),
         .integer("repl-timeout", kept: 60, 1...largestInt32),
         .integer("repl-ping-replica-period", alias: "repl-ping-slave-period", kept: 10, 1...largestInt32),
-        .integer("repl-backlog-size", kept: 1 << 20, 1...Int.max, in: .memory),
+        .integer("repl-backlog-size", kept: 1 << 20, 1...Int.max, in: .memory, clamp: 16 << 10...Int.max),
         .integer("repl-backlog-ttl", kept: 3600, 0...Int.max),
         .boolean("repl-disable-tcp-nodelay", kept: false),
         .boolean("repl-diskless-sync", kept: true),
         .integer("repl-diskless-sync-delay", kept: 5, 0...largestInt32),
         .integer("repl-diskless-sync-max-replicas", kept: 0, 0...largestInt32),
+        .integer("replica-full-sync-buffer-limit", kept: 0, 0...Int.max, in: .memory),
         .choice(
             "repl-diskless-load", kept: "disabled", of: ["disabled", "on-empty-db", "swapdb"], [.deniedWhileLoading]),
     ]
@@ -62,7 +63,9 @@ extension SettingTable {
         .integer("cluster-migration-barrier", kept: 1, 0...largestInt32),
         .boolean("cluster-replica-no-failover", alias: "cluster-slave-no-failover", kept: false),
         .integer("cluster-replica-validity-factor", alias: "cluster-slave-validity-factor", kept: 10, 0...largestInt32),
-        .integer("cluster-link-sendbuf-limit", kept: 0, 0...Int.max, in: .unboundedMemory),
+        .boolean("cluster-slot-stats-enabled", kept: false),
+        .integer("cluster-compatibility-sample-ratio", kept: 0, 0...100),
+        .integer("cluster-link-sendbuf-limit", kept: 0, 0...Int.max, in: .memory, isUnsigned: true),
     ]
 
     static let tls: [Setting] = [
@@ -70,6 +73,7 @@ extension SettingTable {
             "tls-port", kept: 0, 0...65535, [.refused], check: { $0 == .integer(0) ? nil : unsupportedText("TLS is") }),
         .boolean("tls-cluster", kept: false, [.refused], check: unsupported(.boolean(true), "TLS is")),
         .boolean("tls-replication", kept: false, [.refused], check: unsupported(.boolean(true), "TLS is")),
+        .integer("max-new-tls-connections-per-cycle", kept: 1, 1...1000, isUnsigned: true),
         .choice("tls-auth-clients", kept: "yes", of: ["no", "yes", "optional"]),
         .boolean("tls-prefer-server-ciphers", kept: false),
         .boolean("tls-session-caching", kept: true),
@@ -92,10 +96,11 @@ extension SettingTable {
     static let tuning: [Setting] = [
         .integer("io-threads", kept: 1, 1...128, [.immutable]),
         .boolean("io-threads-do-reads", kept: false, [.immutable]),
-        .text("server_cpulist", kept: "", [.immutable]),
-        .text("bio_cpulist", kept: "", [.immutable]),
-        .text("aof_rewrite_cpulist", kept: "", [.immutable]),
-        .text("bgsave_cpulist", kept: "", [.immutable]),
+        .text("server-cpulist", alias: "server_cpulist", kept: "", [.immutable]),
+        .text("bio-cpulist", alias: "bio_cpulist", kept: "", [.immutable]),
+        .text("aof-rewrite-cpulist", alias: "aof_rewrite_cpulist", kept: "", [.immutable]),
+        .text("bgsave-cpulist", alias: "bgsave_cpulist", kept: "", [.immutable]),
+        .boolean("vset-force-single-threaded-execution", kept: false),
         // "relative" is the older word for yes, and is printed as yes.
         .own("oom-score-adj", .outOfMemoryAdjustment, kept: .text("no")),
         .own("oom-score-adj-values", .outOfMemoryScores, kept: .integers([0, 200, 800]), [.multiWord]),

@@ -19,9 +19,10 @@ extension SettingTable {
 
     static let clients: [Setting] = [
         .integer("timeout", \.timeoutSeconds, 0...largestInt32),
-        .integer("maxclients", \.maxClients, 1...largestUInt32),
+        .integer("maxclients", \.maxClients, 1...largestUInt32, isUnsigned: true),
         .integer("proto-max-bulk-len", \.protoMaxBulkLength, 1 << 20...Int.max, in: .memory),
-        .integer("client-query-buffer-limit", \.clientQueryBufferLimit, 1 << 20...Int.max, in: .memory),
+        .integer(
+            "client-query-buffer-limit", \.clientQueryBufferLimit, 1 << 20...Int.max, in: .memory, isUnsigned: true),
         .own(
             "client-output-buffer-limit", .outputBufferLimits, [.multiWord],
             load: { settings in
@@ -38,6 +39,7 @@ extension SettingTable {
                 settings.pubsubOutputLimit = limits[2]
             }),
         .integer("maxmemory-clients", \.maxMemoryClients, -100...Int.max, in: .memoryOrPercent, [.inert]),
+        .integer("max-new-connections-per-cycle", kept: 10, 1...1000, isUnsigned: true),
         .integer("tracking-table-max-keys", kept: 1_000_000, 0...Int.max),
     ]
 
@@ -95,6 +97,7 @@ extension SettingTable {
     static let log: [Setting] = [
         .choice("loglevel", \.logLevel),
         .text("logfile", \.logFile, [.immutable]),
+        .boolean("hide-user-data-from-log", kept: false),
         .choice("log-format", \.logFormat),
         .boolean("syslog-enabled", \.syslogEnabled, [.immutable]),
         .text("syslog-ident", \.syslogIdentity, [.immutable]),

@@ -108,6 +108,8 @@ struct CommandInfo {
     let syntax: String
     let summary: String
     let complexity: String
+    let history: [CommandChange]
+    let deprecation: CommandChange?
 
     init<Context>(_ command: Command<Context>) {
         name = command.name
@@ -119,6 +121,8 @@ struct CommandInfo {
         syntax = command.syntax
         summary = command.summary
         complexity = command.complexity
+        history = command.history
+        deprecation = command.deprecation
     }
 }
 

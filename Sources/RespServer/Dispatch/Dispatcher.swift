@@ -52,6 +52,7 @@ extension Server {
         let start = reply.count
         error.write(to: reply)
         record?.countRejection()
+        connection.commandCount &-= 1
         if record?.flags.contains(.executesTransaction) == true {
             // Who sent EXEC waits for the replies of a transaction, and is told that there will be none.
             let text = reply.lastError.array
@@ -110,6 +111,8 @@ extension Server {
                 return refuse(
                     record, on: connection, .text("ERR Command '\(name)' not allowed inside a transaction"))
             }
+            // It counts when EXEC runs it.
+            connection.commandCount &-= 1
             transaction.append(Transaction.Queued(record: record, arguments: OwnedArguments(arguments)))
             return reply.status("QUEUED")
         }
@@ -123,7 +126,7 @@ extension Server {
         connection.lastCommand = record.hot
         let errors = reply.errorCount
         if let run = record.data {
-            if connection.isNoTouch && record.info.name != "TOUCH" { engine.touches = false }
+            if connection.isNoTouch && !record.flags.contains(.alwaysTouches) { engine.touches = false }
             // Within a transaction nobody waits.
             if record.flags.contains(.blocking) && !holdsTime {
                 runWaiting(run, record, arguments, on: connection)

@@ -43,6 +43,8 @@ public struct CommandFlags: OptionSet, Sendable {
     public static let systemOnly = CommandFlags(rawValue: 1 << 23)
     /// Reads, but may write down what it has found.
     public static let mayWrite = CommandFlags(rawValue: 1 << 24)
+    /// Counts as a use of its keys even for a client whose commands do not.
+    public static let alwaysTouches = CommandFlags(rawValue: 1 << 26)
     /// Changes which replies the client gets, which within a transaction would take EXEC's reply apart.
     public static let changesReplies = CommandFlags(rawValue: 1 << 25)
 
@@ -89,20 +91,33 @@ public struct KeySpec: Sendable {
     public let flags: [StaticString]
     /// What is to be known about the flags.
     public let notes: String?
+    /// The flags in a request, where its other arguments choose among them: `flags` then has those of all requests.
+    public let flagsInRequest: (@Sendable (Arguments) -> [StaticString])?
 
     public init(
-        _ flags: [StaticString], begin: Begin, find: Find = .range(last: 0, step: 1, limit: 0), notes: String? = nil
+        _ flags: [StaticString], begin: Begin, find: Find = .range(last: 0, step: 1, limit: 0), notes: String? = nil,
+        flagsInRequest: (@Sendable (Arguments) -> [StaticString])? = nil
     ) {
         self.flags = flags
         self.notes = notes
+        self.flagsInRequest = flagsInRequest
         self.begin = begin
         self.find = find
     }
 
     /// One key, the first argument.
-    public static func first(_ flags: StaticString..., notes: String? = nil) -> KeySpec {
-        KeySpec(flags, begin: .index(1), notes: notes)
+    public static func first(
+        _ flags: StaticString..., notes: String? = nil,
+        flagsInRequest: (@Sendable (Arguments) -> [StaticString])? = nil
+    ) -> KeySpec {
+        KeySpec(flags, begin: .index(1), notes: notes, flagsInRequest: flagsInRequest)
     }
+}
+
+/// A version, and what it brought for the callers of a command.
+public struct CommandChange: Sendable {
+    public let version: String
+    public let text: String
 }
 
 /// A command and its function.
@@ -120,11 +135,16 @@ public struct Command<Context>: Sendable {
     public let categories: [String]
     /// Hints to proxies and clients, as COMMAND INFO gives them.
     public let tips: [String]
-    /// The arguments behind the name: words in capitals are typed as they are, [] is optional, | separates choices, ... repeats.
+    /// The arguments behind the name: words in capitals are typed as they are, [] is optional, | separates choices, ... repeats;
+    /// `name=` tells how an argument or a group is called if not by its word, `:type` its type, `#n` the spec of its keys.
     public let syntax: String
     public let summary: String
     public let complexity: String
     public let subcommands: [Command<Context>]
+    /// What has changed for callers since the command came, the oldest change first.
+    public private(set) var history: [CommandChange] = []
+    /// Since when there is something better, and what that is.
+    public private(set) var deprecation: CommandChange?
     /// The place of an argument that is looked for in the key's value, so that memory can be asked for early; 0 if there is none.
     public private(set) var member = 0
     /// Nil only for a command that always needs one of its subcommands.
@@ -154,6 +174,20 @@ public struct Command<Context>: Sendable {
     func lookingForMember(at place: Int) -> Command<Context> {
         var command = self
         command.member = place
+        return command
+    }
+
+    /// The same command with one more entry in its history.
+    public func changed(_ version: String, _ text: String) -> Command<Context> {
+        var command = self
+        command.history.append(CommandChange(version: version, text: text))
+        return command
+    }
+
+    /// The same command, for which callers should use something else.
+    public func deprecated(_ version: String, replacedBy replacement: String) -> Command<Context> {
+        var command = self
+        command.deprecation = CommandChange(version: version, text: replacement)
         return command
     }
 

@@ -10,7 +10,7 @@ extension BitmapCommands {
                 KeySpec(["OW", "update"], begin: .index(2)),
                 KeySpec(["RO", "access"], begin: .index(3), find: .range(last: -1, step: 1, limit: 0)),
             ],
-            syntax: "<AND | OR | XOR | NOT | DIFF | DIFF1 | ANDOR | ONE> destkey key [key ...]",
+            syntax: "operation=<AND | OR | XOR | NOT | DIFF | DIFF1 | ANDOR | ONE> destkey key [key ...]",
             summary: "Combines strings bit by bit and sets a key to the result.",
             complexity: "O(N) in the bytes of all strings", run: combine)
     ]

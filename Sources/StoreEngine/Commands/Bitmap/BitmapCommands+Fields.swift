@@ -12,17 +12,35 @@ extension BitmapCommands {
             keys: [
                 .first(
                     "RW", "access", "update", "variable_flags",
-                    notes: "This command allows both access and modification of the key")
+                    notes: "This command allows both access and modification of the key",
+                    flagsInRequest: fieldFlags)
             ],
             syntax:
-                "key [<GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>] <SET encoding offset number | INCRBY encoding offset increment>> ...]",
+                "key operation=[<get-block=GET encoding offset | write=<[OVERFLOW overflow-block=<WRAP | SAT | FAIL>] write-operation=<set-block=SET encoding offset value:integer | incrby-block=INCRBY encoding offset increment>>> ...]",
             summary: "Reads, sets and adds to integers of any width in a string.",
             complexity: "O(1) for each integer", run: fields),
         Command(
             "BITFIELD_RO", group: .bitmap, since: "6.0.0", arity: -2, flags: [.readOnly, .fast],
-            keys: [.first("RO", "access")], syntax: "key [GET encoding offset [GET encoding offset ...]]",
+            keys: [.first("RO", "access")],
+            syntax: "key [get-block=GET encoding offset [get-block=GET encoding offset ...]]",
             summary: "Reads integers of any width in a string.", complexity: "O(1) for each integer", run: readFields),
     ]
+
+    /// What BITFIELD does with its key: GET alone only reads. Whatever is not understood is taken for a write.
+    @Sendable private static func fieldFlags(_ arguments: Arguments) -> [StaticString] {
+        var index = 2
+        while index < arguments.count {
+            let left = arguments.count - index - 1
+            if arguments.word(index, is: "get") && left >= 2 {
+                index += 3
+            } else if arguments.word(index, is: "overflow") && left >= 1 {
+                index += 2
+            } else {
+                return ["RW", "access", "update"]
+            }
+        }
+        return ["RO", "access"]
+    }
 
     /// One thing to do with one field.
     private struct Step {

@@ -4,14 +4,21 @@ import RespCodec
 
 extension GenericCommands {
     static let expiring: [Command<KeyspaceContext>] = [
-        setter("EXPIRE", since: "1.0.0", "seconds", .seconds, isAbsolute: false),
-        setter("PEXPIRE", since: "2.6.0", "milliseconds", .milliseconds, isAbsolute: false),
-        setter("EXPIREAT", since: "1.2.0", "unix-time-seconds", .seconds, isAbsolute: true),
-        setter("PEXPIREAT", since: "2.6.0", "unix-time-milliseconds", .milliseconds, isAbsolute: true),
-        getter("TTL", since: "1.0.0", "Returns after how many seconds a key is due.", .seconds, isAbsolute: false),
+        setter("EXPIRE", since: "1.0.0", "seconds", .seconds, isAbsolute: false)
+            .changed("7.0.0", "Takes `NX`, `XX`, `GT` and `LT`."),
+        setter("PEXPIRE", since: "2.6.0", "milliseconds", .milliseconds, isAbsolute: false)
+            .changed("7.0.0", "Takes `NX`, `XX`, `GT` and `LT`."),
+        setter("EXPIREAT", since: "1.2.0", "unix-time-seconds", .seconds, isAbsolute: true)
+            .changed("7.0.0", "Takes `NX`, `XX`, `GT` and `LT`."),
+        setter("PEXPIREAT", since: "2.6.0", "unix-time-milliseconds", .milliseconds, isAbsolute: true)
+            .changed("7.0.0", "Takes `NX`, `XX`, `GT` and `LT`."),
+        getter("TTL", since: "1.0.0", "Returns after how many seconds a key is due.", .seconds, isAbsolute: false)
+            .changed("2.8.0", "Answers -2 if there is no key."),
         getter(
             "PTTL", since: "2.6.0", "Returns after how many milliseconds a key is due.", .milliseconds,
-            isAbsolute: false),
+            isAbsolute: false
+        )
+        .changed("2.8.0", "Answers -2 if there is no key."),
         getter(
             "EXPIRETIME", since: "7.0.0", "Returns when a key is due, in seconds since 1970.", .seconds,
             isAbsolute: true),
@@ -30,7 +37,7 @@ extension GenericCommands {
         let lowercased = "\(name)".lowercased()
         return Command(
             "\(name)", group: .generic, since: since, arity: -3, flags: [.write, .fast], keys: [.first("RW", "update")],
-            syntax: "key \(argument) [NX | XX | GT | LT]",
+            syntax: "key \(argument) condition=[NX | XX | GT | LT]",
             summary:
                 "Sets when a key is due, \(isAbsolute ? "as a time" : "from now on"), in \(unit == .seconds ? "seconds" : "milliseconds").",
             complexity: "O(1)"

@@ -14,7 +14,9 @@ extension GenericCommands {
             tips: ["nondeterministic_output", "request_policy:special", "response_policy:special"],
             syntax: "cursor [MATCH pattern] [COUNT count] [TYPE type]",
             summary: "Returns the keys of a database piece by piece.",
-            complexity: "O(1) for each call, O(N) for all", run: scan),
+            complexity: "O(1) for each call, O(N) for all", run: scan
+        )
+        .changed("6.0.0", "Takes `TYPE`."),
         Command(
             "RANDOMKEY", group: .generic, since: "1.0.0", arity: 1, flags: [.readOnly],
             tips: ["request_policy:all_shards", "response_policy:special", "nondeterministic_output"], syntax: "",

@@ -25,9 +25,10 @@ enum GenericCommands {
                 keys: [KeySpec(["RO"], begin: .index(1), find: everyKey)],
                 tips: ["request_policy:multi_shard", "response_policy:agg_sum"], syntax: "key [key ...]",
                 summary: "Counts which of some keys exist.", complexity: "O(N) in the keys"
-            ) { (context, arguments) throws(CommandError) in count(context, arguments, .inspect) },
+            ) { (context, arguments) throws(CommandError) in count(context, arguments, .inspect) }
+            .changed("3.0.3", "Takes several keys."),
             Command(
-                "TOUCH", group: .generic, since: "3.2.1", arity: -2, flags: [.readOnly, .fast],
+                "TOUCH", group: .generic, since: "3.2.1", arity: -2, flags: [.readOnly, .fast, .alwaysTouches],
                 keys: [KeySpec(["RO"], begin: .index(1), find: everyKey)],
                 tips: ["request_policy:multi_shard", "response_policy:agg_sum"], syntax: "key [key ...]",
                 summary: "Counts as a use of keys, and tells how many of them exist.", complexity: "O(N) in the keys"
@@ -53,7 +54,8 @@ enum GenericCommands {
                 syntax: "key newkey", summary: "Gives a key another name that nothing has.", complexity: "O(1)"
             ) { (context, arguments) throws(CommandError) in
                 context.reply.integer(try rename(context, arguments, replaces: false) ? 1 : 0)
-            },
+            }
+            .changed("3.2.0", "The two names may be the same."),
             Command(
                 "MOVE", group: .generic, since: "1.0.0", arity: 3, flags: [.write, .fast],
                 keys: [.first("RW", "access", "update")], syntax: "key db", summary: "Moves a key to another database.",

@@ -13,9 +13,15 @@ enum SerializationCommands {
             guard let slot = context.find(arguments[1], .read) else { return context.reply.null() }
             DumpPayload.write(context.entry(slot), to: context.reply, context)
         },
-        restoring("RESTORE", group: .generic, since: "2.6.0", flags: []),
+        restoring("RESTORE", group: .generic, since: "2.6.0", flags: [])
+            .changed("3.0.0", "Takes `REPLACE`.")
+            .changed("5.0.0", "Takes `ABSTTL`.")
+            .changed("5.0.0", "Takes `IDLETIME` and `FREQ`."),
         // Its flag lets it through to a server to which a part of a cluster is being moved.
-        restoring("RESTORE-ASKING", group: .server, since: "3.0.0", flags: [.asking]),
+        restoring("RESTORE-ASKING", group: .server, since: "3.0.0", flags: [.asking])
+            .changed("3.0.0", "Takes `REPLACE`.")
+            .changed("5.0.0", "Takes `ABSTTL`.")
+            .changed("5.0.0", "Takes `IDLETIME` and `FREQ`."),
     ]
 
     private static func restoring(

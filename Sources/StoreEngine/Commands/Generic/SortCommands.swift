@@ -7,7 +7,7 @@ import RespCodec
 
 enum SortCommands {
     private static let syntax =
-        "key [BY pattern] [LIMIT offset count] [GET pattern [GET pattern ...]] [ASC | DESC] [ALPHA]"
+        "key [BY by-pattern=pattern#1] [LIMIT offset count] [GET get-pattern=pattern#1 [GET get-pattern=pattern#1 ...]] order=[ASC | DESC] [sorting=ALPHA]"
     private static let categories = ["list", "set", "sortedset", "dangerous"]
     private static let complexity =
         "O(N+M*log(M)) in the elements of the collection and those returned; O(N) where nothing is to be sorted"
@@ -27,7 +27,7 @@ enum SortCommands {
         Command(
             "SORT", group: .generic, since: "1.0.0", arity: -2, flags: [.write, .denyOOM],
             keys: [.first("RO", "access"), patternKeys, destinationKey], categories: categories,
-            syntax: syntax + " [STORE destination]",
+            syntax: syntax + " [STORE destination#2]",
             summary: "Returns or stores the elements of a list, a set or a sorted set in order.",
             complexity: complexity
         ) { (context, arguments) throws(CommandError) in

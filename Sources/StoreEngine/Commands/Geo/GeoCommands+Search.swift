@@ -8,13 +8,13 @@ import RespCodec
 
 extension GeoCommands {
     private static let area =
-        "[FROMMEMBER member | FROMLONLAT longitude latitude] "
-        + "<<BYRADIUS radius> <M | KM | FT | MI> | <BYBOX width> height <M | KM | FT | MI> "
-        + "| <BYPOLYGON num-vertices> longitude latitude [longitude latitude ...]> "
-    private static let order = "[ASC | DESC]"
-    private static let count = "[<COUNT count> [ANY]]"
+        "from=[FROMMEMBER member | FROMLONLAT longitude latitude] "
+        + "by=<circle=<<BYRADIUS radius> unit=<M | KM | FT | MI>> | box=<<BYBOX width> height unit=<M | KM | FT | MI>> "
+        + "| polygon=<<BYPOLYGON num-vertices> vertices=<longitude latitude> ...>> "
+    private static let order = "order=[ASC | DESC]"
+    private static let count = "count-block=[<COUNT count> [ANY]]"
     private static let parts = "[WITHCOORD] [WITHDIST] [WITHHASH]"
-    private static let circle = "radius <M | KM | FT | MI> " + parts + " " + count + " " + order
+    private static let circle = "radius unit=<M | KM | FT | MI> " + parts + " " + count + " " + order
     private static let complexity =
         "O(N+log(M)) in the places near the area and the places in the sorted set, and O(R*log(R)) in those returned"
 
@@ -28,7 +28,9 @@ extension GeoCommands {
             var search = GeoSearch(set, command: arguments[0])
             try search.readOptions(arguments, from: 2, .area)
             try answer(context, search)
-        },
+        }
+        .changed("7.0.0", "Units may be in capitals.")
+        .changed("9.0.0", "Takes `BYPOLYGON`."),
         Command(
             "GEOSEARCHSTORE", group: .geo, since: "6.2.0", arity: -8, flags: [.write, .denyOOM],
             keys: [.first("OW", "update"), KeySpec(["RO", "access"], begin: .index(2))],
@@ -40,11 +42,25 @@ extension GeoCommands {
             search.destination = arguments[1]
             try search.readOptions(arguments, from: 3, .areaStored)
             try answer(context, search)
-        },
-        around("GEORADIUS", since: "3.2.0", isMember: false, isReadOnly: false),
-        around("GEORADIUS_RO", since: "3.2.10", isMember: false, isReadOnly: true),
-        around("GEORADIUSBYMEMBER", since: "3.2.0", isMember: true, isReadOnly: false),
-        around("GEORADIUSBYMEMBER_RO", since: "3.2.10", isMember: true, isReadOnly: true),
+        }
+        .changed("7.0.0", "Units may be in capitals.")
+        .changed("9.0.0", "Takes `BYPOLYGON`."),
+        around("GEORADIUS", since: "3.2.0", isMember: false, isReadOnly: false)
+            .changed("6.2.0", "Takes `ANY`.")
+            .changed("7.0.0", "Units may be in capitals.")
+            .deprecated("6.2.0", replacedBy: "`GEOSEARCH` and `GEOSEARCHSTORE` with `BYRADIUS`"),
+        around("GEORADIUS_RO", since: "3.2.10", isMember: false, isReadOnly: true)
+            .changed("6.2.0", "Takes `ANY`.")
+            .changed("7.0.0", "Units may be in capitals.")
+            .deprecated("6.2.0", replacedBy: "`GEOSEARCH` with `BYRADIUS`"),
+        around("GEORADIUSBYMEMBER", since: "3.2.0", isMember: true, isReadOnly: false)
+            .changed("6.2.0", "Takes `ANY`.")
+            .changed("7.0.0", "Units may be in capitals.")
+            .deprecated("6.2.0", replacedBy: "`GEOSEARCH` and `GEOSEARCHSTORE` with `BYRADIUS` and `FROMMEMBER`"),
+        around("GEORADIUSBYMEMBER_RO", since: "3.2.10", isMember: true, isReadOnly: true)
+            .changed("6.2.0", "Takes `ANY`.")
+            .changed("7.0.0", "Units may be in capitals.")
+            .deprecated("6.2.0", replacedBy: "`GEOSEARCH` with `BYRADIUS` and `FROMMEMBER`"),
     ]
 
     /// One of the older commands, which name a circle in their first arguments.
@@ -61,7 +77,8 @@ extension GeoCommands {
         return Command(
             name, group: .geo, since: since, arity: -start, flags: isReadOnly ? [.readOnly] : [.write, .denyOOM],
             keys: isReadOnly ? [source] : stores,
-            syntax: "key " + origin + circle + (isReadOnly ? "" : " [STORE key | STOREDIST key]"),
+            syntax: "key " + origin + circle
+                + (isReadOnly ? "" : " store=[STORE storekey=key | STOREDIST storedistkey=key]"),
             summary: isReadOnly
                 ? "Returns the places in a circle." : "Returns the places in a circle, or stores them in a sorted set.",
             complexity: complexity

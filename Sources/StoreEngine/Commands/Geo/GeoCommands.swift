@@ -10,11 +10,13 @@ enum GeoCommands {
             Command(
                 "GEOADD", group: .geo, since: "3.2.0", arity: -5, flags: [.write, .denyOOM],
                 keys: [.first("RW", "update")],
-                syntax: "key [NX | XX] [CH] longitude latitude member [longitude latitude member ...]",
+                syntax: "key condition=[NX | XX] [change=CH] longitude latitude member [longitude latitude member ...]",
                 summary: "Adds places, or moves them.",
-                complexity: "O(log(N)) for each place, N being the number of places in the sorted set", run: add),
+                complexity: "O(log(N)) for each place, N being the number of places in the sorted set", run: add
+            )
+            .changed("6.2.0", "Takes `CH`, `NX` and `XX`."),
             reader(
-                "GEODIST", arity: -4, syntax: "key member1 member2 [M | KM | FT | MI]",
+                "GEODIST", arity: -4, syntax: "key member1 member2 unit=[M | KM | FT | MI]",
                 summary: "Returns how far apart two places are.", complexity: "O(1)", run: distance),
             reader(
                 "GEOHASH", arity: -2, syntax: "key [member [member ...]]",

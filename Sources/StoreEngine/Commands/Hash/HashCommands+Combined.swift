@@ -10,14 +10,15 @@ extension HashCommands {
             "HGETEX", group: .hash, since: "8.0.0", arity: -5, flags: [.write, .fast],
             keys: [.first("RW", "access", "update", notes: "RW and UPDATE because it changes the TTL")],
             syntax:
-                "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]"
+                "key expiration=[EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]"
                 + " <FIELDS numfields field [field ...]>",
             summary: "Returns the values of fields, and may set when they are due.", complexity: "O(N) in the fields",
             run: getAndSetDeadlines),
         Command(
             "HSETEX", group: .hash, since: "8.0.0", arity: -6, flags: [.write, .denyOOM, .fast],
             keys: [.first("RW", "update")],
-            syntax: "key [NX | XX] [FNX | FXX] [EX seconds | PX milliseconds | EXAT unix-time-seconds"
+            syntax:
+                "key key-condition=[NX | XX] fields-condition=[FNX | FXX] expiration=[EX seconds | PX milliseconds | EXAT unix-time-seconds"
                 + " | PXAT unix-time-milliseconds | KEEPTTL] <FIELDS numfields field value [field value ...]>",
             summary: "Sets fields, and may set when they are due.", complexity: "O(N) in the fields",
             run: setWithDeadlines),

@@ -27,9 +27,9 @@ extension HashCommands {
         let lowercased = "\(name)".lowercased()
         let words = unit == .seconds ? "seconds" : "milliseconds"
         return Command(
-            "\(name)", group: .hash, since: "7.4.0", arity: -6, flags: [.write, .denyOOM, .fast],
+            "\(name)", group: .hash, since: "7.4.0", arity: -6, flags: [.write, .fast],
             keys: [.first("RW", "update")],
-            syntax: "key \(argument) [NX | XX | GT | LT] <FIELDS numfields field [field ...]>",
+            syntax: "key \(argument) condition=[NX | XX | GT | LT] <FIELDS numfields field [field ...]>",
             summary: "Sets when fields are due, \(isAbsolute ? "as a time" : "from now on"), in \(words).",
             complexity: "O(N) in the fields"
         ) { (context, arguments) throws(CommandError) in
@@ -42,6 +42,7 @@ extension HashCommands {
     ) -> Command<KeyspaceContext> {
         Command(
             name, group: .hash, since: "7.4.0", arity: -5, flags: [.readOnly, .fast], keys: [.first("RO", "access")],
+            tips: isAbsolute ? [] : ["nondeterministic_output"],
             syntax: "key <FIELDS numfields field [field ...]>", summary: summary, complexity: "O(N) in the fields"
         ) { (context, arguments) throws(CommandError) in
             let hash = try context.hash(at: arguments[1], .read)

@@ -11,14 +11,16 @@ enum HashCommands {
                 summary: "Sets fields of a hash, and returns how many are new.", complexity: "O(N) in the fields"
             ) { (context, arguments) throws(CommandError) in
                 context.reply.integer(try setFields(context, arguments, command: "hset"))
-            }.lookingForMember(at: 2),
+            }.lookingForMember(at: 2)
+                .changed("4.0.0", "Takes several fields and values."),
             writer(
                 "HMSET", since: "2.0.0", arity: -4, update: "update", syntax: "key field value [field value ...]",
                 summary: "Sets fields of a hash.", complexity: "O(N) in the fields"
             ) { (context, arguments) throws(CommandError) in
                 _ = try setFields(context, arguments, command: "hmset")
                 context.reply.ok()
-            },
+            }
+            .deprecated("4.0.0", replacedBy: "`HSET` with several fields"),
             writer(
                 "HSETNX", since: "2.0.0", arity: 4, update: "insert", syntax: "key field value",
                 summary: "Sets a field of a hash that does not exist.", run: setIfAbsent),
@@ -84,7 +86,9 @@ enum HashCommands {
             Command(
                 "HDEL", group: .hash, since: "2.0.0", arity: -3, flags: [.write, .fast], keys: [.first("RW", "delete")],
                 syntax: "key field [field ...]", summary: "Removes fields, and the hash with the last of them.",
-                complexity: "O(N) in the fields removed", run: removeFields),
+                complexity: "O(N) in the fields removed", run: removeFields
+            )
+            .changed("2.4.0", "Takes several fields."),
         ] + numbersAndChance + deadlines + combined
 
     // MARK: declaring

@@ -12,24 +12,28 @@ enum KeyspaceCommands {
         Command(
             "FLUSHDB", group: .server, since: "1.0.0", arity: -1, flags: [.write, .dangerous],
             categories: ["keyspace", "dangerous"],
-            tips: ["request_policy:all_shards", "response_policy:all_succeeded"], syntax: "[ASYNC | SYNC]",
+            tips: ["request_policy:all_shards", "response_policy:all_succeeded"], syntax: "flush-type=[ASYNC | SYNC]",
             summary: "Removes all keys of the database.", complexity: "O(1), the memory is given back in the background"
         ) { (context, arguments) throws(CommandError) in
             try checkFlushOption(arguments)
             context.flush(all: false)
             context.reply.ok()
-        },
+        }
+        .changed("4.0.0", "Takes `ASYNC`.")
+        .changed("6.2.0", "Takes `SYNC`."),
         Command(
             "FLUSHALL", group: .server, since: "1.0.0", arity: -1, flags: [.write, .dangerous],
             categories: ["keyspace", "dangerous"],
-            tips: ["request_policy:all_shards", "response_policy:all_succeeded"], syntax: "[ASYNC | SYNC]",
+            tips: ["request_policy:all_shards", "response_policy:all_succeeded"], syntax: "flush-type=[ASYNC | SYNC]",
             summary: "Removes all keys of all databases.",
             complexity: "O(databases), the memory is given back in the background"
         ) { (context, arguments) throws(CommandError) in
             try checkFlushOption(arguments)
             context.flush(all: true)
             context.reply.ok()
-        },
+        }
+        .changed("4.0.0", "Takes `ASYNC`.")
+        .changed("6.2.0", "Takes `SYNC`."),
         Command(
             "SWAPDB", group: .server, since: "4.0.0", arity: 3, flags: [.write, .fast, .dangerous],
             categories: ["keyspace", "dangerous"],

@@ -10,7 +10,7 @@ extension ListCommands {
             complexity: "O(N) in the elements to the nearer end", run: replace),
         Command(
             "LINSERT", group: .list, since: "2.2.0", arity: 5, flags: [.write, .denyOOM],
-            keys: [.first("RW", "insert")], syntax: "key <BEFORE | AFTER> pivot element",
+            keys: [.first("RW", "insert")], syntax: "key where=<BEFORE | AFTER> pivot element",
             summary: "Puts an element before or after another one of a list.",
             complexity: "O(N) in the elements up to the other one", run: insert),
         Command(

@@ -7,7 +7,7 @@ extension ListCommands {
     static let moving: [Command<KeyspaceContext>] = [
         Command(
             "LMOVE", group: .list, since: "6.2.0", arity: 5, flags: [.write, .denyOOM], keys: sourceAndDestination,
-            syntax: "source destination <LEFT | RIGHT> <LEFT | RIGHT>",
+            syntax: "source destination wherefrom=<LEFT | RIGHT> whereto=<LEFT | RIGHT>",
             summary: "Moves an element from one list to another and returns it.", complexity: "O(1)"
         ) { (context, arguments) throws(CommandError) in
             let ends = (from: try arguments.listEnd(3), to: try arguments.listEnd(4))
@@ -21,32 +21,38 @@ extension ListCommands {
         ) { (context, arguments) throws(CommandError) in
             guard try !move(context, arguments, (.tail, .head)) else { return }
             context.reply.null()
-        },
+        }
+        .deprecated("6.2.0", replacedBy: "`LMOVE` with `RIGHT` and `LEFT`"),
     ]
 
     static let blocking: [Command<KeyspaceContext>] = [
-        blockingPopper("BLPOP", "Takes the first element of a list and returns it, or waits for one.", at: .head),
-        blockingPopper("BRPOP", "Takes the last element of a list and returns it, or waits for one.", at: .tail),
+        blockingPopper("BLPOP", "Takes the first element of a list and returns it, or waits for one.", at: .head)
+            .changed("6.0.0", "The timeout may have a fraction."),
+        blockingPopper("BRPOP", "Takes the last element of a list and returns it, or waits for one.", at: .tail)
+            .changed("6.0.0", "The timeout may have a fraction."),
         Command(
-            "BLMOVE", group: .list, since: "6.2.0", arity: 6, flags: [.write, .denyOOM, .noScript, .blocking],
-            keys: sourceAndDestination, syntax: "source destination <LEFT | RIGHT> <LEFT | RIGHT> timeout",
+            "BLMOVE", group: .list, since: "6.2.0", arity: 6, flags: [.write, .denyOOM, .blocking],
+            keys: sourceAndDestination,
+            syntax: "source destination wherefrom=<LEFT | RIGHT> whereto=<LEFT | RIGHT> timeout:double",
             summary: "Moves an element from one list to another and returns it, or waits for one.", complexity: "O(1)"
         ) { (context, arguments) throws(CommandError) in
             let ends = (from: try arguments.listEnd(3), to: try arguments.listEnd(4))
             try moveWaiting(context, arguments, ends, timeout: 5)
         },
         Command(
-            "BRPOPLPUSH", group: .list, since: "2.2.0", arity: 4, flags: [.write, .denyOOM, .noScript, .blocking],
-            keys: sourceAndDestination, syntax: "source destination timeout",
+            "BRPOPLPUSH", group: .list, since: "2.2.0", arity: 4, flags: [.write, .denyOOM, .blocking],
+            keys: sourceAndDestination, syntax: "source destination timeout:double",
             summary: "Moves the last element of a list to the head of another and returns it, or waits for one.",
             complexity: "O(1)"
         ) { (context, arguments) throws(CommandError) in
             try moveWaiting(context, arguments, (.tail, .head), timeout: 3)
-        },
+        }
+        .changed("6.0.0", "The timeout may have a fraction.")
+        .deprecated("6.2.0", replacedBy: "`BLMOVE` with `RIGHT` and `LEFT`"),
         Command(
             "BLMPOP", group: .list, since: "7.0.0", arity: -5, flags: [.write, .blocking, .movableKeys],
             keys: [KeySpec(popFlags, begin: .index(2), find: .keyCount(count: 0, first: 1, step: 1))],
-            syntax: "timeout numkeys key [key ...] <LEFT | RIGHT> [COUNT count]",
+            syntax: "timeout:double numkeys key [key ...] where=<LEFT | RIGHT> [COUNT count]",
             summary: "Takes elements from the first list of several that has any, and returns them, or waits for some.",
             complexity: "O(N+M) in the keys and the elements returned"
         ) { (context, arguments) throws(CommandError) in
@@ -63,9 +69,9 @@ extension ListCommands {
 
     private static func blockingPopper(_ name: String, _ summary: String, at end: ListEnd) -> Command<KeyspaceContext> {
         Command(
-            name, group: .list, since: "2.0.0", arity: -3, flags: [.write, .noScript, .blocking],
+            name, group: .list, since: "2.0.0", arity: -3, flags: [.write, .blocking],
             keys: [KeySpec(popFlags, begin: .index(1), find: .range(last: -2, step: 1, limit: 0))],
-            syntax: "key [key ...] timeout", summary: summary, complexity: "O(N) in the keys"
+            syntax: "key [key ...] timeout:double", summary: summary, complexity: "O(N) in the keys"
         ) { (context, arguments) throws(CommandError) in
             let keys = 1..<arguments.count - 1
             let deadline = try arguments.waitDeadline(seconds: keys.upperBound, now: context.now)

@@ -11,7 +11,8 @@ extension ListCommands {
     static let movingMany: [Command<KeyspaceContext>] = [
         Command(
             "LMOVEM", group: .list, since: "8.10.0", arity: -5, flags: [.write, .denyOOM], keys: sourceAndDestination,
-            syntax: "source destination <LEFT | RIGHT> <LEFT | RIGHT> [<COUNT count | EXACTLY exactly> <OBO | BULK>]",
+            syntax:
+                "source destination wherefrom=<LEFT | RIGHT> whereto=<LEFT | RIGHT> options=[amount=<COUNT count | EXACTLY exactly> order=<OBO | BULK>]",
             summary: "Moves elements from one list to another and returns them.",
             complexity: "O(N) in the elements moved"
         ) { (context, arguments) throws(CommandError) in
@@ -23,7 +24,7 @@ extension ListCommands {
             "BLMOVEM", group: .list, since: "8.10.0", arity: -6, flags: [.write, .denyOOM, .blocking],
             keys: sourceAndDestination,
             syntax:
-                "source destination <LEFT | RIGHT> <LEFT | RIGHT> timeout [<COUNT count | EXACTLY exactly> <OBO | BULK>]",
+                "source destination wherefrom=<LEFT | RIGHT> whereto=<LEFT | RIGHT> timeout:double options=[amount=<COUNT count | EXACTLY exactly> order=<OBO | BULK>]",
             summary: "Moves elements from one list to another and returns them, or waits until there are enough.",
             complexity: "O(N) in the elements moved"
         ) { (context, arguments) throws(CommandError) in

@@ -36,21 +36,29 @@ enum ListCommands {
     }
 
     static let pushing: [Command<KeyspaceContext>] = [
-        pusher("LPUSH", since: "1.0.0", "Puts elements at the head of a list, and returns its length.", at: .head),
-        pusher("RPUSH", since: "1.0.0", "Puts elements at the tail of a list, and returns its length.", at: .tail),
+        pusher("LPUSH", since: "1.0.0", "Puts elements at the head of a list, and returns its length.", at: .head)
+            .changed("2.4.0", "Takes several elements."),
+        pusher("RPUSH", since: "1.0.0", "Puts elements at the tail of a list, and returns its length.", at: .tail)
+            .changed("2.4.0", "Takes several elements."),
         pusher(
-            "LPUSHX", since: "2.2.0", "Puts elements at the head of a list that exists.", at: .head, onlyExisting: true),
+            "LPUSHX", since: "2.2.0", "Puts elements at the head of a list that exists.", at: .head, onlyExisting: true
+        )
+        .changed("4.0.0", "Takes several elements."),
         pusher(
-            "RPUSHX", since: "2.2.0", "Puts elements at the tail of a list that exists.", at: .tail, onlyExisting: true),
+            "RPUSHX", since: "2.2.0", "Puts elements at the tail of a list that exists.", at: .tail, onlyExisting: true
+        )
+        .changed("4.0.0", "Takes several elements."),
     ]
 
     static let popping: [Command<KeyspaceContext>] = [
-        popper("LPOP", "Takes elements from the head of a list and returns them.", at: .head),
-        popper("RPOP", "Takes elements from the tail of a list and returns them.", at: .tail),
+        popper("LPOP", "Takes elements from the head of a list and returns them.", at: .head)
+            .changed("6.2.0", "Takes a count."),
+        popper("RPOP", "Takes elements from the tail of a list and returns them.", at: .tail)
+            .changed("6.2.0", "Takes a count."),
         Command(
             "LMPOP", group: .list, since: "7.0.0", arity: -4, flags: [.write, .movableKeys],
             keys: [KeySpec(popFlags, begin: .index(1), find: .keyCount(count: 0, first: 1, step: 1))],
-            syntax: "numkeys key [key ...] <LEFT | RIGHT> [COUNT count]",
+            syntax: "numkeys key [key ...] where=<LEFT | RIGHT> [COUNT count]",
             summary: "Takes elements from the first list of several that has any, and returns them.",
             complexity: "O(N+M) in the keys and the elements returned"
         ) { (context, arguments) throws(CommandError) in

@@ -13,9 +13,9 @@ extension SetCommands {
         lister("SINTER", .intersection, "Returns the members that are in all of some sets."),
         lister("SUNION", .union, "Returns the members that are in any of some sets."),
         lister("SDIFF", .difference, "Returns the members of a set that are in none of some others."),
-        storer("SINTERSTORE", .intersection, "RW", "Stores the members that are in all of some sets."),
-        storer("SUNIONSTORE", .union, "OW", "Stores the members that are in any of some sets."),
-        storer("SDIFFSTORE", .difference, "OW", "Stores the members of a set that are in none of some others."),
+        storer("SINTERSTORE", .intersection, "Stores the members that are in all of some sets."),
+        storer("SUNIONSTORE", .union, "Stores the members that are in any of some sets."),
+        storer("SDIFFSTORE", .difference, "Stores the members of a set that are in none of some others."),
         counter(
             "SINTERCARD", .intersection, since: "7.0.0", syntax: "numkeys key [key ...] [LIMIT limit]",
             "Counts the members that are in all of some sets."),
@@ -57,12 +57,12 @@ extension SetCommands {
     }
 
     private static func storer(
-        _ name: String, _ operation: Operation, _ access: StaticString, _ summary: String
+        _ name: String, _ operation: Operation, _ summary: String
     ) -> Command<KeyspaceContext> {
         Command(
             name, group: .set, since: "1.0.0", arity: -3, flags: [.write, .denyOOM],
             keys: [
-                KeySpec([access, "update"], begin: .index(1)),
+                KeySpec(["OW", "update"], begin: .index(1)),
                 KeySpec(["RO", "access"], begin: .index(2), find: .range(last: -1, step: 1, limit: 0)),
             ], syntax: "destination key [key ...]", summary: summary, complexity: complexity(operation)
         ) { (context, arguments) throws(CommandError) in

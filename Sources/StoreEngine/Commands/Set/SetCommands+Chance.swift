@@ -8,11 +8,15 @@ extension SetCommands {
             "SPOP", group: .set, since: "1.0.0", arity: -2, flags: [.write, .fast],
             keys: [.first("RW", "access", "delete")], tips: ["nondeterministic_output"], syntax: "key [count]",
             summary: "Removes members by chance and returns them.", complexity: "O(N) in the members removed",
-            run: pop),
+            run: pop
+        )
+        .changed("3.2.0", "Takes a count."),
         Command(
             "SRANDMEMBER", group: .set, since: "1.0.0", arity: -2, flags: [.readOnly], keys: [.first("RO", "access")],
             tips: ["nondeterministic_output"], syntax: "key [count]", summary: "Returns members by chance.",
-            complexity: "O(N) in the members returned", run: random),
+            complexity: "O(N) in the members returned", run: random
+        )
+        .changed("2.6.0", "Takes a count."),
         Command(
             "SSCAN", group: .set, since: "2.8.0", arity: -3, flags: [.readOnly], keys: [.first("RO", "access")],
             tips: ["nondeterministic_output"], syntax: "key cursor [MATCH pattern] [COUNT count]",

@@ -12,12 +12,14 @@ enum SetCommands {
                 summary: "Adds members to a set, and returns how many are new.",
                 complexity: "O(N) in the members added",
                 run: add
-            ).lookingForMember(at: 2),
+            ).lookingForMember(at: 2)
+                .changed("2.4.0", "Takes several members."),
             Command(
                 "SREM", group: .set, since: "1.0.0", arity: -3, flags: [.write, .fast], keys: [.first("RW", "delete")],
                 syntax: "key member [member ...]", summary: "Removes members, and the set with the last of them.",
                 complexity: "O(N) in the members removed", run: remove
-            ).lookingForMember(at: 2),
+            ).lookingForMember(at: 2)
+                .changed("2.4.0", "Takes several members."),
             Command(
                 "SMOVE", group: .set, since: "1.0.0", arity: 4, flags: [.write, .fast],
                 keys: [.first("RW", "access", "delete"), KeySpec(["RW", "insert"], begin: .index(2))],

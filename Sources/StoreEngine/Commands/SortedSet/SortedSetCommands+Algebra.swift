@@ -42,7 +42,7 @@ extension SortedSetCommands {
 
     private static func options(_ operation: AlgebraRequest.Operation) -> String {
         operation == .difference
-            ? "" : " [WEIGHTS weight [weight ...]] [AGGREGATE <SUM | MIN | MAX | COUNT>]"
+            ? "" : " [WEIGHTS weight [weight ...]] [AGGREGATE aggregate=<SUM | MIN | MAX | COUNT>]"
     }
 
     private static func combiner(

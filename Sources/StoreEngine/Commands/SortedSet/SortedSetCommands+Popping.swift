@@ -7,12 +7,16 @@ extension SortedSetCommands {
         popper("ZPOPMIN", .lowest, summary: "Removes and returns the members with the lowest scores."),
         popper("ZPOPMAX", .highest, summary: "Removes and returns the members with the highest scores."),
         blockingPopper(
-            "BZPOPMIN", .lowest, summary: "Removes and returns the member with the lowest score, or waits for one."),
+            "BZPOPMIN", .lowest, summary: "Removes and returns the member with the lowest score, or waits for one."
+        )
+        .changed("6.0.0", "The timeout may have a fraction."),
         blockingPopper(
-            "BZPOPMAX", .highest, summary: "Removes and returns the member with the highest score, or waits for one."),
+            "BZPOPMAX", .highest, summary: "Removes and returns the member with the highest score, or waits for one."
+        )
+        .changed("6.0.0", "The timeout may have a fraction."),
         Command(
             "ZMPOP", group: .sortedSet, since: "7.0.0", arity: -4, flags: [.write, .movableKeys],
-            keys: [keys(countedAt: 1)], syntax: "numkeys key [key ...] <MIN | MAX> [COUNT count]",
+            keys: [keys(countedAt: 1)], syntax: "numkeys key [key ...] where=<MIN | MAX> [COUNT count]",
             summary: "Removes and returns members with the lowest or highest scores of the first sorted set there is.",
             complexity: "O(K+M*log(N)) for K keys and M of N members"
         ) { (context, arguments) throws(CommandError) in
@@ -21,7 +25,7 @@ extension SortedSetCommands {
         },
         Command(
             "BZMPOP", group: .sortedSet, since: "7.0.0", arity: -5, flags: [.write, .blocking, .movableKeys],
-            keys: [keys(countedAt: 2)], syntax: "timeout numkeys key [key ...] <MIN | MAX> [COUNT count]",
+            keys: [keys(countedAt: 2)], syntax: "timeout:double numkeys key [key ...] where=<MIN | MAX> [COUNT count]",
             summary: "Removes and returns members of the first sorted set there is, or waits for one.",
             complexity: "O(K+M*log(N)) for K keys and M of N members"
         ) { (context, arguments) throws(CommandError) in
@@ -67,12 +71,12 @@ extension SortedSetCommands {
 
     private static func blockingPopper(_ name: String, _ end: End, summary: String) -> Command<KeyspaceContext> {
         Command(
-            name, group: .sortedSet, since: "5.0.0", arity: -3, flags: [.write, .noScript, .blocking, .fast],
+            name, group: .sortedSet, since: "5.0.0", arity: -3, flags: [.write, .blocking, .fast],
             keys: [
                 KeySpec(
                     ["RW", "access", "delete"], begin: .index(1), find: .range(last: -2, step: 1, limit: 0))
             ],
-            syntax: "key [key ...] timeout", summary: summary, complexity: "O(log(N)) in the members"
+            syntax: "key [key ...] timeout:double", summary: summary, complexity: "O(log(N)) in the members"
         ) { (context, arguments) throws(CommandError) in
             let keys = 1..<arguments.count - 1
             let deadline = try arguments.waitDeadline(seconds: keys.upperBound, now: context.now)

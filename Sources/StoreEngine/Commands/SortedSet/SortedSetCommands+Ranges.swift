@@ -6,29 +6,43 @@ extension SortedSetCommands {
     static let ranges: [Command<KeyspaceContext>] = [
         ranger(
             "ZRANGE", since: "1.2.0", nil, reversed: nil,
-            syntax: "key start stop [BYSCORE | BYLEX] [REV] [LIMIT offset count] [WITHSCORES]",
-            summary: "Returns members in a range of ranks, scores or members."),
+            syntax: "key start:string stop:string sortby=[BYSCORE | BYLEX] [REV] [LIMIT offset count] [WITHSCORES]",
+            summary: "Returns members in a range of ranks, scores or members."
+        )
+        .changed("6.2.0", "Takes `REV`, `BYSCORE`, `BYLEX` and `LIMIT`."),
         ranger(
             "ZREVRANGE", since: "1.2.0", .ranks, reversed: true, syntax: "key start stop [WITHSCORES]",
-            summary: "Returns members in a range of ranks, the highest score first."),
+            summary: "Returns members in a range of ranks, the highest score first."
+        )
+        .deprecated("6.2.0", replacedBy: "`ZRANGE` with `REV`"),
         ranger(
             "ZRANGEBYSCORE", since: "1.0.5", .scores, reversed: false,
-            syntax: "key min max [WITHSCORES] [LIMIT offset count]",
-            summary: "Returns members in a range of scores."),
+            syntax: "key min:double max:double [WITHSCORES] [LIMIT offset count]",
+            summary: "Returns members in a range of scores."
+        )
+        .changed("2.0.0", "Takes `WITHSCORES`.")
+        .deprecated("6.2.0", replacedBy: "`ZRANGE` with `BYSCORE`"),
         ranger(
             "ZREVRANGEBYSCORE", since: "2.2.0", .scores, reversed: true,
-            syntax: "key max min [WITHSCORES] [LIMIT offset count]",
-            summary: "Returns members in a range of scores, the highest first."),
+            syntax: "key max:double min:double [WITHSCORES] [LIMIT offset count]",
+            summary: "Returns members in a range of scores, the highest first."
+        )
+        .changed("2.1.6", "The range may be without its ends.")
+        .deprecated("6.2.0", replacedBy: "`ZRANGE` with `REV` and `BYSCORE`"),
         ranger(
             "ZRANGEBYLEX", since: "2.8.9", .members, reversed: false, syntax: "key min max [LIMIT offset count]",
-            summary: "Returns members of equal scores in a range of members."),
+            summary: "Returns members of equal scores in a range of members."
+        )
+        .deprecated("6.2.0", replacedBy: "`ZRANGE` with `BYLEX`"),
         ranger(
             "ZREVRANGEBYLEX", since: "2.8.9", .members, reversed: true, syntax: "key max min [LIMIT offset count]",
-            summary: "Returns members of equal scores in a range of members, the last first."),
+            summary: "Returns members of equal scores in a range of members, the last first."
+        )
+        .deprecated("6.2.0", replacedBy: "`ZRANGE` with `REV` and `BYLEX`"),
         Command(
             "ZRANGESTORE", group: .sortedSet, since: "6.2.0", arity: -5, flags: [.write, .denyOOM],
             keys: [.first("OW", "update"), KeySpec(["RO", "access"], begin: .index(2))],
-            syntax: "dst src min max [BYSCORE | BYLEX] [REV] [LIMIT offset count]",
+            syntax: "dst src min max sortby=[BYSCORE | BYLEX] [REV] [LIMIT offset count]",
             summary: "Stores members in a range of ranks, scores or members.",
             complexity: "O(log(N)+M*log(M)) for M of N members", run: storeRange),
         remover(
@@ -39,7 +53,8 @@ extension SortedSetCommands {
             try removeRange(context, arguments, .zremRangeByRank) { $0.ranks(from: first, through: last) }
         },
         remover(
-            "ZREMRANGEBYSCORE", since: "1.2.0", syntax: "key min max", summary: "Removes members in a range of scores."
+            "ZREMRANGEBYSCORE", since: "1.2.0", syntax: "key min:double max:double",
+            summary: "Removes members in a range of scores."
         ) { (context, arguments) throws(CommandError) in
             let range = try ScoreRange(arguments[2], arguments[3])
             try removeRange(context, arguments, .zremRangeByScore) { $0.ranks(in: range) }

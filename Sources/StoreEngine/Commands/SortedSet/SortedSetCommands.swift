@@ -9,11 +9,15 @@ enum SortedSetCommands {
         Command(
             "ZADD", group: .sortedSet, since: "1.2.0", arity: -4, flags: [.write, .denyOOM, .fast],
             keys: [.first("RW", "update")],
-            syntax: "key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...]",
+            syntax:
+                "key condition=[NX | XX] comparison=[GT | LT] [change=CH] [increment=INCR] score member [score member ...]",
             summary: "Adds members with scores, or gives members other scores.",
             complexity: "O(log(N)) for each member of N"
         ) { (context, arguments) throws(CommandError) in try add(context, arguments, increments: false) }
-        .lookingForMember(at: 3),
+        .lookingForMember(at: 3)
+        .changed("2.4.0", "Takes several members.")
+        .changed("3.0.2", "Takes `XX`, `NX`, `CH` and `INCR`.")
+        .changed("6.2.0", "Takes `GT` and `LT`."),
         Command(
             "ZINCRBY", group: .sortedSet, since: "1.2.0", arity: 4, flags: [.write, .denyOOM, .fast],
             keys: [.first("RW", "access", "update")], syntax: "key increment member",
@@ -25,7 +29,8 @@ enum SortedSetCommands {
             keys: [.first("RW", "delete")],
             syntax: "key member [member ...]", summary: "Removes members, and the sorted set with the last of them.",
             complexity: "O(M*log(N)) to remove M of N members", run: remove
-        ).lookingForMember(at: 2),
+        ).lookingForMember(at: 2)
+            .changed("2.4.0", "Takes several members."),
         reader(
             "ZCARD", since: "1.2.0", arity: 2, keyFlags: ["RO"], syntax: "key",
             summary: "Returns how many members there are."
@@ -49,16 +54,18 @@ enum SortedSetCommands {
             "ZRANK", since: "2.0.0", arity: -3, syntax: "key member [WITHSCORE]",
             summary: "Returns how many members have lower scores than a member.", complexity: "O(log(N)) in the members"
         ) { (context, arguments) throws(CommandError) in try rank(context, arguments, "zrank") { rank, _ in rank } }
-        .lookingForMember(at: 2),
+        .lookingForMember(at: 2)
+        .changed("7.2.0", "Takes `WITHSCORE`."),
         reader(
             "ZREVRANK", since: "2.0.0", arity: -3, syntax: "key member [WITHSCORE]",
             summary: "Returns how many members have higher scores than a member.",
             complexity: "O(log(N)) in the members"
         ) { (context, arguments) throws(CommandError) in
             try rank(context, arguments, "zrevrank") { rank, count in count - 1 - rank }
-        }.lookingForMember(at: 2),
+        }.lookingForMember(at: 2)
+            .changed("7.2.0", "Takes `WITHSCORE`."),
         reader(
-            "ZCOUNT", since: "2.0.0", arity: 4, syntax: "key min max",
+            "ZCOUNT", since: "2.0.0", arity: 4, syntax: "key min:double max:double",
             summary: "Returns how many members have scores in a range.", complexity: "O(log(N)) in the members"
         ) { (context, arguments) throws(CommandError) in
             let range = try ScoreRange(arguments[2], arguments[3])

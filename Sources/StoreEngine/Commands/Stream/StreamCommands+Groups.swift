@@ -9,11 +9,17 @@ extension StreamCommands {
             subcommands: [
                 groupCommand(
                     "CREATE", arity: -5, flags: [.write, .denyOOM], use: "insert",
-                    syntax: "key group <id | $> [MKSTREAM] [ENTRIESREAD entries-read]", "Makes a group.", run: create),
+                    syntax: "key group id-selector=<id | new-id=$> [MKSTREAM] [ENTRIESREAD entriesread=entries-read]",
+                    "Makes a group.", run: create
+                )
+                .changed("7.0.0", "Takes `ENTRIESREAD`."),
                 groupCommand(
                     "SETID", arity: -5, flags: [.write], use: "update",
-                    syntax: "key group <id | $> [ENTRIESREAD entries-read]", "Sets what a group has read.",
-                    run: setGroupID),
+                    syntax: "key group id-selector=<id | new-id=$> [ENTRIESREAD entriesread=entries-read]",
+                    "Sets what a group has read.",
+                    run: setGroupID
+                )
+                .changed("7.0.0", "Takes `ENTRIESREAD`."),
                 groupCommand(
                     "DESTROY", arity: 4, flags: [.write], use: "delete", syntax: "key group", "Removes a group.",
                     run: destroy),
@@ -50,9 +56,11 @@ extension StreamCommands {
         Command(
             "XPENDING", group: .stream, since: "5.0.0", arity: -3, flags: [.readOnly], keys: [.first("RO", "access")],
             tips: ["nondeterministic_output"],
-            syntax: "key group [[IDLE milliseconds] start-id end-id count [consumer]]",
+            syntax: "key group filters=[[IDLE min-idle-time:integer] start:string end:string count [consumer]]",
             summary: "Returns what is pending in a group, or who has how much.",
-            complexity: "O(N) in the entries returned or passed over, and in the consumers", run: pending),
+            complexity: "O(N) in the entries returned or passed over, and in the consumers", run: pending
+        )
+        .changed("6.2.0", "Takes `IDLE`, and ranges without their ends."),
     ]
 
     private static func groupCommand(

@@ -8,16 +8,28 @@ extension StreamCommands {
         subcommands: [
             Command(
                 "STREAM", group: .stream, since: "5.0.0", arity: -3, flags: [.readOnly], keys: key,
-                syntax: "key [FULL [COUNT count]]", summary: "Tells about a stream, and in full all that it has.",
-                complexity: "O(1), in full O(N) in what is returned", run: stream),
+                syntax: "key full-block=[<FULL> [COUNT count]]",
+                summary: "Tells about a stream, and in full all that it has.",
+                complexity: "O(1), in full O(N) in what is returned", run: stream
+            )
+            .changed("6.0.0", "Takes `FULL`.")
+            .changed(
+                "7.0.0",
+                "Tells `max-deleted-entry-id`, `entries-added`, `recorded-first-entry-id`, `entries-read` and `lag`."
+            )
+            .changed("7.2.0", "Tells `active-time`; `seen-time` counts attempts too."),
             Command(
                 "GROUPS", group: .stream, since: "5.0.0", arity: 3, flags: [.readOnly], keys: key, syntax: "key",
-                summary: "Tells about the groups of a stream.", complexity: "O(N) in the groups", run: listGroups),
+                summary: "Tells about the groups of a stream.", complexity: "O(N) in the groups", run: listGroups
+            )
+            .changed("7.0.0", "Tells `entries-read` and `lag`."),
             Command(
                 "CONSUMERS", group: .stream, since: "5.0.0", arity: 4, flags: [.readOnly], keys: key,
                 tips: ["nondeterministic_output"], syntax: "key group",
                 summary: "Tells about the consumers of a group.", complexity: "O(N) in the consumers",
-                run: listConsumers),
+                run: listConsumers
+            )
+            .changed("7.2.0", "Tells `inactive`; `idle` counts attempts too."),
             .help(
                 of: "XINFO", group: .stream, since: "5.0.0",
                 [

@@ -22,7 +22,7 @@ extension StreamCommands {
                     ["RO", "access"], begin: .keyword("STREAMS", from: 4), find: .range(last: -1, step: 1, limit: 2))
             ],
             syntax:
-                "<GROUP group consumer> [COUNT count] [BLOCK milliseconds] [NOACK] <STREAMS key [key ...] id [id ...]>",
+                "<group-block=GROUP group consumer> [COUNT count] [BLOCK milliseconds] [NOACK] <STREAMS key [key ...] id [id ...]>",
             summary: "Returns entries that no other consumer of a group was given, or what is pending for this one.",
             complexity: "O(N) in the entries returned"
         ) { (context, arguments) throws(CommandError) in

@@ -13,26 +13,33 @@ enum StreamCommands {
                 ],
                 tips: ["nondeterministic_output"],
                 syntax:
-                    "key [NOMKSTREAM] [<MAXLEN | MINID> [= | ~] threshold [LIMIT count]] <* | id> field value [field value ...]",
+                    "key [NOMKSTREAM] condition=[KEEPREF | DELREF | ACKED] trim=[strategy=<MAXLEN | MINID> operator=[equal== | approximately=~] threshold [LIMIT count]] id-selector=<auto-id=* | id> field value [field value ...]",
                 summary: "Adds an entry to a stream, and makes the stream if there is none.",
-                complexity: "O(1), and O(N) in the entries trimmed", run: add),
+                complexity: "O(1), and O(N) in the entries trimmed", run: add
+            )
+            .changed("6.2.0", "Takes `NOMKSTREAM`, `MINID` and `LIMIT`.")
+            .changed("7.0.0", "An id may leave out its number: `ms-*`.")
+            .changed("8.2.0", "Takes `KEEPREF`, `DELREF` and `ACKED`."),
             Command(
                 "XLEN", group: .stream, since: "5.0.0", arity: 2, flags: [.readOnly, .fast], keys: [.first("RO")],
                 syntax: "key", summary: "Returns how many entries there are.", complexity: "O(1)"
             ) { (context, arguments) throws(CommandError) in
                 context.reply.integer(try context.stream(at: arguments[1], .read)?.length ?? 0)
             },
-            ranger("XRANGE", syntax: "key start-id end-id [COUNT count]", "Returns entries in a range of ids.") {
+            ranger("XRANGE", syntax: "key start:string end:string [COUNT count]", "Returns entries in a range of ids.")
+            {
                 (context, arguments) throws(CommandError) in
                 try range(context, arguments, low: 2, high: 3, backwards: false)
-            },
+            }
+            .changed("6.2.0", "Takes ranges without their ends."),
             ranger(
-                "XREVRANGE", syntax: "key end-id start-id [COUNT count]",
+                "XREVRANGE", syntax: "key end:string start:string [COUNT count]",
                 "Returns entries in a range of ids, the last first."
             ) {
                 (context, arguments) throws(CommandError) in
                 try range(context, arguments, low: 3, high: 2, backwards: true)
-            },
+            }
+            .changed("6.2.0", "Takes ranges without their ends."),
             Command(
                 "XDEL", group: .stream, since: "5.0.0", arity: -3, flags: [.write, .fast],
                 keys: [.first("RW", "delete")],
@@ -43,7 +50,9 @@ enum StreamCommands {
                 keys: [.first("RW", "update")],
                 syntax: "key last-id [ENTRIESADDED entries-added] [MAXDELETEDID max-deleted-id]",
                 summary: "Sets the last id of a stream and what else it remembers, as replication wants it.",
-                complexity: "O(1)", run: setID),
+                complexity: "O(1)", run: setID
+            )
+            .changed("7.0.0", "Takes `ENTRIESADDED` and `MAXDELETEDID`."),
         ] + trimming + reading + groups + claiming + [information]
 
     private static func ranger(

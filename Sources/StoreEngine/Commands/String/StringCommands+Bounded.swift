@@ -9,14 +9,14 @@ extension StringCommands {
             keys: [KeySpec(["OW", "update"], begin: .index(1), find: .keyCount(count: 0, first: 1, step: 2))],
             tips: ["request_policy:multi_shard", "response_policy:all_succeeded"],
             syntax:
-                "numkeys key value [key value ...] [NX | XX] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
+                "numkeys key value [key value ...] condition=[NX | XX] expiration=[EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
             summary: "Sets several keys at once, with one deadline, if all or none of them exist.",
             complexity: "O(N) in the keys", run: setManyExpiring),
         Command(
             "INCREX", group: .string, since: "8.8.0", arity: -2, flags: [.write, .denyOOM, .fast],
             keys: [.first("RW", "access", "update")],
             syntax:
-                "key [BYFLOAT float | BYINT increment] [LBOUND lowerbound] [UBOUND upperbound] [SATURATE] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST] [ENX]",
+                "key delta=[BYFLOAT float | BYINT increment] [LBOUND lowerbound] [UBOUND upperbound] [SATURATE] expiration=[EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST] [ENX]",
             summary: "Adds to the number at a key within bounds and sets or removes its deadline.", complexity: "O(1)",
             run: addBounded),
     ]

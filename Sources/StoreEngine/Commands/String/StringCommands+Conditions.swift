@@ -89,19 +89,38 @@ extension StringCommands {
             run: digest),
         Command(
             "DELEX", group: .string, since: "8.4.0", arity: -2, flags: [.write, .fast],
-            keys: [.first("RW", "delete", "variable_flags")],
-            syntax: "key [IFEQ ifeq-value | IFNE ifne-value | IFDEQ ifdeq-digest | IFDNE ifdne-digest]",
+            keys: [.first("RW", "delete", "variable_flags", flagsInRequest: deleteFlags)],
+            syntax: "key condition=[IFEQ ifeq-value | IFNE ifne-value | IFDEQ ifdeq-digest | IFDNE ifdne-digest]",
             summary: "Removes a key, if its value or its digest is as given.",
             complexity: "O(1), O(N) in the string's length for a digest", run: deleteConditionally),
         Command(
             "DELIFEQ", group: .string, since: "9.0.0", arity: 3, flags: [.write, .fast],
-            keys: [.first("RW", "access", "delete")], syntax: "key value",
+            keys: [.first("RM", "delete")], syntax: "key value",
             summary: "Removes a key whose value is as given.", complexity: "O(1)"
         ) { (context, arguments) throws(CommandError) in
             let slot = try context.find(arguments[1], as: .string)
             try remove(context, arguments[1], slot, if: .equal(arguments[2]))
         },
     ]
+
+    /// What SET does with its key: options that compare the value read it, and GET returns it.
+    @Sendable static func setFlags(_ arguments: Arguments) -> [StaticString] {
+        let options = 3..<max(arguments.count, 3)
+        let returns = options.contains { arguments.word($0, is: "get") }
+        let compares = options.contains { comparesValue(arguments, $0) }
+        return [returns || compares ? "RW" : "OW"] + (returns ? ["access"] : []) + ["update"]
+    }
+
+    /// What DELEX does with its key: without a condition the value does not matter.
+    @Sendable static func deleteFlags(_ arguments: Arguments) -> [StaticString] {
+        let compares = (2..<max(arguments.count, 2)).contains { comparesValue(arguments, $0) }
+        return [compares ? "RW" : "RM", "delete"]
+    }
+
+    private static func comparesValue(_ arguments: Arguments, _ index: Int) -> Bool {
+        let words: [StaticString] = ["ifeq", "ifne", "ifdeq", "ifdne"]
+        return words.contains { arguments.word(index, is: $0) }
+    }
 
     @Sendable static func digest(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
         guard let slot = try context.find(arguments[1], as: .string, .read) else { return context.reply.null() }

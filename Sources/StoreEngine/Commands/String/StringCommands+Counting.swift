@@ -32,7 +32,7 @@ extension StringCommands {
             try add(&context, arguments[1], -decrement)
         },
         counter(
-            "INCRBYFLOAT", since: "2.6.0", arity: 3, syntax: "key increment",
+            "INCRBYFLOAT", since: "2.6.0", arity: 3, syntax: "key increment:double",
             summary: "Adds to the floating point number at a key.", run: addFloat),
     ]
 

@@ -19,7 +19,8 @@ extension StringCommands {
             "STRLEN", group: .string, since: "2.2.0", arity: 2, flags: [.readOnly, .fast], keys: [.first("RO")],
             syntax: "key", summary: "Returns the length of a string, in bytes.", complexity: "O(1)", run: length),
         rangeCommand("GETRANGE", since: "2.4.0"),
-        rangeCommand("SUBSTR", since: "1.0.0"),
+        rangeCommand("SUBSTR", since: "1.0.0")
+            .deprecated("2.0.0", replacedBy: "`GETRANGE`"),
         Command(
             "SETRANGE", group: .string, since: "2.2.0", arity: 4, flags: [.write, .denyOOM],
             keys: [.first("RW", "update")],

@@ -14,33 +14,46 @@ enum StringCommands {
                 keys: [
                     .first(
                         "RW", "access", "update", "variable_flags",
-                        notes: "RW and ACCESS due to the optional `GET` argument")
+                        notes: "RW and ACCESS due to the optional `GET` argument",
+                        flagsInRequest: setFlags)
                 ],
                 syntax:
-                    "key value [NX | XX | IFEQ ifeq-value | IFNE ifne-value | IFDEQ ifdeq-digest | IFDNE ifdne-digest] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
-                summary: "Sets a key to a string, whatever it held before.", complexity: "O(1)", run: set),
+                    "key value condition=[NX | XX | IFEQ ifeq-value | IFNE ifne-value | IFDEQ ifdeq-digest | IFDNE ifdne-digest] [GET] expiration=[EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
+                summary: "Sets a key to a string, whatever it held before.", complexity: "O(1)", run: set
+            )
+            .changed("2.6.12", "Takes `EX`, `PX`, `NX` and `XX`.")
+            .changed("6.0.0", "Takes `KEEPTTL`.")
+            .changed("6.2.0", "Takes `GET`, `EXAT` and `PXAT`.")
+            .changed("7.0.0", "`NX` and `GET` may come together.")
+            .changed("8.4.0", "Takes `IFEQ`, `IFNE`, `IFDEQ` and `IFDNE`."),
             Command(
                 "SETNX", group: .string, since: "1.0.0", arity: 3, flags: [.write, .denyOOM, .fast],
                 keys: [.first("OW", "insert")], syntax: "key value", summary: "Sets a key that does not exist.",
-                complexity: "O(1)", run: setIfAbsent),
+                complexity: "O(1)", run: setIfAbsent
+            )
+            .deprecated("2.6.12", replacedBy: "`SET` with `NX`"),
             Command(
                 "SETEX", group: .string, since: "2.0.0", arity: 4, flags: [.write, .denyOOM],
                 keys: [.first("OW", "update")], syntax: "key seconds value",
                 summary: "Sets a key to a string that expires after some seconds.", complexity: "O(1)"
             ) { (context, arguments) throws(CommandError) in
                 try setExpiring(&context, arguments, unit: .seconds, command: "setex")
-            },
+            }
+            .deprecated("2.6.12", replacedBy: "`SET` with `EX`"),
             Command(
                 "PSETEX", group: .string, since: "2.6.0", arity: 4, flags: [.write, .denyOOM],
                 keys: [.first("OW", "update")], syntax: "key milliseconds value",
                 summary: "Sets a key to a string that expires after some milliseconds.", complexity: "O(1)"
             ) { (context, arguments) throws(CommandError) in
                 try setExpiring(&context, arguments, unit: .milliseconds, command: "psetex")
-            },
+            }
+            .deprecated("2.6.12", replacedBy: "`SET` with `PX`"),
             Command(
                 "GETSET", group: .string, since: "1.0.0", arity: 3, flags: [.write, .denyOOM, .fast],
                 keys: [.first("RW", "access", "update")], syntax: "key value",
-                summary: "Sets a key and returns the string it held.", complexity: "O(1)", run: getSet),
+                summary: "Sets a key and returns the string it held.", complexity: "O(1)", run: getSet
+            )
+            .deprecated("6.2.0", replacedBy: "`SET` with `GET`"),
             Command(
                 "GETDEL", group: .string, since: "6.2.0", arity: 2, flags: [.write, .fast],
                 keys: [.first("RW", "access", "delete")], syntax: "key",
@@ -50,7 +63,7 @@ enum StringCommands {
                 "GETEX", group: .string, since: "6.2.0", arity: -2, flags: [.write, .fast],
                 keys: [.first("RW", "access", "update", notes: "RW and UPDATE because it changes the TTL")],
                 syntax:
-                    "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]",
+                    "key expiration=[EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]",
                 summary: "Returns the string at a key and sets or removes its deadline.", complexity: "O(1)",
                 run: getExpire),
             Command(
