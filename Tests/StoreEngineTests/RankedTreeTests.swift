@@ -49,6 +49,17 @@ private struct TreeAndArray {
         unsafe allocator.deallocate(block.address)
     }
 
+    mutating func remove(ranks: Range<Int>) {
+        var left = ranks.count
+        while left > 0 {
+            left -= tree.removeSome(fromRank: ranks.lowerBound, atMost: left) { block in
+                unsafe blocks[MemberBlock(block).member.array] = nil
+                unsafe allocator.deallocate(block)
+            }
+        }
+        model.removeSubrange(ranks)
+    }
+
     mutating func rebuild() {
         let sorted = model.map { unsafe RankedEntry($0.score, blocks[$0.member]!.address) }
         var old = tree
@@ -115,6 +126,24 @@ struct RankedTreeTests {
         for number in 0..<6000 { both.remove(Self.member(number)) }
         both.check(using: &random)
         #expect(both.tree.count == 0)
+        both.deallocate()
+    }
+
+    /// Ranges of every length go, of leaves, of whole branches, and of all.
+    @Test(arguments: [1, 2, 3], [1, 40, 1_000_000]) func removesRanges(seed: UInt64, scores: Int) {
+        var both = TreeAndArray()
+        var random = RandomSource(seed: seed)
+        for number in 0..<8000 { both.set(Self.member(number), Double(random.below(scores))) }
+        while both.tree.count > 0 {
+            let start = random.below(both.tree.count)
+            let most = [1, 3, 70, 700, 8000][random.below(5)]
+            both.remove(ranks: start..<min(start + 1 + random.below(most), both.tree.count))
+            both.check(using: &random)
+            for number in 0..<random.below(200) { both.set(Self.member(number), Double(random.below(scores))) }
+            both.check(using: &random)
+            if both.tree.count < 1000 { both.remove(ranks: 0..<both.tree.count) }
+        }
+        both.check(using: &random)
         both.deallocate()
     }
 

@@ -1,4 +1,4 @@
-// LOLWUT: a picture, new each time, and the version.
+// LOLWUT: the version, and in the styles of versions 5 and 6 a picture, new each time.
 
 import RespCodec
 import StoreEngine
@@ -7,12 +7,14 @@ enum LolwutCommands {
     static let all: [Command<SessionContext>] = [
         Command(
             "LOLWUT", group: .server, since: "5.0.0", arity: -1, flags: [.readOnly, .fast], syntax: "[VERSION version]",
-            summary: "Draws a picture and tells the version.", complexity: "O(1)", run: run)
+            summary: "Tells the version, with a picture if that of version 5 or 6 is asked for.", complexity: "O(1)",
+            run: run)
     ]
 
     @Sendable static func run(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
         var width = 64
         var height = 16
+        var art: [UInt8] = []
         if arguments.count >= 3 && arguments[1].equalsIgnoringCase("version") {
             guard let version = Decimal.parse(arguments[2]) else { throw .notInteger }
             // The pictures of versions 5 and 6 take sizes: columns and two counts of squares, or columns and rows.
@@ -24,8 +26,9 @@ enum LolwutCommands {
             }
             if let first = sizes.first { width = min(max(first, 1), 200) }
             if version == 6 && sizes.count > 1 { height = min(max(sizes[1], 1), 100) }
+            if taken > 0 { art = picture(width: width, height: height) + [UInt8(ascii: "\n")] }
         }
-        let text = picture(width: width, height: height) + Array("\nRedis ver. \(Product.redisVersion)\n".utf8)
+        let text = art + Array("Redis ver. \(Product.redisVersion)\n".utf8)
         context.reply.verbatim(text)
     }
 

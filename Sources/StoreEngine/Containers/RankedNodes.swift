@@ -136,11 +136,13 @@ import RespCodec
         node.count = count &+ 1
     }
 
-    @inline(__always) func remove(at index: Int) {
-        let count = count
-        unsafe memmove(scores + index, scores + index + 1, (count &- index &- 1) &* 8)
-        unsafe memmove(place(of: index), place(of: index + 1), (count &- index &- 1) &* 6)
-        node.count = count &- 1
+    @inline(__always) func remove(at index: Int) { remove(from: index, count: 1) }
+
+    @inline(__always) func remove(from index: Int, count removed: Int) {
+        let behind = count &- index &- removed
+        unsafe memmove(scores + index, scores + (index + removed), behind &* 8)
+        unsafe memmove(place(of: index), place(of: index + removed), behind &* 6)
+        node.count = count &- removed
     }
 
     /// Moves the last `moved` entries to the front of `right`.
@@ -208,6 +210,17 @@ import RespCodec
     /// Entries below each child.
     @inline(__always) var counts: UnsafeMutablePointer<UInt32> {
         unsafe (address + RankedBranch.countsOffset).assumingMemoryBound(to: UInt32.self)
+    }
+
+    /// The child below which the entry of a rank is, and how many entries are below those before it.
+    func child(ofRank rank: Int) -> (index: Int, before: Int) {
+        var before = 0
+        for index in 0..<count {
+            let below = unsafe Int(counts[index])
+            if rank < before + below { return (index, before) }
+            before += below
+        }
+        preconditionFailure("a rank outside the branch")
     }
 
     /// Entries below the children before `index`.

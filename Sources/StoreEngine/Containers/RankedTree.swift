@@ -346,6 +346,40 @@ import RespCodec
         }
     }
 
+    /// Removes some of `most` entries from that of rank `rank` on, at least one and all of one leaf, and returns how many; `body` gets
+    /// the block of each, which may end there.
+    /// - Complexity: O(log n) and O(1) for each.
+    mutating func removeSome(fromRank rank: Int, atMost most: Int, _ body: (UnsafeMutableRawPointer) -> Void) -> Int {
+        precondition(most > 0 && rank >= 0 && rank < count, "a rank outside the tree")
+        while height > 0 && root.count == 1 { lower() }
+        var node = root
+        var index = rank
+        var path: [(branch: RankedBranch, index: Int)] = []
+        for level in stride(from: height, to: 0, by: -1) {
+            let branch = node.branch
+            var (child, before) = branch.child(ofRank: index)
+            if unsafe branch.children[child].count < Self.capacity / 4 && branch.count > 1 {
+                fill(below: branch, at: child, areLeaves: level == 1)
+                (child, before) = branch.child(ofRank: index)
+            }
+            path.append((branch, child))
+            index -= before
+            unsafe node = branch.children[child]
+        }
+        let leaf = node.leaf
+        // A leaf keeps one entry: it is joined to a neighbour before that is removed.
+        let removed = min(most, leaf.count - index, height > 0 ? leaf.count - 1 : leaf.count)
+        precondition(removed > 0, "a leaf was emptied")
+        for place in index..<index + removed { unsafe body(leaf.block(place)) }
+        leaf.remove(from: index, count: removed)
+        count -= removed
+        for (branch, child) in path { unsafe branch.counts[child] &-= UInt32(truncatingIfNeeded: removed) }
+        if index == 0, let naming = path.last(where: { $0.index > 0 }) {
+            unsafe naming.branch.set(naming.index, leaf.scores[0], leaf.block(0))
+        }
+        return removed
+    }
+
     /// Takes away a root that has one child.
     private mutating func lower() {
         let branch = root.branch

@@ -89,7 +89,7 @@ extension SortedSetCommands {
     ) -> Command<KeyspaceContext> {
         Command(
             name, group: .sortedSet, since: since, arity: 4, flags: [.write], keys: [.first("RW", "delete")],
-            syntax: syntax, summary: summary, complexity: "O(M*log(N)) to remove M of N members", run: run)
+            syntax: syntax, summary: summary, complexity: "O(log(N)+M) to remove M of N members", run: run)
     }
 
     @Sendable private static func storeRange(

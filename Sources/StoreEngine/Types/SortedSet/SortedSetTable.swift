@@ -128,11 +128,18 @@ enum ScoredMemberLayout: TableLayout {
     }
 
     /// Removes the members of these ranks.
-    /// - Complexity: O(ranks * log(members)).
+    /// - Complexity: O(ranks + log(members)).
     func remove(ranks: Range<Int>) {
-        for _ in ranks {
-            let (_, block) = unsafe tree.entry(atRank: ranks.lowerBound)
-            _ = unsafe remove(MemberBlock(block).member)
+        var left = ranks.count
+        while left > 0 {
+            left -= tree.removeSome(fromRank: ranks.lowerBound, atMost: left) { block in
+                let member = unsafe MemberBlock(block).member
+                guard let slot = table.find(member, hash: table.hash(member)) else {
+                    preconditionFailure("a member of the tree is not in the table")
+                }
+                table.remove(slot)
+                unsafe allocator.deallocate(block)
+            }
         }
     }
 

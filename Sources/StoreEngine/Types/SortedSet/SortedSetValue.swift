@@ -308,7 +308,7 @@ import RespCodec
     }
 
     /// Removes the members of these ranks.
-    /// - Complexity: O(ranks * log(members)).
+    /// - Complexity: O(ranks + log(members)).
     func remove(ranks: Range<Int>) {
         guard !ranks.isEmpty else { return }
         guard isPacked else { return table.remove(ranks: ranks) }
