@@ -132,7 +132,7 @@ enum ScoredMemberLayout: TableLayout {
     func remove(ranks: Range<Int>) {
         var left = ranks.count
         while left > 0 {
-            left -= tree.removeSome(fromRank: ranks.lowerBound, atMost: left) { block in
+            left -= unsafe tree.removeSome(fromRank: ranks.lowerBound, atMost: left) { block in
                 let member = unsafe MemberBlock(block).member
                 guard let slot = table.find(member, hash: table.hash(member)) else {
                     preconditionFailure("a member of the tree is not in the table")
