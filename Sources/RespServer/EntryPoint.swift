@@ -2,6 +2,7 @@
 
 import Glibc
 import ProcessArguments
+import RespCodec
 
 @main
 struct EntryPoint {
@@ -32,6 +33,8 @@ struct EntryPoint {
             throw SyscallError("daemon")
         }
         Signals.install()
+        SystemMemory.makeReserve()
+        SystemMemory.whenExhausted = { size in log.warning("Out Of Memory allocating \(size) bytes!") }
         let server = try Server(configuration: configuration, log: log)
         server.supervisor = supervisor
         try server.renameCommands()

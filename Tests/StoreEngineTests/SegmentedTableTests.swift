@@ -62,4 +62,84 @@ struct SegmentedTableTests {
         #expect(cursor == 0)
         for number in 0..<2000 { #expect(seen.contains(Self.key(number))) }
     }
+
+    /// Segments are merged under a scan that is anywhere in the table, and split again: what stays is found all the same.
+    @Test(arguments: [1, 2]) func scanningMissesNothingWhileTheTableShrinks(seed: UInt64) {
+        let allocator = SlabAllocator()
+        defer { while !allocator.releaseSlice() {} }
+        let table = HashTable(allocator: allocator, hash: KeyHash(seed: seed))
+        var random = RandomSource(seed: seed)
+        let stays = 0..<1000
+        for number in 0..<40_000 { Self.key(number).withByteSlice { key in _ = table.set(key, key) } }
+        var others = Array(1000..<40_000)
+        let segments = table.table.segmentCount
+        for _ in 0..<2 {
+            var seen: Set<[UInt8]> = []
+            var cursor: UInt64 = 0
+            var calls = 0
+            // Shrinks to almost nothing within some part of the scan, and grows again in the rest.
+            let shrinksFrom = random.below(1500)
+            repeat {
+                unsafe cursor = table.table.scan(cursor) { seen.insert(unsafe FieldEntry($0).field.array) }
+                calls += 1
+                if calls >= shrinksFrom && calls < shrinksFrom + 400 {
+                    for _ in 0..<100 where !others.isEmpty {
+                        others.swapAt(random.below(others.count), others.count - 1)
+                        #expect(Self.key(others.removeLast()).withByteSlice { table.remove($0) })
+                    }
+                } else if others.count < 39_000 && calls > shrinksFrom + 500 {
+                    let added = 40_000 + random.below(1_000_000)
+                    if Self.key(added).withByteSlice({ key in table.set(key, key) }) { others.append(added) }
+                }
+            } while cursor != 0 && calls < 1_000_000
+            #expect(cursor == 0)
+            table.table.checkInvariants()
+            for number in stays { #expect(seen.contains(Self.key(number)), "\(number) was missed") }
+            for number in 1000..<40_000 where others.count < 39_000 {
+                if Self.key(number).withByteSlice({ key in table.set(key, key) }) { others.append(number) }
+            }
+        }
+        #expect(segments > 64)
+    }
+
+    @Test func cursorsThatNoScanReturnedEnd() {
+        let allocator = SlabAllocator()
+        defer { while !allocator.releaseSlice() {} }
+        let table = HashTable(allocator: allocator, hash: KeyHash(seed: 9))
+        for number in 0..<5000 { Self.key(number).withByteSlice { key in _ = table.set(key, key) } }
+        var random = RandomSource(seed: 9)
+        for _ in 0..<200 {
+            var cursor = random.next() >> UInt64(random.below(64))
+            var calls = 0
+            repeat {
+                unsafe cursor = table.table.scan(cursor) { _ in }
+                calls += 1
+            } while cursor != 0 && calls < 10_000
+            #expect(cursor == 0)
+        }
+    }
+
+    /// Deadlines stay known through merges.
+    @Test(arguments: [1, 2, 3]) func whatIsLeftOfAShrunkenTableIsFoundWhenItsTimeComes(seed: UInt64) {
+        let allocator = SlabAllocator()
+        defer { while !allocator.releaseSlice() {} }
+        let table = HashTable(allocator: allocator, hash: KeyHash(seed: seed))
+        for number in 0..<20_000 {
+            Self.key(number).withByteSlice { key in
+                _ = table.set(key, key)
+                if number % 3 == 0, let slot = table.find(key) { table.setDeadline(Int64(number + 1), at: slot) }
+            }
+        }
+        // Those that are due later go.
+        for number in 600..<20_000 { Self.key(number).withByteSlice { #expect(table.remove($0)) } }
+        table.table.checkInvariants()
+        #expect(table.table.segmentCount < 8)
+        for number in 0..<600 where number % 3 == 0 {
+            #expect(!table.removeDue(now: Int64(number + 1)))
+            #expect(table.removeDue(now: Int64(number + 2)))
+        }
+        table.table.checkInvariants()
+        #expect(!table.removeDue(now: 1 << 40) && table.earliestDeadline == nil)
+        #expect(table.count == 400)
+    }
 }

@@ -79,6 +79,58 @@ struct SlabAllocatorTests {
         #expect(allocator.usedBytes == 0)
     }
 
+    @Test func freePagesThatNobodyNeedsAreGivenBackInSlices() {
+        let allocator = SlabAllocator()
+        defer { while !allocator.releaseSlice() {} }
+        var blocks: [UnsafeMutableRawPointer] = []
+        for number in 0..<200_000 { blocks.append(allocator.allocate(100 + number % 100)) }
+        let pages = allocator.statistics.pages
+        #expect(pages > 400 && allocator.statistics.freePages == 0)
+        for block in blocks { allocator.deallocate(block) }
+        allocator.checkInvariants()
+        // They were in use until now.
+        allocator.measureSurplus()
+        #expect(!allocator.hasSurplus && allocator.statistics.freePages > pages - 60)
+        allocator.measureSurplus()
+        var slices = 0
+        while allocator.hasSurplus {
+            let before = allocator.statistics.freePages
+            allocator.giveBackSlice()
+            #expect(before - allocator.statistics.freePages <= 32)
+            allocator.checkInvariants()
+            slices += 1
+        }
+        #expect(slices > pages / 40)
+        #expect(allocator.statistics.freePages <= 16 + allocator.statistics.pages / 32)
+        #expect(allocator.statistics.chunks < 4)
+        // And they come back.
+        blocks = (0..<100_000).map { allocator.allocate(100 + $0 % 100) }
+        for block in blocks { fill(block, 100, 7) }
+        allocator.checkInvariants()
+        for block in blocks { allocator.deallocate(block) }
+        allocator.purge()
+        allocator.checkInvariants()
+        #expect(allocator.usedBytes == 0 && allocator.statistics.freePages == 0)
+    }
+
+    @Test func freePagesThatAreNeededAgainStay() {
+        let allocator = SlabAllocator()
+        defer { while !allocator.releaseSlice() {} }
+        for _ in 0..<5 {
+            let blocks = (0..<50_000).map { _ in allocator.allocate(200) }
+            for block in blocks { allocator.deallocate(block) }
+            allocator.measureSurplus()
+            #expect(!allocator.hasSurplus, "all of it was needed since the last time")
+        }
+        // Of a steady use, a proportion is kept, too.
+        let kept = (0..<300_000).map { _ in allocator.allocate(200) }
+        let others = (0..<5000).map { _ in allocator.allocate(400) }
+        for block in others { allocator.deallocate(block) }
+        for _ in 0..<2 { allocator.measureSurplus() }
+        #expect(!allocator.hasSurplus)
+        for block in kept { allocator.deallocate(block) }
+    }
+
     #if ADDRESS_SANITIZER
     @Test func readingAFreedBlockIsFound() async {
         await #expect(processExitsWith: .failure) {

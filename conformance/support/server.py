@@ -219,6 +219,12 @@ class Server:
                 return int(line.split()[1]) * 1024
         raise RuntimeError("no VmHWM")
 
+    def address_space_bytes(self):
+        for line in pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmSize:"):
+                return int(line.split()[1]) * 1024
+        raise RuntimeError("no VmSize")
+
     def descriptor_count(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 

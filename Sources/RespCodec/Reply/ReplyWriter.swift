@@ -67,10 +67,7 @@ public struct BorrowedBytes {
     }
 
     private static func makeBuffer(_ capacity: Int) -> UnsafeMutablePointer<UInt8> {
-        guard let memory = unsafe malloc(capacity) else {
-            preconditionFailure("no memory for \(capacity) bytes of replies")
-        }
-        return unsafe memory.assumingMemoryBound(to: UInt8.self)
+        unsafe SystemMemory.allocate(UInt8.self, count: capacity)
     }
 
     public func deallocate() {
@@ -192,9 +189,7 @@ public struct BorrowedBytes {
         let count = unsafe storage.pointee.count
         guard unsafe storage.pointee.capacity &- count < length else { return }
         let capacity = unsafe max(storage.pointee.capacity * 2, count + length)
-        guard let larger = unsafe realloc(storage.pointee.bytes, capacity) else {
-            preconditionFailure("no memory for \(capacity) bytes of replies")
-        }
+        let larger = unsafe SystemMemory.reallocate(storage.pointee.bytes, capacity)
         unsafe storage.pointee.bytes = larger.assumingMemoryBound(to: UInt8.self)
         unsafe storage.pointee.capacity = capacity
     }

@@ -88,7 +88,7 @@
     private func grow() {
         let count = unsafe storage.pointee.count
         let capacity = unsafe storage.pointee.capacity * 2
-        let larger = UnsafeMutablePointer<ArgumentPiece>.allocate(capacity: capacity)
+        let larger = unsafe SystemMemory.allocate(ArgumentPiece.self, count: capacity)
         unsafe larger.moveInitialize(from: storage.pointee.pieces, count: count)
         unsafe storage.pointee.pieces.deallocate()
         unsafe storage.pointee.pieces = larger
@@ -149,8 +149,8 @@
     private init(count: Int, total: Int, copy: (Int, UnsafeMutableRawPointer) -> Int) {
         self.count = count
         byteCount = total + count * MemoryLayout<ArgumentPiece>.stride
-        unsafe bytes = .allocate(byteCount: max(total, 1), alignment: 8)
-        unsafe pieces = .allocate(capacity: max(count, 1))
+        unsafe bytes = SystemMemory.allocate(max(total, 1))
+        unsafe pieces = SystemMemory.allocate(ArgumentPiece.self, count: count)
         var offset = 0
         for index in 0..<count {
             let length = unsafe copy(index, bytes + offset)

@@ -14,7 +14,7 @@ enum InfoCommands {
             "INFO", group: .server, since: "1.0.0", arity: -1, flags: [.loading, .stale], categories: ["dangerous"],
             tips: ["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
             syntax: "[section [section ...]]", summary: "Returns the state of the server and its statistics.",
-            complexity: "O(N) in the commands and databases", run: run
+            complexity: "O(N) in the commands and the databases in use", run: run
         )
         .changed("7.0.0", "Takes several sections.")
     ]
@@ -305,11 +305,9 @@ enum InfoCommands {
     }
 
     @Sendable private static func writeKeyspace(_ server: Server, _ text: inout InfoText) {
-        for index in 0..<server.engine.databaseCount {
-            let database = server.engine.database(index)
-            guard database.count > 0 else { continue }
+        for database in server.engine.databasesInUse where database.count > 0 {
             text.add(
-                "db\(index)",
+                "db\(database.index)",
                 "keys=\(database.count),expires=\(database.deadlineCount),avg_ttl=0,subexpiry=\(database.fieldDeadlineCount)"
             )
         }

@@ -20,9 +20,7 @@ enum MemoryCommands {
                     context in context.reply.verbatim(Array(allocatorReport(context.server).utf8))
                 },
                 subcommand("PURGE", isReport: false, "Gives memory that is not in use back to the system.") { context in
-                    for index in 0..<context.server.engine.databaseCount {
-                        context.server.engine.database(index).purge()
-                    }
+                    context.server.engine.purge()
                     malloc_trim(0)
                     context.reply.ok()
                 },
@@ -51,7 +49,7 @@ enum MemoryCommands {
             : ["request_policy:all_shards", "response_policy:all_succeeded"]
         return Command(
             name, group: .server, since: "4.0.0", arity: 2, flags: [], tips: tips, syntax: "", summary: summary,
-            complexity: "O(N) in the databases and the pages of their memory"
+            complexity: "O(N) in the databases in use and the pages of their memory"
         ) { (context, _) throws(CommandError) in run(context) }
     }
 
@@ -105,15 +103,13 @@ enum MemoryCommands {
     }
 
     private static func allocatorReport(_ server: Server) -> String {
+        let statistics = server.engine.memoryStatistics
         var text =
-            "Slab allocators, one for each database: chunks of 4 MiB, pages of 64 KiB, blocks of one size in each page.\n"
-        for index in 0..<server.engine.databaseCount {
-            let statistics = server.engine.database(index).memoryStatistics
-            guard statistics.heldBytes > 0 else { continue }
-            text +=
-                "db\(index): allocated \(statistics.usedBytes), held \(statistics.heldBytes), chunks \(statistics.chunks)"
-            text +=
-                ", pages \(statistics.pages), free pages \(statistics.freePages), outside of pages \(statistics.largeBytes)\n"
+            "Slab allocator of all databases: chunks of 4 MiB, pages of 64 KiB, blocks of one size in each page.\n"
+            + "Allocated \(statistics.usedBytes), held \(statistics.heldBytes), chunks \(statistics.chunks)"
+            + ", pages \(statistics.pages), free pages \(statistics.freePages), outside of pages \(statistics.largeBytes)\n"
+        for database in server.engine.databasesInUse where database.count > 0 {
+            text += "db\(database.index): keys \(database.count), table \(database.tableBytes)\n"
         }
         return text + "Dropped values and databases that wait to be freed: \(server.engine.garbageCount)\n"
     }

@@ -1,7 +1,7 @@
 // Where the server's memory goes, for INFO and MEMORY.
 //
 // Used is what the databases have given out, to the byte, and what the server holds for itself and its clients; active is the same with
-// whole pages of the databases' allocators; resident is what the system counts, and the allocators' part of that
+// whole pages of the databases' allocator; resident is what the system counts, and the allocator's part of that
 // is what was added since the start.
 
 import StoreEngine
@@ -35,7 +35,7 @@ struct MemoryFigures {
         }
         self.clients = clients
         startup = RequestReader.capacity + server.reply.capacity
-        let databases = (0..<server.engine.databaseCount).map { server.engine.database($0) }
+        let databases = server.engine.databasesInUse
         tables = databases.filter { $0.count > 0 }.map {
             ($0.index, $0.tableBytes, $0.deadlineCount * MemoryLayout<Int64>.size)
         }

@@ -3,6 +3,7 @@
 // nothing for a while leaves no trace. A long reply brings its own memory as a piece, and is not copied.
 
 import Glibc
+import RespCodec
 
 struct OutputQueue {
     /// Memory for some of the bytes, filled from the front.
@@ -17,7 +18,7 @@ struct OutputQueue {
 
         init() {
             let memory = mmap(nil, Self.usualCapacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-            guard let memory, memory != MAP_FAILED else { preconditionFailure("no memory for replies that wait") }
+            guard let memory, memory != MAP_FAILED else { SystemMemory.exhausted(Self.usualCapacity) }
             base = memory
             capacity = Self.usualCapacity
             isBlock = false

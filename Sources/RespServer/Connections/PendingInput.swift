@@ -47,8 +47,7 @@ final class PendingInput {
     }
 
     private static func allocate(_ capacity: Int) -> UnsafeMutableRawPointer {
-        guard let memory = malloc(capacity) else { preconditionFailure("no memory for \(capacity) bytes of input") }
-        return memory
+        SystemMemory.allocate(capacity)
     }
 
     // MARK: bytes
@@ -147,7 +146,8 @@ final class PendingInput {
         guard let length = parser.bulkLength, length >= Self.largeArgument, receiving == nil else { return }
         let header = AdoptableArguments.headerSize
         // More than can be there is not asked for; it would never arrive.
-        guard length < Int.max - header - 2, let block = malloc(header + length + 2) else { return }
+        guard length < Int.max - header - 2 else { return }
+        let block = SystemMemory.allocate(header + length + 2)
         let present = count - position
         memcpy(block + header, base + position, present)
         count = position

@@ -33,7 +33,7 @@ import RespCodec
 
     private mutating func grow(for count: Int) {
         freeCount = max(count, Self.chunkSize)
-        let chunk = UnsafeMutableRawPointer.allocate(byteCount: freeCount, alignment: 1)
+        let chunk = unsafe SystemMemory.allocate(freeCount)
         unsafe chunks.append(chunk)
         unsafe free = chunk
     }

@@ -41,7 +41,6 @@ import RespCodec
     mutating func removeAll() { unsafe _ = PackedList.makeEmpty(at: start) }
 
     private static func allocated(_ block: UnsafeMutableRawPointer?, _ size: Int) -> UnsafeMutableRawPointer {
-        guard let block = unsafe realloc(block, size) else { preconditionFailure("no memory for \(size) bytes") }
-        return unsafe block
+        unsafe SystemMemory.reallocate(block, size)
     }
 }

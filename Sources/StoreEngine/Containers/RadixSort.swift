@@ -5,6 +5,8 @@
 // of the six. Time does not depend on what the keys are; a sort by comparison takes several times as long for some thousands of
 // items, and is what a few are sorted by.
 
+import RespCodec
+
 /// An item in a sort: its key, and which one it is.
 struct SortItem {
     var key: UInt64
@@ -42,7 +44,8 @@ enum RadixSort {
                     key >>= digitBits
                 }
             }
-            let spare = UnsafeMutableBufferPointer<SortItem>.allocate(capacity: count)
+            let spare = unsafe UnsafeMutableBufferPointer(
+                start: SystemMemory.allocate(SortItem.self, count: count), count: count)
             defer { unsafe spare.deallocate() }
             var source = unsafe items
             var target = unsafe spare

@@ -25,7 +25,9 @@ import Glibc
         var used: Int32
         var depth: Int32
         /// Place in the heap of deadlines, or -1.
-        var heapIndex = -1
+        var heapIndex: Int32 = -1
+        /// Place in the list of segments, where the table has one.
+        var listIndex: UInt32 = 0
         /// The directory bits, at the top of the word.
         var prefix: UInt64
         var earliest: Int64
@@ -59,10 +61,15 @@ import Glibc
     }
     var heapIndex: Int {
         get { unsafe Int(header.pointee.heapIndex) }
-        nonmutating set { unsafe header.pointee.heapIndex = newValue }
+        nonmutating set { unsafe header.pointee.heapIndex = Int32(truncatingIfNeeded: newValue) }
     }
+    var listIndex: Int {
+        get { unsafe Int(header.pointee.listIndex) }
+        nonmutating set { unsafe header.pointee.listIndex = UInt32(truncatingIfNeeded: newValue) }
+    }
+    @inline(__always) var depth: Int { unsafe Int(header.pointee.depth) }
     /// How many places of a directory of depth `depth` the segment stands in.
-    @inline(__always) func share(of depth: Int) -> Int { unsafe 1 << (depth - Int(header.pointee.depth)) }
+    @inline(__always) func share(of depth: Int) -> Int { 1 << (depth - self.depth) }
     static func == (left: Segment, right: Segment) -> Bool { unsafe left.address == right.address }
 
     // MARK: memory

@@ -1,4 +1,4 @@
-// Going through a table: all of it, a piece at a time by cursor, or by chance; and checking it.
+// Going through a table: all of it, or a piece at a time by cursor; and checking it. Random entries have a file of their own.
 
 import RespCodec
 
@@ -36,7 +36,7 @@ extension SegmentedTable {
     /// Visits the entries of one home bucket from `cursor` on, and returns the cursor of what follows, 0 at the end.
     ///
     /// Any entry that stays in the table from the call with cursor 0 to the one that returns 0 is visited at least once, whatever
-    /// is added, removed, grown or split between the calls. The table must not change during a call.
+    /// is added, removed, grown, split or merged between the calls. The table must not change during a call.
     /// - Parameter cursor: 0, or what an earlier call returned. Others are taken as some place of the table.
     @inline(__always)
     func scan(_ cursor: UInt64, _ body: (UnsafeMutableRawPointer) -> Void) -> UInt64 {
@@ -45,8 +45,13 @@ extension SegmentedTable {
 
     /// As `scan`, with the slot of each entry: see `SlotWord`.
     func scanWords(_ cursor: UInt64, _ body: (UInt64) -> Void) -> UInt64 {
-        let position = ScanPosition(cursor: cursor)
+        var position = ScanPosition(cursor: cursor)
         let segment = segment(UInt64(position.prefix) << 32)
+        if position.depth > segment.depth {
+            // Segments have been merged: how far the scan was in one of them says nothing of the others.
+            position = unsafe ScanPosition(
+                prefix: UInt32(truncatingIfNeeded: segment.header.pointee.prefix >> 32), depth: segment.depth, tag: 0)
+        }
         let home = segment.home(UInt64(position.tag))
         var bucket = home
         var remaining = segment.bucketCount
@@ -66,64 +71,23 @@ extension SegmentedTable {
             // The smallest tag whose home is the next bucket.
             let count = UInt64(segment.bucketCount)
             let tag = ((UInt64(home) + 1) << Segment.tagBits + count - 1) / count
-            return ScanPosition(prefix: position.prefix, tag: UInt16(tag)).cursor
+            return ScanPosition(prefix: position.prefix, depth: segment.depth, tag: UInt16(tag)).cursor
         }
-        let header = unsafe segment.header.pointee
-        let next = unsafe (header.prefix >> 32) + (1 << UInt64(32 - header.depth))
-        return next > UInt64(UInt32.max) ? 0 : ScanPosition(prefix: UInt32(next), tag: 0).cursor
+        let next = unsafe (segment.header.pointee.prefix >> 32) + (1 << UInt64(32 - segment.depth))
+        guard next <= UInt64(UInt32.max) else { return 0 }
+        // How deep the next segment is does not matter at its beginning, as long as one begins there.
+        let prefix = UInt32(next)
+        return ScanPosition(prefix: prefix, depth: 32 - prefix.trailingZeroBitCount, tag: 0).cursor
     }
 
     /// The filled slots one after the other, in the order of `forEach`.
     var slots: TableSlots { unsafe TableSlots(directory, depth: depth) }
 
-    // MARK: chance
-
-    /// An entry by chance, each as likely as any other. The table must not be empty.
-    mutating func random(using generator: inout RandomSource) -> UnsafeMutableRawPointer {
-        unsafe randomSlot(using: &generator).entry
-    }
-
-    /// The slot of an entry by chance, each as likely as any other. The table must not be empty.
-    /// - Complexity: O(1), O(segments) for a table that was once far larger.
-    mutating func randomSlot(using generator: inout RandomSource) -> Slot {
-        precondition(count > 0, "nothing to choose from")
-        // A slot is drawn as if all segments were as wide as the widest, until one that is there and filled comes up.
-        // The more segments there are, the more tries are still cheaper than counting.
-        for _ in 0..<64 + segmentCount / 4 {
-            let place = generator.below(1 << depth)
-            let bucket = generator.below(widest)
-            let index = generator.below(Segment.slotsPerBucket)
-            let segment = unsafe directory[place]
-            // A segment in several places counts in the first: else its entries would come up more often than others.
-            guard place & (segment.share(of: depth) - 1) == 0 && bucket < segment.bucketCount else { continue }
-            let word = unsafe segment.bucket(bucket) + index
-            if unsafe word.pointee != 0 { return unsafe Slot(segment: segment, bucket: bucket, word: word) }
-        }
-        // Mostly free slots: the entries are counted through, and how wide the widest segment is now is seen on the way.
-        var rank = generator.below(count)
-        var found: Segment?
-        widest = 1
-        forEachSegment { segment in
-            widest = max(widest, segment.bucketCount)
-            guard found == nil else { return }
-            if rank < segment.used { found = segment } else { rank -= segment.used }
-        }
-        guard let segment = found else { preconditionFailure("the table miscounts") }
-        for bucket in 0..<segment.bucketCount {
-            let slots = unsafe segment.bucket(bucket)
-            for index in 0..<Segment.slotsPerBucket where unsafe slots[index] != 0 {
-                if rank == 0 { return unsafe Slot(segment: segment, bucket: bucket, word: slots + index) }
-                rank -= 1
-            }
-        }
-        preconditionFailure("a segment miscounts")
-    }
-
     /// Bytes of the directory and the segments, without the entries.
     var ownByteCount: Int {
         var bytes = unsafe allocator.capacity(of: directory)
         forEachSegment { bytes += $0.byteCount(allocator) }
-        return bytes + heap.byteCount
+        return bytes + heap.byteCount + segmentList.byteCount(allocator)
     }
 
     /// The same by at most so many segments, which stand for the others.
@@ -164,6 +128,8 @@ extension SegmentedTable {
     /// Stops the program when an invariant of the head of this file does not hold. For tests.
     func checkInvariants() {
         var total = 0
+        var segments = 0
+        var deepest = 0
         forEachSegment { segment in
             let header = unsafe segment.header.pointee
             var used = 0
@@ -202,10 +168,16 @@ extension SegmentedTable {
             if unsafe header.earliest != Self.noDeadline {
                 precondition(heap[unsafe Int(header.heapIndex)] == segment, "a segment's place in the heap is wrong")
             }
-            precondition(segment.bucketCount <= widest, "a segment is wider than the widest")
+            if depth > 0 {
+                precondition(segmentList[segment.listIndex] == segment, "a segment's place in the list is wrong")
+            }
+            if segment.depth == depth { deepest += 1 }
+            segments += 1
             total += used
         }
         precondition(total == count, "the table miscounts")
+        precondition(segments == segmentCount, "a segment is in the list but not in the directory")
+        precondition(deepest > 0, "the directory is deeper than any segment")
         heap.checkInvariants()
     }
 }
@@ -252,23 +224,34 @@ extension SegmentedTable {
     }
 }
 
-/// A place in the order in which a table is scanned, and its spelling as a cursor. The prefix is bit-reversed in the cursor so that
-/// small tables have small cursors.
-private struct ScanPosition {
+/// A place in the order in which a table is scanned, and its spelling as a cursor: the bits of the prefix in reverse, so that small
+/// tables have small cursors, with a bit above them that says how many there are, and the tag.
+///
+/// The depth is that of the segment in which the scan was: where segments have been merged since, the scan goes through all of
+/// what became of them.
+struct ScanPosition {
+    /// How deep segments can be.
+    static let mostDepth = 32
+
     let prefix: UInt32
+    let depth: Int
     let tag: UInt16
 
-    init(prefix: UInt32, tag: UInt16) {
+    init(prefix: UInt32, depth: Int, tag: UInt16) {
         self.prefix = prefix
+        self.depth = depth
         self.tag = tag
     }
 
     init(cursor: UInt64) {
         tag = UInt16(truncatingIfNeeded: cursor & 0x7FFF)
-        prefix = UInt32(truncatingIfNeeded: cursor >> 15).bitReversed
+        // What no scan returned may have more bits.
+        let bits = cursor >> 15 & (1 << UInt64(Self.mostDepth + 1) - 1)
+        depth = bits == 0 ? 0 : 63 - bits.leadingZeroBitCount
+        prefix = UInt32(truncatingIfNeeded: bits & ~(1 << UInt64(depth))).bitReversed
     }
 
-    var cursor: UInt64 { UInt64(prefix.bitReversed) << 15 | UInt64(tag) }
+    var cursor: UInt64 { (UInt64(prefix.bitReversed) | 1 << UInt64(depth)) << 15 | UInt64(tag) }
 }
 
 extension UInt32 {

@@ -4,7 +4,8 @@
 // of 8 slots; a slot is a pointer to an entry (48 bits), the 15 low bits of its hash (the tag) and a bit that says whether the
 // entry has a deadline. A full bucket spills into the next ones of its segment. A segment grows in small steps (its entries keep
 // their order and are not touched: the tag is all that is needed), and at its largest splits alone. So no operation ever moves
-// more than one segment, whatever the size of the table: no pause, no moment with two tables.
+// more than one segment, whatever the size of the table: no pause, no moment with two tables. Two segments that a split made are
+// one again when together they fill half of one, and when no segment is as deep as the directory any more, it is halved.
 //
 //     directory  [0][1][2][3]...            2^depth pointers; segments of smaller depth appear in several neighbours
 //                 |   \ /
@@ -54,10 +55,11 @@ extension TableLayout {
     let hash: KeyHash
     private(set) var count = 0
     private(set) var directory: UnsafeMutablePointer<Segment>
-    private(set) var depth = 0
+    private var directoryDepth: Int32 = 0
+    /// How many segments are as deep as the directory.
+    private var deepestCount: Int32 = 1
     private(set) var heap: SegmentHeap
-    /// Buckets of the widest segment, or more: what chance draws from.
-    var widest = 1
+    private(set) var segmentList = SegmentList()
 
     init(allocator: SlabAllocator, hash: KeyHash) {
         self.allocator = allocator
@@ -95,14 +97,15 @@ extension TableLayout {
         }
         unsafe allocator.deallocate(directory)
         heap.deallocate()
+        segmentList.deallocate(allocator)
         return nil
     }
 
-    var segmentCount: Int {
-        var count = 0
-        forEachSegment { _ in count += 1 }
-        return count
-    }
+    /// - Complexity: O(1).
+    var segmentCount: Int { max(segmentList.count, 1) }
+
+    /// How many bits of a hash the directory takes.
+    @inline(__always) var depth: Int { Int(truncatingIfNeeded: directoryDepth) }
 
     // MARK: looking up
 
@@ -175,6 +178,11 @@ extension TableLayout {
         count &-= 1
         shrinkIfSparse(segment)
     }
+
+    /// How many entries a segment may hold at its largest.
+    static var mostEntries: Int { limit(Segment.maximumBuckets) }
+    /// Two segments that have no more than this together are merged: half of what makes them split.
+    private static var mostMerged: Int { mostEntries / 2 }
 
     /// How many entries a segment may hold: nine tenths of its slots.
     @inline(__always)
@@ -252,7 +260,6 @@ extension TableLayout {
         if buckets < Segment.maximumBuckets {
             // Doubling at first, by a piece later: a table is never much larger than what is in it.
             resize(segment, to: buckets + min(buckets, Segment.bucketsPerPiece))
-            widest = max(widest, segment.bucketCount)
         } else {
             split(segment)
         }
@@ -312,8 +319,9 @@ extension TableLayout {
     private mutating func split(_ segment: Segment) {
         let old = unsafe segment.header.pointee
         let oldDepth = unsafe Int(old.depth)
-        precondition(oldDepth < 40, "so many equal hashes cannot be by chance")
+        precondition(oldDepth < ScanPosition.mostDepth, "so many equal hashes cannot be by chance")
         if oldDepth == depth { doubleDirectory() }
+        if oldDepth + 1 == depth { deepestCount += 2 }
         let bit: UInt64 = 1 << UInt64(63 - oldDepth)
         unsafe withWords(of: segment) { words in
             // The entries are needed here, for the next bit of their hashes: all are asked for before the first is read.
@@ -342,6 +350,8 @@ extension TableLayout {
                     segment, with: .init(rebasing: words[..<stayingCount]), buckets: Self.buckets(for: stayingCount))
                 pointDirectory(to: segment)
                 pointDirectory(to: upper)
+                if segmentList.count == 0 { segmentList.append(segment, allocator) }
+                segmentList.append(upper, allocator)
                 if segment.earliest != Self.noDeadline {
                     setEarliest(upper, segment.earliest)
                     fillBucketEarliest(upper)
@@ -364,23 +374,91 @@ extension TableLayout {
         }
         unsafe allocator.deallocate(directory)
         unsafe directory = larger
-        depth += 1
+        directoryDepth += 1
+        deepestCount = 0
     }
 
     private mutating func shrinkIfSparse(_ segment: Segment) {
         if count == 0 && depth > 0 { return collapse() }
         let buckets = segment.bucketCount
-        guard buckets > 1 && segment.used < buckets * Segment.slotsPerBucket * 3 / 8 else { return }
-        resize(segment, to: Self.buckets(for: segment.used))
+        guard segment.used < buckets * Segment.slotsPerBucket * 3 / 8 else { return }
+        if depth > 0 && mergeIfSparse(segment) { return }
+        if buckets > 1 { resize(segment, to: Self.buckets(for: segment.used)) }
+    }
+
+    /// Merges a segment with the one it was split from, as often as both together are sparse; false if they are not.
+    ///
+    /// Asked when segments shrink, and at every removal from the smallest. A pair that is not merged then has more together, or one
+    /// of the two has still to shrink: so of the segments that are there, at most one for each bit of depth and each group of
+    /// well filled ones is nearly empty.
+    private mutating func mergeIfSparse(_ segment: Segment) -> Bool {
+        var merged = segment
+        var isMerged = false
+        while merged.depth > 0 {
+            let bit: UInt64 = 1 << UInt64(64 - merged.depth)
+            let prefix = unsafe merged.header.pointee.prefix
+            let other = self.segment(prefix ^ bit)
+            guard other.depth == merged.depth, merged.used + other.used <= Self.mostMerged else { break }
+            merged = prefix & bit == 0 ? merge(merged, other) : merge(other, merged)
+            isMerged = true
+        }
+        return isMerged
+    }
+
+    /// Moves all of the upper half of what was one segment to the lower half.
+    private mutating func merge(_ lower: Segment, _ upper: Segment) -> Segment {
+        let oldDepth = lower.depth
+        let earliest = min(lower.earliest, upper.earliest)
+        unsafe withUnsafeTemporaryAllocation(of: UInt64.self, capacity: Self.mostMerged) { words in
+            var count = 0
+            for half in [lower, upper] {
+                unsafe withWords(of: half) { own in
+                    for index in own.indices { unsafe words[count + index] = own[index] }
+                    count += own.count
+                }
+            }
+            heap.remove(upper)
+            segmentList.remove(upper, allocator)
+            upper.deallocate(allocator)
+            unsafe lower.header.pointee.depth = Int32(oldDepth - 1)
+            if earliest != lower.earliest { setEarliest(lower, earliest) }
+            unsafe rebuild(lower, with: .init(rebasing: words[..<count]), buckets: Self.buckets(for: count))
+            if unsafe earliest != Self.noDeadline && lower.header.pointee.bucketEarliest == nil {
+                fillBucketEarliest(lower)
+            }
+        }
+        pointDirectory(to: lower)
+        if oldDepth == depth {
+            deepestCount -= 2
+            while deepestCount == 0 { halveDirectory() }
+        }
+        if segmentList.count == 1 { segmentList.deallocate(allocator) }
+        return lower
+    }
+
+    /// - Complexity: O(places of the directory), as for doubling it, once for as many merges.
+    private mutating func halveDirectory() {
+        let count = 1 << (depth - 1)
+        let smaller = unsafe Self.newDirectory(allocator, count: count)
+        for index in 0..<count { unsafe smaller[index] = directory[index * 2] }
+        unsafe allocator.deallocate(directory)
+        unsafe directory = smaller
+        directoryDepth -= 1
+        deepestCount = count == 1 ? 1 : 0
+        // Two neighbours that differ have a place each.
+        for index in stride(from: 0, to: count - 1, by: 2) where unsafe directory[index] != directory[index + 1] {
+            deepestCount += 2
+        }
     }
 
     /// Back to one segment once nothing is left.
     private mutating func collapse() {
         forEachSegment { $0.deallocate(allocator) }
         heap.removeAll()
+        segmentList.deallocate(allocator)
         unsafe allocator.deallocate(directory)
-        depth = 0
-        widest = 1
+        directoryDepth = 0
+        deepestCount = 1
         unsafe directory = Self.newDirectory(allocator, count: 1)
         unsafe directory[0] = Segment(allocator, buckets: 1, depth: 0, prefix: 0, earliest: Self.noDeadline)
     }

@@ -2,14 +2,14 @@
 //
 // Blocks come in size classes 4 bytes apart (8 above 256 bytes, coarser above 1 KiB), each class in pages of 64 KiB that are
 // aligned to their size, so that the page of a block, and with it the block's class, is found by masking the pointer. Pages are
-// cut from chunks of 4 MiB. A free block holds the link to the next free one. Blocks above some 16 KB come from malloc with a header
-// in front; they are told apart by their address, which is odd.
+// cut from chunks of 4 MiB: see SlabAllocator+Chunks.swift. A free block holds the link to the next free one. Blocks above some
+// 16 KB come from malloc with a header in front; they are told apart by their address, which is odd.
 //
 //     chunk (4 MiB)   | page | page | page | ...
 //     page (64 KiB)   | header, 64 bytes | block | block | free -> | block | ... | never used yet |
 //     large block     | previous, next, size | bytes ...            (on a list, so that all can be found)
 //
-// An allocator owns everything it gave out: dropping it frees a whole database without looking at a single key, and in slices
+// An allocator owns everything it gave out: dropping it frees all keys without looking at a single one, and in slices
 // (`releaseSlice`), because giving gigabytes back to the kernel takes time.
 //
 // Invariants: a page is on its class's list of partial pages exactly while it has room; `usedBytes` is the sum of the block
@@ -19,6 +19,7 @@
 
 import CLinux
 import Glibc
+import RespCodec
 
 /// A handle: copies share the allocator. Single-threaded.
 @safe struct SlabAllocator {
@@ -28,7 +29,7 @@ import Glibc
     static let largestSmall = 16320
     /// Room in front of the bytes of a large block.
     static let largeHeaderSize = unsafe Large.headerSize
-    private static let pageHeaderSize = 64
+    static let pageHeaderSize = 64
     /// Classes are 4 bytes apart up to here, ...
     private static let finestLimit = 256
     /// ... and 8 bytes apart up to here.
@@ -37,10 +38,8 @@ import Glibc
     private static let fineClassCount = finestClassCount + (fineLimit - finestLimit) / 8
     private static let firstCoarseCount = (pageSize - pageHeaderSize) / fineLimit  // blocks of a page of the first coarse class
     private static let classCount = fineClassCount + 1 + firstCoarseCount
-    /// Chunks beyond these ask for huge pages: a large table lives on translation look-ups.
-    private static let smallPageChunks = 16
 
-    @unsafe private struct Page {
+    @unsafe struct Page {
         var blockSize: UInt32
         var sizeClass: UInt16
         /// First free block, in units of 4 bytes from the page's start; 0 for none.
@@ -50,28 +49,27 @@ import Glibc
         var fresh: UInt32
         var previous: UnsafeMutablePointer<Page>?
         var next: UnsafeMutablePointer<Page>?
+        var chunk: UnsafeMutablePointer<Chunk>
     }
 
-    @unsafe private struct Large {
+    @unsafe struct Large {
         var previous: UnsafeMutablePointer<Large>?
         var next: UnsafeMutablePointer<Large>?
         var size: Int
         static let headerSize = 31
     }
 
-    @unsafe private struct Storage {
+    @unsafe struct Storage {
         var partial: UnsafeMutablePointer<UnsafeMutablePointer<Page>?>
-        var freePages: UnsafeMutablePointer<Page>?
-        var freePageCount = 0
-        var chunks: [UnsafeMutableRawPointer] = unsafe []
-        var chunkOffset = SlabAllocator.chunkSize
         var large: UnsafeMutablePointer<Large>?
         var usedBytes = 0
+        /// Pages that a class has.
         var pageCount = 0
         var largeBytes = 0
+        var chunks = ChunkStore()
     }
 
-    private let storage: UnsafeMutablePointer<Storage>
+    let storage: UnsafeMutablePointer<Storage>
 
     init() {
         unsafe storage = .allocate(capacity: 1)
@@ -82,7 +80,7 @@ import Glibc
 
     /// Bytes of all blocks in use, rounded up to their classes.
     var usedBytes: Int { unsafe storage.pointee.usedBytes }
-    /// Bytes of all pages and large blocks held, in use or not.
+    /// Bytes of the pages in which these blocks lie, and of large blocks.
     var heldBytes: Int { unsafe storage.pointee.pageCount * Self.pageSize + storage.pointee.largeBytes }
     var identity: UnsafeRawPointer { unsafe UnsafeRawPointer(storage) }
 
@@ -143,11 +141,13 @@ import Glibc
 
     @inline(never)
     private func allocateFromNewPage(_ sizeClass: Int) -> UnsafeMutableRawPointer {
-        let page = unsafe newPage()
+        let (address, chunk) = unsafe storage.pointee.chunks.takePage()
+        unsafe storage.pointee.pageCount += 1
+        let page = unsafe address.bindMemory(to: Page.self, capacity: 1)
         unsafe page.initialize(
             to: Page(
                 blockSize: UInt32(Self.blockSize(sizeClass)), sizeClass: UInt16(sizeClass), freeHead: 0, usedCount: 0,
-                fresh: UInt32(Self.pageHeaderSize), previous: nil, next: nil))
+                fresh: UInt32(Self.pageHeaderSize), previous: nil, next: nil, chunk: chunk))
         unsafe MemoryChecker.forbid(
             UnsafeMutableRawPointer(page) + Self.pageHeaderSize, Self.pageSize - Self.pageHeaderSize)
         unsafe link(page)
@@ -218,7 +218,7 @@ import Glibc
         let total = size + Self.largeHeaderSize
         let given = isZeroed ? unsafe calloc(total, 1) : unsafe malloc(total)
         guard let base = unsafe given else {
-            preconditionFailure("no memory for \(size) bytes")
+            SystemMemory.exhausted(size)
         }
         let large = unsafe base.assumingMemoryBound(to: Large.self)
         unsafe large.initialize(to: Large(previous: nil, next: nil, size: 0))
@@ -268,7 +268,7 @@ import Glibc
         let large = unsafe (block - Large.headerSize).assumingMemoryBound(to: Large.self)
         unsafe disown(large)
         guard let moved = unsafe realloc(large, size + Large.headerSize) else {
-            preconditionFailure("no memory for \(size) bytes")
+            SystemMemory.exhausted(size)
         }
         unsafe adopt(moved.assumingMemoryBound(to: Large.self))
         return unsafe moved + Large.headerSize
@@ -294,74 +294,48 @@ import Glibc
     }
 
     private func pageEmptied(_ page: UnsafeMutablePointer<Page>) {
-        // The last page of a class stays, or a key that comes and goes would cost a page each time.
+        // The last page of a class stays for a while, or a key that comes and goes would cost a page each time.
         if unsafe page.pointee.previous == nil && page.pointee.next == nil { return }
+        unsafe freePage(page)
+    }
+
+    /// Takes a page with no block in use away from its class.
+    private func freePage(_ page: UnsafeMutablePointer<Page>) {
         unsafe unlink(page)
         unsafe storage.pointee.pageCount -= 1
-        if unsafe storage.pointee.freePageCount > min(8, storage.pointee.pageCount / 256) {
-            // Some few are kept for what comes next; of the others the address is kept and the memory given back.
-            unsafe _ = madvise(page, Self.pageSize, MADV_DONTNEED)
-        }
-        unsafe page.pointee.next = storage.pointee.freePages
-        unsafe storage.pointee.freePages = page
-        unsafe storage.pointee.freePageCount += 1
-    }
-
-    private func newPage() -> UnsafeMutablePointer<Page> {
-        unsafe storage.pointee.pageCount += 1
-        if let page = unsafe storage.pointee.freePages {
-            unsafe storage.pointee.freePages = page.pointee.next
-            unsafe storage.pointee.freePageCount -= 1
-            return unsafe page
-        }
-        if unsafe storage.pointee.chunkOffset == Self.chunkSize { newChunk() }
-        let base = unsafe storage.pointee.chunks.last! + storage.pointee.chunkOffset
-        unsafe storage.pointee.chunkOffset += Self.pageSize
-        return unsafe base.assumingMemoryBound(to: Page.self)
-    }
-
-    private func newChunk() {
-        // Twice the size is reserved and the rest given back, so that the chunk is aligned.
-        let size = Self.chunkSize * 2
-        let reserved = unsafe mmap(
-            nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-        guard let reserved = unsafe reserved, unsafe reserved != MAP_FAILED else {
-            preconditionFailure("no memory for \(Self.chunkSize) bytes")
-        }
-        let address = UInt(bitPattern: reserved)
-        let aligned = (address + UInt(Self.chunkSize - 1)) & ~UInt(Self.chunkSize - 1)
-        let before = Int(aligned - address)
-        let chunk = unsafe UnsafeMutableRawPointer(bitPattern: aligned)!
-        if before > 0 { unsafe _ = munmap(reserved, before) }
-        if before < Self.chunkSize { unsafe _ = munmap(chunk + Self.chunkSize, Self.chunkSize - before) }
-        if unsafe storage.pointee.chunks.count >= Self.smallPageChunks {
-            unsafe _ = madvise(chunk, Self.chunkSize, MADV_HUGEPAGE)
-        }
-        unsafe storage.pointee.chunks.append(chunk)
-        unsafe storage.pointee.chunkOffset = 0
+        unsafe storage.pointee.chunks.putPage(page, in: page.pointee.chunk)
     }
 
     /// What the memory consists of.
     var statistics: AllocatorStatistics {
         unsafe AllocatorStatistics(
             chunks: storage.pointee.chunks.count, pages: storage.pointee.pageCount,
-            freePages: storage.pointee.freePageCount, usedBytes: usedBytes, heldBytes: heldBytes,
+            freePages: storage.pointee.chunks.residentCount, usedBytes: usedBytes, heldBytes: heldBytes,
             largeBytes: storage.pointee.largeBytes)
     }
 
-    /// Gives the memory of pages that no class has back to the system.
-    /// - Complexity: O(pages).
-    func purge() {
-        var page = unsafe storage.pointee.freePages
-        while let current = unsafe page {
-            unsafe page = current.pointee.next
-            // The first part of the page holds the link to the next.
-            let kept = unsafe UnsafeMutableRawPointer(current) + Self.systemPageSize
-            unsafe _ = madvise(kept, Self.pageSize - Self.systemPageSize, MADV_DONTNEED)
+    // MARK: giving back
+
+    /// To be called about once a second: finds out how many free pages were not needed since the last time. Those above a
+    /// proportion of the pages in use are surplus.
+    /// - Complexity: O(size classes).
+    func measureSurplus() {
+        for sizeClass in 0..<Self.classCount {
+            guard let page = unsafe storage.pointee.partial[sizeClass] else { continue }
+            if unsafe page.pointee.usedCount == 0 && page.pointee.next == nil { unsafe freePage(page) }
         }
+        unsafe storage.pointee.chunks.measureSurplus(pagesInUse: storage.pointee.pageCount)
     }
 
-    private static let systemPageSize = min(Int(getpagesize()), pageSize)
+    /// Whether there is something for `giveBackSlice` to do.
+    @inline(__always) var hasSurplus: Bool { unsafe storage.pointee.chunks.surplus > 0 }
+
+    /// Gives a bounded part of the surplus back to the system.
+    func giveBackSlice() { unsafe storage.pointee.chunks.giveBackSlice() }
+
+    /// Gives the memory of all pages that no class has back to the system.
+    /// - Complexity: O(pages that are given back).
+    func purge() { unsafe storage.pointee.chunks.giveBackAll() }
 
     // MARK: dropping everything
 
@@ -373,11 +347,7 @@ import Glibc
             unsafe free(large)
         }
         if unsafe storage.pointee.large != nil { return false }
-        if let chunk = unsafe storage.pointee.chunks.popLast() {
-            unsafe MemoryChecker.allow(chunk, Self.chunkSize)
-            unsafe _ = munmap(chunk, Self.chunkSize)
-            return false
-        }
+        guard unsafe storage.pointee.chunks.releaseOne() else { return false }
         unsafe storage.pointee.partial.deallocate()
         unsafe storage.deinitialize(count: 1)
         unsafe storage.deallocate()
@@ -388,6 +358,7 @@ import Glibc
 
     /// Walks every list and stops the program when an invariant does not hold. For tests.
     func checkInvariants() {
+        unsafe storage.pointee.chunks.checkInvariants(pagesInUse: storage.pointee.pageCount)
         for sizeClass in 0..<Self.classCount {
             var previous: UnsafeMutablePointer<Page>? = nil
             var page = unsafe storage.pointee.partial[sizeClass]
@@ -414,7 +385,7 @@ import Glibc
 
 /// Tells AddressSanitizer which memory of a page is in use. Does nothing unless the program is built for it: with `--sanitize=address`
 /// and `-Xswiftc -DADDRESS_SANITIZER`.
-private enum MemoryChecker {
+enum MemoryChecker {
     @inline(__always)
     static func allow(_ start: UnsafeMutableRawPointer, _ count: Int) {
         #if ADDRESS_SANITIZER
@@ -438,11 +409,11 @@ private func poisonMemory(_ start: UnsafeMutableRawPointer, _ count: Int)
 private func unpoisonMemory(_ start: UnsafeMutableRawPointer, _ count: Int)
 #endif
 
-/// What the memory of a database consists of.
+/// What the memory of an allocator consists of.
 public struct AllocatorStatistics: Sendable {
     /// Chunks of 4 MiB taken from the system, from which pages are cut.
     public let chunks: Int
-    /// Pages of 64 KiB in use, and those free for any class.
+    /// Pages of 64 KiB in use, and those free for any class whose memory the system does not have back.
     public let pages: Int
     public let freePages: Int
     /// Bytes in use, and those of all pages and large blocks that they lie in.

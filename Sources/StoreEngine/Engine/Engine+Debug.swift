@@ -39,10 +39,10 @@ extension Engine {
     /// - Complexity: O(bytes of all keys and values).
     public func dataDigest() -> String {
         var total = DataDigest()
-        for index in 0..<databaseCount where database(index).count > 0 {
-            total.mix(DataDigest.bigEndian(index))
-            withQuietContext(index) { context in
-                unsafe database(index).table.forEach { address in
+        for database in databasesInUse where database.count > 0 {
+            total.mix(DataDigest.bigEndian(database.index))
+            withQuietContext(database.index) { context in
+                unsafe database.table.forEach { address in
                     let entry = unsafe Entry(address)
                     var digest = DataDigest()
                     digest.mix(entry.key)

@@ -56,6 +56,6 @@ extension Engine {
 
     /// Drops all keys of all databases.
     public func removeAll() {
-        for index in 0..<databaseCount where database(index).count > 0 { state.flush(index) }
+        state.flushAll()
     }
 }

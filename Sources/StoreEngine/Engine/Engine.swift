@@ -25,10 +25,10 @@ public final class Engine {
     private let writer = ReplyWriter()
 
     /// - Parameters:
-    ///   - databases: how many there are, 1 to 1,000,000.
+    ///   - databases: how many there are, 1 to 2^31 - 1. One that is never used costs nothing.
     ///   - seed: of the hash of keys and of everything that is left to chance; draw it where you need to resist collisions.
     public init(databases: Int = 16, seed: UInt64 = UInt64.random(in: 1...UInt64.max)) {
-        precondition((1...1_000_000).contains(databases), "an engine has at least one database")
+        precondition((1...Int(Int32.max)).contains(databases), "an engine has at least one database")
         state = EngineState(databaseCount: databases, seed: seed)
     }
 
@@ -98,13 +98,14 @@ public final class Engine {
 
     /// Whether a key is there, due or not. Leaves no trace.
     public func presence(of key: ByteSlice, database index: Int) -> KeyPresence {
-        state.presence(of: key, in: state.database(index))
+        state.presence(of: key, database: index)
     }
 
     /// The type of a key's value; nil if the key is absent or due. Leaves no trace.
     public func type(of key: ByteSlice, database index: Int) -> ValueType? {
-        let database = state.database(index)
-        guard let slot = database.table.find(key, hash: state.hash(key)) else { return nil }
+        guard let database = state.databaseInUse(index),
+            let slot = database.table.find(key, hash: state.hash(key))
+        else { return nil }
         let entry = database.entry(at: slot)
         return entry.isDue(state.now) ? nil : entry.type
     }
@@ -127,17 +128,24 @@ public final class Engine {
 
     // MARK: upkeep
 
-    /// Whether values or dropped databases wait to be freed.
+    /// Whether there is something to do in the background: values or dropped databases to free, memory to give back.
     public var hasGarbage: Bool { state.hasGarbage }
+    /// How many values and dropped databases wait to be freed.
     public var garbageCount: Int { state.garbageCount }
 
-    /// Frees a bounded part of what waits: well under a millisecond of work.
+    /// Does a bounded part of it: well under a millisecond of work.
     public func freeSlice() { state.freeSlice() }
+
+    /// Gives memory that is held but not in use back to the system, all at once.
+    /// - Complexity: O(pages not in use).
+    public func purge() { state.allocator.purge() }
 
     // MARK: looking in
 
     public var databaseCount: Int { state.databaseCount }
     public func database(_ index: Int) -> Database { state.database(index) }
+    /// The databases that were used, by index. All others are empty.
+    public var databasesInUse: [Database] { state.databasesInUse }
 
     /// The hash by which keys are found, for those who want to know it before the command runs.
     @inline(__always)
@@ -169,9 +177,11 @@ public final class Engine {
     }
 
     /// Bytes in use for keys, values and tables of all databases.
-    public var usedBytes: Int { unsafe state.databases.reduce(0) { $0 + $1.usedBytes } }
-    /// Bytes taken from the system for them.
-    public var heldBytes: Int { unsafe state.databases.reduce(0) { $0 + $1.heldBytes } }
+    public var usedBytes: Int { state.allocator.usedBytes }
+    /// Bytes of the pages and blocks in which these lie.
+    public var heldBytes: Int { state.allocator.heldBytes }
+    /// What the memory consists of.
+    public var memoryStatistics: AllocatorStatistics { state.allocator.statistics }
 
     /// Who hears of changes; not retained. Set `isObserved` while there is something to hear for.
     public var observer: (any KeyspaceObserver)? {

@@ -64,15 +64,29 @@ public struct EngineStatistics: Sendable {
 
 /// A large value whose key is gone, to be freed in slices.
 struct Orphan {
-    let allocator: SlabAllocator
     let value: any LargeValue
+    var next = 0
+}
+
+/// The keys of a dropped database while others have keys, to be freed in slices.
+struct DroppedTable {
+    var table: SegmentedTable<EntryLayout>
     var next = 0
 }
 
 /// A handle: copies share the engine's state.
 @safe struct EngineState {
     @unsafe struct Storage {
-        let databases: UnsafeMutableBufferPointer<Database>
+        /// By index, nil for those that were not used yet. Memory of zeros, which costs nothing where nothing was written.
+        let databases: UnsafeMutablePointer<UnsafeMutablePointer<Database.Storage>?>
+        let databaseCount: Int
+        /// Those that were used, in any order.
+        var databasesInUse: [Database] = []
+        var areInOrder = true
+        /// How many databases in use are worth looking for empty ones among them, and how far that is.
+        var mostInUse = EngineState.leastSwept
+        var sweepPlace = 0
+        var allocator = SlabAllocator()
         /// The earliest deadline of any key of any database, or a moment before it.
         let alarm: UnsafeMutablePointer<Int64>
         var hash: KeyHash
@@ -91,7 +105,10 @@ struct Orphan {
         var wait: Wait?
         var waitMode = WaitMode.never
         var orphans: [Orphan] = []
+        var droppedTables: [DroppedTable] = []
         var retired: [SlabAllocator] = []
+        /// When it was last looked how much memory is not needed.
+        var lastMeasured: Int64 = 0
     }
 
     let storage: UnsafeMutablePointer<Storage>
@@ -99,26 +116,45 @@ struct Orphan {
     init(databaseCount: Int, seed: UInt64) {
         let hash = KeyHash(seed: seed)
         unsafe storage = .allocate(capacity: 1)
-        let databases = UnsafeMutableBufferPointer<Database>.allocate(capacity: databaseCount)
         let alarm = UnsafeMutablePointer<Int64>.allocate(capacity: 1)
         unsafe alarm.initialize(to: Int64.max)
-        for index in 0..<databaseCount {
-            unsafe databases.initializeElement(at: index, to: Database(index: index, hash: hash, alarm: alarm))
-        }
         unsafe storage.initialize(
             to: Storage(
-                databases: databases, alarm: alarm, hash: hash, random: RandomSource(seed: seed ^ 0x5851_F42D_4C95_7F2D)
-            ))
+                databases: Self.makeDirectory(databaseCount), databaseCount: databaseCount, alarm: alarm, hash: hash,
+                random: RandomSource(seed: seed ^ 0x5851_F42D_4C95_7F2D)))
+        // Where everyone begins.
+        _ = database(0)
+    }
+
+    private static func directorySize(_ databaseCount: Int) -> Int {
+        databaseCount * MemoryLayout<UInt>.stride
+    }
+
+    private static func makeDirectory(_ databaseCount: Int) -> UnsafeMutablePointer<
+        UnsafeMutablePointer<Database.Storage>?
+    > {
+        let size = directorySize(databaseCount)
+        let block = unsafe mmap(
+            nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        guard let block = unsafe block, unsafe block != MAP_FAILED else { SystemMemory.exhausted(size) }
+        return unsafe block.bindMemory(to: UnsafeMutablePointer<Database.Storage>?.self, capacity: databaseCount)
+    }
+
+    fileprivate func freeDirectory() {
+        unsafe _ = munmap(storage.pointee.databases, Self.directorySize(databaseCount))
     }
 }
 
 extension EngineState {
-    @inline(__always) var databases: UnsafeMutableBufferPointer<Database> { unsafe storage.pointee.databases }
+    /// The database of an index, made if it was not used yet.
     @inline(__always) func database(_ index: Int) -> Database {
         precondition(UInt(bitPattern: index) < UInt(bitPattern: databaseCount), "no such database")
-        return unsafe storage.pointee.databases[index]
+        guard let made = unsafe storage.pointee.databases[index] else { return makeDatabase(index) }
+        return unsafe Database(at: made)
     }
-    var databaseCount: Int { unsafe storage.pointee.databases.count }
+    @inline(__always) var databaseCount: Int { unsafe storage.pointee.databaseCount }
+    /// What all keys, values and tables lie in.
+    var allocator: SlabAllocator { unsafe storage.pointee.allocator }
     @inline(__always) var hash: KeyHash { unsafe storage.pointee.hash }
     @inline(__always) var now: Int64 {
         get { unsafe storage.pointee.now }
@@ -188,6 +224,11 @@ extension EngineState {
     func setTime(_ milliseconds: Int64) {
         now = milliseconds
         unsafe storage.pointee.accessClock = UInt32(truncatingIfNeeded: milliseconds / 1000) & 0xFF_FFFF
+        // The clock may have been put back.
+        if unsafe (milliseconds &- storage.pointee.lastMeasured).magnitude >= 1000 {
+            unsafe storage.pointee.lastMeasured = milliseconds
+            allocator.measureSurplus()
+        }
     }
 
     /// Counts a use of the entry.
@@ -204,74 +245,78 @@ extension EngineState {
     // MARK: freeing
 
     /// Frees an entry that is in no table any more, a large value of it in slices later.
-    func free(_ entry: Entry, in database: Database) {
-        freePayload(of: entry, in: database)
-        unsafe database.allocator.deallocate(entry.address)
+    func free(_ entry: Entry, in database: Database) { free(entry, in: database.allocator) }
+
+    private func free(_ entry: Entry, in allocator: SlabAllocator) {
+        freePayload(of: entry, in: allocator)
+        unsafe allocator.deallocate(entry.address)
     }
 
     @inline(__always) func freePayload(of entry: Entry, in database: Database) {
+        freePayload(of: entry, in: database.allocator)
+    }
+
+    @inline(__always) private func freePayload(of entry: Entry, in allocator: SlabAllocator) {
         switch entry.encoding {
         case .integer, .embedded, .raw, .packed, .packedWithDeadlines, .integers: break
-        case .external: unsafe database.allocator.deallocate(entry.external.block)
-        case .table, .chain, .tree, .stream: if let value = entry.large { orphan(value, in: database) }
+        case .external: unsafe allocator.deallocate(entry.external.block)
+        case .table, .chain, .tree, .stream: if let value = entry.large { orphan(value) }
         }
     }
 
     /// Frees a large value that no key has any more: at once if it is not so large, else in slices later.
-    func orphan(_ value: any LargeValue, in database: Database) {
+    func orphan(_ value: any LargeValue) {
         if value.count <= 64 {
             var next = value.deallocateSlice(from: 0, budget: Int.max)
             while let place = next { next = value.deallocateSlice(from: place, budget: Int.max) }
             return
         }
         statistics.lazyFreedObjects += 1
-        unsafe storage.pointee.orphans.append(Orphan(allocator: database.allocator, value: value))
+        unsafe storage.pointee.orphans.append(Orphan(value: value))
     }
 
-    /// Whether something waits to be freed in slices.
-    var hasGarbage: Bool { unsafe !storage.pointee.orphans.isEmpty || !storage.pointee.retired.isEmpty }
-    /// How many values wait to be freed.
-    var garbageCount: Int { unsafe storage.pointee.orphans.count + storage.pointee.retired.count }
+    /// Whether there is something for `freeSlice` to do.
+    var hasGarbage: Bool {
+        unsafe !storage.pointee.orphans.isEmpty || !storage.pointee.droppedTables.isEmpty
+            || !storage.pointee.retired.isEmpty || storage.pointee.allocator.hasSurplus || mayBeSwept
+    }
+    /// How many values and dropped databases wait to be freed.
+    var garbageCount: Int {
+        unsafe storage.pointee.orphans.count + storage.pointee.droppedTables.count + storage.pointee.retired.count
+    }
 
-    /// Frees a bounded part of what waits: some hundreds of fields, or one chunk of a dropped database.
+    /// Frees a bounded part of what waits: some hundreds of fields or keys, one chunk of dropped databases, or some free pages.
     func freeSlice() {
         if var orphan = unsafe storage.pointee.orphans.popLast() {
             if let next = orphan.value.deallocateSlice(from: orphan.next, budget: 512) {
                 orphan.next = next
                 unsafe storage.pointee.orphans.append(orphan)
             }
+        } else if var dropped = unsafe storage.pointee.droppedTables.popLast() {
+            let allocator = dropped.table.allocator
+            let next = unsafe dropped.table.deallocateSlice(from: dropped.next, budget: 512) { address in
+                free(unsafe Entry(address), in: allocator)
+            }
+            if let next {
+                dropped.next = next
+                unsafe storage.pointee.droppedTables.append(dropped)
+            }
         } else if let allocator = unsafe storage.pointee.retired.last {
             if allocator.releaseSlice() { unsafe storage.pointee.retired.removeLast() }
+        } else if allocator.hasSurplus {
+            allocator.giveBackSlice()
+        } else if mayBeSwept {
+            sweepSlice()
         }
-    }
-
-    /// Drops all keys of a database.
-    func flush(_ index: Int) {
-        let old = database(index)
-        if isObserved, let observer {
-            observer.databaseWillFlush(index) { presence(of: $0, in: old) }
-        }
-        let allocator = old.retire()
-        unsafe storage.pointee.orphans.removeAll { unsafe $0.allocator.identity == allocator.identity }
-        unsafe storage.pointee.retired.append(allocator)
-        unsafe databases[index] = Database(index: index, hash: hash, alarm: storage.pointee.alarm)
-    }
-
-    /// Exchanges two databases.
-    func swapDatabases(_ first: Int, _ second: Int) {
-        if isObserved, let observer {
-            observer.databasesWillSwap(first, second) { presence(of: $1, in: database($0)) }
-        }
-        unsafe databases.swapAt(first, second)
-        database(first).index = first
-        database(second).index = second
     }
 
     // MARK: expiry
 
     /// Whether a key is there; leaves no trace.
-    func presence(of key: ByteSlice, in database: Database) -> KeyPresence {
-        guard let slot = database.table.find(key, hash: hash(key)) else { return .absent }
+    func presence(of key: ByteSlice, database index: Int) -> KeyPresence {
+        guard let database = databaseInUse(index), let slot = database.table.find(key, hash: hash(key)) else {
+            return .absent
+        }
         return database.entry(at: slot).isDue(now) ? .due : .live
     }
 
@@ -314,8 +359,7 @@ extension EngineState {
         guard earliestDeadline < now, removesDueKeys else { return true }
         var remaining = budget
         var earliest = Int64.max
-        for index in 0..<databaseCount {
-            let database = database(index)
+        for database in unsafe storage.pointee.databasesInUse {
             while let slot = database.table.nextDue(now: now - 1) {
                 guard remaining > 0 else { return false }
                 let entry = database.entry(at: slot)
@@ -341,13 +385,9 @@ extension EngineState {
 extension EngineState {
     /// Frees the state and everything in it.
     func deallocate() {
-        for index in 0..<databaseCount {
-            let database = database(index)
-            let allocator = database.retire()
-            while !allocator.releaseSlice() {}
-        }
+        unsafe storage.pointee.retired.append(allocator)
         for allocator in unsafe storage.pointee.retired { while !allocator.releaseSlice() {} }
-        unsafe databases.deallocate()
+        freeDirectory()
         unsafe storage.pointee.alarm.deallocate()
         unsafe storage.deinitialize(count: 1)
         unsafe storage.deallocate()

@@ -52,7 +52,7 @@ struct HashAssembler: ~Copyable {
 
     init(_ context: KeyspaceContext) { self.context = context }
 
-    deinit { if let table { context.engine.orphan(table, in: context.database) } }
+    deinit { if let table { context.engine.orphan(table) } }
 
     mutating func add(_ field: PackedElement, _ value: PackedElement) throws(FormatError) {
         guard field.withBytes({ field in value.withBytes { isAdded(field, $0) } }) else { throw Self.duplicate }

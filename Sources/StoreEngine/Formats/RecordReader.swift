@@ -153,7 +153,7 @@ struct RecordReader<Source: ByteSource>: ~Copyable {
         }
         unsafe free(start)
         capacity = max(count, 64)
-        guard let block = unsafe malloc(capacity) else { preconditionFailure("no memory for \(capacity) bytes") }
+        let block = unsafe SystemMemory.allocate(capacity)
         unsafe start = block
         return unsafe block
     }

@@ -19,8 +19,8 @@ struct SnapshotWriter<Sink: ByteSink> {
         let digits = Decimal.text(Int(version))
         for _ in digits.count..<SnapshotMark.versionDigits { records.sink.append(byte: UInt8(ascii: "0")) }
         digits.withByteSlice { records.sink.append($0) }
-        for index in 0..<engine.databaseCount where engine.database(index).count > 0 {
-            context(index) { write($0) }
+        for database in engine.databasesInUse where database.count > 0 {
+            context(database.index) { write($0) }
         }
         write(.end)
     }

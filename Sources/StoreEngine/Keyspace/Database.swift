@@ -1,7 +1,8 @@
-// One database: a table of entries and the allocator they all live in.
+// One database: a table of entries, in the allocator that all databases of an engine share.
 //
-// Knows keys, entries and their memory; knows nothing of commands, replies, or who wants to hear of a change. Dropping a database is
-// dropping its allocator, so FLUSHALL costs the same for any number of keys.
+// Knows keys, entries and their memory; knows nothing of commands, replies, or who wants to hear of a change. A database is made
+// when it is first used (`EngineState.database`), and is itself a block of the allocator. What a key owns may go to another database
+// as it is, because the memory is the same.
 
 import Glibc
 import RespCodec
@@ -9,33 +10,46 @@ import RespCodec
 /// A handle: copies share the database.
 @safe public struct Database {
     @unsafe struct Storage {
+        /// At the beginning, where the database's address is the table's.
+        var table: SegmentedTable<EntryLayout>
         var index: Int
-        let allocator: SlabAllocator
         var deadlineCount = 0
         var fieldDeadlineCount = 0
         /// Of the whole engine: the earliest deadline, or a moment before it.
         let alarm: UnsafeMutablePointer<Int64>
     }
 
-    private let storage: UnsafeMutablePointer<Storage>
-    private let tablePointer: UnsafeMutablePointer<SegmentedTable<EntryLayout>>
+    let storage: UnsafeMutablePointer<Storage>
 
-    init(index: Int, hash: KeyHash, alarm: UnsafeMutablePointer<Int64>) {
-        let allocator = SlabAllocator()
-        unsafe storage = .allocate(capacity: 1)
-        unsafe storage.initialize(to: Storage(index: index, allocator: allocator, alarm: alarm))
-        unsafe tablePointer = .allocate(capacity: 1)
-        unsafe tablePointer.initialize(to: SegmentedTable(allocator: allocator, hash: hash))
+    /// The database at an address that the engine holds.
+    @unsafe @inline(__always) init(at storage: UnsafeMutablePointer<Storage>) { unsafe self.storage = storage }
+
+    init(index: Int, hash: KeyHash, alarm: UnsafeMutablePointer<Int64>, allocator: SlabAllocator) {
+        unsafe storage = allocator.allocate(MemoryLayout<Storage>.size).bindMemory(to: Storage.self, capacity: 1)
+        unsafe storage.initialize(
+            to: Storage(table: SegmentedTable(allocator: allocator, hash: hash), index: index, alarm: alarm))
     }
 
-    /// Ends the database; its memory goes on living in the allocator, which is returned.
-    func retire() -> SlabAllocator {
+    /// Frees the database, which must be empty.
+    func deallocate() {
+        precondition(count == 0, "a database with keys is not to be freed")
         let allocator = allocator
-        unsafe storage.deallocate()
-        unsafe tablePointer.deallocate()
-        return allocator
+        _ = unsafe table.deallocateSlice(from: 0, budget: Int.max) { _ in }
+        unsafe allocator.deallocate(storage)
     }
 
+    /// Takes all keys out, and returns the table that they are in.
+    func detachAll() -> SegmentedTable<EntryLayout> {
+        let full = table
+        unsafe storage.pointee.table = SegmentedTable(allocator: full.allocator, hash: full.hash)
+        unsafe storage.pointee.deadlineCount = 0
+        unsafe storage.pointee.fieldDeadlineCount = 0
+        return full
+    }
+
+    @inline(__always) private var tablePointer: UnsafeMutablePointer<SegmentedTable<EntryLayout>> {
+        unsafe UnsafeMutableRawPointer(storage).assumingMemoryBound(to: SegmentedTable<EntryLayout>.self)
+    }
     @inline(__always) var table: SegmentedTable<EntryLayout> {
         unsafeAddress { unsafe UnsafePointer(tablePointer) }
         nonmutating unsafeMutableAddress { unsafe tablePointer }
@@ -46,7 +60,7 @@ import RespCodec
         get { unsafe storage.pointee.index }
         nonmutating set { unsafe storage.pointee.index = newValue }
     }
-    @inline(__always) var allocator: SlabAllocator { unsafe storage.pointee.allocator }
+    @inline(__always) var allocator: SlabAllocator { table.allocator }
     /// How this database and its tables hash keys.
     var hash: KeyHash { table.hash }
     /// How many keys there are, those that are due and not yet removed included.
@@ -55,16 +69,8 @@ import RespCodec
     public var deadlineCount: Int { unsafe storage.pointee.deadlineCount }
     /// How many hashes have fields with deadlines, those included whose last such field was removed before its time.
     public var fieldDeadlineCount: Int { unsafe storage.pointee.fieldDeadlineCount }
-    /// Bytes in use for keys, values and tables.
-    public var usedBytes: Int { allocator.usedBytes }
-    public var heldBytes: Int { allocator.heldBytes }
     /// About how many bytes the table of keys takes without the keys.
     public var tableBytes: Int { table.ownByteCount(samples: 500) }
-    /// What the memory consists of.
-    public var memoryStatistics: AllocatorStatistics { allocator.statistics }
-    /// Gives memory that is held but not in use back to the system.
-    /// - Complexity: O(pages not in use).
-    public func purge() { allocator.purge() }
     /// Segments of the table, for statistics.
     public var segmentCount: Int { table.segmentCount }
 
@@ -147,7 +153,8 @@ import RespCodec
         unsafe table.scan(cursor) { body(unsafe Entry($0)) }
     }
 
-    /// An entry by chance. There must be one.
+    /// A random entry. There must be one.
+    /// - Complexity: O(1) expected.
     func randomEntry(using generator: inout RandomSource) -> Entry { unsafe Entry(table.random(using: &generator)) }
 
     // MARK: deadlines

@@ -3,7 +3,7 @@
 //     byte 0        type (3 bits), has a deadline (1 bit), encoding (4 bits)
 //     bytes 1-3     access clock: seconds for LRU, or minutes and a counter for LFU
 //     8 bytes       deadline, milliseconds since 1970; only if the bit says so
-//     1 or 5 bytes  length of the key (255, then four bytes, if it is 255 or more)
+//     1 or 5 bytes  length of the key: see `LengthPrefix`
 //     key
 //     payload       by encoding:
 //                     integer            8 bytes
@@ -139,21 +139,9 @@ enum EntryLayout: TableLayout {
     @inline(__always) private var keyField: Int { hasDeadline ? 12 : 4 }
 
     @inline(__always) private func length(at offset: Int) -> (length: Int, next: Int) {
-        let short = unsafe address.load(fromByteOffset: offset, as: UInt8.self)
-        if short < 255 { return (Int(short), offset &+ 1) }
-        return unsafe (Int(address.loadUnaligned(fromByteOffset: offset &+ 1, as: UInt32.self)), offset &+ 5)
+        let (length, size) = unsafe LengthPrefix.read(address + offset)
+        return (length, offset &+ size)
     }
-
-    private func storeLength(_ length: Int, at offset: Int) {
-        if length < 255 {
-            unsafe address.storeBytes(of: UInt8(truncatingIfNeeded: length), toByteOffset: offset, as: UInt8.self)
-        } else {
-            unsafe address.storeBytes(of: 255, toByteOffset: offset, as: UInt8.self)
-            unsafe address.storeBytes(of: UInt32(length), toByteOffset: offset &+ 1, as: UInt32.self)
-        }
-    }
-
-    @inline(__always) private static func lengthSize(_ length: Int) -> Int { length < 255 ? 1 : 5 }
 
     @inline(__always) var key: ByteSlice {
         let (length, start) = length(at: keyField)
@@ -177,7 +165,7 @@ enum EntryLayout: TableLayout {
 
     /// Bytes of an entry with such a key and payload.
     @inline(__always) static func size(keyLength: Int, hasDeadline: Bool, payload: Int) -> Int {
-        4 &+ (hasDeadline ? 8 : 0) &+ lengthSize(keyLength) &+ keyLength &+ payload
+        4 &+ (hasDeadline ? 8 : 0) &+ LengthPrefix.size(keyLength) &+ keyLength &+ payload
     }
 
     /// Writes everything but the payload.
@@ -187,8 +175,8 @@ enum EntryLayout: TableLayout {
         unsafe address.storeBytes(of: UInt32(head) | accessClock << 8, as: UInt32.self)
         if let deadline { self.deadline = deadline }
         let field = keyField
-        storeLength(key.count, at: field)
-        unsafe memcpy(address + field + Self.lengthSize(key.count), key.rawBytes.baseAddress!, key.count)
+        let size = unsafe LengthPrefix.write(key.count, to: address + field)
+        unsafe memcpy(address + field + size, key.rawBytes.baseAddress!, key.count)
     }
 
     // MARK: payloads
@@ -200,7 +188,7 @@ enum EntryLayout: TableLayout {
     }
 
     /// Bytes of the payload of an embedded or raw string.
-    @inline(__always) static func inlineSize(_ length: Int) -> Int { lengthSize(length) &+ length }
+    @inline(__always) static func inlineSize(_ length: Int) -> Int { LengthPrefix.size(length) &+ length }
 
     /// Of an embedded or raw string.
     @inline(__always) var inlineBytes: ByteSlice {
@@ -211,8 +199,7 @@ enum EntryLayout: TableLayout {
     /// Sets the length of an embedded or raw string and returns where its bytes go.
     @inline(__always) func setInlineLength(_ length: Int) -> UnsafeMutableRawPointer {
         let offset = payloadOffset
-        storeLength(length, at: offset)
-        return unsafe address + offset + Self.lengthSize(length)
+        return unsafe address + offset + LengthPrefix.write(length, to: address + offset)
     }
 
     /// Of an external string: its block and length.

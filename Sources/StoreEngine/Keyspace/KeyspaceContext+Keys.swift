@@ -16,8 +16,15 @@ extension KeyspaceContext {
         unsafe database.allocator.deallocate(old.address)
     }
 
+    /// Moves a key to a database in which it does not exist, with its value and deadline as they are.
+    /// - Complexity: O(1).
+    func move(_ slot: Slot, to target: Database) {
+        let entry = database.detach(slot)
+        target.insert(entry, hash: hash(entry.key))
+    }
+
     /// Makes a key that does not exist in `target` with a copy of an entry's value.
-    /// - Complexity: O(bytes of the value): databases have memory of their own.
+    /// - Complexity: O(bytes of the value).
     func copy(_ entry: Entry, to key: ByteSlice, in target: Database, deadline: Int64?) {
         let payload = entry.payloadSize
         let copied = target.makeEntry(

@@ -1,6 +1,6 @@
 // What all values too large for their entries have in common, whatever their type: they are measured, copied, and freed in slices.
 
-/// A handle on a value that lies outside its entry, at an address that the entry holds, in its database's allocator.
+/// A handle on a value that lies outside its entry, at an address that the entry holds, in the engine's allocator.
 protocol LargeValue {
     /// How many elements there are.
     var count: Int { get }

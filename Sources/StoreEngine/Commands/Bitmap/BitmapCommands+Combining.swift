@@ -50,10 +50,11 @@ extension BitmapCommands {
         let operation = try operation(arguments)
         let destination = arguments[2]
         let count = arguments.count - 3
-        let sources = UnsafeMutableBufferPointer<ByteSlice>.allocate(capacity: count)
+        let sources = unsafe UnsafeMutableBufferPointer(
+            start: SystemMemory.allocate(ByteSlice.self, count: count), count: count)
         defer { unsafe sources.deallocate() }
         // Where the strings are written out that are kept as integers.
-        let digits = UnsafeMutablePointer<UInt8>.allocate(capacity: count * Decimal.maximumLength)
+        let digits = unsafe SystemMemory.allocate(UInt8.self, count: count * Decimal.maximumLength)
         defer { unsafe digits.deallocate() }
         var length = 0
         for index in 0..<count {

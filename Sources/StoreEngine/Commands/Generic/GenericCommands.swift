@@ -59,7 +59,7 @@ enum GenericCommands {
             Command(
                 "MOVE", group: .generic, since: "1.0.0", arity: 3, flags: [.write, .fast],
                 keys: [.first("RW", "access", "update")], syntax: "key db", summary: "Moves a key to another database.",
-                complexity: "O(1), O(N) in the elements of a large value", run: move),
+                complexity: "O(1)", run: move),
             Command(
                 "COPY", group: .generic, since: "6.2.0", arity: -3, flags: [.write, .denyOOM],
                 keys: [.first("RO", "access"), KeySpec(["OW", "update"], begin: .index(2))],
@@ -120,8 +120,7 @@ enum GenericCommands {
         guard let slot = context.find(key), context.find(key, .peek, in: target) == nil else {
             return context.reply.integer(0)
         }
-        context.copy(context.entry(slot), to: key, in: target, deadline: context.database.deadline(slot))
-        context.removeQuietly(slot)
+        context.move(slot, to: target)
         context.changed(key, .moveFrom)
         context.changed(key, .moveTo, count: 0, in: target)
         context.reply.integer(1)

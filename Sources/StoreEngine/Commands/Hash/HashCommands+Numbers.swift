@@ -92,8 +92,8 @@ extension HashCommands {
             return replyDistinct(hash, min(count, liveCount), liveCount, list, using: &context.engine.random)
         }
         try arguments.checkDraws(count)
-        // Where it is about as many as there are, they are looked up once.
-        let fields = -count >= hash.count || liveCount != hash.count ? liveFields(of: hash) : nil
+        // In a packed list each draw would walk, so its fields are looked up once.
+        let fields = !hash.isTable && -count > 1 || liveCount != hash.count ? liveFields(of: hash) : nil
         list.begin(-count)
         for _ in 0..<(-count) {
             let (field, value) =
@@ -126,24 +126,12 @@ extension HashCommands {
         _ hash: HashValue, _ count: Int, _ total: Int, _ list: FieldList, using generator: inout RandomSource
     ) {
         list.begin(count)
-        if hash.isTable && count * 3 < total && total == hash.count {
-            // Few of many: drawn again when they come a second time.
-            var drawn: Set<[UInt8]> = []
-            while drawn.count < count {
-                let (field, value) = hash.random(using: &generator)
-                if drawn.insert(field.withBytes { $0.array }).inserted { list.add(field, value) }
-            }
-            return
+        if hash.isTable && total == hash.count {
+            return hash.visitRandom(count, using: &generator) { field, value in list.add(field, value) }
         }
-        // Each field in turn is taken with the chance that what is still wanted has among what is left.
-        var wanted = count
-        var left = total
+        var choice = Choice(count, of: total)
         hash.forEach { field, value in
-            if generator.below(left) < wanted {
-                list.add(field, value)
-                wanted -= 1
-            }
-            left -= 1
+            if choice.takesNext(using: &generator) { list.add(field, value) }
         }
     }
 

@@ -13,7 +13,7 @@ enum KeyspaceCommands {
             "FLUSHDB", group: .server, since: "1.0.0", arity: -1, flags: [.write, .dangerous],
             categories: ["keyspace", "dangerous"],
             tips: ["request_policy:all_shards", "response_policy:all_succeeded"], syntax: "flush-type=[ASYNC | SYNC]",
-            summary: "Removes all keys of the database.", complexity: "O(1), the memory is given back in the background"
+            summary: "Removes all keys of the database.", complexity: "O(1), the keys are freed in the background"
         ) { (context, arguments) throws(CommandError) in
             try checkFlushOption(arguments)
             context.flush(all: false)
@@ -26,7 +26,7 @@ enum KeyspaceCommands {
             categories: ["keyspace", "dangerous"],
             tips: ["request_policy:all_shards", "response_policy:all_succeeded"], syntax: "flush-type=[ASYNC | SYNC]",
             summary: "Removes all keys of all databases.",
-            complexity: "O(databases), the memory is given back in the background"
+            complexity: "O(N) in the databases in use, the memory is given back in the background"
         ) { (context, arguments) throws(CommandError) in
             try checkFlushOption(arguments)
             context.flush(all: true)
@@ -67,9 +67,12 @@ extension KeyspaceContext {
     /// Removes every key of this database, or of all.
     mutating func flush(all: Bool) {
         let selected = database.index
-        for index in 0..<databaseCount where (all || index == selected) && database(index).count > 0 {
-            engine.dirty += database(index).count
-            engine.flush(index)
+        if all {
+            engine.dirty += engine.databasesInUse.reduce(0) { $0 + $1.count }
+            engine.flushAll()
+        } else {
+            engine.dirty += database.count
+            engine.flush(selected)
         }
         database = database(selected)
     }

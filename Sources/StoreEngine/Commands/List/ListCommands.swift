@@ -314,7 +314,7 @@ extension KeyspaceContext {
 
     /// Frees what was cut off a list, in slices if it is large.
     func free(_ rest: ListChain?) {
-        if let rest { engine.orphan(rest, in: database) }
+        if let rest { engine.orphan(rest) }
     }
 }
 

@@ -89,7 +89,10 @@ extension SetCommands {
             try arguments.checkDraws(count)
             let wanted = Int(count.magnitude)
             reply.array(wanted)
-            for _ in 0..<wanted where !reply.isOverfull { reply.element(set.random(using: &context.engine.random)) }
+            set.view.drawRandom(wanted, using: &context.engine.random) {
+                reply.element($0)
+                return !reply.isOverfull
+            }
         }
     }
 

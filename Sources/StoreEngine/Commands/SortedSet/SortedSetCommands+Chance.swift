@@ -8,7 +8,7 @@ extension SortedSetCommands {
             "ZRANDMEMBER", group: .sortedSet, since: "6.2.0", arity: -2, flags: [.readOnly],
             keys: [.first("RO", "access")], tips: ["nondeterministic_output"],
             syntax: "key options=[count [WITHSCORES]]",
-            summary: "Returns members by chance.", complexity: "O(M*log(N)) for M of N members", run: random),
+            summary: "Returns members by chance.", complexity: "O(N) in the members returned", run: random),
         Command(
             "ZSCAN", group: .sortedSet, since: "2.8.0", arity: -3, flags: [.readOnly], keys: [.first("RO", "access")],
             tips: ["nondeterministic_output"], syntax: "key cursor [MATCH pattern] [COUNT count] [NOSCORES]",
@@ -23,7 +23,10 @@ extension SortedSetCommands {
         let key = arguments[1]
         guard arguments.count > 2 else {
             guard let set = try context.sortedSet(at: key, .read) else { return context.reply.null() }
-            return context.reply.element(set.member(atRank: context.engine.random.below(set.count)).member)
+            return set.drawRandom(1, using: &context.engine.random) { member, _ in
+                context.reply.element(member)
+                return true
+            }
         }
         let count = try arguments.drawCount(2)
         let withScores = arguments.count == 4 && arguments.word(3, is: "withscores")
@@ -31,33 +34,22 @@ extension SortedSetCommands {
         guard !withScores || count.magnitude <= UInt(Int.max / 2) else { throw .message("ERR value is out of range") }
         guard let set = try context.sortedSet(at: key, .read), count != 0 else { return context.reply.array(0) }
         let list = ScoredList(context.reply, withScores: withScores)
-        func add(rank: Int) {
-            let (member, score) = set.member(atRank: rank)
-            list.add(member, score)
-        }
         if count < 0 {
             try arguments.checkDraws(count)
             list.begin(-count)
-            for _ in 0..<(-count) where !context.reply.isOverfull { add(rank: context.engine.random.below(set.count)) }
+            let reply = context.reply
+            set.drawRandom(-count, using: &context.engine.random) { member, score in
+                list.add(member, score)
+                return !reply.isOverfull
+            }
         } else if count >= set.count {
             // All of them, which Redis begins at the end.
             list.begin(set.count)
             set.forEach(0..<set.count, reversed: true) { list.add($0, $1) }
         } else {
             list.begin(count)
-            for rank in distinctRanks(count, below: set.count, using: &context.engine.random) { add(rank: rank) }
+            set.visitRandom(count, using: &context.engine.random) { list.add($0, $1) }
         }
-    }
-
-    /// Different numbers below a bound, each as likely as any other.
-    /// - Source: Floyd's algorithm F2, in Bentley, "Programming Pearls: a sample of brilliance" (1987).
-    private static func distinctRanks(_ count: Int, below bound: Int, using generator: inout RandomSource) -> Set<Int> {
-        var drawn: Set<Int> = []
-        for last in bound - count..<bound {
-            let candidate = generator.below(last + 1)
-            if !drawn.insert(candidate).inserted { drawn.insert(last) }
-        }
-        return drawn
     }
 
     @Sendable private static func scan(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {

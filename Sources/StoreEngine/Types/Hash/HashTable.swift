@@ -1,6 +1,6 @@
 // The fields of a large hash: the segmented table, with field, value and deadline together in one block.
 //
-//     1 or 5 bytes  length of the field
+//     1 or 5 bytes  length of the field: see `LengthPrefix`
 //     field
 //     1 or 5 bytes  length of the value
 //     value
@@ -25,18 +25,12 @@ enum FieldLayout: TableLayout {
     @unsafe init(_ address: UnsafeMutableRawPointer) { unsafe self.address = address }
 
     private func run(at offset: Int) -> ByteSlice {
-        let short = unsafe address.load(fromByteOffset: offset, as: UInt8.self)
-        if short < 255 { return unsafe ByteSlice(start: address + offset + 1, count: Int(short)) }
-        let length = unsafe Int(address.loadUnaligned(fromByteOffset: offset + 1, as: UInt32.self))
-        return unsafe ByteSlice(start: address + offset + 5, count: length)
+        let (length, size) = unsafe LengthPrefix.read(address + offset)
+        return unsafe ByteSlice(start: address + offset + size, count: length)
     }
 
-    private static func lengthSize(_ length: Int) -> Int { length < 255 ? 1 : 5 }
-
     private func write(_ bytes: ByteSlice, at offset: Int) -> Int {
-        let size = Self.lengthSize(bytes.count)
-        unsafe address.storeBytes(of: UInt8(min(bytes.count, 255)), toByteOffset: offset, as: UInt8.self)
-        if size == 5 { unsafe address.storeBytes(of: UInt32(bytes.count), toByteOffset: offset + 1, as: UInt32.self) }
+        let size = unsafe LengthPrefix.write(bytes.count, to: address + offset)
         unsafe memmove(address + offset + size, bytes.rawBytes.baseAddress!, bytes.count)
         return offset + size + bytes.count
     }
@@ -44,7 +38,7 @@ enum FieldLayout: TableLayout {
     @inline(__always) var field: ByteSlice { run(at: 0) }
     var value: ByteSlice {
         let field = field
-        return run(at: Self.lengthSize(field.count) + field.count)
+        return run(at: LengthPrefix.size(field.count) + field.count)
     }
 
     /// Bytes of a deadline.
@@ -59,7 +53,7 @@ enum FieldLayout: TableLayout {
     private var deadlineOffset: Int { Self.size(field: field, value: value) }
 
     static func size(field: ByteSlice, value: ByteSlice) -> Int {
-        lengthSize(field.count) + field.count + lengthSize(value.count) + value.count
+        LengthPrefix.size(field.count) + field.count + LengthPrefix.size(value.count) + value.count
     }
 
     func write(field: ByteSlice, value: ByteSlice) { _ = write(value, at: write(field, at: 0)) }
@@ -67,7 +61,7 @@ enum FieldLayout: TableLayout {
     /// Overwrites the value; the block must have room.
     func write(value: ByteSlice) {
         let field = field
-        _ = write(value, at: Self.lengthSize(field.count) + field.count)
+        _ = write(value, at: LengthPrefix.size(field.count) + field.count)
     }
 }
 

@@ -91,7 +91,20 @@ typealias HashElement = PackedElement
         }
     }
 
-    /// A field and its value by chance. There must be one. To be asked of a hash in which no field is due.
+    /// Calls `body` with different random fields and their values, of which there must be `wanted`: any selection is as likely as
+    /// any other. Only for a table in which no field is due.
+    /// - Complexity: O(wanted) expected.
+    func visitRandom(
+        _ wanted: Int, using generator: inout RandomSource, _ body: (HashElement, HashElement) -> Void
+    ) {
+        table.table.visitRandom(wanted, using: &generator) { word in
+            let entry = unsafe FieldEntry(SlotWord.entry(word))
+            body(.bytes(entry.field), .bytes(entry.value))
+        }
+    }
+
+    /// A random field and its value. There must be one. To be asked of a hash in which no field is due.
+    /// - Complexity: O(1) expected, O(fields) for a packed list.
     func random(using generator: inout RandomSource) -> (field: HashElement, value: HashElement) {
         if isTable {
             let entry = unsafe FieldEntry(table.table.random(using: &generator))

@@ -1,6 +1,6 @@
 // The members of a large set: the segmented table, with each member in a block of its own.
 //
-//     1 or 5 bytes  length of the member
+//     1 or 5 bytes  length of the member: see `LengthPrefix`
 //     member
 //
 // All sets hash alike, and a table lies in the order of its hashes: whoever goes through one and looks each member up
@@ -24,27 +24,17 @@ enum MemberLayout: TableLayout {
 
     @unsafe init(_ address: UnsafeMutableRawPointer) { unsafe self.address = address }
 
-    @inline(__always) private static func lengthSize(_ length: Int) -> Int { length < 255 ? 1 : 5 }
-
-    @inline(__always) static func size(_ member: ByteSlice) -> Int { lengthSize(member.count) &+ member.count }
+    @inline(__always) static func size(_ member: ByteSlice) -> Int { LengthPrefix.size(member.count) &+ member.count }
 
     @inline(__always) var member: ByteSlice {
-        let short = unsafe address.load(as: UInt8.self)
-        if short < 255 { return unsafe ByteSlice(start: address + 1, count: Int(short)) }
-        let length = unsafe Int(address.loadUnaligned(fromByteOffset: 1, as: UInt32.self))
-        return unsafe ByteSlice(start: address + 5, count: length)
+        let (length, size) = unsafe LengthPrefix.read(address)
+        return unsafe ByteSlice(start: address + size, count: length)
     }
 
     @inline(__always)
     func write(_ member: ByteSlice) {
-        let count = member.count
-        if count < 255 {
-            unsafe address.storeBytes(of: UInt8(truncatingIfNeeded: count), as: UInt8.self)
-        } else {
-            unsafe address.storeBytes(of: 255, as: UInt8.self)
-            unsafe address.storeBytes(of: UInt32(count), toByteOffset: 1, as: UInt32.self)
-        }
-        unsafe memcpy(address + Self.lengthSize(count), member.rawBytes.baseAddress!, count)
+        let size = unsafe LengthPrefix.write(member.count, to: address)
+        unsafe memcpy(address + size, member.rawBytes.baseAddress!, member.count)
     }
 }
 
@@ -199,14 +189,16 @@ enum MemberLayout: TableLayout {
         }
     }
 
-    // MARK: chance
+    // MARK: random members
 
-    /// A member by chance. There must be one.
+    /// A random member. There must be one.
+    /// - Complexity: O(1) expected.
     func random(using generator: inout RandomSource) -> ByteSlice {
         unsafe MemberEntry(table.random(using: &generator)).member
     }
 
-    /// Lends a member by chance to `body`, then removes it. There must be one.
+    /// Lends a random member to `body`, then removes it. There must be one.
+    /// - Complexity: O(1) expected.
     @inline(__always)
     func removeRandom(using generator: inout RandomSource, _ body: (ByteSlice) -> Void) {
         let slot = table.randomSlot(using: &generator)

@@ -147,7 +147,8 @@ import RespCodec
         }
     }
 
-    /// Lends a member by chance to `body`, then removes it. There must be one.
+    /// Lends a random member to `body`, then removes it. There must be one.
+    /// - Complexity: O(1) expected, O(members) unless there is a table.
     @inline(__always)
     func removeRandom(using generator: inout RandomSource, _ body: (PackedElement) -> Void) {
         switch entry.encoding {
@@ -168,7 +169,8 @@ import RespCodec
         }
     }
 
-    /// Lends `wanted` members by chance to `body`, then removes them; there must be so many.
+    /// Lends `wanted` random members to `body`, then removes them; there must be so many.
+    /// - Complexity: O(wanted) expected, O(members) unless there is a table.
     func removeRandom(_ wanted: Int, using generator: inout RandomSource, _ body: (PackedElement) -> Void) {
         guard !view.isTable else {
             for _ in 0..<wanted { table.removeRandom(using: &generator) { body(.bytes($0)) } }
@@ -264,29 +266,6 @@ import RespCodec
         let entry = unsafe database.resizePayload(at: word, to: size, keeping: 0)
         entry.encoding = encoding
         unsafe write(entry.payload)
-    }
-}
-
-/// Takes some of many as they come by, each with the chance that what is still wanted has among what is left: any
-/// selection is as likely as any other.
-struct Choice {
-    private var wanted: Int
-    private var left: Int
-
-    init(_ wanted: Int, of count: Int) {
-        self.wanted = wanted
-        left = count
-    }
-
-    var isOver: Bool { wanted == 0 }
-
-    /// Whether the next one is among the chosen.
-    mutating func takesNext(using generator: inout RandomSource) -> Bool {
-        guard wanted > 0 else { return false }
-        let takes = generator.below(left) < wanted
-        if takes { wanted -= 1 }
-        left -= 1
-        return takes
     }
 }
 

@@ -89,7 +89,8 @@ import RespCodec
         return unsafe table.table.scan(cursor) { body(.bytes(unsafe MemberEntry($0).member)) }
     }
 
-    /// A member by chance, each as likely as any other. There must be one.
+    /// A random member, each as likely as any other. There must be one.
+    /// - Complexity: O(1) expected, O(members) for a packed list.
     func random(using generator: inout RandomSource) -> PackedElement {
         switch entry.encoding {
         case .integers:
@@ -103,12 +104,30 @@ import RespCodec
         }
     }
 
-    /// Calls `body` with so many different members by chance; there must be as many. Any selection is as likely as any
+    /// Calls `body` with random members, `wanted` of them and the same perhaps several times, while it returns true. There must be
+    /// a member.
+    /// - Complexity: O(wanted) expected, O(members + wanted) for a packed list.
+    func drawRandom(_ wanted: Int, using generator: inout RandomSource, _ body: (PackedElement) -> Bool) {
+        guard entry.encoding == .packed && wanted > 1 else {
+            for _ in 0..<wanted where !body(random(using: &generator)) { return }
+            return
+        }
+        var members: [PackedElement] = []
+        forEach { members.append($0) }
+        for _ in 0..<wanted where !body(members[generator.below(members.count)]) { return }
+    }
+
+    /// Calls `body` with so many different random members; there must be as many. Any selection is as likely as any
     /// other.
-    /// - Complexity: O(wanted), O(members) for a packed list and for a third of the members or more.
+    /// - Complexity: O(wanted) expected, O(members) for a packed list.
     func visitRandom(_ wanted: Int, using generator: inout RandomSource, _ body: (PackedElement) -> Void) {
         let count = count
-        guard wanted < count / 3 && !(entry.encoding == .packed) else {
+        if isTable {
+            return table.table.visitRandom(wanted, using: &generator) { word in
+                body(.bytes(unsafe MemberEntry(SlotWord.entry(word)).member))
+            }
+        }
+        guard wanted < count / 3 && isIntegers else {
             var choice = Choice(wanted, of: count)
             visit { member in
                 if choice.takesNext(using: &generator) { body(member) }
@@ -116,20 +135,12 @@ import RespCodec
             }
             return
         }
-        // Few of many: drawn again when they come a second time. An integer is known by its place, a member by its
-        // block.
-        var drawn: Set<UInt> = []
+        // Few of many: one that comes a second time is drawn again.
+        var drawn: Set<Int> = []
         drawn.reserveCapacity(wanted)
         while drawn.count < wanted {
-            if isIntegers {
-                let index = generator.below(count)
-                if drawn.insert(UInt(index)).inserted { body(.integer(entry.integerSet[index])) }
-            } else {
-                let block = unsafe table.table.random(using: &generator)
-                if drawn.insert(UInt(bitPattern: block)).inserted {
-                    body(.bytes(unsafe MemberEntry(block).member))
-                }
-            }
+            let index = generator.below(count)
+            if drawn.insert(index).inserted { body(.integer(entry.integerSet[index])) }
         }
     }
 

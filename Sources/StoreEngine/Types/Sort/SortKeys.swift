@@ -41,7 +41,7 @@ import RespCodec
 
     private mutating func grow(to needed: Int) {
         capacity = max(capacity * 2, needed)
-        let larger = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity)
+        let larger = unsafe SystemMemory.allocate(UInt8.self, count: capacity)
         unsafe larger.update(from: bytes, count: used)
         unsafe bytes.deallocate()
         unsafe bytes = larger

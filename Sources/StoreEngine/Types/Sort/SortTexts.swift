@@ -11,7 +11,7 @@ import RespCodec
     ///   - endingAtZero: whether a text ends at its first zero byte, as `strcoll` has it.
     init(_ elements: [PackedElement], endingAtZero: Bool) {
         let integers = elements.count { if case .integer = $0 { true } else { false } }
-        unsafe spelled = .allocate(capacity: max(integers * Decimal.maximumLength, 1))
+        unsafe spelled = SystemMemory.allocate(UInt8.self, count: integers * Decimal.maximumLength)
         var slices: [ByteSlice] = []
         slices.reserveCapacity(elements.count)
         var used = 0

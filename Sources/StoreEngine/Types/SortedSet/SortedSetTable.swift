@@ -1,7 +1,7 @@
 // The members of a large sorted set: a table of them by name, and a tree of the same blocks by score.
 //
 //     8 bytes         score
-//     1 or 5 bytes    length of the member
+//     1 or 5 bytes    length of the member: see `LengthPrefix`
 //     member
 //
 // The score stands in the block for those who come by name, and in the tree for those who search by score.
@@ -27,15 +27,10 @@ enum ScoredMemberLayout: TableLayout {
     /// A new block of an allocator.
     @inline(__always)
     init(_ allocator: SlabAllocator, _ member: ByteSlice, _ score: Double) {
-        let count = member.count
-        let lengthSize = count < 255 ? 1 : 5
-        unsafe address = allocator.allocate(8 &+ lengthSize &+ count)
+        unsafe address = allocator.allocate(8 &+ LengthPrefix.size(member.count) &+ member.count)
         self.score = score
-        unsafe address.storeBytes(of: UInt8(truncatingIfNeeded: min(count, 255)), toByteOffset: 8, as: UInt8.self)
-        if lengthSize == 5 {
-            unsafe address.storeBytes(of: UInt32(truncatingIfNeeded: count), toByteOffset: 9, as: UInt32.self)
-        }
-        unsafe memcpy(address + 8 + lengthSize, member.rawBytes.baseAddress!, count)
+        let size = unsafe LengthPrefix.write(member.count, to: address + 8)
+        unsafe memcpy(address + 8 + size, member.rawBytes.baseAddress!, member.count)
     }
 
     @inline(__always) var score: Double {
@@ -44,10 +39,8 @@ enum ScoredMemberLayout: TableLayout {
     }
 
     @inline(__always) var member: ByteSlice {
-        let short = unsafe address.load(fromByteOffset: 8, as: UInt8.self)
-        if short < 255 { return unsafe ByteSlice(start: address + 9, count: Int(short)) }
-        return unsafe ByteSlice(
-            start: address + 13, count: Int(address.loadUnaligned(fromByteOffset: 9, as: UInt32.self)))
+        let (length, size) = unsafe LengthPrefix.read(address + 8)
+        return unsafe ByteSlice(start: address + 8 + size, count: length)
     }
 }
 
@@ -179,7 +172,8 @@ enum ScoredMemberLayout: TableLayout {
 
     func copied(to allocator: SlabAllocator, hash: KeyHash) -> any LargeValue {
         let copy = SortedSetTable(allocator: allocator, hash: hash)
-        let entries = UnsafeMutableBufferPointer<RankedEntry>.allocate(capacity: count)
+        let entries = unsafe UnsafeMutableBufferPointer(
+            start: SystemMemory.allocate(RankedEntry.self, count: count), count: count)
         defer { unsafe entries.deallocate() }
         var index = 0
         unsafe tree.forEach(from: 0, count: count, reversed: false) { score, block in

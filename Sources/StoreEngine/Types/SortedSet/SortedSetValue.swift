@@ -69,15 +69,42 @@ import RespCodec
         return nil
     }
 
-    /// The member of a rank, from 0. There must be one.
-    func member(atRank rank: Int) -> (member: PackedElement, score: Double) {
+    // MARK: random members
+
+    /// Calls `body` with random members and their scores, `wanted` of them and the same perhaps several times, while it returns true.
+    /// There must be a member.
+    /// - Complexity: O(wanted) expected, O(members + wanted) while packed.
+    func drawRandom(_ wanted: Int, using generator: inout RandomSource, _ body: (PackedElement, Double) -> Bool) {
         guard isPacked else {
-            let (score, block) = unsafe table.tree.entry(atRank: rank)
-            return unsafe (.bytes(MemberBlock(block).member), score)
+            let table = table
+            for _ in 0..<wanted {
+                let block = unsafe MemberBlock(table.table.random(using: &generator))
+                guard body(.bytes(block.member), block.score) else { return }
+            }
+            return
         }
-        let list = list
-        let offset = list.offset(ofElement: rank * 2, of: list.count)
-        return (list[offset], list[list.next(after: offset)].score)
+        var members: [(PackedElement, Double)] = []
+        forEach { members.append(($0, $1)) }
+        for _ in 0..<wanted {
+            let (member, score) = members[generator.below(members.count)]
+            guard body(member, score) else { return }
+        }
+    }
+
+    /// Calls `body` with so many different random members and their scores; there must be as many. Any selection is as likely as
+    /// any other.
+    /// - Complexity: O(wanted) expected, O(members) while packed.
+    func visitRandom(_ wanted: Int, using generator: inout RandomSource, _ body: (PackedElement, Double) -> Void) {
+        guard isPacked else {
+            return table.table.visitRandom(wanted, using: &generator) { word in
+                let block = unsafe MemberBlock(SlotWord.entry(word))
+                body(.bytes(block.member), block.score)
+            }
+        }
+        var choice = Choice(wanted, of: count)
+        forEach { member, score in
+            if choice.takesNext(using: &generator) { body(member, score) }
+        }
     }
 
     // MARK: ranges

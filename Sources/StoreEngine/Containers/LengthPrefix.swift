@@ -1,0 +1,44 @@
+// The length of a run of bytes, in front of it, as blocks of keys, fields and members have it.
+//
+//     1 byte      lengths below 255
+//     5 bytes     255, then four bytes, below 2^32 - 1
+//     13 bytes    255, four bytes of ones, then eight bytes, above: where proto-max-bulk-len lets such in
+//
+// Nothing in it is aligned.
+
+enum LengthPrefix {
+    private static let mostShort = 254
+    private static let mostMedium = Int(UInt32.max) - 1
+
+    /// How many bytes a length takes.
+    @inline(__always) static func size(_ length: Int) -> Int { length <= mostShort ? 1 : longSize(length) }
+
+    @inline(__always) private static func longSize(_ length: Int) -> Int { length <= mostMedium ? 5 : 13 }
+
+    /// The length that begins at `address`, and how many bytes it takes.
+    @inline(__always)
+    @unsafe static func read(_ address: UnsafeRawPointer) -> (length: Int, size: Int) {
+        let short = unsafe address.load(as: UInt8.self)
+        if short < 255 { return (Int(short), 1) }
+        let medium = unsafe address.loadUnaligned(fromByteOffset: 1, as: UInt32.self)
+        if medium < UInt32.max { return (Int(medium), 5) }
+        return unsafe (address.loadUnaligned(fromByteOffset: 5, as: Int.self), 13)
+    }
+
+    /// Writes a length, and returns how many bytes it took.
+    @inline(__always) @discardableResult
+    @unsafe static func write(_ length: Int, to address: UnsafeMutableRawPointer) -> Int {
+        guard length > mostShort else {
+            unsafe address.storeBytes(of: UInt8(truncatingIfNeeded: length), as: UInt8.self)
+            return 1
+        }
+        unsafe address.storeBytes(of: 255, as: UInt8.self)
+        guard length > mostMedium else {
+            unsafe address.storeBytes(of: UInt32(truncatingIfNeeded: length), toByteOffset: 1, as: UInt32.self)
+            return 5
+        }
+        unsafe address.storeBytes(of: UInt32.max, toByteOffset: 1, as: UInt32.self)
+        unsafe address.storeBytes(of: length, toByteOffset: 5, as: Int.self)
+        return 13
+    }
+}

@@ -1,0 +1,62 @@
+// All segments of a table in one array, in no order, where there are several: what random draws choose from. The directory does not
+// serve for that: where segments differ in depth, most of its places may be of few. Each segment knows its place here.
+
+@safe struct SegmentList {
+    private var segments: UnsafeMutablePointer<Segment>?
+    private var capacity: UInt32 = 0
+    private var used: UInt32 = 0
+
+    init() { unsafe segments = nil }
+
+    /// How many segments there are; 0 for a table of one alone.
+    @inline(__always) var count: Int { Int(truncatingIfNeeded: used) }
+
+    @inline(__always) subscript(index: Int) -> Segment {
+        precondition(UInt(bitPattern: index) < UInt(used), "a place outside the list")
+        return unsafe segments.unsafelyUnwrapped[index]
+    }
+
+    /// - Complexity: O(1), amortized.
+    mutating func append(_ segment: Segment, _ allocator: SlabAllocator) {
+        if used == capacity { resize(to: max(4, capacity * 2), allocator) }
+        segment.listIndex = count
+        unsafe segments.unsafelyUnwrapped[count] = segment
+        used += 1
+    }
+
+    /// Takes a segment out, which must be in.
+    /// - Complexity: O(1), amortized.
+    mutating func remove(_ segment: Segment, _ allocator: SlabAllocator) {
+        let index = segment.listIndex
+        precondition(self[index] == segment, "a segment's place in the list is wrong")
+        used -= 1
+        if index < count {
+            let moved = unsafe segments.unsafelyUnwrapped[count]
+            unsafe segments.unsafelyUnwrapped[index] = moved
+            moved.listIndex = index
+        }
+        if used < capacity / 4 { resize(to: capacity / 2, allocator) }
+    }
+
+    /// Gives up the array; the segments stay.
+    mutating func deallocate(_ allocator: SlabAllocator) {
+        if let segments = unsafe segments { unsafe allocator.deallocate(segments) }
+        unsafe segments = nil
+        capacity = 0
+        used = 0
+    }
+
+    /// Bytes in use.
+    func byteCount(_ allocator: SlabAllocator) -> Int { unsafe segments.map { unsafe allocator.capacity(of: $0) } ?? 0 }
+
+    private mutating func resize(to newCapacity: UInt32, _ allocator: SlabAllocator) {
+        let block = unsafe allocator.allocate(Int(newCapacity) * MemoryLayout<Segment>.stride).bindMemory(
+            to: Segment.self, capacity: Int(newCapacity))
+        if let segments = unsafe segments {
+            unsafe block.update(from: segments, count: count)
+            unsafe allocator.deallocate(segments)
+        }
+        unsafe segments = block
+        capacity = newCapacity
+    }
+}

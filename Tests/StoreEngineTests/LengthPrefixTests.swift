@@ -1,0 +1,27 @@
+// Lengths in front of runs of bytes: of every size that their form can have, those above 32 bits included.
+
+import Testing
+
+@testable import StoreEngine
+
+struct LengthPrefixTests {
+    @Test(arguments: [
+        0, 1, 254, 255, 256, 65_535, Int(UInt32.max) - 1, Int(UInt32.max), Int(UInt32.max) + 1, 1 << 40, Int.max,
+    ]) func aLengthIsReadAsItWasWritten(length: Int) {
+        unsafe withUnsafeTemporaryAllocation(byteCount: 32, alignment: 8) { memory in
+            for offset in 0..<8 {
+                for index in 0..<32 { unsafe memory[index] = 0xEE }
+                let place = unsafe memory.baseAddress! + offset
+                let size = unsafe LengthPrefix.write(length, to: place)
+                #expect(size == LengthPrefix.size(length))
+                let found = unsafe LengthPrefix.read(place)
+                #expect(found.length == length && found.size == size)
+                #expect(unsafe memory[offset + size] == 0xEE)
+            }
+        }
+    }
+
+    @Test func shortLengthsTakeOneByte() {
+        #expect([0, 254, 255, Int(UInt32.max) - 1, Int(UInt32.max)].map { LengthPrefix.size($0) } == [1, 1, 5, 5, 13])
+    }
+}
