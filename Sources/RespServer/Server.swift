@@ -92,8 +92,7 @@ final class Server {
     private(set) var peakUsedTime = Int(Syscall.wallMicroseconds() / 1_000_000)
     /// What the program itself took before there was anything in it.
     let residentAtStart = SystemFacts.residentBytes
-    /// The resident memory as last asked for, and when: asking takes longer than all the rest of INFO.
-    var residentSample = (time: Int64.min, bytes: 0)
+    var lastSample = SampledFigures()
 
     // MARK: the request path
 

@@ -92,23 +92,20 @@ enum InfoCommands {
             listeners.append("name=tcp\(binds),port=\(settings.port)")
         }
         if server.listeners.contains(where: \.isUnix) { listeners.append("name=unix,bind=\(settings.unixSocket)") }
-        for (index, listener) in listeners.enumerated() { text.add("listener\(index)", listener) }
+        for (index, listener) in listeners.enumerated() { text.add(named: "listener\(index)", listener) }
     }
 
     @Sendable private static func writeClients(_ server: Server, _ text: inout InfoText) {
-        var input = 0
-        var output = 0
-        var watching = 0
-        for case let connection? in server.connections {
-            if connection.watches.count > 0 { watching += 1 }
-            input = max(input, connection.pending?.byteCount ?? 0)
-            output = max(output, connection.unsent.byteCount)
-        }
+        let sample = server.sampledFigures
+        // While nobody watches anything, nobody need be asked.
+        let watching =
+            server.keyspaceListeners.watches.keyCount == 0
+            ? 0 : server.connections.count { $0.map { $0.watches.count > 0 } ?? false }
         text.add("connected_clients", server.connectionCount)
         text.add("cluster_connections", 0)
         text.add("maxclients", server.configuration.settings.maxClients)
-        text.add("client_recent_max_input_buffer", input)
-        text.add("client_recent_max_output_buffer", output)
+        text.add("client_recent_max_input_buffer", sample.largestInput)
+        text.add("client_recent_max_output_buffer", sample.largestOutput)
         text.add("blocked_clients", server.held.count { !$0.isClosed } + server.keyspaceListeners.blocked.count)
         text.add("tracking_clients", 0)
         text.add("pubsub_clients", 0)
@@ -140,7 +137,7 @@ enum InfoCommands {
         text.add("used_memory_lua", 0)
         text.add("used_memory_vm_eval", 0)
         text.add("used_memory_lua_human", "0B")
-        for name in [
+        for name: ByteSlice in [
             "used_memory_scripts_eval", "number_of_cached_scripts", "number_of_functions", "number_of_libraries",
             "used_memory_vm_functions",
         ] { text.add(name, 0) }
@@ -161,7 +158,7 @@ enum InfoCommands {
         text.add("rss_overhead_bytes", figures.resident - figures.allocatorResident)
         text.add("mem_fragmentation_ratio", InfoText.decimal(MemoryFigures.ratio(figures.resident, figures.used)))
         text.add("mem_fragmentation_bytes", figures.resident - figures.used)
-        for name in [
+        for name: ByteSlice in [
             "mem_not_counted_for_evict", "mem_replication_backlog", "mem_total_replication_buffers",
             "mem_replica_full_sync_buffer", "mem_clients_slaves",
         ] { text.add(name, 0) }
@@ -176,7 +173,9 @@ enum InfoCommands {
     }
 
     @Sendable private static func writePersistence(_ server: Server, _ text: inout InfoText) {
-        for name in ["loading", "async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age"] {
+        for name: ByteSlice in [
+            "loading", "async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age",
+        ] {
             text.add(name, 0)
         }
         text.add("current_fork_perc", "0.00")
@@ -188,7 +187,7 @@ enum InfoCommands {
         text.add("rdb_last_save_time", 0)
         text.add("rdb_last_bgsave_time_sec", -1)
         text.add("rdb_current_bgsave_time_sec", -1)
-        for name in [
+        for name: ByteSlice in [
             "rdb_saves", "rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded", "aof_enabled",
             "aof_rewrite_in_progress", "aof_rewrite_scheduled",
         ] { text.add(name, 0) }
@@ -196,7 +195,9 @@ enum InfoCommands {
         text.add("aof_current_rewrite_time_sec", -1)
         text.add("aof_rewrites", 0)
         text.add("aof_rewrites_consecutive_failures", 0)
-        for name in ["aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"] { text.add(name, 0) }
+        for name: ByteSlice in ["aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"] {
+            text.add(name, 0)
+        }
     }
 
     @Sendable private static func writeThreads(_ server: Server, _ text: inout InfoText) {
@@ -207,11 +208,16 @@ enum InfoCommands {
     @Sendable private static func writeStatistics(_ server: Server, _ text: inout InfoText) {
         let statistics = server.statistics
         let engine = server.engine.statistics
-        let records = server.commands.records.flatMap { [$0] + $0.subcommands }
-        func zeros(_ names: String...) { for name in names { text.add(name, 0) } }
+        var calls = 0
+        var cycles: UInt64 = 0
+        for record in server.commands.records {
+            calls += record.calls + record.subcommands.reduce(0) { $0 + $1.calls }
+            cycles &+= record.cycles &+ record.subcommands.reduce(0) { $0 &+ $1.cycles }
+        }
+        func zeros(_ names: ByteSlice...) { for name in names { text.add(name, 0) } }
         text.add("total_connections_received", statistics.connectionsReceived)
         // As in Redis, only what was executed: neither what was refused nor the command that asks.
-        text.add("total_commands_processed", records.reduce(0) { $0 + $1.calls })
+        text.add("total_commands_processed", calls)
         text.add("instantaneous_ops_per_sec", Int(server.rates.commands))
         text.add("total_net_input_bytes", statistics.inputBytes)
         text.add("total_net_output_bytes", statistics.outputBytes)
@@ -246,7 +252,7 @@ enum InfoCommands {
         text.add("client_output_buffer_limit_disconnections", statistics.clientsClosedByOutputLimit)
         text.add("eventloop_cycles", statistics.turns)
         text.add("eventloop_duration_sum", Int(server.microseconds(cycles: statistics.turnCycles)))
-        text.add("eventloop_duration_cmd_sum", Int(server.microseconds(cycles: records.reduce(0) { $0 &+ $1.cycles })))
+        text.add("eventloop_duration_cmd_sum", Int(server.microseconds(cycles: cycles)))
         text.add("instantaneous_eventloop_cycles_per_sec", Int(server.rates.turns))
         text.add(
             "instantaneous_eventloop_duration_usec", Int(server.microseconds(cycles: UInt64(server.rates.turnCycles))))
@@ -275,8 +281,8 @@ enum InfoCommands {
         func add(_ who: Int32, _ suffix: String) {
             var usage = rusage()
             getrusage(who, &usage)
-            text.add("used_cpu_sys" + suffix, seconds(usage.ru_stime))
-            text.add("used_cpu_user" + suffix, seconds(usage.ru_utime))
+            text.add(named: "used_cpu_sys" + suffix, seconds(usage.ru_stime))
+            text.add(named: "used_cpu_user" + suffix, seconds(usage.ru_utime))
         }
         add(RUSAGE_SELF.rawValue, "")
         add(RUSAGE_CHILDREN.rawValue, "_children")
@@ -290,7 +296,7 @@ enum InfoCommands {
             let total = Int(server.microseconds(cycles: record.cycles))
             let each = record.calls > 0 ? Double(total) / Double(record.calls) : 0
             text.add(
-                "cmdstat_\(record.fullName)",
+                named: "cmdstat_\(record.fullName)",
                 "calls=\(record.calls),usec=\(total),usec_per_call=\(InfoText.decimal(each)),"
                     + "rejected_calls=\(record.rejectedCalls),failed_calls=\(record.failedCalls)")
         }
@@ -300,14 +306,14 @@ enum InfoCommands {
         for (code, count) in server.statistics.errors.sorted(by: { $0.key < $1.key }) {
             // Whatever would break the form of a line is replaced.
             let name = String(code.map { "#:\r\n".contains($0) ? "_" : $0 })
-            text.add("errorstat_\(name)", "count=\(count)")
+            text.add(named: "errorstat_\(name)", "count=\(count)")
         }
     }
 
     @Sendable private static func writeKeyspace(_ server: Server, _ text: inout InfoText) {
         for database in server.engine.databasesInUse where database.count > 0 {
             text.add(
-                "db\(database.index)",
+                named: "db\(database.index)",
                 "keys=\(database.count),expires=\(database.deadlineCount),avg_ttl=0,subexpiry=\(database.fieldDeadlineCount)"
             )
         }
@@ -323,35 +329,42 @@ private struct InfoText {
     mutating func begin(_ title: String) {
         if !text.isEmpty { endLine() }
         append("# ")
-        append(title)
+        append(text: title)
         endLine()
     }
 
-    mutating func add(_ name: String, _ value: String) {
+    mutating func add(_ name: ByteSlice, _ value: String) {
         append(name)
         append(":")
-        append(value)
+        append(text: value)
         endLine()
     }
 
-    mutating func add(_ name: String, _ value: Int) {
+    mutating func add(_ name: ByteSlice, _ value: Int) {
         append(name)
         append(":")
-        Decimal.withText(value) { digits in
-            for index in 0..<digits.count { text.append(digits[index]) }
-        }
+        Decimal.withText(value) { append($0) }
         endLine()
     }
 
-    private mutating func append(_ piece: String) { text.append(contentsOf: piece.utf8) }
+    /// The same for a name that is made up while the program runs.
+    mutating func add(named name: String, _ value: String) {
+        append(text: name)
+        append(":")
+        append(text: value)
+        endLine()
+    }
+
+    private mutating func append(_ piece: ByteSlice) { text.append(contentsOf: piece.rawBytes) }
+    private mutating func append(text piece: String) { text.append(contentsOf: piece.utf8) }
     private mutating func endLine() { append("\r\n") }
 
     /// A number of bytes, and once more for people.
-    mutating func addSize(_ name: String, _ bytes: Int) {
+    mutating func addSize(_ name: ByteSlice, _ bytes: Int) {
         add(name, bytes)
         append(name)
         append("_human:")
-        append(Self.human(bytes))
+        append(text: Self.human(bytes))
         endLine()
     }
 

@@ -27,13 +27,8 @@ struct MemoryFigures {
     var bytesPerKey: Int { keys > 0 ? (used - startup) / keys : 0 }
 
     init(_ server: Server) {
-        var clients = 0
-        for case let connection? in server.connections {
-            clients +=
-                connection.unsent.byteCount + (connection.pending?.byteCount ?? 0)
-                + (connection.transaction?.byteCount ?? 0)
-        }
-        self.clients = clients
+        let sample = server.sampledFigures
+        clients = sample.clientBytes
         startup = RequestReader.capacity + server.reply.capacity
         let databases = server.engine.databasesInUse
         tables = databases.filter { $0.count > 0 }.map {
@@ -43,15 +38,41 @@ struct MemoryFigures {
         let data = server.engine.usedBytes
         used = startup + clients + data
         active = startup + clients + max(server.engine.heldBytes, data)
-        let sampleTime = server.engine.now / 100
-        if server.residentSample.time != sampleTime {
-            server.residentSample = (sampleTime, SystemFacts.residentBytes)
-        }
-        resident = server.residentSample.bytes
+        resident = sample.residentBytes
         allocatorResident = max(resident - server.residentAtStart + startup, startup)
         server.peakUsedBytes = max(server.peakUsedBytes, used)
         peak = server.peakUsedBytes
     }
 
     static func ratio(_ part: Int, _ whole: Int) -> Double { whole > 0 ? Double(part) / Double(whole) : 0 }
+}
+
+/// Figures that take longer to find out than all the rest of INFO. They are at most a tenth of a second old.
+struct SampledFigures {
+    fileprivate var time = Int64.min
+    fileprivate(set) var residentBytes = 0
+    /// Input and output of clients, and what they have queued.
+    fileprivate(set) var clientBytes = 0
+    fileprivate(set) var largestInput = 0
+    fileprivate(set) var largestOutput = 0
+}
+
+extension Server {
+    /// - Complexity: O(n) in the connections, when the last sample is too old.
+    var sampledFigures: SampledFigures {
+        let time = engine.now / 100
+        guard lastSample.time != time else { return lastSample }
+        var sample = SampledFigures()
+        sample.time = time
+        sample.residentBytes = SystemFacts.residentBytes
+        for case let connection? in connections {
+            let input = connection.pending?.byteCount ?? 0
+            let output = connection.unsent.byteCount
+            sample.largestInput = max(sample.largestInput, input)
+            sample.largestOutput = max(sample.largestOutput, output)
+            sample.clientBytes += input + output + (connection.transaction?.byteCount ?? 0)
+        }
+        lastSample = sample
+        return sample
+    }
 }
