@@ -123,7 +123,7 @@ extension Server {
     /// Closes all listening sockets and removes what the server left in the file system.
     func closeListeners() {
         if let error = supervisor.tellStopping(status: "Stopping") { log.warning("Could not tell systemd: \(error)") }
-        let count = (0..<engine.databaseCount).reduce(0) { $0 + engine.database($1).count }
+        let count = engine.databasesInUse.reduce(0) { $0 + $1.count }
         if count > 0 { log.warning("\(count) keys end with this process: data is kept in memory only") }
         for listener in listeners { listener.close() }
         listeners = []
