@@ -222,10 +222,10 @@ def test_memory(server):
         before = info(client, "memory")["Memory"]
         with server.connect() as writer:
             writer("SET", "k", "v" * 10_000_000)
-        eventually(lambda: int(info(client, "clients")["Clients"]["connected_clients"]) == 1)
+        assert eventually(lambda: int(info(client, "clients")["Clients"]["connected_clients"]) == 1)
         after = info(client, "memory")["Memory"]
         # What is resident is asked for a few times a second, by redis-server too.
-        eventually(lambda: int(info(client, "memory")["Memory"]["used_memory_rss"]) == pytest.approx(server.resident_bytes(), rel=0.3))
+        assert eventually(lambda: int(info(client, "memory")["Memory"]["used_memory_rss"]) == pytest.approx(server.resident_bytes(), rel=0.3))
         client("DEL", "k")
         freed = eventually(lambda: int(info(client, "memory")["Memory"]["used_memory"]) - int(before["used_memory"]) < 1_000_000)
     grown = int(after["used_memory"]) - int(before["used_memory"])
