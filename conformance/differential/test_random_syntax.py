@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from differential.random_syntax import explore, flat
+from differential.random_syntax import DEFAULTS, explore, flat
 
 SEED = os.environ.get("CONFORMANCE_SEED", "72")
 COMMANDS = int(os.environ.get("CONFORMANCE_SYNTAX", "6000"))
@@ -89,6 +89,9 @@ def meant_with_82(command, theirs, ours):
 def check(theirs, ours, seed, version, protocol, only, accepted):
     with theirs.connect(protocol) as one, ours.connect(protocol) as other:
         found = explore(one, other, seed, version, COMMANDS, only, accepted)
+        # The servers are others' afterwards.
+        for connection in (one, other):
+            connection.pipeline([[b"CONFIG", b"SET", name, value] for name, value in DEFAULTS])
     assert not found, f"seed {seed}: {len(found)} kinds of differences\n\n" + "\n\n".join(story for _, story in list(found.values())[:8])
 
 

@@ -42,9 +42,9 @@ def test_fields_of_client_info(server, reference):
 
 
 @pytest.mark.since72
-def test_fields_of_client_info_of_74(client):
+def test_fields_of_client_info_of_82(client):
     assert list(own(client)) == """id addr laddr fd name age idle flags db sub psub ssub multi watch qbuf qbuf-free argv-mem multi-mem rbs rbp
-        obl oll omem tot-mem events cmd user redir resp lib-name lib-ver""".split()
+        obl oll omem tot-mem events cmd user redir resp lib-name lib-ver io-thread tot-net-in tot-net-out tot-cmds""".split()
 
 
 def test_client_info_tells_the_truth(server):

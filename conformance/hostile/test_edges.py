@@ -27,12 +27,15 @@ UNTESTED = re.compile(
     r"shutdown|debug(\|.*)?|monitor|sync|psync|replconf|replicaof|slaveof|failover|cluster\|.*|migrate|client\|(reply|pause|kill)"
     r"|save|bgsave|bgrewriteaof|acl\|(setuser|deluser|load|save)|module\|.*")
 
+VALKEY_FILTERS = {b"ADDR", b"CAPA", b"DB", b"FLAGS", b"IDLE", b"IP", b"LADDR", b"LIB-NAME", b"LIB-VER", b"MAXAGE", b"NAME", b"SKIPME", b"USER"}
+
 # (commands, words of the request that must be there or None) -> why the kind of answer may be another.
 INTENDED = [
     (re.compile("set"), lambda request: {b"IFEQ", b"IFNE", b"IFDEQ", b"IFDNE"} & set(request), "conditions of Redis 8.4"),
     (re.compile("hsetex"), lambda request: {b"NX", b"XX"} & set(request), "conditions on the key, of Valkey 9"),
     (re.compile("geosearch(store)?"), lambda request: b"BYPOLYGON" in request, "a shape of Valkey 9"),
     (re.compile("z(union|inter)(store)?"), lambda request: b"COUNT" in request, "a way to aggregate of Redis 8.8"),
+    (re.compile(r"client\|list"), lambda request: any(word.startswith(b"NOT-") or word in VALKEY_FILTERS for word in request), "filters of Valkey 8.1 and 9"),
     (re.compile("zscan"), lambda request: b"NOSCORES" in request, "an option of Valkey 8.1"),
     (re.compile("hscan"), lambda request: b"NOVALUES" in request, "an option of 7.4, and cursors with a sign as 7.0 takes them"),
 ]

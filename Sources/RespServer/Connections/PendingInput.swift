@@ -145,9 +145,8 @@ final class PendingInput {
     private func receiveLargeArgument() {
         guard let length = parser.bulkLength, length >= Self.largeArgument, receiving == nil else { return }
         let header = AdoptableArguments.headerSize
-        // More than can be there is not asked for; it would never arrive.
-        guard length < Int.max - header - 2 else { return }
-        let block = SystemMemory.allocate(header + length + 2)
+        // Anybody may announce more than there can be, and none of it need ever arrive: nobody ends for that.
+        guard length < Int.max - header - 2, let block = malloc(header + length + 2) else { return }
         let present = count - position
         memcpy(block + header, base + position, present)
         count = position

@@ -52,12 +52,12 @@ extension EngineState {
         }
     }
 
-    /// Drops all keys of all databases. Handles of databases end here.
+    /// Drops all keys of all databases, and those that are empty with them. Handles of databases end here.
     /// - Complexity: O(databases in use); the memory is given back in slices.
     func flushAll() {
-        let full = databasesInUse.filter { $0.count > 0 }
-        guard !full.isEmpty else { return }
-        for database in full { observeFlush(database) }
+        let inUse = databasesInUse
+        guard inUse.contains(where: { $0.count > 0 || $0.index > 0 }) else { return }
+        for database in inUse where database.count > 0 { observeFlush(database) }
         dropAll()
     }
 
