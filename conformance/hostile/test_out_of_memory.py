@@ -44,7 +44,14 @@ def growing_value(client):
 
 
 def large_argument(client):
+    """To announce it harms nobody, to send it does."""
     client.socket.sendall(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$%d\r\n" % (400 * MEGABYTE))
+    with client.socket.__class__(client.socket.family, client.socket.type) as other:
+        other.connect(client.socket.getpeername())
+        other.sendall(b"PING\r\n")
+        assert other.recv(16) == b"+PONG\r\n"
+    for _ in range(400):
+        client.socket.sendall(b"x" * MEGABYTE)
     client.read()
 
 
