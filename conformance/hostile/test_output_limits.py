@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from support import server as servers
-from support.crowd import abort, bulk, client_gone, send_pieces, wait_until_alone
+from support.crowd import abort, bulk, client_gone, send_pieces, send_what_fits, wait_until_alone
 from support.resp import encode, eventually
 
 MEGABYTE = 1 << 20
@@ -83,12 +83,7 @@ READS = {
 def push(connection, data):
     """Sends all that the server takes; stops when it is full or closes."""
     connection.socket.settimeout(1)
-    try:
-        place = 0
-        while place < len(data):
-            place += connection.socket.send(data[place:place + 65536])
-    except OSError:
-        pass
+    send_what_fits(connection, data)
 
 
 @pytest.fixture(scope="module")

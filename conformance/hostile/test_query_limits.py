@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from support.crowd import abort, exchange, send_pieces, wait_until_alone
+from support.crowd import abort, exchange, send_pieces, send_what_fits, wait_until_alone
 from support.resp import Closed, encode, eventually
 
 MEGABYTE = 1 << 20
@@ -226,7 +226,7 @@ class TestBeforeAuthentication:
             locked.forget_peak()
             before = locked.resident_bytes()
             connection = locked.connect(timeout=2)
-            send_pieces_that_fit(connection, data)
+            send_what_fits(connection, data)
             assert control("PING").value == b"PONG"
             grown = locked.peak_bytes() - before
             assert grown < 6 * MEGABYTE, f"{grown >> 10} KiB for one client"
@@ -241,7 +241,7 @@ class TestBeforeAuthentication:
             crowd = []
             for _ in range(100):
                 connection = locked.connect(timeout=0.5)
-                send_pieces_that_fit(connection, data)
+                send_what_fits(connection, data)
                 crowd.append(connection)
             assert control("PING").value == b"PONG"
             assert locked.peak_bytes() - before < 100 * 40_000 + 6 * MEGABYTE
@@ -270,17 +270,7 @@ class TestBeforeAuthentication:
             assert connection("RESET").value == b"RESET"
             locked.forget_peak()
             before = locked.resident_bytes()
-            send_pieces_that_fit(connection, b"HELLO\r\n" * 500_000)
+            send_what_fits(connection, b"HELLO\r\n" * 500_000)
             assert control("PING").value == b"PONG"
             assert locked.peak_bytes() - before < 6 * MEGABYTE
             connection.close()
-
-
-def send_pieces_that_fit(connection, data):
-    """Sends until all is taken, or the server closes, or it takes no more while nobody reads its replies."""
-    try:
-        place = 0
-        while place < len(data):
-            place += connection.socket.send(data[place:place + 65536])
-    except OSError:
-        pass

@@ -25,6 +25,16 @@ def send_pieces(connection, pieces):
         return False
 
 
+def send_what_fits(connection, data):
+    """Sends until all is taken, or the server closes, or it takes no more within the connection's time."""
+    try:
+        place = 0
+        while place < len(data):
+            place += connection.socket.send(data[place:place + 65536])
+    except OSError:
+        pass
+
+
 def split(data, places):
     """`data` in pieces, cut at each of `places`."""
     bounds = [0, *sorted(places), len(data)]
