@@ -137,7 +137,7 @@ enum CommandCommands {
             reply.bulkString(text: notes)
         }
         reply.bulkString("flags")
-        statuses(spec.flags.map { "\($0)" }, reply)
+        statuses(spec.flags.names.map { "\($0)" }, reply)
         switch spec.begin {
         case .index(let index):
             form("begin_search", "index", 1)
@@ -205,22 +205,25 @@ enum CommandCommands {
         guard let record = isWithSubcommand ? found?.subcommand(request[1]) : found else {
             throw .message("ERR Invalid command specified")
         }
-        guard record.info.keys.contains(where: { !$0.isNoKey }) else {
+        guard record.info.keys.contains(where: { !$0.flags.contains(.notKey) }) else {
             throw .message("ERR The command has no key arguments")
         }
         guard record.accepts(request.count) else {
             throw .message("ERR Invalid number of arguments specified for command")
         }
-        guard let keys = record.info.keys(in: request) ?? record.info.keysReadLeniently(in: request), !keys.isEmpty
-        else {
-            throw .message("ERR Invalid arguments specified for command")
+        let specs = record.info.keys
+        var keys: [(index: Int, flags: KeySpec.Flags)] = []
+        if !specs.forEachKey(in: request, { keys.append(($0, $1)) }) {
+            keys.removeAll()
+            _ = specs.forEachKeyCountedLeniently(in: request) { keys.append(($0, [])) }
         }
+        guard !keys.isEmpty else { throw .message("ERR Invalid arguments specified for command") }
         let reply = context.reply
         reply.array(keys.count)
         for key in keys {
             if withFlags { reply.array(2) }
             reply.bulkString(request[key.index])
-            if withFlags { statuses(key.flags.map { "\($0)" }, reply) }
+            if withFlags { statuses(key.flags.names.map { "\($0)" }, reply) }
         }
     }
 
@@ -369,7 +372,7 @@ extension CommandRecord {
         guard !specs.isEmpty else { return (0, 0, 0, false) }
         if specs.count == 1, case .index(let first) = specs[0].begin, case .range(let last, let step, _) = specs[0].find
         {
-            return (first, last >= 0 ? first + last : last, step, specs[0].has("incomplete"))
+            return (first, last >= 0 ? first + last : last, step, specs[0].flags.contains(.incomplete))
         }
         // Several specs count as one range if each takes up where the one before it ends.
         var range = (first: 0, last: 0)
@@ -381,7 +384,7 @@ extension CommandRecord {
                 isIncomplete = true
                 continue
             }
-            if spec.has("incomplete") { isIncomplete = true }
+            if spec.flags.contains(.incomplete) { isIncomplete = true }
             let last = end >= 0 ? first + end : end
             range.first = range.first == 0 ? first : min(range.first, first)
             // An end that is counted from behind is farther than any other.
@@ -403,106 +406,4 @@ extension CommandGroup {
             rawValue
         }
     }
-}
-
-extension KeySpec {
-    fileprivate func has(_ flag: String) -> Bool { flags.contains { "\($0)" == flag } }
-    /// The argument only looks like a key.
-    fileprivate var isNoKey: Bool { has("not_key") }
-}
-
-extension CommandInfo {
-    /// Where the keys of a request are and what is done with them; nil if the arguments do not fit the specs.
-    fileprivate func keys(in request: Arguments) -> [FoundKey]? {
-        var found: [FoundKey] = []
-        for spec in keys where !spec.isNoKey {
-            guard let start = Self.start(of: spec, in: request) else { continue }
-            var first = start
-            let last: Int
-            let step: Int
-            switch spec.find {
-            case .range(let end, let width, let limit):
-                step = width
-                if end >= 0 {
-                    last = first + end
-                } else {
-                    last = limit == 0 ? request.count + end : first + (request.count - first) / limit + end
-                }
-            case .keyCount(let place, let offset, let width):
-                guard first + place < request.count, let count = Decimal.parse(request[first + place]), count >= 0,
-                    count <= request.count
-                else { return nil }
-                step = width
-                first += offset
-                last = first + (count - 1) * width
-                guard last + width <= request.count else { return nil }
-            }
-            guard first <= last, last < request.count else { return nil }
-            let flags = spec.flagsInRequest?(request) ?? spec.flags
-            for index in stride(from: first, through: last, by: step) {
-                found.append(FoundKey(index: index, flags: flags))
-            }
-            if spec.has("incomplete") { return nil }
-        }
-        return found
-    }
-
-    private static func start(of spec: KeySpec, in request: Arguments) -> Int? {
-        switch spec.begin {
-        case .index(let index): return index
-        case .keyword(let word, let from):
-            let wanted = "\(word)".lowercased()
-            let places =
-                from > 0
-                ? Array(stride(from: from, to: request.count - 1, by: 1))
-                : Array(stride(from: request.count + from, through: 1, by: -1))
-            return places.first { $0 >= 1 && $0 < request.count && request[$0].lowercasedText == wanted }.map { $0 + 1 }
-        case .unknown(let find): return find(request)
-        }
-    }
-
-    /// The keys of a request whose number of keys is no number as it should be, such as "2x": that is read as far as it is one, and
-    /// the keys that are counted come first. Nothing is told of what is done with them.
-    fileprivate func keysReadLeniently(in request: Arguments) -> [FoundKey]? {
-        let counted = keys.first {
-            if case .keyCount(_, _, let step) = $0.find { step == 1 } else { false }
-        }
-        guard let counted, case .index(let start) = counted.begin,
-            case .keyCount(let place, let offset, _) = counted.find,
-            start + place < request.count
-        else { return nil }
-        let count = Self.leadingNumber(request[start + place])
-        let first = start + offset
-        guard count >= 1, first + count <= request.count else { return nil }
-        var found = (first..<first + count).map { FoundKey(index: $0, flags: []) }
-        for spec in keys {
-            if case .index(let index) = spec.begin, case .range = spec.find {
-                found.append(FoundKey(index: index, flags: []))
-            }
-        }
-        return found
-    }
-
-    /// The number at the beginning of a text, as `atoi` reads it: 0 without one, and what does not fit is cut off.
-    private static func leadingNumber(_ text: ByteSlice) -> Int {
-        var index = 0
-        while index < text.count, text[index] == 0x20 || (0x09...0x0D).contains(text[index]) { index += 1 }
-        let isNegative = index < text.count && text[index] == UInt8(ascii: "-")
-        if index < text.count, isNegative || text[index] == UInt8(ascii: "+") { index += 1 }
-        var value = 0
-        while index < text.count, case let digit = text[index] &- UInt8(ascii: "0"), digit <= 9 {
-            let (product, overflow) = value.multipliedReportingOverflow(by: 10)
-            let (sum, carried) = product.addingReportingOverflow(isNegative ? -Int(digit) : Int(digit))
-            guard !overflow, !carried else { return isNegative ? 0 : -1 }
-            value = sum
-            index += 1
-        }
-        return Int(Int32(truncatingIfNeeded: value))
-    }
-}
-
-/// A key among the arguments of a request, and what is done with it.
-private struct FoundKey {
-    let index: Int
-    let flags: [StaticString]
 }

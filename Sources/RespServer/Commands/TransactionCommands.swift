@@ -20,7 +20,7 @@ enum TransactionCommands {
             summary: "Forgets a transaction.", complexity: "O(N) in the commands queued", run: discard),
         Command(
             "WATCH", group: .transactions, since: "2.2.0", arity: -2, flags: control,
-            keys: [KeySpec(["RO"], begin: .index(1), find: .range(last: -1, step: 1, limit: 0))],
+            keys: [KeySpec([.ro], begin: .index(1), find: .range(last: -1, step: 1, limit: 0))],
             syntax: "key [key ...]",
             summary: "Lets the next transaction fail if a key changes before it.", complexity: "O(1) for each key",
             run: watch),

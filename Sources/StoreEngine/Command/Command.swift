@@ -69,51 +69,6 @@ public enum CommandGroup: String, Sendable {
     case stream, bitmap, hyperloglog, geo, pubsub, scripting, cluster
 }
 
-/// Where a command's keys are among its arguments, and what it does with them.
-public struct KeySpec: Sendable {
-    public enum Begin: Sendable {
-        /// At an argument's index; the command's name is 0.
-        case index(Int)
-        /// Behind a word, which is looked for from an index on.
-        case keyword(StaticString, from: Int)
-        /// Where neither can tell; the function finds the one key, or none.
-        case unknown(@Sendable (Arguments) -> Int?)
-    }
-    public enum Find: Sendable {
-        /// Up to `last`, counted from the first key, or from the end if negative; every `step`; `limit` halves and so on.
-        case range(last: Int, step: Int, limit: Int)
-        /// As many as the argument at `count` says, the first at `first`, both counted from where the spec begins.
-        case keyCount(count: Int, first: Int, step: Int)
-    }
-    public let begin: Begin
-    public let find: Find
-    /// What is done with the keys: of RO, RW, OW, RM and access, update, insert, delete, not_key, incomplete, variable_flags.
-    public let flags: [StaticString]
-    /// What is to be known about the flags.
-    public let notes: String?
-    /// The flags in a request, where its other arguments choose among them: `flags` then has those of all requests.
-    public let flagsInRequest: (@Sendable (Arguments) -> [StaticString])?
-
-    public init(
-        _ flags: [StaticString], begin: Begin, find: Find = .range(last: 0, step: 1, limit: 0), notes: String? = nil,
-        flagsInRequest: (@Sendable (Arguments) -> [StaticString])? = nil
-    ) {
-        self.flags = flags
-        self.notes = notes
-        self.flagsInRequest = flagsInRequest
-        self.begin = begin
-        self.find = find
-    }
-
-    /// One key, the first argument.
-    public static func first(
-        _ flags: StaticString..., notes: String? = nil,
-        flagsInRequest: (@Sendable (Arguments) -> [StaticString])? = nil
-    ) -> KeySpec {
-        KeySpec(flags, begin: .index(1), notes: notes, flagsInRequest: flagsInRequest)
-    }
-}
-
 /// A version, and what it brought for the callers of a command.
 public struct CommandChange: Sendable {
     public let version: String

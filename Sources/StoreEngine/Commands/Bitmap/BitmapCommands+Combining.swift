@@ -7,8 +7,8 @@ extension BitmapCommands {
         Command(
             "BITOP", group: .bitmap, since: "2.6.0", arity: -4, flags: [.write, .denyOOM],
             keys: [
-                KeySpec(["OW", "update"], begin: .index(2)),
-                KeySpec(["RO", "access"], begin: .index(3), find: .range(last: -1, step: 1, limit: 0)),
+                KeySpec([.ow, .update], begin: .index(2)),
+                KeySpec([.ro, .access], begin: .index(3), find: .range(last: -1, step: 1, limit: 0)),
             ],
             syntax: "operation=<AND | OR | XOR | NOT | DIFF | DIFF1 | ANDOR | ONE> destkey key [key ...]",
             summary: "Combines strings bit by bit and sets a key to the result.",

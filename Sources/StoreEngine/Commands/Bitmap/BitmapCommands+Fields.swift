@@ -11,7 +11,7 @@ extension BitmapCommands {
             "BITFIELD", group: .bitmap, since: "3.2.0", arity: -2, flags: [.write, .denyOOM],
             keys: [
                 .first(
-                    "RW", "access", "update", "variable_flags",
+                    [.rw, .access, .update, .variableFlags],
                     notes: "This command allows both access and modification of the key",
                     flagsInRequest: fieldFlags)
             ],
@@ -21,13 +21,13 @@ extension BitmapCommands {
             complexity: "O(1) for each integer", run: fields),
         Command(
             "BITFIELD_RO", group: .bitmap, since: "6.0.0", arity: -2, flags: [.readOnly, .fast],
-            keys: [.first("RO", "access")],
+            keys: [.first([.ro, .access])],
             syntax: "key [get-block=GET encoding offset [get-block=GET encoding offset ...]]",
             summary: "Reads integers of any width in a string.", complexity: "O(1) for each integer", run: readFields),
     ]
 
     /// What BITFIELD does with its key: GET alone only reads. Whatever is not understood is taken for a write.
-    @Sendable private static func fieldFlags(_ arguments: Arguments) -> [StaticString] {
+    @Sendable private static func fieldFlags(_ arguments: Arguments) -> KeySpec.Flags {
         var index = 2
         while index < arguments.count {
             let left = arguments.count - index - 1
@@ -36,10 +36,10 @@ extension BitmapCommands {
             } else if arguments.word(index, is: "overflow") && left >= 1 {
                 index += 2
             } else {
-                return ["RW", "access", "update"]
+                return [.rw, .access, .update]
             }
         }
-        return ["RO", "access"]
+        return [.ro, .access]
     }
 
     /// One thing to do with one field.

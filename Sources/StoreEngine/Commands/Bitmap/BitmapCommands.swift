@@ -8,22 +8,22 @@ enum BitmapCommands {
         [
             Command(
                 "SETBIT", group: .bitmap, since: "2.2.0", arity: 4, flags: [.write, .denyOOM],
-                keys: [.first("RW", "access", "update")], syntax: "key offset value:integer",
+                keys: [.first([.rw, .access, .update])], syntax: "key offset value:integer",
                 summary: "Sets or clears a bit of a string and returns what it was.", complexity: "O(1)", run: setBit),
             Command(
                 "GETBIT", group: .bitmap, since: "2.2.0", arity: 3, flags: [.readOnly, .fast],
-                keys: [.first("RO", "access")], syntax: "key offset", summary: "Returns a bit of a string.",
+                keys: [.first([.ro, .access])], syntax: "key offset", summary: "Returns a bit of a string.",
                 complexity: "O(1)", run: getBit),
             Command(
                 "BITCOUNT", group: .bitmap, since: "2.6.0", arity: -2, flags: [.readOnly],
-                keys: [.first("RO", "access")], syntax: "key range=[start end unit=[BYTE | BIT]]",
+                keys: [.first([.ro, .access])], syntax: "key range=[start end unit=[BYTE | BIT]]",
                 summary: "Counts the bits that are set in a string, or in part of it.",
                 complexity: "O(N) in the bytes looked at", run: count
             )
             .changed("7.0.0", "Takes `BYTE` and `BIT`."),
             Command(
                 "BITPOS", group: .bitmap, since: "2.8.7", arity: -3, flags: [.readOnly],
-                keys: [.first("RO", "access")], syntax: "key bit range=[start end-unit-block=[end unit=[BYTE | BIT]]]",
+                keys: [.first([.ro, .access])], syntax: "key bit range=[start end-unit-block=[end unit=[BYTE | BIT]]]",
                 summary: "Finds the first bit that is set, or clear, in a string.",
                 complexity: "O(N) in the bytes looked at", run: position
             )

@@ -27,7 +27,7 @@ extension GenericCommands {
             isAbsolute: true),
         Command(
             "PERSIST", group: .generic, since: "2.2.0", arity: 2, flags: [.write, .fast],
-            keys: [.first("RW", "update")],
+            keys: [.first([.rw, .update])],
             syntax: "key", summary: "Takes away the deadline of a key.", complexity: "O(1)", run: persist),
     ]
 
@@ -36,7 +36,8 @@ extension GenericCommands {
     ) -> Command<KeyspaceContext> {
         let lowercased = "\(name)".lowercased()
         return Command(
-            "\(name)", group: .generic, since: since, arity: -3, flags: [.write, .fast], keys: [.first("RW", "update")],
+            "\(name)", group: .generic, since: since, arity: -3, flags: [.write, .fast],
+            keys: [.first([.rw, .update])],
             syntax: "key \(argument) condition=[NX | XX | GT | LT]",
             summary:
                 "Sets when a key is due, \(isAbsolute ? "as a time" : "from now on"), in \(unit == .seconds ? "seconds" : "milliseconds").",
@@ -50,7 +51,7 @@ extension GenericCommands {
         _ name: String, since: String, _ summary: String, _ unit: ExpireTime.Unit, isAbsolute: Bool
     ) -> Command<KeyspaceContext> {
         Command(
-            name, group: .generic, since: since, arity: 2, flags: [.readOnly, .fast], keys: [.first("RO", "access")],
+            name, group: .generic, since: since, arity: 2, flags: [.readOnly, .fast], keys: [.first([.ro, .access])],
             tips: isAbsolute ? [] : ["nondeterministic_output"], syntax: "key", summary: summary, complexity: "O(1)"
         ) { (context, arguments) throws(CommandError) in
             guard let slot = context.find(arguments[1], .inspect) else { return context.reply.integer(-2) }

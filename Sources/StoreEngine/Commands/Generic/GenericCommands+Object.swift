@@ -52,7 +52,7 @@ extension GenericCommands {
     ) -> Command<KeyspaceContext> {
         Command(
             name, group: .generic, since: since, arity: 3, flags: [.readOnly],
-            keys: [KeySpec(["RO"], begin: .index(2))],
+            keys: [KeySpec([.ro], begin: .index(2))],
             tips: ["nondeterministic_output"],
             syntax: "key", summary: summary, complexity: "O(1)"
         ) { (context, arguments) throws(CommandError) in

@@ -10,31 +10,31 @@ enum GenericCommands {
         [
             Command(
                 "DEL", group: .generic, since: "1.0.0", arity: -2, flags: [.write],
-                keys: [KeySpec(["RM", "delete"], begin: .index(1), find: everyKey)],
+                keys: [KeySpec([.rm, .delete], begin: .index(1), find: everyKey)],
                 tips: ["request_policy:multi_shard", "response_policy:agg_sum"], syntax: "key [key ...]",
                 summary: "Removes keys.",
                 complexity: "O(N) in the keys; large values are freed in the background", run: remove),
             Command(
                 "UNLINK", group: .generic, since: "4.0.0", arity: -2, flags: [.write, .fast],
-                keys: [KeySpec(["RM", "delete"], begin: .index(1), find: everyKey)],
+                keys: [KeySpec([.rm, .delete], begin: .index(1), find: everyKey)],
                 tips: ["request_policy:multi_shard", "response_policy:agg_sum"], syntax: "key [key ...]",
                 summary: "Removes keys.",
                 complexity: "O(N) in the keys; large values are freed in the background", run: remove),
             Command(
                 "EXISTS", group: .generic, since: "1.0.0", arity: -2, flags: [.readOnly, .fast],
-                keys: [KeySpec(["RO"], begin: .index(1), find: everyKey)],
+                keys: [KeySpec([.ro], begin: .index(1), find: everyKey)],
                 tips: ["request_policy:multi_shard", "response_policy:agg_sum"], syntax: "key [key ...]",
                 summary: "Counts which of some keys exist.", complexity: "O(N) in the keys"
             ) { (context, arguments) throws(CommandError) in count(context, arguments, .inspect) }
             .changed("3.0.3", "Takes several keys."),
             Command(
                 "TOUCH", group: .generic, since: "3.2.1", arity: -2, flags: [.readOnly, .fast, .alwaysTouches],
-                keys: [KeySpec(["RO"], begin: .index(1), find: everyKey)],
+                keys: [KeySpec([.ro], begin: .index(1), find: everyKey)],
                 tips: ["request_policy:multi_shard", "response_policy:agg_sum"], syntax: "key [key ...]",
                 summary: "Counts as a use of keys, and tells how many of them exist.", complexity: "O(N) in the keys"
             ) { (context, arguments) throws(CommandError) in count(context, arguments, .read) },
             Command(
-                "TYPE", group: .generic, since: "1.0.0", arity: 2, flags: [.readOnly, .fast], keys: [.first("RO")],
+                "TYPE", group: .generic, since: "1.0.0", arity: 2, flags: [.readOnly, .fast], keys: [.first(.ro)],
                 syntax: "key",
                 summary: "Returns the type of a value.", complexity: "O(1)"
             ) { (context, arguments) throws(CommandError) in
@@ -42,7 +42,7 @@ enum GenericCommands {
                 context.reply.status(slot.map { context.entry($0).type.name } ?? "none")
             },
             Command(
-                "RENAME", group: .generic, since: "1.0.0", arity: 3, flags: [.write], keys: renameKeys("update"),
+                "RENAME", group: .generic, since: "1.0.0", arity: 3, flags: [.write], keys: renameKeys(.update),
                 syntax: "key newkey", summary: "Gives a key another name, replacing what has it.", complexity: "O(1)"
             ) { (context, arguments) throws(CommandError) in
                 try rename(context, arguments, replaces: true)
@@ -50,7 +50,7 @@ enum GenericCommands {
             },
             Command(
                 "RENAMENX", group: .generic, since: "1.0.0", arity: 3, flags: [.write, .fast],
-                keys: renameKeys("insert"),
+                keys: renameKeys(.insert),
                 syntax: "key newkey", summary: "Gives a key another name that nothing has.", complexity: "O(1)"
             ) { (context, arguments) throws(CommandError) in
                 context.reply.integer(try rename(context, arguments, replaces: false) ? 1 : 0)
@@ -58,17 +58,17 @@ enum GenericCommands {
             .changed("3.2.0", "The two names may be the same."),
             Command(
                 "MOVE", group: .generic, since: "1.0.0", arity: 3, flags: [.write, .fast],
-                keys: [.first("RW", "access", "update")], syntax: "key db", summary: "Moves a key to another database.",
+                keys: [.first([.rw, .access, .update])], syntax: "key db", summary: "Moves a key to another database.",
                 complexity: "O(1)", run: move),
             Command(
                 "COPY", group: .generic, since: "6.2.0", arity: -3, flags: [.write, .denyOOM],
-                keys: [.first("RO", "access"), KeySpec(["OW", "update"], begin: .index(2))],
+                keys: [.first([.ro, .access]), KeySpec([.ow, .update], begin: .index(2))],
                 syntax: "source destination [DB destination-db] [REPLACE]", summary: "Copies a value to another key.",
                 complexity: "O(N) in the elements of the value", run: copy),
         ] + expiring + scanning + inspecting
 
-    private static func renameKeys(_ change: StaticString) -> [KeySpec] {
-        [.first("RW", "access", "delete"), KeySpec(["OW", change], begin: .index(2))]
+    private static func renameKeys(_ change: KeySpec.Flags) -> [KeySpec] {
+        [.first([.rw, .access, .delete]), KeySpec([.ow, change], begin: .index(2))]
     }
 
     @Sendable static func remove(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {

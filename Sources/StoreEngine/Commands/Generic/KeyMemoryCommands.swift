@@ -9,7 +9,7 @@ enum KeyMemoryCommands {
             subcommands: [
                 Command(
                     "USAGE", group: .server, since: "4.0.0", arity: -3, flags: [.readOnly],
-                    keys: [KeySpec(["RO"], begin: .index(2))], syntax: "key [SAMPLES count]",
+                    keys: [KeySpec([.ro], begin: .index(2))], syntax: "key [SAMPLES count]",
                     summary: "Returns the bytes in use for a key and its value.", complexity: "O(N) in the samples",
                     run: usage)
             ])

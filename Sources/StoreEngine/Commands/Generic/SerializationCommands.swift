@@ -5,7 +5,7 @@ import RespCodec
 enum SerializationCommands {
     static let all: [Command<KeyspaceContext>] = [
         Command(
-            "DUMP", group: .generic, since: "2.6.0", arity: 2, flags: [.readOnly], keys: [.first("RO", "access")],
+            "DUMP", group: .generic, since: "2.6.0", arity: 2, flags: [.readOnly], keys: [.first([.ro, .access])],
             tips: ["nondeterministic_output"], syntax: "key",
             summary: "Returns a value as bytes that RESTORE makes a value of again.",
             complexity: "O(N) in the bytes of the value"
@@ -29,7 +29,7 @@ enum SerializationCommands {
     ) -> Command<KeyspaceContext> {
         Command(
             name, group: group, since: since, arity: -4, flags: [.write, .denyOOM, .dangerous, flags],
-            keys: [.first("OW", "update")], categories: ["keyspace"],
+            keys: [.first([.ow, .update])], categories: ["keyspace"],
             syntax: "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]",
             summary: "Sets a key to a value that DUMP has made bytes of.",
             complexity: "O(N) in the bytes of the value, O(N log N) for a sorted set", run: restore)

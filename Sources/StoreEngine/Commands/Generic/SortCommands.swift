@@ -13,12 +13,12 @@ enum SortCommands {
         "O(N+M*log(M)) in the elements of the collection and those returned; O(N) where nothing is to be sorted"
 
     private static let patternKeys = KeySpec(
-        ["RO", "access"], begin: .unknown { _ in nil },
+        [.ro, .access], begin: .unknown { _ in nil },
         notes:
             "For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content of the key we sort"
     )
     private static let destinationKey = KeySpec(
-        ["OW", "update"], begin: .unknown(destination),
+        [.ow, .update], begin: .unknown(destination),
         notes:
             "For the optional STORE keyword. It is marked 'unknown' because the keyword can appear anywhere in the argument array"
     )
@@ -26,7 +26,7 @@ enum SortCommands {
     static let all: [Command<KeyspaceContext>] = [
         Command(
             "SORT", group: .generic, since: "1.0.0", arity: -2, flags: [.write, .denyOOM],
-            keys: [.first("RO", "access"), patternKeys, destinationKey], categories: categories,
+            keys: [.first([.ro, .access]), patternKeys, destinationKey], categories: categories,
             syntax: syntax + " [STORE destination#2]",
             summary: "Returns or stores the elements of a list, a set or a sorted set in order.",
             complexity: complexity
@@ -35,7 +35,7 @@ enum SortCommands {
         },
         Command(
             "SORT_RO", group: .generic, since: "7.0.0", arity: -2, flags: [.readOnly],
-            keys: [.first("RO", "access"), patternKeys], categories: categories, syntax: syntax,
+            keys: [.first([.ro, .access]), patternKeys], categories: categories, syntax: syntax,
             summary: "Returns the elements of a list, a set or a sorted set in order.", complexity: complexity
         ) { (context, arguments) throws(CommandError) in
             try answer(context, arguments[1], try SortRequest(arguments, mayStore: false))

@@ -20,7 +20,7 @@ extension GeoCommands {
 
     static let searching: [Command<KeyspaceContext>] = [
         Command(
-            "GEOSEARCH", group: .geo, since: "6.2.0", arity: -7, flags: [.readOnly], keys: [.first("RO", "access")],
+            "GEOSEARCH", group: .geo, since: "6.2.0", arity: -7, flags: [.readOnly], keys: [.first([.ro, .access])],
             syntax: "key " + area + order + " " + count + " " + parts,
             summary: "Returns the places in a circle, a box or a polygon.", complexity: complexity
         ) { (context, arguments) throws(CommandError) in
@@ -33,7 +33,7 @@ extension GeoCommands {
         .changed("9.0.0", "Takes `BYPOLYGON`."),
         Command(
             "GEOSEARCHSTORE", group: .geo, since: "6.2.0", arity: -8, flags: [.write, .denyOOM],
-            keys: [.first("OW", "update"), KeySpec(["RO", "access"], begin: .index(2))],
+            keys: [.first([.ow, .update]), KeySpec([.ro, .access], begin: .index(2))],
             syntax: "destination source " + area + order + " " + count + " [STOREDIST]",
             summary: "Stores the places in a circle, a box or a polygon in another sorted set.", complexity: complexity
         ) { (context, arguments) throws(CommandError) in
@@ -68,10 +68,10 @@ extension GeoCommands {
         _ name: String, since: String, isMember: Bool, isReadOnly: Bool
     ) -> Command<KeyspaceContext> {
         let start = isMember ? 5 : 6
-        let source = KeySpec.first("RO", "access")
+        let source = KeySpec.first([.ro, .access])
         let stores = [
-            source, KeySpec(["OW", "update"], begin: .keyword("STORE", from: start)),
-            KeySpec(["OW", "update"], begin: .keyword("STOREDIST", from: start)),
+            source, KeySpec([.ow, .update], begin: .keyword("STORE", from: start)),
+            KeySpec([.ow, .update], begin: .keyword("STOREDIST", from: start)),
         ]
         let origin = isMember ? "member " : "longitude latitude "
         return Command(

@@ -9,7 +9,7 @@ enum GeoCommands {
         [
             Command(
                 "GEOADD", group: .geo, since: "3.2.0", arity: -5, flags: [.write, .denyOOM],
-                keys: [.first("RW", "update")],
+                keys: [.first([.rw, .update])],
                 syntax: "key condition=[NX | XX] [change=CH] longitude latitude member [longitude latitude member ...]",
                 summary: "Adds places, or moves them.",
                 complexity: "O(log(N)) for each place, N being the number of places in the sorted set", run: add
@@ -45,7 +45,7 @@ enum GeoCommands {
         run: @escaping Command<KeyspaceContext>.Run
     ) -> Command<KeyspaceContext> {
         Command(
-            name, group: .geo, since: "3.2.0", arity: arity, flags: [.readOnly], keys: [.first("RO", "access")],
+            name, group: .geo, since: "3.2.0", arity: arity, flags: [.readOnly], keys: [.first([.ro, .access])],
             syntax: syntax, summary: summary, complexity: complexity, run: run)
     }
 

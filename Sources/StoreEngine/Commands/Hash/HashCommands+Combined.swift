@@ -8,7 +8,7 @@ extension HashCommands {
     static let combined: [Command<KeyspaceContext>] = [
         Command(
             "HGETEX", group: .hash, since: "8.0.0", arity: -5, flags: [.write, .fast],
-            keys: [.first("RW", "access", "update", notes: "RW and UPDATE because it changes the TTL")],
+            keys: [.first([.rw, .access, .update], notes: "RW and UPDATE because it changes the TTL")],
             syntax:
                 "key expiration=[EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]"
                 + " <FIELDS numfields field [field ...]>",
@@ -16,7 +16,7 @@ extension HashCommands {
             run: getAndSetDeadlines),
         Command(
             "HSETEX", group: .hash, since: "8.0.0", arity: -6, flags: [.write, .denyOOM, .fast],
-            keys: [.first("RW", "update")],
+            keys: [.first([.rw, .update])],
             syntax:
                 "key key-condition=[NX | XX] fields-condition=[FNX | FXX] expiration=[EX seconds | PX milliseconds | EXAT unix-time-seconds"
                 + " | PXAT unix-time-milliseconds | KEEPTTL] <FIELDS numfields field value [field value ...]>",
@@ -24,7 +24,7 @@ extension HashCommands {
             run: setWithDeadlines),
         Command(
             "HGETDEL", group: .hash, since: "8.0.0", arity: -5, flags: [.write, .fast],
-            keys: [.first("RW", "access", "delete")], syntax: "key <FIELDS numfields field [field ...]>",
+            keys: [.first([.rw, .access, .delete])], syntax: "key <FIELDS numfields field [field ...]>",
             summary: "Returns the values of fields and removes them.", complexity: "O(N) in the fields",
             run: getAndRemove
         ),

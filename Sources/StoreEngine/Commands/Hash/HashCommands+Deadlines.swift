@@ -17,7 +17,7 @@ extension HashCommands {
             isAbsolute: true),
         Command(
             "HPERSIST", group: .hash, since: "7.4.0", arity: -5, flags: [.write, .fast],
-            keys: [.first("RW", "update")], syntax: "key <FIELDS numfields field [field ...]>",
+            keys: [.first([.rw, .update])], syntax: "key <FIELDS numfields field [field ...]>",
             summary: "Takes away the deadlines of fields.", complexity: "O(N) in the fields", run: persist),
     ]
 
@@ -28,7 +28,7 @@ extension HashCommands {
         let words = unit == .seconds ? "seconds" : "milliseconds"
         return Command(
             "\(name)", group: .hash, since: "7.4.0", arity: -6, flags: [.write, .fast],
-            keys: [.first("RW", "update")],
+            keys: [.first([.rw, .update])],
             syntax: "key \(argument) condition=[NX | XX | GT | LT] <FIELDS numfields field [field ...]>",
             summary: "Sets when fields are due, \(isAbsolute ? "as a time" : "from now on"), in \(words).",
             complexity: "O(N) in the fields"
@@ -41,7 +41,7 @@ extension HashCommands {
         _ name: String, _ summary: String, _ unit: ExpireTime.Unit, isAbsolute: Bool
     ) -> Command<KeyspaceContext> {
         Command(
-            name, group: .hash, since: "7.4.0", arity: -5, flags: [.readOnly, .fast], keys: [.first("RO", "access")],
+            name, group: .hash, since: "7.4.0", arity: -5, flags: [.readOnly, .fast], keys: [.first([.ro, .access])],
             tips: isAbsolute ? [] : ["nondeterministic_output"],
             syntax: "key <FIELDS numfields field [field ...]>", summary: summary, complexity: "O(N) in the fields"
         ) { (context, arguments) throws(CommandError) in

@@ -5,18 +5,18 @@ import RespCodec
 extension HashCommands {
     static let numbersAndChance: [Command<KeyspaceContext>] = [
         writer(
-            "HINCRBY", since: "2.0.0", arity: 4, update: "update", syntax: "key field increment",
+            "HINCRBY", since: "2.0.0", arity: 4, update: .update, syntax: "key field increment",
             summary: "Adds to the integer in a field.", run: add),
         writer(
-            "HINCRBYFLOAT", since: "2.6.0", arity: 4, update: "update", syntax: "key field increment:double",
+            "HINCRBYFLOAT", since: "2.6.0", arity: 4, update: .update, syntax: "key field increment:double",
             summary: "Adds to the floating point number in a field.", run: addFloat),
         Command(
-            "HRANDFIELD", group: .hash, since: "6.2.0", arity: -2, flags: [.readOnly], keys: [.first("RO", "access")],
+            "HRANDFIELD", group: .hash, since: "6.2.0", arity: -2, flags: [.readOnly], keys: [.first([.ro, .access])],
             tips: ["nondeterministic_output"], syntax: "key options=[count [WITHVALUES]]",
             summary: "Returns fields by chance.",
             complexity: "O(N) in the fields returned", run: random),
         Command(
-            "HSCAN", group: .hash, since: "2.8.0", arity: -3, flags: [.readOnly], keys: [.first("RO", "access")],
+            "HSCAN", group: .hash, since: "2.8.0", arity: -3, flags: [.readOnly], keys: [.first([.ro, .access])],
             tips: ["nondeterministic_output"], syntax: "key cursor [MATCH pattern] [COUNT count] [NOVALUES]",
             summary: "Returns the fields and values of a hash piece by piece.",
             complexity: "O(1) for each call, O(N) for all", run: scan),

@@ -7,14 +7,14 @@ enum HashCommands {
     static let all: [Command<KeyspaceContext>] =
         [
             writer(
-                "HSET", since: "2.0.0", arity: -4, update: "update", syntax: "key field value [field value ...]",
+                "HSET", since: "2.0.0", arity: -4, update: .update, syntax: "key field value [field value ...]",
                 summary: "Sets fields of a hash, and returns how many are new.", complexity: "O(N) in the fields"
             ) { (context, arguments) throws(CommandError) in
                 context.reply.integer(try setFields(context, arguments, command: "hset"))
             }.lookingForMember(at: 2)
                 .changed("4.0.0", "Takes several fields and values."),
             writer(
-                "HMSET", since: "2.0.0", arity: -4, update: "update", syntax: "key field value [field value ...]",
+                "HMSET", since: "2.0.0", arity: -4, update: .update, syntax: "key field value [field value ...]",
                 summary: "Sets fields of a hash.", complexity: "O(N) in the fields"
             ) { (context, arguments) throws(CommandError) in
                 _ = try setFields(context, arguments, command: "hmset")
@@ -22,7 +22,7 @@ enum HashCommands {
             }
             .deprecated("4.0.0", replacedBy: "`HSET` with several fields"),
             writer(
-                "HSETNX", since: "2.0.0", arity: 4, update: "insert", syntax: "key field value",
+                "HSETNX", since: "2.0.0", arity: 4, update: .insert, syntax: "key field value",
                 summary: "Sets a field of a hash that does not exist.", run: setIfAbsent),
             reader(
                 "HGET", since: "2.0.0", arity: 3, syntax: "key field", summary: "Returns the value of a field."
@@ -84,7 +84,8 @@ enum HashCommands {
                 hash?.forEach { _, value in reply.element(value) }
             },
             Command(
-                "HDEL", group: .hash, since: "2.0.0", arity: -3, flags: [.write, .fast], keys: [.first("RW", "delete")],
+                "HDEL", group: .hash, since: "2.0.0", arity: -3, flags: [.write, .fast],
+                keys: [.first([.rw, .delete])],
                 syntax: "key field [field ...]", summary: "Removes fields, and the hash with the last of them.",
                 complexity: "O(N) in the fields removed", run: removeFields
             )
@@ -94,10 +95,10 @@ enum HashCommands {
     // MARK: declaring
 
     static func writer(
-        _ name: String, since: String, arity: Int, update: StaticString, syntax: String, summary: String,
+        _ name: String, since: String, arity: Int, update: KeySpec.Flags, syntax: String, summary: String,
         complexity: String = "O(1)", run: @escaping Command<KeyspaceContext>.Run
     ) -> Command<KeyspaceContext> {
-        let keyFlags: [StaticString] = name.hasPrefix("HINCR") ? ["RW", "access", update] : ["RW", update]
+        let keyFlags: KeySpec.Flags = name.hasPrefix("HINCR") ? [.rw, .access, update] : [.rw, update]
         return Command(
             name, group: .hash, since: since, arity: arity, flags: [.write, .denyOOM, .fast],
             keys: [KeySpec(keyFlags, begin: .index(1))], syntax: syntax, summary: summary, complexity: complexity,
@@ -105,13 +106,13 @@ enum HashCommands {
     }
 
     private static func reader(
-        _ name: String, since: String, arity: Int, keyFlags: [StaticString] = ["access"], syntax: String,
+        _ name: String, since: String, arity: Int, keyFlags: KeySpec.Flags = [.access], syntax: String,
         summary: String,
         complexity: String = "O(1)", run: @escaping Command<KeyspaceContext>.Run
     ) -> Command<KeyspaceContext> {
         Command(
             name, group: .hash, since: since, arity: arity, flags: [.readOnly, .fast],
-            keys: [KeySpec(["RO"] + keyFlags, begin: .index(1))], syntax: syntax, summary: summary,
+            keys: [KeySpec([.ro, keyFlags], begin: .index(1))], syntax: syntax, summary: summary,
             complexity: complexity, run: run)
     }
 
@@ -119,7 +120,7 @@ enum HashCommands {
         _ name: String, _ summary: String, run: @escaping Command<KeyspaceContext>.Run
     ) -> Command<KeyspaceContext> {
         Command(
-            name, group: .hash, since: "2.0.0", arity: 2, flags: [.readOnly], keys: [.first("RO", "access")],
+            name, group: .hash, since: "2.0.0", arity: 2, flags: [.readOnly], keys: [.first([.ro, .access])],
             tips: ["nondeterministic_output_order"], syntax: "key", summary: summary, complexity: "O(N) in the fields",
             run: run)
     }

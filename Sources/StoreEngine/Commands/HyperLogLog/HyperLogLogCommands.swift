@@ -7,13 +7,13 @@ enum HyperLogLogCommands {
         [
             Command(
                 "PFADD", group: .hyperloglog, since: "2.8.9", arity: -2, flags: [.write, .denyOOM, .fast],
-                keys: [.first("RW", "insert")], syntax: "key [element [element ...]]",
+                keys: [.first([.rw, .insert])], syntax: "key [element [element ...]]",
                 summary: "Adds elements to a HyperLogLog.", complexity: "O(1) for each element", run: add),
             Command(
                 "PFCOUNT", group: .hyperloglog, since: "2.8.9", arity: -2, flags: [.readOnly, .mayWrite],
                 keys: [
                     KeySpec(
-                        ["RW", "access"], begin: .index(1), find: .range(last: -1, step: 1, limit: 0),
+                        [.rw, .access], begin: .index(1), find: .range(last: -1, step: 1, limit: 0),
                         notes:
                             "RW because it may change the internal representation of the key, and propagate to replicas"
                     )
@@ -24,8 +24,8 @@ enum HyperLogLogCommands {
             Command(
                 "PFMERGE", group: .hyperloglog, since: "2.8.9", arity: -2, flags: [.write, .denyOOM],
                 keys: [
-                    .first("RW", "access", "insert"),
-                    KeySpec(["RO", "access"], begin: .index(2), find: .range(last: -1, step: 1, limit: 0)),
+                    .first([.rw, .access, .insert]),
+                    KeySpec([.ro, .access], begin: .index(2), find: .range(last: -1, step: 1, limit: 0)),
                 ],
                 syntax: "destkey [sourcekey [sourcekey ...]]", summary: "Unites HyperLogLogs in one.",
                 complexity: "O(N) in the keys", run: merge),

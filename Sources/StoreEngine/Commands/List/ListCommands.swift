@@ -9,10 +9,10 @@ enum ListCommands {
 
     // MARK: declaring
 
-    static let popFlags = ["RW", "access", "delete"] as [StaticString]
+    static let popFlags: KeySpec.Flags = [.rw, .access, .delete]
 
     static let sourceAndDestination = [
-        KeySpec(popFlags, begin: .index(1)), KeySpec(["RW", "insert"], begin: .index(2)),
+        KeySpec(popFlags, begin: .index(1)), KeySpec([.rw, .insert], begin: .index(2)),
     ]
 
     private static func pusher(
@@ -20,7 +20,7 @@ enum ListCommands {
     ) -> Command<KeyspaceContext> {
         Command(
             name, group: .list, since: since, arity: -3, flags: [.write, .denyOOM, .fast],
-            keys: [.first("RW", "insert")], syntax: "key element [element ...]", summary: summary,
+            keys: [.first([.rw, .insert])], syntax: "key element [element ...]", summary: summary,
             complexity: "O(N) in the elements"
         ) { (context, arguments) throws(CommandError) in
             try push(context, arguments, at: end, onlyExisting: onlyExisting)
@@ -70,21 +70,21 @@ enum ListCommands {
 
     static let looking: [Command<KeyspaceContext>] = [
         Command(
-            "LLEN", group: .list, since: "1.0.0", arity: 2, flags: [.readOnly, .fast], keys: [.first("RO")],
+            "LLEN", group: .list, since: "1.0.0", arity: 2, flags: [.readOnly, .fast], keys: [.first(.ro)],
             syntax: "key", summary: "Returns the length of a list.", complexity: "O(1)"
         ) { (context, arguments) throws(CommandError) in
             context.reply.integer(try context.list(at: arguments[1], .read)?.count ?? 0)
         },
         Command(
-            "LINDEX", group: .list, since: "1.0.0", arity: 3, flags: [.readOnly], keys: [.first("RO", "access")],
+            "LINDEX", group: .list, since: "1.0.0", arity: 3, flags: [.readOnly], keys: [.first([.ro, .access])],
             syntax: "key index", summary: "Returns an element of a list by its index.",
             complexity: "O(N) in the elements to the nearer end", run: elementAtIndex),
         Command(
-            "LRANGE", group: .list, since: "1.0.0", arity: 4, flags: [.readOnly], keys: [.first("RO", "access")],
+            "LRANGE", group: .list, since: "1.0.0", arity: 4, flags: [.readOnly], keys: [.first([.ro, .access])],
             syntax: "key start stop", summary: "Returns a range of elements of a list.",
             complexity: "O(S+N) in the distance from the nearer end and the elements returned", run: range),
         Command(
-            "LPOS", group: .list, since: "6.0.6", arity: -3, flags: [.readOnly], keys: [.first("RO", "access")],
+            "LPOS", group: .list, since: "6.0.6", arity: -3, flags: [.readOnly], keys: [.first([.ro, .access])],
             syntax: "key element [RANK rank] [COUNT num-matches] [MAXLEN len]",
             summary: "Returns the indexes of elements that are equal to one given.",
             complexity: "O(N) in the elements looked at", run: positions),

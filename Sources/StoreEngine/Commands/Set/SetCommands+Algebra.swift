@@ -39,7 +39,7 @@ extension SetCommands {
     ) -> Command<KeyspaceContext> {
         Command(
             name, group: .set, since: "1.0.0", arity: -2, flags: [.readOnly],
-            keys: [KeySpec(["RO", "access"], begin: .index(1), find: .range(last: -1, step: 1, limit: 0))],
+            keys: [KeySpec([.ro, .access], begin: .index(1), find: .range(last: -1, step: 1, limit: 0))],
             tips: ["nondeterministic_output_order"], syntax: "key [key ...]", summary: summary,
             complexity: complexity(operation)
         ) { (context, arguments) throws(CommandError) in
@@ -62,8 +62,8 @@ extension SetCommands {
         Command(
             name, group: .set, since: "1.0.0", arity: -3, flags: [.write, .denyOOM],
             keys: [
-                KeySpec(["OW", "update"], begin: .index(1)),
-                KeySpec(["RO", "access"], begin: .index(2), find: .range(last: -1, step: 1, limit: 0)),
+                KeySpec([.ow, .update], begin: .index(1)),
+                KeySpec([.ro, .access], begin: .index(2), find: .range(last: -1, step: 1, limit: 0)),
             ], syntax: "destination key [key ...]", summary: summary, complexity: complexity(operation)
         ) { (context, arguments) throws(CommandError) in
             context.reply.integer(try store(context, operation, arguments))
@@ -75,7 +75,7 @@ extension SetCommands {
     ) -> Command<KeyspaceContext> {
         Command(
             name, group: .set, since: since, arity: -3, flags: [.readOnly, .movableKeys],
-            keys: [KeySpec(["RO", "access"], begin: .index(1), find: .keyCount(count: 0, first: 1, step: 1))],
+            keys: [KeySpec([.ro, .access], begin: .index(1), find: .keyCount(count: 0, first: 1, step: 1))],
             syntax: syntax, summary: summary, complexity: complexity(operation)
         ) { (context, arguments) throws(CommandError) in
             context.reply.integer(try count(context, operation, arguments))

@@ -6,19 +6,19 @@ extension SetCommands {
     static let chance: [Command<KeyspaceContext>] = [
         Command(
             "SPOP", group: .set, since: "1.0.0", arity: -2, flags: [.write, .fast],
-            keys: [.first("RW", "access", "delete")], tips: ["nondeterministic_output"], syntax: "key [count]",
+            keys: [.first([.rw, .access, .delete])], tips: ["nondeterministic_output"], syntax: "key [count]",
             summary: "Removes members by chance and returns them.", complexity: "O(N) in the members removed",
             run: pop
         )
         .changed("3.2.0", "Takes a count."),
         Command(
-            "SRANDMEMBER", group: .set, since: "1.0.0", arity: -2, flags: [.readOnly], keys: [.first("RO", "access")],
+            "SRANDMEMBER", group: .set, since: "1.0.0", arity: -2, flags: [.readOnly], keys: [.first([.ro, .access])],
             tips: ["nondeterministic_output"], syntax: "key [count]", summary: "Returns members by chance.",
             complexity: "O(N) in the members returned", run: random
         )
         .changed("2.6.0", "Takes a count."),
         Command(
-            "SSCAN", group: .set, since: "2.8.0", arity: -3, flags: [.readOnly], keys: [.first("RO", "access")],
+            "SSCAN", group: .set, since: "2.8.0", arity: -3, flags: [.readOnly], keys: [.first([.ro, .access])],
             tips: ["nondeterministic_output"], syntax: "key cursor [MATCH pattern] [COUNT count]",
             summary: "Returns the members of a set piece by piece.", complexity: "O(1) for each call, O(N) for all",
             run: scan),

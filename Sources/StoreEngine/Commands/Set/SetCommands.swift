@@ -8,25 +8,25 @@ enum SetCommands {
         [
             Command(
                 "SADD", group: .set, since: "1.0.0", arity: -3, flags: [.write, .denyOOM, .fast],
-                keys: [.first("RW", "insert")], syntax: "key member [member ...]",
+                keys: [.first([.rw, .insert])], syntax: "key member [member ...]",
                 summary: "Adds members to a set, and returns how many are new.",
                 complexity: "O(N) in the members added",
                 run: add
             ).lookingForMember(at: 2)
                 .changed("2.4.0", "Takes several members."),
             Command(
-                "SREM", group: .set, since: "1.0.0", arity: -3, flags: [.write, .fast], keys: [.first("RW", "delete")],
+                "SREM", group: .set, since: "1.0.0", arity: -3, flags: [.write, .fast], keys: [.first([.rw, .delete])],
                 syntax: "key member [member ...]", summary: "Removes members, and the set with the last of them.",
                 complexity: "O(N) in the members removed", run: remove
             ).lookingForMember(at: 2)
                 .changed("2.4.0", "Takes several members."),
             Command(
                 "SMOVE", group: .set, since: "1.0.0", arity: 4, flags: [.write, .fast],
-                keys: [.first("RW", "access", "delete"), KeySpec(["RW", "insert"], begin: .index(2))],
+                keys: [.first([.rw, .access, .delete]), KeySpec([.rw, .insert], begin: .index(2))],
                 syntax: "source destination member", summary: "Moves a member from one set to another.",
                 complexity: "O(1)", run: move),
             Command(
-                "SISMEMBER", group: .set, since: "1.0.0", arity: 3, flags: [.readOnly, .fast], keys: [.first("RO")],
+                "SISMEMBER", group: .set, since: "1.0.0", arity: 3, flags: [.readOnly, .fast], keys: [.first(.ro)],
                 syntax: "key member", summary: "Returns whether a set has a member.", complexity: "O(1)"
             ) { (context, arguments) throws(CommandError) in
                 let set = try context.set(at: arguments[1], .read)
@@ -34,7 +34,7 @@ enum SetCommands {
             }.lookingForMember(at: 2),
             Command(
                 "SMISMEMBER", group: .set, since: "6.2.0", arity: -3, flags: [.readOnly, .fast],
-                keys: [.first("RO", "access")], syntax: "key member [member ...]",
+                keys: [.first([.ro, .access])], syntax: "key member [member ...]",
                 summary: "Returns for each of some members whether a set has it.",
                 complexity: "O(N) in the members asked for"
             ) { (context, arguments) throws(CommandError) in
@@ -45,13 +45,13 @@ enum SetCommands {
                 }
             },
             Command(
-                "SCARD", group: .set, since: "1.0.0", arity: 2, flags: [.readOnly, .fast], keys: [.first("RO")],
+                "SCARD", group: .set, since: "1.0.0", arity: 2, flags: [.readOnly, .fast], keys: [.first(.ro)],
                 syntax: "key", summary: "Returns how many members there are.", complexity: "O(1)"
             ) { (context, arguments) throws(CommandError) in
                 context.reply.integer(try context.set(at: arguments[1], .read)?.count ?? 0)
             },
             Command(
-                "SMEMBERS", group: .set, since: "1.0.0", arity: 2, flags: [.readOnly], keys: [.first("RO", "access")],
+                "SMEMBERS", group: .set, since: "1.0.0", arity: 2, flags: [.readOnly], keys: [.first([.ro, .access])],
                 tips: ["nondeterministic_output_order"], syntax: "key", summary: "Returns all members.",
                 complexity: "O(N) in the members"
             ) { (context, arguments) throws(CommandError) in

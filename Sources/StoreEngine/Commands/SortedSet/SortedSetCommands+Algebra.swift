@@ -37,7 +37,7 @@ extension SortedSetCommands {
     ]
 
     private static func sources(countedAt index: Int) -> KeySpec {
-        KeySpec(["RO", "access"], begin: .index(index), find: .keyCount(count: 0, first: 1, step: 1))
+        KeySpec([.ro, .access], begin: .index(index), find: .keyCount(count: 0, first: 1, step: 1))
     }
 
     private static func options(_ operation: AlgebraRequest.Operation) -> String {
@@ -69,7 +69,7 @@ extension SortedSetCommands {
     ) -> Command<KeyspaceContext> {
         Command(
             name, group: .sortedSet, since: since, arity: -4, flags: [.write, .denyOOM, .movableKeys],
-            keys: [.first("OW", "update"), sources(countedAt: 2)],
+            keys: [.first([.ow, .update]), sources(countedAt: 2)],
             syntax: "destination numkeys key [key ...]\(options(operation))", summary: summary, complexity: complexity
         ) { (context, arguments) throws(CommandError) in
             let request = try AlgebraRequest(context, arguments, countedAt: 2, operation, for: .storing)

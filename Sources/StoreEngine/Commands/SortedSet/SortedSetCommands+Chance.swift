@@ -6,11 +6,11 @@ extension SortedSetCommands {
     static let chance: [Command<KeyspaceContext>] = [
         Command(
             "ZRANDMEMBER", group: .sortedSet, since: "6.2.0", arity: -2, flags: [.readOnly],
-            keys: [.first("RO", "access")], tips: ["nondeterministic_output"],
+            keys: [.first([.ro, .access])], tips: ["nondeterministic_output"],
             syntax: "key options=[count [WITHSCORES]]",
             summary: "Returns members by chance.", complexity: "O(N) in the members returned", run: random),
         Command(
-            "ZSCAN", group: .sortedSet, since: "2.8.0", arity: -3, flags: [.readOnly], keys: [.first("RO", "access")],
+            "ZSCAN", group: .sortedSet, since: "2.8.0", arity: -3, flags: [.readOnly], keys: [.first([.ro, .access])],
             tips: ["nondeterministic_output"], syntax: "key cursor [MATCH pattern] [COUNT count] [NOSCORES]",
             summary: "Returns the members and scores of a sorted set piece by piece.",
             complexity: "O(1) for each call, O(N) for all", run: scan

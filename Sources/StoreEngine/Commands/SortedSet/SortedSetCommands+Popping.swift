@@ -45,13 +45,13 @@ extension SortedSetCommands {
     }
 
     private static func keys(countedAt index: Int) -> KeySpec {
-        KeySpec(["RW", "access", "delete"], begin: .index(index), find: .keyCount(count: 0, first: 1, step: 1))
+        KeySpec([.rw, .access, .delete], begin: .index(index), find: .keyCount(count: 0, first: 1, step: 1))
     }
 
     private static func popper(_ name: String, _ end: End, summary: String) -> Command<KeyspaceContext> {
         Command(
             name, group: .sortedSet, since: "5.0.0", arity: -2, flags: [.write, .fast],
-            keys: [.first("RW", "access", "delete")], syntax: "key [count]", summary: summary,
+            keys: [.first([.rw, .access, .delete])], syntax: "key [count]", summary: summary,
             complexity: "O(M*log(N)) for M of N members"
         ) { (context, arguments) throws(CommandError) in
             guard arguments.count <= 3 else { throw .syntax }
@@ -74,7 +74,7 @@ extension SortedSetCommands {
             name, group: .sortedSet, since: "5.0.0", arity: -3, flags: [.write, .blocking, .fast],
             keys: [
                 KeySpec(
-                    ["RW", "access", "delete"], begin: .index(1), find: .range(last: -2, step: 1, limit: 0))
+                    [.rw, .access, .delete], begin: .index(1), find: .range(last: -2, step: 1, limit: 0))
             ],
             syntax: "key [key ...] timeout:double", summary: summary, complexity: "O(log(N)) in the members"
         ) { (context, arguments) throws(CommandError) in

@@ -41,7 +41,7 @@ extension SortedSetCommands {
         .deprecated("6.2.0", replacedBy: "`ZRANGE` with `REV` and `BYLEX`"),
         Command(
             "ZRANGESTORE", group: .sortedSet, since: "6.2.0", arity: -5, flags: [.write, .denyOOM],
-            keys: [.first("OW", "update"), KeySpec(["RO", "access"], begin: .index(2))],
+            keys: [.first([.ow, .update]), KeySpec([.ro, .access], begin: .index(2))],
             syntax: "dst src min max sortby=[BYSCORE | BYLEX] [REV] [LIMIT offset count]",
             summary: "Stores members in a range of ranks, scores or members.",
             complexity: "O(log(N)+M*log(M)) for M of N members", run: storeRange),
@@ -72,7 +72,7 @@ extension SortedSetCommands {
         _ name: String, since: String, _ kind: RangeQuery.Kind?, reversed: Bool?, syntax: String, summary: String
     ) -> Command<KeyspaceContext> {
         Command(
-            name, group: .sortedSet, since: since, arity: -4, flags: [.readOnly], keys: [.first("RO", "access")],
+            name, group: .sortedSet, since: since, arity: -4, flags: [.readOnly], keys: [.first([.ro, .access])],
             syntax: syntax, summary: summary, complexity: "O(log(N)+M) for M of N members"
         ) { (context, arguments) throws(CommandError) in
             let query = try RangeQuery(arguments, from: 2, kind, isReversed: reversed, takesScores: true)
@@ -88,7 +88,7 @@ extension SortedSetCommands {
         _ name: String, since: String, syntax: String, summary: String, run: @escaping Command<KeyspaceContext>.Run
     ) -> Command<KeyspaceContext> {
         Command(
-            name, group: .sortedSet, since: since, arity: 4, flags: [.write], keys: [.first("RW", "delete")],
+            name, group: .sortedSet, since: since, arity: 4, flags: [.write], keys: [.first([.rw, .delete])],
             syntax: syntax, summary: summary, complexity: "O(log(N)+M) to remove M of N members", run: run)
     }
 

@@ -8,7 +8,7 @@ enum SortedSetCommands {
     private static let members: [Command<KeyspaceContext>] = [
         Command(
             "ZADD", group: .sortedSet, since: "1.2.0", arity: -4, flags: [.write, .denyOOM, .fast],
-            keys: [.first("RW", "update")],
+            keys: [.first([.rw, .update])],
             syntax:
                 "key condition=[NX | XX] comparison=[GT | LT] [change=CH] [increment=INCR] score member [score member ...]",
             summary: "Adds members with scores, or gives members other scores.",
@@ -20,19 +20,19 @@ enum SortedSetCommands {
         .changed("6.2.0", "Takes `GT` and `LT`."),
         Command(
             "ZINCRBY", group: .sortedSet, since: "1.2.0", arity: 4, flags: [.write, .denyOOM, .fast],
-            keys: [.first("RW", "access", "update")], syntax: "key increment member",
+            keys: [.first([.rw, .access, .update])], syntax: "key increment member",
             summary: "Adds to the score of a member.", complexity: "O(log(N)) in the members"
         ) { (context, arguments) throws(CommandError) in try add(context, arguments, increments: true) }
         .lookingForMember(at: 3),
         Command(
             "ZREM", group: .sortedSet, since: "1.2.0", arity: -3, flags: [.write, .fast],
-            keys: [.first("RW", "delete")],
+            keys: [.first([.rw, .delete])],
             syntax: "key member [member ...]", summary: "Removes members, and the sorted set with the last of them.",
             complexity: "O(M*log(N)) to remove M of N members", run: remove
         ).lookingForMember(at: 2)
             .changed("2.4.0", "Takes several members."),
         reader(
-            "ZCARD", since: "1.2.0", arity: 2, keyFlags: ["RO"], syntax: "key",
+            "ZCARD", since: "1.2.0", arity: 2, keyFlags: [.ro], syntax: "key",
             summary: "Returns how many members there are."
         ) { (context, arguments) throws(CommandError) in
             context.reply.integer(try context.sortedSet(at: arguments[1], .read)?.count ?? 0)
@@ -81,7 +81,7 @@ enum SortedSetCommands {
     ]
 
     private static func reader(
-        _ name: String, since: String, arity: Int, keyFlags: [StaticString] = ["RO", "access"], syntax: String,
+        _ name: String, since: String, arity: Int, keyFlags: KeySpec.Flags = [.ro, .access], syntax: String,
         summary: String, complexity: String = "O(1)", run: @escaping Command<KeyspaceContext>.Run
     ) -> Command<KeyspaceContext> {
         Command(

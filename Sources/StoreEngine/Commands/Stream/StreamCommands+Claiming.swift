@@ -5,7 +5,8 @@ import RespCodec
 extension StreamCommands {
     static let claiming: [Command<KeyspaceContext>] = [
         Command(
-            "XCLAIM", group: .stream, since: "5.0.0", arity: -6, flags: [.write, .fast], keys: [.first("RW", "update")],
+            "XCLAIM", group: .stream, since: "5.0.0", arity: -6, flags: [.write, .fast],
+            keys: [.first([.rw, .update])],
             tips: ["nondeterministic_output"],
             syntax: "key group consumer min-idle-time id [id ...] [IDLE ms:integer] [TIME unix-time-milliseconds] "
                 + "[RETRYCOUNT count] [FORCE] [JUSTID] [LASTID lastid]",
@@ -13,14 +14,14 @@ extension StreamCommands {
             run: claim),
         Command(
             "XAUTOCLAIM", group: .stream, since: "6.2.0", arity: -6, flags: [.write, .fast],
-            keys: [.first("RW", "delete")], tips: ["nondeterministic_output"],
+            keys: [.first([.rw, .delete])], tips: ["nondeterministic_output"],
             syntax: "key group consumer min-idle-time start:string [COUNT count] [JUSTID]",
             summary: "Gives entries that have been pending for long to a consumer, piece by piece.",
             complexity: "O(1) if COUNT is small", run: autoclaim
         )
         .changed("7.0.0", "Also returns the ids of entries that are gone, and no longer pending."),
         Command(
-            "XNACK", group: .stream, since: "8.8.0", arity: -7, flags: [.write, .fast], keys: [.first("RW", "update")],
+            "XNACK", group: .stream, since: "8.8.0", arity: -7, flags: [.write, .fast], keys: [.first([.rw, .update])],
             syntax: "key group mode=<SILENT | FAIL | FATAL> <IDS numids id [id ...]> [RETRYCOUNT count] [FORCE]",
             summary: "Takes pending entries from their consumers, for whoever claims them first.",
             complexity: "O(log N) for each entry", run: release),

@@ -8,26 +8,26 @@ extension StreamCommands {
             "XGROUP", group: .stream, since: "5.0.0", summary: "Commands on the groups of a stream.",
             subcommands: [
                 groupCommand(
-                    "CREATE", arity: -5, flags: [.write, .denyOOM], use: "insert",
+                    "CREATE", arity: -5, flags: [.write, .denyOOM], use: .insert,
                     syntax: "key group id-selector=<id | new-id=$> [MKSTREAM] [ENTRIESREAD entriesread=entries-read]",
                     "Makes a group.", run: create
                 )
                 .changed("7.0.0", "Takes `ENTRIESREAD`."),
                 groupCommand(
-                    "SETID", arity: -5, flags: [.write], use: "update",
+                    "SETID", arity: -5, flags: [.write], use: .update,
                     syntax: "key group id-selector=<id | new-id=$> [ENTRIESREAD entriesread=entries-read]",
                     "Sets what a group has read.",
                     run: setGroupID
                 )
                 .changed("7.0.0", "Takes `ENTRIESREAD`."),
                 groupCommand(
-                    "DESTROY", arity: 4, flags: [.write], use: "delete", syntax: "key group", "Removes a group.",
+                    "DESTROY", arity: 4, flags: [.write], use: .delete, syntax: "key group", "Removes a group.",
                     run: destroy),
                 groupCommand(
-                    "CREATECONSUMER", since: "6.2.0", arity: 5, flags: [.write, .denyOOM], use: "insert",
+                    "CREATECONSUMER", since: "6.2.0", arity: 5, flags: [.write, .denyOOM], use: .insert,
                     syntax: "key group consumer", "Makes a consumer of a group.", run: createConsumer),
                 groupCommand(
-                    "DELCONSUMER", arity: 5, flags: [.write], use: "delete", syntax: "key group consumer",
+                    "DELCONSUMER", arity: 5, flags: [.write], use: .delete, syntax: "key group consumer",
                     "Removes a consumer with all that it has pending, and returns how much that was.",
                     complexity: "O(N) in the entries pending", run: removeConsumer),
                 .help(
@@ -50,11 +50,11 @@ extension StreamCommands {
                     ]),
             ]),
         Command(
-            "XACK", group: .stream, since: "5.0.0", arity: -4, flags: [.write, .fast], keys: [.first("RW", "update")],
+            "XACK", group: .stream, since: "5.0.0", arity: -4, flags: [.write, .fast], keys: [.first([.rw, .update])],
             syntax: "key group id [id ...]", summary: "Acknowledges entries: they are no longer pending.",
             complexity: "O(1) for each entry", run: acknowledge),
         Command(
-            "XPENDING", group: .stream, since: "5.0.0", arity: -3, flags: [.readOnly], keys: [.first("RO", "access")],
+            "XPENDING", group: .stream, since: "5.0.0", arity: -3, flags: [.readOnly], keys: [.first([.ro, .access])],
             tips: ["nondeterministic_output"],
             syntax: "key group filters=[[IDLE min-idle-time:integer] start:string end:string count [consumer]]",
             summary: "Returns what is pending in a group, or who has how much.",
@@ -64,12 +64,12 @@ extension StreamCommands {
     ]
 
     private static func groupCommand(
-        _ name: String, since: String = "5.0.0", arity: Int, flags: CommandFlags, use: StaticString, syntax: String,
+        _ name: String, since: String = "5.0.0", arity: Int, flags: CommandFlags, use: KeySpec.Flags, syntax: String,
         _ summary: String, complexity: String = "O(1)", run: @escaping Command<KeyspaceContext>.Run
     ) -> Command<KeyspaceContext> {
         Command(
             name, group: .stream, since: since, arity: arity, flags: flags,
-            keys: [KeySpec(["RW", use], begin: .index(2))], syntax: syntax, summary: summary, complexity: complexity,
+            keys: [KeySpec([.rw, use], begin: .index(2))], syntax: syntax, summary: summary, complexity: complexity,
             run: run)
     }
 

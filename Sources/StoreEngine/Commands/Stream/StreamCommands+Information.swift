@@ -42,7 +42,7 @@ extension StreamCommands {
                 ]),
         ])
 
-    private static let key = [KeySpec(["RO", "access"], begin: .index(2))]
+    private static let key = [KeySpec([.ro, .access], begin: .index(2))]
 
     private static func found(_ context: KeyspaceContext, _ key: ByteSlice) throws(CommandError) -> StreamValue {
         guard let stream = try context.stream(at: key, .read) else { throw .noSuchKey }

@@ -8,7 +8,7 @@ extension StreamCommands {
             "XREAD", group: .stream, since: "5.0.0", arity: -4, flags: [.readOnly, .blocking, .movableKeys],
             keys: [
                 KeySpec(
-                    ["RO", "access"], begin: .keyword("STREAMS", from: 1), find: .range(last: -1, step: 1, limit: 2))
+                    [.ro, .access], begin: .keyword("STREAMS", from: 1), find: .range(last: -1, step: 1, limit: 2))
             ], syntax: "[COUNT count] [BLOCK milliseconds] <STREAMS key [key ...] id [id ...]>",
             summary: "Returns entries behind ids, of one or more streams. Waits for them if asked to.",
             complexity: "O(N) in the entries returned"
@@ -19,7 +19,7 @@ extension StreamCommands {
             "XREADGROUP", group: .stream, since: "5.0.0", arity: -7, flags: [.write, .blocking, .movableKeys],
             keys: [
                 KeySpec(
-                    ["RO", "access"], begin: .keyword("STREAMS", from: 4), find: .range(last: -1, step: 1, limit: 2))
+                    [.ro, .access], begin: .keyword("STREAMS", from: 4), find: .range(last: -1, step: 1, limit: 2))
             ],
             syntax:
                 "<group-block=GROUP group consumer> [COUNT count] [BLOCK milliseconds] [NOACK] <STREAMS key [key ...] id [id ...]>",

@@ -5,7 +5,7 @@ import RespCodec
 extension StreamCommands {
     static let trimming: [Command<KeyspaceContext>] = [
         Command(
-            "XTRIM", group: .stream, since: "5.0.0", arity: -4, flags: [.write], keys: [.first("RW", "delete")],
+            "XTRIM", group: .stream, since: "5.0.0", arity: -4, flags: [.write], keys: [.first([.rw, .delete])],
             tips: ["nondeterministic_output"],
             syntax:
                 "key trim=<strategy=<MAXLEN | MINID> operator=[equal== | approximately=~] threshold [LIMIT count] condition=[KEEPREF | DELREF | ACKED]>",
@@ -15,13 +15,13 @@ extension StreamCommands {
         .changed("8.2.0", "Takes `KEEPREF`, `DELREF` and `ACKED`."),
         Command(
             "XDELEX", group: .stream, since: "8.2.0", arity: -5, flags: [.write, .fast],
-            keys: [.first("RW", "delete")], syntax: "key condition=[KEEPREF | DELREF | ACKED] <IDS numids id [id ...]>",
+            keys: [.first([.rw, .delete])], syntax: "key condition=[KEEPREF | DELREF | ACKED] <IDS numids id [id ...]>",
             summary: "Deletes entries by their ids, with regard to groups.",
             complexity: "O(1) for each entry and group",
             run: deleteByReference),
         Command(
             "XACKDEL", group: .stream, since: "8.2.0", arity: -6, flags: [.write, .fast],
-            keys: [.first("RW", "update", "delete")],
+            keys: [.first([.rw, .update, .delete])],
             syntax: "key group condition=[KEEPREF | DELREF | ACKED] <IDS numids id [id ...]>",
             summary: "Acknowledges entries in a group and deletes them, with regard to other groups.",
             complexity: "O(1) for each entry and group", run: acknowledgeAndDelete),

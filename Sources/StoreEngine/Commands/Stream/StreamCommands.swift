@@ -9,7 +9,7 @@ enum StreamCommands {
             Command(
                 "XADD", group: .stream, since: "5.0.0", arity: -5, flags: [.write, .denyOOM, .fast],
                 keys: [
-                    .first("RW", "update", notes: "UPDATE instead of INSERT because of the optional trimming feature")
+                    .first([.rw, .update], notes: "UPDATE instead of INSERT because of the optional trimming feature")
                 ],
                 tips: ["nondeterministic_output"],
                 syntax:
@@ -21,7 +21,7 @@ enum StreamCommands {
             .changed("7.0.0", "An id may leave out its number: `ms-*`.")
             .changed("8.2.0", "Takes `KEEPREF`, `DELREF` and `ACKED`."),
             Command(
-                "XLEN", group: .stream, since: "5.0.0", arity: 2, flags: [.readOnly, .fast], keys: [.first("RO")],
+                "XLEN", group: .stream, since: "5.0.0", arity: 2, flags: [.readOnly, .fast], keys: [.first(.ro)],
                 syntax: "key", summary: "Returns how many entries there are.", complexity: "O(1)"
             ) { (context, arguments) throws(CommandError) in
                 context.reply.integer(try context.stream(at: arguments[1], .read)?.length ?? 0)
@@ -42,12 +42,12 @@ enum StreamCommands {
             .changed("6.2.0", "Takes ranges without their ends."),
             Command(
                 "XDEL", group: .stream, since: "5.0.0", arity: -3, flags: [.write, .fast],
-                keys: [.first("RW", "delete")],
+                keys: [.first([.rw, .delete])],
                 syntax: "key id [id ...]", summary: "Deletes entries by their ids.", complexity: "O(1) for each entry",
                 run: delete),
             Command(
                 "XSETID", group: .stream, since: "5.0.0", arity: -3, flags: [.write, .denyOOM, .fast],
-                keys: [.first("RW", "update")],
+                keys: [.first([.rw, .update])],
                 syntax: "key last-id [ENTRIESADDED entries-added] [MAXDELETEDID max-deleted-id]",
                 summary: "Sets the last id of a stream and what else it remembers, as replication wants it.",
                 complexity: "O(1)", run: setID
@@ -59,7 +59,7 @@ enum StreamCommands {
         _ name: String, syntax: String, _ summary: String, run: @escaping Command<KeyspaceContext>.Run
     ) -> Command<KeyspaceContext> {
         Command(
-            name, group: .stream, since: "5.0.0", arity: -4, flags: [.readOnly], keys: [.first("RO", "access")],
+            name, group: .stream, since: "5.0.0", arity: -4, flags: [.readOnly], keys: [.first([.ro, .access])],
             syntax: syntax, summary: summary, complexity: "O(N) in the entries returned", run: run)
     }
 

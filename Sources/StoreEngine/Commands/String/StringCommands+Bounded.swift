@@ -6,7 +6,7 @@ extension StringCommands {
     static let bounded: [Command<KeyspaceContext>] = [
         Command(
             "MSETEX", group: .string, since: "8.4.0", arity: -4, flags: [.write, .denyOOM],
-            keys: [KeySpec(["OW", "update"], begin: .index(1), find: .keyCount(count: 0, first: 1, step: 2))],
+            keys: [KeySpec([.ow, .update], begin: .index(1), find: .keyCount(count: 0, first: 1, step: 2))],
             tips: ["request_policy:multi_shard", "response_policy:all_succeeded"],
             syntax:
                 "numkeys key value [key value ...] condition=[NX | XX] expiration=[EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
@@ -14,7 +14,7 @@ extension StringCommands {
             complexity: "O(N) in the keys", run: setManyExpiring),
         Command(
             "INCREX", group: .string, since: "8.8.0", arity: -2, flags: [.write, .denyOOM, .fast],
-            keys: [.first("RW", "access", "update")],
+            keys: [.first([.rw, .access, .update])],
             syntax:
                 "key delta=[BYFLOAT float | BYINT increment] [LBOUND lowerbound] [UBOUND upperbound] [SATURATE] expiration=[EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST] [ENX]",
             summary: "Adds to the number at a key within bounds and sets or removes its deadline.", complexity: "O(1)",

@@ -83,19 +83,19 @@ extension StringCommands {
     static let conditional: [Command<KeyspaceContext>] = [
         Command(
             "DIGEST", group: .string, since: "8.4.0", arity: 2, flags: [.readOnly, .fast],
-            keys: [.first("RO", "access")], syntax: "key",
+            keys: [.first([.ro, .access])], syntax: "key",
             summary: "Returns the XXH3 hash of a string as hexadecimal digits.",
             complexity: "O(N) in the string's length",
             run: digest),
         Command(
             "DELEX", group: .string, since: "8.4.0", arity: -2, flags: [.write, .fast],
-            keys: [.first("RW", "delete", "variable_flags", flagsInRequest: deleteFlags)],
+            keys: [.first([.rw, .delete, .variableFlags], flagsInRequest: deleteFlags)],
             syntax: "key condition=[IFEQ ifeq-value | IFNE ifne-value | IFDEQ ifdeq-digest | IFDNE ifdne-digest]",
             summary: "Removes a key, if its value or its digest is as given.",
             complexity: "O(1), O(N) in the string's length for a digest", run: deleteConditionally),
         Command(
             "DELIFEQ", group: .string, since: "9.0.0", arity: 3, flags: [.write, .fast],
-            keys: [.first("RM", "delete")], syntax: "key value",
+            keys: [.first([.rm, .delete])], syntax: "key value",
             summary: "Removes a key whose value is as given.", complexity: "O(1)"
         ) { (context, arguments) throws(CommandError) in
             let slot = try context.find(arguments[1], as: .string)
@@ -104,17 +104,17 @@ extension StringCommands {
     ]
 
     /// What SET does with its key: options that compare the value read it, and GET returns it.
-    @Sendable static func setFlags(_ arguments: Arguments) -> [StaticString] {
+    @Sendable static func setFlags(_ arguments: Arguments) -> KeySpec.Flags {
         let options = 3..<max(arguments.count, 3)
         let returns = options.contains { arguments.word($0, is: "get") }
         let compares = options.contains { comparesValue(arguments, $0) }
-        return [returns || compares ? "RW" : "OW"] + (returns ? ["access"] : []) + ["update"]
+        return [returns || compares ? .rw : .ow, returns ? .access : [], .update]
     }
 
     /// What DELEX does with its key: without a condition the value does not matter.
-    @Sendable static func deleteFlags(_ arguments: Arguments) -> [StaticString] {
+    @Sendable static func deleteFlags(_ arguments: Arguments) -> KeySpec.Flags {
         let compares = (2..<max(arguments.count, 2)).contains { comparesValue(arguments, $0) }
-        return [compares ? "RW" : "RM", "delete"]
+        return [compares ? .rw : .rm, .delete]
     }
 
     private static func comparesValue(_ arguments: Arguments, _ index: Int) -> Bool {

@@ -9,7 +9,7 @@ extension StringCommands {
     ) -> Command<KeyspaceContext> {
         Command(
             name, group: .string, since: since, arity: arity, flags: [.write, .denyOOM, .fast],
-            keys: [.first("RW", "access", "update")], syntax: syntax, summary: summary, complexity: "O(1)", run: run)
+            keys: [.first([.rw, .access, .update])], syntax: syntax, summary: summary, complexity: "O(1)", run: run)
     }
 
     static let counting: [Command<KeyspaceContext>] = [

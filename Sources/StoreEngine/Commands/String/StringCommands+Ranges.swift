@@ -5,7 +5,7 @@ import RespCodec
 extension StringCommands {
     private static func rangeCommand(_ name: String, since: String) -> Command<KeyspaceContext> {
         Command(
-            name, group: .string, since: since, arity: 4, flags: [.readOnly], keys: [.first("RO", "access")],
+            name, group: .string, since: since, arity: 4, flags: [.readOnly], keys: [.first([.ro, .access])],
             syntax: "key start end", summary: "Returns part of a string, by byte offsets.",
             complexity: "O(N) in the bytes returned", run: getRange)
     }
@@ -13,22 +13,22 @@ extension StringCommands {
     static let ranges: [Command<KeyspaceContext>] = [
         Command(
             "APPEND", group: .string, since: "2.0.0", arity: 3, flags: [.write, .denyOOM, .fast],
-            keys: [.first("RW", "insert")], syntax: "key value", summary: "Adds to the end of a string.",
+            keys: [.first([.rw, .insert])], syntax: "key value", summary: "Adds to the end of a string.",
             complexity: "O(N) in the bytes added, amortised", run: append),
         Command(
-            "STRLEN", group: .string, since: "2.2.0", arity: 2, flags: [.readOnly, .fast], keys: [.first("RO")],
+            "STRLEN", group: .string, since: "2.2.0", arity: 2, flags: [.readOnly, .fast], keys: [.first(.ro)],
             syntax: "key", summary: "Returns the length of a string, in bytes.", complexity: "O(1)", run: length),
         rangeCommand("GETRANGE", since: "2.4.0"),
         rangeCommand("SUBSTR", since: "1.0.0")
             .deprecated("2.0.0", replacedBy: "`GETRANGE`"),
         Command(
             "SETRANGE", group: .string, since: "2.2.0", arity: 4, flags: [.write, .denyOOM],
-            keys: [.first("RW", "update")],
+            keys: [.first([.rw, .update])],
             syntax: "key offset value", summary: "Overwrites part of a string from an offset on.",
             complexity: "O(N) in the bytes written", run: setRange),
         Command(
             "LCS", group: .string, since: "7.0.0", arity: -3, flags: [.readOnly],
-            keys: [KeySpec(["RO", "access"], begin: .index(1), find: .range(last: 1, step: 1, limit: 0))],
+            keys: [KeySpec([.ro, .access], begin: .index(1), find: .range(last: 1, step: 1, limit: 0))],
             syntax: "key1 key2 [LEN] [IDX] [MINMATCHLEN min-match-len] [WITHMATCHLEN]",
             summary: "Finds the longest common subsequence of two strings.", complexity: "O(N*M) in the lengths",
             run: longestCommonSubsequence),

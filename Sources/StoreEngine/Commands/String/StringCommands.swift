@@ -7,13 +7,13 @@ enum StringCommands {
         [
             Command(
                 "GET", group: .string, since: "1.0.0", arity: 2, flags: [.readOnly, .fast],
-                keys: [.first("RO", "access")], syntax: "key", summary: "Returns the string at a key.",
+                keys: [.first([.ro, .access])], syntax: "key", summary: "Returns the string at a key.",
                 complexity: "O(1)", run: get),
             Command(
                 "SET", group: .string, since: "1.0.0", arity: -3, flags: [.write, .denyOOM],
                 keys: [
                     .first(
-                        "RW", "access", "update", "variable_flags",
+                        [.rw, .access, .update, .variableFlags],
                         notes: "RW and ACCESS due to the optional `GET` argument",
                         flagsInRequest: setFlags)
                 ],
@@ -28,13 +28,13 @@ enum StringCommands {
             .changed("8.4.0", "Takes `IFEQ`, `IFNE`, `IFDEQ` and `IFDNE`."),
             Command(
                 "SETNX", group: .string, since: "1.0.0", arity: 3, flags: [.write, .denyOOM, .fast],
-                keys: [.first("OW", "insert")], syntax: "key value", summary: "Sets a key that does not exist.",
+                keys: [.first([.ow, .insert])], syntax: "key value", summary: "Sets a key that does not exist.",
                 complexity: "O(1)", run: setIfAbsent
             )
             .deprecated("2.6.12", replacedBy: "`SET` with `NX`"),
             Command(
                 "SETEX", group: .string, since: "2.0.0", arity: 4, flags: [.write, .denyOOM],
-                keys: [.first("OW", "update")], syntax: "key seconds value",
+                keys: [.first([.ow, .update])], syntax: "key seconds value",
                 summary: "Sets a key to a string that expires after some seconds.", complexity: "O(1)"
             ) { (context, arguments) throws(CommandError) in
                 try setExpiring(&context, arguments, unit: .seconds, command: "setex")
@@ -42,7 +42,7 @@ enum StringCommands {
             .deprecated("2.6.12", replacedBy: "`SET` with `EX`"),
             Command(
                 "PSETEX", group: .string, since: "2.6.0", arity: 4, flags: [.write, .denyOOM],
-                keys: [.first("OW", "update")], syntax: "key milliseconds value",
+                keys: [.first([.ow, .update])], syntax: "key milliseconds value",
                 summary: "Sets a key to a string that expires after some milliseconds.", complexity: "O(1)"
             ) { (context, arguments) throws(CommandError) in
                 try setExpiring(&context, arguments, unit: .milliseconds, command: "psetex")
@@ -50,18 +50,18 @@ enum StringCommands {
             .deprecated("2.6.12", replacedBy: "`SET` with `PX`"),
             Command(
                 "GETSET", group: .string, since: "1.0.0", arity: 3, flags: [.write, .denyOOM, .fast],
-                keys: [.first("RW", "access", "update")], syntax: "key value",
+                keys: [.first([.rw, .access, .update])], syntax: "key value",
                 summary: "Sets a key and returns the string it held.", complexity: "O(1)", run: getSet
             )
             .deprecated("6.2.0", replacedBy: "`SET` with `GET`"),
             Command(
                 "GETDEL", group: .string, since: "6.2.0", arity: 2, flags: [.write, .fast],
-                keys: [.first("RW", "access", "delete")], syntax: "key",
+                keys: [.first([.rw, .access, .delete])], syntax: "key",
                 summary: "Returns the string at a key and removes the key.",
                 complexity: "O(1)", run: getDelete),
             Command(
                 "GETEX", group: .string, since: "6.2.0", arity: -2, flags: [.write, .fast],
-                keys: [.first("RW", "access", "update", notes: "RW and UPDATE because it changes the TTL")],
+                keys: [.first([.rw, .access, .update], notes: "RW and UPDATE because it changes the TTL")],
                 syntax:
                     "key expiration=[EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]",
                 summary: "Returns the string at a key and sets or removes its deadline.", complexity: "O(1)",
@@ -69,20 +69,20 @@ enum StringCommands {
             Command(
                 "MGET", group: .string, since: "1.0.0", arity: -2, flags: [.readOnly, .fast],
                 keys: [
-                    KeySpec(["RO", "access"], begin: .index(1), find: .range(last: -1, step: 1, limit: 0))
+                    KeySpec([.ro, .access], begin: .index(1), find: .range(last: -1, step: 1, limit: 0))
                 ],
                 tips: ["request_policy:multi_shard"], syntax: "key [key ...]",
                 summary: "Returns the strings at several keys.",
                 complexity: "O(N) in the keys", run: getMany),
             Command(
                 "MSET", group: .string, since: "1.0.1", arity: -3, flags: [.write, .denyOOM],
-                keys: [KeySpec(["OW", "update"], begin: .index(1), find: .range(last: -1, step: 2, limit: 0))],
+                keys: [KeySpec([.ow, .update], begin: .index(1), find: .range(last: -1, step: 2, limit: 0))],
                 tips: ["request_policy:multi_shard", "response_policy:all_succeeded"],
                 syntax: "key value [key value ...]",
                 summary: "Sets several keys at once.", complexity: "O(N) in the keys", run: setMany),
             Command(
                 "MSETNX", group: .string, since: "1.0.1", arity: -3, flags: [.write, .denyOOM],
-                keys: [KeySpec(["OW", "insert"], begin: .index(1), find: .range(last: -1, step: 2, limit: 0))],
+                keys: [KeySpec([.ow, .insert], begin: .index(1), find: .range(last: -1, step: 2, limit: 0))],
                 syntax: "key value [key value ...]", summary: "Sets several keys at once if none of them exists.",
                 complexity: "O(N) in the keys", run: setManyIfAbsent),
         ] + counting + ranges + conditional + bounded
