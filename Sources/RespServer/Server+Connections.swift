@@ -94,11 +94,12 @@ extension Server {
         closing = []
         for connection in now where !connection.isClosed {
             // What is unsent is waited for by the write interest; the close follows it.
-            if connection.unsent.byteCount == 0 { close(connection) }
+            if connection.unsent.byteCount == 0 { close(connection, mayLinger: true) }
         }
     }
 
-    func close(_ connection: Connection) {
+    /// - Parameter mayLinger: whether the peer should get what it was sent, though it may be sending itself.
+    func close(_ connection: Connection, mayLinger: Bool = false) {
         guard !connection.isClosed else { return }
         log.verbose(
             "Closed connection id=\(connection.id) addr=\(connection.address) fd=\(connection.descriptor) name=\(connection.name)"
@@ -107,8 +108,13 @@ extension Server {
         closed.append(connection)
         unwatchAll(connection)
         forgetWait(of: connection)
-        epoll.remove(connection.descriptor)
-        Glibc.close(connection.descriptor)
+        if mayLinger && !connection.hasEnded {
+            lingering.add(
+                connection.descriptor, registration: connection.registration, epoll: epoll, now: engine.now)
+        } else {
+            epoll.remove(connection.descriptor)
+            Glibc.close(connection.descriptor)
+        }
         connections[Int(connection.descriptor)] = nil
         descriptors[connection.id] = nil
         connectionCount -= 1

@@ -186,7 +186,7 @@ extension Server {
         }
         guard connection.unsent.byteCount == 0 else { return }
         connection.softLimitSince = nil
-        if connection.isClosing { return close(connection) }
+        if connection.isClosing { return close(connection, mayLinger: true) }
         connection.isWatchedForWriting = false
         updateInterest(connection)
     }

@@ -103,6 +103,7 @@ extension Server {
             return count
         case .wouldBlock: return nil
         case .ended:
+            connection.hasEnded = true
             // Who has sent all requests and only reads is answered to the end. What was executed in this turn has its replies sent;
             // what waits is not executed any more.
             if connection.isPaused || connection.waiting != nil || !connection.isBehind {

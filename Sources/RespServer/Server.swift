@@ -126,6 +126,7 @@ final class Server {
     @exclusivity(unchecked) var closing: [Connection] = []
     /// Connections that were closed in this turn, kept until its end: others may still be looking at them.
     @exclusivity(unchecked) var closed: [Connection] = []
+    var lingering = LingeringSockets()
 
     // MARK: waiting and pausing
 
@@ -195,6 +196,7 @@ final class Server {
         }
         sendReplies()
         for case let connection? in connections { close(connection) }
+        lingering.closeAll()
         closeListeners()
     }
 
@@ -259,7 +261,7 @@ final class Server {
         }
         guard descriptor < connections.count, let connection = connections[descriptor],
             connection.registration == event.word >> 32, !connection.isClosed
-        else { return }
+        else { return lingering.drain(Int32(descriptor), into: reader.room, RequestReader.capacity) }
         arrivals.count(&connection.lastEvent)
         if event.isWritable && connection.isWatchedForWriting { flush(connection) }
         if event.isHangUp { connection.isHungUp = true }
@@ -280,6 +282,7 @@ final class Server {
         rates.sample(statistics, milliseconds: engine.now - lastMaintenance)
         lastMaintenance = engine.now
         peakUsedBytes = max(peakUsedBytes, engine.usedBytes)
+        lingering.closeExpired(now: engine.now)
         for case let connection? in connections where connection.unsent.byteCount > 0 { checkOutputLimit(connection) }
         let timeout = Int64(configuration.settings.timeoutSeconds) * 1000
         guard timeout > 0 else { return }

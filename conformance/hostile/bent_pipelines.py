@@ -26,6 +26,11 @@ class Differs(Exception):
     """The two servers answered the same bytes differently."""
 
 
+class IsCutOff(Differs):
+    """One client of the reference got less, and nothing else. Redis closes with input unread, and such a close can overtake the last
+    replies; then the same bytes once more give the same answers."""
+
+
 class Sequence:
     """The pipelines of one client in one round, and what they look like on the wire."""
 
@@ -256,14 +261,23 @@ class Fuzzer:
 
     def run_round(self, number):
         clients, order = make_round(self.seed, number)
-        self.compare(clients, order, number)
+        for attempt in range(5):
+            try:
+                self.compare(clients, order, number)
+                break
+            except IsCutOff:
+                if attempt == 4:
+                    raise
+                for control in self.controls:
+                    control("FLUSHALL")
         self.pipelines += len(clients)
 
     def compare(self, clients, order, number):
         answers = [play(server, control, clients, order) for server, control in zip(self.servers, self.controls)]
         for index, (theirs, ours) in enumerate(zip(*answers)):
             if not same(theirs, ours):
-                raise Differs(self.told(clients, order, number, f"client {index}, {clients[index][2]}: {[shown(piece, 1500) for piece in clients[index][1]]}\n"
+                kind = IsCutOff if clients[index][2] == "bent" and ours.startswith(theirs) else Differs
+                raise kind(self.told(clients, order, number, f"client {index}, {clients[index][2]}: {[shown(piece, 1500) for piece in clients[index][1]]}\n"
                                         f"reference: {difference(theirs, ours)}\n   tested: {difference(ours, theirs)}"))
         held = [left(control, clients) for control in self.controls]
         for theirs, ours in zip(*held):

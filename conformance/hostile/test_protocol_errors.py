@@ -2,7 +2,8 @@
 import pytest
 
 from support import server as servers
-from support.resp import encode
+from support.crowd import wait_until_alone
+from support.resp import encode, eventually
 
 OK = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n"
 
@@ -241,3 +242,29 @@ def test_draws_that_would_never_end_are_refused(name, client):
     client({"H": "HSET", "S": "SADD", "Z": "ZADD"}[name[0]], "k", "1", *(["2"] if name[0] != "S" else []))
     for count in (-2**63 + 1, -2**62, -2**40):
         assert client(name, "k", count).value == b"ERR value is out of range"
+
+
+@pytest.mark.parametrize("ending, last", [(b"*x\r\n", b"-ERR Protocol error: invalid multibulk length\r\n"), (encode("QUIT"), b"+OK\r\n")],
+                         ids=["error", "quit"])
+def test_all_answers_arrive_though_more_is_sent(ending, last, server, client):
+    """What a client sends behind the end of its connection must not cost it the answers that are still on their way."""
+    for _ in range(5):
+        connection = server.connect(receive_buffer=4096)
+        connection.send_raw(encode("SET", "k", "v" * 1000) + encode("GET", "k") * 100 + ending + b"x" * 100_000)
+        wait_until_alone(client)
+        assert connection.read_until_close() == b"+OK\r\n" + (b"$1000\r\n" + b"v" * 1000 + b"\r\n") * 100 + last
+        connection.close()
+
+
+def test_nobody_is_listened_to_for_ever(server, client):
+    """Those who only go on sending are left to themselves after a while, and when there are many of them, at once."""
+    before = server.descriptor_count()
+    crowd = [server.connect(timeout=30) for _ in range(100)]
+    for connection in crowd:
+        connection.send_raw(encode("QUIT") + b"x" * 100_000)
+    wait_until_alone(client)
+    assert server.descriptor_count() < before + 30
+    assert eventually(lambda: server.descriptor_count() == before)
+    assert crowd[-1].read_until_close() == b"+OK\r\n"
+    for connection in crowd:
+        connection.close()

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from support.crowd import wait_until_alone
 from support.resp import Closed, Connection, Malformed, encode, eventually
 
 MEGABYTE = 1024 * 1024
@@ -307,6 +308,7 @@ def test_output_buffer_soft_limit(leak_check):
 def test_maxclients_is_no_way_to_shut_others_out_for_good(start):
     server = start("--maxclients", "50")
     with server.connect() as client:
+        wait_until_alone(client)
         crowd = []
         for _ in range(60):
             connection = Connection(server.address)

@@ -93,10 +93,12 @@ def test_who_waits_for_other_types(request_words, goodbye, server, client):
 @pytest.mark.parametrize("behind", BEHIND)
 def test_who_is_held_back_by_a_pause_of_writes(behind, goodbye, server, client):
     """Redis drops the requests of a client that is gone when the pause ends."""
+    wait_until_alone(client)
     before = server.descriptor_count()
     try:
+        held = admitted(server)
         client("CLIENT", "PAUSE", "600000", "WRITE")
-        held = hold(server, behind, goodbye)
+        hold(held, behind, goodbye)
         assert eventually(lambda: server.descriptor_count() == before)
     finally:
         client("CLIENT", "UNPAUSE")
@@ -107,12 +109,15 @@ def test_who_is_held_back_by_a_pause_of_writes(behind, goodbye, server, client):
 @pytest.mark.parametrize("behind", ["nothing", "70 KB", "3 MB", "12 MB"])
 def test_who_is_held_back_by_a_pause_of_all(behind, server, client):
     """Nobody can look on or end such a pause early; the descriptors tell who is there."""
+    wait_until_alone(client)
     before = server.descriptor_count()
 
     def attempt(milliseconds):
+        held = [admitted(server) for _ in GOODBYES]
         client("CLIENT", "PAUSE", str(milliseconds), "ALL")
         paused = time.monotonic()
-        held = [hold(server, behind, goodbye) for goodbye in GOODBYES]
+        for connection, goodbye in zip(held, GOODBYES):
+            hold(connection, behind, goodbye)
         in_time = eventually(lambda: server.descriptor_count() == before, seconds=milliseconds / 2000)
         in_time = in_time and time.monotonic() - paused < milliseconds / 2000
         assert client("PING").value == b"PONG"      # the pause is over
@@ -129,13 +134,18 @@ def test_who_is_held_back_by_a_pause_of_all(behind, server, client):
     assert client("DBSIZE").value == 0
 
 
-def hold(server, behind, goodbye):
-    """A client that sends a request during a pause, and more, and goes away."""
+def admitted(server):
+    """A client that the server knows: it has been answered."""
     connection = server.connect()
+    connection("PING")
+    return connection
+
+
+def hold(connection, behind, goodbye):
+    """A client that sends a request during a pause, and more, and goes away."""
     connection.send("SET", "forbidden", "v")
     send_what_fits(connection, BEHIND[behind])
     GOODBYES[goodbye](connection)
-    return connection
 
 
 def test_what_was_executed_before_the_wait_is_answered(server, client):

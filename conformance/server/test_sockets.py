@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from support import server as servers
+from support.crowd import wait_until_alone
 from support.resp import Closed, Connection, eventually
 
 PROTECTED = b"-DENIED "
@@ -183,7 +184,9 @@ def test_password(start):
 
 def test_maxclients(start):
     server = start("--maxclients", "5")
-    connections = [server.connect() for _ in range(5)]
+    connections = [server.connect()]
+    wait_until_alone(connections[0])
+    connections += [server.connect() for _ in range(4)]
     for connection in connections:
         assert connection("PING").value == b"PONG"
     assert server.connect().read_until_close() == b"-ERR max number of clients reached\r\n"

@@ -92,8 +92,13 @@ def encode(*arguments):
 class Connection:
     """One connection. `address` is (host, port) or the path of a unix socket."""
 
-    def __init__(self, address, protocol=2, timeout=10.0, password=None):
-        if isinstance(address, str):
+    def __init__(self, address, protocol=2, timeout=10.0, password=None, receive_buffer=None):
+        if receive_buffer is not None:      # to be set before connecting
+            self.socket = socket.socket()
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+            self.socket.settimeout(timeout)
+            self.socket.connect(address)
+        elif isinstance(address, str):
             self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self.socket.settimeout(timeout)
             self.socket.connect(address)

@@ -54,6 +54,8 @@ final class Connection {
     @exclusivity(unchecked) var isWatchedForWriting = false
     /// The client has closed its side: the end follows what is there to read.
     @exclusivity(unchecked) var isHungUp = false
+    /// The end has been read.
+    var hasEnded = false
     /// In which turn of the loop it was served last, and whether it will be served in the next one.
     @exclusivity(unchecked) var lastTurn = 0
     @exclusivity(unchecked) var isQueued = false

@@ -57,6 +57,12 @@ struct Epoll: ~Copyable {
         epoll_ctl(descriptor, EPOLL_CTL_MOD, watched, &event)
     }
 
+    /// Has a descriptor that was watched by edges watched as long as it is readable.
+    func modifyToLevel(_ watched: Int32, word: UInt64) {
+        var event = epoll_event(events: EPOLLRDHUP.rawValue | EPOLLIN.rawValue, data: epoll_data_t(u64: word))
+        epoll_ctl(descriptor, EPOLL_CTL_MOD, watched, &event)
+    }
+
     func remove(_ watched: Int32) {
         var event = epoll_event()
         epoll_ctl(descriptor, EPOLL_CTL_DEL, watched, &event)
