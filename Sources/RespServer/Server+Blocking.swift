@@ -12,7 +12,11 @@ extension Server {
     func runWaiting(
         _ run: Command<KeyspaceContext>.Run, _ record: CommandRecord, _ arguments: Arguments, on connection: Connection
     ) {
-        guard let wait = engine.runWaiting(run, arguments, database: connection.database, reply: reply) else { return }
+        let keys = record.hot.pointee.keys
+        guard
+            let wait = engine.runWaiting(
+                run, keys: keys, arguments, database: connection.database, reply: reply)
+        else { return }
         let request = wait.request.map { OwnedArguments($0) } ?? OwnedArguments(arguments)
         let waiter = WaitingCommand(connection: connection, record: record, arguments: request, wait: wait)
         connection.waiting = waiter
@@ -43,7 +47,9 @@ extension Server {
         reply.version = connection.version
         let errors = reply.errorCount
         engine.touches = !connection.isNoTouch
-        let wait = engine.runWaiting(run, waiter.arguments.view, database: waiter.database, reply: reply, again: true)
+        let wait = engine.runWaiting(
+            run, keys: waiter.record.hot.pointee.keys, waiter.arguments.view, database: waiter.database, reply: reply,
+            again: true)
         engine.touches = true
         withExtendedLifetime(waiter.arguments) {}
         // It keeps its place when it must go on waiting.

@@ -14,7 +14,7 @@ extension Server {
 
     private func holdsBackWhilePaused(_ flags: CommandFlags, _ connection: Connection) -> Bool {
         // Keys that are due stay during a pause, and not a command longer: who writes must not find them in the way.
-        engine.removesDueKeys = pausedUntil <= engine.now
+        engine.removesExpiredKeys = pausedUntil <= engine.now
         guard pausedUntil > engine.now, !flags.contains(.ignoresPause) else { return false }
         if pausesWritesOnly {
             let writesInTransaction =
@@ -32,11 +32,11 @@ extension Server {
     func releaseHeld() {
         guard pausedUntil > 0 else { return }
         guard pausedUntil <= engine.now else {
-            engine.removesDueKeys = false
+            engine.removesExpiredKeys = false
             return
         }
         pausedUntil = 0
-        engine.removesDueKeys = true
+        engine.removesExpiredKeys = true
         let waiting = held
         held = []
         for connection in waiting where !connection.isClosed {

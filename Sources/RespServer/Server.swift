@@ -184,7 +184,7 @@ final class Server {
                 handle(epoll[index])
             }
             serveDueWaits()
-            if activeExpireEnabled && !engine.expireDue(budget: 1000) { workLeft = true }
+            if activeExpireEnabled && !engine.expireCycle(budget: 1000) { workLeft = true }
             serveBlocked()
             sendReplies()
             if engine.hasGarbage { engine.freeSlice() }
@@ -221,7 +221,7 @@ final class Server {
             return true
         }
         var time = lastMaintenance + maintenanceInterval
-        if activeExpireEnabled, engine.removesDueKeys, let deadline = engine.nextDeadline {
+        if activeExpireEnabled, engine.removesExpiredKeys, let deadline = engine.nextDeadline {
             time = min(time, deadline + 1)
         }
         if pausedUntil > 0 { time = min(time, pausedUntil) }

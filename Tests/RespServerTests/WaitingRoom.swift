@@ -8,18 +8,22 @@ final class WaitingRoom: KeyspaceObserver {
     final class Client: Waiter {
         let name: Int
         let run: Command<KeyspaceContext>.Run
+        let keys: KeySpecs
         let request: OwnedArguments
         fileprivate(set) var reply: String?
 
         init(
-            _ name: Int, _ run: @escaping Command<KeyspaceContext>.Run, _ request: OwnedArguments, _ wait: Wait,
-            _ database: Int
+            _ name: Int, _ run: @escaping Command<KeyspaceContext>.Run, _ keys: KeySpecs, _ request: OwnedArguments,
+            _ wait: Wait, _ database: Int
         ) {
             self.name = name
             self.run = run
+            self.keys = keys
             self.request = wait.request.map { OwnedArguments($0) } ?? request
             super.init(database: database, wait: wait)
         }
+
+        deinit { keys.deallocate() }
     }
 
     let engine = Engine(databases: 4, seed: 1)
@@ -57,10 +61,14 @@ final class WaitingRoom: KeyspaceObserver {
     func wait(_ name: Int, _ text: String, database: Int = 0) -> Client {
         let request = OwnedArguments(words(text))
         let word = text.prefix { $0 != " " }
-        guard let run = Engine.allCommands.first(where: { $0.name == word })?.run,
-            let wait = engine.runWaiting(run, request.view, database: database, reply: writer)
-        else { preconditionFailure("\(text) does not wait") }
-        let client = Client(name, run, request, wait, database)
+        guard let command = Engine.allCommands.first(where: { $0.name == word }), let run = command.run else {
+            preconditionFailure("\(text) is no command")
+        }
+        let keys = KeySpecs(command.keys)
+        guard let wait = engine.runWaiting(run, keys: keys, request.view, database: database, reply: writer) else {
+            preconditionFailure("\(text) does not wait")
+        }
+        let client = Client(name, run, keys, request, wait, database)
         blocked.add(client)
         _ = serve()
         return client
@@ -92,7 +100,7 @@ final class WaitingRoom: KeyspaceObserver {
         runCount += 1
         writer.removeAll()
         let wait = engine.runWaiting(
-            client.run, client.request.view, database: client.database, reply: writer, again: true)
+            client.run, keys: client.keys, client.request.view, database: client.database, reply: writer, again: true)
         if let wait { return blocked.setAlarm(of: client, retryTime: wait.retryTime) }
         client.reply = writer.written(0..<writer.count).description
         blocked.remove(client)

@@ -67,7 +67,7 @@ struct DatabaseTests {
         #expect(run(engine, "SCARD", "set", database: 4) == ":3000\r\n")
         #expect(run(engine, "SISMEMBER", "set", "member:2999", database: 4) == ":1\r\n")
         engine.setTime(200_000)
-        while !engine.expireDue(budget: 100) {}
+        while !engine.expireCycle(budget: 100) {}
         #expect(engine.database(4).count == Self.keys.count - 1)
     }
 
@@ -157,9 +157,9 @@ struct DatabaseTests {
             _ = run(engine, "SET", "k", "v", "PX", "\(index + 1)", database: index)
         }
         engine.setTime(1100)
-        #expect(engine.expireDue(budget: 100))
+        #expect(engine.expireCycle(budget: 100))
         #expect(engine.databasesInUse.filter { $0.count > 0 }.map(\.index) == [77_777, 999_999])
         engine.setTime(2_000_000)
-        #expect(engine.expireDue(budget: 100) && engine.nextDeadline == nil)
+        #expect(engine.expireCycle(budget: 100) && engine.nextDeadline == nil)
     }
 }

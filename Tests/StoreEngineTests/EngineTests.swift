@@ -18,7 +18,7 @@ struct EngineTests {
         }
         for elapsed in stride(from: Int64(0), through: 1001, by: 7) {
             engine.setTime(1_000_000 + elapsed)
-            while !engine.expireDue(budget: 100) {}
+            while !engine.expireCycle(budget: 100) {}
             let left = (0..<5000).filter { 1 + Int64($0 % 1000) >= elapsed }.count
             #expect(engine.database(0).count == left)
         }
@@ -86,14 +86,14 @@ struct EngineTests {
                 if let earliest = model.values.min(), earliest != .max {
                     #expect(engine.nextDeadline.map { $0 <= earliest } == true, "a deadline is not known of")
                 }
-                while !engine.expireDue(budget: 7) {}
+                while !engine.expireCycle(budget: 7) {}
                 model = model.filter { $0.value >= now }
                 #expect(run(engine, "DBSIZE") == ":\(model.count)\r\n")
             }
             if step % 1000 == 0 { engine.database(0).table.checkInvariants() }
         }
         engine.setTime(now + 10_000)
-        while !engine.expireDue(budget: 100) {}
+        while !engine.expireCycle(budget: 100) {}
         #expect(engine.nextDeadline == nil)
         #expect(run(engine, "DBSIZE") == ":\(model.values.count { $0 == .max })\r\n")
         engine.database(0).table.checkInvariants()

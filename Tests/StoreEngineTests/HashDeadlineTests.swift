@@ -11,18 +11,18 @@ struct HashDeadlineTests {
         var deadline: Int64?
     }
 
-    /// Every field of every hash, those that are due and not yet removed included.
+    /// Every field of every hash, those that have expired and are not yet removed included.
     private struct Model {
         var hashes: [String: [String: Field]] = [:]
         var now: Int64 = 1_000_000
 
-        func isDue(_ field: Field) -> Bool { field.deadline.map { $0 < now } ?? false }
+        func isExpired(_ field: Field) -> Bool { field.deadline.map { $0 < now } ?? false }
 
-        func live(_ key: String) -> [String: Field] { (hashes[key] ?? [:]).filter { !isDue($0.value) } }
+        func live(_ key: String) -> [String: Field] { (hashes[key] ?? [:]).filter { !isExpired($0.value) } }
 
-        /// What most commands do with a field that they find to be due.
+        /// What most commands do with a field that they find to have expired.
         mutating func expire(_ key: String, _ field: String) {
-            if let old = hashes[key]?[field], isDue(old) { remove(key, field) }
+            if let old = hashes[key]?[field], isExpired(old) { remove(key, field) }
         }
 
         mutating func remove(_ key: String, _ field: String) {
@@ -69,7 +69,7 @@ struct HashDeadlineTests {
 
     /// - Parameters:
     ///   - limit: up to how many fields hashes stay packed; there are 24 to choose from.
-    ///   - isActive: whether what is due goes as time passes, or only when it is met.
+    ///   - isActive: whether what is expired goes as time passes, or only when it is met.
     @Test(arguments: [0, 6, 512], [true, false]) func commandsAgreeWithAModel(limit: Int, isActive: Bool) {
         for seed: UInt64 in 1...3 { compare(seed: seed, limit: limit, isActive: isActive) }
     }
@@ -88,7 +88,7 @@ struct HashDeadlineTests {
             let wait = Int64(1 + random.below(400))
             let deadline = model.now + wait
             let note = "seed \(seed), limit \(limit), active \(isActive), step \(step)"
-            let isDue = model.hashes[key]?[field].map(model.isDue) ?? false
+            let isExpired = model.hashes[key]?[field].map(model.isExpired) ?? false
             func expect(_ reply: String, _ wanted: String) { #expect(reply == wanted, "\(note)") }
             switch random.below(24) {
             case 0...2:
@@ -103,7 +103,7 @@ struct HashDeadlineTests {
             case 4...8:
                 let words = ["", "NX", "XX", "GT", "LT"]
                 let condition = words[random.below(words.count)]
-                let current = isDue ? nil : model.hashes[key]?[field]
+                let current = isExpired ? nil : model.hashes[key]?[field]
                 var answer = -2
                 if let current {
                     let allowed =
@@ -122,7 +122,7 @@ struct HashDeadlineTests {
                 let reply = engine.execute(words2.map { Array($0.utf8) }, version: .resp2)
                 expect(String(decoding: reply, as: UTF8.self), "*1\r\n:\(answer)\r\n")
             case 9:
-                let current = isDue ? nil : model.hashes[key]?[field]
+                let current = isExpired ? nil : model.hashes[key]?[field]
                 expect(
                     run(engine, "HPERSIST", key, "FIELDS", "1", field),
                     "*1\r\n:\(current == nil ? -2 : current?.deadline == nil ? -1 : 1)\r\n")
@@ -135,7 +135,7 @@ struct HashDeadlineTests {
                 model.expire(key, field)
                 expect(run(engine, "HGET", key, field), bulk(model.hashes[key]?[field]?.value))
             case 13:
-                let current = isDue ? nil : model.hashes[key]?[field]
+                let current = isExpired ? nil : model.hashes[key]?[field]
                 let left = current.map { $0.deadline.map { $0 - model.now } ?? -1 } ?? -2
                 expect(run(engine, "HPTTL", key, "FIELDS", "1", field), "*1\r\n:\(left)\r\n")
             case 14:
@@ -189,7 +189,7 @@ struct HashDeadlineTests {
                     #expect(engine.nextDeadline.map { $0 <= earliest } == true, "a deadline is not known of: \(note)")
                 }
                 if isActive {
-                    while !engine.expireDue(budget: 2) {}
+                    while !engine.expireCycle(budget: 2) {}
                     model.expireAll()
                 }
             }
@@ -201,7 +201,7 @@ struct HashDeadlineTests {
             if step % 50 == 0 { check(engine) }
         }
         engine.setTime(model.now + 1_000_000)
-        while !engine.expireDue(budget: 3) {}
+        while !engine.expireCycle(budget: 3) {}
         for (key, fields) in model.hashes {
             #expect(run(engine, "HLEN", key) == ":\(fields.values.count { $0.deadline == nil })\r\n")
         }
@@ -222,7 +222,7 @@ struct HashDeadlineTests {
         }
         for elapsed in stride(from: Int64(0), through: 504, by: 7) {
             engine.setTime(1_000_000 + elapsed)
-            while !engine.expireDue(budget: 10) {}
+            while !engine.expireCycle(budget: 10) {}
             var left = 0
             engine.database(0).forEachEntry { $0.forEachField { _, _ in left += 1 } }
             #expect(left == (0..<2000).filter { 1 + Int64($0 % 500) >= elapsed }.count)
@@ -233,7 +233,7 @@ struct HashDeadlineTests {
         #expect(engine.nextDeadline == nil)
     }
 
-    /// A turn removes no more than it is told to, however many are due in one hash.
+    /// A turn removes no more than it is told to, however many have expired in one hash.
     @Test(arguments: [0, 10_000]) func theWorkOfATurnIsBounded(limit: Int) {
         let engine = Engine(databases: 1, seed: 1)
         engine.settings.hashMaxPackedEntries = limit
@@ -242,7 +242,7 @@ struct HashDeadlineTests {
         engine.setTime(1_000_006)
         var turns = 0
         var before = 1000
-        while !engine.expireDue(budget: 64) {
+        while !engine.expireCycle(budget: 64) {
             turns += 1
             var left = 0
             engine.database(0).forEachEntry { $0.forEachField { _, _ in left += 1 } }
@@ -253,7 +253,7 @@ struct HashDeadlineTests {
         #expect(engine.database(0).count == 0)
     }
 
-    /// A key that is due goes at its own time, whatever its fields say, and a field at its own.
+    /// A key goes at its own time, whatever its fields say, and a field at its own.
     @Test(arguments: [0, 512]) func keysAndFieldsHaveDeadlinesOfTheirOwn(limit: Int) {
         let engine = Engine(databases: 1, seed: 1)
         engine.settings.hashMaxPackedEntries = limit
@@ -269,33 +269,33 @@ struct HashDeadlineTests {
         #expect(engine.database(0).deadlineCount == 2)
         #expect(engine.database(0).fieldDeadlineCount == 3)
         engine.setTime(1_000_051)
-        #expect(engine.expireDue(budget: 100))
+        #expect(engine.expireCycle(budget: 100))
         #expect(run(engine, "DBSIZE") == ":2\r\n")
         #expect(engine.database(0).fieldDeadlineCount == 2)
         engine.setTime(1_000_101)
-        #expect(engine.expireDue(budget: 100))
+        #expect(engine.expireCycle(budget: 100))
         #expect(run(engine, "HKEYS", "second") == "*1\r\n$1\r\nb\r\n")
         #expect(run(engine, "PTTL", "second") == ":99\r\n")
         #expect(run(engine, "PTTL", "third") == ":-1\r\n")
         engine.setTime(1_000_201)
-        #expect(engine.expireDue(budget: 100))
+        #expect(engine.expireCycle(budget: 100))
         #expect(run(engine, "KEYS", "*") == "*1\r\n$5\r\nthird\r\n")
         #expect(engine.database(0).deadlineCount == 0)
         #expect(engine.nextDeadline == nil)
     }
 
-    /// While removal is held back, what is due is not seen but stays.
+    /// While removal is held back, what is expired is not seen but stays.
     @Test func nothingIsRemovedWhileRemovalIsHeldBack() {
         let engine = Engine(databases: 1, seed: 1)
         engine.setTime(1_000_000)
         _ = run(engine, "HSETEX", "h", "PX", "5", "FIELDS", "2", "a", "1", "b", "2")
         engine.setTime(1_000_006)
-        engine.removesDueKeys = false
-        #expect(engine.expireDue(budget: 100))
+        engine.removesExpiredKeys = false
+        #expect(engine.expireCycle(budget: 100))
         #expect(run(engine, "HGET", "h", "a") == "$-1\r\n")
         #expect(run(engine, "HLEN", "h") == ":2\r\n")
-        engine.removesDueKeys = true
-        #expect(engine.expireDue(budget: 100))
+        engine.removesExpiredKeys = true
+        #expect(engine.expireCycle(budget: 100))
         #expect(run(engine, "EXISTS", "h") == ":0\r\n")
     }
 
@@ -321,7 +321,7 @@ struct HashDeadlineTests {
         #expect(engine.database(0).fieldDeadlineCount == 0)
         fill(2_000_000)
         engine.setTime(2_001_000)
-        while !engine.expireDue(budget: 100) {}
+        while !engine.expireCycle(budget: 100) {}
         _ = run(engine, "DEL", "h0", "h1", "h2", "h3", "h4", "h5", "h6")
         while engine.hasGarbage { engine.freeSlice() }
         #expect(engine.usedBytes <= empty)

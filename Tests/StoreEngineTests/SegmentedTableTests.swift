@@ -130,16 +130,16 @@ struct SegmentedTableTests {
                 if number % 3 == 0, let slot = table.find(key) { table.setDeadline(Int64(number + 1), at: slot) }
             }
         }
-        // Those that are due later go.
+        // Those that expire later go.
         for number in 600..<20_000 { Self.key(number).withByteSlice { #expect(table.remove($0)) } }
         table.table.checkInvariants()
         #expect(table.table.segmentCount < 8)
         for number in 0..<600 where number % 3 == 0 {
-            #expect(!table.removeDue(now: Int64(number + 1)))
-            #expect(table.removeDue(now: Int64(number + 2)))
+            #expect(!table.removeExpired(now: Int64(number + 1)))
+            #expect(table.removeExpired(now: Int64(number + 2)))
         }
         table.table.checkInvariants()
-        #expect(!table.removeDue(now: 1 << 40) && table.earliestDeadline == nil)
+        #expect(!table.removeExpired(now: 1 << 40) && table.earliestDeadline == nil)
         #expect(table.count == 400)
     }
 }

@@ -87,7 +87,7 @@ struct SnapshotTests {
         for index in 0..<4 { engine.database(index).allocator.checkInvariants() }
         // Deadlines are kept by the table, too.
         engine.setTime(1_700_000_006_000)
-        #expect(engine.expireDue(budget: 1000))
+        #expect(engine.expireCycle(budget: 1000))
         #expect(run(engine, "EXISTS fleeting:0 fleeting:1") == ":0\r\n" && run(engine, "HLEN fading:1") == ":39\r\n")
     }
 

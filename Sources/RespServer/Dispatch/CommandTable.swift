@@ -17,6 +17,7 @@ final class CommandRecord {
         /// The place of a member or field that it looks for in the key's value; 0 if there is none.
         let member: Int
         let flags: CommandFlags
+        let keys: KeySpecs
         /// Its function, if it works on data and cannot wait.
         let direct: Command<KeyspaceContext>.Run?
         unowned(unsafe) let record: CommandRecord
@@ -64,12 +65,14 @@ final class CommandRecord {
         hot.initialize(
             to: Hot(
                 arity: command.arity, firstKey: firstKey, member: command.member, flags: command.flags,
+                keys: KeySpecs(command.keys),
                 direct: command.flags.contains(.blocking) ? nil : data, record: self))
         let name = fullName
         subcommands = command.subcommands.map { subcommand($0, name) }
     }
 
     deinit {
+        hot.pointee.keys.deallocate()
         hot.deinitialize(count: 1)
         hot.deallocate()
     }

@@ -21,7 +21,9 @@ extension Server {
             return executeCarefully(command?.pointee.record, arguments, on: connection, adoptable: adoptable)
         }
         let errors = reply.errorCount
-        engine.run(run, arguments, database: connection.database, reply: reply, key: key, adoptable: adoptable)
+        engine.run(
+            run, keys: command.pointee.keys, arguments, database: connection.database, reply: reply, key: key,
+            adoptable: adoptable)
         finish(command, errorsBefore: errors)
         connection.lastCommand = command
     }
@@ -131,7 +133,9 @@ extension Server {
             if record.flags.contains(.blocking) && !holdsTime {
                 runWaiting(run, record, arguments, on: connection)
             } else {
-                engine.run(run, arguments, database: connection.database, reply: reply, adoptable: adoptable)
+                engine.run(
+                    run, keys: record.hot.pointee.keys, arguments, database: connection.database, reply: reply,
+                    adoptable: adoptable)
             }
             engine.touches = true
         } else {

@@ -90,7 +90,7 @@ final class WatchRegistry {
         for cohort in [found?.regular, found?.expired] {
             if let cohort, watches.contains(cohort, steps) { return }
         }
-        let isExpired = engine.presence(of: key, database: database) == .due
+        let isExpired = engine.presence(of: key, database: database) == .expired
         let cohort: WatchCohort
         if let present = isExpired ? found?.expired : found?.regular {
             cohort = present
@@ -123,7 +123,7 @@ final class WatchRegistry {
         watches.contains { cohort in
             let key = cohort.key
             return !cohort.wasExpired
-                && key.key.withByteSlice { engine.presence(of: $0, database: key.database) } == .due
+                && key.key.withByteSlice { engine.presence(of: $0, database: key.database) } == .expired
         }
     }
 
@@ -171,7 +171,7 @@ final class WatchRegistry {
                 var cohorts = cohorts
                 if old != .absent {
                     change(&cohorts, to: new)
-                } else if new == .due {
+                } else if new == .expired {
                     // What was not there is still not there, logically.
                     cohorts.expired = cohorts.regular
                     cohorts.regular = nil
@@ -191,7 +191,7 @@ final class WatchRegistry {
         breakWatches(&cohorts.regular)
         switch new {
         case .live: breakWatches(&cohorts.expired)
-        case .due: break
+        case .expired: break
         case .absent:
             cohorts.regular = cohorts.expired
             cohorts.expired = nil

@@ -71,7 +71,7 @@ public struct KeyEvent: Sendable {
 public enum KeyPresence: Sendable {
     case absent
     /// There, but its deadline has passed: whoever looks for it finds nothing.
-    case due
+    case expired
     case live
 }
 

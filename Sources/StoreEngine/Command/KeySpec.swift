@@ -213,6 +213,31 @@ extension Array where Element == KeySpec {
     }
 }
 
+/// A command's specs at an address that costs no reference count, for those who hand them on with every request. Commands live as long
+/// as the program, and so may this; else `deallocate` ends it.
+@safe public struct KeySpecs: @unchecked Sendable {
+    private let specs: UnsafeMutablePointer<[KeySpec]>
+
+    public init(_ specs: [KeySpec]) {
+        unsafe self.specs = .allocate(capacity: 1)
+        unsafe self.specs.initialize(to: specs)
+    }
+
+    public func deallocate() {
+        unsafe specs.deinitialize(count: 1)
+        unsafe specs.deallocate()
+    }
+
+    /// Calls `body` with the index of each key in a request.
+    /// - Returns: whether these are all keys.
+    @discardableResult
+    public func forEachKey<Failure>(
+        in request: Arguments, _ body: (_ index: Int, _ flags: KeySpec.Flags) throws(Failure) -> Void
+    ) throws(Failure) -> Bool {
+        try unsafe specs.pointee.forEachKey(in: request, body)
+    }
+}
+
 extension Command {
     /// Calls `body` with the index of each key in a request of this command, and what the request does with it.
     ///

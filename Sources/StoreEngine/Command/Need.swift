@@ -62,7 +62,7 @@ extension Engine {
     /// Of two needs of one kind other than `.group`, the lesser is met wherever the greater is.
     public func meets(_ need: Need, at key: ByteSlice, database index: Int) -> Bool {
         let database = state.database(index)
-        guard let slot = database.table.find(key, hash: state.hash(key)), !database.entry(at: slot).isDue(state.now)
+        guard let slot = database.table.find(key, hash: state.hash(key)), !database.entry(at: slot).isExpired(state.now)
         else { return need.endsWithKey }
         let entry = database.entry(at: slot)
         switch need.content {

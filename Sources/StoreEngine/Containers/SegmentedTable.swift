@@ -198,7 +198,7 @@ extension TableLayout {
                 var index = 0
                 while unsafe slots[index] != 0 { index &+= 1 }
                 unsafe slots[index] = word
-                // What spilled or moved here may be due before what the bucket knew of.
+                // What spilled or moved here may expire before what the bucket knew of.
                 return unsafe (bucket, slots + index)
             }
             bucket &+= 1
@@ -287,7 +287,7 @@ extension TableLayout {
         }
     }
 
-    /// Empties the segment, gives it room for so many buckets and fills it with `words`, of which those with deadlines are not due
+    /// Empties the segment, gives it room for so many buckets and fills it with `words`, of which those with deadlines do not expire
     /// before the earliest of the segment.
     private func rebuild(_ segment: Segment, with words: UnsafeMutableBufferPointer<UInt64>, buckets: Int) {
         segment.clear(buckets: buckets, allocator)
@@ -477,7 +477,7 @@ extension TableLayout {
         return unsafe array
     }
 
-    /// Records that the slot's entry is due at `deadline`.
+    /// Records that the slot's entry expires at `deadline`.
     private mutating func noteDeadline(_ deadline: Int64, at slot: Slot) {
         let array = unsafe makeBucketEarliest(slot.segment)
         if unsafe deadline < array[slot.bucket] { unsafe array[slot.bucket] = deadline }
@@ -494,10 +494,10 @@ extension TableLayout {
         }
     }
 
-    /// The first entry found that is due, with its slot; nil when none is. Looks only into buckets that may hold one, and puts
+    /// The first entry found that has expired, with its slot; nil when none is. Looks only into buckets that may hold one, and puts
     /// the bounds right on the way.
     /// - Complexity: O(64 + entries of the buckets looked into), O(log segments) for the heap.
-    mutating func nextDue(now: Int64) -> Slot? {
+    mutating func nextExpired(now: Int64) -> Slot? {
         while let segment = heap.first, segment.earliest <= now {
             let array = unsafe makeBucketEarliest(segment)
             var earliest = Self.noDeadline

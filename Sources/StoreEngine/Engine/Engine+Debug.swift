@@ -21,7 +21,7 @@ extension Engine {
         GlobPattern.matches(pattern, text, ignoringCase: ignoringCase)
     }
 
-    /// How the value of a key is kept, due or not; nil when there is no such key.
+    /// How the value of a key is kept, expired or not; nil when there is no such key.
     public func facts(of key: ByteSlice, database index: Int) -> ValueFacts? {
         let database = database(index)
         guard let slot = database.table.find(key, hash: hash(key)) else { return nil }
@@ -67,10 +67,10 @@ extension Engine {
     /// Makes the keys "prefix:0" to "prefix:count-1" where they are absent, each with "value:" and its number.
     /// - Parameter size: how long the values are, cut off or filled with zeros; 0 leaves them as they are.
     public func populate(_ count: Int, prefix: [UInt8], size: Int, database index: Int) {
-        // During a pause, too: it is a writer like any other, and those find no key that is due.
-        let removesDueKeys = removesDueKeys
-        self.removesDueKeys = true
-        defer { self.removesDueKeys = removesDueKeys }
+        // During a pause, too: it is a writer like any other, and those find no key that has expired.
+        let removesExpiredKeys = removesExpiredKeys
+        self.removesExpiredKeys = true
+        defer { self.removesExpiredKeys = removesExpiredKeys }
         let head = Array(prefix.prefix { $0 != 0 }) + [UInt8(ascii: ":")]
         withQuietContext(index) { context in
             for number in 0..<count {
@@ -78,6 +78,7 @@ extension Engine {
                 // Redis makes these names in a buffer of 128 bytes, the last of which ends them.
                 let name = Array((head + digits).prefix(127))
                 name.withByteSlice { key in
+                    context.expireIfNeeded(key)
                     guard context.find(key, .write) == nil else { return }
                     var value = Array("value:".utf8) + digits
                     if size > 0 {
@@ -200,6 +201,6 @@ extension Engine {
                 digest.add(pair.bytes)
             }
         }
-        if entry.dueTime != nil { digest.add(Array("!!expire!!".utf8)) }
+        if entry.expireTime != nil { digest.add(Array("!!expire!!".utf8)) }
     }
 }

@@ -68,25 +68,30 @@ extension Engine {
             segments.prefetchSegment(memberHash)
         }
         for place in members.indices {
-            unsafe members[place].segments?.prefetchBucket(members[place].hash)
+            guard let segments = unsafe members[place].segments else { continue }
+            unsafe segments.prefetchBucket(members[place].hash)
         }
         for place in members.indices {
-            unsafe members[place].segments?.prefetchEntry(members[place].hash)
+            guard let segments = unsafe members[place].segments else { continue }
+            unsafe segments.prefetchEntry(members[place].hash)
         }
     }
 
-    /// Runs a command whose arguments are right in number, and writes its reply.
+    /// Runs a command whose arguments are right in number, and writes its reply. What has expired among its keys goes first.
     ///
     /// - Parameters:
+    ///   - keys: where the command's keys are.
     ///   - key: a key of the arguments whose hash is known already.
     ///   - adoptable: arguments that were received in blocks of their own, which the command may keep.
     @inline(__always)
     public func run(
-        _ command: Command<KeyspaceContext>.Run, _ arguments: Arguments, database index: Int, reply: ReplyWriter,
-        key: HashedKey? = nil, adoptable: AdoptableArguments? = nil
+        _ command: Command<KeyspaceContext>.Run, keys: KeySpecs, _ arguments: Arguments, database index: Int,
+        reply: ReplyWriter, key: HashedKey? = nil, adoptable: AdoptableArguments? = nil
     ) {
+        let database = state.database(index)
+        if state.mayHaveExpired { state.expireKeys(of: arguments, keys, in: database) }
         var context = KeyspaceContext(
-            self, database: state.database(index), reply: reply, hashed: key.map { ($0.key, $0.hash) },
+            self, database: database, reply: reply, hashed: key.map { ($0.key, $0.hash) },
             adoptable: adoptable)
         let start = reply.count
         do throws(CommandError) {

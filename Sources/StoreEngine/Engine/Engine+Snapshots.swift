@@ -34,7 +34,7 @@ extension Engine {
         return try body(sink.written(0..<sink.count))
     }
 
-    /// Puts all keys of a snapshot in the databases, except those that are due.
+    /// Puts all keys of a snapshot in the databases, except those that have expired.
     ///
     /// Nobody hears of the keys, as nobody does when a server starts.
     /// - Parameter replacing: whether keys that are there give way; else they are an error.
@@ -43,6 +43,10 @@ extension Engine {
     public func load(_ snapshot: ByteSlice, replacing: Bool = false) throws(SnapshotError) {
         let writer = ReplyWriter(capacity: 64)
         defer { writer.deallocate() }
+        // During a pause, too: a key that has expired must not be in the way of the same key.
+        let removesExpiredKeys = removesExpiredKeys
+        self.removesExpiredKeys = true
+        defer { self.removesExpiredKeys = removesExpiredKeys }
         do throws(FormatError) {
             var reader = try SnapshotReader(snapshot, longestString: settings.longestRestoredString)
             try reader.read(whenThere: replacing ? .replace : .refuse) { number in

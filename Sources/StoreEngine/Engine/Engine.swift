@@ -58,7 +58,9 @@ public final class Engine {
             guard command.accepts(argumentCount: arguments.count), let run = command.run else {
                 throw .wrongArity(name)
             }
-            self.run(run, arguments, database: database, reply: writer)
+            let keys = KeySpecs(command.keys)
+            defer { keys.deallocate() }
+            self.run(run, keys: keys, arguments, database: database, reply: writer)
         } catch {
             error.write(to: writer)
         }
@@ -83,31 +85,31 @@ public final class Engine {
     /// Milliseconds since 1970, as last set.
     public var now: Int64 { state.now }
 
-    /// Says what time it is, in milliseconds since 1970. Keys are due by this clock.
+    /// Says what time it is, in milliseconds since 1970. Keys expire by this clock.
     public func setTime(_ milliseconds: Int64) { state.setTime(milliseconds) }
 
-    /// When the next key is due, or a moment that is not after it; nil if none is.
+    /// When the next key expires, or a moment that is not after it; nil if none is.
     public var nextDeadline: Int64? {
         let deadline = state.earliestDeadline
         return deadline == Int64.max ? nil : deadline
     }
 
-    /// Removes up to `budget` keys that are due; true when none is left that is.
+    /// Removes up to `budget` keys that have expired; true when none is left that is.
     /// - Complexity: O(keys removed) and O(log segments) for each segment looked into.
-    public func expireDue(budget: Int) -> Bool { state.expireDue(budget: budget) }
+    public func expireCycle(budget: Int) -> Bool { state.expireCycle(budget: budget) }
 
-    /// Whether a key is there, due or not. Leaves no trace.
+    /// Whether a key is there, expired or not. Leaves no trace.
     public func presence(of key: ByteSlice, database index: Int) -> KeyPresence {
         state.presence(of: key, database: index)
     }
 
-    /// The type of a key's value; nil if the key is absent or due. Leaves no trace.
+    /// The type of a key's value; nil if the key is absent or expired. Leaves no trace.
     public func type(of key: ByteSlice, database index: Int) -> ValueType? {
         guard let database = state.databaseInUse(index),
             let slot = database.table.find(key, hash: state.hash(key))
         else { return nil }
         let entry = database.entry(at: slot)
-        return entry.isDue(state.now) ? nil : entry.type
+        return entry.isExpired(state.now) ? nil : entry.type
     }
 
     // MARK: waiting
@@ -115,12 +117,12 @@ public final class Engine {
     /// Runs a command that may ask to wait for a key: returns what it waits for, or nil when it has written its reply.
     /// - Parameter again: whether it has waited already.
     public func runWaiting(
-        _ command: Command<KeyspaceContext>.Run, _ arguments: Arguments, database index: Int, reply: ReplyWriter,
-        again: Bool = false
+        _ command: Command<KeyspaceContext>.Run, keys: KeySpecs, _ arguments: Arguments, database index: Int,
+        reply: ReplyWriter, again: Bool = false
     ) -> Wait? {
         state.waitMode = again ? .again : .first
         defer { state.waitMode = .never }
-        run(command, arguments, database: index, reply: reply)
+        run(command, keys: keys, arguments, database: index, reply: reply)
         let wait = state.wait
         state.wait = nil
         return wait
@@ -170,10 +172,10 @@ public final class Engine {
         set { state.touches = newValue }
     }
 
-    /// Whether keys that are due are removed; else they only count as absent for those who look for them.
-    public var removesDueKeys: Bool {
-        get { state.removesDueKeys }
-        set { state.removesDueKeys = newValue }
+    /// Whether keys that have expired are removed; else they only count as absent for those who look for them.
+    public var removesExpiredKeys: Bool {
+        get { state.removesExpiredKeys }
+        set { state.removesExpiredKeys = newValue }
     }
 
     /// Bytes in use for keys, values and tables of all databases.

@@ -13,7 +13,8 @@ extension EngineState {
 
     @inline(never)
     func makeDatabase(_ index: Int) -> Database {
-        let database = unsafe Database(index: index, hash: hash, alarm: storage.pointee.alarm, allocator: allocator)
+        let database = unsafe Database(
+            index: index, hash: hash, alarm: pointer(to: \.earliestDeadline), allocator: allocator)
         unsafe storage.pointee.databases[index] = database.storage
         if let last = unsafe storage.pointee.databasesInUse.last, last.index > index {
             unsafe storage.pointee.areInOrder = false
@@ -78,7 +79,7 @@ extension EngineState {
         unsafe storage.pointee.sweepPlace = 0
         unsafe storage.pointee.orphans.removeAll()
         unsafe storage.pointee.droppedTables.removeAll()
-        unsafe storage.pointee.alarm.pointee = Int64.max
+        unsafe storage.pointee.earliestDeadline = Int64.max
         unsafe storage.pointee.retired.append(allocator)
         unsafe storage.pointee.allocator = SlabAllocator()
         _ = database(0)

@@ -88,7 +88,7 @@ struct DroppedTable {
         var sweepPlace = 0
         var allocator = SlabAllocator()
         /// The earliest deadline of any key of any database, or a moment before it.
-        let alarm: UnsafeMutablePointer<Int64>
+        var earliestDeadline = Int64.max
         var hash: KeyHash
         var now: Int64 = 0
         /// 24 bits for the entries: see `Entry.accessClock`.
@@ -96,7 +96,7 @@ struct DroppedTable {
         var dirty = 0
         var isObserved = false
         var touches = true
-        var removesDueKeys = true
+        var removesExpiredKeys = true
         var settings = EngineSettings()
         var statistics = EngineStatistics()
         var random: RandomSource
@@ -116,11 +116,9 @@ struct DroppedTable {
     init(databaseCount: Int, seed: UInt64) {
         let hash = KeyHash(seed: seed)
         unsafe storage = .allocate(capacity: 1)
-        let alarm = UnsafeMutablePointer<Int64>.allocate(capacity: 1)
-        unsafe alarm.initialize(to: Int64.max)
         unsafe storage.initialize(
             to: Storage(
-                databases: Self.makeDirectory(databaseCount), databaseCount: databaseCount, alarm: alarm, hash: hash,
+                databases: Self.makeDirectory(databaseCount), databaseCount: databaseCount, hash: hash,
                 random: RandomSource(seed: seed ^ 0x5851_F42D_4C95_7F2D)))
         // Where everyone begins.
         _ = database(0)
@@ -173,10 +171,10 @@ extension EngineState {
         get { unsafe storage.pointee.touches }
         nonmutating set { unsafe storage.pointee.touches = newValue }
     }
-    /// Whether keys that are due are removed; else they only count as absent for those who look for them.
-    var removesDueKeys: Bool {
-        get { unsafe storage.pointee.removesDueKeys }
-        nonmutating set { unsafe storage.pointee.removesDueKeys = newValue }
+    /// Whether keys that have expired are removed; else they only count as absent for those who look for them.
+    var removesExpiredKeys: Bool {
+        get { unsafe storage.pointee.removesExpiredKeys }
+        nonmutating set { unsafe storage.pointee.removesExpiredKeys = newValue }
     }
     var observer: (any KeyspaceObserver)? {
         get { unsafe storage.pointee.observer }
@@ -196,7 +194,7 @@ extension EngineState {
     }
 
     @inline(__always)
-    private func pointer<Value>(to path: KeyPath<Storage, Value>) -> UnsafeMutablePointer<Value> {
+    func pointer<Value>(to path: KeyPath<Storage, Value>) -> UnsafeMutablePointer<Value> {
         let offset = unsafe MemoryLayout<Storage>.offset(of: path).unsafelyUnwrapped
         return unsafe (UnsafeMutableRawPointer(storage) + offset).assumingMemoryBound(to: Value.self)
     }
@@ -317,12 +315,12 @@ extension EngineState {
         guard let database = databaseInUse(index), let slot = database.table.find(key, hash: hash(key)) else {
             return .absent
         }
-        return database.entry(at: slot).isDue(now) ? .due : .live
+        return database.entry(at: slot).isExpired(now) ? .expired : .live
     }
 
-    /// Removes a key that is due.
+    /// Removes a key that has expired.
     func expire(_ slot: Slot, key: ByteSlice, in database: Database) {
-        guard removesDueKeys else { return }
+        guard removesExpiredKeys else { return }
         let entry = database.detach(slot)
         statistics.expiredKeys &+= 1
         dirty &+= 1
@@ -331,12 +329,12 @@ extension EngineState {
     }
 
     /// The earliest deadline of any key, or a moment that is not after it.
-    var earliestDeadline: Int64 { unsafe storage.pointee.alarm.pointee }
+    @inline(__always) var earliestDeadline: Int64 { unsafe storage.pointee.earliestDeadline }
 
-    /// Removes up to `limit` fields that are due from a hash, and the hash with its last field. Returns how many.
+    /// Removes up to `limit` fields that have expired from a hash, and the hash with its last field. Returns how many.
     func expireFields(_ slot: Slot, in database: Database, limit: Int) -> Int {
-        guard removesDueKeys else { return 0 }
-        let removed = HashValue(database, slot, settings: settings, now: now).removeDue(limit: limit)
+        guard removesExpiredKeys else { return 0 }
+        let removed = HashValue(database, slot, settings: settings, now: now).removeExpired(limit: limit)
         guard removed > 0 else { return 0 }
         fieldsExpired(removed, at: database.entry(at: slot).key, in: database)
         if HashValue(database, slot, settings: settings, now: now).count == 0 {
@@ -347,37 +345,37 @@ extension EngineState {
         return removed
     }
 
-    /// Counts fields that were removed because they were due, and says so.
+    /// Counts fields that were removed because they were expired, and says so.
     func fieldsExpired(_ count: Int, at key: ByteSlice, in database: Database) {
         statistics.expiredFields &+= count
         dirty &+= count
         if isObserved { observer?.keyChanged(key, database: database.index, event: .hexpired) }
     }
 
-    /// Removes up to `budget` keys, and fields of hashes, that are due; true when none is left that is.
-    func expireDue(budget: Int) -> Bool {
-        guard earliestDeadline < now, removesDueKeys else { return true }
+    /// Removes up to `budget` keys, and fields of hashes, that are expired; true when none is left that is.
+    func expireCycle(budget: Int) -> Bool {
+        guard mayHaveExpired, removesExpiredKeys else { return true }
         var remaining = budget
         var earliest = Int64.max
         for database in unsafe storage.pointee.databasesInUse {
-            while let slot = database.table.nextDue(now: now - 1) {
+            while let slot = database.table.nextExpired(now: now - 1) {
                 guard remaining > 0 else { return false }
                 let entry = database.entry(at: slot)
                 if let deadline = entry.nextDeadline {
                     statistics.expireLagMilliseconds = max(statistics.expireLagMilliseconds, now - 1 - deadline)
                 }
-                if entry.isDue(now) {
+                if entry.isExpired(now) {
                     remaining -= 1
                     // The key lies in the entry, which outlives the event.
                     expire(slot, key: entry.key, in: database)
                 } else {
-                    // Where no field is due after all, the table has learned it by now.
+                    // Where no field has expired after all, the table has learned it by now.
                     remaining -= max(1, expireFields(slot, in: database, limit: remaining))
                 }
             }
             earliest = min(earliest, database.table.earliestDeadline)
         }
-        unsafe storage.pointee.alarm.pointee = earliest
+        unsafe storage.pointee.earliestDeadline = earliest
         return true
     }
 }
@@ -388,7 +386,6 @@ extension EngineState {
         unsafe storage.pointee.retired.append(allocator)
         for allocator in unsafe storage.pointee.retired { while !allocator.releaseSlice() {} }
         freeDirectory()
-        unsafe storage.pointee.alarm.deallocate()
         unsafe storage.deinitialize(count: 1)
         unsafe storage.deallocate()
     }

@@ -25,7 +25,7 @@ enum SnapshotMark: UInt8 {
     case fact = 250
     /// How many keys the database has and how many of them have a deadline: two numbers.
     case size = 251
-    /// Of the next key: when it is due, in milliseconds since 1970 (8); ...
+    /// Of the next key: when it expires, in milliseconds since 1970 (8); ...
     case deadline = 252
     /// ... or in seconds (4).
     case deadlineInSeconds = 253

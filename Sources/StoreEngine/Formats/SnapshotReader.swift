@@ -51,7 +51,7 @@ struct SnapshotReader: ~Copyable {
         return value
     }
 
-    /// Puts all keys in an engine, except those that are due.
+    /// Puts all keys in an engine, except those that have expired.
     /// - Parameter context: of a database; nil for one that the engine does not have.
     /// - Throws: at what cannot be read or kept. Keys that came before it stay.
     /// - Complexity: O(bytes of the snapshot), O(n log n) for what must be put in an order.
@@ -107,6 +107,7 @@ struct SnapshotReader: ~Copyable {
         if let deadline = traits.deadline, deadline <= context.now {
             return context.engine.free(entry, in: context.database)
         }
+        context.expireIfNeeded(entry.key)
         let old = context.find(entry.key, .peek)
         guard old == nil || collision == .replace else {
             context.engine.free(entry, in: context.database)

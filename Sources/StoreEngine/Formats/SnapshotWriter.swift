@@ -36,7 +36,7 @@ struct SnapshotWriter<Sink: ByteSink> {
     }
 
     private func write(_ entry: Entry, _ context: KeyspaceContext) {
-        if let deadline = entry.dueTime {
+        if let deadline = entry.expireTime {
             write(.deadline)
             records.write(time: deadline)
         }

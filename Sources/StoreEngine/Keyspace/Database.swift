@@ -63,7 +63,7 @@ import RespCodec
     @inline(__always) var allocator: SlabAllocator { table.allocator }
     /// How this database and its tables hash keys.
     var hash: KeyHash { table.hash }
-    /// How many keys there are, those that are due and not yet removed included.
+    /// How many keys there are, those that have expired and are not yet removed included.
     public var count: Int { table.count }
     /// How many keys have a deadline.
     public var deadlineCount: Int { unsafe storage.pointee.deadlineCount }
@@ -89,9 +89,10 @@ import RespCodec
         return entry
     }
 
-    /// Puts a new entry in the table; its key must not be there.
+    /// Puts a new entry in the table; its key must not be there, not even as one that has expired.
     @inline(__always) @discardableResult
     func insert(_ entry: Entry, hash: UInt64) -> Slot {
+        assert(table.find(entry.key, hash: hash) == nil, "a key has one entry")
         if entry.hasDeadline { unsafe storage.pointee.deadlineCount += 1 }
         if entry.nextFieldDeadline != nil { unsafe storage.pointee.fieldDeadlineCount += 1 }
         return unsafe table.insert(entry.address, hash: hash, deadline: noted(entry.nextDeadline))
@@ -162,8 +163,8 @@ import RespCodec
     // The table has one deadline for an entry, the earliest of the key's own and, in a hash, of its fields'. So a slot whose bit says
     // "has a deadline" may be that of a key that stays.
 
-    /// When the key is due, or nil if it stays.
-    @inline(__always) func deadline(_ slot: Slot) -> Int64? { slot.hasDeadline ? entry(at: slot).dueTime : nil }
+    /// When the key expires, or nil if it stays.
+    @inline(__always) func deadline(_ slot: Slot) -> Int64? { slot.hasDeadline ? entry(at: slot).expireTime : nil }
 
     /// Gives the key a deadline or takes it away. The entry may move.
     func setDeadline(_ slot: Slot, _ deadline: Int64?) {
@@ -186,7 +187,7 @@ import RespCodec
         unsafe allocator.deallocate(entry.address)
     }
 
-    /// Tells the table when the entry is due next, after that may have changed.
+    /// Tells the table when the entry expires next, after that may have changed.
     func noteDeadline(_ slot: Slot) { table.setDeadline(noted(entry(at: slot).nextDeadline), at: slot) }
 
     /// To be called after any deadline of a hash's fields may have changed.

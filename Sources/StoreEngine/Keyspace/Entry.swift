@@ -103,7 +103,7 @@ enum EntryLayout: TableLayout {
     /// Whether the entry has a deadline field.
     @inline(__always) var hasDeadline: Bool { head & Self.deadlineBit != 0 }
 
-    /// When the key is due, in milliseconds since 1970. Only for an entry that has a deadline field.
+    /// When the key expires, in milliseconds since 1970. Only for an entry that has a deadline field.
     @inline(__always) var deadline: Int64 {
         get { unsafe address.loadUnaligned(fromByteOffset: 4, as: Int64.self) }
         nonmutating set { unsafe address.storeBytes(of: newValue, toByteOffset: 4, as: Int64.self) }
@@ -112,15 +112,15 @@ enum EntryLayout: TableLayout {
     /// What the deadline field holds when the key has no deadline any more.
     static let noDeadline = Int64.min
 
-    /// When the key is due, in milliseconds since 1970; nil if it stays.
-    var dueTime: Int64? { hasDeadline && deadline != Self.noDeadline ? deadline : nil }
+    /// When the key expires, in milliseconds since 1970; nil if it stays.
+    var expireTime: Int64? { hasDeadline && deadline != Self.noDeadline ? deadline : nil }
 
-    func isDue(_ now: Int64) -> Bool { dueTime.map { $0 < now } ?? false }
+    func isExpired(_ now: Int64) -> Bool { expireTime.map { $0 < now } ?? false }
 
-    /// When something of the entry is due: the key, or the first field of a hash; nil if nothing is. May be a moment before the truth.
+    /// When something of the entry expires: the key, or the first field of a hash; nil if nothing does. May be a moment before the truth.
     var nextDeadline: Int64? {
-        guard let field = nextFieldDeadline else { return dueTime }
-        return min(dueTime ?? field, field)
+        guard let field = nextFieldDeadline else { return expireTime }
+        return min(expireTime ?? field, field)
     }
 
     /// The 24 bits of the access clock.

@@ -9,7 +9,7 @@ extension KeyspaceContext {
     func rename(_ old: Entry, to key: ByteSlice) {
         let payload = old.payloadSize
         let renamed = database.makeEntry(
-            old.type, old.encoding, key: key, deadline: old.dueTime, payload: payload,
+            old.type, old.encoding, key: key, deadline: old.expireTime, payload: payload,
             accessClock: old.accessClock)
         unsafe memcpy(renamed.payload, old.payload, payload)
         database.insert(renamed, hash: hash(key))
@@ -52,7 +52,4 @@ extension KeyspaceContext {
         }
         return idleSeconds.map { UInt32(truncatingIfNeeded: Int(engine.freshAccessClock) &- $0) & 0xFF_FFFF }
     }
-
-    /// Removes a key that is due, if it still is.
-    func expireIfDue(_ key: ByteSlice) { _ = find(key, .peek) }
 }

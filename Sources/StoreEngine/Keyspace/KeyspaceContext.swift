@@ -1,7 +1,8 @@
 // What a command on data sees: a database, the time, where to reply, and one way to say that something changed.
 //
-// The same context serves many commands one after the other; the dispatcher sets its database and time. Expiry is met here: a key
-// that is due is removed when somebody looks for it, and is not found.
+// The same context serves many commands one after the other; the dispatcher sets its database and time. Looking for a key removes
+// nothing: what has expired among a request's keys went before its command runs (`Expiry/RequestExpiry.swift`), and any other key that
+// has expired counts as absent. So a slot stays good until something is written.
 
 import RespCodec
 
@@ -58,22 +59,19 @@ public enum KeyAccess: Sendable {
 
     // MARK: looking for keys
 
-    /// The key's slot, unless it is absent or due.
+    /// The key's slot, unless it is absent or has expired. Changes nothing but the access clock and the counts of hits and misses.
     @inline(__always)
     func find(_ key: ByteSlice, _ access: KeyAccess = .write, in database: Database? = nil) -> Slot? {
         let database = database ?? self.database
-        let found = database.table.find(key, hash: hash(key))
-        if let slot = found {
-            if slot.hasDeadline && database.entry(at: slot).isDue(now) {
-                engine.expire(slot, key: key, in: database)
-            } else {
-                if access == .read || access == .inspect { engine.statistics.keyspaceHits &+= 1 }
-                if access == .read || access == .write { engine.touch(database.entry(at: slot)) }
-                return slot
-            }
+        guard let slot = database.table.find(key, hash: hash(key)),
+            !slot.hasDeadline || !database.entry(at: slot).isExpired(now)
+        else {
+            if access == .read || access == .inspect { engine.statistics.keyspaceMisses &+= 1 }
+            return nil
         }
-        if access == .read || access == .inspect { engine.statistics.keyspaceMisses &+= 1 }
-        return nil
+        if access == .read || access == .inspect { engine.statistics.keyspaceHits &+= 1 }
+        if access == .read || access == .write { engine.touch(database.entry(at: slot)) }
+        return slot
     }
 
     /// The key's slot if it holds a value of this type; nil if it is absent.

@@ -12,18 +12,18 @@ extension GenericCommands {
             .changed("7.0.0", "Takes `NX`, `XX`, `GT` and `LT`."),
         setter("PEXPIREAT", since: "2.6.0", "unix-time-milliseconds", .milliseconds, isAbsolute: true)
             .changed("7.0.0", "Takes `NX`, `XX`, `GT` and `LT`."),
-        getter("TTL", since: "1.0.0", "Returns after how many seconds a key is due.", .seconds, isAbsolute: false)
+        getter("TTL", since: "1.0.0", "Returns after how many seconds a key expires.", .seconds, isAbsolute: false)
             .changed("2.8.0", "Answers -2 if there is no key."),
         getter(
-            "PTTL", since: "2.6.0", "Returns after how many milliseconds a key is due.", .milliseconds,
+            "PTTL", since: "2.6.0", "Returns after how many milliseconds a key expires.", .milliseconds,
             isAbsolute: false
         )
         .changed("2.8.0", "Answers -2 if there is no key."),
         getter(
-            "EXPIRETIME", since: "7.0.0", "Returns when a key is due, in seconds since 1970.", .seconds,
+            "EXPIRETIME", since: "7.0.0", "Returns when a key expires, in seconds since 1970.", .seconds,
             isAbsolute: true),
         getter(
-            "PEXPIRETIME", since: "7.0.0", "Returns when a key is due, in milliseconds since 1970.", .milliseconds,
+            "PEXPIRETIME", since: "7.0.0", "Returns when a key expires, in milliseconds since 1970.", .milliseconds,
             isAbsolute: true),
         Command(
             "PERSIST", group: .generic, since: "2.2.0", arity: 2, flags: [.write, .fast],
@@ -40,7 +40,7 @@ extension GenericCommands {
             keys: [.first([.rw, .update])],
             syntax: "key \(argument) condition=[NX | XX | GT | LT]",
             summary:
-                "Sets when a key is due, \(isAbsolute ? "as a time" : "from now on"), in \(unit == .seconds ? "seconds" : "milliseconds").",
+                "Sets when a key expires, \(isAbsolute ? "as a time" : "from now on"), in \(unit == .seconds ? "seconds" : "milliseconds").",
             complexity: "O(1)"
         ) { (context, arguments) throws(CommandError) in
             try setDeadline(context, arguments, unit, isAbsolute: isAbsolute, command: lowercased)
@@ -94,7 +94,7 @@ extension GenericCommands {
             }
         }
 
-        /// A key without a deadline counts as due at the end of time.
+        /// A key without a deadline counts as expiring at the end of time.
         func allows(_ deadline: Int64, instead current: Int64?) -> Bool {
             if contains(.absent) && current != nil { return false }
             if contains(.present) && current == nil { return false }

@@ -32,7 +32,7 @@ extension GenericCommands {
         let reply = context.reply
         context.database.forEachEntry { entry in
             let key = entry.key
-            guard isAll || GlobPattern.matches(pattern, key), !entry.isDue(now) else { return }
+            guard isAll || GlobPattern.matches(pattern, key), !entry.isExpired(now) else { return }
             reply.bulkString(key)
             count += 1
         }
@@ -43,7 +43,7 @@ extension GenericCommands {
         let start = try arguments.cursor(1)
         let options = try ScanOptions(arguments, from: 2, takesType: true)
         var found = 0
-        var due: [[UInt8]] = []
+        var expired: [[UInt8]] = []
         var seen = 0
         let database = context.database
         let now = context.now
@@ -52,8 +52,8 @@ extension GenericCommands {
         let cursor = options.run(from: start, seen: { seen }) { cursor in
             database.scan(cursor) { entry in
                 seen += 1
-                if entry.isDue(now) {
-                    due.append(entry.key.array)
+                if entry.isExpired(now) {
+                    expired.append(entry.key.array)
                 } else if options.accepts(entry.key),
                     options.type.map({ $0.equalsIgnoringCase(entry.type.word) }) ?? true
                 {
@@ -62,19 +62,19 @@ extension GenericCommands {
                 }
             }
         }
-        for key in due { key.withByteSlice { context.expireIfDue($0) } }
+        for key in expired { key.withByteSlice { context.expireIfNeeded($0) } }
         reply.endScan(list, cursor: cursor, count: found)
     }
 
     @Sendable static func randomKey(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
-        // While keys that are due are kept there may be nothing else.
+        // While keys that have expired are kept there may be nothing else.
         var tries = 100
         while context.database.count > 0 {
-            tries -= context.engine.removesDueKeys ? 0 : 1
+            tries -= context.engine.removesExpiredKeys ? 0 : 1
             let entry = context.database.randomEntry(using: &context.engine.random)
-            guard entry.isDue(context.now) && tries > 0 else { return context.reply.bulkString(entry.key) }
+            guard entry.isExpired(context.now) && tries > 0 else { return context.reply.bulkString(entry.key) }
             let key = entry.key.array
-            key.withByteSlice { context.expireIfDue($0) }
+            key.withByteSlice { context.expireIfNeeded($0) }
         }
         context.reply.null()
     }

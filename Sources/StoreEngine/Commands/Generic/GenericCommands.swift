@@ -117,6 +117,7 @@ enum GenericCommands {
         let key = arguments[1]
         let target = context.database(try arguments.databaseIndex(2, of: context.databaseCount))
         guard target.index != context.database.index else { throw sameObject }
+        context.expireIfNeeded(key, in: target)
         guard let slot = context.find(key), context.find(key, .peek, in: target) == nil else {
             return context.reply.integer(0)
         }
@@ -144,6 +145,7 @@ enum GenericCommands {
             index += 1
         }
         guard target.index != context.database.index || source != destination else { throw sameObject }
+        context.expireIfNeeded(destination, in: target)
         guard context.find(source, .read) != nil else { return context.reply.integer(0) }
         if let taken = context.find(destination, in: target) {
             guard replaces else { return context.reply.integer(0) }

@@ -336,6 +336,7 @@ private struct Sorter {
     }
 
     private func withValue(at key: ByteSlice, _ field: ByteSlice?, _ body: (PackedElement?) -> Void) {
+        context.expireIfNeeded(key)
         guard let slot = context.find(key, .read) else { return body(nil) }
         let entry = context.entry(slot)
         if let field {

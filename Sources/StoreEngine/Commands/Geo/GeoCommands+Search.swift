@@ -118,6 +118,8 @@ extension GeoCommands {
         }
         let unit = shape?.unit.meters ?? 1
         if let destination = search.destination {
+            // Of several options STORE, the specs find the first, but the last one counts.
+            context.expireIfNeeded(destination)
             store(context, found, at: destination, search, unit: unit)
             return context.reply.integer(found.count)
         }

@@ -12,7 +12,7 @@ extension HashCommands {
             syntax:
                 "key expiration=[EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]"
                 + " <FIELDS numfields field [field ...]>",
-            summary: "Returns the values of fields, and may set when they are due.", complexity: "O(N) in the fields",
+            summary: "Returns the values of fields, and may set when they expire.", complexity: "O(N) in the fields",
             run: getAndSetDeadlines),
         Command(
             "HSETEX", group: .hash, since: "8.0.0", arity: -6, flags: [.write, .denyOOM, .fast],
@@ -20,7 +20,7 @@ extension HashCommands {
             syntax:
                 "key key-condition=[NX | XX] fields-condition=[FNX | FXX] expiration=[EX seconds | PX milliseconds | EXAT unix-time-seconds"
                 + " | PXAT unix-time-milliseconds | KEEPTTL] <FIELDS numfields field value [field value ...]>",
-            summary: "Sets fields, and may set when they are due.", complexity: "O(N) in the fields",
+            summary: "Sets fields, and may set when they expire.", complexity: "O(N) in the fields",
             run: setWithDeadlines),
         Command(
             "HGETDEL", group: .hash, since: "8.0.0", arity: -5, flags: [.write, .fast],
@@ -127,7 +127,7 @@ extension HashCommands {
         } else {
             context.deadlinesSet(changed, removed: removed, of: hash, at: arguments[1])
         }
-        // Also when all fields were due and gone before.
+        // Also when all fields were expired and gone before.
         context.removeIfEmptied(arguments[1])
     }
 

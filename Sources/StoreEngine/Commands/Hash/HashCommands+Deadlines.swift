@@ -9,11 +9,11 @@ extension HashCommands {
         setter("HPEXPIRE", "milliseconds", .milliseconds, isAbsolute: false),
         setter("HEXPIREAT", "unix-time-seconds", .seconds, isAbsolute: true),
         setter("HPEXPIREAT", "unix-time-milliseconds", .milliseconds, isAbsolute: true),
-        getter("HTTL", "Returns after how many seconds fields are due.", .seconds, isAbsolute: false),
-        getter("HPTTL", "Returns after how many milliseconds fields are due.", .milliseconds, isAbsolute: false),
-        getter("HEXPIRETIME", "Returns when fields are due, in seconds since 1970.", .seconds, isAbsolute: true),
+        getter("HTTL", "Returns after how many seconds fields are expired.", .seconds, isAbsolute: false),
+        getter("HPTTL", "Returns after how many milliseconds fields are expired.", .milliseconds, isAbsolute: false),
+        getter("HEXPIRETIME", "Returns when fields are expired, in seconds since 1970.", .seconds, isAbsolute: true),
         getter(
-            "HPEXPIRETIME", "Returns when fields are due, in milliseconds since 1970.", .milliseconds,
+            "HPEXPIRETIME", "Returns when fields are expired, in milliseconds since 1970.", .milliseconds,
             isAbsolute: true),
         Command(
             "HPERSIST", group: .hash, since: "7.4.0", arity: -5, flags: [.write, .fast],
@@ -30,7 +30,7 @@ extension HashCommands {
             "\(name)", group: .hash, since: "7.4.0", arity: -6, flags: [.write, .fast],
             keys: [.first([.rw, .update])],
             syntax: "key \(argument) condition=[NX | XX | GT | LT] <FIELDS numfields field [field ...]>",
-            summary: "Sets when fields are due, \(isAbsolute ? "as a time" : "from now on"), in \(words).",
+            summary: "Sets when fields are expired, \(isAbsolute ? "as a time" : "from now on"), in \(words).",
             complexity: "O(N) in the fields"
         ) { (context, arguments) throws(CommandError) in
             try setDeadlines(context, arguments, unit, isAbsolute: isAbsolute, command: lowercased)
@@ -81,7 +81,7 @@ extension HashCommands {
         return fields
     }
 
-    /// The last moment at which a field may be due, in milliseconds since 1970.
+    /// The last moment at which a field may expire, in milliseconds since 1970.
     ///
     /// - Source: Redis, t_hash.c, on why an expire time of a field has 46 bits.
     private static let lastDeadline = Int64(0xFFFF_FFFF_FFFF) >> 2
@@ -114,7 +114,7 @@ extension HashCommands {
                     : arguments.word(index, is: "gt") ? .later : arguments.word(index, is: "lt") ? .earlier : .none
         }
 
-        /// A field without a deadline counts as due at the end of time.
+        /// A field without a deadline counts as expiring at the end of time.
         func allows(_ deadline: Int64, instead current: Int64?) -> Bool {
             guard let current else { return self != .present && self != .later }
             return switch self {

@@ -71,9 +71,9 @@ extension HashCommands {
     {
         let key = arguments[1]
         guard arguments.count > 2 else {
-            guard let hash = try hashWithoutDueFields(context, key) else { return context.reply.null() }
+            guard let hash = try hashWithoutExpiredFields(context, key) else { return context.reply.null() }
             guard hash.liveCount == hash.count else {
-                // Fields that are due stay during a pause.
+                // Fields that have expired stay during a pause.
                 let fields = liveFields(of: hash)
                 guard !fields.isEmpty else { return context.reply.null() }
                 return context.reply.element(fields[context.engine.random.below(fields.count)].field)
@@ -84,7 +84,7 @@ extension HashCommands {
         let withValues = arguments.count == 4 && arguments.word(3, is: "withvalues")
         guard arguments.count == 3 || withValues else { throw .syntax }
         guard !withValues || count.magnitude <= UInt(Int.max / 2) else { throw .message("ERR value is out of range") }
-        guard let hash = try hashWithoutDueFields(context, key), count != 0 else { return context.reply.array(0) }
+        guard let hash = try hashWithoutExpiredFields(context, key), count != 0 else { return context.reply.array(0) }
         let liveCount = hash.liveCount
         guard liveCount > 0 else { return context.reply.array(0) }
         let list = FieldList(reply: context.reply, withValues: withValues)
@@ -103,15 +103,15 @@ extension HashCommands {
         }
     }
 
-    /// All fields that are not due. Good until the hash changes.
+    /// All fields that are not expired. Good until the hash changes.
     private static func liveFields(of hash: HashValue) -> [(field: HashElement, value: HashElement)] {
         var fields: [(field: HashElement, value: HashElement)] = []
         hash.forEach { fields.append(($0, $1)) }
         return fields
     }
 
-    /// The hash at a key, the fields of which that are due having been removed.
-    private static func hashWithoutDueFields(
+    /// The hash at a key, the fields of which that are expired having been removed.
+    private static func hashWithoutExpiredFields(
         _ context: KeyspaceContext, _ key: ByteSlice
     ) throws(CommandError) -> HashValue? {
         guard let hash = try context.hash(at: key, .read) else { return nil }
@@ -121,7 +121,7 @@ extension HashCommands {
     }
 
     /// Different fields, each as likely as any other.
-    /// - Parameter total: how many fields are not due.
+    /// - Parameter total: how many fields are not expired.
     private static func replyDistinct(
         _ hash: HashValue, _ count: Int, _ total: Int, _ list: FieldList, using generator: inout RandomSource
     ) {

@@ -101,10 +101,9 @@ extension ListCommands {
 
     /// The list to move from, nil if there is none, when what is to be moved to is a list or absent.
     static func sourceList(_ context: KeyspaceContext, _ arguments: Arguments) throws(CommandError) -> ListValue? {
-        guard try context.list(at: arguments[1], .write) != nil else { return nil }
-        // A destination that is due is removed here, and then the source's slot may move.
+        guard let source = try context.list(at: arguments[1], .write) else { return nil }
         _ = try context.list(at: arguments[2], .write)
-        return try context.list(at: arguments[1], .peek)
+        return source
     }
 
     /// Moves an element and answers with it; false if the source does not exist.

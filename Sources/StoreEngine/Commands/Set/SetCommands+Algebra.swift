@@ -88,7 +88,6 @@ extension SetCommands {
     private static func views(
         _ context: KeyspaceContext, _ arguments: Arguments, _ range: Range<Int>
     ) throws(CommandError) -> [SetView?] {
-        // A view stays good when a key that is due is removed on the way to another.
         var sets: [SetView?] = []
         sets.reserveCapacity(range.count)
         for index in range { sets.append(try context.set(at: arguments[index], .read)?.view) }

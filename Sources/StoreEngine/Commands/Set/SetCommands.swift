@@ -89,8 +89,7 @@ enum SetCommands {
         let source = arguments[1]
         let destination = arguments[2]
         let member = arguments[3]
-        // Both are looked for before anything is said of either; looking for the second may take the first out of its
-        // place.
+        // Both are looked for before anything is said of either.
         let isAbsent = context.find(source) == nil
         _ = context.find(destination)
         guard !isAbsent, let set = try context.set(at: source, .peek) else { return context.reply.integer(0) }

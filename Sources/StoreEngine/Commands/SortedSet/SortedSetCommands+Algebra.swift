@@ -176,10 +176,8 @@ struct AlgebraRequest {
         }
         guard keyCount < arguments.count - start else { throw .syntax }
         let keys = start + 1..<start + 1 + keyCount
-        // Those that are due go first: a slot is good only until something is removed.
-        for index in keys { _ = try Self.members(context, arguments[index], .read) }
         for index in keys {
-            let members = try Self.members(context, arguments[index], .peek)
+            let members = try Self.members(context, arguments[index], .read)
             let entry = context.find(arguments[index], .peek).map { unsafe Int(bitPattern: $0.entry) }
             sources.append(Source(members, entry: entry ?? 0))
         }

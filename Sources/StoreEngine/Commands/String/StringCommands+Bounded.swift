@@ -61,6 +61,8 @@ extension StringCommands {
         }
         for index in stride(from: 2, to: end, by: 2) {
             let key = arguments[index]
+            // A key given twice may have expired the moment that it was set.
+            if case .until = lifetime { context.expireIfNeeded(key) }
             let slot = context.find(key)
             var deadline: Int64?
             switch lifetime {

@@ -6,7 +6,7 @@
 //     value
 //     8 bytes       deadline, milliseconds since 1970; only if the slot has the bit that says so
 //
-// So a field without a deadline costs nothing for others having one, and which fields are due is the table's business.
+// So a field without a deadline costs nothing for others having one, and which fields are expired is the table's business.
 
 import Glibc
 import RespCodec
@@ -44,7 +44,7 @@ enum FieldLayout: TableLayout {
     /// Bytes of a deadline.
     static let deadlineSize = 8
 
-    /// When the field is due. Only of an entry whose slot says that it has a deadline.
+    /// When the field expires. Only of an entry whose slot says that it has a deadline.
     var deadline: Int64 {
         get { unsafe address.loadUnaligned(fromByteOffset: deadlineOffset, as: Int64.self) }
         nonmutating set { unsafe address.storeBytes(of: newValue, toByteOffset: deadlineOffset, as: Int64.self) }
@@ -94,7 +94,7 @@ enum FieldLayout: TableLayout {
 
     func value(at slot: Slot) -> ByteSlice { unsafe FieldEntry(slot.entry).value }
 
-    /// The value of a field, due or not.
+    /// The value of a field, expired or not.
     func value(of field: ByteSlice) -> ByteSlice? { find(field).map { value(at: $0) } }
 
     /// Sets a field; true when it is new. A deadline that it had is gone.
@@ -148,13 +148,13 @@ enum FieldLayout: TableLayout {
 
     private static var noDeadline: Int64 { SegmentedTable<FieldLayout>.noDeadline }
 
-    /// When the first field is due, or a moment before it; nil if no field has a deadline.
+    /// When the first field expires, or a moment before it; nil if no field has a deadline.
     var earliestDeadline: Int64? {
         let earliest = table.earliestDeadline
         return earliest == Self.noDeadline ? nil : earliest
     }
 
-    /// When the field is due; nil if it stays.
+    /// When the field expires; nil if it stays.
     func deadline(at slot: Slot) -> Int64? { slot.hasDeadline ? unsafe FieldEntry(slot.entry).deadline : nil }
 
     /// Gives the field at `slot` a deadline or takes it away.
@@ -174,9 +174,9 @@ enum FieldLayout: TableLayout {
         }
     }
 
-    /// Removes a field that was due before `now`; false when there is none.
-    func removeDue(now: Int64) -> Bool {
-        guard let slot = table.nextDue(now: now - 1) else { return false }
+    /// Removes a field that expired before `now`; false when there is none.
+    func removeExpired(now: Int64) -> Bool {
+        guard let slot = table.nextExpired(now: now - 1) else { return false }
         remove(slot)
         return true
     }

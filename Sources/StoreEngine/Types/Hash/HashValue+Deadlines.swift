@@ -1,7 +1,7 @@
-// Deadlines of fields. A field that has one goes when it is due, and the hash with its last field.
+// Deadlines of fields. A field that has one goes when it expires, and the hash with its last field.
 //
 // While a hash is small, its packed list holds field, value and deadline by turns, in the order of the deadlines; 0 stands for none, and
-// fields without a deadline stand behind the others. So the first deadline is the earliest, and those due are a run at the front. In a
+// fields without a deadline stand behind the others. So the first deadline is the earliest, and those that have expired are a run at the front. In a
 // table a field's deadline lies in its block, and the table knows the earliest: see HashTable.swift.
 //
 // The keyspace's table counts the earliest deadline of the fields as the entry's own (`Entry.nextDeadline`), so that the active cycle
@@ -11,9 +11,9 @@
 
 import RespCodec
 
-/// When a field is due.
+/// When a field expires.
 enum FieldDeadline {
-    /// There is no such field, or it is due.
+    /// There is no such field, or it is expired.
     case absent
     case never
     case at(Int64)
@@ -58,8 +58,8 @@ enum FieldDeadline {
         }
     }
 
-    /// How many triples are due, `limit` at most.
-    func dueCount(now: Int64, limit: Int) -> Int {
+    /// How many triples have expired, `limit` at most.
+    func expiredCount(now: Int64, limit: Int) -> Int {
         var count = 0
         var offset = list.first
         let end = list.end
@@ -70,7 +70,7 @@ enum FieldDeadline {
         return count
     }
 
-    /// Moves the triple at an offset to where its deadline belongs: before those that are not due earlier, behind all if it has none.
+    /// Moves the triple at an offset to where its deadline belongs: before those that do not expire earlier, behind all if it has none.
     func restoreOrder(_ field: Int) {
         let moved = range(field)
         let end = list.end
@@ -95,7 +95,7 @@ extension HashValue {
     /// Whether a field may have a deadline. Costs nothing for a hash that has none, unless the key has one.
     @inline(__always) var hasDeadlines: Bool { slot.hasDeadline && entry.nextFieldDeadline != nil }
 
-    /// When a field is due.
+    /// When a field expires.
     func deadline(of field: ByteSlice) -> FieldDeadline {
         let deadline: Int64?
         switch entry.encoding {
@@ -113,8 +113,8 @@ extension HashValue {
         return deadline < now ? .absent : .at(deadline)
     }
 
-    /// How many fields are not due.
-    /// - Complexity: O(1), O(fields) while some are due.
+    /// How many fields are not expired.
+    /// - Complexity: O(1), O(fields) while some are expired.
     var liveCount: Int {
         guard slot.hasDeadline, let earliest = entry.nextFieldDeadline, earliest < now else { return count }
         var live = 0
@@ -195,25 +195,25 @@ extension HashValue {
         }
     }
 
-    /// Removes up to `limit` fields that are due, the earliest first; returns how many. A hash without fields is to be removed by the
+    /// Removes up to `limit` fields that have expired, the earliest first; returns how many. A hash without fields is to be removed by the
     /// caller.
-    func removeDue(limit: Int) -> Int {
+    func removeExpired(limit: Int) -> Int {
         guard hasDeadlines else { return 0 }
         return changingDeadlines {
             guard isTable else {
-                let due = triples.dueCount(now: now, limit: limit)
-                if due > 0 { payload.remove(at: list.first, count: due * DeadlineTriples.stride) }
-                return due
+                let expired = triples.expiredCount(now: now, limit: limit)
+                if expired > 0 { payload.remove(at: list.first, count: expired * DeadlineTriples.stride) }
+                return expired
             }
             let table = table
             var removed = 0
-            while removed < limit && table.removeDue(now: now) { removed += 1 }
+            while removed < limit && table.removeExpired(now: now) { removed += 1 }
             return removed
         }
     }
 
-    /// Removes a field if it is due.
-    func removeIfDue(_ field: ByteSlice) -> Bool {
+    /// Removes a field if it is expired.
+    func removeIfExpired(_ field: ByteSlice) -> Bool {
         switch entry.encoding {
         case .packed: return false
         case .packedWithDeadlines:
@@ -231,7 +231,7 @@ extension HashValue {
 }
 
 extension Entry {
-    /// When the first field of a hash is due, or a moment before it; nil if none has a deadline, or it is no hash.
+    /// When the first field of a hash expires, or a moment before it; nil if none has a deadline, or it is no hash.
     @inline(__always) var nextFieldDeadline: Int64? { isType(.hash) ? nextDeadlineOfHash : nil }
 
     private var nextDeadlineOfHash: Int64? {
@@ -242,7 +242,7 @@ extension Entry {
         }
     }
 
-    /// When the first field of a hash is due, to the millisecond; nil if none has a deadline.
+    /// When the first field of a hash expires, to the millisecond; nil if none has a deadline.
     /// - Complexity: O(fields) for a table of which any has.
     var earliestFieldDeadline: Int64? {
         guard encoding == .table, nextFieldDeadline != nil else { return nextFieldDeadline }
@@ -256,7 +256,7 @@ extension Entry {
 
 extension KeyspaceContext {
     /// The value of the field that the second argument names, of the key that the first names; nil if one of them is absent. A field
-    /// that is due is removed on the way.
+    /// that is expired is removed on the way.
     /// - Throws: `wrongType`.
     @inline(__always)
     func field(_ arguments: Arguments, _ access: KeyAccess) throws(CommandError) -> HashElement? {
@@ -266,14 +266,14 @@ extension KeyspaceContext {
         return nil
     }
 
-    /// Removes those of the fields at some indices that are due, and the key, the first argument, with its last field, unless it
+    /// Removes those of the fields at some indices that have expired, and the key, the first argument, with its last field, unless it
     /// `keepsEmptied`.
     func expireFields(
         _ arguments: Arguments, _ indices: StrideTo<Int>, of hash: HashValue, keepsEmptied: Bool = false
     ) {
-        guard engine.removesDueKeys, hash.hasDeadlines else { return }
+        guard engine.removesExpiredKeys, hash.hasDeadlines else { return }
         var removed = 0
-        for index in indices where hash.removeIfDue(arguments[index]) { removed += 1 }
+        for index in indices where hash.removeIfExpired(arguments[index]) { removed += 1 }
         guard removed > 0 else { return }
         engine.fieldsExpired(removed, at: arguments[1], in: database)
         if hash.count == 0 && !keepsEmptied { removeEmptied(arguments[1]) }

@@ -1,7 +1,7 @@
 // Hashes: a packed list of fields and values by turns while small, a table when large. Nothing here knows of clients or replies.
 //
 // A small hash whose fields may have deadlines is a packed list of field, value and deadline by turns: see HashValue+Deadlines.swift.
-// A field that is due is no longer seen by whoever looks for it, but counted, until it is removed.
+// A field that has expired is no longer seen by whoever looks for it, but counted, until it is removed.
 
 import Glibc
 import RespCodec
@@ -13,7 +13,7 @@ typealias HashElement = PackedElement
 @safe struct HashValue {
     let database: Database
     let slot: Slot
-    /// The time by which fields are due.
+    /// The time by which fields expire.
     let now: Int64
     /// Up to where a hash stays packed: so many fields, none of them and no value longer than so many bytes.
     private let maximumPackedEntries: Int
@@ -34,7 +34,7 @@ typealias HashElement = PackedElement
     var table: HashTable { unsafe HashTable(at: entry.pointer) }
     var isTable: Bool { entry.encoding == .table }
 
-    /// How many fields there are, those that are due and not yet removed included.
+    /// How many fields there are, those that have expired and are not yet removed included.
     var count: Int {
         switch entry.encoding {
         case .packed: list.count / 2
@@ -45,7 +45,7 @@ typealias HashElement = PackedElement
 
     // MARK: looking up
 
-    /// The value of a field; nil if there is no such field, or it is due.
+    /// The value of a field; nil if there is no such field, or it is expired.
     /// - Complexity: O(1), O(fields) while packed.
     @inline(__always)
     func value(of field: ByteSlice) -> HashElement? {
@@ -64,7 +64,7 @@ typealias HashElement = PackedElement
         }
     }
 
-    /// Calls `body` with each field that is not due and its value; the hash must not change meanwhile.
+    /// Calls `body` with each field that is not expired and its value; the hash must not change meanwhile.
     func forEach(_ body: (HashElement, HashElement) -> Void) {
         guard hasDeadlines else { return entry.forEachField(body) }
         forEachWithDeadline { field, value, deadline in
@@ -72,12 +72,12 @@ typealias HashElement = PackedElement
         }
     }
 
-    /// Calls `body` with each field, its value and its deadline, those that are due included; the hash must not change meanwhile.
+    /// Calls `body` with each field, its value and its deadline, those that have expired included; the hash must not change meanwhile.
     func forEachWithDeadline(_ body: (HashElement, HashElement, Int64?) -> Void) {
         entry.forEachFieldWithDeadline(body)
     }
 
-    /// Calls `body` with the fields at a cursor, or nil for a field that is due, and returns the next cursor: all at once while
+    /// Calls `body` with the fields at a cursor, or nil for a field that has expired, and returns the next cursor: all at once while
     /// packed, see `SegmentedTable.scan`.
     func scan(_ cursor: UInt64, _ body: ((HashElement, HashElement)?) -> Void) -> UInt64 {
         guard isTable else {
@@ -92,7 +92,7 @@ typealias HashElement = PackedElement
     }
 
     /// Calls `body` with different random fields and their values, of which there must be `wanted`: any selection is as likely as
-    /// any other. Only for a table in which no field is due.
+    /// any other. Only for a table in which no field has expired.
     /// - Complexity: O(wanted) expected.
     func visitRandom(
         _ wanted: Int, using generator: inout RandomSource, _ body: (HashElement, HashElement) -> Void
@@ -103,7 +103,7 @@ typealias HashElement = PackedElement
         }
     }
 
-    /// A random field and its value. There must be one. To be asked of a hash in which no field is due.
+    /// A random field and its value. There must be one. To be asked of a hash in which no field has expired.
     /// - Complexity: O(1) expected, O(fields) for a packed list.
     func random(using generator: inout RandomSource) -> (field: HashElement, value: HashElement) {
         if isTable {
@@ -172,7 +172,7 @@ typealias HashElement = PackedElement
         for index in first..<arguments.count where arguments[index].count > maximumPackedLength { return unpack() }
     }
 
-    /// Removes a field, due or not; false when there is none. A hash without fields is to be removed by the caller.
+    /// Removes a field, expired or not; false when there is none. A hash without fields is to be removed by the caller.
     func remove(_ field: ByteSlice) -> Bool {
         if entry.encoding == .packed {
             guard let offset = list.find(PackedValue(field), stride: 2) else { return false }
@@ -203,7 +203,7 @@ typealias HashElement = PackedElement
 }
 
 extension Entry {
-    /// Calls `body` with each field and value of a hash, due or not. The hash must not change meanwhile.
+    /// Calls `body` with each field and value of a hash, expired or not. The hash must not change meanwhile.
     func forEachField(_ body: (HashElement, HashElement) -> Void) {
         guard encoding == .packed else { return forEachFieldWithDeadline { field, value, _ in body(field, value) } }
         let list = packedList
@@ -216,7 +216,7 @@ extension Entry {
         }
     }
 
-    /// Calls `body` with each field, value and deadline of a hash, due or not. The hash must not change meanwhile.
+    /// Calls `body` with each field, value and deadline of a hash, expired or not. The hash must not change meanwhile.
     func forEachFieldWithDeadline(_ body: (HashElement, HashElement, Int64?) -> Void) {
         switch encoding {
         case .packed: forEachField { field, value in body(field, value, nil) }

@@ -44,7 +44,7 @@ extension KeyspaceContext {
 
     /// Sets the key to a string, replacing whatever it held.
     /// - Parameters:
-    ///   - deadline: when the key is due; nil if it stays.
+    ///   - deadline: when the key expires; nil if it stays.
     ///   - keepsText: whether the bytes are kept as text even if they spell an integer.
     @inline(__always)
     func setString(_ key: ByteSlice, _ value: ByteSlice, slot: Slot?, deadline: Int64?, keepsText: Bool = false) {
