@@ -8,17 +8,15 @@ import RespCodec
 import StoreEngine
 
 extension Server {
-    /// Runs a command that may wait; if it does, its client is set aside.
-    func runWaiting(
-        _ run: Command<KeyspaceContext>.Run, _ record: CommandRecord, _ arguments: Arguments, on connection: Connection
-    ) {
-        let keys = record.hot.pointee.keys
-        guard
-            let wait = engine.runWaiting(
-                run, keys: keys, arguments, database: connection.database, reply: reply)
-        else { return }
-        let request = wait.request.map { OwnedArguments($0) } ?? OwnedArguments(arguments)
-        let waiter = WaitingCommand(connection: connection, record: record, arguments: request, wait: wait)
+    /// Suspends the client of a command that waits. Who has waited already keeps its place.
+    func suspend(_ call: Call, _ wait: Wait) {
+        let connection = call.connection
+        if let waiter = connection.waiting {
+            return keyspaceListeners.blocked.setAlarm(of: waiter, retryTime: wait.retryTime)
+        }
+        let request = wait.request.map { OwnedArguments($0) } ?? OwnedArguments(call.arguments)
+        let waiter = WaitingCommand(
+            connection: connection, record: call.command.pointee.record, arguments: request, wait: wait)
         connection.waiting = waiter
         keyspaceListeners.blocked.add(waiter)
         keyspaceListeners.update()
@@ -42,19 +40,15 @@ extension Server {
     }
 
     private func runAgain(_ waiter: Waiter) {
-        guard let waiter = waiter as? WaitingCommand, let run = waiter.record.data else { return }
+        guard let waiter = waiter as? WaitingCommand else { return }
         let connection = waiter.connection
         reply.version = connection.version
-        let errors = reply.errorCount
-        engine.touches = !connection.isNoTouch
-        let wait = engine.runWaiting(
-            run, keys: waiter.record.hot.pointee.keys, waiter.arguments.view, database: waiter.database, reply: reply,
-            again: true)
-        engine.touches = true
+        var call = Call(waiter.record.hot, waiter.arguments.view, for: connection)
+        call.options.insert(.hasWaited)
+        if connection.leavesAccessTimes(waiter.record) { call.options.insert(.leavesAccessTimes) }
+        let hasReplied = run(call)
         withExtendedLifetime(waiter.arguments) {}
-        // It keeps its place when it must go on waiting.
-        if let wait { return keyspaceListeners.blocked.setAlarm(of: waiter, retryTime: wait.retryTime) }
-        finish(waiter.record.hot, errorsBefore: errors)
+        guard hasReplied else { return }
         // The call was counted when it began to wait.
         waiter.record.hot.pointee.calls &-= 1
         endWait(waiter)
@@ -68,7 +62,7 @@ extension Server {
         if connection.replyMode == .skipping {
             reply.discardRun()
             connection.replyMode = .on
-            connection.updateChecks()
+            connection.updateGate()
         }
         connection.lastActive = engine.now
         handOverReply(to: connection)
@@ -90,9 +84,9 @@ extension Server {
             cutReply()
             if waiter.isTimeOver(now: engine.now) {
                 if let waiter = waiter as? WaitingCommand { unblock(waiter, withError: false) }
-            } else if pausedUntil > engine.now {
+            } else if pause.end > engine.now {
                 // Nothing is changed during a pause.
-                keyspaceListeners.blocked.setAlarm(of: waiter, retryTime: pausedUntil)
+                keyspaceListeners.blocked.setAlarm(of: waiter, retryTime: pause.end)
             } else {
                 runAgain(waiter)
                 serveBlocked()

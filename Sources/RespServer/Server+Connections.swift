@@ -46,7 +46,7 @@ extension Server {
         }
         nextConnectionID += 1
         connection.isAuthenticated = settings.requirePassword.isEmpty
-        connection.updateChecks()
+        connection.updateGate()
         do throws(SyscallError) {
             try epoll.add(descriptor, word: Epoll.word(descriptor, registration: connection.registration))
         } catch {

@@ -154,7 +154,7 @@ extension Server {
             if connection.needsChecks && ending.beganEmpty && connection.replyMode == .skipNext {
                 // The empty request was the one without a reply.
                 connection.replyMode = .on
-                connection.updateChecks()
+                connection.updateGate()
             }
             lookUp(base, connection)
             place = ending.start
@@ -162,12 +162,11 @@ extension Server {
             for index in 0..<reader.count {
                 let request = reader[index]
                 let call = calls[index]
-                if let command = call.command, holdsBack(command.pointee.flags, connection) {
-                    return Rest(start: request.start)
-                }
                 let view = reader.arguments.view(
                     request.firstArgument..<request.firstArgument + request.argumentCount, base: base)
-                execute(call.command, view, on: connection, key: call.key < 0 ? nil : keys[call.key])
+                guard execute(call.command, view, on: connection, key: call.key < 0 ? nil : keys[call.key]) else {
+                    return Rest(start: request.start)
+                }
                 afterCommand(connection)
                 let next = index + 1 < reader.count ? reader[index + 1].start : ending.start
                 if !connection.state.isEmpty {
@@ -286,17 +285,13 @@ extension Server {
             case .request: break
             }
         }
-        var isHeldBack = false
-        pending.withRequest { arguments in
+        let isExecuted = pending.withRequest { arguments in
             let command = commands.find(arguments[0])
-            if let command, holdsBack(command.pointee.flags, connection) {
-                isHeldBack = true
-                return
-            }
-            execute(command, arguments, on: connection, key: nil, adoptable: pending.large)
+            guard execute(command, arguments, on: connection, key: nil, adoptable: pending.large) else { return false }
             afterCommand(connection)
+            return true
         }
-        guard !isHeldBack else { return false }
+        guard isExecuted else { return false }
         pending.executed(upTo: pending.position)
         guard lastCycles &- sliceStart > sliceCycles && !pending.isEmpty else { return true }
         enqueue(connection)

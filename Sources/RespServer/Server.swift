@@ -100,8 +100,8 @@ final class Server {
     @exclusivity(unchecked) var lastCycles: UInt64 = 0
     /// A command that took more cycles than this has taken about a millisecond; corrected while the server runs.
     @exclusivity(unchecked) private(set) var longCycles: UInt64 = 1 << 20
-    /// Whether time stands still, as it does within a transaction.
-    @exclusivity(unchecked) var holdsTime = false
+    /// Commands that must be looked at before they run, whoever asks.
+    @exclusivity(unchecked) var gate: CommandFlags = []
     /// The requests of the reader's batch and their keys, as the engine is to know them.
     let calls = UnsafeMutablePointer<BatchedCall>.allocate(capacity: RequestReader.batchCapacity)
     let keys = UnsafeMutablePointer<HashedKey>.allocate(capacity: RequestReader.batchCapacity)
@@ -133,9 +133,7 @@ final class Server {
     /// Waits that CLIENT UNBLOCK ends, once it has been answered, and whether with an error.
     @exclusivity(unchecked) var unblocked: [(waiter: WaitingCommand, withError: Bool)] = []
 
-    @exclusivity(unchecked) var pausedUntil: Int64 = 0
-    var pausesWritesOnly = false
-    var held: [Connection] = []
+    @exclusivity(unchecked) var pause = Pause()
 
     init(configuration: Configuration, log: Log) throws(SyscallError) {
         self.configuration = configuration
@@ -177,7 +175,7 @@ final class Server {
             if mayWait && arrivals.gathers { arrivals.gather() }
             let count = epoll.wait(blocking: mayWait)
             beginTurn(events: count)
-            releaseHeld()
+            endPauseInTime()
             serveQueued()
             for index in 0..<count {
                 if index & 15 == 15 { updateTime() }
@@ -224,7 +222,7 @@ final class Server {
         if activeExpireEnabled, engine.removesExpiredKeys, let deadline = engine.nextDeadline {
             time = min(time, deadline + 1)
         }
-        if pausedUntil > 0 { time = min(time, pausedUntil) }
+        if pause.end > 0 { time = min(time, pause.end) }
         if let deadline = keyspaceListeners.blocked.nextAlarm { time = min(time, deadline) }
         if time <= engine.now { return true }
         timer.set(for: time, now: engine.now)

@@ -65,7 +65,7 @@ final class WaitingRoom: KeyspaceObserver {
             preconditionFailure("\(text) is no command")
         }
         let keys = KeySpecs(command.keys)
-        guard let wait = engine.runWaiting(run, keys: keys, request.view, database: database, reply: writer) else {
+        guard let wait = self.run(run, keys, request, database, .mayWait) else {
             preconditionFailure("\(text) does not wait")
         }
         let client = Client(name, run, keys, request, wait, database)
@@ -99,12 +99,20 @@ final class WaitingRoom: KeyspaceObserver {
     func runAgain(_ client: Client) {
         runCount += 1
         writer.removeAll()
-        let wait = engine.runWaiting(
-            client.run, keys: client.keys, client.request.view, database: client.database, reply: writer, again: true)
-        if let wait { return blocked.setAlarm(of: client, retryTime: wait.retryTime) }
+        if let wait = run(client.run, client.keys, client.request, client.database, [.mayWait, .hasWaited]) {
+            return blocked.setAlarm(of: client, retryTime: wait.retryTime)
+        }
         client.reply = writer.written(0..<writer.count).description
         blocked.remove(client)
         served.append(client.name)
+    }
+
+    private func run(
+        _ command: Command<KeyspaceContext>.Run, _ keys: KeySpecs, _ request: OwnedArguments, _ database: Int,
+        _ options: CallOptions
+    ) -> Wait? {
+        engine.run(command, keys: keys, request.view, database: database, reply: writer, options: options)
+        return engine.takeWait()
     }
 
     /// How many steps something takes.

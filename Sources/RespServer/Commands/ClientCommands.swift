@@ -73,7 +73,7 @@ enum ClientCommands {
             summary: "Whether the connection's commands count as uses of keys."
         ) { (context, arguments) throws(CommandError) in
             context.connection.isNoTouch = try onOrOff(arguments[2])
-            context.connection.updateChecks()
+            context.connection.updateGate()
             context.reply.ok()
         },
         subcommand(
@@ -117,7 +117,7 @@ enum ClientCommands {
             run: unblock),
         subcommand("UNPAUSE", since: "6.2.0", arity: 2, flags: [.admin, .noScript], summary: "Ends a pause.") {
             (context, _) throws(CommandError) in
-            if context.server.pausedUntil > 0 { context.server.pausedUntil = context.server.engine.now }
+            context.server.pause.finish(now: context.server.engine.now)
             context.reply.ok()
         },
     ]
@@ -238,7 +238,7 @@ enum ClientCommands {
         } else {
             throw .syntax
         }
-        connection.updateChecks()
+        connection.updateGate()
     }
 
     @Sendable private static func pause(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
@@ -257,10 +257,8 @@ enum ClientCommands {
         let server = context.server
         let (end, overflow) = server.engine.now.addingReportingOverflow(Int64(timeout))
         guard !overflow else { throw .message("ERR timeout is out of range") }
-        // A pause under way is only ever made longer and stricter.
-        let isPaused = server.pausedUntil > server.engine.now
-        server.pausesWritesOnly = writesOnly && (!isPaused || server.pausesWritesOnly)
-        server.pausedUntil = max(server.pausedUntil, end)
+        server.pause.begin(until: end, forWritesOnly: writesOnly, now: server.engine.now)
+        server.followPause()
         context.reply.ok()
     }
 

@@ -346,7 +346,7 @@ extension CommandRecord {
     /// The access categories, in the order in which Redis lists them.
     var categories: [String] {
         var found = Set(info.categories)
-        let isBareContainer = data == nil && session == nil
+        let isBareContainer = hot.pointee.data == nil && session == nil
         // A command that names the types it is for, as SORT does, is among theirs only.
         let namesTypes = info.group == .generic && found.contains("list")
         if !isBareContainer && !namesTypes, let category = info.group.category { found.insert(category) }

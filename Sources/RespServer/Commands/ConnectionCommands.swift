@@ -69,7 +69,7 @@ enum ConnectionCommands {
         connection.replyMode = .on
         connection.isNoTouch = false
         connection.isNoEvict = false
-        connection.updateChecks()
+        connection.updateGate()
         context.reply.status("RESET")
     }
 
@@ -91,7 +91,7 @@ enum ConnectionCommands {
         let wanted = context.server.configuration.settings.requirePassword
         guard user == "default", wanted.isEmpty || isPassword(password, wanted) else { throw wrongPassword }
         context.connection.isAuthenticated = true
-        context.connection.updateChecks()
+        context.connection.updateGate()
     }
 
     @Sendable static func authenticate(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {

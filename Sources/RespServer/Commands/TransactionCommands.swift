@@ -37,7 +37,7 @@ enum TransactionCommands {
     @Sendable static func begin(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
         guard context.connection.transaction == nil else { throw .message("ERR MULTI calls can not be nested") }
         context.connection.transaction = Transaction()
-        context.connection.updateChecks()
+        context.connection.updateGate()
         context.reply.ok()
     }
 
@@ -71,13 +71,12 @@ enum TransactionCommands {
         guard !isBroken else { return context.reply.nullArray() }
         let start = context.reply.count
         context.reply.array(transaction.queue.count)
-        server.holdsTime = true
-        defer {
-            server.holdsTime = false
-            server.updateTime()
-        }
+        defer { server.updateTime() }
         for queued in transaction.queue {
-            server.call(queued.record, queued.arguments.view, on: connection, adoptable: nil)
+            var call = Call(queued.record.hot, queued.arguments.view, for: connection)
+            call.isNested = true
+            call.options = connection.leavesAccessTimes(queued.record) ? .leavesAccessTimes : []
+            server.run(call)
             connection.commandCount &+= 1
             withExtendedLifetime(queued.arguments) {}
             server.sendWithinCommand(connection, from: start)
@@ -90,7 +89,7 @@ extension Server {
     func endTransaction(_ connection: Connection) {
         connection.transaction = nil
         unwatchAll(connection)
-        connection.updateChecks()
+        connection.updateGate()
     }
 
     func unwatchAll(_ connection: Connection) {

@@ -11,7 +11,7 @@ import StoreEngine
 /// What must be looked at before or after a connection's next request.
 struct ConnectionState: OptionSet {
     let rawValue: UInt8
-    /// Each command must be looked at before it runs: see `Dispatcher`.
+    /// Its gate is not open.
     static let needsChecks = ConnectionState(rawValue: 1)
     /// CLIENT PAUSE holds back what it has sent.
     static let isPaused = ConnectionState(rawValue: 2)
@@ -90,8 +90,18 @@ final class Connection {
     /// The command that waits for a key.
     @exclusivity(unchecked) var waiting: WaitingCommand? { didSet { set(.isWaiting, waiting != nil) } }
 
-    func updateChecks() {
-        set(.needsChecks, !isAuthenticated || transaction != nil || replyMode != .on || isNoTouch)
+    /// Commands of this client that must be looked at before they run.
+    @exclusivity(unchecked) private(set) var gate: CommandFlags = []
+
+    /// To be called after something has changed that its commands are checked for.
+    func updateGate() {
+        gate = !isAuthenticated || transaction != nil || replyMode != .on || isNoTouch ? .any : []
+        set(.needsChecks, !gate.isEmpty)
+    }
+
+    /// Whether a command does not count as a use of its keys.
+    func leavesAccessTimes(_ record: CommandRecord) -> Bool {
+        isNoTouch && !record.flags.contains(.alwaysTouches)
     }
 
     // MARK: session

@@ -178,7 +178,7 @@ final class PendingInput {
     }
 
     /// Lends the whole request's arguments to `body`.
-    func withRequest(_ body: (Arguments) -> Void) {
+    func withRequest<Result>(_ body: (Arguments) -> Result) -> Result {
         let list = ArgumentList(capacity: max(arguments.count, 1))
         defer { list.deallocate() }
         var next = 0
@@ -193,7 +193,7 @@ final class PendingInput {
                 list.append(arguments[index])
             }
         }
-        body(list.view(0..<list.count, base: base))
+        return body(list.view(0..<list.count, base: base))
     }
 
     // MARK: figures

@@ -18,8 +18,8 @@ final class CommandRecord {
         let member: Int
         let flags: CommandFlags
         let keys: KeySpecs
-        /// Its function, if it works on data and cannot wait.
-        let direct: Command<KeyspaceContext>.Run?
+        /// Its function, if it works on data.
+        let data: Command<KeyspaceContext>.Run?
         unowned(unsafe) let record: CommandRecord
 
         @inline(__always) func accepts(_ count: Int) -> Bool { arity >= 0 ? count == arity : count >= -arity }
@@ -31,7 +31,6 @@ final class CommandRecord {
     let info: CommandInfo
     var arity: Int { hot.pointee.arity }
     var flags: CommandFlags { hot.pointee.flags }
-    let data: Command<KeyspaceContext>.Run?
     let session: Command<SessionContext>.Run?
     private(set) var subcommands: [CommandRecord] = []
     private(set) var rejectedCalls = 0
@@ -55,7 +54,6 @@ final class CommandRecord {
     ) {
         fullName = (parent.map { "\($0)|" } ?? "") + command.name.lowercased()
         info = CommandInfo(command)
-        self.data = data
         self.session = session
         var firstKey = 0
         if let first = command.keys.first, case .index(let index) = first.begin, command.subcommands.isEmpty {
@@ -64,9 +62,8 @@ final class CommandRecord {
         hot = .allocate(capacity: 1)
         hot.initialize(
             to: Hot(
-                arity: command.arity, firstKey: firstKey, member: command.member, flags: command.flags,
-                keys: KeySpecs(command.keys),
-                direct: command.flags.contains(.blocking) ? nil : data, record: self))
+                arity: command.arity, firstKey: firstKey, member: command.member, flags: command.flags.union(.any),
+                keys: KeySpecs(command.keys), data: data, record: self))
         let name = fullName
         subcommands = command.subcommands.map { subcommand($0, name) }
     }

@@ -33,8 +33,6 @@ public struct CommandFlags: OptionSet, Sendable {
     public static let transactionControl = CommandFlags(rawValue: 1 << 18)
     /// Runs what a transaction has queued: a refusal of it ends the transaction.
     public static let executesTransaction = CommandFlags(rawValue: 1 << 21)
-    /// Is not held back while clients are paused.
-    public static let ignoresPause = CommandFlags(rawValue: 1 << 19)
     /// Is let through to a server to which a part of a cluster is being moved.
     public static let asking = CommandFlags(rawValue: 1 << 22)
     /// Dangerous beyond what its other flags say.
@@ -47,6 +45,8 @@ public struct CommandFlags: OptionSet, Sendable {
     public static let alwaysTouches = CommandFlags(rawValue: 1 << 26)
     /// Changes which replies the client gets, which within a transaction would take EXEC's reply apart.
     public static let changesReplies = CommandFlags(rawValue: 1 << 25)
+    /// What every command of a table has, for a gate that lets none through unseen.
+    public static let any = CommandFlags(rawValue: 1 << 31)
 
     /// The names in COMMAND INFO, in the order in which Redis lists them.
     public var names: [StaticString] {

@@ -44,7 +44,7 @@ extension KeyspaceContext {
         for arguments: Arguments, _ range: Range<Int>, until deadline: Int64?, timeoutReply: Wait.TimeoutReply,
         retryTime: Int64? = nil, request: [[UInt8]]? = nil, _ need: (Int) -> Need
     ) {
-        guard engine.waitMode != .never else { return timeoutReply.write(to: reply) }
+        guard options.contains(.mayWait) else { return timeoutReply.write(to: reply) }
         engine.wait = Wait(
             keys: range.map { Wait.Key(key: arguments[$0].array, need: need($0)) }, deadline: deadline,
             retryTime: retryTime, timeoutReply: timeoutReply, request: request)
@@ -53,18 +53,22 @@ extension KeyspaceContext {
     /// Whether a command passes over a key though it holds another type than the one asked for. One that has waited does: the key
     /// was absent when the wait began, and it goes on waiting for the others.
     func passesOver(_ key: ByteSlice, unless type: ValueType) -> Bool {
-        guard engine.waitMode == .again, let slot = find(key, .peek) else { return false }
+        guard options.contains(.hasWaited), let slot = find(key, .peek) else { return false }
         return !entry(slot).isType(type)
     }
 }
 
-/// Whether a command may wait for a key.
-enum WaitMode {
-    /// It must answer at once.
-    case never
-    case first
+/// What holds for one call of a command.
+public struct CallOptions: OptionSet, Sendable {
+    public let rawValue: UInt8
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// It may wait for a key. Else it must answer at once.
+    public static let mayWait = CallOptions(rawValue: 1 << 0)
     /// It has waited, and is run again.
-    case again
+    public static let hasWaited = CallOptions(rawValue: 1 << 1)
+    /// It does not count as a use of its keys.
+    public static let leavesAccessTimes = CallOptions(rawValue: 1 << 2)
 }
 
 extension Arguments {

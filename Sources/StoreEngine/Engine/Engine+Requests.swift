@@ -83,16 +83,17 @@ extension Engine {
     ///   - keys: where the command's keys are.
     ///   - key: a key of the arguments whose hash is known already.
     ///   - adoptable: arguments that were received in blocks of their own, which the command may keep.
+    ///   - options: what holds for this call. Of one that may wait it is to be asked whether it does: `takeWait`.
     @inline(__always)
     public func run(
         _ command: Command<KeyspaceContext>.Run, keys: KeySpecs, _ arguments: Arguments, database index: Int,
-        reply: ReplyWriter, key: HashedKey? = nil, adoptable: AdoptableArguments? = nil
+        reply: ReplyWriter, key: HashedKey? = nil, adoptable: AdoptableArguments? = nil, options: CallOptions = []
     ) {
         let database = state.database(index)
         if state.mayHaveExpired { state.expireKeys(of: arguments, keys, in: database) }
         var context = KeyspaceContext(
             self, database: database, reply: reply, hashed: key.map { ($0.key, $0.hash) },
-            adoptable: adoptable)
+            adoptable: adoptable, options: options)
         let start = reply.count
         do throws(CommandError) {
             try command(&context, arguments)

@@ -114,18 +114,10 @@ public final class Engine {
 
     // MARK: waiting
 
-    /// Runs a command that may ask to wait for a key: returns what it waits for, or nil when it has written its reply.
-    /// - Parameter again: whether it has waited already.
-    public func runWaiting(
-        _ command: Command<KeyspaceContext>.Run, keys: KeySpecs, _ arguments: Arguments, database index: Int,
-        reply: ReplyWriter, again: Bool = false
-    ) -> Wait? {
-        state.waitMode = again ? .again : .first
-        defer { state.waitMode = .never }
-        run(command, keys: keys, arguments, database: index, reply: reply)
-        let wait = state.wait
-        state.wait = nil
-        return wait
+    /// What the command that has just been run waits for, if it has asked to wait; it has written no reply then. To be asked once.
+    public func takeWait() -> Wait? {
+        defer { state.wait = nil }
+        return state.wait
     }
 
     // MARK: upkeep
@@ -165,11 +157,6 @@ public final class Engine {
     public var dirty: Int {
         get { state.dirty }
         set { state.dirty = newValue }
-    }
-    /// Whether reading a key counts as a use of it.
-    public var touches: Bool {
-        get { state.touches }
-        set { state.touches = newValue }
     }
 
     /// Whether keys that have expired are removed; else they only count as absent for those who look for them.

@@ -95,7 +95,6 @@ struct DroppedTable {
         var accessClock: UInt32 = 0
         var dirty = 0
         var isObserved = false
-        var touches = true
         var removesExpiredKeys = true
         var settings = EngineSettings()
         var statistics = EngineStatistics()
@@ -103,7 +102,6 @@ struct DroppedTable {
         unowned(unsafe) var observer: (any KeyspaceObserver)?
         /// What the command that runs waits for, if it does.
         var wait: Wait?
-        var waitMode = WaitMode.never
         var orphans: [Orphan] = []
         var droppedTables: [DroppedTable] = []
         var retired: [SlabAllocator] = []
@@ -166,11 +164,6 @@ extension EngineState {
         get { unsafe storage.pointee.isObserved }
         nonmutating set { unsafe storage.pointee.isObserved = newValue }
     }
-    /// Whether reading a key counts as a use of it.
-    @inline(__always) var touches: Bool {
-        get { unsafe storage.pointee.touches }
-        nonmutating set { unsafe storage.pointee.touches = newValue }
-    }
     /// Whether keys that have expired are removed; else they only count as absent for those who look for them.
     var removesExpiredKeys: Bool {
         get { unsafe storage.pointee.removesExpiredKeys }
@@ -204,11 +197,6 @@ extension EngineState {
         get { unsafe storage.pointee.wait }
         nonmutating set { unsafe storage.pointee.wait = newValue }
     }
-    /// Whether a command may wait, or must answer at once.
-    var waitMode: WaitMode {
-        get { unsafe storage.pointee.waitMode }
-        nonmutating set { unsafe storage.pointee.waitMode = newValue }
-    }
 
     // MARK: the access clock
 
@@ -231,7 +219,6 @@ extension EngineState {
 
     /// Counts a use of the entry.
     @inline(__always) func touch(_ entry: Entry) {
-        guard touches else { return }
         if settings.tracksFrequency {
             entry.accessClock = AccessFrequency.touched(
                 entry.accessClock, now: now, settings: settings, random: &random)

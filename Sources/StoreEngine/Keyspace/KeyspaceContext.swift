@@ -26,6 +26,7 @@ public enum KeyAccess: Sendable {
     public let now: Int64
     /// Arguments that were received in blocks of their own, which a command may keep instead of copying.
     public let adoptable: AdoptableArguments?
+    let options: CallOptions
     private let hashedKey: UnsafeRawPointer?
     private let hashOfKey: UInt64
 
@@ -34,12 +35,13 @@ public enum KeyAccess: Sendable {
     public init(
         _ engine: borrowing Engine, database: Database, reply: ReplyWriter,
         hashed: (key: ByteSlice, hash: UInt64)? = nil,
-        adoptable: AdoptableArguments? = nil
+        adoptable: AdoptableArguments? = nil, options: CallOptions = []
     ) {
         self.engine = engine.state
         self.database = database
         self.reply = reply
         self.adoptable = adoptable
+        self.options = options
         now = engine.state.now
         unsafe hashedKey = hashed?.key.rawBytes.baseAddress
         hashOfKey = hashed?.hash ?? 0
@@ -70,7 +72,9 @@ public enum KeyAccess: Sendable {
             return nil
         }
         if access == .read || access == .inspect { engine.statistics.keyspaceHits &+= 1 }
-        if access == .read || access == .write { engine.touch(database.entry(at: slot)) }
+        if (access == .read || access == .write) && !options.contains(.leavesAccessTimes) {
+            engine.touch(database.entry(at: slot))
+        }
         return slot
     }
 

@@ -93,7 +93,7 @@ extension ListCommands {
         let deadline = try arguments.waitDeadline(seconds: timeout, now: context.now)
         guard try !move(context, arguments, ends) else { return }
         // Where nobody may wait, it is the reply of LMOVE.
-        guard context.engine.waitMode != .never else { return context.reply.null() }
+        guard context.options.contains(.mayWait) else { return context.reply.null() }
         context.wait(for: arguments, 1..<2, until: deadline, timeoutReply: .nullArray) { _ in Need(.elements(1)) }
     }
 

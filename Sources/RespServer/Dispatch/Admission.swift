@@ -1,0 +1,141 @@
+// What must be looked at before a command runs. A gate of command flags tells which commands that are: one for the server, one for each
+// connection. Almost always both are open, and a request costs one test; behind the gate stands one ordered list of checks.
+
+import RespCodec
+import StoreEngine
+
+/// What becomes of a request.
+private enum Admission {
+    case run(CommandRecord)
+    /// It belongs to a transaction.
+    case queue(CommandRecord, Transaction)
+    case refuse(CommandRecord?, CommandError)
+    /// Its client is suspended; it will be looked at again.
+    case suspend
+    /// It is not a client's.
+    case hangUp
+}
+
+extension Server {
+    /// Executes a request behind the gate.
+    /// - Returns: False if its client has been suspended before it.
+    func executeWithChecks(
+        _ found: CommandRecord?, _ arguments: Arguments, on connection: Connection, adoptable: AdoptableArguments?
+    ) -> Bool {
+        let admission = admit(found, arguments, connection)
+        if case .suspend = admission { return false }
+        let start = reply.count
+        if connection.replyMode == .skipNext { connection.replyMode = .skipping }
+        switch admission {
+        case .run(let record):
+            var call = Call(record.hot, arguments, for: connection, adoptable: adoptable)
+            if connection.leavesAccessTimes(record) { call.options.insert(.leavesAccessTimes) }
+            run(call)
+        case .queue(let record, let transaction):
+            // It counts when EXEC runs it.
+            connection.commandCount &-= 1
+            transaction.append(Transaction.Queued(record: record, arguments: OwnedArguments(arguments)))
+            reply.status("QUEUED")
+        case .refuse(let record, let error): refuse(record, on: connection, error)
+        case .hangUp: rejectBrowser(connection)
+        case .suspend: break
+        }
+        if connection.replyMode == .off { reply.truncate(to: start) }
+        // The reply of a command that waits is still to come.
+        if connection.replyMode == .skipping && connection.waiting == nil {
+            reply.truncate(to: start)
+            connection.replyMode = .on
+            connection.updateGate()
+        }
+        return true
+    }
+
+    /// The checks, in the order in which Redis makes them.
+    private func admit(_ found: CommandRecord?, _ arguments: Arguments, _ connection: Connection) -> Admission {
+        guard let container = found else {
+            return isBrowser(arguments) ? .hangUp : .refuse(nil, Self.unknownCommand(arguments))
+        }
+        var record = container
+        if !container.subcommands.isEmpty && arguments.count > 1 {
+            guard let subcommand = container.subcommand(arguments[1]) else {
+                return .refuse(nil, .unknownSubcommand(of: container.info.name, arguments[1]))
+            }
+            record = subcommand
+        }
+        let flags = record.flags
+        guard record.accepts(arguments.count) else { return .refuse(record, .wrongArity(record.fullName)) }
+        if flags.contains(.protected), !allowsDebug(connection) { return .refuse(record, .text(Self.debugRefusal)) }
+        if !connection.isAuthenticated && !flags.contains(.noAuth) {
+            return .refuse(record, .message("NOAUTH Authentication required."))
+        }
+        if connection.transaction != nil && !flags.contains(.transactionControl) {
+            if flags.contains(.noMulti) {
+                return .refuse(record, .message("ERR Command not allowed inside a transaction"))
+            }
+            if flags.contains(.changesReplies) {
+                // Only Valkey refuses it, and it names the command.
+                return .refuse(record, .text("ERR Command '\(record.fullName)' not allowed inside a transaction"))
+            }
+        }
+        if isPaused(flags, connection) {
+            pause.suspend(connection)
+            return .suspend
+        }
+        if let transaction = connection.transaction, !flags.contains(.transactionControl) {
+            return .queue(record, transaction)
+        }
+        return .run(record)
+    }
+
+    // MARK: refusals
+
+    private func refuse(_ record: CommandRecord?, on connection: Connection, _ error: CommandError) {
+        let start = reply.count
+        error.write(to: reply)
+        record?.countRejection()
+        connection.commandCount &-= 1
+        if record?.flags.contains(.executesTransaction) == true {
+            // Who sent EXEC waits for the replies of a transaction, and is told that there will be none.
+            let text = reply.lastError.array
+            reply.truncate(to: start)
+            let reason = text.starts(with: Array("ERR ".utf8)) ? text.dropFirst(4) : text[...]
+            CommandError.bytes(Array("EXECABORT Transaction discarded because of: ".utf8) + reason).write(to: reply)
+            endTransaction(connection)
+        }
+        countError()
+        connection.transaction?.isAborted = true
+    }
+
+    /// Whether a request is a line of HTTP: somebody lets a browser speak to the server.
+    private func isBrowser(_ arguments: Arguments) -> Bool {
+        arguments.count > 0 && (arguments[0].equalsIgnoringCase("post") || arguments[0].equalsIgnoringCase("host:"))
+    }
+
+    private func rejectBrowser(_ connection: Connection) {
+        log.warning(
+            "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to the server. This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your instance. Connection from \(connection.address) aborted."
+        )
+        closeLater(connection)
+    }
+
+    private static func unknownCommand(_ arguments: Arguments) -> CommandError {
+        var listed: [UInt8] = []
+        for index in 1..<max(arguments.count, 1) where listed.count < 128 {
+            listed +=
+                [UInt8(ascii: "'")] + CommandError.shown(arguments[index], limit: 128 - listed.count) + Array("' ".utf8)
+        }
+        let name = arguments.count > 0 ? CommandError.shown(arguments[0], limit: 128) : []
+        return .bytes(Array("ERR unknown command '".utf8) + name + Array("', with args beginning with: ".utf8) + listed)
+    }
+
+    private static let debugRefusal =
+        "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server."
+
+    private func allowsDebug(_ connection: Connection) -> Bool {
+        switch configuration.settings.enableDebugCommand {
+        case .yes: true
+        case .local: connection.isLocal
+        case .no: false
+        }
+    }
+}

@@ -1,0 +1,90 @@
+// One call of a command: requests, the commands of a transaction and those that have waited all run as one of these.
+
+import CLinux
+import RespCodec
+import StoreEngine
+
+/// What runs, for whom, and what holds meanwhile.
+struct Call {
+    let command: UnsafeMutablePointer<CommandRecord.Hot>
+    let arguments: Arguments
+    /// Who asks: its database is used, in its protocol it is answered.
+    unowned(unsafe) let connection: Connection
+    /// The command's only key, if that has been hashed.
+    var key: HashedKey?
+    var adoptable: AdoptableArguments?
+    var options: CallOptions = .mayWait
+    /// Whether another command runs this one as a part of itself: time stands still for it.
+    var isNested = false
+
+    @inline(__always)
+    init(
+        _ command: UnsafeMutablePointer<CommandRecord.Hot>, _ arguments: Arguments, for connection: Connection,
+        key: HashedKey? = nil, adoptable: AdoptableArguments? = nil
+    ) {
+        self.command = command
+        self.arguments = arguments
+        self.connection = connection
+        self.key = key
+        self.adoptable = adoptable
+    }
+}
+
+extension Server {
+    /// Runs a command that has passed all checks, and writes its reply.
+    /// - Returns: Whether it has replied; false if it waits.
+    @inline(__always) @discardableResult
+    func run(_ call: Call) -> Bool {
+        let command = call.command
+        call.connection.lastCommand = command
+        let errors = reply.errorCount
+        if let run = command.pointee.data {
+            engine.run(
+                run, keys: command.pointee.keys, call.arguments, database: call.connection.database, reply: reply, key: call.key,
+                adoptable: call.adoptable, options: call.options)
+            if command.pointee.flags.contains(.blocking), let wait = engine.takeWait() {
+                suspend(call, wait)
+                if call.options.contains(.hasWaited) { return false }
+            }
+        } else {
+            runSession(call)
+        }
+        finish(call, errorsBefore: errors)
+        return true
+    }
+
+    private func runSession(_ call: Call) {
+        let start = reply.count
+        do throws(CommandError) {
+            let record = call.command.pointee.record
+            guard let run = record.session else { throw .wrongArity(record.fullName) }
+            var context = SessionContext(server: self, connection: call.connection, reply: reply)
+            try run(&context, call.arguments)
+        } catch {
+            reply.truncate(to: start)
+            error.write(to: reply)
+        }
+    }
+
+    /// Counts a call that is over. The time since the last one counted is this one's.
+    @inline(__always)
+    private func finish(_ call: Call, errorsBefore: Int) {
+        let now = clinux_cycle_counter()
+        let taken = now &- lastCycles
+        call.command.pointee.cycles &+= taken
+        call.command.pointee.calls &+= 1
+        lastCycles = now
+        if taken > longCycles && !call.isNested { updateTime() }
+        if reply.errorCount != errorsBefore {
+            call.command.pointee.failedCalls += 1
+            countError()
+        }
+    }
+
+    func countError() {
+        let text = reply.lastError
+        let code = text[0..<(text.index(of: UInt8(ascii: " ")) ?? text.count)].description
+        statistics.errors[code, default: 0] += 1
+        statistics.errorReplies += 1
+    }
+}

@@ -1,0 +1,71 @@
+// CLIENT PAUSE: suspending clients whose commands must not run for a while. What a client sends behind such a command waits with it.
+
+import RespCodec
+import StoreEngine
+
+struct Pause {
+    /// Until when, in milliseconds since 1970; 0 if there is no pause.
+    private(set) var end: Int64 = 0
+    private(set) var isForWritesOnly = false
+    /// Those whose commands wait for the end.
+    private(set) var suspended: [Connection] = []
+
+    /// Commands that cannot be told to run without a look at the pause.
+    var gate: CommandFlags {
+        if end == 0 { return [] }
+        return isForWritesOnly ? [.write, .mayWrite, .executesTransaction] : .any
+    }
+
+    /// Begins a pause. One under way is only ever made longer and stricter.
+    mutating func begin(until end: Int64, forWritesOnly: Bool, now: Int64) {
+        isForWritesOnly = forWritesOnly && (self.end <= now || isForWritesOnly)
+        self.end = max(self.end, end)
+    }
+
+    mutating func finish(now: Int64) { if end > 0 { end = now } }
+
+    mutating func suspend(_ connection: Connection) {
+        connection.isPaused = true
+        suspended.append(connection)
+    }
+
+    /// Forgets a pause that is over. Returns whom it has suspended.
+    mutating func takeSuspended() -> [Connection] {
+        defer { suspended = [] }
+        end = 0
+        return suspended
+    }
+}
+
+extension Server {
+    /// Whether a command of these flags must wait for the end of a pause.
+    func isPaused(_ flags: CommandFlags, _ connection: Connection) -> Bool {
+        guard pause.end > 0 else { return false }
+        // Expired keys stay during a pause, and not a command longer: who writes must not find them in the way.
+        guard pause.end > engine.now else {
+            engine.removesExpiredKeys = true
+            return false
+        }
+        guard pause.isForWritesOnly else { return true }
+        let writes: CommandFlags = [.write, .mayWrite]
+        return !flags.isDisjoint(with: writes)
+            || flags.contains(.executesTransaction)
+                && connection.transaction?.queue.contains { !$0.record.flags.isDisjoint(with: writes) } == true
+    }
+
+    /// To be called after the pause has changed.
+    func followPause() {
+        gate = pause.gate
+        engine.removesExpiredKeys = pause.end == 0
+    }
+
+    /// Lets clients go on when the pause is over.
+    func endPauseInTime() {
+        guard pause.end > 0, pause.end <= engine.now else { return }
+        for connection in pause.takeSuspended() where !connection.isClosed {
+            connection.isPaused = false
+            enqueue(connection)
+        }
+        followPause()
+    }
+}
