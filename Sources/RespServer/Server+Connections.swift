@@ -38,21 +38,26 @@ extension Server {
             }
         }
         let connection = Connection(
-            descriptor: descriptor, id: nextConnectionID, isUnix: isUnix, now: engine.now,
-            unixPath: settings.unixSocket)
+            .socket(descriptor), id: nextConnectionID, isUnix: isUnix, now: engine.now, unixPath: settings.unixSocket)
         if settings.protectedMode && settings.requirePassword.isEmpty && !connection.isLocal {
             reject(descriptor, ByteSlice(Self.protectedModeText))
             return
         }
-        nextConnectionID += 1
-        connection.isAuthenticated = settings.requirePassword.isEmpty
-        connection.updateGate()
         do throws(SyscallError) {
             try epoll.add(descriptor, word: Epoll.word(descriptor, registration: connection.registration))
         } catch {
             Glibc.close(descriptor)
             return
         }
+        enter(connection)
+    }
+
+    /// Takes a new connection in.
+    func enter(_ connection: Connection) {
+        nextConnectionID += 1
+        connection.isAuthenticated = configuration.settings.requirePassword.isEmpty
+        connection.updateGate()
+        let descriptor = connection.descriptor
         while connections.count <= Int(descriptor) { connections.append(nil) }
         connections[Int(descriptor)] = connection
         descriptors[connection.id] = descriptor
@@ -108,12 +113,13 @@ extension Server {
         closed.append(connection)
         unwatchAll(connection)
         forgetWait(of: connection)
-        if mayLinger && !connection.hasEnded {
-            lingering.add(
-                connection.descriptor, registration: connection.registration, epoll: epoll, now: engine.now)
-        } else {
-            epoll.remove(connection.descriptor)
-            Glibc.close(connection.descriptor)
+        switch connection.transport {
+        case .socket(let descriptor) where mayLinger && !connection.hasEnded:
+            lingering.add(descriptor, registration: connection.registration, epoll: epoll, now: engine.now)
+        case .socket(let descriptor):
+            epoll.remove(descriptor)
+            Glibc.close(descriptor)
+        case .scripted(let peer): peer.isClosed = true
         }
         connections[Int(connection.descriptor)] = nil
         descriptors[connection.id] = nil

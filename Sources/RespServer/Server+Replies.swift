@@ -62,7 +62,7 @@ extension Server {
         let total = parts.reduce(0) { $0 + $1.count }
         count(sent: total, to: connection)
         if connection.unsent.byteCount == 0 {
-            switch Syscall.send(connection.descriptor, parts) {
+            switch connection.transport.send(parts) {
             case .bytes(let count):
                 statistics.writes &+= 1
                 sent = count
@@ -132,7 +132,7 @@ extension Server {
     private func send(_ bytes: UnsafeRawBufferPointer, _ connection: Connection) {
         var sent = 0
         if connection.unsent.byteCount == 0 {
-            switch Syscall.send(connection.descriptor, bytes.baseAddress!, bytes.count) {
+            switch connection.transport.send(bytes) {
             case .bytes(let count):
                 statistics.writes &+= 1
                 sent = count
@@ -169,7 +169,7 @@ extension Server {
                 break
             }
             let front = connection.unsent.front
-            let result = Syscall.send(connection.descriptor, front.baseAddress!, front.count)
+            let result = connection.transport.send(front)
             guard case .bytes(let count) = result else {
                 if result != .wouldBlock { return close(connection) }
                 break
@@ -199,9 +199,13 @@ extension Server {
 
     /// Has the loop told of what the connection's state asks for, at once of what is there already.
     private func updateInterest(_ connection: Connection) {
-        epoll.modify(
-            connection.descriptor, word: Epoll.word(connection.descriptor, registration: connection.registration),
-            writing: connection.isWatchedForWriting)
+        switch connection.transport {
+        case .socket(let descriptor):
+            epoll.modify(
+                descriptor, word: Epoll.word(descriptor, registration: connection.registration),
+                writing: connection.isWatchedForWriting)
+        case .scripted(let peer): peer.isWatchedForWriting = connection.isWatchedForWriting
+        }
     }
 
     // MARK: limits

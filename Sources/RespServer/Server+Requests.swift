@@ -56,7 +56,7 @@ extension Server {
         guard connection.pending == nil || connection.pending!.isShort, !connection.isSuspended else {
             return readBehindPending(connection)
         }
-        let transfer = Syscall.read(connection.descriptor, reader.room, RequestReader.capacity)
+        let transfer = connection.transport.read(reader.room, RequestReader.capacity)
         guard let count = accepted(transfer, of: RequestReader.capacity, connection) else { return }
         var window = reader.window(count, behind: nil)
         if let pending = connection.pending {
@@ -78,11 +78,11 @@ extension Server {
         if let room = pending.receivingRoom {
             // Some at a time, so that others get their turn.
             let wanted = min(room.count, 1 << 20)
-            let transfer = Syscall.read(connection.descriptor, room.baseAddress!, wanted)
+            let transfer = connection.transport.read(room.baseAddress!, wanted)
             guard let count = accepted(transfer, of: wanted, connection) else { return }
             pending.received(count)
         } else {
-            let transfer = Syscall.read(connection.descriptor, reader.room, RequestReader.capacity)
+            let transfer = connection.transport.read(reader.room, RequestReader.capacity)
             guard let count = accepted(transfer, of: RequestReader.capacity, connection) else { return }
             pending.append(UnsafeRawBufferPointer(start: reader.room, count: count))
         }

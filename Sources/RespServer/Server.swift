@@ -174,28 +174,34 @@ final class Server {
             let mayWait = !hasWork()
             if mayWait && arrivals.gathers { arrivals.gather() }
             let count = epoll.wait(blocking: mayWait)
-            beginTurn(events: count)
-            endPauseInTime()
-            serveQueued()
-            for index in 0..<count {
-                if index & 15 == 15 { updateTime() }
-                handle(epoll[index])
-            }
-            serveDueWaits()
-            if activeExpireEnabled && !engine.expireCycle(budget: 1000) { workLeft = true }
-            serveBlocked()
-            sendReplies()
-            if engine.hasGarbage { engine.freeSlice() }
-            maintain()
-            closeFinished()
-            statistics.turns &+= 1
-            statistics.turnCycles &+= clinux_cycle_counter() &- turnStart
+            takeTurn(count) { epoll[$0] }
             if Signals.received != 0 { stop(because: Signals.received) }
         }
         sendReplies()
         for case let connection? in connections { close(connection) }
         lingering.closeAll()
         closeListeners()
+    }
+
+    /// One turn: what `count` events ask for, and everything else whose time it is.
+    @inline(__always)
+    func takeTurn(_ count: Int, _ event: (Int) -> Epoll.Event) {
+        beginTurn(events: count)
+        endPauseInTime()
+        serveQueued()
+        for index in 0..<count {
+            if index & 15 == 15 { updateTime() }
+            handle(event(index))
+        }
+        serveDueWaits()
+        if activeExpireEnabled && !engine.expireCycle(budget: 1000) { workLeft = true }
+        serveBlocked()
+        sendReplies()
+        if engine.hasGarbage { engine.freeSlice() }
+        maintain()
+        closeFinished()
+        statistics.turns &+= 1
+        statistics.turnCycles &+= clinux_cycle_counter() &- turnStart
     }
 
     @inline(__always)
@@ -213,7 +219,7 @@ final class Server {
     @exclusivity(unchecked) private var workLeft = false
 
     /// Whether there is something to do even if no client asks for anything. Otherwise sets the timer for when there will be.
-    private func hasWork() -> Bool {
+    func hasWork() -> Bool {
         if workLeft || engine.hasGarbage || !closing.isEmpty || !queue.isEmpty {
             workLeft = false
             return true

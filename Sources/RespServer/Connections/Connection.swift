@@ -30,7 +30,8 @@ struct ConnectionState: OptionSet {
 }
 
 final class Connection {
-    let descriptor: Int32
+    let transport: Transport
+    var descriptor: Int32 { transport.descriptor }
     let id: UInt64
     let isUnix: Bool
     /// What the events of its socket carry, never 0.
@@ -131,14 +132,14 @@ final class Connection {
         case skipping
     }
 
-    init(descriptor: Int32, id: UInt64, isUnix: Bool, now: Int64, unixPath: String) {
-        self.descriptor = descriptor
+    init(_ transport: Transport, id: UInt64, isUnix: Bool, now: Int64, unixPath: String) {
+        self.transport = transport
         self.id = id
         self.isUnix = isUnix
         created = now
         lastActive = now
-        address = isUnix ? "\(unixPath):0" : Listener.address(of: descriptor, peer: true)
-        localAddress = isUnix ? "\(unixPath):0" : Listener.address(of: descriptor, peer: false)
+        address = isUnix ? "\(unixPath):0" : Listener.address(of: transport.descriptor, peer: true)
+        localAddress = isUnix ? "\(unixPath):0" : Listener.address(of: transport.descriptor, peer: false)
     }
 
     /// The memory of the object itself.
