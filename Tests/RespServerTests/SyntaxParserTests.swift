@@ -1,0 +1,87 @@
+// The syntax of commands as COMMAND DOCS tells it: each form of the notation, and every command of the table.
+
+import StoreEngine
+import Testing
+
+@testable import RespServer
+
+@Suite struct SyntaxParserTests {
+    private func parts(_ syntax: String, keys: [KeySpec] = []) -> [SyntaxPart] {
+        let command = Command<SessionContext>(
+            "TEST", group: .generic, since: "1.0.0", arity: -1, flags: [], keys: keys, syntax: syntax, summary: "",
+            complexity: "")
+        return SyntaxParser.arguments(of: CommandInfo(command))
+    }
+
+    /// A part in one line: name:type, its token, flags and parts.
+    private func told(_ part: SyntaxPart) -> String {
+        var text = part.name + ":" + part.type.rawValue
+        if let token = part.token { text += "=\(token)" }
+        if part.isOptional { text += "?" }
+        if part.isMultiple { text += "*" }
+        if part.repeatsToken { text += "+" }
+        if let spec = part.keySpec { text += "#\(spec)" }
+        if !part.parts.isEmpty { text += "(" + part.parts.map(told).joined(separator: " ") + ")" }
+        return text
+    }
+
+    private func told(_ syntax: String, keys: [KeySpec] = []) -> String {
+        parts(syntax, keys: keys).map(told).joined(separator: " ")
+    }
+
+    @Test(
+        arguments: [
+            ("", ""),
+            ("word", "word:string"),
+            ("count", "count:integer"),
+            ("[KEEPTTL]", "keepttl:pure-token=KEEPTTL?"),
+            ("[EX seconds]", "seconds:integer=EX?"),
+            ("[NX | XX]", "choice:oneof?(nx:pure-token=NX xx:pure-token=XX)"),
+            ("condition=[NX | XX]", "condition:oneof?(nx:pure-token=NX xx:pure-token=XX)"),
+            ("<M | KM>", "choice:oneof(m:pure-token=M km:pure-token=KM)"),
+            ("value [value ...]", "value:string*"),
+            ("field value [field value ...]", "data:block*(field:string value:string)"),
+            ("[LIMIT offset count]", "limit:block=LIMIT?(offset:integer count:integer)"),
+            ("[GET pattern [GET pattern ...]]", "pattern:pattern=GET?*+"),
+            ("min:double", "min:double"),
+            ("change=CH", "change:pure-token=CH"),
+            ("unix-time-seconds", "unix-time-seconds:unix-time"),
+        ] as [(String, String)])
+    func notation(syntax: String, expected: String) { #expect(told(syntax) == expected) }
+
+    @Test func keysAreToldTheirSpecs() {
+        let specs = [KeySpec.first(.ro), KeySpec([.ow], begin: .index(2))]
+        #expect(told("source destination", keys: specs) == "source:key#0 destination:key#1")
+        #expect(told("key key key", keys: specs) == "key:key#0 key:key#1 key:key#1")
+        #expect(told("destination#1 source#0", keys: specs) == "destination:key#1 source:key#0")
+    }
+
+    /// Nothing of any command's syntax is lost: each word of it is somewhere among the parts.
+    @Test func everyCommandOfTheTable() {
+        var count = 0
+        func check(_ record: CommandRecord) {
+            let found = names(SyntaxParser.arguments(of: record.info))
+            for word in record.info.syntax.split(whereSeparator: { " []<>|".contains($0) }) where word != "..." {
+                var text = word.split(separator: "#")[0]
+                if let mark = text.lastIndex(of: ":"), mark > text.startIndex { text = text[..<mark] }
+                // `name=` names what is behind it.
+                let pieces = text.split(separator: "=")
+                #expect(
+                    !pieces.isEmpty && pieces.allSatisfy { found.contains(String($0)) }, "\(word) of \(record.fullName)"
+                )
+                count += 1
+            }
+            record.subcommands.forEach(check)
+        }
+        for command in Engine.allCommands { check(CommandRecord(command)) }
+        for command in SessionCommands.all { check(CommandRecord(command)) }
+        #expect(count > 700)
+    }
+
+    private func names(_ parts: [SyntaxPart]) -> Set<String> {
+        parts.reduce(into: []) { names, part in
+            names.formUnion([part.name, part.displayText] + (part.token.map { [$0] } ?? []))
+            names.formUnion(self.names(part.parts))
+        }
+    }
+}
