@@ -215,7 +215,7 @@ extension Server {
                 if place > 0 && place < request.argumentCount {
                     let piece = reader.arguments[request.firstArgument + place]
                     let member = ByteSlice(start: base + piece.offset, count: piece.count)
-                    members[memberCount] = HashedMember(member, ofKey: key)
+                    HashedMember.write(member, ofKey: key, to: members + memberCount)
                     memberCount += 1
                 }
             }

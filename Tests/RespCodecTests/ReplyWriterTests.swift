@@ -44,6 +44,42 @@ struct ReplyWriterTests {
         #expect(written(writer) == "$4\r\nnext\r\n" && !writer.isOverfull)
     }
 
+    /// Bulk strings of all lengths up to where they are copied by a call, and about where their headers get longer, in buffers that
+    /// have to grow.
+    @Test func bulkStringsOfEveryLength() {
+        for count in Array(0...300) + Array(990...1010) + Array(4090...4100) + Array(9990...10_010) {
+            let writer = ReplyWriter(capacity: 16)
+            defer { writer.deallocate() }
+            writer.beginRun(limit: Int.max, mark: Int.max / 2)
+            let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 * 7 + count) }
+            writer.bulkString(bytes)
+            bytes.withByteSlice { writer.shortBulkString($0) }
+            let one = Array("$\(count)\r\n".utf8) + bytes + Array("\r\n".utf8)
+            #expect(writer.written(writer.run).array == one + one, "of \(count) bytes")
+        }
+    }
+
+    @Test func integersOfEveryLength() {
+        var values = Array(-1000...1000) + [Int.min, Int.min + 1, Int.max]
+        var power = 1000
+        while power < Int.max / 10 {
+            values += [power - 1, power, power + 1, -power, 1 - power, -power - 1, power / 9 * 8]
+            power *= 10
+        }
+        for value in values {
+            let writer = ReplyWriter(capacity: 16)
+            defer { writer.deallocate() }
+            writer.beginRun(limit: Int.max, mark: Int.max / 2)
+            writer.integer(value)
+            writer.bulkString(value)
+            if value >= 0 { writer.array(value) }
+            let text = String(value)
+            let expected = ":\(text)\r\n$\(text.utf8.count)\r\n\(text)\r\n" + (value >= 0 ? "*\(text)\r\n" : "")
+            #expect(written(writer) == expected)
+            #expect(Decimal.text(value) == Array(text.utf8) && Decimal.length(of: value) == text.utf8.count)
+        }
+    }
+
     @Test func theMarkTellsOfLongRuns() {
         let writer = ReplyWriter()
         defer { writer.deallocate() }

@@ -13,7 +13,7 @@ struct PackedListTests {
         String(repeating: "y", count: 64), String(repeating: "z", count: 4096),
     ]
 
-    private func contents(_ list: PackedList) -> [[UInt8]] {
+    private func contents<Form>(_ list: PackedElements<Form>) -> [[UInt8]] {
         var all: [[UInt8]] = []
         var offset = list.first
         while offset < list.end {
@@ -52,6 +52,76 @@ struct PackedListTests {
                 #expect(contents(list) == model)
             }
             #expect(list.byteCount == PackedList.emptySize)
+        }
+    }
+
+    /// A forward list holds what a packed list does, and each can be made of the other, byte for byte what appending makes of it.
+    @Test func bothFormsHoldTheSame() {
+        unsafe withUnsafeTemporaryAllocation(byteCount: 1 << 18, alignment: 8) { buffer in
+            let half = buffer.count / 2
+            let list = unsafe PackedList.makeEmpty(at: buffer.baseAddress!)
+            let forward = unsafe ForwardList.makeEmpty(at: buffer.baseAddress! + half)
+            for text in Self.samples + Self.samples.reversed() {
+                Array(text.utf8).withByteSlice { bytes in
+                    let value = PackedValue(bytes)
+                    let (before, forwardBefore) = (list.byteCount, forward.byteCount)
+                    list.append(value)
+                    forward.append(value)
+                    #expect(list.byteCount - before == PackedList.length(of: value))
+                    #expect(forward.byteCount - forwardBefore == ForwardList.length(of: value))
+                }
+                #expect(contents(forward) == contents(list) && forward.count == list.count)
+                #expect(forward.byteCount(as: BothWays.self) == list.byteCount)
+                #expect(list.byteCount(as: ForwardOnly.self) == forward.byteCount)
+                forward.withPackedList { #expect($0.bytes == list.bytes) }
+                unsafe withUnsafeTemporaryAllocation(byteCount: forward.byteCount, alignment: 8) { copy in
+                    unsafe list.copy(as: ForwardOnly.self, to: copy.baseAddress!)
+                    #expect(unsafe ForwardList(copy.baseAddress!).bytes == forward.bytes)
+                }
+            }
+        }
+    }
+
+    /// Every change of a forward list, each checked against an array.
+    @Test(arguments: [1, 2, 3]) func forwardListsChangeLikeArrays(seed: UInt64) {
+        var random = RandomSource(seed: seed)
+        unsafe withUnsafeTemporaryAllocation(byteCount: 1 << 20, alignment: 8) { buffer in
+            let list = unsafe ForwardList.makeEmpty(at: buffer.baseAddress!)
+            var model: [[UInt8]] = []
+            for step in 0..<600 {
+                let text = Array(Self.samples[random.below(Self.samples.count)].utf8)
+                let place = model.isEmpty ? 0 : random.below(model.count)
+                let offset = list.offset(ofElement: place, of: model.count)
+                text.withByteSlice { bytes in
+                    switch random.below(model.isEmpty ? 2 : 5) {
+                    case 0:
+                        list.append(PackedValue(bytes))
+                        model.append(text)
+                    case 1:
+                        list.insert(PackedValue(bytes), at: offset)
+                        model.insert(text, at: place)
+                    case 2:
+                        list.replace(at: offset, with: PackedValue(bytes))
+                        model[place] = text
+                    case 3:
+                        list.remove(at: offset, count: 1)
+                        model.remove(at: place)
+                    default:
+                        let found = list.find(PackedValue(bytes))
+                        #expect(found.map { list[$0].withBytes { $0.array } } == (model.contains(text) ? text : nil))
+                    }
+                }
+                #expect(contents(list) == model, "step \(step)")
+                #expect(list.count == model.count)
+            }
+            if model.count % 2 == 1 {
+                list.remove(at: list.first, count: 1)
+                model.removeFirst()
+            }
+            list.insert(PackedValue(integer: 0), behindEvery: 2)
+            var spread: [[UInt8]] = []
+            for (index, text) in model.enumerated() { spread += index % 2 == 1 ? [text, Array("0".utf8)] : [text] }
+            #expect(contents(list) == spread && list.count == spread.count)
         }
     }
 

@@ -38,6 +38,31 @@ struct SegmentedTableTests {
         #expect(allocator.usedBytes == 0)
     }
 
+    /// A table that once had an entry with a deadline takes no more memory when it has grown than one that never had; one in which an
+    /// entry has a deadline takes more for that entry's segment alone.
+    @Test func onlySegmentsWithDeadlinesTakeMemoryForThem() {
+        func usedBytes(_ deadlines: Int, removing: Bool) -> Int {
+            let allocator = SlabAllocator()
+            defer { while !allocator.releaseSlice() {} }
+            let table = HashTable(allocator: allocator, hash: KeyHash(seed: 5))
+            for number in 0..<20_000 + deadlines {
+                Self.key(number).withByteSlice { key in
+                    _ = table.set(key, key)
+                    guard number < deadlines, let slot = table.find(key) else { return }
+                    table.setDeadline(1000, at: slot)
+                    if removing { _ = table.remove(key) }
+                }
+            }
+            table.table.checkInvariants()
+            #expect((table.table.earliestDeadline == 1000) == (deadlines > 0 && !removing))
+            return allocator.usedBytes
+        }
+        let none = usedBytes(0, removing: false)
+        // The heap of segments with deadlines stays.
+        #expect(usedBytes(1, removing: true) < none + 200)
+        #expect(usedBytes(1, removing: false) < none + 1000)
+    }
+
     @Test func scanningMissesNothingWhileTheTableChanges() {
         let allocator = SlabAllocator()
         defer { while !allocator.releaseSlice() {} }

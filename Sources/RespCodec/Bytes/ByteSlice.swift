@@ -90,6 +90,43 @@ import Glibc
         return UInt64(first) | UInt64(middle) &<< 8 | UInt64(last) &<< 16
     }
 
+    /// Copies the bytes to where there is room for them. For usual lengths faster than a call of memcpy: in runs of 16, 8 or 4, of
+    /// which the last two may overlap.
+    @inlinable @inline(__always)
+    @unsafe public func copyShort(to target: UnsafeMutableRawPointer) {
+        let source = unsafe start
+        if count >= 16 {
+            var offset = 0
+            repeat {
+                unsafe target.storeBytes(
+                    of: source.loadUnaligned(fromByteOffset: offset, as: SIMD16<UInt8>.self), toByteOffset: offset,
+                    as: SIMD16<UInt8>.self)
+                offset &+= 16
+            } while offset &+ 16 <= count
+            let last = count &- 16
+            unsafe target.storeBytes(
+                of: source.loadUnaligned(fromByteOffset: last, as: SIMD16<UInt8>.self), toByteOffset: last,
+                as: SIMD16<UInt8>.self)
+        } else if count >= 8 {
+            let first = unsafe source.loadUnaligned(as: UInt64.self)
+            let last = unsafe source.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self)
+            unsafe target.storeBytes(of: first, as: UInt64.self)
+            unsafe target.storeBytes(of: last, toByteOffset: count &- 8, as: UInt64.self)
+        } else if count >= 4 {
+            let first = unsafe source.loadUnaligned(as: UInt32.self)
+            let last = unsafe source.loadUnaligned(fromByteOffset: count &- 4, as: UInt32.self)
+            unsafe target.storeBytes(of: first, as: UInt32.self)
+            unsafe target.storeBytes(of: last, toByteOffset: count &- 4, as: UInt32.self)
+        } else if count > 0 {
+            let first = unsafe source.load(as: UInt8.self)
+            let middle = unsafe source.load(fromByteOffset: count &>> 1, as: UInt8.self)
+            let last = unsafe source.load(fromByteOffset: count &- 1, as: UInt8.self)
+            unsafe target.storeBytes(of: first, as: UInt8.self)
+            unsafe target.storeBytes(of: middle, toByteOffset: count &>> 1, as: UInt8.self)
+            unsafe target.storeBytes(of: last, toByteOffset: count &- 1, as: UInt8.self)
+        }
+    }
+
     @inlinable public func index(of byte: UInt8) -> Int? {
         for index in 0..<count where self[index] == byte { return index }
         return nil

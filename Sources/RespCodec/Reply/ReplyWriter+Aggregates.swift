@@ -7,13 +7,7 @@ import Glibc
 extension ReplyWriter {
     private func header(_ type: UInt8, _ count: Int) {
         precondition(count >= 0, "an aggregate has no negative count")
-        unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 24) { buffer in
-            unsafe buffer[0] = type
-            let length = unsafe 1 + Decimal.write(count, to: buffer.baseAddress! + 1)
-            unsafe buffer[length] = 0x0D
-            unsafe buffer[length + 1] = 0x0A
-            unsafe raw(ByteSlice(start: buffer.baseAddress!, count: length + 2))
-        }
+        line(type, count)
     }
 
     /// A list of `count` replies.

@@ -183,8 +183,8 @@ public struct BorrowedBytes {
         return unsafe storage.pointee.bytes + storage.pointee.count
     }
 
-    @inline(never)
-    private func grow(by length: Int) {
+    @inline(never) @usableFromInline
+    func grow(by length: Int) {
         if unsafe storage.pointee.count &- storage.pointee.runStart > storage.pointee.runLimit { breakOff() }
         let count = unsafe storage.pointee.count
         guard unsafe storage.pointee.capacity &- count < length else { return }
@@ -216,7 +216,7 @@ public struct BorrowedBytes {
     }
 
     @inline(__always)
-    private func line(_ type: UInt8, _ value: Int) {
+    func line(_ type: UInt8, _ value: Int) {
         let target = unsafe reserve(24)
         unsafe target[0] = type
         let length: Int
@@ -275,56 +275,52 @@ public struct BorrowedBytes {
     // MARK: bulk strings
 
     /// A bulk string.
-    public func bulkString(_ bytes: ByteSlice) {
+    public func bulkString(_ bytes: ByteSlice) { shortBulkString(bytes) }
+
+    /// As `bulkString`, for those who write many of them: without a call for one of less than a hundred bytes.
+    @inlinable @inline(__always)
+    public func shortBulkString(_ bytes: ByteSlice) {
         let count = bytes.count
-        guard count < 10_000 else { return longBulkString(bytes) }
+        guard count < 100 else { return longBulkString(bytes) }
+        if unsafe storage.pointee.capacity &- storage.pointee.count < 112 { grow(by: 112) }
+        let start = unsafe UnsafeMutableRawPointer(storage.pointee.bytes + storage.pointee.count)
+        // The header, and some bytes that are written over.
+        let size = UInt64(truncatingIfNeeded: count)
+        let target: UnsafeMutableRawPointer
+        if count < 10 {
+            unsafe start.storeBytes(of: (0x0A0D_3024 | size &<< 8).littleEndian, as: UInt64.self)
+            unsafe target = start + 4
+        } else {
+            // 103 / 1024 is near enough to a tenth for all of them.
+            let tens = (size &* 103) &>> 10
+            let ones = size &- tens &* 10
+            unsafe start.storeBytes(
+                of: (0x0A_0D30_3024 | ones &<< 16 | tens &<< 8).littleEndian, as: UInt64.self)
+            unsafe target = start + 5
+        }
+        unsafe bytes.copyShort(to: target)
+        unsafe (target + count).storeBytes(of: UInt16(0x0A0D).littleEndian, as: UInt16.self)
+        unsafe storage.pointee.count &+= (target - start) &+ count &+ 2
+    }
+
+    @inline(never) @usableFromInline
+    func longBulkString(_ bytes: ByteSlice) {
+        let count = bytes.count
+        // Beyond this `raw` may find that the run is broken off.
+        guard count <= 4096 else {
+            line(UInt8(ascii: "$"), count)
+            raw(bytes)
+            return raw("\r\n")
+        }
         let target = unsafe reserve(count &+ 12)
         unsafe target[0] = UInt8(ascii: "$")
-        var length: Int
-        if count < 10 {
-            unsafe target[1] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: count)
-            length = 2
-        } else if count < 100 {
-            unsafe target[1] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: count / 10)
-            unsafe target[2] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: count % 10)
-            length = 3
-        } else {
-            length = unsafe 1 &+ Decimal.write(count, to: target + 1)
-        }
-        unsafe target[length] = 0x0D
-        unsafe target[length &+ 1] = 0x0A
-        unsafe Self.copy(bytes, to: target + length + 2)
-        length = length &+ 2 &+ count
-        unsafe target[length] = 0x0D
-        unsafe target[length &+ 1] = 0x0A
-        advance(length &+ 2)
-    }
-
-    /// Copies bytes, those of usual values without a call: as two or four runs of 16 bytes, which may overlap.
-    @inline(__always)
-    private static func copy(_ bytes: ByteSlice, to target: UnsafeMutablePointer<UInt8>) {
-        let count = bytes.count
-        let source = unsafe bytes.rawBytes.baseAddress!
-        guard count >= 16 && count <= 64 else { return unsafe _ = memcpy(target, source, count) }
-        let raw = UnsafeMutableRawPointer(target)
-        func move(_ offset: Int) {
-            unsafe raw.storeBytes(
-                of: source.loadUnaligned(fromByteOffset: offset, as: SIMD16<UInt8>.self), toByteOffset: offset,
-                as: SIMD16<UInt8>.self)
-        }
-        move(0)
-        if count > 32 {
-            move(16)
-            move(count &- 32)
-        }
-        move(count &- 16)
-    }
-
-    @inline(never)
-    private func longBulkString(_ bytes: ByteSlice) {
-        line(UInt8(ascii: "$"), bytes.count)
-        raw(bytes)
-        raw("\r\n")
+        let start = unsafe Decimal.write(count, to: target + 1) &+ 3
+        unsafe target[start &- 2] = 0x0D
+        unsafe target[start &- 1] = 0x0A
+        unsafe memcpy(target + start, bytes.rawBytes.baseAddress!, count)
+        unsafe target[start &+ count] = 0x0D
+        unsafe target[start &+ count &+ 1] = 0x0A
+        advance(start &+ count &+ 2)
     }
 
     // MARK: bytes that stay where they are
@@ -367,7 +363,16 @@ public struct BorrowedBytes {
 
     /// An integer as the text of a bulk string.
     public func bulkString(_ value: Int) {
-        Decimal.withText(value) { bulkString($0) }
+        let count = Decimal.length(of: value)
+        let target = unsafe reserve(32)
+        unsafe target[0] = UInt8(ascii: "$")
+        let start = unsafe Decimal.write(count, to: target + 1) &+ 3
+        unsafe target[start &- 2] = 0x0D
+        unsafe target[start &- 1] = 0x0A
+        let end = unsafe start &+ Decimal.write(value, to: target + start)
+        unsafe target[end] = 0x0D
+        unsafe target[end &+ 1] = 0x0A
+        advance(end &+ 2)
     }
 
     /// Text with a format, "txt" or "mkd": a verbatim string in RESP3.

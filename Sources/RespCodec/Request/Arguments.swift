@@ -84,6 +84,17 @@
         unsafe storage.pointee.count = count &+ 1
     }
 
+    /// Where the next `count` pieces go. They are part of the list once it has taken them.
+    @inline(__always)
+    @unsafe func room(for count: Int) -> UnsafeMutablePointer<ArgumentPiece> {
+        while unsafe storage.pointee.capacity &- storage.pointee.count < count { grow() }
+        return unsafe storage.pointee.pieces + storage.pointee.count
+    }
+
+    /// Takes pieces that were written to the list's room.
+    @inline(__always)
+    func take(_ count: Int) { unsafe storage.pointee.count &+= count }
+
     @inline(never)
     private func grow() {
         let count = unsafe storage.pointee.count

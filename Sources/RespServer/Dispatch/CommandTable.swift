@@ -128,8 +128,10 @@ struct CommandInfo {
 
 final class CommandTable {
     private(set) var records: [CommandRecord] = []
+    /// A name in lower case: its words, which overlap in names of more than eight bytes, and its length.
+    private typealias Key = (UInt64, UInt64, UInt64, length: UInt64)
     private struct Entry {
-        var name: (UInt64, UInt64, UInt64) = (0, 0, 0)
+        var name: Key = (0, 0, 0, 0)
         var command: UnsafeMutablePointer<CommandRecord.Hot>?
     }
     private let slots: UnsafeMutablePointer<Entry>
@@ -207,25 +209,31 @@ final class CommandTable {
         longNames.isEmpty ? nil : longNames[name.array.map(ByteSlice.lowercased)]?.hot
     }
 
-    /// The name in lower case in three words; nil if it is longer than any command's.
+    /// Nil if the name is longer than any command's.
     @inline(__always)
-    private static func key(_ name: ByteSlice) -> (UInt64, UInt64, UInt64)? {
-        guard name.count <= 24 else { return nil }
-        if name.count <= 8 {
-            // Most names. Setting bit 5 makes letters small, and changes nothing else that a name can hold.
-            return (name.shortWord | 0x2020_2020_2020_2020, UInt64(name.count), 0)
-        }
-        var words: (UInt64, UInt64, UInt64) = (0, 0, 0)
-        for index in 0..<name.count {
-            let byte = UInt64(ByteSlice.lowercased(name[index])) &<< UInt64((index & 7) &* 8)
-            if index < 8 { words.0 |= byte } else if index < 16 { words.1 |= byte } else { words.2 |= byte }
-        }
-        return words
+    private static func key(_ name: ByteSlice) -> Key? {
+        let count = name.count
+        if count <= 8 { return (lowercased(name.shortWord), 0, 0, UInt64(count)) }
+        guard count <= 24 else { return nil }
+        let first = lowercased(name[0..<8].shortWord)
+        let last = lowercased(name[count - 8..<count].shortWord)
+        let middle = count <= 16 ? 0 : lowercased(name[8..<16].shortWord)
+        return (first, last, middle, UInt64(count))
+    }
+
+    /// The letters among eight bytes in lower case.
+    @inline(__always)
+    private static func lowercased(_ word: UInt64) -> UInt64 {
+        let low = word & 0x7F7F_7F7F_7F7F_7F7F
+        // The top bit of each byte says whether it is at least "A", and whether it is above "Z".
+        let fromA = low &+ 0x3F3F_3F3F_3F3F_3F3F
+        let aboveZ = low &+ 0x2525_2525_2525_2525
+        return word | ((fromA & ~aboveZ & ~word & 0x8080_8080_8080_8080) &>> 2)
     }
 
     @inline(__always)
-    private static func place(_ key: (UInt64, UInt64, UInt64)) -> Int {
-        let mixed = (key.0 ^ key.1 &* 31 ^ key.2 &* 131) &* 0x9E37_79B9_7F4A_7C15
+    private static func place(_ key: Key) -> Int {
+        let mixed = (key.0 ^ key.1 &* 31 ^ key.2 &* 131 ^ key.length) &* 0x9E37_79B9_7F4A_7C15
         return Int(truncatingIfNeeded: mixed >> 54)
     }
 }

@@ -62,6 +62,15 @@ struct KeyHash {
     }
 }
 
+extension ByteSlice {
+    /// Whether the bytes are those of another slice: as `==`, for short ones.
+    @inline(__always)
+    func isSame(_ other: ByteSlice) -> Bool {
+        guard count == other.count else { return false }
+        return unsafe sameBytes(rawBytes.baseAddress!, other.rawBytes.baseAddress!, count: count)
+    }
+}
+
 /// Whether `count` bytes at two addresses are the same. Short keys are compared a word at a time, without a call.
 @inline(__always)
 @unsafe func sameBytes(_ left: UnsafeRawPointer, _ right: UnsafeRawPointer, count: Int) -> Bool {

@@ -1,7 +1,9 @@
-// A short sequence of strings and integers in one block: the listpack format.
+// A short sequence of strings and integers in one block, in two forms: a packed list, which is in the listpack format, and a forward
+// list, which is the same without what makes it readable from behind. Where nobody goes backwards, as in hashes, that saves a byte for
+// each element.
 //
 //     total bytes (4) | element count (2) | element | element | ... | 0xFF
-//     element:  encoding and data | length of that, readable from behind (1 to 5 bytes, 7 bits each)
+//     element:  encoding and data | length of that, readable from behind (1 to 5 bytes, 7 bits each): not in a forward list
 //
 // Strings that are the canonical text of a 64-bit integer are stored as integers. The format is the one of RDB files and of the
 // Redis documentation, so that saving a small collection is a copy of its block.
@@ -48,9 +50,12 @@ struct PackedValue {
     let bytes: ByteSlice
     let integer: Int?
 
+    @inline(__always)
     init(_ bytes: ByteSlice) {
         self.bytes = bytes
-        integer = Decimal.parse(bytes)
+        // Most strings that are no integers do not even begin like one.
+        let mayBeInteger = bytes.count > 0 && (bytes[0] &- UInt8(ascii: "0") <= 9 || bytes[0] == UInt8(ascii: "-"))
+        integer = mayBeInteger ? Decimal.parse(bytes) : nil
     }
 
     /// An integer of which there is no text: good for all that a list does.
@@ -60,7 +65,9 @@ struct PackedValue {
     }
 
     /// Bytes of the encoding and the data, without the length behind.
-    fileprivate var dataLength: Int {
+    @inline(__always) fileprivate var dataLength: Int { isShortString ? bytes.count &+ 1 : longerDataLength }
+
+    private var longerDataLength: Int {
         if let integer {
             if integer >= 0 && integer <= 127 { return 1 }
             if integer >= -4096 && integer <= 4095 { return 2 }
@@ -74,16 +81,43 @@ struct PackedValue {
         return 5 + bytes.count
     }
 
-    /// Bytes of the whole element.
-    var encodedLength: Int { dataLength + PackedList.backLength(dataLength) }
+    /// Whether it becomes a string with one byte of length.
+    @inline(__always) fileprivate var isShortString: Bool { integer == nil && bytes.count < 64 }
+
+    /// Bytes of the whole element of a packed list.
+    @inline(__always) var encodedLength: Int { isShortString ? bytes.count &+ 2 : longerEncodedLength }
+
+    private var longerEncodedLength: Int { longerDataLength + PackedList.backLength(longerDataLength) }
 }
 
-@safe struct PackedList {
-    static let headerSize = 6
+/// Which form a list has.
+protocol PackedForm {
+    /// Whether an element's length stands behind it, too.
+    static var isReadableBackwards: Bool { get }
+}
+
+enum BothWays: PackedForm {
+    @inline(__always) static var isReadableBackwards: Bool { true }
+}
+
+enum ForwardOnly: PackedForm {
+    @inline(__always) static var isReadableBackwards: Bool { false }
+}
+
+typealias PackedList = PackedElements<BothWays>
+typealias ForwardList = PackedElements<ForwardOnly>
+
+@safe struct PackedElements<Form: PackedForm> {
+    static var headerSize: Int { 6 }
     /// Bytes of a list of no elements.
-    static let emptySize = 7
+    static var emptySize: Int { 7 }
     /// Bytes that a list should not grow beyond: the format counts them in 32 bits.
-    static let maximumSize = 1 << 30
+    static var maximumSize: Int { 1 << 30 }
+
+    /// Bytes that an element takes.
+    @inline(__always) static func length(of value: PackedValue) -> Int {
+        Form.isReadableBackwards ? value.encodedLength : value.dataLength
+    }
 
     /// Whether elements of so many bytes of text altogether, at most three of them, may be added.
     @inline(__always) func mayTake(_ length: Int) -> Bool { byteCount &+ length &+ 64 <= Self.maximumSize }
@@ -96,8 +130,8 @@ struct PackedValue {
     init(lookingAt bytes: ByteSlice) { unsafe base = UnsafeMutableRawPointer(mutating: bytes.rawBytes.baseAddress!) }
 
     /// Writes an empty list at `base`, which has room for `emptySize` bytes.
-    @unsafe static func makeEmpty(at base: UnsafeMutableRawPointer) -> PackedList {
-        let list = unsafe PackedList(base)
+    @unsafe static func makeEmpty(at base: UnsafeMutableRawPointer) -> PackedElements {
+        let list = unsafe PackedElements(base)
         list.byteCount = emptySize
         list.storedCount = 0
         unsafe base.storeBytes(of: 0xFF, toByteOffset: headerSize, as: UInt8.self)
@@ -136,9 +170,13 @@ struct PackedValue {
     /// Offset behind the last element.
     var end: Int { byteCount - 1 }
 
-    private func byte(_ offset: Int) -> Int { unsafe Int(base.load(fromByteOffset: offset, as: UInt8.self)) }
+    @inline(__always) private func byte(_ offset: Int) -> Int {
+        unsafe Int(base.load(fromByteOffset: offset, as: UInt8.self))
+    }
 
+    /// Bytes in which the length of an element's encoding and data stands behind it.
     static func backLength(_ length: Int) -> Int {
+        guard Form.isReadableBackwards else { return 0 }
         if length < 128 { return 1 }
         if length < 16384 { return 2 }
         if length < 2_097_152 { return 3 }
@@ -168,9 +206,10 @@ struct PackedValue {
     func next(after offset: Int) -> Int {
         let type = byte(offset)
         // The usual cases: a small integer, a short string, a small integer again.
-        if type & 0x80 == 0 { return offset &+ 2 }
-        if type & 0xC0 == 0x80 { return offset &+ 2 &+ (type & 0x3F) }
-        if type & 0xE0 == 0xC0 { return offset &+ 3 }
+        let rest = Form.isReadableBackwards ? 2 : 1
+        if type & 0x80 == 0 { return offset &+ rest }
+        if type & 0xC0 == 0x80 { return offset &+ rest &+ (type & 0x3F) }
+        if type & 0xE0 == 0xC0 { return offset &+ rest &+ 1 }
         return nextAfterLonger(offset)
     }
 
@@ -179,26 +218,16 @@ struct PackedValue {
         return offset + length + Self.backLength(length)
     }
 
-    /// Offset of the element before `offset`, which may be `end`; nil at the first.
-    func previous(before offset: Int) -> Int? {
-        guard offset > first else { return nil }
-        var length = 0
-        var shift = 0
-        var position = offset - 1
-        while true {
-            let byte = byte(position)
-            length |= (byte & 0x7F) << shift
-            if byte & 0x80 == 0 { break }
-            shift += 7
-            position -= 1
-        }
-        return position - length
-    }
-
+    @inline(__always)
     subscript(offset: Int) -> PackedElement {
         let type = byte(offset)
+        if type & 0xC0 == 0x80 { return .bytes(slice(offset &+ 1, type & 0x3F)) }
         if type & 0x80 == 0 { return .integer(type) }
-        if type & 0xC0 == 0x80 { return .bytes(slice(offset + 1, type & 0x3F)) }
+        return longerElement(at: offset)
+    }
+
+    private func longerElement(at offset: Int) -> PackedElement {
+        let type = byte(offset)
         if type & 0xE0 == 0xC0 { return .integer(smallInteger(at: offset)) }
         if type & 0xF0 == 0xE0 { return .bytes(slice(offset + 2, (type & 0x0F) << 8 | byte(offset + 1))) }
         switch type {
@@ -228,7 +257,7 @@ struct PackedValue {
         return value > 4095 ? value &- 8192 : value
     }
 
-    private func slice(_ offset: Int, _ count: Int) -> ByteSlice {
+    @inline(__always) private func slice(_ offset: Int, _ count: Int) -> ByteSlice {
         unsafe ByteSlice(start: base + offset, count: count)
     }
 
@@ -275,6 +304,7 @@ struct PackedValue {
     // MARK: changing
 
     /// Puts `value` behind the last element. The memory must have room for it.
+    @inline(__always)
     func append(_ value: PackedValue) {
         let start = end
         let length = write(value, at: start)
@@ -286,7 +316,7 @@ struct PackedValue {
     /// Puts `value` before the element at `offset`, which may be `end`. The memory must have room for it.
     func insert(_ value: PackedValue, at offset: Int) {
         let total = byteCount
-        let length = value.encodedLength
+        let length = Self.length(of: value)
         unsafe memmove(base + offset + length, base + offset, total - offset)
         _ = write(value, at: offset)
         byteCount = total + length
@@ -297,7 +327,7 @@ struct PackedValue {
     func replace(at offset: Int, with value: PackedValue) {
         let total = byteCount
         let after = next(after: offset)
-        let difference = value.encodedLength - (after - offset)
+        let difference = Self.length(of: value) - (after - offset)
         if difference != 0 { unsafe memmove(base + after + difference, base + after, total - after) }
         _ = write(value, at: offset)
         byteCount = total + difference
@@ -338,25 +368,22 @@ struct PackedValue {
     /// - Complexity: O(bytes).
     func insert(_ value: PackedValue, behindEvery stride: Int) {
         let old = count
-        let length = value.encodedLength
-        var source = end
-        var target = source + old / stride * length
-        let total = target + 1
-        unsafe base.storeBytes(of: 0xFF, toByteOffset: target, as: UInt8.self)
-        // From the end, so that nothing is overwritten before it has moved.
-        while source > first {
-            var start = source
-            for _ in 0..<stride {
-                guard let previous = previous(before: start) else { preconditionFailure("a list of odd length") }
-                start = previous
+        unsafe withUnsafeTemporaryAllocation(byteCount: byteCount, alignment: 8) { buffer in
+            unsafe memcpy(buffer.baseAddress!, base, byteCount)
+            let source = unsafe PackedElements(buffer.baseAddress!)
+            var start = source.first
+            var target = first
+            while start < source.end {
+                var end = start
+                for _ in 0..<stride { end = source.next(after: end) }
+                unsafe memcpy(base + target, source.base + start, end - start)
+                target += end - start
+                target += write(value, at: target)
+                start = end
             }
-            target -= length
-            _ = write(value, at: target)
-            target -= source - start
-            unsafe memmove(base + target, base + start, source - start)
-            source = start
+            unsafe base.storeBytes(of: 0xFF, toByteOffset: target, as: UInt8.self)
+            byteCount = target + 1
         }
-        byteCount = total
         storedCount = old + old / stride
     }
 
@@ -385,7 +412,20 @@ struct PackedValue {
     }
 
     /// Writes an element and returns its length. It is part of the list only once it was taken in, if it is put behind the end.
+    @inline(__always)
     func write(_ value: PackedValue, at offset: Int) -> Int {
+        guard value.isShortString else { return writeLonger(value, at: offset) }
+        let count = value.bytes.count
+        let target = unsafe base + offset
+        unsafe target.storeBytes(of: 0x80 | UInt8(truncatingIfNeeded: count), as: UInt8.self)
+        unsafe value.bytes.copyShort(to: target + 1)
+        guard Form.isReadableBackwards else { return count &+ 1 }
+        unsafe target.storeBytes(
+            of: UInt8(truncatingIfNeeded: count &+ 1), toByteOffset: count &+ 1, as: UInt8.self)
+        return count &+ 2
+    }
+
+    private func writeLonger(_ value: PackedValue, at offset: Int) -> Int {
         let target = unsafe (base + offset).assumingMemoryBound(to: UInt8.self)
         let length = value.dataLength
         if let integer = value.integer {
@@ -417,13 +457,93 @@ struct PackedValue {
             }
             unsafe memcpy(target + dataStart, value.bytes.rawBytes.baseAddress!, count)
         }
-        // The length from behind: 7 bits a byte, the high part first, all but the first byte marked.
-        let back = Self.backLength(length)
+        return unsafe length + Self.writeBackLength(length, to: target + length)
+    }
+
+    /// Writes the length from behind, and returns how many bytes it took: 7 bits a byte, the high part first, all but the first byte
+    /// marked.
+    private static func writeBackLength(_ length: Int, to target: UnsafeMutablePointer<UInt8>) -> Int {
+        let back = backLength(length)
         for index in 0..<back {
             let part = UInt8(truncatingIfNeeded: length >> (7 * (back - 1 - index))) & 0x7F
-            unsafe target[length + index] = part | (index == 0 ? 0 : 0x80)
+            unsafe target[index] = part | (index == 0 ? 0 : 0x80)
         }
-        return length + back
+        return back
+    }
+}
+
+// MARK: - in the other form
+
+extension PackedElements {
+    /// Bytes of a list of the same elements in another form.
+    /// - Complexity: O(elements).
+    func byteCount<Other: PackedForm>(as form: Other.Type) -> Int {
+        var total = Self.emptySize
+        var offset = first
+        let end = end
+        while offset < end {
+            let length = dataLength(at: offset)
+            total += length + PackedElements<Other>.backLength(length)
+            offset += length + Self.backLength(length)
+        }
+        return total
+    }
+
+    /// Makes a list of the same elements in another form at `target`, which has room for it.
+    @unsafe func copy<Other: PackedForm>(as form: Other.Type, to target: UnsafeMutableRawPointer) {
+        var place = Self.headerSize
+        var offset = first
+        let end = end
+        while offset < end {
+            let length = dataLength(at: offset)
+            unsafe memcpy(target + place, base + offset, length)
+            place += length
+            unsafe place += PackedElements<Other>.writeBackLength(
+                length, to: (target + place).assumingMemoryBound(to: UInt8.self))
+            offset += length + Self.backLength(length)
+        }
+        unsafe target.storeBytes(of: 0xFF, toByteOffset: place, as: UInt8.self)
+        let copy = unsafe PackedElements<Other>(target)
+        copy.byteCount = place + 1
+        copy.storedCount = storedCount
+    }
+}
+
+extension ForwardList {
+    /// Lends a packed list of the same elements to `body`.
+    func withPackedList<Result>(_ body: (PackedList) -> Result) -> Result {
+        unsafe withUnsafeTemporaryAllocation(byteCount: byteCount(as: BothWays.self), alignment: 8) { buffer in
+            unsafe copy(as: BothWays.self, to: buffer.baseAddress!)
+            return unsafe body(PackedList(buffer.baseAddress!))
+        }
+    }
+
+    /// Offset of element number `index` of `count`.
+    func offset(ofElement index: Int, of count: Int) -> Int {
+        precondition(index >= 0 && index <= count, "an element outside the list")
+        var offset = first
+        for _ in 0..<index { offset = next(after: offset) }
+        return offset
+    }
+}
+
+// MARK: - backwards
+
+extension PackedList {
+    /// Offset of the element before `offset`, which may be `end`; nil at the first.
+    func previous(before offset: Int) -> Int? {
+        guard offset > first else { return nil }
+        var length = 0
+        var shift = 0
+        var position = offset - 1
+        while true {
+            let byte = byte(position)
+            length |= (byte & 0x7F) << shift
+            if byte & 0x80 == 0 { break }
+            shift += 7
+            position -= 1
+        }
+        return position - length
     }
 }
 
@@ -434,6 +554,7 @@ struct PackedValue {
 extension PackedList {
     /// Puts `value` before the first element, where the memory in front of the list must have room, and returns the
     /// list, which begins as many bytes earlier. `value` must not lie in the list.
+    @inline(__always)
     func prependedInFront(_ value: PackedValue) -> PackedList {
         let total = byteCount
         let stored = storedCount

@@ -168,6 +168,7 @@ import RespCodec
 
     /// Calls `body` with the scores and blocks of `count` entries from that of rank `start` on, forwards or backwards, until it
     /// returns false. The tree must not change meanwhile.
+    @inline(__always)
     func forEach(
         from start: Int, count: Int, reversed: Bool, _ body: (Double, UnsafeMutableRawPointer) -> Bool
     ) {
@@ -179,11 +180,21 @@ import RespCodec
             let step = reversed ? -1 : 1
             // Blocks lie anywhere: the next ones are asked for while one is at hand.
             let ahead = 8
-            for offset in 0..<min(ahead, here) { leaf.prefetchBlock(index + offset * step) }
-            for offset in 0..<here {
-                if offset + ahead < here { leaf.prefetchBlock(index + (offset + ahead) * step) }
-                let place = index + offset * step
+            var asked = index
+            for _ in 0..<min(ahead, here) {
+                leaf.prefetchBlock(asked)
+                asked &+= step
+            }
+            var place = index
+            var left = here
+            while left > 0 {
+                if left > ahead {
+                    leaf.prefetchBlock(asked)
+                    asked &+= step
+                }
                 guard unsafe body(leaf.scores[place], leaf.block(place)) else { return }
+                place &+= step
+                left &-= 1
             }
             remaining -= here
             guard remaining > 0, let neighbour = reversed ? leaf.previous : leaf.next else { return }

@@ -2,11 +2,12 @@
 //
 //     header   line 1: the pieces (8 pointers; the number of buckets in the top bits of the first)
 //              line 2: everything that a look-up does not need
-//     piece    8 buckets, 512 bytes; the first is smaller while there are fewer buckets
+//     piece    8 buckets, 512 bytes; the last one perhaps 4, and the first fewer while there are no more
 //
-// Growing adds a piece and leaves the others where they are. All segments of a table are of about the same size at any time and
+// Growing adds a piece or fills up the last one, and leaves the others where they are. All segments of a table are of about the same size at any time and
 // outgrow it together: were they single blocks, they would leave behind pages of the allocator that are full of holes.
 
+import CLinux
 import Glibc
 
 /// A handle on a segment's memory.
@@ -15,6 +16,8 @@ import Glibc
     static let bucketSize = 64
     static let bucketsPerPiece = 8
     static let maximumBuckets = 64
+    /// Above this a segment grows by so many buckets.
+    static let bucketsPerStep = 4
     static let tagBits: UInt64 = 15
     private static let maximumPieces = maximumBuckets / bucketsPerPiece
     private static let piecesSize = maximumPieces * MemoryLayout<UInt64>.size
@@ -86,8 +89,7 @@ import Glibc
 
     /// A number of buckets that pieces can make up.
     private static func roundedUp(_ buckets: Int) -> Int {
-        if buckets > 4 { return (buckets + bucketsPerPiece - 1) / bucketsPerPiece * bucketsPerPiece }
-        return buckets > 2 ? 4 : buckets
+        buckets > 2 ? (buckets + bucketsPerStep - 1) / bucketsPerStep * bucketsPerStep : buckets
     }
 
     /// The bytes of the piece at `index`, if there are `buckets` buckets; 0 if there is no such piece then.
@@ -138,11 +140,7 @@ enum SlotWord {
     /// A bit for each slot of a bucket whose tag is that of `probe`; free slots count as tag 0. Without a branch: which slot it is
     /// cannot be foretold.
     @inline(__always) static func matches(_ slots: UnsafeMutablePointer<UInt64>, _ probe: UInt64) -> UInt32 {
-        var found: UInt32 = 0
-        for index in 0..<Segment.slotsPerBucket {
-            found |= unsafe ((slots[index] ^ probe) & tagMask == 0 ? 1 : 0) &<< UInt32(truncatingIfNeeded: index)
-        }
-        return found
+        unsafe clinux_match_tags(slots, probe)
     }
     @inline(__always) static func tag(_ word: UInt64) -> UInt64 { (word & tagMask) &>> 48 }
     @inline(__always) static func hasDeadline(_ word: UInt64) -> Bool { word & deadlineBit != 0 }

@@ -32,6 +32,8 @@ import RespCodec
 protocol TableLayout {
     static func key(of entry: UnsafeMutableRawPointer) -> ByteSlice
     static func hasKey(_ entry: UnsafeMutableRawPointer, _ key: ByteSlice) -> Bool
+    /// As many bytes of an entry as its readers usually need, 64 at most.
+    static var usualByteCount: Int { get }
     /// In milliseconds since 1970; asked only of entries that were inserted as having one.
     static func deadline(of entry: UnsafeMutableRawPointer) -> Int64
 }
@@ -42,6 +44,7 @@ extension TableLayout {
         guard own.count == key.count else { return false }
         return unsafe sameBytes(own.rawBytes.baseAddress!, key.rawBytes.baseAddress!, count: key.count)
     }
+    static var usualByteCount: Int { 64 }
     /// Of entries that never have one.
     @inline(__always) static func deadline(of entry: UnsafeMutableRawPointer) -> Int64 { Int64.max }
 }
@@ -110,7 +113,9 @@ extension TableLayout {
     // MARK: looking up
 
     /// Where the segments are, for looking things up.
-    @inline(__always) var segments: SegmentDirectory { unsafe SegmentDirectory(first: directory, depth: depth) }
+    @inline(__always) var segments: SegmentDirectory {
+        unsafe SegmentDirectory(first: directory, depth: depth, entryByteCount: Layout.usualByteCount)
+    }
 
     @inline(__always)
     func segment(_ hash: UInt64) -> Segment { segments.segment(hash) }
@@ -258,14 +263,14 @@ extension TableLayout {
     private mutating func makeRoom(in segment: Segment) {
         let buckets = segment.bucketCount
         if buckets < Segment.maximumBuckets {
-            // Doubling at first, by a piece later: a table is never much larger than what is in it.
-            resize(segment, to: buckets + min(buckets, Segment.bucketsPerPiece))
+            // Doubling at first, by a step later: a table is never much larger than what is in it.
+            resize(segment, to: buckets + min(buckets, Segment.bucketsPerStep))
         } else {
             split(segment)
         }
     }
 
-    private func resize(_ segment: Segment, to buckets: Int) {
+    private mutating func resize(_ segment: Segment, to buckets: Int) {
         unsafe withWords(of: segment) { words in unsafe rebuild(segment, with: words, buckets: buckets) }
     }
 
@@ -289,14 +294,30 @@ extension TableLayout {
 
     /// Empties the segment, gives it room for so many buckets and fills it with `words`, of which those with deadlines do not expire
     /// before the earliest of the segment.
-    private func rebuild(_ segment: Segment, with words: UnsafeMutableBufferPointer<UInt64>, buckets: Int) {
+    private mutating func rebuild(
+        _ segment: Segment, with words: UnsafeMutableBufferPointer<UInt64>, buckets: Int
+    ) {
         segment.clear(buckets: buckets, allocator)
         unsafe fill(segment, with: words)
-        guard let old = unsafe segment.header.pointee.bucketEarliest else { return }
-        unsafe allocator.deallocate(old)
-        unsafe segment.header.pointee.bucketEarliest = nil
-        // Each bucket may now hold anything of the old ones: the earliest of all is a bound for every one.
-        if segment.earliest != Self.noDeadline { fillBucketEarliest(segment) }
+        if let old = unsafe segment.header.pointee.bucketEarliest {
+            unsafe allocator.deallocate(old)
+            unsafe segment.header.pointee.bucketEarliest = nil
+        }
+        unsafe setEarliest(segment, of: words, atLeast: segment.earliest)
+    }
+
+    /// Sets what is known of the deadlines in a segment that was filled with `words`: none is before `bound`. Each bucket may hold
+    /// anything, so that is the bound for every one.
+    private mutating func setEarliest(
+        _ segment: Segment, of words: UnsafeMutableBufferPointer<UInt64>, atLeast bound: Int64
+    ) {
+        guard bound != Self.noDeadline else { return }
+        guard unsafe words.contains(where: { SlotWord.hasDeadline($0) }) else {
+            // Those that had deadlines are gone, or in another segment now.
+            return setEarliest(segment, Self.noDeadline)
+        }
+        setEarliest(segment, bound)
+        fillBucketEarliest(segment)
     }
 
     private func fill(_ segment: Segment, with words: UnsafeMutableBufferPointer<UInt64>) {
@@ -344,6 +365,7 @@ extension TableLayout {
                     allocator, buckets: Self.buckets(for: leavingCount), depth: oldDepth + 1,
                     prefix: unsafe old.prefix | bit,
                     earliest: Self.noDeadline)
+                let earliest = segment.earliest
                 unsafe fill(upper, with: .init(rebasing: leaving[..<leavingCount]))
                 unsafe segment.header.pointee.depth += 1
                 unsafe rebuild(
@@ -352,10 +374,7 @@ extension TableLayout {
                 pointDirectory(to: upper)
                 if segmentList.count == 0 { segmentList.append(segment, allocator) }
                 segmentList.append(upper, allocator)
-                if segment.earliest != Self.noDeadline {
-                    setEarliest(upper, segment.earliest)
-                    fillBucketEarliest(upper)
-                }
+                unsafe setEarliest(upper, of: .init(rebasing: leaving[..<leavingCount]), atLeast: earliest)
             }
         }
     }
@@ -423,9 +442,6 @@ extension TableLayout {
             unsafe lower.header.pointee.depth = Int32(oldDepth - 1)
             if earliest != lower.earliest { setEarliest(lower, earliest) }
             unsafe rebuild(lower, with: .init(rebasing: words[..<count]), buckets: Self.buckets(for: count))
-            if unsafe earliest != Self.noDeadline && lower.header.pointee.bucketEarliest == nil {
-                fillBucketEarliest(lower)
-            }
         }
         pointDirectory(to: lower)
         if oldDepth == depth {
@@ -537,16 +553,19 @@ extension TableLayout {
 /// needs what the one before has brought.
 @safe struct SegmentDirectory {
     private let first: UnsafeMutablePointer<Segment>
-    private let depth: Int
+    private let depth: Int32
+    private let entryByteCount: Int32
 
-    @unsafe @inline(__always) init(first: UnsafeMutablePointer<Segment>, depth: Int) {
+    @unsafe @inline(__always)
+    init(first: UnsafeMutablePointer<Segment>, depth: Int, entryByteCount: Int) {
         unsafe self.first = first
-        self.depth = depth
+        self.depth = Int32(truncatingIfNeeded: depth)
+        self.entryByteCount = Int32(truncatingIfNeeded: entryByteCount)
     }
 
     @inline(__always)
     func segment(_ hash: UInt64) -> Segment {
-        unsafe first[Int(truncatingIfNeeded: (hash &>> 1) &>> UInt64(truncatingIfNeeded: 63 &- depth))]
+        unsafe first[Int(truncatingIfNeeded: (hash &>> 1) &>> UInt64(truncatingIfNeeded: 63 &- Int(depth)))]
     }
 
     @inline(__always)
@@ -570,8 +589,8 @@ extension TableLayout {
         let word = unsafe slots[found.trailingZeroBitCount]
         // A free slot looks like tag 0.
         guard word != 0 else { return }
-        // Most entries lie across two lines.
+        // Many entries lie across two lines.
         unsafe clinux_prefetch(SlotWord.entry(word))
-        unsafe clinux_prefetch(SlotWord.entry(word) + 63)
+        unsafe clinux_prefetch(SlotWord.entry(word) + (Int(entryByteCount) &- 1))
     }
 }

@@ -1,6 +1,6 @@
 // Memory for small blocks, counted to the byte.
 //
-// Blocks come in size classes 4 bytes apart (8 above 256 bytes, coarser above 1 KiB), each class in pages of 64 KiB that are
+// Blocks come in size classes 2 bytes apart (8 above 256 bytes, coarser above 1 KiB), each class in pages of 64 KiB that are
 // aligned to their size, so that the page of a block, and with it the block's class, is found by masking the pointer. Pages are
 // cut from chunks of 4 MiB: see SlabAllocator+Chunks.swift. A free block holds the link to the next free one. Blocks above some
 // 16 KB come from malloc with a header in front; they are told apart by their address, which is odd.
@@ -30,11 +30,11 @@ import RespCodec
     /// Room in front of the bytes of a large block.
     static let largeHeaderSize = unsafe Large.headerSize
     static let pageHeaderSize = 64
-    /// Classes are 4 bytes apart up to here, ...
+    /// Classes are 2 bytes apart up to here, ...
     private static let finestLimit = 256
     /// ... and 8 bytes apart up to here.
     private static let fineLimit = 1024
-    private static let finestClassCount = finestLimit / 4
+    private static let finestClassCount = finestLimit / 2
     private static let fineClassCount = finestClassCount + (fineLimit - finestLimit) / 8
     private static let firstCoarseCount = (pageSize - pageHeaderSize) / fineLimit  // blocks of a page of the first coarse class
     private static let classCount = fineClassCount + 1 + firstCoarseCount
@@ -42,7 +42,7 @@ import RespCodec
     @unsafe struct Page {
         var blockSize: UInt32
         var sizeClass: UInt16
-        /// First free block, in units of 4 bytes from the page's start; 0 for none.
+        /// First free block, in units of 2 bytes from the page's start; 0 for none.
         var freeHead: UInt16
         var usedCount: UInt32
         /// Where the part of the page begins that was never given out.
@@ -88,7 +88,7 @@ import RespCodec
 
     @inline(__always)
     private static func sizeClass(_ size: Int) -> Int {
-        if size <= finestLimit { return (size &+ 3) &>> 2 }
+        if size <= finestLimit { return (size &+ 1) &>> 1 }
         if size <= fineLimit { return (finestClassCount &- finestLimit / 8) &+ (size &+ 7) &>> 3 }
         // A coarse class is named by how many blocks fit a page. Its blocks are the largest multiple of 64 bytes of which so many
         // fit, so the size must be rounded up to such a multiple before the count is taken.
@@ -97,7 +97,7 @@ import RespCodec
     }
 
     private static func blockSize(_ sizeClass: Int) -> Int {
-        if sizeClass <= finestClassCount { return sizeClass * 4 }
+        if sizeClass <= finestClassCount { return sizeClass * 2 }
         if sizeClass <= fineClassCount { return (sizeClass - finestClassCount) * 8 + finestLimit }
         let perPage = firstCoarseCount - (sizeClass - fineClassCount - 1)
         return (pageSize - pageHeaderSize) / perPage / 64 * 64
@@ -105,8 +105,8 @@ import RespCodec
 
     // MARK: blocks
 
-    /// A block of at least `size` bytes, not cleared. If it is small it is aligned to 4 bytes, and to 8 or 64 if its size is a
-    /// multiple of that.
+    /// A block of at least `size` bytes, not cleared. If it is small it is aligned to 2 bytes, and to 4, 8 or 64 if its size is
+    /// a multiple of that.
     /// - Complexity: O(1), apart from asking the system for more.
     @inline(__always)
     func allocate(_ size: Int) -> UnsafeMutableRawPointer {
@@ -124,7 +124,7 @@ import RespCodec
         let head = unsafe page.pointee.freeHead
         let size = unsafe page.pointee.blockSize
         if head != 0 {
-            unsafe block = base + Int(head) &* 4
+            unsafe block = base + Int(head) &* 2
             unsafe page.pointee.freeHead = block.load(as: UInt16.self)
         } else {
             unsafe block = base + Int(page.pointee.fresh)
@@ -173,7 +173,7 @@ import RespCodec
         let wasFull =
             unsafe page.pointee.freeHead == 0 && page.pointee.fresh &+ page.pointee.blockSize > UInt32(Self.pageSize)
         unsafe block.storeBytes(of: page.pointee.freeHead, as: UInt16.self)
-        unsafe page.pointee.freeHead = UInt16(truncatingIfNeeded: (address & UInt(Self.pageSize - 1)) >> 2)
+        unsafe page.pointee.freeHead = UInt16(truncatingIfNeeded: (address & UInt(Self.pageSize - 1)) >> 1)
         unsafe page.pointee.usedCount &-= 1
         unsafe storage.pointee.usedBytes &-= Int(page.pointee.blockSize)
         // The link stays readable.

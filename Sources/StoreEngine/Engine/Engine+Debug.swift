@@ -119,12 +119,14 @@ extension Engine {
         case .integer, .embedded, .raw, .external:
             return context.withString(entry) { string($0) }
         case .packed:
-            return withLength(entry.packedList.byteCount)
+            return withLength(
+                entry.isType(.hash)
+                    ? entry.fieldList.byteCount(as: BothWays.self) : entry.packedList.byteCount)
         case .integers:
             return withLength(entry.integerSet.byteCount)
         case .packedWithDeadlines:
             // The earliest deadline stands in front.
-            return 8 + withLength(entry.packedList.byteCount)
+            return 8 + withLength(entry.fieldList.byteCount(as: BothWays.self))
         case .table:
             var total = 0
             var count = 0

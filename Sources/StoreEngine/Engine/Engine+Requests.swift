@@ -20,9 +20,16 @@ public struct HashedKey {
     var segments: SegmentDirectory?
     var hash: UInt64 = 0
 
-    public init(_ member: ByteSlice, ofKey key: Int) {
+    private init(_ member: ByteSlice, ofKey key: Int) {
         self.member = member
         self.key = key
+    }
+
+    /// Writes one of the batch's to its place.
+    @unsafe public static func write(
+        _ member: ByteSlice, ofKey key: Int, to place: UnsafeMutablePointer<HashedMember>
+    ) {
+        unsafe place.initialize(to: HashedMember(member, ofKey: key))
     }
 }
 
@@ -34,14 +41,22 @@ extension Engine {
         database index: Int
     ) {
         let hash = state.hash
-        for place in keys.indices { unsafe keys[place].hash = hash(keys[place].key) }
+        for place in keys.indices {
+            // Many pipelines are about one key.
+            if unsafe place > 0 && keys[place].key.isSame(keys[place &- 1].key) {
+                unsafe keys[place].hash = keys[place &- 1].hash
+            } else {
+                unsafe keys[place].hash = hash(keys[place].key)
+            }
+        }
         // One alone would wait for each step as long as its command does.
         guard keys.count > 1 else { return }
         let table = state.database(index).table
         let segments = table.segments
-        for place in keys.indices { unsafe segments.prefetchSegment(keys[place].hash) }
-        for place in keys.indices { unsafe segments.prefetchBucket(keys[place].hash) }
-        for place in keys.indices { unsafe segments.prefetchEntry(keys[place].hash) }
+        func isNew(_ place: Int) -> Bool { unsafe place == 0 || keys[place].hash != keys[place &- 1].hash }
+        for place in keys.indices where isNew(place) { unsafe segments.prefetchSegment(keys[place].hash) }
+        for place in keys.indices where isNew(place) { unsafe segments.prefetchBucket(keys[place].hash) }
+        for place in keys.indices where isNew(place) { unsafe segments.prefetchEntry(keys[place].hash) }
         if members.count > 1 { unsafe prepare(members, of: keys, in: state.database(index)) }
     }
 

@@ -31,7 +31,7 @@ extension RecordReader {
             guard !list.hasDuplicates(stride: DeadlineTriples.stride, hash: context.engine.hash) else {
                 throw HashAssembler.duplicate
             }
-            return context.makePacked(.hash, .packedWithDeadlines, list, key: key, deadline: deadline)
+            return context.makePackedHash(.packedWithDeadlines, list, key: key, deadline: deadline)
         }
         var offset = list.first
         while offset < list.end {
@@ -131,7 +131,7 @@ struct DeadlineHashAssembler: ~Copyable {
                     packed.append(PackedValue(field), PackedValue(value)) && packed.append(PackedValue(integer: number))
             }
             if isWhole {
-                return context.makePacked(.hash, .packedWithDeadlines, packed.list, key: key, deadline: deadline)
+                return context.makePackedHash(.packedWithDeadlines, packed.list, key: key, deadline: deadline)
             }
         }
         isTaken = true

@@ -10,7 +10,7 @@ extension RecordReader {
             let (list, isCanonical) = try packedList(stride: 2, context)
             if isCanonical && list.count / 2 <= context.settings.hashMaxPackedEntries {
                 guard !list.hasDuplicates(stride: 2, hash: context.engine.hash) else { throw HashAssembler.duplicate }
-                return context.makePacked(.hash, .packed, list, key: key, deadline: deadline)
+                return context.makePackedHash(.packed, list, key: key, deadline: deadline)
             }
             var assembler = HashAssembler(context)
             var offset = list.first
@@ -100,6 +100,6 @@ struct HashAssembler: ~Copyable {
         let list = packed.list
         guard list.count > 0 else { throw .empty }
         guard !list.hasDuplicates(stride: 2, hash: context.engine.hash) else { throw Self.duplicate }
-        return context.makePacked(.hash, .packed, list, key: key, deadline: deadline)
+        return context.makePackedHash(.packed, list, key: key, deadline: deadline)
     }
 }

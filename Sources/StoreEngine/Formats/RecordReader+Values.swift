@@ -55,6 +55,14 @@ extension KeyspaceContext {
         makePacked(type, encoding, copying: list.bytes, key: key, deadline: deadline)
     }
 
+    /// A new entry, not in the table, of a hash with the elements of a packed list.
+    func makePackedHash(_ encoding: Encoding, _ list: PackedList, key: ByteSlice, deadline: Int64?) -> Entry {
+        let size = list.byteCount(as: ForwardOnly.self)
+        let entry = makeEntry(.hash, encoding, key: key, deadline: deadline, payload: size)
+        unsafe list.copy(as: ForwardOnly.self, to: entry.payload)
+        return entry
+    }
+
     /// A new entry, not in the table, whose payload is a copy of these bytes.
     func makePacked(
         _ type: ValueType, _ encoding: Encoding, copying bytes: ByteSlice, key: ByteSlice, deadline: Int64?

@@ -1,6 +1,6 @@
 // Writes whole values: their type, then what they hold.
 //
-// A value that lies packed in its entry is written as it lies there, in one piece.
+// A value that lies packed in its entry is written as it lies there, in one piece; a hash as a packed list.
 
 import RespCodec
 
@@ -34,7 +34,8 @@ extension RecordWriter {
         case .string:
             if entry.encoding == .integer { return write(integer: entry.integer) }
             context.withString(entry) { write(string: $0) }
-        case .packedSortedSet, .packedHash, .packedSet: write(string: entry.packedList.bytes)
+        case .packedSortedSet, .packedSet: write(string: entry.packedList.bytes)
+        case .packedHash: entry.fieldList.withPackedList { write(string: $0.bytes) }
         case .sortedSet: write(members: unsafe SortedSetTable(at: entry.pointer))
         case .stream, .streamOfRedis7: write(stream: unsafe StreamValue(at: entry.pointer), as: type)
         case .listOfPackedLists:
@@ -44,7 +45,7 @@ extension RecordWriter {
         case .set: writeMembers(SetView(entry))
         case .packedHashWithDeadlines:
             write(time: entry.earliestFieldDeadline ?? 0)
-            write(string: entry.packedList.bytes)
+            entry.fieldList.withPackedList { write(string: $0.bytes) }
         case .hash, .hashWithDeadlines:
             writeFields(unsafe HashTable(at: entry.pointer), earliestDeadline: entry.earliestFieldDeadline)
         default: preconditionFailure("a form that is only read")

@@ -25,7 +25,7 @@ import RespCodec
     @unsafe @inline(__always) init(at storage: UnsafeMutablePointer<Storage>) { unsafe self.storage = storage }
 
     init(index: Int, hash: KeyHash, alarm: UnsafeMutablePointer<Int64>, allocator: SlabAllocator) {
-        unsafe storage = allocator.allocate(MemoryLayout<Storage>.size).bindMemory(to: Storage.self, capacity: 1)
+        unsafe storage = allocator.allocate(MemoryLayout<Storage>.stride).bindMemory(to: Storage.self, capacity: 1)
         unsafe storage.initialize(
             to: Storage(table: SegmentedTable(allocator: allocator, hash: hash), index: index, alarm: alarm))
     }

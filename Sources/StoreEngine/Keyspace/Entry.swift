@@ -9,8 +9,8 @@
 //                     integer            8 bytes
 //                     embedded, raw      length (as the key's), bytes
 //                     external           address and length of a block of its own, 16 bytes
-//                     packed             a packed list
-//                     packed-deadlines   a packed list of fields, values and deadlines
+//                     packed             a packed list; of a hash a forward list
+//                     packed-deadlines   a forward list of fields, values and deadlines
 //                     integers           a sorted array of integers
 //                     table, chain, tree, stream
 //                                        address of a large value, 8 bytes: see `LargeValue`
@@ -53,7 +53,7 @@ enum Encoding: UInt8 {
     case raw = 2
     /// A string in a block of its own.
     case external = 3
-    /// A packed list in the entry.
+    /// A packed list in the entry; of a hash a forward list.
     case packed = 4
     /// A table of fields or members.
     case table = 5
@@ -65,8 +65,10 @@ enum Encoding: UInt8 {
     case tree = 8
     /// The nodes and groups of a stream.
     case stream = 9
-    /// A packed list of fields, values and deadlines in the entry.
+    /// A forward list of fields, values and deadlines in the entry.
     case packedWithDeadlines = 10
+
+    static let last = packedWithDeadlines
 }
 
 /// The layout of keyspace entries, for the table.
@@ -93,10 +95,10 @@ enum EntryLayout: TableLayout {
     @inline(__always) func isType(_ type: ValueType) -> Bool { head & 7 == type.rawValue }
     @inline(__always) var encoding: Encoding {
         get {
-            guard let encoding = Encoding(rawValue: head >> 4) else {
-                preconditionFailure("an entry of no known encoding")
-            }
-            return encoding
+            let number = head >> 4
+            precondition(number <= Encoding.last.rawValue, "an entry of no known encoding")
+            // The numbers of the cases are those by which they lie in memory.
+            return unsafe unsafeBitCast(number, to: Encoding.self)
         }
         nonmutating set { unsafe address.storeBytes(of: head & 0x0F | newValue.rawValue << 4, as: UInt8.self) }
     }
@@ -218,13 +220,16 @@ enum EntryLayout: TableLayout {
     }
 
     /// Of a large value: its address.
-    var pointer: UnsafeMutableRawPointer {
+    @inline(__always) var pointer: UnsafeMutableRawPointer {
         get { unsafe UnsafeMutableRawPointer(bitPattern: payload.loadUnaligned(as: UInt.self))! }
         nonmutating set { unsafe payload.storeBytes(of: UInt(bitPattern: newValue), as: UInt.self) }
     }
 
     /// Of a packed value.
-    var packedList: PackedList { unsafe PackedList(payload) }
+    @inline(__always) var packedList: PackedList { unsafe PackedList(payload) }
+
+    /// Of a packed hash.
+    @inline(__always) var fieldList: ForwardList { unsafe ForwardList(payload) }
 
     /// The payload's bytes in use.
     var payloadSize: Int {
@@ -232,6 +237,7 @@ enum EntryLayout: TableLayout {
         case .integer, .table, .chain, .tree, .stream: 8
         case .embedded, .raw: Self.inlineSize(inlineBytes.count)
         case .external: 16
+        // The head of a forward list is the same.
         case .packed, .packedWithDeadlines: packedList.byteCount
         case .integers: integerSet.byteCount
         }

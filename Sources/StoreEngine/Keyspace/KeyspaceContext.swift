@@ -25,7 +25,8 @@ public enum KeyAccess: Sendable {
     /// Milliseconds since 1970; the same during one command, transaction or script.
     public let now: Int64
     /// Arguments that were received in blocks of their own, which a command may keep instead of copying.
-    public let adoptable: AdoptableArguments?
+    /// Whoever runs the command holds them.
+    unowned(unsafe) public let adoptable: AdoptableArguments?
     let options: CallOptions
     private let hashedKey: UnsafeRawPointer?
     private let hashOfKey: UInt64
@@ -40,7 +41,7 @@ public enum KeyAccess: Sendable {
         self.engine = engine.state
         self.database = database
         self.reply = reply
-        self.adoptable = adoptable
+        unsafe self.adoptable = adoptable
         self.options = options
         now = engine.state.now
         unsafe hashedKey = hashed?.key.rawBytes.baseAddress

@@ -1,7 +1,7 @@
 // The packed list of a small collection, which lies in the block of its entry and moves with it.
 
 /// Good until the next insertion or removal in the keyspace's table.
-@safe struct PackedPayload {
+@safe struct PackedPayload<Form: PackedForm> {
     private let database: Database
     /// The slot's word, or one like it, which holds the entry's address.
     private let word: UnsafeMutablePointer<UInt64>
@@ -16,34 +16,42 @@
     @inline(__always) private var entry: Entry { unsafe Entry(SlotWord.entry(word.pointee)) }
 
     /// The list where it is now. Any change through this type may move it.
-    @inline(__always) var list: PackedList { entry.packedList }
+    @inline(__always) var list: PackedElements<Form> { Self.list(of: entry) }
+
+    @inline(__always) private static func list(of entry: Entry) -> PackedElements<Form> {
+        unsafe PackedElements(entry.payload)
+    }
 
     /// The list in a block with room for so many more bytes.
     @inline(__always)
-    func withRoom(for more: Int) -> PackedList {
+    func withRoom(for more: Int) -> PackedElements<Form> {
         let entry = entry
-        let size = entry.packedList.byteCount
-        if database.payloadCapacity(entry) >= size + more { return entry.packedList }
-        return unsafe database.resizePayload(at: word, to: size + more, keeping: size).packedList
+        let list = Self.list(of: entry)
+        let size = list.byteCount
+        if database.payloadCapacity(entry) >= size + more { return list }
+        return unsafe Self.list(of: database.resizePayload(at: word, to: size + more, keeping: size))
     }
 
     /// Gives back what the block has become too large by.
     func trim() {
         let entry = entry
-        let size = entry.packedList.byteCount
+        let size = Self.list(of: entry).byteCount
         if database.payloadCapacity(entry) > size + size / 4 + 16 {
             _ = unsafe database.resizePayload(at: word, to: size, keeping: size)
         }
     }
 
-    func append(_ value: PackedValue) { withRoom(for: value.encodedLength).append(value) }
+    func append(_ value: PackedValue) { withRoom(for: PackedElements<Form>.length(of: value)).append(value) }
 
     /// Puts `value` before the element at `offset`, which may be the list's end.
-    func insert(_ value: PackedValue, at offset: Int) { withRoom(for: value.encodedLength).insert(value, at: offset) }
+    func insert(_ value: PackedValue, at offset: Int) {
+        withRoom(for: PackedElements<Form>.length(of: value)).insert(value, at: offset)
+    }
 
     func replace(at offset: Int, with value: PackedValue) {
         let list = list
-        withRoom(for: value.encodedLength - (list.next(after: offset) - offset)).replace(at: offset, with: value)
+        withRoom(for: PackedElements<Form>.length(of: value) - (list.next(after: offset) - offset)).replace(
+            at: offset, with: value)
     }
 
     /// Takes out `count` elements from the one at `offset` on.

@@ -179,9 +179,10 @@ enum HashCommands {
 
 extension ReplyWriter {
     /// A bulk string of the element's text.
+    @inline(__always)
     func element(_ element: PackedElement) {
         switch element {
-        case .bytes(let bytes): bulkString(bytes)
+        case .bytes(let bytes): shortBulkString(bytes)
         case .integer(let value): bulkString(value)
         }
     }

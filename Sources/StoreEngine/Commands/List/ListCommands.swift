@@ -15,46 +15,61 @@ enum ListCommands {
         KeySpec(popFlags, begin: .index(1)), KeySpec([.rw, .insert], begin: .index(2)),
     ]
 
+    // The functions are given whole, and have nothing of their own to keep: a closure with a context would cost every call counting
+    // references to it.
+
     private static func pusher(
-        _ name: String, since: String, _ summary: String, at end: ListEnd, onlyExisting: Bool = false
+        _ name: String, since: String, _ summary: String, run: @escaping Command<KeyspaceContext>.Run
     ) -> Command<KeyspaceContext> {
         Command(
             name, group: .list, since: since, arity: -3, flags: [.write, .denyOOM, .fast],
             keys: [.first([.rw, .insert])], syntax: "key element [element ...]", summary: summary,
-            complexity: "O(N) in the elements"
-        ) { (context, arguments) throws(CommandError) in
-            try push(context, arguments, at: end, onlyExisting: onlyExisting)
-        }
+            complexity: "O(N) in the elements", run: run)
     }
 
-    private static func popper(_ name: String, _ summary: String, at end: ListEnd) -> Command<KeyspaceContext> {
+    private static func popper(
+        _ name: String, _ summary: String, run: @escaping Command<KeyspaceContext>.Run
+    ) -> Command<KeyspaceContext> {
         Command(
             name, group: .list, since: "1.0.0", arity: -2, flags: [.write, .fast],
             keys: [KeySpec(popFlags, begin: .index(1))], syntax: "key [count]", summary: summary,
-            complexity: "O(N) in the elements returned"
-        ) { (context, arguments) throws(CommandError) in try pop(context, arguments, at: end) }
+            complexity: "O(N) in the elements returned", run: run)
     }
 
     static let pushing: [Command<KeyspaceContext>] = [
-        pusher("LPUSH", since: "1.0.0", "Puts elements at the head of a list, and returns its length.", at: .head)
-            .changed("2.4.0", "Takes several elements."),
-        pusher("RPUSH", since: "1.0.0", "Puts elements at the tail of a list, and returns its length.", at: .tail)
-            .changed("2.4.0", "Takes several elements."),
-        pusher(
-            "LPUSHX", since: "2.2.0", "Puts elements at the head of a list that exists.", at: .head, onlyExisting: true
-        )
+        pusher("LPUSH", since: "1.0.0", "Puts elements at the head of a list, and returns its length.") {
+            (context, arguments) throws(CommandError) in
+            try push(context, arguments, at: .head, onlyExisting: false)
+        }
+        .changed("2.4.0", "Takes several elements."),
+        pusher("RPUSH", since: "1.0.0", "Puts elements at the tail of a list, and returns its length.") {
+            (context, arguments) throws(CommandError) in
+            try push(context, arguments, at: .tail, onlyExisting: false)
+        }
+        .changed("2.4.0", "Takes several elements."),
+        pusher("LPUSHX", since: "2.2.0", "Puts elements at the head of a list that exists.") {
+            (context, arguments) throws(CommandError) in
+            try push(context, arguments, at: .head, onlyExisting: true)
+        }
         .changed("4.0.0", "Takes several elements."),
-        pusher(
-            "RPUSHX", since: "2.2.0", "Puts elements at the tail of a list that exists.", at: .tail, onlyExisting: true
-        )
+        pusher("RPUSHX", since: "2.2.0", "Puts elements at the tail of a list that exists.") {
+            (context, arguments) throws(CommandError) in
+            try push(context, arguments, at: .tail, onlyExisting: true)
+        }
         .changed("4.0.0", "Takes several elements."),
     ]
 
     static let popping: [Command<KeyspaceContext>] = [
-        popper("LPOP", "Takes elements from the head of a list and returns them.", at: .head)
-            .changed("6.2.0", "Takes a count."),
-        popper("RPOP", "Takes elements from the tail of a list and returns them.", at: .tail)
-            .changed("6.2.0", "Takes a count."),
+        popper("LPOP", "Takes elements from the head of a list and returns them.") {
+            (context, arguments) throws(CommandError) in
+            try pop(context, arguments, at: .head)
+        }
+        .changed("6.2.0", "Takes a count."),
+        popper("RPOP", "Takes elements from the tail of a list and returns them.") {
+            (context, arguments) throws(CommandError) in
+            try pop(context, arguments, at: .tail)
+        }
+        .changed("6.2.0", "Takes a count."),
         Command(
             "LMPOP", group: .list, since: "7.0.0", arity: -4, flags: [.write, .movableKeys],
             keys: [KeySpec(popFlags, begin: .index(1), find: .keyCount(count: 0, first: 1, step: 1))],

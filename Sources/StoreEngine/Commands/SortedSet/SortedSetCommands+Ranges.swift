@@ -5,39 +5,54 @@ import RespCodec
 extension SortedSetCommands {
     static let ranges: [Command<KeyspaceContext>] = [
         ranger(
-            "ZRANGE", since: "1.2.0", nil, reversed: nil,
+            "ZRANGE", since: "1.2.0",
             syntax: "key start:string stop:string sortby=[BYSCORE | BYLEX] [REV] [LIMIT offset count] [WITHSCORES]",
             summary: "Returns members in a range of ranks, scores or members."
-        )
+        ) { (context, arguments) throws(CommandError) in
+            try replyRange(context, arguments, nil, reversed: nil)
+        }
         .changed("6.2.0", "Takes `REV`, `BYSCORE`, `BYLEX` and `LIMIT`."),
         ranger(
-            "ZREVRANGE", since: "1.2.0", .ranks, reversed: true, syntax: "key start stop [WITHSCORES]",
+            "ZREVRANGE", since: "1.2.0",
+            syntax: "key start stop [WITHSCORES]",
             summary: "Returns members in a range of ranks, the highest score first."
-        )
+        ) { (context, arguments) throws(CommandError) in
+            try replyRange(context, arguments, .ranks, reversed: true)
+        }
         .deprecated("6.2.0", replacedBy: "`ZRANGE` with `REV`"),
         ranger(
-            "ZRANGEBYSCORE", since: "1.0.5", .scores, reversed: false,
+            "ZRANGEBYSCORE", since: "1.0.5",
             syntax: "key min:double max:double [WITHSCORES] [LIMIT offset count]",
             summary: "Returns members in a range of scores."
-        )
+        ) { (context, arguments) throws(CommandError) in
+            try replyRange(context, arguments, .scores, reversed: false)
+        }
         .changed("2.0.0", "Takes `WITHSCORES`.")
         .deprecated("6.2.0", replacedBy: "`ZRANGE` with `BYSCORE`"),
         ranger(
-            "ZREVRANGEBYSCORE", since: "2.2.0", .scores, reversed: true,
+            "ZREVRANGEBYSCORE", since: "2.2.0",
             syntax: "key max:double min:double [WITHSCORES] [LIMIT offset count]",
             summary: "Returns members in a range of scores, the highest first."
-        )
+        ) { (context, arguments) throws(CommandError) in
+            try replyRange(context, arguments, .scores, reversed: true)
+        }
         .changed("2.1.6", "The range may be without its ends.")
         .deprecated("6.2.0", replacedBy: "`ZRANGE` with `REV` and `BYSCORE`"),
         ranger(
-            "ZRANGEBYLEX", since: "2.8.9", .members, reversed: false, syntax: "key min max [LIMIT offset count]",
+            "ZRANGEBYLEX", since: "2.8.9",
+            syntax: "key min max [LIMIT offset count]",
             summary: "Returns members of equal scores in a range of members."
-        )
+        ) { (context, arguments) throws(CommandError) in
+            try replyRange(context, arguments, .members, reversed: false)
+        }
         .deprecated("6.2.0", replacedBy: "`ZRANGE` with `BYLEX`"),
         ranger(
-            "ZREVRANGEBYLEX", since: "2.8.9", .members, reversed: true, syntax: "key max min [LIMIT offset count]",
+            "ZREVRANGEBYLEX", since: "2.8.9",
+            syntax: "key max min [LIMIT offset count]",
             summary: "Returns members of equal scores in a range of members, the last first."
-        )
+        ) { (context, arguments) throws(CommandError) in
+            try replyRange(context, arguments, .members, reversed: true)
+        }
         .deprecated("6.2.0", replacedBy: "`ZRANGE` with `REV` and `BYLEX`"),
         Command(
             "ZRANGESTORE", group: .sortedSet, since: "6.2.0", arity: -5, flags: [.write, .denyOOM],
@@ -69,19 +84,23 @@ extension SortedSetCommands {
     ]
 
     private static func ranger(
-        _ name: String, since: String, _ kind: RangeQuery.Kind?, reversed: Bool?, syntax: String, summary: String
+        _ name: String, since: String, syntax: String, summary: String,
+        run: @escaping Command<KeyspaceContext>.Run
     ) -> Command<KeyspaceContext> {
         Command(
             name, group: .sortedSet, since: since, arity: -4, flags: [.readOnly], keys: [.first([.ro, .access])],
-            syntax: syntax, summary: summary, complexity: "O(log(N)+M) for M of N members"
-        ) { (context, arguments) throws(CommandError) in
-            let query = try RangeQuery(arguments, from: 2, kind, isReversed: reversed, takesScores: true)
-            guard let set = try context.sortedSet(at: arguments[1], .read) else { return context.reply.array(0) }
-            let ranks = query.ranks(of: set)
-            let list = ScoredList(context.reply, withScores: query.withScores)
-            list.begin(ranks.count)
-            set.forEach(ranks, reversed: query.isReversed) { list.add($0, $1) }
-        }
+            syntax: syntax, summary: summary, complexity: "O(log(N)+M) for M of N members", run: run)
+    }
+
+    private static func replyRange(
+        _ context: KeyspaceContext, _ arguments: Arguments, _ kind: RangeQuery.Kind?, reversed: Bool?
+    ) throws(CommandError) {
+        let query = try RangeQuery(arguments, from: 2, kind, isReversed: reversed, takesScores: true)
+        guard let set = try context.sortedSet(at: arguments[1], .read) else { return context.reply.array(0) }
+        let ranks = query.ranks(of: set)
+        let list = ScoredList(context.reply, withScores: query.withScores)
+        list.begin(ranks.count)
+        set.forEach(ranks, reversed: query.isReversed) { list.add($0, $1) }
     }
 
     private static func remover(
@@ -227,6 +246,7 @@ struct ScoredList {
 
     func begin(_ count: Int) { reply.array(withScores && reply.version == .resp2 ? count * 2 : count) }
 
+    @inline(__always)
     func add(_ member: PackedElement, _ score: Double) {
         if withScores && reply.version == .resp3 { reply.array(2) }
         reply.element(member)

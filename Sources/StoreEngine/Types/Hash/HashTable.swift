@@ -76,7 +76,7 @@ enum FieldLayout: TableLayout {
 
     /// A new empty table.
     init(allocator: SlabAllocator, hash: KeyHash) {
-        let block = unsafe allocator.allocate(MemoryLayout<SegmentedTable<FieldLayout>>.size)
+        let block = unsafe allocator.allocate(MemoryLayout<SegmentedTable<FieldLayout>>.stride)
         unsafe pointer = block.bindMemory(to: SegmentedTable<FieldLayout>.self, capacity: 1)
         unsafe pointer.initialize(to: SegmentedTable(allocator: allocator, hash: hash))
     }

@@ -1,6 +1,6 @@
 // Deadlines of fields. A field that has one goes when it expires, and the hash with its last field.
 //
-// While a hash is small, its packed list holds field, value and deadline by turns, in the order of the deadlines; 0 stands for none, and
+// While a hash is small, its forward list holds field, value and deadline by turns, in the order of the deadlines; 0 stands for none, and
 // fields without a deadline stand behind the others. So the first deadline is the earliest, and those that have expired are a run at the front. In a
 // table a field's deadline lies in its block, and the table knows the earliest: see HashTable.swift.
 //
@@ -19,13 +19,13 @@ enum FieldDeadline {
     case at(Int64)
 }
 
-/// The packed list of a small hash with deadlines.
+/// The list of a small hash with deadlines.
 @safe struct DeadlineTriples {
     static let stride = 3
 
-    let list: PackedList
+    let list: ForwardList
 
-    init(_ list: PackedList) { self.list = list }
+    init(_ list: ForwardList) { self.list = list }
 
     /// Offsets of the parts of the triple at an offset.
     func value(_ field: Int) -> Int { list.next(after: field) }
@@ -140,7 +140,7 @@ extension HashValue {
     func prepareForDeadlines() {
         guard entry.encoding == .packed else { return }
         let none = PackedValue(integer: 0)
-        payload.withRoom(for: list.count / 2 * none.encodedLength).insert(none, behindEvery: 2)
+        payload.withRoom(for: list.count / 2 * ForwardList.length(of: none)).insert(none, behindEvery: 2)
         entry.encoding = .packedWithDeadlines
     }
 
@@ -178,7 +178,8 @@ extension HashValue {
                 guard isFull else {
                     let parts = (PackedValue(field), PackedValue(value), PackedValue(integer: 0))
                     let room = payload.withRoom(
-                        for: parts.0.encodedLength + parts.1.encodedLength + parts.2.encodedLength)
+                        for: ForwardList.length(of: parts.0) + ForwardList.length(of: parts.1)
+                            + ForwardList.length(of: parts.2))
                     room.append(parts.0)
                     room.append(parts.1)
                     room.append(parts.2)
@@ -236,7 +237,7 @@ extension Entry {
 
     private var nextDeadlineOfHash: Int64? {
         switch encoding {
-        case .packedWithDeadlines: DeadlineTriples(packedList).earliestDeadline
+        case .packedWithDeadlines: DeadlineTriples(fieldList).earliestDeadline
         case .table: unsafe HashTable(at: pointer).earliestDeadline
         default: nil
         }

@@ -1,6 +1,6 @@
-// Hashes: a packed list of fields and values by turns while small, a table when large. Nothing here knows of clients or replies.
+// Hashes: a forward list of fields and values by turns while small, a table when large. Nothing here knows of clients or replies.
 //
-// A small hash whose fields may have deadlines is a packed list of field, value and deadline by turns: see HashValue+Deadlines.swift.
+// A small hash whose fields may have deadlines is a forward list of field, value and deadline by turns: see HashValue+Deadlines.swift.
 // A field that has expired is no longer seen by whoever looks for it, but counted, until it is removed.
 
 import Glibc
@@ -29,8 +29,8 @@ typealias HashElement = PackedElement
     }
 
     var entry: Entry { database.entry(at: slot) }
-    var payload: PackedPayload { PackedPayload(database, slot) }
-    var list: PackedList { entry.packedList }
+    var payload: PackedPayload<ForwardOnly> { PackedPayload(database, slot) }
+    var list: ForwardList { entry.fieldList }
     var table: HashTable { unsafe HashTable(at: entry.pointer) }
     var isTable: Bool { entry.encoding == .table }
 
@@ -65,6 +65,7 @@ typealias HashElement = PackedElement
     }
 
     /// Calls `body` with each field that is not expired and its value; the hash must not change meanwhile.
+    @inline(__always)
     func forEach(_ body: (HashElement, HashElement) -> Void) {
         guard hasDeadlines else { return entry.forEachField(body) }
         forEachWithDeadline { field, value, deadline in
@@ -151,7 +152,7 @@ typealias HashElement = PackedElement
             unpack()
             return table.set(field.bytes, value.bytes)
         }
-        let room = payload.withRoom(for: field.encodedLength + value.encodedLength)
+        let room = payload.withRoom(for: ForwardList.length(of: field) + ForwardList.length(of: value))
         room.append(field)
         room.append(value)
         return true
@@ -202,25 +203,33 @@ typealias HashElement = PackedElement
     }
 }
 
+extension ForwardList {
+    /// Calls `body` with each two elements.
+    @inline(__always)
+    func forEachPair(_ body: (PackedElement, PackedElement) -> Void) {
+        var offset = first
+        let end = end
+        while offset < end {
+            let value = next(after: offset)
+            body(self[offset], self[value])
+            offset = next(after: value)
+        }
+    }
+}
+
 extension Entry {
     /// Calls `body` with each field and value of a hash, expired or not. The hash must not change meanwhile.
+    @inline(__always)
     func forEachField(_ body: (HashElement, HashElement) -> Void) {
         guard encoding == .packed else { return forEachFieldWithDeadline { field, value, _ in body(field, value) } }
-        let list = packedList
-        var offset = list.first
-        let end = list.end
-        while offset < end {
-            let value = list.next(after: offset)
-            body(list[offset], list[value])
-            offset = list.next(after: value)
-        }
+        fieldList.forEachPair(body)
     }
 
     /// Calls `body` with each field, value and deadline of a hash, expired or not. The hash must not change meanwhile.
     func forEachFieldWithDeadline(_ body: (HashElement, HashElement, Int64?) -> Void) {
         switch encoding {
-        case .packed: forEachField { field, value in body(field, value, nil) }
-        case .packedWithDeadlines: DeadlineTriples(packedList).forEach(body)
+        case .packed: fieldList.forEachPair { field, value in body(field, value, nil) }
+        case .packedWithDeadlines: DeadlineTriples(fieldList).forEach(body)
         default: unsafe HashTable(at: pointer).forEach { body(.bytes($0), .bytes($1), $2) }
         }
     }
@@ -241,8 +250,8 @@ extension KeyspaceContext {
         if let slot = try find(key, as: .hash, .write) {
             return HashValue(database, slot, settings: settings, now: now)
         }
-        let entry = makeEntry(.hash, .packed, key: key, deadline: nil, payload: PackedList.emptySize)
-        unsafe _ = PackedList.makeEmpty(at: entry.payload)
+        let entry = makeEntry(.hash, .packed, key: key, deadline: nil, payload: ForwardList.emptySize)
+        unsafe _ = ForwardList.makeEmpty(at: entry.payload)
         return HashValue(database, database.insert(entry, hash: hash(key)), settings: settings, now: now)
     }
 }

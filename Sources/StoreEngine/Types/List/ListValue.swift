@@ -20,11 +20,11 @@ import RespCodec
         self.limits = limits
     }
 
-    private var entry: Entry { database.entry(at: slot) }
+    @inline(__always) private var entry: Entry { database.entry(at: slot) }
     @inline(__always) var isPacked: Bool { entry.encoding == .packed }
-    private var payload: PackedPayload { PackedPayload(database, slot) }
-    private var list: PackedList { entry.packedList }
-    private var chain: ListChain { unsafe ListChain(at: entry.pointer) }
+    private var payload: PackedPayload<BothWays> { PackedPayload(database, slot) }
+    @inline(__always) private var list: PackedList { entry.packedList }
+    @inline(__always) private var chain: ListChain { unsafe ListChain(at: entry.pointer) }
 
     /// How many elements there are.
     @inline(__always) var count: Int { isPacked ? list.count : chain.count }

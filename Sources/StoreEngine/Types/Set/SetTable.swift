@@ -13,6 +13,7 @@ import Glibc
 import RespCodec
 
 enum MemberLayout: TableLayout {
+    static var usualByteCount: Int { 32 }
     @inline(__always) static func key(of entry: UnsafeMutableRawPointer) -> ByteSlice {
         unsafe MemberEntry(entry).member
     }
@@ -49,7 +50,7 @@ enum MemberLayout: TableLayout {
 
     /// A new empty table.
     init(allocator: SlabAllocator, hash: KeyHash) {
-        let block = unsafe allocator.allocate(MemoryLayout<SegmentedTable<MemberLayout>>.size)
+        let block = unsafe allocator.allocate(MemoryLayout<SegmentedTable<MemberLayout>>.stride)
         unsafe pointer = block.bindMemory(to: SegmentedTable<MemberLayout>.self, capacity: 1)
         unsafe pointer.initialize(to: SegmentedTable(allocator: allocator, hash: hash))
     }

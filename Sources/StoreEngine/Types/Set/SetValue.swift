@@ -31,7 +31,7 @@ import RespCodec
 
     @inline(__always) var entry: Entry { unsafe Entry(SlotWord.entry(word.pointee)) }
     @inline(__always) var view: SetView { SetView(entry) }
-    private var payload: PackedPayload { unsafe PackedPayload(database, at: word) }
+    private var payload: PackedPayload<BothWays> { unsafe PackedPayload(database, at: word) }
     @inline(__always) private var table: SetTable { unsafe SetTable(at: entry.pointer) }
 
     /// How many members there are.

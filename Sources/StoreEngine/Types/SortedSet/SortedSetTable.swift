@@ -13,6 +13,7 @@ import Glibc
 import RespCodec
 
 enum ScoredMemberLayout: TableLayout {
+    static var usualByteCount: Int { 32 }
     @inline(__always) static func key(of entry: UnsafeMutableRawPointer) -> ByteSlice {
         unsafe MemberBlock(entry).member
     }
@@ -60,7 +61,7 @@ enum ScoredMemberLayout: TableLayout {
 
     /// A new empty table.
     init(allocator: SlabAllocator, hash: KeyHash) {
-        let block = unsafe allocator.allocate(MemoryLayout<Storage>.size)
+        let block = unsafe allocator.allocate(MemoryLayout<Storage>.stride)
         unsafe storage = block.bindMemory(to: Storage.self, capacity: 1)
         unsafe storage.initialize(
             to: Storage(

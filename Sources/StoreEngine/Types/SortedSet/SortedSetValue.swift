@@ -27,7 +27,7 @@ import RespCodec
 
     @inline(__always) private var entry: Entry { database.entry(at: slot) }
     @inline(__always) var isPacked: Bool { entry.encoding == .packed }
-    private var payload: PackedPayload { PackedPayload(database, slot) }
+    private var payload: PackedPayload<BothWays> { PackedPayload(database, slot) }
     private var list: PackedList { entry.packedList }
     @inline(__always) private var table: SortedSetTable { unsafe SortedSetTable(at: entry.pointer) }
 
@@ -176,6 +176,7 @@ import RespCodec
     func forEach(_ body: (PackedElement, Double) -> Void) { entry.forEachScored(body) }
 
     /// Calls `body` with `count` members from that of rank `rank` on, forwards or backwards.
+    @inline(__always)
     func forEach(from rank: Int, count: Int, reversed: Bool, _ body: (PackedElement, Double) -> Void) {
         visit(from: rank, count: count, reversed: reversed) { member, score in
             body(member, score)
@@ -184,6 +185,7 @@ import RespCodec
     }
 
     /// Calls `body` with the members of these ranks, forwards or backwards.
+    @inline(__always)
     func forEach(_ ranks: Range<Int>, reversed: Bool, _ body: (PackedElement, Double) -> Void) {
         forEach(
             from: reversed ? ranks.upperBound - 1 : ranks.lowerBound, count: ranks.count, reversed: reversed, body)
@@ -197,6 +199,7 @@ import RespCodec
     }
 
     /// Calls `body` with `count` members from that of rank `rank` on, forwards or backwards, until it returns false.
+    @inline(__always)
     func visit(
         from rank: Int, count: Int, reversed: Bool, _ body: (PackedElement, Double) -> Bool
     ) {

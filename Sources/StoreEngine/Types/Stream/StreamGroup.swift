@@ -72,7 +72,7 @@ import RespCodec
     }
 
     fileprivate init(_ name: ByteSlice, seen: Int64, active: Int64, _ allocator: SlabAllocator) {
-        let block = unsafe allocator.allocate(MemoryLayout<Storage>.size)
+        let block = unsafe allocator.allocate(MemoryLayout<Storage>.stride)
         unsafe pointer = block.bindMemory(to: Storage.self, capacity: 1)
         unsafe pointer.initialize(
             to: Storage(name: StoredName(name, allocator), seenTime: seen, activeTime: active))
@@ -148,7 +148,7 @@ struct PendingEntries: Sequence, IteratorProtocol {
     }
 
     init(_ name: ByteSlice, lastID: StreamID, entriesRead: Int, _ allocator: SlabAllocator) {
-        let block = unsafe allocator.allocate(MemoryLayout<Storage>.size)
+        let block = unsafe allocator.allocate(MemoryLayout<Storage>.stride)
         unsafe pointer = block.bindMemory(to: Storage.self, capacity: 1)
         unsafe pointer.initialize(
             to: Storage(name: StoredName(name, allocator), lastID: lastID, entriesRead: entriesRead))
@@ -239,7 +239,7 @@ struct PendingEntries: Sequence, IteratorProtocol {
 
     /// A new pending entry, which was released; nil if there is one of this id.
     func makePending(_ id: StreamID, deliveryCount: Int) -> PendingEntry? {
-        let block = unsafe allocator.allocate(MemoryLayout<PendingEntry.Storage>.size)
+        let block = unsafe allocator.allocate(MemoryLayout<PendingEntry.Storage>.stride)
         let entry = unsafe PendingEntry(block.bindMemory(to: PendingEntry.Storage.self, capacity: 1))
         guard tree.insert(id, entry.bits, allocator) else {
             unsafe allocator.deallocate(block)

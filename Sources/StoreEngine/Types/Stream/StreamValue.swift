@@ -51,7 +51,7 @@ import RespCodec
 
     /// A new stream without entries.
     init(_ allocator: SlabAllocator) {
-        let block = unsafe allocator.allocate(MemoryLayout<Storage>.size)
+        let block = unsafe allocator.allocate(MemoryLayout<Storage>.stride)
         unsafe pointer = block.bindMemory(to: Storage.self, capacity: 1)
         unsafe pointer.initialize(to: Storage(allocator: allocator))
     }
