@@ -30,6 +30,8 @@ import RespCodec
     /// Room in front of the bytes of a large block.
     static let largeHeaderSize = unsafe Large.headerSize
     static let pageHeaderSize = 64
+    /// All blocks begin at a multiple of this, which lets two bytes tell where one begins in its page.
+    private static let linkUnit = 2
     /// Classes are 2 bytes apart up to here, ...
     private static let finestLimit = 256
     /// ... and 8 bytes apart up to here.
@@ -42,7 +44,7 @@ import RespCodec
     @unsafe struct Page {
         var blockSize: UInt32
         var sizeClass: UInt16
-        /// First free block, in units of 2 bytes from the page's start; 0 for none.
+        /// First free block, in units of `linkUnit` bytes from the page's start; 0 for none.
         var freeHead: UInt16
         var usedCount: UInt32
         /// Where the part of the page begins that was never given out.
@@ -124,7 +126,7 @@ import RespCodec
         let head = unsafe page.pointee.freeHead
         let size = unsafe page.pointee.blockSize
         if head != 0 {
-            unsafe block = base + Int(head) &* 2
+            unsafe block = base + Int(head) &* Self.linkUnit
             unsafe page.pointee.freeHead = block.load(as: UInt16.self)
         } else {
             unsafe block = base + Int(page.pointee.fresh)
@@ -173,7 +175,8 @@ import RespCodec
         let wasFull =
             unsafe page.pointee.freeHead == 0 && page.pointee.fresh &+ page.pointee.blockSize > UInt32(Self.pageSize)
         unsafe block.storeBytes(of: page.pointee.freeHead, as: UInt16.self)
-        unsafe page.pointee.freeHead = UInt16(truncatingIfNeeded: (address & UInt(Self.pageSize - 1)) >> 1)
+        unsafe page.pointee.freeHead = UInt16(
+            truncatingIfNeeded: Int(address & UInt(Self.pageSize - 1)) / Self.linkUnit)
         unsafe page.pointee.usedCount &-= 1
         unsafe storage.pointee.usedBytes &-= Int(page.pointee.blockSize)
         // The link stays readable.
@@ -371,8 +374,9 @@ import RespCodec
                 while head != 0 {
                     free += 1
                     precondition(
-                        (head * 4 - Self.pageHeaderSize) % size == 0, "a free block is not on a block's border")
-                    head = unsafe Int((UnsafeRawPointer(current) + head * 4).load(as: UInt16.self))
+                        (head * Self.linkUnit - Self.pageHeaderSize) % size == 0,
+                        "a free block is not on a block's border")
+                    head = unsafe Int((UnsafeRawPointer(current) + head * Self.linkUnit).load(as: UInt16.self))
                 }
                 let given = unsafe (Int(current.pointee.fresh) - Self.pageHeaderSize) / size
                 precondition(unsafe Int(current.pointee.usedCount) == given - free, "a page's count is wrong")
