@@ -47,6 +47,7 @@ extension Server {
         call.options.insert(.hasWaited)
         if connection.leavesAccessTimes(waiter.record) { call.options.insert(.leavesAccessTimes) }
         let hasReplied = run(call)
+        engine.endEffects()
         withExtendedLifetime(waiter.arguments) {}
         guard hasReplied else { return }
         // The call was counted when it began to wait.

@@ -231,7 +231,10 @@ extension Server {
     private func afterCommand(_ connection: Connection) {
         statistics.commandsProcessed &+= 1
         connection.commandCount &+= 1
-        if engine.isObserved { serveBlocked() }
+        if engine.isHeard {
+            engine.endEffects()
+            serveBlocked()
+        }
         if reply.needsSending { handOverReply(to: connection) }
     }
 

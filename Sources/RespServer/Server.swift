@@ -93,6 +93,8 @@ final class Server {
     /// What the program itself took before there was anything in it.
     let residentAtStart = SystemFacts.residentBytes
     var lastSample = SampledFigures()
+    /// What commands did, while DEBUG EFFECTS records it.
+    var effectLog: EffectLog?
 
     // MARK: the request path
 

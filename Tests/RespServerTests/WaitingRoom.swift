@@ -111,7 +111,8 @@ final class WaitingRoom: KeyspaceObserver {
         _ command: Command<KeyspaceContext>.Run, _ keys: KeySpecs, _ request: OwnedArguments, _ database: Int,
         _ options: CallOptions
     ) -> Wait? {
-        engine.run(command, keys: keys, request.view, database: database, reply: writer, options: options)
+        engine.run(
+            command, keys: keys, request.view, database: database, reply: writer, options: options, effect: .explicit)
         return engine.takeWait()
     }
 

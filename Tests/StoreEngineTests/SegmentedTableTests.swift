@@ -160,11 +160,11 @@ struct SegmentedTableTests {
         table.table.checkInvariants()
         #expect(table.table.segmentCount < 8)
         for number in 0..<600 where number % 3 == 0 {
-            #expect(!table.removeExpired(now: Int64(number + 1)))
-            #expect(table.removeExpired(now: Int64(number + 2)))
+            #expect(!table.removeExpired(now: Int64(number + 1), willRemove: { _ in }))
+            #expect(table.removeExpired(now: Int64(number + 2), willRemove: { _ in }))
         }
         table.table.checkInvariants()
-        #expect(!table.removeExpired(now: 1 << 40) && table.earliestDeadline == nil)
+        #expect(!table.removeExpired(now: 1 << 40, willRemove: { _ in }) && table.earliestDeadline == nil)
         #expect(table.count == 400)
     }
 }

@@ -48,6 +48,8 @@ enum DebugCommands {
         case ("quicklist-packed-threshold", 3):
             try setPlainElementSize(context, arguments[2])
             reply.ok()
+        case ("effects", 3...4):
+            try effects(context.server, arguments, reply)
         case ("change-repl-id", 2):
             reply.ok()
         case ("reload", 2...):
@@ -62,6 +64,13 @@ enum DebugCommands {
         "CHANGE-REPL-ID", "    Do nothing, for this version does not replicate.",
         "DIGEST", "    Return a digest of all data: equal for equal data.",
         "DIGEST-VALUE <key> [<key> ...]", "    Return a digest of each key's value.",
+        "EFFECTS START",
+        "    Record from now on, beginning with no data, what commands did, as commands that do the same anywhere.",
+        "EFFECTS LOG", "    Return what was recorded.",
+        "EFFECTS REPLAY [<milliseconds>]",
+        "    Run what was recorded in a second store, whose clock is ahead by that long, or ten minutes. Return a digest of all",
+        "    data, the same of the other store, and what failed there.",
+        "EFFECTS STOP", "    Forget what was recorded.",
         "ERROR <string>", "    Return the string as an error.",
         "OBJECT <key>", "    Tell how the value of a key is kept.",
         "POPULATE <count> [<prefix>] [<size>]",

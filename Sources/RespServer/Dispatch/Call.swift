@@ -40,8 +40,10 @@ extension Server {
         let errors = reply.errorCount
         if let run = command.pointee.data {
             engine.run(
-                run, keys: command.pointee.keys, call.arguments, database: call.connection.database, reply: reply, key: call.key,
-                adoptable: call.adoptable, options: call.options)
+                run, keys: command.pointee.keys, call.arguments, database: call.connection.database, reply: reply,
+                key: call.key,
+                adoptable: call.adoptable, options: call.options,
+                effect: command.pointee.effect)
             if command.pointee.flags.contains(.blocking), let wait = engine.takeWait() {
                 suspend(call, wait)
                 if call.options.contains(.hasWaited) { return false }

@@ -18,6 +18,8 @@ final class CommandRecord {
         let member: Int
         let flags: CommandFlags
         let keys: KeySpecs
+        /// How it tells what it did.
+        let effect: CommandEffect
         /// Its function, if it works on data.
         let data: Command<KeyspaceContext>.Run?
         unowned(unsafe) let record: CommandRecord
@@ -63,7 +65,7 @@ final class CommandRecord {
         hot.initialize(
             to: Hot(
                 arity: command.arity, firstKey: firstKey, member: command.member, flags: command.flags.union(.any),
-                keys: KeySpecs(command.keys), data: data, record: self))
+                keys: KeySpecs(command.keys), effect: command.effect, data: data, record: self))
         let name = fullName
         subcommands = command.subcommands.map { subcommand($0, name) }
     }

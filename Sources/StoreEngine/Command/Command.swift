@@ -85,6 +85,8 @@ public struct Command<Context>: Sendable {
     /// How many arguments, the name included; at least so many if negative.
     public let arity: Int
     public let flags: CommandFlags
+    /// How it tells what it did, if it writes.
+    public let effect: CommandEffect
     public let keys: [KeySpec]
     /// Access categories beyond those that follow from the flags and the group, such as "dangerous".
     public let categories: [String]
@@ -106,8 +108,9 @@ public struct Command<Context>: Sendable {
     public let run: Run?
 
     public init(
-        _ name: String, group: CommandGroup, since: String, arity: Int, flags: CommandFlags, keys: [KeySpec] = [],
-        categories: [String] = [], tips: [String] = [], syntax: String, summary: String, complexity: String,
+        _ name: String, group: CommandGroup, since: String, arity: Int, flags: CommandFlags,
+        effect: CommandEffect = .none, keys: [KeySpec] = [], categories: [String] = [], tips: [String] = [],
+        syntax: String, summary: String, complexity: String,
         subcommands: [Command<Context>] = [], run: Run? = nil
     ) {
         self.name = name
@@ -115,6 +118,7 @@ public struct Command<Context>: Sendable {
         self.since = since
         self.arity = arity
         self.flags = flags
+        self.effect = effect
         self.keys = keys
         self.categories = categories
         self.tips = tips

@@ -85,7 +85,10 @@ extension Engine {
                         value = Array(value.prefix(size))
                         value += [UInt8](repeating: 0, count: size - value.count)
                     }
-                    value.withByteSlice { context.setString(key, $0, slot: nil, deadline: nil) }
+                    value.withByteSlice {
+                        context.setString(key, $0, slot: nil, deadline: nil)
+                        context.effect("SET", key, $0)
+                    }
                     context.changed(key, .set, count: 0)
                 }
             }
@@ -169,7 +172,7 @@ extension Engine {
         }
     }
 
-    private static func add(_ entry: Entry, to digest: inout DataDigest, _ context: KeyspaceContext) {
+    static func add(_ entry: Entry, to digest: inout DataDigest, _ context: KeyspaceContext) {
         // Redis counts the values of modules between hashes and streams.
         digest.mix(DataDigest.bigEndian(entry.type == .stream ? 6 : Int(entry.type.rawValue)))
         switch entry.type {

@@ -99,10 +99,12 @@ extension Engine {
     ///   - key: a key of the arguments whose hash is known already.
     ///   - adoptable: arguments that were received in blocks of their own, which the command may keep.
     ///   - options: what holds for this call. Of one that may wait it is to be asked whether it does: `takeWait`.
+    ///   - effect: how the command tells what it did.
     @inline(__always)
     public func run(
         _ command: Command<KeyspaceContext>.Run, keys: KeySpecs, _ arguments: Arguments, database index: Int,
-        reply: ReplyWriter, key: HashedKey? = nil, adoptable: AdoptableArguments? = nil, options: CallOptions = []
+        reply: ReplyWriter, key: HashedKey? = nil, adoptable: AdoptableArguments? = nil, options: CallOptions = [],
+        effect: @autoclosure () -> CommandEffect
     ) {
         let database = state.database(index)
         if state.mayHaveExpired { state.expireKeys(of: arguments, keys, in: database) }
@@ -116,5 +118,6 @@ extension Engine {
             reply.truncate(to: start)
             error.write(to: reply)
         }
+        if state.isRecorded { state.commandEnded(effect(), arguments, database: index) }
     }
 }

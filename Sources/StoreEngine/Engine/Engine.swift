@@ -52,7 +52,14 @@ public final class Engine {
         writer.removeAll()
         writer.version = version
         let request = OwnedArguments(words)
-        let arguments = request.view
+        run(request.view, database: database, reply: writer)
+        withExtendedLifetime(request) {}
+        endEffects()
+        return writer.written(0..<writer.count).array
+    }
+
+    /// Finds the command of a request, and runs it.
+    func run(_ arguments: Arguments, database: Int, reply: ReplyWriter) {
         do throws(CommandError) {
             let (command, name) = try Self.find(arguments)
             guard command.accepts(argumentCount: arguments.count), let run = command.run else {
@@ -60,12 +67,10 @@ public final class Engine {
             }
             let keys = KeySpecs(command.keys)
             defer { keys.deallocate() }
-            self.run(run, keys: keys, arguments, database: database, reply: writer)
+            self.run(run, keys: keys, arguments, database: database, reply: reply, effect: command.effect)
         } catch {
-            error.write(to: writer)
+            error.write(to: reply)
         }
-        withExtendedLifetime(request) {}
-        return writer.written(0..<writer.count).array
     }
 
     /// The command of a request, or the subcommand, and its full name in lower case.
@@ -154,10 +159,7 @@ public final class Engine {
         set { state.statistics = newValue }
     }
     /// Changes since the last save.
-    public var dirty: Int {
-        get { state.dirty }
-        set { state.dirty = newValue }
-    }
+    public var dirty: Int { state.dirty }
 
     /// Whether keys that have expired are removed; else they only count as absent for those who look for them.
     public var removesExpiredKeys: Bool {
@@ -172,6 +174,8 @@ public final class Engine {
     /// What the memory consists of.
     public var memoryStatistics: AllocatorStatistics { state.allocator.statistics }
 
+    /// Whether anybody hears of changes, the sink of effects included.
+    @inline(__always) public var isHeard: Bool { state.isHeard }
     /// Who hears of changes; not retained. Set `isObserved` while there is something to hear for.
     public var observer: (any KeyspaceObserver)? {
         get { state.observer }

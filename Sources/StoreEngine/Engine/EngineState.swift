@@ -91,10 +91,12 @@ struct DroppedTable {
         var earliestDeadline = Int64.max
         var hash: KeyHash
         var now: Int64 = 0
+        var expiryTime: Int64 = 0
         /// 24 bits for the entries: see `Entry.accessClock`.
         var accessClock: UInt32 = 0
         var dirty = 0
-        var isObserved = false
+        var listeners: ChangeListeners = []
+        var effects: EffectRecorder?
         var removesExpiredKeys = true
         var settings = EngineSettings()
         var statistics = EngineStatistics()
@@ -156,13 +158,35 @@ extension EngineState {
         get { unsafe storage.pointee.now }
         nonmutating set { unsafe storage.pointee.now = newValue }
     }
-    @inline(__always) var dirty: Int {
-        get { unsafe storage.pointee.dirty }
-        nonmutating set { unsafe storage.pointee.dirty = newValue }
+    /// Before every deadline.
+    static let beforeAllTime = Int64.min / 2
+    /// Whether effects are run: what they say was so elsewhere, and nothing of it is to be judged again.
+    var isReplaying: Bool { expiryTime == Self.beforeAllTime }
+    /// By what time keys and fields are expired: now, but before all time while effects are run.
+    @inline(__always) var expiryTime: Int64 {
+        get { unsafe storage.pointee.expiryTime }
+        nonmutating set { unsafe storage.pointee.expiryTime = newValue }
     }
+    /// Changes since the last save.
+    @inline(__always) var dirty: Int { unsafe storage.pointee.dirty }
+    @inline(__always) private var listeners: ChangeListeners {
+        get { unsafe storage.pointee.listeners }
+        nonmutating set { unsafe storage.pointee.listeners = newValue }
+    }
+    /// Whether anybody hears of changes.
+    @inline(__always) var isHeard: Bool { !listeners.isEmpty }
     @inline(__always) var isObserved: Bool {
-        get { unsafe storage.pointee.isObserved }
-        nonmutating set { unsafe storage.pointee.isObserved = newValue }
+        get { listeners.contains(.observer) }
+        nonmutating set { if newValue { listeners.insert(.observer) } else { listeners.remove(.observer) } }
+    }
+    /// Whether somebody takes the effects of writes.
+    @inline(__always) var isRecorded: Bool { listeners.contains(.effects) }
+    var effects: EffectRecorder? {
+        get { unsafe storage.pointee.effects }
+        nonmutating set {
+            unsafe storage.pointee.effects = newValue
+            if newValue != nil { listeners.insert(.effects) } else { listeners.remove(.effects) }
+        }
     }
     /// Whether keys that have expired are removed; else they only count as absent for those who look for them.
     var removesExpiredKeys: Bool {
@@ -209,6 +233,7 @@ extension EngineState {
     /// Sets the time, and with it the clock of accesses.
     func setTime(_ milliseconds: Int64) {
         now = milliseconds
+        expiryTime = milliseconds
         unsafe storage.pointee.accessClock = UInt32(truncatingIfNeeded: milliseconds / 1000) & 0xFF_FFFF
         // The clock may have been put back.
         if unsafe (milliseconds &- storage.pointee.lastMeasured).magnitude >= 1000 {
@@ -225,6 +250,18 @@ extension EngineState {
         } else {
             entry.accessClock = unsafe storage.pointee.accessClock
         }
+    }
+
+    // MARK: changes
+
+    /// Counts changes: the only place where that is done.
+    @inline(__always) func countChanges(_ count: Int) { unsafe storage.pointee.dirty &+= count }
+
+    /// Says that a key was changed. Effects follow from what is counted here: see `commandEnded`.
+    @inline(__always)
+    func changed(_ key: ByteSlice, _ event: KeyEvent, count: Int, in database: Database) {
+        countChanges(count)
+        if isObserved { observer?.keyChanged(key, database: database.index, event: event) }
     }
 
     // MARK: freeing
@@ -302,7 +339,7 @@ extension EngineState {
         guard let database = databaseInUse(index), let slot = database.table.find(key, hash: hash(key)) else {
             return .absent
         }
-        return database.entry(at: slot).isExpired(now) ? .expired : .live
+        return database.entry(at: slot).isExpired(expiryTime) ? .expired : .live
     }
 
     /// Removes a key that has expired.
@@ -310,8 +347,9 @@ extension EngineState {
         guard removesExpiredKeys else { return }
         let entry = database.detach(slot)
         statistics.expiredKeys &+= 1
-        dirty &+= 1
-        if isObserved { observer?.keyChanged(key, database: database.index, event: .expired) }
+        if isRecorded { beginEffect("DEL", key, in: database)?.end() }
+        changed(key, .expired, count: 1, in: database)
+        changesTold(1)
         free(entry, in: database)
     }
 
@@ -321,22 +359,30 @@ extension EngineState {
     /// Removes up to `limit` fields that have expired from a hash, and the hash with its last field. Returns how many.
     func expireFields(_ slot: Slot, in database: Database, limit: Int) -> Int {
         guard removesExpiredKeys else { return 0 }
-        let removed = HashValue(database, slot, settings: settings, now: now).removeExpired(limit: limit)
-        guard removed > 0 else { return 0 }
-        fieldsExpired(removed, at: database.entry(at: slot).key, in: database)
-        if HashValue(database, slot, settings: settings, now: now).count == 0 {
+        let effect = isRecorded ? beginEffect("HDEL", database.entry(at: slot).key, in: database) : nil
+        let removed = HashValue(database, slot, settings: settings, now: expiryTime).removeExpired(limit: limit) {
+            effect?.add($0)
+        }
+        guard removed > 0 else {
+            effect?.cancel()
+            return 0
+        }
+        fieldsExpired(removed, at: database.entry(at: slot).key, in: database, effect)
+        if HashValue(database, slot, settings: settings, now: expiryTime).count == 0 {
             let entry = database.detach(slot)
-            if isObserved { observer?.keyChanged(entry.key, database: database.index, event: .del) }
+            changed(entry.key, .del, count: 0, in: database)
             free(entry, in: database)
         }
         return removed
     }
 
     /// Counts fields that were removed because they were expired, and says so.
-    func fieldsExpired(_ count: Int, at key: ByteSlice, in database: Database) {
+    /// - Parameter effect: with the fields that were removed.
+    func fieldsExpired(_ count: Int, at key: ByteSlice, in database: Database, _ effect: EffectWords?) {
         statistics.expiredFields &+= count
-        dirty &+= count
-        if isObserved { observer?.keyChanged(key, database: database.index, event: .hexpired) }
+        effect?.end()
+        changed(key, .hexpired, count: count, in: database)
+        changesTold(count)
     }
 
     /// Removes up to `budget` keys, and fields of hashes, that are expired; true when none is left that is.
@@ -351,7 +397,7 @@ extension EngineState {
                 if let deadline = entry.nextDeadline {
                     statistics.expireLagMilliseconds = max(statistics.expireLagMilliseconds, now - 1 - deadline)
                 }
-                if entry.isExpired(now) {
+                if entry.isExpired(expiryTime) {
                     remaining -= 1
                     // The key lies in the entry, which outlives the event.
                     expire(slot, key: entry.key, in: database)
@@ -359,6 +405,7 @@ extension EngineState {
                     // Where no field has expired after all, the table has learned it by now.
                     remaining -= max(1, expireFields(slot, in: database, limit: remaining))
                 }
+                effects?.endGroup()
             }
             earliest = min(earliest, database.table.earliestDeadline)
         }

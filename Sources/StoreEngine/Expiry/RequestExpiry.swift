@@ -9,7 +9,7 @@ import RespCodec
 
 extension EngineState {
     /// Whether any key, or field of a hash, of any database may have expired.
-    @inline(__always) var mayHaveExpired: Bool { earliestDeadline < now }
+    @inline(__always) var mayHaveExpired: Bool { earliestDeadline < expiryTime }
 
     /// Removes the keys of a request that have expired.
     @inline(never)
@@ -21,7 +21,7 @@ extension EngineState {
     /// Removes a key if it has expired.
     func expireIfNeeded(_ key: ByteSlice, in database: Database) {
         guard removesExpiredKeys, let slot = database.table.find(key, hash: hash(key)), slot.hasDeadline,
-            database.entry(at: slot).isExpired(now)
+            database.entry(at: slot).isExpired(expiryTime)
         else { return }
         expire(slot, key: key, in: database)
     }

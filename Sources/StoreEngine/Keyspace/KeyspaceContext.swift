@@ -49,6 +49,8 @@ public enum KeyAccess: Sendable {
     }
 
     @inline(__always) var settings: EngineSettings { engine.settings }
+    /// By what time keys and fields are expired: now, but before all time while effects are run.
+    @inline(__always) var expiryTime: Int64 { engine.expiryTime }
 
     /// Another database of the engine.
     func database(_ index: Int) -> Database { engine.database(index) }
@@ -67,7 +69,7 @@ public enum KeyAccess: Sendable {
     func find(_ key: ByteSlice, _ access: KeyAccess = .write, in database: Database? = nil) -> Slot? {
         let database = database ?? self.database
         guard let slot = database.table.find(key, hash: hash(key)),
-            !slot.hasDeadline || !database.entry(at: slot).isExpired(now)
+            !slot.hasDeadline || !database.entry(at: slot).isExpired(engine.expiryTime)
         else {
             if access == .read || access == .inspect { engine.statistics.keyspaceMisses &+= 1 }
             return nil
@@ -96,10 +98,7 @@ public enum KeyAccess: Sendable {
     /// - Parameter count: how much this adds to the count of changes since the last save.
     @inline(__always)
     func changed(_ key: ByteSlice, _ event: KeyEvent, count: Int = 1, in database: Database? = nil) {
-        engine.dirty &+= count
-        if engine.isObserved {
-            engine.observer?.keyChanged(key, database: (database ?? self.database).index, event: event)
-        }
+        engine.changed(key, event, count: count, in: database ?? self.database)
     }
 
     /// Removes a key and frees its value, a large one in slices later. Says nothing to anybody.

@@ -5,7 +5,7 @@ import RespCodec
 extension BitmapCommands {
     static let combining: [Command<KeyspaceContext>] = [
         Command(
-            "BITOP", group: .bitmap, since: "2.6.0", arity: -4, flags: [.write, .denyOOM],
+            "BITOP", group: .bitmap, since: "2.6.0", arity: -4, flags: [.write, .denyOOM], effect: .verbatim,
             keys: [
                 KeySpec([.ow, .update], begin: .index(2)),
                 KeySpec([.ro, .access], begin: .index(3), find: .range(last: -1, step: 1, limit: 0)),

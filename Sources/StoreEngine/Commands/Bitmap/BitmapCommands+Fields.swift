@@ -8,7 +8,7 @@ import RespCodec
 extension BitmapCommands {
     static let fields: [Command<KeyspaceContext>] = [
         Command(
-            "BITFIELD", group: .bitmap, since: "3.2.0", arity: -2, flags: [.write, .denyOOM],
+            "BITFIELD", group: .bitmap, since: "3.2.0", arity: -2, flags: [.write, .denyOOM], effect: .verbatim,
             keys: [
                 .first(
                     [.rw, .access, .update, .variableFlags],

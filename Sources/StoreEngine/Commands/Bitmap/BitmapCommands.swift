@@ -7,7 +7,7 @@ enum BitmapCommands {
     static let all: [Command<KeyspaceContext>] =
         [
             Command(
-                "SETBIT", group: .bitmap, since: "2.2.0", arity: 4, flags: [.write, .denyOOM],
+                "SETBIT", group: .bitmap, since: "2.2.0", arity: 4, flags: [.write, .denyOOM], effect: .verbatim,
                 keys: [.first([.rw, .access, .update])], syntax: "key offset value:integer",
                 summary: "Sets or clears a bit of a string and returns what it was.", complexity: "O(1)", run: setBit),
             Command(

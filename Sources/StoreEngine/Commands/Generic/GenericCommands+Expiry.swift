@@ -26,7 +26,7 @@ extension GenericCommands {
             "PEXPIRETIME", since: "7.0.0", "Returns when a key expires, in milliseconds since 1970.", .milliseconds,
             isAbsolute: true),
         Command(
-            "PERSIST", group: .generic, since: "2.2.0", arity: 2, flags: [.write, .fast],
+            "PERSIST", group: .generic, since: "2.2.0", arity: 2, flags: [.write, .fast], effect: .verbatim,
             keys: [.first([.rw, .update])],
             syntax: "key", summary: "Takes away the deadline of a key.", complexity: "O(1)", run: persist),
     ]
@@ -36,7 +36,7 @@ extension GenericCommands {
     ) -> Command<KeyspaceContext> {
         let lowercased = "\(name)".lowercased()
         return Command(
-            "\(name)", group: .generic, since: since, arity: -3, flags: [.write, .fast],
+            "\(name)", group: .generic, since: since, arity: -3, flags: [.write, .fast], effect: .explicit,
             keys: [.first([.rw, .update])],
             syntax: "key \(argument) condition=[NX | XX | GT | LT]",
             summary:
@@ -116,12 +116,14 @@ extension GenericCommands {
         guard let slot = context.find(key), condition.allows(deadline, instead: context.database.deadline(slot)) else {
             return context.reply.integer(0)
         }
-        if deadline <= context.now {
+        if deadline <= context.expiryTime {
             context.removeQuietly(slot)
             context.changed(key, .del)
+            context.effect("DEL", key)
         } else {
             context.database.setDeadline(slot, deadline)
             context.changed(key, .expire)
+            context.effect("PEXPIREAT", key, deadline)
         }
         context.reply.integer(1)
     }

@@ -9,13 +9,13 @@ enum GenericCommands {
     static let all: [Command<KeyspaceContext>] =
         [
             Command(
-                "DEL", group: .generic, since: "1.0.0", arity: -2, flags: [.write],
+                "DEL", group: .generic, since: "1.0.0", arity: -2, flags: [.write], effect: .verbatim,
                 keys: [KeySpec([.rm, .delete], begin: .index(1), find: everyKey)],
                 tips: ["request_policy:multi_shard", "response_policy:agg_sum"], syntax: "key [key ...]",
                 summary: "Removes keys.",
                 complexity: "O(N) in the keys; large values are freed in the background", run: remove),
             Command(
-                "UNLINK", group: .generic, since: "4.0.0", arity: -2, flags: [.write, .fast],
+                "UNLINK", group: .generic, since: "4.0.0", arity: -2, flags: [.write, .fast], effect: .verbatim,
                 keys: [KeySpec([.rm, .delete], begin: .index(1), find: everyKey)],
                 tips: ["request_policy:multi_shard", "response_policy:agg_sum"], syntax: "key [key ...]",
                 summary: "Removes keys.",
@@ -42,14 +42,15 @@ enum GenericCommands {
                 context.reply.status(slot.map { context.entry($0).type.name } ?? "none")
             },
             Command(
-                "RENAME", group: .generic, since: "1.0.0", arity: 3, flags: [.write], keys: renameKeys(.update),
+                "RENAME", group: .generic, since: "1.0.0", arity: 3, flags: [.write], effect: .verbatim,
+                keys: renameKeys(.update),
                 syntax: "key newkey", summary: "Gives a key another name, replacing what has it.", complexity: "O(1)"
             ) { (context, arguments) throws(CommandError) in
                 try rename(context, arguments, replaces: true)
                 context.reply.ok()
             },
             Command(
-                "RENAMENX", group: .generic, since: "1.0.0", arity: 3, flags: [.write, .fast],
+                "RENAMENX", group: .generic, since: "1.0.0", arity: 3, flags: [.write, .fast], effect: .verbatim,
                 keys: renameKeys(.insert),
                 syntax: "key newkey", summary: "Gives a key another name that nothing has.", complexity: "O(1)"
             ) { (context, arguments) throws(CommandError) in
@@ -57,11 +58,11 @@ enum GenericCommands {
             }
             .changed("3.2.0", "The two names may be the same."),
             Command(
-                "MOVE", group: .generic, since: "1.0.0", arity: 3, flags: [.write, .fast],
+                "MOVE", group: .generic, since: "1.0.0", arity: 3, flags: [.write, .fast], effect: .verbatim,
                 keys: [.first([.rw, .access, .update])], syntax: "key db", summary: "Moves a key to another database.",
                 complexity: "O(1)", run: move),
             Command(
-                "COPY", group: .generic, since: "6.2.0", arity: -3, flags: [.write, .denyOOM],
+                "COPY", group: .generic, since: "6.2.0", arity: -3, flags: [.write, .denyOOM], effect: .verbatim,
                 keys: [.first([.ro, .access]), KeySpec([.ow, .update], begin: .index(2))],
                 syntax: "source destination [DB destination-db] [REPLACE]", summary: "Copies a value to another key.",
                 complexity: "O(N) in the elements of the value", run: copy),

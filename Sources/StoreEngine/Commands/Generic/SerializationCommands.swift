@@ -29,6 +29,7 @@ enum SerializationCommands {
     ) -> Command<KeyspaceContext> {
         Command(
             name, group: group, since: since, arity: -4, flags: [.write, .denyOOM, .dangerous, flags],
+            effect: .explicit,
             keys: [.first([.ow, .update])], categories: ["keyspace"],
             syntax: "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]",
             summary: "Sets a key to a value that DUMP has made bytes of.",
@@ -91,11 +92,12 @@ enum SerializationCommands {
             throw .message("ERR Bad data format")
         }
         let old = options.replaces ? context.find(key, .peek) : nil
-        if let deadline, deadline <= context.now {
+        if let deadline, deadline <= context.expiryTime {
             context.engine.free(entry, in: context.database)
             if let old {
                 context.removeQuietly(old)
                 context.changed(key, .del)
+                context.effect("DEL", key)
             }
             return context.reply.ok()
         }
@@ -104,7 +106,27 @@ enum SerializationCommands {
         }
         context.store(entry, key: key, replacing: old)
         context.changed(key, .restore)
+        tell(context, arguments, options, deadline)
         context.reply.ok()
+    }
+
+    /// Tells what was restored, with the deadline as a moment.
+    private static func tell(
+        _ context: KeyspaceContext, _ arguments: Arguments, _ options: Options, _ deadline: Int64?
+    ) {
+        guard let effect = context.beginEffect("RESTORE", arguments[1]) else { return }
+        effect.add(deadline ?? 0)
+        effect.add(arguments[3])
+        if options.replaces { effect.add("REPLACE") }
+        if deadline != nil { effect.add("ABSTTL") }
+        if let seconds = options.idleSeconds {
+            effect.add("IDLETIME")
+            effect.add(seconds)
+        } else if let frequency = options.frequency {
+            effect.add("FREQ")
+            effect.add(Int(frequency))
+        }
+        effect.end()
     }
 }
 

@@ -25,20 +25,20 @@ enum SortCommands {
 
     static let all: [Command<KeyspaceContext>] = [
         Command(
-            "SORT", group: .generic, since: "1.0.0", arity: -2, flags: [.write, .denyOOM],
+            "SORT", group: .generic, since: "1.0.0", arity: -2, flags: [.write, .denyOOM], effect: .explicit,
             keys: [.first([.ro, .access]), patternKeys, destinationKey], categories: categories,
             syntax: syntax + " [STORE destination#2]",
             summary: "Returns or stores the elements of a list, a set or a sorted set in order.",
             complexity: complexity
         ) { (context, arguments) throws(CommandError) in
-            try answer(context, arguments[1], try SortRequest(arguments, mayStore: true))
+            try answer(context, arguments, try SortRequest(arguments, mayStore: true))
         },
         Command(
             "SORT_RO", group: .generic, since: "7.0.0", arity: -2, flags: [.readOnly],
             keys: [.first([.ro, .access]), patternKeys], categories: categories, syntax: syntax,
             summary: "Returns the elements of a list, a set or a sorted set in order.", complexity: complexity
         ) { (context, arguments) throws(CommandError) in
-            try answer(context, arguments[1], try SortRequest(arguments, mayStore: false))
+            try answer(context, arguments, try SortRequest(arguments, mayStore: false))
         },
     ]
 
@@ -62,13 +62,13 @@ enum SortCommands {
     // MARK: sorting
 
     private static func answer(
-        _ context: KeyspaceContext, _ key: ByteSlice, _ request: SortRequest
+        _ context: KeyspaceContext, _ arguments: Arguments, _ request: SortRequest
     ) throws(CommandError) {
         var arena = ByteArena()
         defer { arena.deallocate() }
         var sorter = Sorter(context, request)
         defer { sorter.deallocate() }
-        let elements = try sorter.sorted(key, keepingIn: &arena)
+        let elements = try sorter.sorted(arguments[1], keepingIn: &arena)
         let reply = context.reply
         guard let destination = request.destination else {
             reply.array(elements.count * max(request.results.count, 1))
@@ -89,8 +89,23 @@ enum SortCommands {
                 results.append(value.map { arena.copy($0) } ?? .bytes(.empty))
             }
         }
+        let replaces = context.find(destination, .peek) != nil
         try store(context, results, at: destination)
+        if replaces || !results.isEmpty { tell(context, arguments, request, results, replaces: replaces) }
         context.reply.integer(results.count)
+    }
+
+    /// Tells what was stored. What other keys had a part in is told as it came out: what is expired among them is not told of before.
+    private static func tell(
+        _ context: KeyspaceContext, _ arguments: Arguments, _ request: SortRequest, _ results: [PackedElement],
+        replaces: Bool
+    ) {
+        guard context.isRecorded, let destination = request.destination else { return }
+        guard request.followsKeys else { return context.effect(arguments) }
+        if replaces { context.effect("DEL", destination) }
+        guard !results.isEmpty, let effect = context.beginEffect("RPUSH", destination) else { return }
+        for result in results { effect.add(result) }
+        effect.end()
     }
 
     /// Makes a list of the results, in the place of what the key holds; of nothing, none. The results lie in no value of the database.
@@ -154,6 +169,9 @@ struct SortRequest {
             index += 1
         }
     }
+
+    /// Whether the values of other keys are looked at.
+    var followsKeys: Bool { !(by?.isWithoutStar ?? true) || results.contains { !$0.isWithoutStar } }
 
     /// The places of the result that are wanted, of so many.
     func places(of total: Int) -> Range<Int> {

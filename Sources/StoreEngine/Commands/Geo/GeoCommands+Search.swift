@@ -32,7 +32,7 @@ extension GeoCommands {
         .changed("7.0.0", "Units may be in capitals.")
         .changed("9.0.0", "Takes `BYPOLYGON`."),
         Command(
-            "GEOSEARCHSTORE", group: .geo, since: "6.2.0", arity: -8, flags: [.write, .denyOOM],
+            "GEOSEARCHSTORE", group: .geo, since: "6.2.0", arity: -8, flags: [.write, .denyOOM], effect: .verbatim,
             keys: [.first([.ow, .update]), KeySpec([.ro, .access], begin: .index(2))],
             syntax: "destination source " + area + order + " " + count + " [STOREDIST]",
             summary: "Stores the places in a circle, a box or a polygon in another sorted set.", complexity: complexity
@@ -76,6 +76,7 @@ extension GeoCommands {
         let origin = isMember ? "member " : "longitude latitude "
         return Command(
             name, group: .geo, since: since, arity: -start, flags: isReadOnly ? [.readOnly] : [.write, .denyOOM],
+            effect: isReadOnly ? .none : .verbatim,
             keys: isReadOnly ? [source] : stores,
             syntax: "key " + origin + circle
                 + (isReadOnly ? "" : " store=[STORE storekey=key | STOREDIST storedistkey=key]"),

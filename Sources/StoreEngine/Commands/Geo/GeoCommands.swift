@@ -8,7 +8,7 @@ enum GeoCommands {
     static let all: [Command<KeyspaceContext>] =
         [
             Command(
-                "GEOADD", group: .geo, since: "3.2.0", arity: -5, flags: [.write, .denyOOM],
+                "GEOADD", group: .geo, since: "3.2.0", arity: -5, flags: [.write, .denyOOM], effect: .explicit,
                 keys: [.first([.rw, .update])],
                 syntax: "key condition=[NX | XX] [change=CH] longitude latitude member [longitude latitude member ...]",
                 summary: "Adds places, or moves them.",
@@ -87,8 +87,29 @@ enum GeoCommands {
             case .kept, .refused, .notANumber: break
             }
         }
-        if news + moves > 0 { context.changed(key, .zadd, count: news + moves) }
+        if news + moves > 0 {
+            context.changed(key, .zadd, count: news + moves)
+            try tellAdded(context, arguments, from: start, when: condition)
+        }
         context.reply.integer(countsChanges ? news + moves : news)
+    }
+
+    /// Tells what was added as scores, which need no arithmetic.
+    private static func tellAdded(
+        _ context: KeyspaceContext, _ arguments: Arguments, from start: Int, when condition: SortedSetValue.Condition
+    ) throws(CommandError) {
+        guard context.isRecorded else { return }
+        let scores = try stride(from: start, to: arguments.count, by: 3).map { index throws(CommandError) in
+            GeoHash(try arguments.position(index)).score
+        }
+        guard let effect = context.beginEffect("ZADD", arguments[1]) else { return }
+        if condition.contains(.isNew) { effect.add("NX") }
+        if condition.contains(.exists) { effect.add("XX") }
+        for (number, score) in scores.enumerated() {
+            effect.add(Int(score))
+            effect.add(arguments[start + number * 3 + 2])
+        }
+        effect.end()
     }
 
     // MARK: looking up

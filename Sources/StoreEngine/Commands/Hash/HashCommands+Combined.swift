@@ -7,7 +7,7 @@ import RespCodec
 extension HashCommands {
     static let combined: [Command<KeyspaceContext>] = [
         Command(
-            "HGETEX", group: .hash, since: "8.0.0", arity: -5, flags: [.write, .fast],
+            "HGETEX", group: .hash, since: "8.0.0", arity: -5, flags: [.write, .fast], effect: .explicit,
             keys: [.first([.rw, .access, .update], notes: "RW and UPDATE because it changes the TTL")],
             syntax:
                 "key expiration=[EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]"
@@ -15,7 +15,7 @@ extension HashCommands {
             summary: "Returns the values of fields, and may set when they expire.", complexity: "O(N) in the fields",
             run: getAndSetDeadlines),
         Command(
-            "HSETEX", group: .hash, since: "8.0.0", arity: -6, flags: [.write, .denyOOM, .fast],
+            "HSETEX", group: .hash, since: "8.0.0", arity: -6, flags: [.write, .denyOOM, .fast], effect: .explicit,
             keys: [.first([.rw, .update])],
             syntax:
                 "key key-condition=[NX | XX] fields-condition=[FNX | FXX] expiration=[EX seconds | PX milliseconds | EXAT unix-time-seconds"
@@ -23,7 +23,7 @@ extension HashCommands {
             summary: "Sets fields, and may set when they expire.", complexity: "O(N) in the fields",
             run: setWithDeadlines),
         Command(
-            "HGETDEL", group: .hash, since: "8.0.0", arity: -5, flags: [.write, .fast],
+            "HGETDEL", group: .hash, since: "8.0.0", arity: -5, flags: [.write, .fast], effect: .explicit,
             keys: [.first([.rw, .access, .delete])], syntax: "key <FIELDS numfields field [field ...]>",
             summary: "Returns the values of fields and removes them.", complexity: "O(N) in the fields",
             run: getAndRemove
@@ -98,8 +98,8 @@ extension HashCommands {
         case .none, .keep: break
         case .remove, .set: hash.prepareForDeadlines()
         }
-        var changed = 0
-        var removed = 0
+        var changed = FieldList(context)
+        var removed = FieldList(context)
         for index in fields {
             let field = arguments[index]
             guard let value = hash.value(of: field) else {
@@ -112,20 +112,25 @@ extension HashCommands {
             case .remove:
                 if case .at = hash.deadline(of: field) {
                     hash.setDeadline(of: field, nil)
-                    changed += 1
+                    changed.append(index)
                 }
-            case .set(let deadline) where deadline <= context.now:
+            case .set(let deadline) where deadline <= context.expiryTime:
                 _ = hash.remove(field)
-                removed += 1
+                removed.append(index)
             case .set(let deadline):
                 hash.setDeadline(of: field, deadline)
-                changed += 1
+                changed.append(index)
             }
         }
-        if case .remove = change {
-            if changed > 0 { context.changed(arguments[1], .hpersist, count: changed) }
-        } else {
-            context.deadlinesSet(changed, removed: removed, of: hash, at: arguments[1])
+        switch change {
+        case .none, .keep: break
+        case .remove:
+            if changed.count > 0 { context.changed(arguments[1], .hpersist, count: changed.count) }
+            changed.tell("HPERSIST", context, arguments)
+        case .set(let deadline):
+            changed.tell("HPEXPIREAT", context, arguments, deadline: deadline)
+            removed.tellRemoval(context, arguments)
+            context.deadlinesSet(changed.count, removed: removed.count, of: hash, at: arguments[1])
         }
         // Also when all fields were expired and gone before.
         context.removeIfEmptied(arguments[1])
@@ -197,8 +202,10 @@ extension HashCommands {
         let present = try context.hash(at: key, .write)
         if let wanted = options.keyExists, wanted != (present != nil) { return context.reply.integer(0) }
         guard present != nil || options.fieldsExist != true else { return context.reply.integer(0) }
+        var isEmptied = false
         if let present {
             if present.slot.hasDeadline { context.expireFields(arguments, fields, of: present, keepsEmptied: true) }
+            isEmptied = present.count == 0
             if let wanted = options.fieldsExist,
                 !fields.allSatisfy({ (present.value(of: arguments[$0]) != nil) == wanted })
             {
@@ -212,12 +219,17 @@ extension HashCommands {
         if case .keep = options.change { keepsDeadline = true }
         for index in fields { hash.set(arguments[index], arguments[index + 1], keepsDeadline: keepsDeadline) }
         context.changed(key, .hset, count: options.fields.count / 2)
+        tellSet(context, arguments, options)
+        if isEmptied, let deadline = context.database.deadline(hash.slot) {
+            // It went with its last field where that was run, and with it its deadline.
+            context.effect("PEXPIREAT", key, deadline)
+        }
         if case .set(let deadline) = options.change {
             hash.prepareForDeadlines()
             var set = 0
             var removed = 0
             for index in fields {
-                if deadline > context.now {
+                if deadline > context.expiryTime {
                     hash.setDeadline(of: arguments[index], deadline)
                     set += 1
                 } else if hash.remove(arguments[index]) {
@@ -227,6 +239,39 @@ extension HashCommands {
             context.deadlinesSet(set, removed: removed, of: hash, at: key)
         }
         context.reply.integer(1)
+    }
+
+    /// Tells what HSETEX does: setting fields, with a deadline that has passed removing them.
+    private static func tellSet(_ context: KeyspaceContext, _ arguments: Arguments, _ options: SetOptions) {
+        guard context.isRecorded else { return }
+        let key = arguments[1]
+        let effect: EffectWords?
+        switch options.change {
+        case .set(let deadline) where deadline <= context.expiryTime:
+            effect = context.beginEffect("HDEL", key)
+            for index in stride(from: options.fields.lowerBound, to: options.fields.upperBound, by: 2) {
+                effect?.add(arguments[index])
+            }
+            effect?.end()
+            return
+        case .none, .remove:
+            effect = context.beginEffect("HSET", key)
+        case .keep:
+            effect = context.beginEffect("HSETEX", key)
+            effect?.add("KEEPTTL")
+        case .set(let deadline):
+            effect = context.beginEffect("HSETEX", key)
+            effect?.add("PXAT")
+            effect?.add(deadline)
+        }
+        switch options.change {
+        case .none, .remove: break
+        case .keep, .set:
+            effect?.add("FIELDS")
+            effect?.add(options.fields.count / 2)
+        }
+        for index in options.fields { effect?.add(arguments[index]) }
+        effect?.end()
     }
 
     // MARK: HGETDEL
@@ -245,7 +290,7 @@ extension HashCommands {
             context.expireFields(
                 arguments, stride(from: fields.lowerBound, to: fields.upperBound, by: 1), of: hash, keepsEmptied: true)
         }
-        var removed = 0
+        var removed = FieldList(context)
         for index in fields {
             guard let value = hash.value(of: arguments[index]) else {
                 context.reply.null()
@@ -253,9 +298,10 @@ extension HashCommands {
             }
             context.reply.element(value)
             _ = hash.remove(arguments[index])
-            removed += 1
+            removed.append(index)
         }
-        if removed > 0 { context.changed(arguments[1], .hdel, count: removed) }
+        if removed.count > 0 { context.changed(arguments[1], .hdel, count: removed.count) }
+        removed.tellRemoval(context, arguments)
         context.removeIfEmptied(arguments[1])
     }
 }
@@ -263,7 +309,9 @@ extension HashCommands {
 extension KeyspaceContext {
     /// Removes a hash that has no fields any more, and says so.
     fileprivate func removeIfEmptied(_ key: ByteSlice) {
-        guard let slot = find(key, .peek), HashValue(database, slot, settings: settings, now: now).count == 0 else {
+        guard let slot = find(key, .peek),
+            HashValue(database, slot, settings: settings, now: engine.expiryTime).count == 0
+        else {
             return
         }
         removeEmptied(key)

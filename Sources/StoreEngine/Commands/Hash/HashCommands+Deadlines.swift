@@ -16,7 +16,7 @@ extension HashCommands {
             "HPEXPIRETIME", "Returns when fields are expired, in milliseconds since 1970.", .milliseconds,
             isAbsolute: true),
         Command(
-            "HPERSIST", group: .hash, since: "7.4.0", arity: -5, flags: [.write, .fast],
+            "HPERSIST", group: .hash, since: "7.4.0", arity: -5, flags: [.write, .fast], effect: .explicit,
             keys: [.first([.rw, .update])], syntax: "key <FIELDS numfields field [field ...]>",
             summary: "Takes away the deadlines of fields.", complexity: "O(N) in the fields", run: persist),
     ]
@@ -27,7 +27,7 @@ extension HashCommands {
         let lowercased = "\(name)".lowercased()
         let words = unit == .seconds ? "seconds" : "milliseconds"
         return Command(
-            "\(name)", group: .hash, since: "7.4.0", arity: -6, flags: [.write, .fast],
+            "\(name)", group: .hash, since: "7.4.0", arity: -6, flags: [.write, .fast], effect: .explicit,
             keys: [.first([.rw, .update])],
             syntax: "key \(argument) condition=[NX | XX | GT | LT] <FIELDS numfields field [field ...]>",
             summary: "Sets when fields are expired, \(isAbsolute ? "as a time" : "from now on"), in \(words).",
@@ -145,8 +145,8 @@ extension HashCommands {
             return
         }
         hash.prepareForDeadlines()
-        var set = 0
-        var removed = 0
+        var set = FieldList(context)
+        var removed = FieldList(context)
         for index in fields {
             let field = arguments[index]
             let current: Int64?
@@ -159,17 +159,19 @@ extension HashCommands {
             }
             if !condition.allows(deadline, instead: current) {
                 context.reply.integer(0)
-            } else if deadline <= context.now {
+            } else if deadline <= context.expiryTime {
                 _ = hash.remove(field)
-                removed += 1
+                removed.append(index)
                 context.reply.integer(2)
             } else {
                 hash.setDeadline(of: field, deadline)
-                set += 1
+                set.append(index)
                 context.reply.integer(1)
             }
         }
-        context.deadlinesSet(set, removed: removed, of: hash, at: key)
+        set.tell("HPEXPIREAT", context, arguments, deadline: deadline)
+        removed.tellRemoval(context, arguments)
+        context.deadlinesSet(set.count, removed: removed.count, of: hash, at: key)
     }
 
     @Sendable private static func persist(_ context: inout KeyspaceContext, _ arguments: Arguments)
@@ -178,18 +180,19 @@ extension HashCommands {
         let hash = try context.hash(at: arguments[1], .write)
         let fields = try fields(arguments, wordAt: 2)
         context.reply.array(fields.count)
-        var persisted = 0
+        var persisted = FieldList(context)
         for index in fields {
             switch hash?.deadline(of: arguments[index]) ?? .absent {
             case .absent: context.reply.integer(-2)
             case .never: context.reply.integer(-1)
             case .at:
                 hash?.setDeadline(of: arguments[index], nil)
-                persisted += 1
+                persisted.append(index)
                 context.reply.integer(1)
             }
         }
-        if persisted > 0 { context.changed(arguments[1], .hpersist) }
+        if persisted.count > 0 { context.changed(arguments[1], .hpersist) }
+        persisted.tell("HPERSIST", context, arguments)
     }
 }
 
@@ -200,6 +203,38 @@ extension KeyspaceContext {
         engine.statistics.expiredFields &+= removed
         changed(key, removed > 0 ? .hdel : .hexpire, count: set + removed)
         if hash.count == 0 { removeEmptied(key) }
+    }
+}
+
+/// Fields of a request to which something was done.
+struct FieldList {
+    private(set) var count = 0
+    /// Among the arguments; only while effects are recorded.
+    private var indexes: [Int] = []
+    private let isRecorded: Bool
+
+    init(_ context: KeyspaceContext) { isRecorded = context.isRecorded }
+
+    mutating func append(_ index: Int) {
+        count += 1
+        if isRecorded { indexes.append(index) }
+    }
+
+    /// Tells a command on these fields, unless there are none.
+    func tell(_ name: StaticString, _ context: KeyspaceContext, _ arguments: Arguments, deadline: Int64? = nil) {
+        guard !indexes.isEmpty, let effect = context.beginEffect(name, arguments[1]) else { return }
+        if let deadline { effect.add(deadline) }
+        effect.add("FIELDS")
+        effect.add(indexes.count)
+        for index in indexes { effect.add(arguments[index]) }
+        effect.end()
+    }
+
+    /// Tells that these fields were removed.
+    func tellRemoval(_ context: KeyspaceContext, _ arguments: Arguments) {
+        guard !indexes.isEmpty, let effect = context.beginEffect("HDEL", arguments[1]) else { return }
+        for index in indexes { effect.add(arguments[index]) }
+        effect.end()
     }
 }
 

@@ -9,7 +9,7 @@ extension HashCommands {
             summary: "Adds to the integer in a field.", run: add),
         writer(
             "HINCRBYFLOAT", since: "2.6.0", arity: 4, update: .update, syntax: "key field increment:double",
-            summary: "Adds to the floating point number in a field.", run: addFloat),
+            summary: "Adds to the floating point number in a field.", effect: .explicit, run: addFloat),
         Command(
             "HRANDFIELD", group: .hash, since: "6.2.0", arity: -2, flags: [.readOnly], keys: [.first([.ro, .access])],
             tips: ["nondeterministic_output"], syntax: "key options=[count [WITHVALUES]]",
@@ -61,6 +61,11 @@ extension HashCommands {
         LongDoubleText.text(sum).withByteSlice { text in
             hash.set(field, text, keepsDeadline: true)
             context.changed(key, .hincrByFloat)
+            if hash.hasDeadlines, case .at = hash.deadline(of: field) {
+                context.effect("HSETEX", key, "KEEPTTL", "FIELDS", 1, field, text)
+            } else {
+                context.effect("HSET", key, field, text)
+            }
             context.reply.bulkString(text)
         }
     }

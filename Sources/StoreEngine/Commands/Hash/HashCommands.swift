@@ -84,7 +84,7 @@ enum HashCommands {
                 hash?.forEach { _, value in reply.element(value) }
             },
             Command(
-                "HDEL", group: .hash, since: "2.0.0", arity: -3, flags: [.write, .fast],
+                "HDEL", group: .hash, since: "2.0.0", arity: -3, flags: [.write, .fast], effect: .verbatim,
                 keys: [.first([.rw, .delete])],
                 syntax: "key field [field ...]", summary: "Removes fields, and the hash with the last of them.",
                 complexity: "O(N) in the fields removed", run: removeFields
@@ -96,11 +96,11 @@ enum HashCommands {
 
     static func writer(
         _ name: String, since: String, arity: Int, update: KeySpec.Flags, syntax: String, summary: String,
-        complexity: String = "O(1)", run: @escaping Command<KeyspaceContext>.Run
+        complexity: String = "O(1)", effect: CommandEffect = .verbatim, run: @escaping Command<KeyspaceContext>.Run
     ) -> Command<KeyspaceContext> {
         let keyFlags: KeySpec.Flags = name.hasPrefix("HINCR") ? [.rw, .access, update] : [.rw, update]
         return Command(
-            name, group: .hash, since: since, arity: arity, flags: [.write, .denyOOM, .fast],
+            name, group: .hash, since: since, arity: arity, flags: [.write, .denyOOM, .fast], effect: effect,
             keys: [KeySpec(keyFlags, begin: .index(1))], syntax: syntax, summary: summary, complexity: complexity,
             run: run)
     }

@@ -6,6 +6,7 @@ extension HyperLogLogCommands {
     static let looking: [Command<KeyspaceContext>] = [
         Command(
             "PFDEBUG", group: .hyperloglog, since: "2.8.9", arity: 3, flags: [.write, .denyOOM, .admin, .systemOnly],
+            effect: .verbatim,
             keys: [KeySpec([.rw, .access], begin: .index(2))], syntax: "subcommand key",
             summary: "Shows the registers of a HyperLogLog and how they are laid out.",
             complexity: "O(1), as the number of registers is fixed", run: debug),

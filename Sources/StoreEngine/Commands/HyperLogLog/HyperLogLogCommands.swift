@@ -7,10 +7,12 @@ enum HyperLogLogCommands {
         [
             Command(
                 "PFADD", group: .hyperloglog, since: "2.8.9", arity: -2, flags: [.write, .denyOOM, .fast],
+                effect: .verbatim,
                 keys: [.first([.rw, .insert])], syntax: "key [element [element ...]]",
                 summary: "Adds elements to a HyperLogLog.", complexity: "O(1) for each element", run: add),
             Command(
                 "PFCOUNT", group: .hyperloglog, since: "2.8.9", arity: -2, flags: [.readOnly, .mayWrite],
+                effect: .verbatim,
                 keys: [
                     KeySpec(
                         [.rw, .access], begin: .index(1), find: .range(last: -1, step: 1, limit: 0),
@@ -22,7 +24,7 @@ enum HyperLogLogCommands {
                 summary: "Estimates how many different elements HyperLogLogs have seen together.",
                 complexity: "O(1) for one key whose estimate is known, O(N) in the keys otherwise", run: count),
             Command(
-                "PFMERGE", group: .hyperloglog, since: "2.8.9", arity: -2, flags: [.write, .denyOOM],
+                "PFMERGE", group: .hyperloglog, since: "2.8.9", arity: -2, flags: [.write, .denyOOM], effect: .verbatim,
                 keys: [
                     .first([.rw, .access, .insert]),
                     KeySpec([.ro, .access], begin: .index(2), find: .range(last: -1, step: 1, limit: 0)),

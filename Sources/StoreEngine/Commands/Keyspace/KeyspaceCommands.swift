@@ -10,7 +10,7 @@ enum KeyspaceCommands {
             summary: "Returns how many keys the database has.", complexity: "O(1)"
         ) { (context, _) throws(CommandError) in context.reply.integer(context.database.count) },
         Command(
-            "FLUSHDB", group: .server, since: "1.0.0", arity: -1, flags: [.write, .dangerous],
+            "FLUSHDB", group: .server, since: "1.0.0", arity: -1, flags: [.write, .dangerous], effect: .verbatim,
             categories: ["keyspace", "dangerous"],
             tips: ["request_policy:all_shards", "response_policy:all_succeeded"], syntax: "flush-type=[ASYNC | SYNC]",
             summary: "Removes all keys of the database.", complexity: "O(1), the keys are freed in the background"
@@ -22,7 +22,7 @@ enum KeyspaceCommands {
         .changed("4.0.0", "Takes `ASYNC`.")
         .changed("6.2.0", "Takes `SYNC`."),
         Command(
-            "FLUSHALL", group: .server, since: "1.0.0", arity: -1, flags: [.write, .dangerous],
+            "FLUSHALL", group: .server, since: "1.0.0", arity: -1, flags: [.write, .dangerous], effect: .verbatim,
             categories: ["keyspace", "dangerous"],
             tips: ["request_policy:all_shards", "response_policy:all_succeeded"], syntax: "flush-type=[ASYNC | SYNC]",
             summary: "Removes all keys of all databases.",
@@ -35,7 +35,7 @@ enum KeyspaceCommands {
         .changed("4.0.0", "Takes `ASYNC`.")
         .changed("6.2.0", "Takes `SYNC`."),
         Command(
-            "SWAPDB", group: .server, since: "4.0.0", arity: 3, flags: [.write, .fast, .dangerous],
+            "SWAPDB", group: .server, since: "4.0.0", arity: 3, flags: [.write, .fast, .dangerous], effect: .verbatim,
             categories: ["keyspace", "dangerous"],
             syntax: "index1 index2", summary: "Exchanges two databases.",
             complexity: "O(N) in the keys watched or waited for", run: swap),
@@ -68,10 +68,10 @@ extension KeyspaceContext {
     mutating func flush(all: Bool) {
         let selected = database.index
         if all {
-            engine.dirty += engine.databasesInUse.reduce(0) { $0 + $1.count }
+            engine.countChanges(engine.databasesInUse.reduce(0) { $0 + $1.count })
             engine.flushAll()
         } else {
-            engine.dirty += database.count
+            engine.countChanges(database.count)
             engine.flush(selected)
         }
         database = database(selected)
@@ -80,7 +80,7 @@ extension KeyspaceContext {
     mutating func swapDatabases(_ first: Int, _ second: Int) {
         let selected = database.index
         if first != second { engine.swapDatabases(first, second) }
-        engine.dirty += 1
+        engine.countChanges(1)
         database = database(selected)
     }
 }

@@ -5,20 +5,23 @@ import RespCodec
 extension ListCommands {
     static let editing: [Command<KeyspaceContext>] = [
         Command(
-            "LSET", group: .list, since: "1.0.0", arity: 4, flags: [.write, .denyOOM], keys: [.first([.rw, .update])],
+            "LSET", group: .list, since: "1.0.0", arity: 4, flags: [.write, .denyOOM], effect: .verbatim,
+            keys: [.first([.rw, .update])],
             syntax: "key index element", summary: "Replaces an element of a list by its index.",
             complexity: "O(N) in the elements to the nearer end", run: replace),
         Command(
-            "LINSERT", group: .list, since: "2.2.0", arity: 5, flags: [.write, .denyOOM],
+            "LINSERT", group: .list, since: "2.2.0", arity: 5, flags: [.write, .denyOOM], effect: .verbatim,
             keys: [.first([.rw, .insert])], syntax: "key where=<BEFORE | AFTER> pivot element",
             summary: "Puts an element before or after another one of a list.",
             complexity: "O(N) in the elements up to the other one", run: insert),
         Command(
-            "LREM", group: .list, since: "1.0.0", arity: 4, flags: [.write], keys: [.first([.rw, .delete])],
+            "LREM", group: .list, since: "1.0.0", arity: 4, flags: [.write], effect: .verbatim,
+            keys: [.first([.rw, .delete])],
             syntax: "key count element", summary: "Removes elements of a list that are equal to one given.",
             complexity: "O(N) in the elements of the list", run: removeMatches),
         Command(
-            "LTRIM", group: .list, since: "1.0.0", arity: 4, flags: [.write], keys: [.first([.rw, .delete])],
+            "LTRIM", group: .list, since: "1.0.0", arity: 4, flags: [.write], effect: .verbatim,
+            keys: [.first([.rw, .delete])],
             syntax: "key start stop", summary: "Removes all elements of a list but those of a range.",
             complexity: "O(N) in the elements from the range's borders to the nearer ends", run: trim),
     ]

@@ -6,7 +6,8 @@ import RespCodec
 extension ListCommands {
     static let moving: [Command<KeyspaceContext>] = [
         Command(
-            "LMOVE", group: .list, since: "6.2.0", arity: 5, flags: [.write, .denyOOM], keys: sourceAndDestination,
+            "LMOVE", group: .list, since: "6.2.0", arity: 5, flags: [.write, .denyOOM], effect: .verbatim,
+            keys: sourceAndDestination,
             syntax: "source destination wherefrom=<LEFT | RIGHT> whereto=<LEFT | RIGHT>",
             summary: "Moves an element from one list to another and returns it.", complexity: "O(1)"
         ) { (context, arguments) throws(CommandError) in
@@ -15,7 +16,8 @@ extension ListCommands {
             context.reply.null()
         },
         Command(
-            "RPOPLPUSH", group: .list, since: "1.2.0", arity: 3, flags: [.write, .denyOOM], keys: sourceAndDestination,
+            "RPOPLPUSH", group: .list, since: "1.2.0", arity: 3, flags: [.write, .denyOOM], effect: .verbatim,
+            keys: sourceAndDestination,
             syntax: "source destination",
             summary: "Moves the last element of a list to the head of another and returns it.", complexity: "O(1)"
         ) { (context, arguments) throws(CommandError) in
@@ -31,26 +33,28 @@ extension ListCommands {
         blockingPopper("BRPOP", "Takes the last element of a list and returns it, or waits for one.", at: .tail)
             .changed("6.0.0", "The timeout may have a fraction."),
         Command(
-            "BLMOVE", group: .list, since: "6.2.0", arity: 6, flags: [.write, .denyOOM, .blocking],
+            "BLMOVE", group: .list, since: "6.2.0", arity: 6, flags: [.write, .denyOOM, .blocking], effect: .explicit,
             keys: sourceAndDestination,
             syntax: "source destination wherefrom=<LEFT | RIGHT> whereto=<LEFT | RIGHT> timeout:double",
             summary: "Moves an element from one list to another and returns it, or waits for one.", complexity: "O(1)"
         ) { (context, arguments) throws(CommandError) in
             let ends = (from: try arguments.listEnd(3), to: try arguments.listEnd(4))
-            try moveWaiting(context, arguments, ends, timeout: 5)
+            try moveWaiting(context, arguments, ends, timeout: 5, "LMOVE")
         },
         Command(
             "BRPOPLPUSH", group: .list, since: "2.2.0", arity: 4, flags: [.write, .denyOOM, .blocking],
+            effect: .explicit,
             keys: sourceAndDestination, syntax: "source destination timeout:double",
             summary: "Moves the last element of a list to the head of another and returns it, or waits for one.",
             complexity: "O(1)"
         ) { (context, arguments) throws(CommandError) in
-            try moveWaiting(context, arguments, (.tail, .head), timeout: 3)
+            try moveWaiting(context, arguments, (.tail, .head), timeout: 3, "RPOPLPUSH")
         }
         .changed("6.0.0", "The timeout may have a fraction.")
         .deprecated("6.2.0", replacedBy: "`BLMOVE` with `RIGHT` and `LEFT`"),
         Command(
             "BLMPOP", group: .list, since: "7.0.0", arity: -5, flags: [.write, .blocking, .movableKeys],
+            effect: .explicit,
             keys: [KeySpec(popFlags, begin: .index(2), find: .keyCount(count: 0, first: 1, step: 1))],
             syntax: "timeout:double numkeys key [key ...] where=<LEFT | RIGHT> [COUNT count]",
             summary: "Takes elements from the first list of several that has any, and returns them, or waits for some.",
@@ -69,7 +73,7 @@ extension ListCommands {
 
     private static func blockingPopper(_ name: String, _ summary: String, at end: ListEnd) -> Command<KeyspaceContext> {
         Command(
-            name, group: .list, since: "2.0.0", arity: -3, flags: [.write, .blocking],
+            name, group: .list, since: "2.0.0", arity: -3, flags: [.write, .blocking], effect: .explicit,
             keys: [KeySpec(popFlags, begin: .index(1), find: .range(last: -2, step: 1, limit: 0))],
             syntax: "key [key ...] timeout:double", summary: summary, complexity: "O(N) in the keys"
         ) { (context, arguments) throws(CommandError) in
@@ -81,17 +85,22 @@ extension ListCommands {
                 context.reply.bulkString(arguments[index])
                 context.reply.element(list.element(at: end))
                 list.removeElement(at: end)
+                context.effect(end.popCommand, arguments[index])
                 return context.popped(from: list, arguments[index], at: end, count: 1)
             }
             context.wait(for: arguments, keys, until: deadline, timeoutReply: .nullArray) { _ in Need(.elements(1)) }
         }
     }
 
+    /// - Parameter command: the one that does the same without waiting.
     private static func moveWaiting(
-        _ context: KeyspaceContext, _ arguments: Arguments, _ ends: (from: ListEnd, to: ListEnd), timeout: Int
+        _ context: KeyspaceContext, _ arguments: Arguments, _ ends: (from: ListEnd, to: ListEnd), timeout: Int,
+        _ command: StaticString
     ) throws(CommandError) {
         let deadline = try arguments.waitDeadline(seconds: timeout, now: context.now)
-        guard try !move(context, arguments, ends) else { return }
+        guard try !move(context, arguments, ends) else {
+            return context.effect(command, arguments, without: timeout)
+        }
         // Where nobody may wait, it is the reply of LMOVE.
         guard context.options.contains(.mayWait) else { return context.reply.null() }
         context.wait(for: arguments, 1..<2, until: deadline, timeoutReply: .nullArray) { _ in Need(.elements(1)) }

@@ -10,7 +10,8 @@ import RespCodec
 extension ListCommands {
     static let movingMany: [Command<KeyspaceContext>] = [
         Command(
-            "LMOVEM", group: .list, since: "8.10.0", arity: -5, flags: [.write, .denyOOM], keys: sourceAndDestination,
+            "LMOVEM", group: .list, since: "8.10.0", arity: -5, flags: [.write, .denyOOM], effect: .verbatim,
+            keys: sourceAndDestination,
             syntax:
                 "source destination wherefrom=<LEFT | RIGHT> whereto=<LEFT | RIGHT> options=[amount=<COUNT count | EXACTLY exactly> order=<OBO | BULK>]",
             summary: "Moves elements from one list to another and returns them.",
@@ -22,6 +23,7 @@ extension ListCommands {
         },
         Command(
             "BLMOVEM", group: .list, since: "8.10.0", arity: -6, flags: [.write, .denyOOM, .blocking],
+            effect: .explicit,
             keys: sourceAndDestination,
             syntax:
                 "source destination wherefrom=<LEFT | RIGHT> whereto=<LEFT | RIGHT> timeout:double options=[amount=<COUNT count | EXACTLY exactly> order=<OBO | BULK>]",
@@ -30,7 +32,9 @@ extension ListCommands {
         ) { (context, arguments) throws(CommandError) in
             let request = try MoveRequest(arguments, optionsFrom: 6)
             let deadline = try arguments.waitDeadline(seconds: 5, now: context.now)
-            guard try !moveMany(context, arguments, request) else { return }
+            guard try !moveMany(context, arguments, request) else {
+                return context.effect("LMOVEM", arguments, without: 5)
+            }
             context.wait(for: arguments, 1..<2, until: deadline, timeoutReply: .nullArray) { _ in
                 Need(.elements(request.leastCount))
             }

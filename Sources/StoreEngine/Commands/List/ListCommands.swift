@@ -22,7 +22,7 @@ enum ListCommands {
         _ name: String, since: String, _ summary: String, run: @escaping Command<KeyspaceContext>.Run
     ) -> Command<KeyspaceContext> {
         Command(
-            name, group: .list, since: since, arity: -3, flags: [.write, .denyOOM, .fast],
+            name, group: .list, since: since, arity: -3, flags: [.write, .denyOOM, .fast], effect: .verbatim,
             keys: [.first([.rw, .insert])], syntax: "key element [element ...]", summary: summary,
             complexity: "O(N) in the elements", run: run)
     }
@@ -31,7 +31,7 @@ enum ListCommands {
         _ name: String, _ summary: String, run: @escaping Command<KeyspaceContext>.Run
     ) -> Command<KeyspaceContext> {
         Command(
-            name, group: .list, since: "1.0.0", arity: -2, flags: [.write, .fast],
+            name, group: .list, since: "1.0.0", arity: -2, flags: [.write, .fast], effect: .verbatim,
             keys: [KeySpec(popFlags, begin: .index(1))], syntax: "key [count]", summary: summary,
             complexity: "O(N) in the elements returned", run: run)
     }
@@ -71,7 +71,7 @@ enum ListCommands {
         }
         .changed("6.2.0", "Takes a count."),
         Command(
-            "LMPOP", group: .list, since: "7.0.0", arity: -4, flags: [.write, .movableKeys],
+            "LMPOP", group: .list, since: "7.0.0", arity: -4, flags: [.write, .movableKeys], effect: .explicit,
             keys: [KeySpec(popFlags, begin: .index(1), find: .keyCount(count: 0, first: 1, step: 1))],
             syntax: "numkeys key [key ...] where=<LEFT | RIGHT> [COUNT count]",
             summary: "Takes elements from the first list of several that has any, and returns them.",
@@ -180,6 +180,7 @@ enum ListCommands {
             guard let list = try context.list(at: arguments[index], .write) else { continue }
             context.reply.array(2)
             context.reply.bulkString(arguments[index])
+            context.effect(request.end.popCommand, arguments[index], min(request.count, list.count))
             context.replyPopping(list, arguments[index], at: request.end, count: request.count)
             return true
         }
@@ -278,6 +279,11 @@ struct IndexRange {
         self.start = first
         count = first > last ? 0 : last - first + 1
     }
+}
+
+extension ListEnd {
+    /// That takes from this end of one list.
+    var popCommand: StaticString { self == .head ? "LPOP" : "RPOP" }
 }
 
 extension Arguments {

@@ -60,7 +60,7 @@ extension SetCommands {
         _ name: String, _ operation: Operation, _ summary: String
     ) -> Command<KeyspaceContext> {
         Command(
-            name, group: .set, since: "1.0.0", arity: -3, flags: [.write, .denyOOM],
+            name, group: .set, since: "1.0.0", arity: -3, flags: [.write, .denyOOM], effect: .verbatim,
             keys: [
                 KeySpec([.ow, .update], begin: .index(1)),
                 KeySpec([.ro, .access], begin: .index(2), find: .range(last: -1, step: 1, limit: 0)),

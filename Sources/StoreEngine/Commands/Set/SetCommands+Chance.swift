@@ -5,7 +5,7 @@ import RespCodec
 extension SetCommands {
     static let chance: [Command<KeyspaceContext>] = [
         Command(
-            "SPOP", group: .set, since: "1.0.0", arity: -2, flags: [.write, .fast],
+            "SPOP", group: .set, since: "1.0.0", arity: -2, flags: [.write, .fast], effect: .explicit,
             keys: [.first([.rw, .access, .delete])], tips: ["nondeterministic_output"], syntax: "key [count]",
             summary: "Removes members by chance and returns them.", complexity: "O(N) in the members removed",
             run: pop
@@ -32,7 +32,12 @@ extension SetCommands {
         guard arguments.count == 2 else { return try pop(context, key, count: arguments[2]) }
         guard let set = try context.set(at: key, .write) else { return context.reply.null() }
         let reply = context.reply
-        set.removeRandom(using: &context.engine.random) { reply.element($0) }
+        let effect = context.beginEffect("SREM", key)
+        set.removeRandom(using: &context.engine.random) {
+            reply.element($0)
+            effect?.add($0)
+        }
+        effect?.end()
         let isEmptied = set.count == 0
         context.changed(key, .spop)
         if isEmptied { context.removeEmptied(key) }
@@ -52,18 +57,27 @@ extension SetCommands {
             set.forEach { reply.element($0) }
             context.changed(key, .spop, count: taken)
             context.removeEmptied(key)
+            context.effect("DEL", key)
             return
         }
+        let effect = context.beginEffect("SREM", key)
         let kept = size - taken
         if taken / takenPerKept >= kept && set.view.isTable {
             // What stays may be small again.
             let rest = UnattachedSet(context, for: key, .packed, deadline: set.entry.expireTime)
             set.removeRandom(kept, using: &context.engine.random) { rest.value.add($0) }
-            set.forEach { reply.element($0) }
+            set.forEach {
+                reply.element($0)
+                effect?.add($0)
+            }
             rest.store()
         } else {
-            set.removeRandom(taken, using: &context.engine.random) { reply.element($0) }
+            set.removeRandom(taken, using: &context.engine.random) {
+                reply.element($0)
+                effect?.add($0)
+            }
         }
+        effect?.end()
         context.changed(key, .spop, count: taken)
     }
 

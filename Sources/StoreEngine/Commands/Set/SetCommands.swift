@@ -7,7 +7,7 @@ enum SetCommands {
     static let all: [Command<KeyspaceContext>] =
         [
             Command(
-                "SADD", group: .set, since: "1.0.0", arity: -3, flags: [.write, .denyOOM, .fast],
+                "SADD", group: .set, since: "1.0.0", arity: -3, flags: [.write, .denyOOM, .fast], effect: .verbatim,
                 keys: [.first([.rw, .insert])], syntax: "key member [member ...]",
                 summary: "Adds members to a set, and returns how many are new.",
                 complexity: "O(N) in the members added",
@@ -15,13 +15,14 @@ enum SetCommands {
             ).lookingForMember(at: 2)
                 .changed("2.4.0", "Takes several members."),
             Command(
-                "SREM", group: .set, since: "1.0.0", arity: -3, flags: [.write, .fast], keys: [.first([.rw, .delete])],
+                "SREM", group: .set, since: "1.0.0", arity: -3, flags: [.write, .fast], effect: .verbatim,
+                keys: [.first([.rw, .delete])],
                 syntax: "key member [member ...]", summary: "Removes members, and the set with the last of them.",
                 complexity: "O(N) in the members removed", run: remove
             ).lookingForMember(at: 2)
                 .changed("2.4.0", "Takes several members."),
             Command(
-                "SMOVE", group: .set, since: "1.0.0", arity: 4, flags: [.write, .fast],
+                "SMOVE", group: .set, since: "1.0.0", arity: 4, flags: [.write, .fast], effect: .verbatim,
                 keys: [.first([.rw, .access, .delete]), KeySpec([.rw, .insert], begin: .index(2))],
                 syntax: "source destination member", summary: "Moves a member from one set to another.",
                 complexity: "O(1)", run: move),

@@ -69,6 +69,7 @@ extension SortedSetCommands {
     ) -> Command<KeyspaceContext> {
         Command(
             name, group: .sortedSet, since: since, arity: -4, flags: [.write, .denyOOM, .movableKeys],
+            effect: .verbatim,
             keys: [.first([.ow, .update]), sources(countedAt: 2)],
             syntax: "destination numkeys key [key ...]\(options(operation))", summary: summary, complexity: complexity
         ) { (context, arguments) throws(CommandError) in

@@ -15,7 +15,7 @@ extension SortedSetCommands {
         )
         .changed("6.0.0", "The timeout may have a fraction."),
         Command(
-            "ZMPOP", group: .sortedSet, since: "7.0.0", arity: -4, flags: [.write, .movableKeys],
+            "ZMPOP", group: .sortedSet, since: "7.0.0", arity: -4, flags: [.write, .movableKeys], effect: .explicit,
             keys: [keys(countedAt: 1)], syntax: "numkeys key [key ...] where=<MIN | MAX> [COUNT count]",
             summary: "Removes and returns members with the lowest or highest scores of the first sorted set there is.",
             complexity: "O(K+M*log(N)) for K keys and M of N members"
@@ -25,6 +25,7 @@ extension SortedSetCommands {
         },
         Command(
             "BZMPOP", group: .sortedSet, since: "7.0.0", arity: -5, flags: [.write, .blocking, .movableKeys],
+            effect: .explicit,
             keys: [keys(countedAt: 2)], syntax: "timeout:double numkeys key [key ...] where=<MIN | MAX> [COUNT count]",
             summary: "Removes and returns members of the first sorted set there is, or waits for one.",
             complexity: "O(K+M*log(N)) for K keys and M of N members"
@@ -42,6 +43,8 @@ extension SortedSetCommands {
         case highest
 
         var event: KeyEvent { self == .lowest ? .zpopMin : .zpopMax }
+        /// That takes from this end of one set.
+        var command: StaticString { self == .lowest ? "ZPOPMIN" : "ZPOPMAX" }
     }
 
     private static func keys(countedAt index: Int) -> KeySpec {
@@ -50,7 +53,7 @@ extension SortedSetCommands {
 
     private static func popper(_ name: String, _ end: End, summary: String) -> Command<KeyspaceContext> {
         Command(
-            name, group: .sortedSet, since: "5.0.0", arity: -2, flags: [.write, .fast],
+            name, group: .sortedSet, since: "5.0.0", arity: -2, flags: [.write, .fast], effect: .verbatim,
             keys: [.first([.rw, .access, .delete])], syntax: "key [count]", summary: summary,
             complexity: "O(M*log(N)) for M of N members"
         ) { (context, arguments) throws(CommandError) in
@@ -71,7 +74,7 @@ extension SortedSetCommands {
 
     private static func blockingPopper(_ name: String, _ end: End, summary: String) -> Command<KeyspaceContext> {
         Command(
-            name, group: .sortedSet, since: "5.0.0", arity: -3, flags: [.write, .blocking, .fast],
+            name, group: .sortedSet, since: "5.0.0", arity: -3, flags: [.write, .blocking, .fast], effect: .explicit,
             keys: [
                 KeySpec(
                     [.rw, .access, .delete], begin: .index(1), find: .range(last: -2, step: 1, limit: 0))
@@ -85,6 +88,7 @@ extension SortedSetCommands {
                 guard let set = try context.sortedSet(at: key, .write) else { continue }
                 context.reply.array(3)
                 context.reply.bulkString(key)
+                context.effect(end.command, key)
                 return pop(context, set, 1, from: end, at: key, asPairs: false)
             }
             context.wait(for: arguments, keys, until: deadline, timeoutReply: .nullArray) { _ in Need(.members) }
@@ -151,6 +155,7 @@ extension SortedSetCommands {
             context.reply.array(2)
             context.reply.bulkString(key)
             context.reply.array(popped)
+            context.effect(request.end.command, key, popped)
             pop(context, set, popped, from: request.end, at: key, asPairs: true)
             return true
         }

@@ -55,7 +55,7 @@ extension SortedSetCommands {
         }
         .deprecated("6.2.0", replacedBy: "`ZRANGE` with `REV` and `BYLEX`"),
         Command(
-            "ZRANGESTORE", group: .sortedSet, since: "6.2.0", arity: -5, flags: [.write, .denyOOM],
+            "ZRANGESTORE", group: .sortedSet, since: "6.2.0", arity: -5, flags: [.write, .denyOOM], effect: .verbatim,
             keys: [.first([.ow, .update]), KeySpec([.ro, .access], begin: .index(2))],
             syntax: "dst src min max sortby=[BYSCORE | BYLEX] [REV] [LIMIT offset count]",
             summary: "Stores members in a range of ranks, scores or members.",
@@ -107,7 +107,8 @@ extension SortedSetCommands {
         _ name: String, since: String, syntax: String, summary: String, run: @escaping Command<KeyspaceContext>.Run
     ) -> Command<KeyspaceContext> {
         Command(
-            name, group: .sortedSet, since: since, arity: 4, flags: [.write], keys: [.first([.rw, .delete])],
+            name, group: .sortedSet, since: since, arity: 4, flags: [.write], effect: .verbatim,
+            keys: [.first([.rw, .delete])],
             syntax: syntax, summary: summary, complexity: "O(log(N)+M) to remove M of N members", run: run)
     }
 

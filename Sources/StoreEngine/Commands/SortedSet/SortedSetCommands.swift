@@ -7,7 +7,7 @@ enum SortedSetCommands {
 
     private static let members: [Command<KeyspaceContext>] = [
         Command(
-            "ZADD", group: .sortedSet, since: "1.2.0", arity: -4, flags: [.write, .denyOOM, .fast],
+            "ZADD", group: .sortedSet, since: "1.2.0", arity: -4, flags: [.write, .denyOOM, .fast], effect: .verbatim,
             keys: [.first([.rw, .update])],
             syntax:
                 "key condition=[NX | XX] comparison=[GT | LT] [change=CH] [increment=INCR] score member [score member ...]",
@@ -19,13 +19,13 @@ enum SortedSetCommands {
         .changed("3.0.2", "Takes `XX`, `NX`, `CH` and `INCR`.")
         .changed("6.2.0", "Takes `GT` and `LT`."),
         Command(
-            "ZINCRBY", group: .sortedSet, since: "1.2.0", arity: 4, flags: [.write, .denyOOM, .fast],
+            "ZINCRBY", group: .sortedSet, since: "1.2.0", arity: 4, flags: [.write, .denyOOM, .fast], effect: .verbatim,
             keys: [.first([.rw, .access, .update])], syntax: "key increment member",
             summary: "Adds to the score of a member.", complexity: "O(log(N)) in the members"
         ) { (context, arguments) throws(CommandError) in try add(context, arguments, increments: true) }
         .lookingForMember(at: 3),
         Command(
-            "ZREM", group: .sortedSet, since: "1.2.0", arity: -3, flags: [.write, .fast],
+            "ZREM", group: .sortedSet, since: "1.2.0", arity: -3, flags: [.write, .fast], effect: .verbatim,
             keys: [.first([.rw, .delete])],
             syntax: "key member [member ...]", summary: "Removes members, and the sorted set with the last of them.",
             complexity: "O(M*log(N)) to remove M of N members", run: remove

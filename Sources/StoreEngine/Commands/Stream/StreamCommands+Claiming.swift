@@ -5,7 +5,7 @@ import RespCodec
 extension StreamCommands {
     static let claiming: [Command<KeyspaceContext>] = [
         Command(
-            "XCLAIM", group: .stream, since: "5.0.0", arity: -6, flags: [.write, .fast],
+            "XCLAIM", group: .stream, since: "5.0.0", arity: -6, flags: [.write, .fast], effect: .explicit,
             keys: [.first([.rw, .update])],
             tips: ["nondeterministic_output"],
             syntax: "key group consumer min-idle-time id [id ...] [IDLE ms:integer] [TIME unix-time-milliseconds] "
@@ -13,7 +13,7 @@ extension StreamCommands {
             summary: "Gives entries that are pending for others to a consumer.", complexity: "O(log N) for each entry",
             run: claim),
         Command(
-            "XAUTOCLAIM", group: .stream, since: "6.2.0", arity: -6, flags: [.write, .fast],
+            "XAUTOCLAIM", group: .stream, since: "6.2.0", arity: -6, flags: [.write, .fast], effect: .explicit,
             keys: [.first([.rw, .delete])], tips: ["nondeterministic_output"],
             syntax: "key group consumer min-idle-time start:string [COUNT count] [JUSTID]",
             summary: "Gives entries that have been pending for long to a consumer, piece by piece.",
@@ -21,7 +21,8 @@ extension StreamCommands {
         )
         .changed("7.0.0", "Also returns the ids of entries that are gone, and no longer pending."),
         Command(
-            "XNACK", group: .stream, since: "8.8.0", arity: -7, flags: [.write, .fast], keys: [.first([.rw, .update])],
+            "XNACK", group: .stream, since: "8.8.0", arity: -7, flags: [.write, .fast], effect: .verbatim,
+            keys: [.first([.rw, .update])],
             syntax: "key group mode=<SILENT | FAIL | FATAL> <IDS numids id [id ...]> [RETRYCOUNT count] [FORCE]",
             summary: "Takes pending entries from their consumers, for whoever claims them first.",
             complexity: "O(log N) for each entry", run: release),
@@ -82,7 +83,8 @@ extension StreamCommands {
             throw .message("ERR Invalid min-idle-time argument for XCLAIM")
         }
         let options = try ClaimOptions(arguments, now: context.now)
-        group.lastID = max(group.lastID, options.lastID)
+        let movesGroup = options.lastID > group.lastID
+        if movesGroup { group.lastID = options.lastID }
         let consumer = consumer(arguments[3], of: group, key: key, context)
         let reply = context.reply
         let list = reply.beginDeferred()
@@ -93,7 +95,10 @@ extension StreamCommands {
             var entries = stream.entries(from: id, to: id)
             guard let found = entries.next() else {
                 // It was deleted from the stream: nobody can be given it any more.
-                if group.removePending(id) { changes += 1 }
+                if group.removePending(id) {
+                    context.acknowledgeEffect(id, group, key)
+                    changes += 1
+                }
                 continue
             }
             guard let entry = group.pendingEntry(id) ?? (options.forces ? group.makePending(id, deliveryCount: 1) : nil)
@@ -105,12 +110,18 @@ extension StreamCommands {
                 entry.countDelivery()
             }
             group.assign(entry, to: consumer, time: options.time)
+            context.claimEffect(entry, of: consumer, group, key)
             if options.onlyIDs { reply.id(id) } else { reply.entry(found, of: entries) }
             consumer.activeTime = context.now
             count += 1
             changes += 1
         }
         reply.endArray(list, count: count)
+        if movesGroup {
+            // Claims tell of it, too.
+            if count == 0 { context.groupEffect(group, key) }
+            changes += 1
+        }
         if changes > 0 { context.changed(key, .pending, count: changes) }
     }
 
@@ -161,6 +172,7 @@ extension StreamCommands {
             var entries = stream.entries(from: id, to: id)
             guard let found = entries.next() else {
                 _ = group.removePending(id)
+                context.acknowledgeEffect(id, group, key)
                 deleted.append(id)
                 guard let next = id.successor else { break }
                 pending = group.pending(from: next)
@@ -169,6 +181,7 @@ extension StreamCommands {
             if idle > 0 && !entry.isReleased && entry.idle(context.now) < idle { continue }
             if !onlyIDs { entry.countDelivery() }
             group.assign(entry, to: consumer, time: context.now)
+            context.claimEffect(entry, of: consumer, group, key)
             if onlyIDs { reply.id(id) } else { reply.entry(found, of: entries) }
             consumer.activeTime = context.now
             count += 1
@@ -176,7 +189,7 @@ extension StreamCommands {
         reply.end(whole, claimed: count, cursor: cursor ?? .zero)
         reply.array(deleted.count)
         for id in deleted { reply.id(id) }
-        context.engine.dirty &+= count + deleted.count
+        if count + deleted.count > 0 { context.changed(key, .pending, count: count + deleted.count) }
     }
 
     // MARK: giving back

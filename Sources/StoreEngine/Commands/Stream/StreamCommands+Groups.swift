@@ -14,7 +14,7 @@ extension StreamCommands {
                 )
                 .changed("7.0.0", "Takes `ENTRIESREAD`."),
                 groupCommand(
-                    "SETID", arity: -5, flags: [.write], use: .update,
+                    "SETID", arity: -5, flags: [.write], effect: .explicit, use: .update,
                     syntax: "key group id-selector=<id | new-id=$> [ENTRIESREAD entriesread=entries-read]",
                     "Sets what a group has read.",
                     run: setGroupID
@@ -50,7 +50,8 @@ extension StreamCommands {
                     ]),
             ]),
         Command(
-            "XACK", group: .stream, since: "5.0.0", arity: -4, flags: [.write, .fast], keys: [.first([.rw, .update])],
+            "XACK", group: .stream, since: "5.0.0", arity: -4, flags: [.write, .fast], effect: .verbatim,
+            keys: [.first([.rw, .update])],
             syntax: "key group id [id ...]", summary: "Acknowledges entries: they are no longer pending.",
             complexity: "O(1) for each entry", run: acknowledge),
         Command(
@@ -64,11 +65,12 @@ extension StreamCommands {
     ]
 
     private static func groupCommand(
-        _ name: String, since: String = "5.0.0", arity: Int, flags: CommandFlags, use: KeySpec.Flags, syntax: String,
+        _ name: String, since: String = "5.0.0", arity: Int, flags: CommandFlags,
+        effect: CommandEffect = .verbatim, use: KeySpec.Flags, syntax: String,
         _ summary: String, complexity: String = "O(1)", run: @escaping Command<KeyspaceContext>.Run
     ) -> Command<KeyspaceContext> {
         Command(
-            name, group: .stream, since: since, arity: arity, flags: flags,
+            name, group: .stream, since: since, arity: arity, flags: flags, effect: effect,
             keys: [KeySpec([.rw, use], begin: .index(2))], syntax: syntax, summary: summary, complexity: complexity,
             run: run)
     }
@@ -84,7 +86,7 @@ extension StreamCommands {
     /// The options of CREATE and SETID.
     private struct GroupOptions {
         var makesStream = false
-        private var entriesRead = StreamGroup.unknown
+        private(set) var entriesRead = StreamGroup.unknown
 
         /// How many entries of a stream a group is said to have read: no more than were ever added.
         func entriesRead(of stream: StreamValue) -> Int { min(entriesRead, stream.entriesAdded) }
@@ -155,8 +157,10 @@ extension StreamCommands {
             guard let parsed = StreamID.parse(arguments[4], edges: true) else { throw invalidID }
             group.lastID = parsed.id
         }
-        group.entriesRead = options.entriesRead(of: stream)
+        // A group that reads may come further than that, if XSETID has changed how many were added.
+        group.entriesRead = context.engine.isReplaying ? options.entriesRead : options.entriesRead(of: stream)
         context.changed(arguments[2], .xgroupSetID)
+        if arguments.count == 5 { context.effect(arguments) } else { context.groupEffect(group, arguments[2]) }
         context.reply.ok()
     }
 
@@ -199,7 +203,7 @@ extension StreamCommands {
         for index in 3..<arguments.count { _ = try id(arguments[index]) }
         var count = 0
         for index in 3..<arguments.count where group.removePending(try id(arguments[index])) { count += 1 }
-        context.engine.dirty &+= count
+        if count > 0 { context.changed(arguments[1], .pending, count: count) }
         context.reply.integer(count)
     }
 

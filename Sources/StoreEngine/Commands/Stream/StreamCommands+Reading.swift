@@ -17,6 +17,7 @@ extension StreamCommands {
         },
         Command(
             "XREADGROUP", group: .stream, since: "5.0.0", arity: -7, flags: [.write, .blocking, .movableKeys],
+            effect: .explicit,
             keys: [
                 KeySpec(
                     [.ro, .access], begin: .keyword("STREAMS", from: 4), find: .range(last: -1, step: 1, limit: 2))
@@ -205,11 +206,12 @@ extension StreamCommands {
             let key = arguments[index]
             guard let stream = try context.stream(at: key, .read), let group = stream.group(name) else { continue }
             let consumer = consumer(consumerName, of: group, key: key, context)
-            let reader = GroupReader(stream: stream, group: group, consumer: consumer, now: context.now)
+            let reader = GroupReader(
+                context: context, key: key, stream: stream, group: group, consumer: consumer)
             if let id = behind[index - keys.lowerBound] {
                 list.begin(key)
                 reader.replyHistory(context.reply, behind: id, atMost: options.count)
-                context.engine.dirty &+= 1
+                context.changed(key, .pending)
             } else if reader.hasNews(options) {
                 list.begin(key)
                 reader.replyNews(context.reply, options)
@@ -253,15 +255,18 @@ extension StreamCommands {
             preconditionFailure("a consumer is neither there nor new")
         }
         context.changed(key, .xgroupCreateConsumer)
+        context.effect("XGROUP", "CREATECONSUMER", key, group.name, name)
         return made
     }
 
     /// One consumer reading one stream.
     private struct GroupReader {
+        let context: KeyspaceContext
+        let key: ByteSlice
         let stream: StreamValue
         let group: StreamGroup
         let consumer: StreamConsumer
-        let now: Int64
+        private var now: Int64 { context.now }
 
         /// What the consumer has pending behind an id; what was deleted since comes without fields.
         func replyHistory(_ reply: ReplyWriter, behind id: StreamID, atMost limit: Int) {
@@ -274,6 +279,7 @@ extension StreamCommands {
                     reply.entry(found, of: entries)
                     entry.countDelivery()
                     group.assign(entry, to: consumer, time: now)
+                    context.claimEffect(entry, of: consumer, group, key)
                 } else {
                     reply.array(2)
                     reply.id(entry.id)
@@ -297,11 +303,18 @@ extension StreamCommands {
             return isNever ? nil : max(time, now + 1)
         }
 
+        /// Takes out a pending entry that is in the stream no more.
+        private func forget(_ entry: PendingEntry) {
+            let id = entry.id
+            _ = group.removePending(id)
+            context.acknowledgeEffect(id, group, key)
+        }
+
         func hasNews(_ options: ReadOptions) -> Bool {
             if stream.hasEntry(behind: group.lastID) { return true }
             while let entry = claimable(options) {
                 if stream.contains(entry.id) { return true }
-                _ = group.removePending(entry.id)
+                forget(entry)
             }
             return false
         }
@@ -316,7 +329,7 @@ extension StreamCommands {
                 var entries = stream.entries(from: entry.id, to: entry.id)
                 guard let found = entries.next() else {
                     // It was deleted from the stream: nobody can be given it any more.
-                    _ = group.removePending(entry.id)
+                    forget(entry)
                     continue
                 }
                 reply.array(4)
@@ -325,9 +338,11 @@ extension StreamCommands {
                 reply.integer(entry.deliveryCount)
                 entry.countDelivery()
                 group.assign(entry, to: consumer, time: now)
+                context.claimEffect(entry, of: consumer, group, key)
                 consumer.activeTime = now
                 count += 1
             }
+            let claimed = count
             if let next = group.lastID.successor {
                 var entries = stream.entries(from: next)
                 while count < options.count, let entry = entries.next() {
@@ -341,12 +356,14 @@ extension StreamCommands {
                         reply.integer(0)
                     }
                     if !options.acknowledges {
-                        group.deliver(entry.id, to: consumer, now: now)
+                        let delivered = group.deliver(entry.id, to: consumer, now: now)
+                        context.claimEffect(delivered, of: consumer, group, key)
                         consumer.activeTime = now
                     }
                     count += 1
                 }
             }
+            if count > claimed { context.groupEffect(group, key) }
             reply.endArray(list, count: count)
         }
     }

@@ -5,7 +5,8 @@ import RespCodec
 extension StreamCommands {
     static let trimming: [Command<KeyspaceContext>] = [
         Command(
-            "XTRIM", group: .stream, since: "5.0.0", arity: -4, flags: [.write], keys: [.first([.rw, .delete])],
+            "XTRIM", group: .stream, since: "5.0.0", arity: -4, flags: [.write], effect: .explicit,
+            keys: [.first([.rw, .delete])],
             tips: ["nondeterministic_output"],
             syntax:
                 "key trim=<strategy=<MAXLEN | MINID> operator=[equal== | approximately=~] threshold [LIMIT count] condition=[KEEPREF | DELREF | ACKED]>",
@@ -14,13 +15,13 @@ extension StreamCommands {
         .changed("6.2.0", "Takes `MINID` and `LIMIT`.")
         .changed("8.2.0", "Takes `KEEPREF`, `DELREF` and `ACKED`."),
         Command(
-            "XDELEX", group: .stream, since: "8.2.0", arity: -5, flags: [.write, .fast],
+            "XDELEX", group: .stream, since: "8.2.0", arity: -5, flags: [.write, .fast], effect: .verbatim,
             keys: [.first([.rw, .delete])], syntax: "key condition=[KEEPREF | DELREF | ACKED] <IDS numids id [id ...]>",
             summary: "Deletes entries by their ids, with regard to groups.",
             complexity: "O(1) for each entry and group",
             run: deleteByReference),
         Command(
-            "XACKDEL", group: .stream, since: "8.2.0", arity: -6, flags: [.write, .fast],
+            "XACKDEL", group: .stream, since: "8.2.0", arity: -6, flags: [.write, .fast], effect: .verbatim,
             keys: [.first([.rw, .update, .delete])],
             syntax: "key group condition=[KEEPREF | DELREF | ACKED] <IDS numids id [id ...]>",
             summary: "Acknowledges entries in a group and deletes them, with regard to other groups.",
@@ -140,7 +141,10 @@ extension StreamCommands {
             return context.reply.integer(0)
         }
         let deleted = trim.apply(to: stream)
-        if deleted > 0 { context.changed(key, .xtrim, count: deleted) }
+        if deleted > 0 {
+            context.changed(key, .xtrim, count: deleted)
+            tellTrimmed(context, arguments, trim, stream)
+        }
         context.reply.integer(deleted)
     }
 
@@ -262,8 +266,8 @@ extension StreamCommands {
     private static func finish(_ context: KeyspaceContext, _ key: ByteSlice, deleted: Int, changes: Int) {
         if deleted > 0 {
             context.changed(key, .xdel, count: max(deleted, changes))
-        } else {
-            context.engine.dirty &+= changes
+        } else if changes > 0 {
+            context.changed(key, .pending, count: changes)
         }
     }
 }

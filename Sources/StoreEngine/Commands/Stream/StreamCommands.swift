@@ -7,7 +7,7 @@ enum StreamCommands {
     static let all: [Command<KeyspaceContext>] =
         [
             Command(
-                "XADD", group: .stream, since: "5.0.0", arity: -5, flags: [.write, .denyOOM, .fast],
+                "XADD", group: .stream, since: "5.0.0", arity: -5, flags: [.write, .denyOOM, .fast], effect: .explicit,
                 keys: [
                     .first([.rw, .update], notes: "UPDATE instead of INSERT because of the optional trimming feature")
                 ],
@@ -41,12 +41,13 @@ enum StreamCommands {
             }
             .changed("6.2.0", "Takes ranges without their ends."),
             Command(
-                "XDEL", group: .stream, since: "5.0.0", arity: -3, flags: [.write, .fast],
+                "XDEL", group: .stream, since: "5.0.0", arity: -3, flags: [.write, .fast], effect: .verbatim,
                 keys: [.first([.rw, .delete])],
                 syntax: "key id [id ...]", summary: "Deletes entries by their ids.", complexity: "O(1) for each entry",
                 run: delete),
             Command(
                 "XSETID", group: .stream, since: "5.0.0", arity: -3, flags: [.write, .denyOOM, .fast],
+                effect: .verbatim,
                 keys: [.first([.rw, .update])],
                 syntax: "key last-id [ENTRIESADDED entries-added] [MAXDELETEDID max-deleted-id]",
                 summary: "Sets the last id of a stream and what else it remembers, as replication wants it.",
@@ -135,6 +136,7 @@ enum StreamCommands {
         context.reply.id(id)
         context.changed(key, .xadd)
         if let trim = options.trim, trim.apply(to: stream) > 0 { context.changed(key, .xtrim, count: 0) }
+        if context.isRecorded { tellAdded(context, arguments, options, id, stream) }
     }
 
     /// The id of an entry to add behind `last`.

@@ -5,7 +5,7 @@ import RespCodec
 extension StringCommands {
     static let bounded: [Command<KeyspaceContext>] = [
         Command(
-            "MSETEX", group: .string, since: "8.4.0", arity: -4, flags: [.write, .denyOOM],
+            "MSETEX", group: .string, since: "8.4.0", arity: -4, flags: [.write, .denyOOM], effect: .explicit,
             keys: [KeySpec([.ow, .update], begin: .index(1), find: .keyCount(count: 0, first: 1, step: 2))],
             tips: ["request_policy:multi_shard", "response_policy:all_succeeded"],
             syntax:
@@ -13,7 +13,7 @@ extension StringCommands {
             summary: "Sets several keys at once, with one deadline, if all or none of them exist.",
             complexity: "O(N) in the keys", run: setManyExpiring),
         Command(
-            "INCREX", group: .string, since: "8.8.0", arity: -2, flags: [.write, .denyOOM, .fast],
+            "INCREX", group: .string, since: "8.8.0", arity: -2, flags: [.write, .denyOOM, .fast], effect: .explicit,
             keys: [.first([.rw, .access, .update])],
             syntax:
                 "key delta=[BYFLOAT float | BYINT increment] [LBOUND lowerbound] [UBOUND upperbound] [SATURATE] expiration=[EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST] [ENX]",
@@ -74,7 +74,30 @@ extension StringCommands {
             context.changed(key, .set)
             if case .until = lifetime { context.changed(key, .expire, count: 0) }
         }
+        tellSet(context, arguments, upTo: end, lifetime)
         context.reply.integer(1)
+    }
+
+    private static func tellSet(
+        _ context: KeyspaceContext, _ arguments: Arguments, upTo end: Int, _ lifetime: Lifetime
+    ) {
+        guard context.isRecorded else { return }
+        let effect: EffectWords?
+        if case .unlimited = lifetime {
+            effect = context.beginEffect("MSET", arguments[2])
+        } else {
+            effect = context.beginEffect("MSETEX", arguments[1])
+            effect?.add(arguments[2])
+        }
+        for index in 3..<end { effect?.add(arguments[index]) }
+        switch lifetime {
+        case .unlimited: break
+        case .keep: effect?.add("KEEPTTL")
+        case .until(let deadline):
+            effect?.add("PXAT")
+            effect?.add(deadline)
+        }
+        effect?.end()
     }
 
     // MARK: INCREX
@@ -183,6 +206,7 @@ extension StringCommands {
         let deadline = addition.newDeadline(slot.flatMap { context.database.deadline($0) })
         context.setInteger(key, new, slot: slot, deadline: deadline.time)
         context.changed(key, .incrBy)
+        tell(context, key, new, deadline.time)
         if let event = deadline.event { context.changed(key, event, count: 0) }
         context.reply.integer(new)
         context.reply.integer(applied)
@@ -231,9 +255,20 @@ extension StringCommands {
         let deadline = addition.newDeadline(slot.flatMap { context.database.deadline($0) })
         text.withByteSlice { context.setString(key, $0, slot: slot, deadline: deadline.time, keepsText: true) }
         context.changed(key, .incrByFloat)
+        text.withByteSlice { tell(context, key, $0, deadline.time) }
         if let event = deadline.event { context.changed(key, event, count: 0) }
         reply(context, text)
         reply(context, LongDoubleText.text(applied))
+    }
+
+    private static func tell(
+        _ context: KeyspaceContext, _ key: ByteSlice, _ value: some EffectWord, _ deadline: Int64?
+    ) {
+        if let deadline {
+            context.effect("SET", key, value, "PXAT", deadline)
+        } else {
+            context.effect("SET", key, value)
+        }
     }
 
     /// A number in its widest form: a double whose digits are more than a double has.

@@ -88,13 +88,13 @@ extension StringCommands {
             complexity: "O(N) in the string's length",
             run: digest),
         Command(
-            "DELEX", group: .string, since: "8.4.0", arity: -2, flags: [.write, .fast],
+            "DELEX", group: .string, since: "8.4.0", arity: -2, flags: [.write, .fast], effect: .explicit,
             keys: [.first([.rw, .delete, .variableFlags], flagsInRequest: deleteFlags)],
             syntax: "key condition=[IFEQ ifeq-value | IFNE ifne-value | IFDEQ ifdeq-digest | IFDNE ifdne-digest]",
             summary: "Removes a key, if its value or its digest is as given.",
             complexity: "O(1), O(N) in the string's length for a digest", run: deleteConditionally),
         Command(
-            "DELIFEQ", group: .string, since: "9.0.0", arity: 3, flags: [.write, .fast],
+            "DELIFEQ", group: .string, since: "9.0.0", arity: 3, flags: [.write, .fast], effect: .explicit,
             keys: [.first([.rm, .delete])], syntax: "key value",
             summary: "Removes a key whose value is as given.", complexity: "O(1)"
         ) { (context, arguments) throws(CommandError) in
@@ -149,6 +149,7 @@ extension StringCommands {
         guard let slot, try condition.holds(context, slot) else { return context.reply.integer(0) }
         context.removeQuietly(slot)
         context.changed(key, .del)
+        context.effect("DEL", key)
         context.reply.integer(1)
     }
 }

@@ -5,10 +5,10 @@ import RespCodec
 extension StringCommands {
     private static func counter(
         _ name: String, since: String, arity: Int = 2, syntax: String = "key", summary: String,
-        run: @escaping Command<KeyspaceContext>.Run
+        effect: CommandEffect = .verbatim, run: @escaping Command<KeyspaceContext>.Run
     ) -> Command<KeyspaceContext> {
         Command(
-            name, group: .string, since: since, arity: arity, flags: [.write, .denyOOM, .fast],
+            name, group: .string, since: since, arity: arity, flags: [.write, .denyOOM, .fast], effect: effect,
             keys: [.first([.rw, .access, .update])], syntax: syntax, summary: summary, complexity: "O(1)", run: run)
     }
 
@@ -33,7 +33,8 @@ extension StringCommands {
         },
         counter(
             "INCRBYFLOAT", since: "2.6.0", arity: 3, syntax: "key increment:double",
-            summary: "Adds to the floating point number at a key.", run: addFloat),
+            summary: "Adds to the floating point number at a key.", effect: .explicit,
+            run: addFloat),
     ]
 
     @inline(__always)
@@ -74,6 +75,7 @@ extension StringCommands {
             let deadline = slot.flatMap { context.database.deadline($0) }
             context.setString(key, text, slot: slot, deadline: deadline, keepsText: true)
             context.changed(key, .incrByFloat)
+            context.effect("SET", key, text, "KEEPTTL")
             context.reply.bulkString(text)
         }
     }

@@ -12,7 +12,7 @@ extension StringCommands {
 
     static let ranges: [Command<KeyspaceContext>] = [
         Command(
-            "APPEND", group: .string, since: "2.0.0", arity: 3, flags: [.write, .denyOOM, .fast],
+            "APPEND", group: .string, since: "2.0.0", arity: 3, flags: [.write, .denyOOM, .fast], effect: .verbatim,
             keys: [.first([.rw, .insert])], syntax: "key value", summary: "Adds to the end of a string.",
             complexity: "O(N) in the bytes added, amortised", run: append),
         Command(
@@ -22,7 +22,7 @@ extension StringCommands {
         rangeCommand("SUBSTR", since: "1.0.0")
             .deprecated("2.0.0", replacedBy: "`GETRANGE`"),
         Command(
-            "SETRANGE", group: .string, since: "2.2.0", arity: 4, flags: [.write, .denyOOM],
+            "SETRANGE", group: .string, since: "2.2.0", arity: 4, flags: [.write, .denyOOM], effect: .verbatim,
             keys: [.first([.rw, .update])],
             syntax: "key offset value", summary: "Overwrites part of a string from an offset on.",
             complexity: "O(N) in the bytes written", run: setRange),

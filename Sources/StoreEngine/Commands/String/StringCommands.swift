@@ -10,7 +10,7 @@ enum StringCommands {
                 keys: [.first([.ro, .access])], syntax: "key", summary: "Returns the string at a key.",
                 complexity: "O(1)", run: get),
             Command(
-                "SET", group: .string, since: "1.0.0", arity: -3, flags: [.write, .denyOOM],
+                "SET", group: .string, since: "1.0.0", arity: -3, flags: [.write, .denyOOM], effect: .explicit,
                 keys: [
                     .first(
                         [.rw, .access, .update, .variableFlags],
@@ -27,13 +27,13 @@ enum StringCommands {
             .changed("7.0.0", "`NX` and `GET` may come together.")
             .changed("8.4.0", "Takes `IFEQ`, `IFNE`, `IFDEQ` and `IFDNE`."),
             Command(
-                "SETNX", group: .string, since: "1.0.0", arity: 3, flags: [.write, .denyOOM, .fast],
+                "SETNX", group: .string, since: "1.0.0", arity: 3, flags: [.write, .denyOOM, .fast], effect: .verbatim,
                 keys: [.first([.ow, .insert])], syntax: "key value", summary: "Sets a key that does not exist.",
                 complexity: "O(1)", run: setIfAbsent
             )
             .deprecated("2.6.12", replacedBy: "`SET` with `NX`"),
             Command(
-                "SETEX", group: .string, since: "2.0.0", arity: 4, flags: [.write, .denyOOM],
+                "SETEX", group: .string, since: "2.0.0", arity: 4, flags: [.write, .denyOOM], effect: .explicit,
                 keys: [.first([.ow, .update])], syntax: "key seconds value",
                 summary: "Sets a key to a string that expires after some seconds.", complexity: "O(1)"
             ) { (context, arguments) throws(CommandError) in
@@ -41,7 +41,7 @@ enum StringCommands {
             }
             .deprecated("2.6.12", replacedBy: "`SET` with `EX`"),
             Command(
-                "PSETEX", group: .string, since: "2.6.0", arity: 4, flags: [.write, .denyOOM],
+                "PSETEX", group: .string, since: "2.6.0", arity: 4, flags: [.write, .denyOOM], effect: .explicit,
                 keys: [.first([.ow, .update])], syntax: "key milliseconds value",
                 summary: "Sets a key to a string that expires after some milliseconds.", complexity: "O(1)"
             ) { (context, arguments) throws(CommandError) in
@@ -49,18 +49,18 @@ enum StringCommands {
             }
             .deprecated("2.6.12", replacedBy: "`SET` with `PX`"),
             Command(
-                "GETSET", group: .string, since: "1.0.0", arity: 3, flags: [.write, .denyOOM, .fast],
+                "GETSET", group: .string, since: "1.0.0", arity: 3, flags: [.write, .denyOOM, .fast], effect: .explicit,
                 keys: [.first([.rw, .access, .update])], syntax: "key value",
                 summary: "Sets a key and returns the string it held.", complexity: "O(1)", run: getSet
             )
             .deprecated("6.2.0", replacedBy: "`SET` with `GET`"),
             Command(
-                "GETDEL", group: .string, since: "6.2.0", arity: 2, flags: [.write, .fast],
+                "GETDEL", group: .string, since: "6.2.0", arity: 2, flags: [.write, .fast], effect: .explicit,
                 keys: [.first([.rw, .access, .delete])], syntax: "key",
                 summary: "Returns the string at a key and removes the key.",
                 complexity: "O(1)", run: getDelete),
             Command(
-                "GETEX", group: .string, since: "6.2.0", arity: -2, flags: [.write, .fast],
+                "GETEX", group: .string, since: "6.2.0", arity: -2, flags: [.write, .fast], effect: .explicit,
                 keys: [.first([.rw, .access, .update], notes: "RW and UPDATE because it changes the TTL")],
                 syntax:
                     "key expiration=[EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]",
@@ -75,13 +75,13 @@ enum StringCommands {
                 summary: "Returns the strings at several keys.",
                 complexity: "O(N) in the keys", run: getMany),
             Command(
-                "MSET", group: .string, since: "1.0.1", arity: -3, flags: [.write, .denyOOM],
+                "MSET", group: .string, since: "1.0.1", arity: -3, flags: [.write, .denyOOM], effect: .verbatim,
                 keys: [KeySpec([.ow, .update], begin: .index(1), find: .range(last: -1, step: 2, limit: 0))],
                 tips: ["request_policy:multi_shard", "response_policy:all_succeeded"],
                 syntax: "key value [key value ...]",
                 summary: "Sets several keys at once.", complexity: "O(N) in the keys", run: setMany),
             Command(
-                "MSETNX", group: .string, since: "1.0.1", arity: -3, flags: [.write, .denyOOM],
+                "MSETNX", group: .string, since: "1.0.1", arity: -3, flags: [.write, .denyOOM], effect: .verbatim,
                 keys: [KeySpec([.ow, .insert], begin: .index(1), find: .range(last: -1, step: 2, limit: 0))],
                 syntax: "key value [key value ...]", summary: "Sets several keys at once if none of them exists.",
                 complexity: "O(N) in the keys", run: setManyIfAbsent),
@@ -116,6 +116,7 @@ enum StringCommands {
             // The plain form needs nothing of what the options ask for.
             context.setString(key, arguments[2], slot: context.find(key), deadline: nil)
             context.changed(key, .set)
+            context.effect(arguments)
             return context.reply.ok()
         }
         try setWithOptions(&context, arguments)
@@ -175,10 +176,15 @@ enum StringCommands {
             }
         }
         switch lifetime {
-        case .unlimited: context.setString(key, arguments[2], slot: slot, deadline: nil)
+        case .unlimited:
+            context.setString(key, arguments[2], slot: slot, deadline: nil)
+            context.effect("SET", key, arguments[2])
         case .keep:
             context.setString(key, arguments[2], slot: slot, deadline: slot.flatMap { context.database.deadline($0) })
-        case .until(let deadline): context.setString(key, arguments[2], slot: slot, deadline: deadline)
+            context.effect("SET", key, arguments[2], "KEEPTTL")
+        case .until(let deadline):
+            context.setString(key, arguments[2], slot: slot, deadline: deadline)
+            context.effect("SET", key, arguments[2], "PXAT", deadline)
         }
         context.changed(key, .set)
         if case .until = lifetime { context.changed(key, .expire, count: 0) }
@@ -200,6 +206,7 @@ enum StringCommands {
         context.setString(arguments[1], arguments[3], slot: context.find(arguments[1]), deadline: deadline)
         context.changed(arguments[1], .set)
         context.changed(arguments[1], .expire, count: 0)
+        context.effect("SET", arguments[1], arguments[3], "PXAT", deadline)
         context.reply.ok()
     }
 
@@ -208,6 +215,7 @@ enum StringCommands {
         if let slot { context.replyString(context.entry(slot)) } else { context.reply.null() }
         context.setString(arguments[1], arguments[2], slot: slot, deadline: nil)
         context.changed(arguments[1], .set)
+        context.effect("SET", arguments[1], arguments[2])
     }
 
     @Sendable static func getDelete(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
@@ -215,6 +223,7 @@ enum StringCommands {
         context.replyString(context.entry(slot))
         context.removeQuietly(slot)
         context.changed(arguments[1], .del)
+        context.effect("DEL", arguments[1])
     }
 
     @Sendable static func getExpire(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
@@ -243,16 +252,19 @@ enum StringCommands {
         }
         context.replyString(context.entry(slot))
         if let deadline {
-            if deadline <= context.now {
+            if deadline <= context.expiryTime {
                 context.removeQuietly(slot)
                 context.changed(key, .del)
+                context.effect("DEL", key)
             } else {
                 context.database.setDeadline(slot, deadline)
                 context.changed(key, .expire)
+                context.effect("PEXPIREAT", key, deadline)
             }
         } else if persists && slot.hasDeadline {
             context.database.setDeadline(slot, nil)
             context.changed(key, .persist)
+            context.effect("PERSIST", key)
         }
     }
 

@@ -175,8 +175,10 @@ enum FieldLayout: TableLayout {
     }
 
     /// Removes a field that expired before `now`; false when there is none.
-    func removeExpired(now: Int64) -> Bool {
+    /// - Parameter willRemove: is called with it.
+    func removeExpired(now: Int64, willRemove: (ByteSlice) -> Void) -> Bool {
         guard let slot = table.nextExpired(now: now - 1) else { return false }
+        unsafe willRemove(FieldEntry(slot.entry).field)
         remove(slot)
         return true
     }

@@ -198,17 +198,23 @@ extension HashValue {
 
     /// Removes up to `limit` fields that have expired, the earliest first; returns how many. A hash without fields is to be removed by the
     /// caller.
-    func removeExpired(limit: Int) -> Int {
+    /// - Parameter willRemove: is called with each of them.
+    func removeExpired(limit: Int, willRemove: (ByteSlice) -> Void) -> Int {
         guard hasDeadlines else { return 0 }
         return changingDeadlines {
             guard isTable else {
                 let expired = triples.expiredCount(now: now, limit: limit)
+                var field = list.first
+                for _ in 0..<expired {
+                    list[field].withBytes(willRemove)
+                    field = triples.range(field).upperBound
+                }
                 if expired > 0 { payload.remove(at: list.first, count: expired * DeadlineTriples.stride) }
                 return expired
             }
             let table = table
             var removed = 0
-            while removed < limit && table.removeExpired(now: now) { removed += 1 }
+            while removed < limit && table.removeExpired(now: now, willRemove: willRemove) { removed += 1 }
             return removed
         }
     }
@@ -273,10 +279,14 @@ extension KeyspaceContext {
         _ arguments: Arguments, _ indices: StrideTo<Int>, of hash: HashValue, keepsEmptied: Bool = false
     ) {
         guard engine.removesExpiredKeys, hash.hasDeadlines else { return }
+        let effect = beginEffect("HDEL", arguments[1])
         var removed = 0
-        for index in indices where hash.removeIfExpired(arguments[index]) { removed += 1 }
-        guard removed > 0 else { return }
-        engine.fieldsExpired(removed, at: arguments[1], in: database)
+        for index in indices where hash.removeIfExpired(arguments[index]) {
+            effect?.add(arguments[index])
+            removed += 1
+        }
+        guard removed > 0 else { return effect?.cancel() ?? () }
+        engine.fieldsExpired(removed, at: arguments[1], in: database, effect)
         if hash.count == 0 && !keepsEmptied { removeEmptied(arguments[1]) }
     }
 }

@@ -241,17 +241,17 @@ extension KeyspaceContext {
     @inline(__always)
     func hash(at key: ByteSlice, _ access: KeyAccess) throws(CommandError) -> HashValue? {
         guard let slot = try find(key, as: .hash, access) else { return nil }
-        return HashValue(database, slot, settings: settings, now: now)
+        return HashValue(database, slot, settings: settings, now: engine.expiryTime)
     }
 
     /// The hash at a key, a new one without fields if the key is absent.
     @inline(__always)
     func hashMade(at key: ByteSlice) throws(CommandError) -> HashValue {
         if let slot = try find(key, as: .hash, .write) {
-            return HashValue(database, slot, settings: settings, now: now)
+            return HashValue(database, slot, settings: settings, now: engine.expiryTime)
         }
         let entry = makeEntry(.hash, .packed, key: key, deadline: nil, payload: ForwardList.emptySize)
         unsafe _ = ForwardList.makeEmpty(at: entry.payload)
-        return HashValue(database, database.insert(entry, hash: hash(key)), settings: settings, now: now)
+        return HashValue(database, database.insert(entry, hash: hash(key)), settings: settings, now: engine.expiryTime)
     }
 }

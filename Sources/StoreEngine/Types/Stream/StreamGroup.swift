@@ -251,11 +251,15 @@ struct PendingEntries: Sequence, IteratorProtocol {
         return entry
     }
 
-    /// Notes that an entry was delivered for the first time, as far as this consumer knows.
-    func deliver(_ id: StreamID, to consumer: StreamConsumer, now: Int64) {
-        guard let entry = makePending(id, deliveryCount: 1) ?? pendingEntry(id) else { return }
+    /// Notes that an entry was delivered for the first time, as far as this consumer knows; returns what is pending by that.
+    @discardableResult
+    func deliver(_ id: StreamID, to consumer: StreamConsumer, now: Int64) -> PendingEntry {
+        guard let entry = makePending(id, deliveryCount: 1) ?? pendingEntry(id) else {
+            preconditionFailure("an entry is neither pending nor new")
+        }
         entry.deliveryCount = 1
         assign(entry, to: consumer, time: now)
+        return entry
     }
 
     /// Gives an entry to a consumer, at a time.

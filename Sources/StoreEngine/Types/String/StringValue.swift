@@ -107,7 +107,8 @@ extension KeyspaceContext {
 
     private func makeExternal(_ key: ByteSlice, _ value: ByteSlice, deadline: Int64?) -> Entry {
         let block: UnsafeMutableRawPointer
-        if let base = unsafe adoptable?.take(value) {
+        // What is taken over may be gone before its command is told of, as with a key that MSET sets twice.
+        if !isRecorded, let base = unsafe adoptable?.take(value) {
             unsafe block = database.allocator.adopt(base: base)
         } else {
             unsafe block = database.allocator.allocateLarge(value.count)

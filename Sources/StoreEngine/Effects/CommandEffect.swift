@@ -1,0 +1,36 @@
+// Effects: what a write did, as commands that give the same data on any server and at any time.
+//
+// They are one stream for whoever keeps or follows the data, such as an append-only file. A command's own words are its effect where they
+// say all, as those of LPUSH do. Where they depend on when or where they run (SET EX, SPOP, XADD with "*", a command that waited), the
+// command tells the effect itself: SET PXAT, SREM, XADD with the id that was made, LPOP. What is expired is told of as DEL or HDEL, so
+// whoever runs the effects judges no deadline by a clock of its own (`Engine.replay`). A write that changed nothing has no effect.
+//
+// Effects of one call, which is one request, one EXEC or one wait that was served, are a group. Nothing is built while nobody listens:
+// each change and the end of each command test one byte (`ChangeListeners`).
+
+import RespCodec
+
+/// How a command that writes tells its effect.
+public enum CommandEffect: UInt8, Sendable {
+    /// It does not write.
+    case none
+    /// Its own words, when it has changed anything.
+    case verbatim
+    /// What it tells itself: see `KeyspaceContext.effect`.
+    case explicit
+}
+
+/// Takes effects in the order in which they happen.
+public protocol EffectSink: AnyObject {
+    /// One command that changes the data as it was changed. `words` are good until the call returns.
+    func take(_ words: Arguments, database: Int)
+    /// The effects since the last call, of which there is at least one, belong together.
+    func endGroup()
+}
+
+/// Who hears of changes.
+struct ChangeListeners: OptionSet {
+    let rawValue: UInt8
+    static let observer = ChangeListeners(rawValue: 1)
+    static let effects = ChangeListeners(rawValue: 2)
+}

@@ -1,0 +1,109 @@
+// Puts the words of effects together, while somebody takes them.
+
+import RespCodec
+
+/// What stands between an engine and the sink of its effects.
+final class EffectRecorder {
+    unowned(unsafe) let sink: any EffectSink
+    /// How far the count of changes is told of: a command that has moved it further has changed something.
+    var toldChanges: Int
+    private var isInGroup = false
+    /// The effect that is being put together.
+    private var text: [UInt8] = []
+    private let pieces = ArgumentList(capacity: 16)
+
+    init(sink: any EffectSink, changes: Int) {
+        unsafe self.sink = sink
+        toldChanges = changes
+    }
+
+    deinit { pieces.deallocate() }
+
+    func take(_ words: Arguments, database: Int) {
+        isInGroup = true
+        unsafe sink.take(words, database: database)
+    }
+
+    func endGroup() {
+        guard isInGroup else { return }
+        isInGroup = false
+        unsafe sink.endGroup()
+    }
+
+    // MARK: one effect
+
+    fileprivate func begin() {
+        precondition(pieces.count == 0, "one effect within another")
+    }
+
+    fileprivate func append(_ word: ByteSlice) {
+        pieces.append(ArgumentPiece(offset: text.count, count: word.count))
+        unsafe text.append(contentsOf: word.rawBytes)
+    }
+
+    fileprivate func end(in database: Int) {
+        unsafe text.withUnsafeBytes { bytes in
+            guard let base = bytes.baseAddress else { preconditionFailure("an effect has a name") }
+            unsafe take(pieces.view(0..<pieces.count, base: base), database: database)
+        }
+        cancel()
+    }
+
+    fileprivate func cancel() {
+        text.removeAll(keepingCapacity: text.capacity <= 1 << 20)
+        pieces.removeAll()
+    }
+}
+
+/// An effect to which words are added. To be ended before the next one is begun.
+struct EffectWords {
+    private let recorder: EffectRecorder
+    private let database: Int
+
+    init(_ recorder: EffectRecorder, _ name: StaticString, in database: Database) {
+        self.recorder = recorder
+        self.database = database.index
+        recorder.begin()
+        recorder.append(ByteSlice(name))
+    }
+
+    func add(_ word: some EffectWord) { word.withWord { recorder.append($0) } }
+
+    /// Hands the effect over.
+    func end() { recorder.end(in: database) }
+    /// Forgets it.
+    func cancel() { recorder.cancel() }
+}
+
+/// What may be a word of an effect.
+protocol EffectWord {
+    func withWord(_ body: (ByteSlice) -> Void)
+}
+
+extension ByteSlice: EffectWord {
+    func withWord(_ body: (ByteSlice) -> Void) { body(self) }
+}
+
+/// For words that are written in the code.
+extension String: EffectWord {
+    func withWord(_ body: (ByteSlice) -> Void) {
+        var text = self
+        text.withUTF8 { body(unsafe ByteSlice($0)) }
+    }
+}
+
+extension Int: EffectWord {
+    func withWord(_ body: (ByteSlice) -> Void) { Decimal.withText(self, body) }
+}
+
+extension Int64: EffectWord {
+    func withWord(_ body: (ByteSlice) -> Void) { Decimal.withText(Int(self), body) }
+}
+
+extension StreamID: EffectWord {
+    func withWord(_ body: (ByteSlice) -> Void) { withText { body($0) } }
+}
+
+extension PackedElement: EffectWord {
+    func withWord(_ body: (ByteSlice) -> Void) { withBytes { body($0) } }
+}
