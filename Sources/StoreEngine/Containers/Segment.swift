@@ -149,11 +149,15 @@ enum SlotWord {
     }
 }
 
-/// Where an entry stands. Good until the next insertion or removal.
+/// Where an entry stands. Good until the next insertion or removal: a debug build counts these, and stops at the use of an older slot.
 @safe struct Slot {
     let segment: Segment
     let bucket: Int
     let word: UnsafeMutablePointer<UInt64>
+    #if DEBUG
+    /// That of the table when the slot was found.
+    var generation: UInt64 = 0
+    #endif
 
     @inline(__always) var entry: UnsafeMutableRawPointer { unsafe SlotWord.entry(word.pointee) }
     @inline(__always) var hasDeadline: Bool { unsafe word.pointee & SlotWord.deadlineBit != 0 }

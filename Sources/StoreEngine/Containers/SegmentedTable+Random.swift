@@ -40,7 +40,7 @@ extension SegmentedTable {
             let place = generator.below(slotCount)
             let bucket = place / Segment.slotsPerBucket
             let word = unsafe segment.bucket(bucket) + place % Segment.slotsPerBucket
-            if unsafe word.pointee != 0 { return unsafe (Slot(segment: segment, bucket: bucket, word: word), steps) }
+            if unsafe word.pointee != 0 { return unsafe (slot(segment, bucket, word), steps) }
         }
     }
 

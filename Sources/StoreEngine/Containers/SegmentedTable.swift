@@ -63,6 +63,10 @@ extension TableLayout {
     private var deepestCount: Int32 = 1
     private(set) var heap: SegmentHeap
     private(set) var segmentList = SegmentList()
+    #if DEBUG
+    /// How many insertions and removals there have been.
+    private(set) var generation: UInt64 = 0
+    #endif
 
     init(allocator: SlabAllocator, hash: KeyHash) {
         self.allocator = allocator
@@ -134,7 +138,7 @@ extension TableLayout {
                 let word = unsafe slots[index]
                 if word == 0 { return nil }
                 if unsafe Layout.hasKey(SlotWord.entry(word), key) {
-                    return unsafe Slot(segment: segment, bucket: bucket, word: slots + index)
+                    return unsafe slot(segment, bucket, slots + index)
                 }
                 found &= found &- 1
             }
@@ -145,6 +149,35 @@ extension TableLayout {
             bucket &+= 1
             if bucket == segment.bucketCount { bucket = 0 }
         }
+    }
+
+    // MARK: slots
+
+    /// A slot of the table as it is now.
+    @inline(__always)
+    func slot(_ segment: Segment, _ bucket: Int, _ word: UnsafeMutablePointer<UInt64>) -> Slot {
+        #if DEBUG
+        return unsafe Slot(segment: segment, bucket: bucket, word: word, generation: generation)
+        #else
+        return unsafe Slot(segment: segment, bucket: bucket, word: word)
+        #endif
+    }
+
+    /// Stops a debug build if the slot was found before the last insertion or removal, which may have moved its entry.
+    @inline(__always)
+    func check(_ slot: Slot) {
+        #if DEBUG
+        precondition(
+            slot.generation == generation,
+            "a slot was used after an insertion or a removal that may have moved its entry")
+        #endif
+    }
+
+    @inline(__always)
+    private mutating func outdateSlots() {
+        #if DEBUG
+        generation &+= 1
+        #endif
     }
 
     // MARK: changing
@@ -162,13 +195,15 @@ extension TableLayout {
         let (bucket, place) = unsafe Self.place(word, in: target)
         unsafe target.header.pointee.used &+= 1
         count &+= 1
-        let slot = unsafe Slot(segment: target, bucket: bucket, word: place)
+        outdateSlots()
+        let slot = unsafe slot(target, bucket, place)
         if deadline != Self.noDeadline { noteDeadline(deadline, at: slot) }
         return slot
     }
 
     /// Puts another entry of the same key in the slot.
     mutating func replace(_ slot: Slot, with entry: UnsafeMutableRawPointer, deadline: Int64) {
+        check(slot)
         let tag = unsafe slot.word.pointee & SlotWord.tagMask
         unsafe slot.word.pointee =
             UInt64(UInt(bitPattern: entry)) | tag | (deadline != Self.noDeadline ? SlotWord.deadlineBit : 0)
@@ -177,6 +212,8 @@ extension TableLayout {
 
     /// Takes the slot's entry out of the table; the entry itself stays whole.
     mutating func remove(_ slot: Slot) {
+        check(slot)
+        outdateSlots()
         let segment = slot.segment
         unsafe Self.closeGap(segment, bucket: slot.bucket, word: slot.word)
         unsafe segment.header.pointee.used &-= 1
@@ -502,6 +539,7 @@ extension TableLayout {
 
     /// Marks the slot's entry as having a deadline, or none any more. Its entry already says so.
     mutating func setDeadline(_ deadline: Int64, at slot: Slot) {
+        check(slot)
         if deadline == Self.noDeadline {
             unsafe slot.word.pointee &= ~SlotWord.deadlineBit
         } else {
@@ -526,7 +564,7 @@ extension TableLayout {
                         if word == 0 { break }
                         guard word & SlotWord.deadlineBit != 0 else { continue }
                         let deadline = unsafe Layout.deadline(of: SlotWord.entry(word))
-                        if deadline <= now { return unsafe Slot(segment: segment, bucket: bucket, word: slots + index) }
+                        if deadline <= now { return unsafe self.slot(segment, bucket, slots + index) }
                         first = min(first, deadline)
                     }
                     unsafe array[bucket] = first

@@ -107,6 +107,9 @@ extension Engine {
         effect: @autoclosure () -> CommandEffect
     ) {
         let database = state.database(index)
+        #if DEBUG
+        for database in state.databasesInUse { database.forgetAnnouncedKeys() }
+        #endif
         if state.mayHaveExpired { state.expireKeys(of: arguments, keys, in: database) }
         var context = KeyspaceContext(
             self, database: database, reply: reply, hashed: key.map { ($0.key, $0.hash) },

@@ -359,6 +359,7 @@ extension EngineState {
     /// Removes up to `limit` fields that have expired from a hash, and the hash with its last field. Returns how many.
     func expireFields(_ slot: Slot, in database: Database, limit: Int) -> Int {
         guard removesExpiredKeys else { return 0 }
+        database.willChange(slot)
         let effect = isRecorded ? beginEffect("HDEL", database.entry(at: slot).key, in: database) : nil
         let removed = HashValue(database, slot, settings: settings, now: expiryTime).removeExpired(limit: limit) {
             effect?.add($0)

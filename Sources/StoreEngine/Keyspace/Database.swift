@@ -17,6 +17,9 @@ import RespCodec
         var fieldDeadlineCount = 0
         /// Of the whole engine: the earliest deadline, or a moment before it.
         let alarm: UnsafeMutablePointer<Int64>
+        #if DEBUG
+        let announced = AnnouncedKeys()
+        #endif
     }
 
     let storage: UnsafeMutablePointer<Storage>
@@ -35,6 +38,7 @@ import RespCodec
         precondition(count == 0, "a database with keys is not to be freed")
         let allocator = allocator
         _ = unsafe table.deallocateSlice(from: 0, budget: Int.max) { _ in }
+        unsafe storage.deinitialize(count: 1)
         unsafe allocator.deallocate(storage)
     }
 
@@ -76,7 +80,10 @@ import RespCodec
 
     // MARK: entries
 
-    @inline(__always) func entry(at slot: Slot) -> Entry { unsafe Entry(slot.entry) }
+    @inline(__always) func entry(at slot: Slot) -> Entry {
+        table.check(slot)
+        return unsafe Entry(slot.entry)
+    }
 
     /// A new entry that is not in the table yet, its payload of `payload` bytes still to be written.
     @inline(__always)
@@ -92,7 +99,10 @@ import RespCodec
     /// Puts a new entry in the table; its key must not be there, not even as one that has expired.
     @inline(__always) @discardableResult
     func insert(_ entry: Entry, hash: UInt64) -> Slot {
-        assert(table.find(entry.key, hash: hash) == nil, "a key has one entry")
+        #if DEBUG
+        precondition(table.find(entry.key, hash: hash) == nil, "a key has one entry")
+        note(entry.key)
+        #endif
         if entry.hasDeadline { unsafe storage.pointee.deadlineCount += 1 }
         if entry.nextFieldDeadline != nil { unsafe storage.pointee.fieldDeadlineCount += 1 }
         return unsafe table.insert(entry.address, hash: hash, deadline: noted(entry.nextDeadline))
@@ -102,6 +112,7 @@ import RespCodec
     /// points to may be gone: its fields are forgotten first (`forgetFields`).
     @inline(__always)
     func replace(_ slot: Slot, with entry: Entry) {
+        willChange(slot)
         let old = unsafe slot.entry
         unsafe storage.pointee.deadlineCount += (entry.hasDeadline ? 1 : 0) - (deadline(slot) != nil ? 1 : 0)
         if entry.nextFieldDeadline != nil { unsafe storage.pointee.fieldDeadlineCount += 1 }
@@ -111,6 +122,7 @@ import RespCodec
 
     /// Takes an entry out of the table without freeing anything.
     func detach(_ slot: Slot) -> Entry {
+        willChange(slot)
         let entry = entry(at: slot)
         if deadline(slot) != nil { unsafe storage.pointee.deadlineCount -= 1 }
         forgetFields(slot)
@@ -121,7 +133,8 @@ import RespCodec
     /// Makes the entry's block large enough for `payload` bytes of payload, keeping what is there, and returns the entry where it
     /// is now. Shrinks a block that became much too large.
     func resizePayload(_ slot: Slot, to payload: Int, keeping: Int) -> Entry {
-        unsafe resizePayload(at: slot.word, to: payload, keeping: keeping)
+        checkAnnounced(entry(at: slot).key)
+        return unsafe resizePayload(at: slot.word, to: payload, keeping: keeping)
     }
 
     /// As above, for an entry whose address is in a slot's word or in one like it elsewhere.
@@ -168,6 +181,7 @@ import RespCodec
 
     /// Gives the key a deadline or takes it away. The entry may move.
     func setDeadline(_ slot: Slot, _ deadline: Int64?) {
+        willChange(slot)
         let entry = entry(at: slot)
         unsafe storage.pointee.deadlineCount += (deadline != nil ? 1 : 0) - (self.deadline(slot) != nil ? 1 : 0)
         guard let deadline else {

@@ -10,12 +10,18 @@ import RespCodec
 public enum KeyAccess: Sendable {
     /// Counts as a hit or a miss and as a use of the key.
     case read
-    /// Counts as a use of the key.
+    /// Counts as a use of the key. What it holds may be changed.
     case write
+    /// Counts as a hit or a miss and as a use of the key. What it holds may be changed.
+    case update
     /// Counts as a hit or a miss, but not as a use of the key.
     case inspect
     /// Leaves no trace.
     case peek
+
+    @inline(__always) fileprivate var isCounted: Bool { self == .read || self == .update || self == .inspect }
+    @inline(__always) fileprivate var isUse: Bool { self == .read || self == .update || self == .write }
+    @inline(__always) fileprivate var mayChange: Bool { self == .write || self == .update }
 }
 
 @safe public struct KeyspaceContext: ReplyingContext {
@@ -71,13 +77,12 @@ public enum KeyAccess: Sendable {
         guard let slot = database.table.find(key, hash: hash(key)),
             !slot.hasDeadline || !database.entry(at: slot).isExpired(engine.expiryTime)
         else {
-            if access == .read || access == .inspect { engine.statistics.keyspaceMisses &+= 1 }
+            if access.isCounted { engine.statistics.keyspaceMisses &+= 1 }
             return nil
         }
-        if access == .read || access == .inspect { engine.statistics.keyspaceHits &+= 1 }
-        if (access == .read || access == .write) && !options.contains(.leavesAccessTimes) {
-            engine.touch(database.entry(at: slot))
-        }
+        if access.isCounted { engine.statistics.keyspaceHits &+= 1 }
+        if access.isUse && !options.contains(.leavesAccessTimes) { engine.touch(database.entry(at: slot)) }
+        if access.mayChange { database.willChange(slot) }
         return slot
     }
 
@@ -98,7 +103,9 @@ public enum KeyAccess: Sendable {
     /// - Parameter count: how much this adds to the count of changes since the last save.
     @inline(__always)
     func changed(_ key: ByteSlice, _ event: KeyEvent, count: Int = 1, in database: Database? = nil) {
-        engine.changed(key, event, count: count, in: database ?? self.database)
+        let database = database ?? self.database
+        database.checkAnnounced(key)
+        engine.changed(key, event, count: count, in: database)
     }
 
     /// Removes a key and frees its value, a large one in slices later. Says nothing to anybody.
@@ -130,6 +137,7 @@ public enum KeyAccess: Sendable {
     @inline(__always)
     func store(_ entry: Entry, key: ByteSlice, replacing slot: Slot?) {
         if let slot {
+            database.willChange(slot)
             database.forgetFields(slot)
             engine.freePayload(of: database.entry(at: slot), in: database)
             database.replace(slot, with: entry)

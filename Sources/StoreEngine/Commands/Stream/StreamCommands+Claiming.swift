@@ -76,7 +76,7 @@ extension StreamCommands {
 
     @Sendable private static func claim(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
         let key = arguments[1]
-        guard let stream = try context.stream(at: key, .read), let group = stream.group(arguments[2]) else {
+        guard let stream = try context.stream(at: key, .update), let group = stream.group(arguments[2]) else {
             throw noGroup(key: key, group: arguments[2])
         }
         guard let idle = Decimal.parse(arguments[4]) else {
@@ -150,7 +150,7 @@ extension StreamCommands {
             index += 1
         }
         let key = arguments[1]
-        guard let stream = try context.stream(at: key, .read), let group = stream.group(arguments[2]) else {
+        guard let stream = try context.stream(at: key, .update), let group = stream.group(arguments[2]) else {
             throw noGroup(key: key, group: arguments[2])
         }
         let consumer = consumer(arguments[3], of: group, key: key, context)

@@ -196,7 +196,7 @@ extension StreamCommands {
     @Sendable private static func acknowledge(
         _ context: inout KeyspaceContext, _ arguments: Arguments
     ) throws(CommandError) {
-        guard let group = try context.stream(at: arguments[1], .read)?.group(arguments[2]) else {
+        guard let group = try context.stream(at: arguments[1], .update)?.group(arguments[2]) else {
             return context.reply.integer(0)
         }
         // All are read before one is acknowledged, so that a wrong one leaves everything as it is.

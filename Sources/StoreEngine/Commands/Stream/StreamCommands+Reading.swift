@@ -204,7 +204,7 @@ extension StreamCommands {
         var claimTime: Int64?
         for index in keys {
             let key = arguments[index]
-            guard let stream = try context.stream(at: key, .read), let group = stream.group(name) else { continue }
+            guard let stream = try context.stream(at: key, .update), let group = stream.group(name) else { continue }
             let consumer = consumer(consumerName, of: group, key: key, context)
             let reader = GroupReader(
                 context: context, key: key, stream: stream, group: group, consumer: consumer)

@@ -92,7 +92,10 @@ enum FieldLayout: TableLayout {
 
     func find(_ field: ByteSlice) -> Slot? { table.find(field, hash: table.hash(field)) }
 
-    func value(at slot: Slot) -> ByteSlice { unsafe FieldEntry(slot.entry).value }
+    func value(at slot: Slot) -> ByteSlice {
+        table.check(slot)
+        return unsafe FieldEntry(slot.entry).value
+    }
 
     /// The value of a field, expired or not.
     func value(of field: ByteSlice) -> ByteSlice? { find(field).map { value(at: $0) } }

@@ -279,6 +279,7 @@ extension KeyspaceContext {
         _ arguments: Arguments, _ indices: StrideTo<Int>, of hash: HashValue, keepsEmptied: Bool = false
     ) {
         guard engine.removesExpiredKeys, hash.hasDeadlines else { return }
+        database.willChange(hash.slot)
         let effect = beginEffect("HDEL", arguments[1])
         var removed = 0
         for index in indices where hash.removeIfExpired(arguments[index]) {

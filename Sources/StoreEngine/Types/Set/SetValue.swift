@@ -22,14 +22,32 @@ import RespCodec
     /// The slot's word, or one like it, which holds the entry's address.
     private let word: UnsafeMutablePointer<UInt64>
     private let limits: Limits
+    #if DEBUG
+    /// Where the set is in the keyspace's table, if it is.
+    private var slot: Slot?
+    #endif
 
+    @inline(__always)
+    init(_ database: Database, _ slot: Slot, limits: Limits) {
+        unsafe self.init(database, at: slot.word, limits: limits)
+        #if DEBUG
+        self.slot = slot
+        #endif
+    }
+
+    /// A set that is at no key.
     @unsafe init(_ database: Database, at word: UnsafeMutablePointer<UInt64>, limits: Limits) {
         self.database = database
         unsafe self.word = word
         self.limits = limits
     }
 
-    @inline(__always) var entry: Entry { unsafe Entry(SlotWord.entry(word.pointee)) }
+    @inline(__always) var entry: Entry {
+        #if DEBUG
+        if let slot { database.table.check(slot) }
+        #endif
+        return unsafe Entry(SlotWord.entry(word.pointee))
+    }
     @inline(__always) var view: SetView { SetView(entry) }
     private var payload: PackedPayload<BothWays> { unsafe PackedPayload(database, at: word) }
     @inline(__always) private var table: SetTable { unsafe SetTable(at: entry.pointer) }
@@ -283,7 +301,7 @@ extension KeyspaceContext {
     @inline(__always)
     func set(at key: ByteSlice, _ access: KeyAccess) throws(CommandError) -> SetValue? {
         guard let slot = try find(key, as: .set, access) else { return nil }
-        return unsafe SetValue(database, at: slot.word, limits: setLimits)
+        return SetValue(database, slot, limits: setLimits)
     }
 
     /// The set at a key, a new one without members if the key is absent.
@@ -313,7 +331,7 @@ extension KeyspaceContext {
         } else {
             entry = makeSet(key, .table)
         }
-        return unsafe SetValue(database, at: database.insert(entry, hash: hash(key)).word, limits: limits)
+        return SetValue(database, database.insert(entry, hash: hash(key)), limits: limits)
     }
 
     var setLimits: SetValue.Limits {

@@ -30,6 +30,7 @@ extension KeyspaceContext {
     @inline(__always)
     func editableBytes(_ key: ByteSlice, _ slot: Slot?, atLeast length: Int) -> UnsafeMutableRawBufferPointer {
         if let slot {
+            database.willChange(slot)
             let entry = entry(slot)
             if entry.encoding == .external {
                 let (block, held) = unsafe entry.external
@@ -77,6 +78,7 @@ extension KeyspaceContext {
 
     /// Makes a raw string `length` bytes long, no longer than it is, keeping its first bytes.
     func shortenString(_ slot: Slot, to length: Int) {
+        database.willChange(slot)
         let entry = entry(slot)
         precondition(length <= stringLength(entry), "a string is not lengthened by shortening")
         switch entry.encoding {
@@ -99,6 +101,7 @@ extension KeyspaceContext {
         _ key: ByteSlice, slot: Slot?, length: Int, _ write: (UnsafeMutableRawBufferPointer) -> Void
     ) {
         if let slot, let block = unsafe reusableBlock(slot, length: length) {
+            database.willChange(slot)
             unsafe write(UnsafeMutableRawBufferPointer(start: block, count: length))
             unsafe entry(slot).external = (block, length)
             if slot.hasDeadline { database.setDeadline(slot, nil) }

@@ -62,6 +62,7 @@ extension KeyspaceContext {
             if old.hasDeadline == (deadline != nil) && slot.hasDeadline == (deadline != nil) && payload <= room
                 && room &- payload < 8 && (old.encoding == .embedded || old.encoding == .raw) && old.isType(.string)
             {
+                database.willChange(slot)
                 old.encoding = .embedded
                 unsafe _ = memcpy(old.setInlineLength(value.count), value.rawBytes.baseAddress!, value.count)
                 if let deadline { database.setDeadline(slot, deadline) }
@@ -91,6 +92,7 @@ extension KeyspaceContext {
 
     func setInteger(_ key: ByteSlice, _ value: Int, slot: Slot?, deadline: Int64?) {
         if let slot, entry(slot).encoding == .integer, slot.hasDeadline == (deadline != nil) {
+            database.willChange(slot)
             entry(slot).integer = value
             if let deadline { database.setDeadline(slot, deadline) }
             return
@@ -121,6 +123,7 @@ extension KeyspaceContext {
 
     /// Makes the string `length` bytes long, the new ones zero, and writes `bytes` at `offset`. The key keeps its deadline.
     func overwriteString(_ slot: Slot, length: Int, offset: Int, with bytes: ByteSlice) {
+        database.willChange(slot)
         let entry = entry(slot)
         let before = stringLength(entry)
         if entry.encoding == .external || !Self.liesInline(length, key: entry.key) {

@@ -1,0 +1,46 @@
+// The one door for changes of what keys hold.
+//
+// Whoever changes the value of an existing key in place, replaces its entry or takes it out, says so first, here. Nothing depends on it
+// yet; a snapshot in slices will copy what it has not come to before that changes. Looking for a key with an access that may change
+// it goes through the door, and so does whatever the database itself does with a slot; a value that is changed after it was looked
+// up for reading is announced where it changes.
+//
+// A debug build notes which keys were announced or made during a command, and stops at a change that is told of (`changed`) without
+// having been announced, and at a slot that is used after its entry may have moved (`SegmentedTable.check`).
+
+import RespCodec
+
+extension Database {
+    /// To be called before anything of an existing key changes but its access clock: its value in place, its entry, its deadline.
+    @inline(__always)
+    func willChange(_ slot: Slot) {
+        #if DEBUG
+        note(entry(at: slot).key)
+        #endif
+    }
+
+    #if DEBUG
+    /// Which keys were announced or made since the command began.
+    final class AnnouncedKeys {
+        var keys: Set<[UInt8]> = []
+    }
+
+    func note(_ key: ByteSlice) { unsafe storage.pointee.announced.keys.insert(key.array) }
+
+    func hasAnnounced(_ key: ByteSlice) -> Bool { unsafe storage.pointee.announced.keys.contains(key.array) }
+
+    /// For tests: what the command that ran last has announced or made.
+    var announcedKeys: Set<[UInt8]> { unsafe storage.pointee.announced.keys }
+
+    /// A command begins.
+    func forgetAnnouncedKeys() { unsafe storage.pointee.announced.keys.removeAll() }
+    #endif
+
+    /// Stops a debug build if a change of the key was not announced.
+    @inline(__always)
+    func checkAnnounced(_ key: ByteSlice) {
+        #if DEBUG
+        precondition(hasAnnounced(key), "a key was changed without Database.willChange: \(key)")
+        #endif
+    }
+}
