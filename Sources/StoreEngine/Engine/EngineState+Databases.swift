@@ -14,7 +14,7 @@ extension EngineState {
     @inline(never)
     func makeDatabase(_ index: Int) -> Database {
         let database = unsafe Database(
-            index: index, hash: hash, alarm: pointer(to: \.earliestDeadline), allocator: allocator)
+            index: index, hash: hash, alarm: pointer(to: \.expiry.earliestDeadline), allocator: allocator)
         unsafe storage.pointee.databases[index] = database.storage
         if let last = unsafe storage.pointee.databasesInUse.last, last.index > index {
             unsafe storage.pointee.areInOrder = false
@@ -49,7 +49,7 @@ extension EngineState {
         if unsafe storage.pointee.databasesInUse.allSatisfy({ $0.count == 0 || $0.index == index }) {
             dropAll()
         } else {
-            unsafe storage.pointee.droppedTables.append(DroppedTable(table: database.detachAll()))
+            unsafe storage.pointee.freeing.add(database.detachAll())
         }
     }
 
@@ -77,10 +77,8 @@ extension EngineState {
         unsafe storage.pointee.areInOrder = true
         unsafe storage.pointee.mostInUse = Self.leastSwept
         unsafe storage.pointee.sweepPlace = 0
-        unsafe storage.pointee.orphans.removeAll()
-        unsafe storage.pointee.droppedTables.removeAll()
-        unsafe storage.pointee.earliestDeadline = Int64.max
-        unsafe storage.pointee.retired.append(allocator)
+        unsafe storage.pointee.expiry.earliestDeadline = Int64.max
+        unsafe storage.pointee.freeing.retire(allocator)
         unsafe storage.pointee.allocator = SlabAllocator()
         _ = database(0)
     }

@@ -1,6 +1,7 @@
 // Hashes: a forward list of fields and values by turns while small, a table when large. Nothing here knows of clients or replies.
 //
-// A small hash whose fields may have deadlines is a forward list of field, value and deadline by turns: see HashValue+Deadlines.swift.
+// A small hash whose fields may have deadlines is a forward list of field, value and deadline by turns: see
+// HashValue+FieldExpiry.swift.
 // A field that has expired is no longer seen by whoever looks for it, but counted, until it is removed.
 
 import Glibc

@@ -5,7 +5,7 @@ import Testing
 
 @testable import StoreEngine
 
-struct HashDeadlineTests {
+struct HashFieldExpiryTests {
     private struct Field: Equatable {
         var value: String
         var deadline: Int64?

@@ -1,0 +1,16 @@
+// What the engine counts.
+
+/// Counters of the engine, since the start or the last reset.
+public struct EngineStatistics: Sendable {
+    public var keyspaceHits = 0
+    public var keyspaceMisses = 0
+    public var expiredKeys = 0
+    /// Fields of hashes.
+    public var expiredFields = 0
+    /// Of the deadlines met by the active cycle: the longest time any came late, in milliseconds.
+    public var expireLagMilliseconds: Int64 = 0
+    /// Values given to slice-by-slice freeing.
+    public var lazyFreedObjects = 0
+
+    public init() {}
+}
