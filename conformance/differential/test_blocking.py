@@ -521,12 +521,15 @@ def test_scene(scene, protocol, server, reference):
 
 
 def test_waits_end_on_time(server):
-    """Not before their time, and soon after it: on a machine with other work, within half a second."""
+    """Not before their time, and at least once in twenty times within 50 milliseconds of it."""
     with server.connect() as client:
         for seconds in (0.001, 0.02, 0.25):
-            start = time.monotonic()
-            assert client("BLPOP", "k", str(seconds)).is_null
-            assert seconds <= time.monotonic() - start + 0.001 < seconds + 0.5
+            times = []
+            while not times or min(times) >= seconds + 0.05 and len(times) < 20:
+                start = time.monotonic()
+                assert client("BLPOP", "k", str(seconds)).is_null
+                times.append(time.monotonic() - start + 0.001)
+            assert seconds <= min(times) < seconds + 0.05
 
 
 def test_a_thousand_who_wait_are_served_in_order_and_leave_nothing(server):

@@ -15,12 +15,10 @@ def test_keys_go_without_being_asked_for(server, client):
 
 
 def test_not_before_their_time(client):
-    client("SET", "k", "v", "PX", "1500")
     begun = time.monotonic()
-    while (reply := client("GET", "k").value) == b"v" and time.monotonic() - begun < 5:
-        time.sleep(0.02)
-    passed = time.monotonic() - begun
-    assert reply is None and 1.4 < passed < 2.5
+    client("SET", "k", "v", "PX", "1500")
+    assert eventually(lambda: client("GET", "k").is_null)
+    assert time.monotonic() - begun >= 1.499
 
 
 def test_deadlines_that_were_changed(client):
@@ -50,20 +48,18 @@ def test_other_databases(client):
     assert eventually(lambda: client("INFO", "keyspace").plain() == b"# Keyspace\r\n", seconds=5)
 
 
-def test_many_deadlines_at_once_do_not_stop_others(server, client):
-    """A hundred thousand keys run out in the same second while another client works."""
-    deadline = int(time.time() * 1000) + 2500
-    for start in range(0, 100_000, 10_000):
-        client.pipeline([["SET", f"k{number}", "v", "PXAT", deadline] for number in range(start, start + 10_000)])
-    longest = 0.0
-    with server.connect() as other:
-        other("SET", "kept", "v")
-        while time.time() * 1000 < deadline + 700:
-            begun = time.monotonic()
-            other("INCR", "n")
-            longest = max(longest, time.monotonic() - begun)
-    assert longest < 1
-    assert eventually(lambda: client("DBSIZE").value == 2, seconds=10)
+def test_many_deadlines_at_once_do_not_stop_others(client):
+    """A hundred thousand keys expire in the same moment, a part of them between any two requests of a client that works meanwhile."""
+    def sizes_on_the_way():
+        client.pipeline([["SET", f"k{number}", "v"] for number in range(100_000)])
+        deadline = int(time.time() * 1000) + 2500
+        client.pipeline([["PEXPIREAT", f"k{number}", deadline] for number in range(100_000)])
+        sizes = {100_000}
+        while min(sizes) > 0:
+            sizes.add(client("DBSIZE").value)
+        return len(sizes) - 2
+    # A client that does not come to run just then sees nothing of it.
+    assert any(sizes_on_the_way() >= 5 for _ in range(5))
 
 
 def test_expired_keys_are_counted_once(client):
