@@ -12,7 +12,8 @@ struct Call {
     unowned(unsafe) let connection: Connection
     /// The command's only key, if that has been hashed.
     var key: HashedKey?
-    var adoptable: AdoptableArguments?
+    /// Whoever runs the call holds them: a counted reference would make every call a copy with a function of its own.
+    unowned(unsafe) var adoptable: AdoptableArguments?
     var options: CallOptions = .mayWait
     /// Whether another command runs this one as a part of itself: time stands still for it.
     var isNested = false

@@ -9,44 +9,44 @@ import RespCodec
 /// What the dispatcher and the clients may assume of a command.
 public struct CommandFlags: OptionSet, Sendable {
     public let rawValue: UInt32
-    public init(rawValue: UInt32) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: UInt32) { self.rawValue = rawValue }
 
-    public static let write = CommandFlags(rawValue: 1 << 0)
-    public static let readOnly = CommandFlags(rawValue: 1 << 1)
-    public static let denyOOM = CommandFlags(rawValue: 1 << 2)
-    public static let admin = CommandFlags(rawValue: 1 << 3)
-    public static let pubsub = CommandFlags(rawValue: 1 << 4)
-    public static let noScript = CommandFlags(rawValue: 1 << 5)
-    public static let blocking = CommandFlags(rawValue: 1 << 6)
-    public static let loading = CommandFlags(rawValue: 1 << 7)
-    public static let stale = CommandFlags(rawValue: 1 << 8)
-    public static let skipMonitor = CommandFlags(rawValue: 1 << 9)
-    public static let skipSlowLog = CommandFlags(rawValue: 1 << 10)
-    public static let fast = CommandFlags(rawValue: 1 << 11)
-    public static let noAuth = CommandFlags(rawValue: 1 << 12)
-    public static let noMulti = CommandFlags(rawValue: 1 << 13)
-    public static let movableKeys = CommandFlags(rawValue: 1 << 14)
-    public static let allowBusy = CommandFlags(rawValue: 1 << 15)
-    public static let noAsyncLoading = CommandFlags(rawValue: 1 << 16)
-    public static let protected = CommandFlags(rawValue: 1 << 17)
+    @inlinable public static var write: CommandFlags { CommandFlags(rawValue: 1 << 0) }
+    @inlinable public static var readOnly: CommandFlags { CommandFlags(rawValue: 1 << 1) }
+    @inlinable public static var denyOOM: CommandFlags { CommandFlags(rawValue: 1 << 2) }
+    @inlinable public static var admin: CommandFlags { CommandFlags(rawValue: 1 << 3) }
+    @inlinable public static var pubsub: CommandFlags { CommandFlags(rawValue: 1 << 4) }
+    @inlinable public static var noScript: CommandFlags { CommandFlags(rawValue: 1 << 5) }
+    @inlinable public static var blocking: CommandFlags { CommandFlags(rawValue: 1 << 6) }
+    @inlinable public static var loading: CommandFlags { CommandFlags(rawValue: 1 << 7) }
+    @inlinable public static var stale: CommandFlags { CommandFlags(rawValue: 1 << 8) }
+    @inlinable public static var skipMonitor: CommandFlags { CommandFlags(rawValue: 1 << 9) }
+    @inlinable public static var skipSlowLog: CommandFlags { CommandFlags(rawValue: 1 << 10) }
+    @inlinable public static var fast: CommandFlags { CommandFlags(rawValue: 1 << 11) }
+    @inlinable public static var noAuth: CommandFlags { CommandFlags(rawValue: 1 << 12) }
+    @inlinable public static var noMulti: CommandFlags { CommandFlags(rawValue: 1 << 13) }
+    @inlinable public static var movableKeys: CommandFlags { CommandFlags(rawValue: 1 << 14) }
+    @inlinable public static var allowBusy: CommandFlags { CommandFlags(rawValue: 1 << 15) }
+    @inlinable public static var noAsyncLoading: CommandFlags { CommandFlags(rawValue: 1 << 16) }
+    @inlinable public static var protected: CommandFlags { CommandFlags(rawValue: 1 << 17) }
     /// Runs at once inside a transaction instead of being queued.
-    public static let transactionControl = CommandFlags(rawValue: 1 << 18)
+    @inlinable public static var transactionControl: CommandFlags { CommandFlags(rawValue: 1 << 18) }
     /// Runs what a transaction has queued: a refusal of it ends the transaction.
-    public static let executesTransaction = CommandFlags(rawValue: 1 << 21)
+    @inlinable public static var executesTransaction: CommandFlags { CommandFlags(rawValue: 1 << 21) }
     /// Is let through to a server to which a part of a cluster is being moved.
-    public static let asking = CommandFlags(rawValue: 1 << 22)
+    @inlinable public static var asking: CommandFlags { CommandFlags(rawValue: 1 << 22) }
     /// Dangerous beyond what its other flags say.
-    public static let dangerous = CommandFlags(rawValue: 1 << 20)
+    @inlinable public static var dangerous: CommandFlags { CommandFlags(rawValue: 1 << 20) }
     /// Meant for those who work on the server, not for users.
-    public static let systemOnly = CommandFlags(rawValue: 1 << 23)
+    @inlinable public static var systemOnly: CommandFlags { CommandFlags(rawValue: 1 << 23) }
     /// Reads, but may write down what it has found.
-    public static let mayWrite = CommandFlags(rawValue: 1 << 24)
+    @inlinable public static var mayWrite: CommandFlags { CommandFlags(rawValue: 1 << 24) }
     /// Counts as a use of its keys even for a client whose commands do not.
-    public static let alwaysTouches = CommandFlags(rawValue: 1 << 26)
+    @inlinable public static var alwaysTouches: CommandFlags { CommandFlags(rawValue: 1 << 26) }
     /// Changes which replies the client gets, which within a transaction would take EXEC's reply apart.
-    public static let changesReplies = CommandFlags(rawValue: 1 << 25)
+    @inlinable public static var changesReplies: CommandFlags { CommandFlags(rawValue: 1 << 25) }
     /// What every command of a table has, for a gate that lets none through unseen.
-    public static let any = CommandFlags(rawValue: 1 << 31)
+    @inlinable public static var any: CommandFlags { CommandFlags(rawValue: 1 << 31) }
 
     /// The names in COMMAND INFO, in the order in which Redis lists them.
     public var names: [StaticString] {

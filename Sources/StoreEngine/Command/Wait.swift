@@ -61,14 +61,14 @@ extension KeyspaceContext {
 /// What holds for one call of a command.
 public struct CallOptions: OptionSet, Sendable {
     public let rawValue: UInt8
-    public init(rawValue: UInt8) { self.rawValue = rawValue }
+    @inlinable public init(rawValue: UInt8) { self.rawValue = rawValue }
 
     /// It may wait for a key. Else it must answer at once.
-    public static let mayWait = CallOptions(rawValue: 1 << 0)
+    @inlinable public static var mayWait: CallOptions { CallOptions(rawValue: 1 << 0) }
     /// It has waited, and is run again.
-    public static let hasWaited = CallOptions(rawValue: 1 << 1)
+    @inlinable public static var hasWaited: CallOptions { CallOptions(rawValue: 1 << 1) }
     /// It does not count as a use of its keys.
-    public static let leavesAccessTimes = CallOptions(rawValue: 1 << 2)
+    @inlinable public static var leavesAccessTimes: CallOptions { CallOptions(rawValue: 1 << 2) }
 }
 
 extension Arguments {
