@@ -1,4 +1,4 @@
-// Opening the doors and closing them.
+// Opening the listeners and closing them.
 
 import CLinux
 import Glibc
@@ -93,7 +93,7 @@ extension Server {
         listeners.removeAll { !$0.isUnix }
     }
 
-    /// Writes a number as a line of its own; who reads the file never sees half of it.
+    /// Writes a number as a line of its own; the file is replaced as a whole.
     private func writeNote(_ number: Int, to path: String) {
         guard !path.isEmpty else { return }
         guard let file = fopen(path + ".tmp", "we"), fputs("\(number)\n", file) >= 0, fclose(file) == 0,

@@ -15,7 +15,7 @@ public enum KeyEventClass: Character, Sendable {
     case evicted = "e"
     case new = "n"
     /// Not an event: the key has changed, as WATCH and a log must know, but nobody is told what happened.
-    case untold = "-"
+    case silent = "-"
 }
 
 public struct KeyEvent: Sendable {

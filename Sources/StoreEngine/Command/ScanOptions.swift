@@ -9,7 +9,7 @@ struct ScanOptions {
     /// The name of a type, in any letter case: only SCAN knows it.
     private(set) var type: ByteSlice?
     /// Whether the word was given that leaves out what belongs to the elements.
-    private(set) var isBare = false
+    private(set) var omitsValues = false
 
     /// Reads the options from argument `start` on.
     /// - Parameter bareWord: the word, in lower case, that asks for the elements alone, where there is one.
@@ -19,7 +19,7 @@ struct ScanOptions {
         var index = start
         while index < arguments.count {
             if let bareWord, arguments.word(index, is: bareWord) {
-                isBare = true
+                omitsValues = true
                 index += 1
                 continue
             }

@@ -31,7 +31,7 @@ import RespCodec
     static func == (left: RankedNode, right: RankedNode) -> Bool { unsafe left.address == right.address }
 
     /// How many of the first `count` scores are below `score`, where the scores ascend. Without a branch that depends on the scores:
-    /// which way it would go cannot be foretold.
+    /// the branch would be unpredictable.
     @inline(__always)
     static func lowerBound(_ scores: UnsafePointer<Double>, _ count: Int, _ score: Double) -> Int {
         var base = 0

@@ -138,7 +138,7 @@ enum SlotWord {
     static let tagMask: UInt64 = 0x7FFF << 48
     static let deadlineBit: UInt64 = 1 << 63
     /// A bit for each slot of a bucket whose tag is that of `probe`; free slots count as tag 0. Without a branch: which slot it is
-    /// cannot be foretold.
+    /// is unpredictable.
     @inline(__always) static func matches(_ slots: UnsafeMutablePointer<UInt64>, _ probe: UInt64) -> UInt32 {
         unsafe clinux_match_tags(slots, probe)
     }

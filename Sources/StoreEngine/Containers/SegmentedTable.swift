@@ -274,7 +274,7 @@ extension TableLayout {
         }
     }
 
-    /// The first entry behind `bucket` that would rather be in it: one whose home is not on the way from there.
+    /// The first entry behind `bucket` whose home bucket is at or before it: one that may move there.
     private static func spilled(past bucket: Int, in segment: Segment) -> Slot? {
         let count = segment.bucketCount
         var distance = 1
@@ -377,7 +377,7 @@ extension TableLayout {
     private mutating func split(_ segment: Segment) {
         let old = unsafe segment.header.pointee
         let oldDepth = unsafe Int(old.depth)
-        precondition(oldDepth < ScanPosition.mostDepth, "so many equal hashes cannot be by chance")
+        precondition(oldDepth < ScanPosition.mostDepth, "so many equal hashes cannot be accidental")
         if oldDepth == depth { doubleDirectory() }
         if oldDepth + 1 == depth { deepestCount += 2 }
         let bit: UInt64 = 1 << UInt64(63 - oldDepth)

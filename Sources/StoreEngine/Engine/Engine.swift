@@ -26,7 +26,7 @@ public final class Engine {
 
     /// - Parameters:
     ///   - databases: how many there are, 1 to 2^31 - 1. One that is never used costs nothing.
-    ///   - seed: of the hash of keys and of everything that is left to chance; draw it where you need to resist collisions.
+    ///   - seed: of the hash of keys and of everything that is random; draw it where you need to resist collisions.
     public init(databases: Int = 16, seed: UInt64 = UInt64.random(in: 1...UInt64.max)) {
         precondition((1...Int(Int32.max)).contains(databases), "an engine has at least one database")
         state = EngineState(databaseCount: databases, seed: seed)

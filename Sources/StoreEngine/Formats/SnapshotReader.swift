@@ -1,4 +1,4 @@
-// Reads a snapshot, our own or the RDB file of a Redis from 2.4 to 7.4: see SnapshotMark.swift for its form.
+// Reads a snapshot, our own or the RDB file of a Redis from 2.4 to 7.4: see RDBOpcode.swift for its form.
 //
 // What a snapshot holds and this store cannot keep, such as a module's values, ends the reading with an error: nothing is left out in
 // silence, except facts about the server that saved.
@@ -24,15 +24,15 @@ struct SnapshotReader: ~Copyable {
     /// Looks at the frame.
     /// - Throws: when this is no snapshot, one of a later version, or its checksum is wrong.
     init(_ snapshot: ByteSlice, longestString: Int) throws(FormatError) {
-        let start = SnapshotMark.magic.count + SnapshotMark.versionDigits
-        guard snapshot.count > start, snapshot[0..<SnapshotMark.magic.count] == SnapshotMark.magic,
-            let version = Self.number(snapshot[SnapshotMark.magic.count..<start])
+        let start = RDBOpcode.magic.count + RDBOpcode.versionDigits
+        guard snapshot.count > start, snapshot[0..<RDBOpcode.magic.count] == RDBOpcode.magic,
+            let version = Self.number(snapshot[RDBOpcode.magic.count..<start])
         else { throw .damaged("no snapshot") }
         guard 1...Int(RecordType.newestVersion) ~= version else { throw .unsupported("a later version of the format") }
         var end = snapshot.count
         // Redis before 2.6 wrote no checksum, and where checksums are off it is zero.
         if version >= 5 {
-            end -= SnapshotMark.checksumSize
+            end -= RDBOpcode.checksumSize
             guard end > start else { throw .truncated }
             let checksum = unsafe UInt64(
                 littleEndian: snapshot.rawBytes.loadUnaligned(fromByteOffset: end, as: UInt64.self))
@@ -62,7 +62,7 @@ struct SnapshotReader: ~Copyable {
         var traits = Traits()
         while true {
             let byte = try records.byte()
-            guard let mark = SnapshotMark(rawValue: byte) else {
+            guard let mark = RDBOpcode(rawValue: byte) else {
                 guard let type = RecordType(byte, version: RecordType.newestVersion) else { throw .unknownType(byte) }
                 try readKey(type, traits, whenThere: collision, target)
                 traits = Traits()

@@ -1,4 +1,4 @@
-// Writes all that an engine holds as a snapshot: see SnapshotMark.swift for its form.
+// Writes all that an engine holds as a snapshot: see RDBOpcode.swift for its form.
 
 import RespCodec
 
@@ -15,9 +15,9 @@ struct SnapshotWriter<Sink: ByteSink> {
     /// Everything up to the checksum.
     /// - Complexity: O(bytes of all keys and values).
     func write(_ engine: Engine, _ context: (_ database: Int, (KeyspaceContext) -> Void) -> Void) {
-        records.sink.append(SnapshotMark.magic)
+        records.sink.append(RDBOpcode.magic)
         let digits = Decimal.text(Int(version))
-        for _ in digits.count..<SnapshotMark.versionDigits { records.sink.append(byte: UInt8(ascii: "0")) }
+        for _ in digits.count..<RDBOpcode.versionDigits { records.sink.append(byte: UInt8(ascii: "0")) }
         digits.withByteSlice { records.sink.append($0) }
         for database in engine.databasesInUse where database.count > 0 {
             context(database.index) { write($0) }
@@ -50,5 +50,5 @@ struct SnapshotWriter<Sink: ByteSink> {
         records.write(valueOf: entry, as: type, context)
     }
 
-    private func write(_ mark: SnapshotMark) { records.sink.append(byte: mark.rawValue) }
+    private func write(_ mark: RDBOpcode) { records.sink.append(byte: mark.rawValue) }
 }

@@ -119,7 +119,7 @@ enum EntryLayout: TableLayout {
 
     func isExpired(_ now: Int64) -> Bool { expireTime.map { $0 < now } ?? false }
 
-    /// When something of the entry expires: the key, or the first field of a hash; nil if nothing does. May be a moment before the truth.
+    /// When something of the entry expires: the key, or the first field of a hash; nil if nothing does. May be a moment too early.
     var nextDeadline: Int64? {
         guard let field = nextFieldDeadline else { return expireTime }
         return min(expireTime ?? field, field)

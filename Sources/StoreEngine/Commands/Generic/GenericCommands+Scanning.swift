@@ -1,4 +1,4 @@
-// Finding keys: all that fit a pattern, a piece at a time, or by chance.
+// Finding keys: all that match a pattern, scans, and random keys.
 
 import RespCodec
 
@@ -20,7 +20,7 @@ extension GenericCommands {
         Command(
             "RANDOMKEY", group: .generic, since: "1.0.0", arity: 1, flags: [.readOnly],
             tips: ["request_policy:all_shards", "response_policy:special", "nondeterministic_output"], syntax: "",
-            summary: "Returns a key by chance.", complexity: "O(1)", run: randomKey),
+            summary: "Returns a random key.", complexity: "O(1)", run: randomKey),
     ]
 
     @Sendable static func listKeys(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {

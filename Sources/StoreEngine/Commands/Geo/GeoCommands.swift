@@ -11,7 +11,7 @@ enum GeoCommands {
                 "GEOADD", group: .geo, since: "3.2.0", arity: -5, flags: [.write, .denyOOM], effect: .explicit,
                 keys: [.first([.rw, .update])],
                 syntax: "key condition=[NX | XX] [change=CH] longitude latitude member [longitude latitude member ...]",
-                summary: "Adds places, or moves them.",
+                summary: "Adds places, or updatedCount them.",
                 complexity: "O(log(N)) for each place, N being the number of places in the sorted set", run: add
             )
             .changed("6.2.0", "Takes `CH`, `NX` and `XX`."),
@@ -77,21 +77,21 @@ enum GeoCommands {
         }
         let set = try context.sortedSetMade(at: key)
         set.prepare(for: added / 3)
-        var news = 0
-        var moves = 0
+        var addedCount = 0
+        var updatedCount = 0
         for index in stride(from: start, to: arguments.count, by: 3) {
             let score = GeoHash(try arguments.position(index)).score
             switch set.change(arguments[index + 2], score, when: condition) {
-            case .added: news += 1
-            case .updated: moves += 1
+            case .added: addedCount += 1
+            case .updated: updatedCount += 1
             case .kept, .refused, .notANumber: break
             }
         }
-        if news + moves > 0 {
-            context.changed(key, .zadd, count: news + moves)
+        if addedCount + updatedCount > 0 {
+            context.changed(key, .zadd, count: addedCount + updatedCount)
             try tellAdded(context, arguments, from: start, when: condition)
         }
-        context.reply.integer(countsChanges ? news + moves : news)
+        context.reply.integer(countsChanges ? addedCount + updatedCount : addedCount)
     }
 
     /// Tells what was added as scores, which need no arithmetic.

@@ -1,9 +1,9 @@
-// Fields of hashes as numbers, by chance, and a piece at a time.
+// Fields of hashes as numbers, random fields, and scans.
 
 import RespCodec
 
 extension HashCommands {
-    static let numbersAndChance: [Command<KeyspaceContext>] = [
+    static let numbersAndRandom: [Command<KeyspaceContext>] = [
         writer(
             "HINCRBY", since: "2.0.0", arity: 4, update: .update, syntax: "key field increment",
             summary: "Adds to the integer in a field.", run: add),
@@ -13,7 +13,7 @@ extension HashCommands {
         Command(
             "HRANDFIELD", group: .hash, since: "6.2.0", arity: -2, flags: [.readOnly], keys: [.first([.ro, .access])],
             tips: ["nondeterministic_output"], syntax: "key options=[count [WITHVALUES]]",
-            summary: "Returns fields by chance.",
+            summary: "Returns random fields.",
             complexity: "O(N) in the fields returned", run: random),
         Command(
             "HSCAN", group: .hash, since: "2.8.0", arity: -3, flags: [.readOnly], keys: [.first([.ro, .access])],
@@ -70,7 +70,7 @@ extension HashCommands {
         }
     }
 
-    // MARK: chance
+    // MARK: random fields
 
     @Sendable private static func random(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError)
     {
@@ -173,7 +173,7 @@ extension HashCommands {
                 guard let (field, value) = pair, field.withBytes({ options.accepts($0) }) else { return }
                 reply.element(field)
                 found += 1
-                guard !options.isBare else { return }
+                guard !options.omitsValues else { return }
                 reply.element(value)
                 found += 1
             }

@@ -1,4 +1,4 @@
-// Commands on hashes. Setting, getting and removing fields are here; numbers, chance and scans have a file of their own, and so have
+// Commands on hashes. Setting, getting and removing fields are here; numbers, random fields and scans have a file of their own, and so have
 // deadlines of fields.
 
 import RespCodec
@@ -90,7 +90,7 @@ enum HashCommands {
                 complexity: "O(N) in the fields removed", run: removeFields
             )
             .changed("2.4.0", "Takes several fields."),
-        ] + numbersAndChance + deadlines + combined
+        ] + numbersAndRandom + deadlines + combined
 
     // MARK: declaring
 

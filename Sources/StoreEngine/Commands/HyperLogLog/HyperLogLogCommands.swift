@@ -101,6 +101,6 @@ enum HyperLogLogCommands {
 
 extension KeyEvent {
     static let pfAdd = KeyEvent(.string, "pfadd")
-    /// Nobody is told: see `KeyEventClass.untold`.
-    static let pfEstimated = KeyEvent(.untold, "pfcount")
+    /// Nobody is told: see `KeyEventClass.silent`.
+    static let pfEstimated = KeyEvent(.silent, "pfcount")
 }

@@ -1,4 +1,4 @@
-// Commands on sets. Adding, removing and asking for members are here; algebra of several sets, and chance and scans
+// Commands on sets. Adding, removing and asking for members are here; algebra of several sets, random members and scans
 // have files of their own.
 
 import RespCodec
@@ -61,7 +61,7 @@ enum SetCommands {
                 reply.set(set?.count ?? 0)
                 set?.forEach { reply.element($0) }
             },
-        ] + algebra + chance
+        ] + algebra + random
 
     @Sendable private static func add(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
         let key = arguments[1]

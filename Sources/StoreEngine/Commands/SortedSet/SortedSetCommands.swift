@@ -1,9 +1,9 @@
-// Commands on sorted sets. Members, their scores and ranks are here; ranges, popping, chance and algebra have files of their own.
+// Commands on sorted sets. Members, their scores and ranks are here; ranges, popping, random members and algebra have files of their own.
 
 import RespCodec
 
 enum SortedSetCommands {
-    static let all = members + ranges + popping + chance + algebra
+    static let all = members + ranges + popping + random + algebra
 
     private static let members: [Command<KeyspaceContext>] = [
         Command(

@@ -280,5 +280,5 @@ extension ReplyWriter {
 extension KeyEvent {
     static let xnack = KeyEvent(.stream, "xnack").keepingWatches.servingClaimsOnly
     /// Entries of a group have become pending, or have a new time of delivery.
-    static let pending = KeyEvent(.untold, "pending").keepingWatches.servingClaimsOnly
+    static let pending = KeyEvent(.silent, "pending").keepingWatches.servingClaimsOnly
 }

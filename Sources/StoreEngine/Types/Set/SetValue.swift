@@ -61,7 +61,7 @@ import RespCodec
     /// Calls `body` with each member; the set must not change meanwhile.
     func forEach(_ body: (PackedElement) -> Void) { view.forEach(body) }
 
-    /// A member by chance, each as likely as any other. There must be one.
+    /// A random member, each as likely as any other. There must be one.
     func random(using generator: inout RandomSource) -> PackedElement { view.random(using: &generator) }
 
     // MARK: adding

@@ -1,5 +1,5 @@
 // Places: the numbers they are kept as, distances, and which cells of the grid cover an area. What Redis says of the same places is
-// written out; covers are checked with places by chance.
+// written out; covers are checked with random places.
 
 import RespCodec
 import Testing
@@ -153,7 +153,7 @@ struct GeoTests {
         }
     }
 
-    // MARK: by chance
+    // MARK: random
 
     private func between(_ low: Double, _ high: Double, _ random: inout RandomSource) -> Double {
         low + (high - low) * Double(random.below(1 << 40)) / Double(1 << 40)

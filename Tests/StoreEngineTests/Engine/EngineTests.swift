@@ -1,4 +1,4 @@
-// The engine as a whole: time, values that change, deadlines by chance, and giving everything back.
+// The engine as a whole: time, values that change, random deadlines, and giving everything back.
 
 import RespCodec
 import Testing
@@ -48,7 +48,7 @@ struct EngineTests {
         #expect(run(engine, "DBSIZE") == ":0\r\n")
     }
 
-    /// Keys with deadlines that are set, moved, taken away and met, by chance, against a dictionary of what should be left.
+    /// Keys with deadlines that are set, moved, taken away and met, at random, against a dictionary of what should be left.
     @Test(arguments: [1, 2, 3]) func deadlinesAgreeWithADictionary(seed: UInt64) {
         let engine = Engine(databases: 2, seed: seed)
         var random = RandomSource(seed: seed)

@@ -194,7 +194,7 @@ struct BitmapTests {
 
     // MARK: commands
 
-    /// Bits set by chance through the engine, with sizes on both sides of the border to a block of its own.
+    /// Random bits set through the engine, with sizes on both sides of the border to a block of its own.
     @Test(arguments: [1, 2]) func stringsGrowByBits(seed: UInt64) {
         let engine = Engine(databases: 1, seed: seed)
         var random = RandomSource(seed: seed)

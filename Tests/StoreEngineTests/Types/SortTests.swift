@@ -1,4 +1,4 @@
-// The orders of SORT, by chance, against sorting by comparison: numbers, texts with bytes of all kinds, many equal ones.
+// The orders of SORT, with random values, against sorting by comparison: numbers, texts with bytes of all kinds, many equal ones.
 
 import RespCodec
 import Testing

@@ -59,7 +59,7 @@ struct LZFTests {
         }
     }
 
-    @Test(arguments: [1, 2, 3, 4]) func textsByChanceComeBack(seed: UInt64) {
+    @Test(arguments: [1, 2, 3, 4]) func randomTextsComeBack(seed: UInt64) {
         var random = RandomSource(seed: seed)
         for _ in 0..<2000 {
             let alphabet = 1 + random.below(8)

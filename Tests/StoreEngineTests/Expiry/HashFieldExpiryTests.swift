@@ -1,4 +1,4 @@
-// Deadlines of hash fields: by chance against a naive model, in each encoding and across them; on time; and every byte given back.
+// Deadlines of hash fields: at random against a naive model, in each encoding and across them; on time; and every byte given back.
 
 import RespCodec
 import Testing
@@ -416,7 +416,7 @@ struct HashFieldExpiryTests {
         Array(key.utf8).withByteSlice { engine.valueDigest(of: $0, database: 0) }
     }
 
-    /// Payloads with bytes changed by chance and a right checksum are refused or restored whole; nothing stays behind.
+    /// Payloads with random bytes changed and a right checksum are refused or restored whole; nothing stays behind.
     @Test(arguments: [0, 512]) func damagedPayloadsDoNoHarm(limit: Int) {
         for seed: UInt64 in 1...4 {
             var random = RandomSource(seed: seed)

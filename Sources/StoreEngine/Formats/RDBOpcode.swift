@@ -9,7 +9,7 @@
 
 import RespCodec
 
-enum SnapshotMark: UInt8 {
+enum RDBOpcode: UInt8 {
     /// How many keys a slot of a cluster has: three numbers.
     case slot = 244
     /// A library of functions as Redis 7.0 saves it, or as its release candidates did.

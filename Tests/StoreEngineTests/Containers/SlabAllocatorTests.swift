@@ -1,4 +1,4 @@
-// The allocator: every size, blocks by chance, and its accounts.
+// The allocator: every size, random blocks, and its accounts.
 
 import Glibc
 import Testing
@@ -39,7 +39,7 @@ struct SlabAllocatorTests {
         allocator.checkInvariants()
     }
 
-    @Test(arguments: [1, 2, 3]) func blocksByChanceKeepTheirBytes(seed: UInt64) {
+    @Test(arguments: [1, 2, 3]) func randomBlocksKeepTheirBytes(seed: UInt64) {
         let allocator = SlabAllocator()
         defer { while !allocator.releaseSlice() {} }
         var random = RandomSource(seed: seed)

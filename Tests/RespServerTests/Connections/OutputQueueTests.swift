@@ -4,7 +4,7 @@ import Testing
 @testable import RespServer
 
 @Suite struct OutputQueueTests {
-    /// Bytes by chance go in and out in runs by chance, and come out as they went in.
+    /// Random bytes go in and out in random runs, and come out as they went in.
     @Test func keepsBytesInOrder() {
         var generator = SystemRandomNumberGenerator()
         var queue = OutputQueue()

@@ -1,5 +1,5 @@
 // Sets against a naive model: the sorted array of integers in every state of a small size, sets of all encodings with
-// random operations, what chance answers, the algebra of sets, and memory all given back.
+// random operations, random draws, the algebra of sets, and memory all given back.
 
 import RespCodec
 import Testing
@@ -227,7 +227,7 @@ struct SetTests {
         }
     }
 
-    /// A set that was once large is popped to its end: chance stays fair and finds what is left.
+    /// A set that was once large is popped to its end: random draws stay fair and finds what is left.
     @Test func largeSetsArePoppedToTheirEnd() {
         let engine = Engine(seed: 9)
         let total = 100_000
@@ -247,7 +247,7 @@ struct SetTests {
     }
 
     /// While segments split, entries of those that have and of those that have not are drawn alike.
-    @Test func chanceIsFairWhateverTheDepthOfTheSegments() {
+    @Test func randomMembersAreFairWhateverTheDepthOfTheSegments() {
         let allocator = SlabAllocator()
         defer { while !allocator.releaseSlice() {} }
         let table = SetTable(allocator: allocator, hash: KeyHash(seed: 5))

@@ -1,14 +1,14 @@
-// Members of sorted sets by chance, and a piece at a time.
+// Random members of sorted sets, and scans.
 
 import RespCodec
 
 extension SortedSetCommands {
-    static let chance: [Command<KeyspaceContext>] = [
+    static let random: [Command<KeyspaceContext>] = [
         Command(
             "ZRANDMEMBER", group: .sortedSet, since: "6.2.0", arity: -2, flags: [.readOnly],
             keys: [.first([.ro, .access])], tips: ["nondeterministic_output"],
             syntax: "key options=[count [WITHSCORES]]",
-            summary: "Returns members by chance.", complexity: "O(N) in the members returned", run: random),
+            summary: "Returns random members.", complexity: "O(N) in the members returned", run: random),
         Command(
             "ZSCAN", group: .sortedSet, since: "2.8.0", arity: -3, flags: [.readOnly], keys: [.first([.ro, .access])],
             tips: ["nondeterministic_output"], syntax: "key cursor [MATCH pattern] [COUNT count] [NOSCORES]",
@@ -70,7 +70,7 @@ extension SortedSetCommands {
                 guard member.withBytes({ options.accepts($0) }) else { return }
                 reply.element(member)
                 found += 1
-                if options.isBare { return }
+                if options.omitsValues { return }
                 found += 1
                 // Redis prints a score as its list has it, but one of its table as a long double.
                 if isPacked || FloatingPoint64.wholeNumber(score) != nil && score.magnitude < 1e17 {

@@ -1,4 +1,4 @@
-// Lists by chance against an array, with every size of node, compressed and not; conversions; and giving all memory
+// Random lists against an array, with every size of node, compressed and not; conversions; and giving all memory
 // back.
 
 import RespCodec
