@@ -170,6 +170,13 @@ extension ByteSlice {
         return true
     }
 
+    /// Whether the slice is `word`, which is in lower case, in any letter case.
+    @inlinable public func equalsIgnoringCase(_ word: [UInt8]) -> Bool {
+        guard word.count == count else { return false }
+        for index in 0..<count where ByteSlice.lowercased(self[index]) != word[index] { return false }
+        return true
+    }
+
     /// The byte in lower case, if it is an ASCII letter.
     @inlinable public static func lowercased(_ byte: UInt8) -> UInt8 {
         byte &- 0x41 < 26 ? byte | 0x20 : byte

@@ -207,6 +207,13 @@ public struct BorrowedBytes {
         unsafe storage.pointee.mark = -1
     }
 
+    /// Lends `body` room for up to `length` bytes; it says how many it has written.
+    @inline(__always)
+    func withRoom(_ length: Int, _ body: (UnsafeMutablePointer<UInt8>) -> Int) {
+        if length > 4096, unsafe run.count &+ length > storage.pointee.runLimit { return breakOff() }
+        advance(unsafe body(reserve(length)))
+    }
+
     /// Bytes that are already in the form of the protocol.
     public func raw(_ bytes: ByteSlice) {
         if bytes.count > 4096, unsafe run.count &+ bytes.count > storage.pointee.runLimit { return breakOff() }

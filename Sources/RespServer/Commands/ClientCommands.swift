@@ -27,8 +27,9 @@ enum ClientCommands {
         subcommand(
             "INFO", since: "6.2.0", arity: 2, tips: ["nondeterministic_output"], summary: "Describes the connection."
         ) { (context, _) throws(CommandError) in
-            let line = ClientLine.text(of: context.connection, now: context.server.engine.now)
-            context.reply.verbatim(Array(line.utf8))
+            let text = context.reply.beginDeferred()
+            ClientLine.write(context.connection, now: context.server.engine.now, to: context.reply)
+            context.reply.endVerbatim(text)
         },
         subcommand(
             "KILL", since: "2.4.0", arity: -3, flags: [.admin, .noScript],
@@ -314,8 +315,11 @@ enum ClientCommands {
             listed = connections(context.server)
         }
         let now = context.server.engine.now
-        let lines = listed.map { ClientLine.text(of: $0, now: now) }
-        context.reply.verbatim(Array(lines.joined().utf8))
+        let text = context.reply.beginDeferred()
+        for connection in listed where !context.reply.isOverfull {
+            ClientLine.write(connection, now: now, to: context.reply)
+        }
+        context.reply.endVerbatim(text)
     }
 
     @Sendable private static func kill(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {

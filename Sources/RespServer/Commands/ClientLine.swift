@@ -1,40 +1,57 @@
 // A connection as a line of CLIENT LIST: its fields in the order of Redis 8.2.
 
+import RespCodec
 import StoreEngine
 
 enum ClientLine {
     /// A command that is not over, such as the one that asks, does not count yet.
     ///
     /// - Parameter now: By the engine's clock, in milliseconds.
-    static func text(of connection: Connection, now: Int64) -> String {
+    static func write(_ connection: Connection, now: Int64, to reply: ReplyWriter) {
         let queued = connection.transaction?.byteCount ?? 0
         let unparsed = connection.pending?.byteCount ?? 0
         let unsent = connection.unsent.byteCount
-        let fields: [(String, String)] = [
-            ("id", "\(connection.id)"), ("addr", connection.address), ("laddr", connection.localAddress),
-            ("fd", "\(connection.descriptor)"), ("name", shown(connection.name)),
-            ("age", "\(max(0, now - connection.created) / 1000)"),
-            ("idle", "\(max(0, now - connection.lastActive) / 1000)"), ("flags", flags(of: connection)),
-            ("db", "\(connection.database)"), ("sub", "0"), ("psub", "0"), ("ssub", "0"),
-            ("multi", "\(connection.transaction?.queue.count ?? -1)"), ("watch", "\(connection.watches.count)"),
-            ("qbuf", "\(unparsed)"), ("qbuf-free", "0"),
-            ("argv-mem", "0"), ("multi-mem", "\(queued)"), ("rbs", "0"), ("rbp", "0"), ("obl", "\(unsent)"),
-            ("oll", "0"),
-            ("omem", "\(connection.unsent.capacity)"),
-            ("tot-mem", "\(queued + unparsed + connection.unsent.capacity + connection.objectByteCount)"),
-            ("events", connection.isWatchedForWriting ? "rw" : "r"),
-            ("cmd", connection.lastCommand?.pointee.record.fullName ?? "NULL"),
-            ("user", connection.user), ("redir", "-1"), ("resp", "\(connection.version.rawValue)"),
-            ("lib-name", shown(connection.libraryName)), ("lib-ver", shown(connection.libraryVersion)),
-            ("io-thread", "0"),
-            ("tot-net-in", "\(connection.inputByteCount)"), ("tot-net-out", "\(connection.outputByteCount - unsent)"),
-            ("tot-cmds", "\(connection.commandCount)"),
-        ]
-        return fields.map { "\($0.0)=\($0.1)" }.joined(separator: " ") + "\n"
+        let capacity = connection.unsent.capacity
+        func field(_ name: ByteSlice, _ value: Int) { reply.text(name, "=", value, " ") }
+        func field(_ name: ByteSlice, text value: String) { reply.text(name, "=", string: value, " ") }
+        field("id", Int(connection.id))
+        field("addr", text: connection.address)
+        field("laddr", text: connection.localAddress)
+        field("fd", Int(connection.descriptor))
+        name("name", connection.name, to: reply)
+        field("age", Int(max(0, now - connection.created) / 1000))
+        field("idle", Int(max(0, now - connection.lastActive) / 1000))
+        field("flags", text: flags(of: connection))
+        field("db", connection.database)
+        reply.raw("sub=0 psub=0 ssub=0 ")
+        field("multi", connection.transaction?.queue.count ?? -1)
+        field("watch", connection.watches.count)
+        field("qbuf", unparsed)
+        reply.raw("qbuf-free=0 argv-mem=0 ")
+        field("multi-mem", queued)
+        reply.raw("rbs=0 rbp=0 ")
+        field("obl", unsent)
+        reply.raw("oll=0 ")
+        field("omem", capacity)
+        field("tot-mem", queued + unparsed + capacity + connection.objectByteCount)
+        reply.raw(connection.isWatchedForWriting ? "events=rw " : "events=r ")
+        field("cmd", text: connection.lastCommand?.pointee.record.fullName ?? "NULL")
+        field("user", text: connection.user)
+        reply.raw("redir=-1 ")
+        field("resp", connection.version.rawValue)
+        name("lib-name", connection.libraryName, to: reply)
+        name("lib-ver", connection.libraryVersion, to: reply)
+        reply.raw("io-thread=0 ")
+        field("tot-net-in", connection.inputByteCount)
+        field("tot-net-out", connection.outputByteCount - unsent)
+        reply.text("tot-cmds", "=", connection.commandCount, "\n")
     }
 
     /// Names end at a zero byte.
-    private static func shown(_ name: String) -> String { String(name.prefix { $0 != "\0" }) }
+    private static func name(_ field: ByteSlice, _ name: String, to reply: ReplyWriter) {
+        let end = name.utf8.firstIndex(of: 0)
+        reply.text(field, "=", string: end.map { String(name[..<$0]) } ?? name, " ")
+    }
 
     /// What CLIENT LIST tells of the state of a connection, one letter for each thing; N for none.
     static func flags(of connection: Connection) -> String {

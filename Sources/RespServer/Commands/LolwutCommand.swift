@@ -28,8 +28,10 @@ enum LolwutCommands {
             if version == 6 && sizes.count > 1 { height = min(max(sizes[1], 1), 100) }
             if taken > 0 { art = picture(width: width, height: height) + [UInt8(ascii: "\n")] }
         }
-        let text = art + Array("Redis ver. \(Product.redisVersion)\n".utf8)
-        context.reply.verbatim(text)
+        let text = context.reply.beginDeferred()
+        art.withByteSlice { context.reply.raw($0) }
+        context.reply.text("Redis ver. ", "", string: Product.redisVersion, "\n")
+        context.reply.endVerbatim(text)
     }
 
     /// Rings around a few stones thrown into a pond: where waves meet, the water is higher.

@@ -34,7 +34,11 @@ final class CommandRecord {
     var arity: Int { hot.pointee.arity }
     var flags: CommandFlags { hot.pointee.flags }
     let session: Command<SessionContext>.Run?
-    private(set) var subcommands: [CommandRecord] = []
+    private(set) var subcommands: [CommandRecord] = [] {
+        didSet { subcommandNames = subcommands.map { Array($0.info.name.lowercased().utf8) } }
+    }
+    /// Their names in lower case, in the same order: what they are found by.
+    private var subcommandNames: [[UInt8]] = []
     private(set) var rejectedCalls = 0
     /// What COMMAND DOCS replies of it, by protocol, once that was asked for.
     var documentation: [ProtocolVersion: ByteSlice] = [:]
@@ -67,8 +71,11 @@ final class CommandRecord {
                 arity: command.arity, firstKey: firstKey, member: command.member, flags: command.flags.union(.any),
                 keys: KeySpecs(command.keys), effect: command.effect, data: data, record: self))
         let name = fullName
-        subcommands = command.subcommands.map { subcommand($0, name) }
+        setSubcommands(command.subcommands.map { subcommand($0, name) })
     }
+
+    /// A function of its own, as within `init` nobody would observe it.
+    private func setSubcommands(_ records: [CommandRecord]) { subcommands = records }
 
     deinit {
         hot.pointee.keys.deallocate()
@@ -93,9 +100,12 @@ final class CommandRecord {
 
     func accepts(_ count: Int) -> Bool { hot.pointee.accepts(count) }
 
+    /// The subcommand that a word names, in any letter case.
     func subcommand(_ word: ByteSlice) -> CommandRecord? {
-        let text = word.lowercasedText
-        return subcommands.first { $0.info.name.lowercased() == text }
+        for (index, name) in subcommandNames.enumerated() where word.equalsIgnoringCase(name) {
+            return subcommands[index]
+        }
+        return nil
     }
 }
 
@@ -129,7 +139,25 @@ struct CommandInfo {
 }
 
 final class CommandTable {
-    private(set) var records: [CommandRecord] = []
+    private(set) var records: [CommandRecord] = [] { didSet { counters = [] } }
+
+    /// Commands and subcommands, each container before its own.
+    var allRecords: [CommandRecord] { records.flatMap { [$0] + $0.subcommands } }
+
+    /// How many calls of all commands there were, and how long they took.
+    var totals: (calls: Int, cycles: UInt64) {
+        if counters.isEmpty { counters = allRecords.map(\.hot) }
+        var totals = (calls: 0, cycles: UInt64(0))
+        for counter in counters {
+            totals.calls &+= counter.pointee.calls
+            totals.cycles &+= counter.pointee.cycles
+        }
+        return totals
+    }
+
+    /// The counters of `allRecords`, once somebody asked for them; empty again when other commands are there.
+    private var counters: [UnsafeMutablePointer<CommandRecord.Hot>] = []
+
     /// A name in lower case: its words, which overlap in names of more than eight bytes, and its length.
     private typealias Key = (UInt64, UInt64, UInt64, length: UInt64)
     private struct Entry {
@@ -148,7 +176,10 @@ final class CommandTable {
 
     /// Adds a command. Subcommands of one container may come from the engine and from the server.
     func add(_ record: CommandRecord) {
-        if let other = records.first(where: { $0.fullName == record.fullName }) { return other.join(record) }
+        if let other = records.first(where: { $0.fullName == record.fullName }) {
+            counters = []
+            return other.join(record)
+        }
         records.append(record)
         enter(Array(record.info.name.utf8), record)
     }

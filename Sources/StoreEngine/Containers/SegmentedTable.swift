@@ -68,12 +68,28 @@ extension TableLayout {
     private(set) var generation: UInt64 = 0
     #endif
 
-    init(allocator: SlabAllocator, hash: KeyHash) {
+    /// An empty table.
+    /// - Parameter expected: how many entries it is likely to get soon: it has room for about so many at once, and need not grow
+    ///   by and by.
+    init(allocator: SlabAllocator, hash: KeyHash, expecting expected: Int = 0) {
         self.allocator = allocator
         self.hash = hash
         heap = SegmentHeap(allocator: allocator)
-        unsafe directory = Self.newDirectory(allocator, count: 1)
-        unsafe directory[0] = Segment(allocator, buckets: 1, depth: 0, prefix: 0, earliest: Self.noDeadline)
+        // Segments get unequal shares; those of a little more than the mean shall not have to be split.
+        let mean = Self.mostEntries * 7 / 8
+        var depth = 0
+        while expected &>> depth > mean { depth += 1 }
+        let buckets = Self.buckets(for: expected &>> depth)
+        unsafe directory = Self.newDirectory(allocator, count: 1 << depth)
+        directoryDepth = Int32(depth)
+        deepestCount = 1 << Int32(depth)
+        for index in 0..<1 << depth {
+            let prefix = depth == 0 ? 0 : UInt64(index) &<< UInt64(64 - depth)
+            let segment = Segment(
+                allocator, buckets: buckets, depth: depth, prefix: prefix, earliest: Self.noDeadline)
+            unsafe directory[index] = segment
+            if depth > 0 { segmentList.append(segment, allocator) }
+        }
     }
 
     private static func newDirectory(_ allocator: SlabAllocator, count: Int) -> UnsafeMutablePointer<Segment> {

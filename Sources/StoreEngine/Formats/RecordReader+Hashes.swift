@@ -33,7 +33,9 @@ extension RecordReader {
                 try assembler.add(field, value)
             }
         default:
-            for _ in 0..<(try count(ofAtLeast: 2)) {
+            let count = try count(ofAtLeast: 2)
+            assembler.expected = likelyCount(count, size: 4)
+            for _ in 0..<count {
                 try assembler.add(try string(.first), try string(.second))
                 release()
             }
@@ -47,6 +49,8 @@ struct HashAssembler: ~Copyable {
     private let context: KeyspaceContext
     private var packed = PackedListBuilder()
     private var table: HashTable?
+    /// How many fields are likely to come.
+    var expected = 0
 
     static let duplicate = FormatError.damaged("a field that is there twice")
 
@@ -77,7 +81,8 @@ struct HashAssembler: ~Copyable {
 
     /// Moves the fields from the packed list to a table; false if one was there twice.
     private mutating func isUnpacked() -> Bool {
-        let table = HashTable(allocator: context.database.allocator, hash: context.engine.hash)
+        let table = HashTable(
+            allocator: context.database.allocator, hash: context.engine.hash, expecting: expected)
         self.table = table
         let list = packed.list
         var offset = list.first

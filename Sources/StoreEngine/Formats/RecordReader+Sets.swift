@@ -39,7 +39,8 @@ extension RecordReader {
             let count = try count(ofAtLeast: 1)
             guard count > 0 else { throw .empty }
             let encoding = count <= limits.integers ? Encoding.integers : .table
-            let set = UnattachedSet(context, for: key, encoding, deadline: deadline)
+            let set = UnattachedSet(
+                context, for: key, encoding, deadline: deadline, expecting: likelyCount(count, size: 3))
             do throws(FormatError) {
                 for _ in 0..<count {
                     guard set.value.add(try string()) else { throw Self.memberTwice }

@@ -12,7 +12,7 @@ extension RecordReader {
                 guard !list.hasDuplicates(stride: 2, hash: context.engine.hash) else { throw Self.memberTwice }
                 return context.makePacked(.sortedSet, .packed, list, key: key, deadline: deadline)
             }
-            return try build(key: key, deadline: deadline, context) { (reader, builder) throws(FormatError) in
+            return try build(key: key, deadline: deadline, context) { (_, builder) throws(FormatError) in
                 var offset = list.first
                 while offset < list.end {
                     let score = list.next(after: offset)
@@ -21,16 +21,20 @@ extension RecordReader {
                 }
             }
         }
-        return try build(key: key, deadline: deadline, context) { (reader, builder) throws(FormatError) in
-            if type == .sortedSetZipList {
+        if type == .sortedSetZipList {
+            return try build(key: key, deadline: deadline, context) { (reader, builder) throws(FormatError) in
                 var list = try ZipList(try reader.string())
                 while let member = try list.next() {
                     guard let score = try list.next() else { throw .damaged("a member without a score") }
                     try Self.add(member, try Self.score(score), to: &builder)
                 }
-                return
             }
-            for _ in 0..<(try reader.count(ofAtLeast: 2)) {
+        }
+        let count = try count(ofAtLeast: 2)
+        let expected = likelyCount(count, size: 4)
+        return try build(key: key, deadline: deadline, context, expecting: expected) {
+            (reader, builder) throws(FormatError) in
+            for _ in 0..<count {
                 let member = try reader.string()
                 let score = type == .sortedSet ? try reader.double() : try reader.scoreAsText()
                 try Self.add(.bytes(member), score, to: &builder)
@@ -41,10 +45,10 @@ extension RecordReader {
 
     /// Members come in any order: a builder puts them in theirs.
     private mutating func build(
-        key: ByteSlice, deadline: Int64?, _ context: KeyspaceContext,
+        key: ByteSlice, deadline: Int64?, _ context: KeyspaceContext, expecting expected: Int = 0,
         _ body: (inout RecordReader, inout SortedSetBuilder) throws(FormatError) -> Void
     ) throws(FormatError) -> Entry {
-        var builder = SortedSetBuilder(context.database)
+        var builder = SortedSetBuilder(context.database, expecting: expected)
         do throws(FormatError) {
             try body(&self, &builder)
             guard builder.count > 0 else { throw .empty }

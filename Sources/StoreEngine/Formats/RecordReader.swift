@@ -81,6 +81,10 @@ struct RecordReader<Source: ByteSource>: ~Copyable {
         return Int(number)
     }
 
+    /// How many of `count` elements there is to be room for before the first is read: no more than what is left could make if they
+    /// have `size` bytes each, nor than take a few megabytes, for the count may be wrong.
+    func likelyCount(_ count: Int, size: Int) -> Int { min(count, remaining / size, 1 << 20) }
+
     // MARK: strings
 
     /// A string. Good until `release`, and until the next string is read into the same place.

@@ -80,6 +80,41 @@ struct ReplyWriterTests {
         }
     }
 
+    /// A text of pieces gets its length in front, in either protocol.
+    @Test func textIsPutTogetherFromPieces() {
+        for (version, expected) in [
+            (ProtocolVersion.resp2, "$58\r\n"), (.resp3, "=62\r\ntxt:"),
+        ] {
+            let writer = ReplyWriter(capacity: 16)
+            defer { writer.deallocate() }
+            writer.version = version
+            writer.ok()
+            let text = writer.beginDeferred()
+            writer.text("a", "=", Int.min, " ")
+            writer.text("b", ":", hundredths: -5, "% ")
+            writer.text("c", "", hundredths: 123_400, "")
+            writer.text("", " ", "", "")
+            writer.text("d", ":", string: "text", " ")
+            writer.text("\u{e9}")
+            writer.text("ef", "gh", "ij", "kl")
+            writer.endVerbatim(text)
+            #expect(
+                written(writer)
+                    == "+OK\r\n\(expected)a=-9223372036854775808 b:-0.05% c1234.00 d:text \u{e9}efghijkl\r\n")
+        }
+    }
+
+    /// A text beyond the limit takes no more memory than that.
+    @Test func aTextBeyondTheLimitTakesNoMemory() {
+        let writer = ReplyWriter(capacity: 1024)
+        defer { writer.deallocate() }
+        writer.beginRun(limit: 10_000, mark: 1_000_000)
+        let text = writer.beginDeferred()
+        for number in 0..<100_000 { writer.text("name", ":", number, "\r\n") }
+        writer.endVerbatim(text)
+        #expect(writer.isOverfull && writer.capacity < 100_000)
+    }
+
     @Test func theMarkTellsOfLongRuns() {
         let writer = ReplyWriter()
         defer { writer.deallocate() }

@@ -63,6 +63,37 @@ struct SegmentedTableTests {
         #expect(usedBytes(1, removing: false) < none + 1000)
     }
 
+    /// A table with room for what is expected is as good as any, whether less comes, or more, and is not larger than one that grew.
+    @Test(arguments: [0, 1, 5, 400, 407, 1000, 10_000, 100_000]) func roomForWhatIsExpected(expected: Int) {
+        for count in [expected / 10, expected, expected + expected / 3 + 10] {
+            let allocator = SlabAllocator()
+            defer { while !allocator.releaseSlice() {} }
+            let table = HashTable(allocator: allocator, hash: KeyHash(seed: 3), expecting: expected)
+            let grown = HashTable(allocator: allocator, hash: KeyHash(seed: 3))
+            table.table.checkInvariants()
+            for number in 0..<count {
+                Self.key(number).withByteSlice { key in
+                    _ = table.set(key, key)
+                    _ = grown.set(key, key)
+                }
+            }
+            table.table.checkInvariants()
+            #expect(table.count == count)
+            if count == expected && count >= 1000 {
+                #expect(table.table.ownByteCount < grown.table.ownByteCount * 5 / 4)
+            }
+            for number in 0..<count {
+                Self.key(number).withByteSlice { key in #expect(table.value(of: key) == key && table.remove(key)) }
+            }
+            table.table.checkInvariants()
+            for table in [table, grown] {
+                var next: Int? = 0
+                while let index = next { next = table.deallocateSlice(from: index, budget: 1000) }
+            }
+            #expect(allocator.usedBytes == 0)
+        }
+    }
+
     @Test func scanningMissesNothingWhileTheTableChanges() {
         let allocator = SlabAllocator()
         defer { while !allocator.releaseSlice() {} }

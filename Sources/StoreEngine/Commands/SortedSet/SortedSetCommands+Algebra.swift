@@ -177,11 +177,8 @@ struct AlgebraRequest {
         }
         guard keyCount < arguments.count - start else { throw .syntax }
         let keys = start + 1..<start + 1 + keyCount
-        for index in keys {
-            let members = try Self.members(context, arguments[index], .read)
-            let entry = context.find(arguments[index], .peek).map { unsafe Int(bitPattern: $0.entry) }
-            sources.append(Source(members, entry: entry ?? 0))
-        }
+        sources.reserveCapacity(keyCount)
+        for index in keys { sources.append(try Self.source(context, arguments[index], .read)) }
         var index = keys.upperBound
         while index < arguments.count {
             let remaining = arguments.count - index
@@ -222,14 +219,15 @@ struct AlgebraRequest {
         if operation != .difference { sources = Self.sorted(sources[...]) { $0.count < $1.count } }
     }
 
-    private static func members(
+    private static func source(
         _ context: KeyspaceContext, _ key: ByteSlice, _ access: KeyAccess
-    ) throws(CommandError) -> Source.Members {
-        guard let slot = context.find(key, access) else { return .none }
+    ) throws(CommandError) -> Source {
+        guard let slot = context.find(key, access) else { return Source(.none, entry: 0) }
         let entry = context.entry(slot)
-        if entry.isType(.sortedSet) { return .sortedSet(context.sortedSet(in: slot)) }
+        let address = unsafe Int(bitPattern: slot.entry)
+        if entry.isType(.sortedSet) { return Source(.sortedSet(context.sortedSet(in: slot)), entry: address) }
         guard entry.isType(.set) else { throw .wrongType }
-        return .set(SetView(entry))
+        return Source(.set(SetView(entry)), entry: address)
     }
 
     private static func aggregate(_ arguments: Arguments, _ index: Int) throws(CommandError) -> Aggregate {
@@ -250,10 +248,12 @@ struct AlgebraRequest {
 
     // MARK: combining
 
-    private func weighted(_ score: Double, _ source: Source) -> Double {
-        aggregate == .count ? source.weight : source.weight * score
+    @inline(__always)
+    private func weighted(_ score: Double, _ weight: Double) -> Double {
+        aggregate == .count ? weight : weight * score
     }
 
+    @inline(__always)
     private func combined(_ left: Double, _ right: Double) -> Double {
         switch aggregate {
         case .sum, .count:
@@ -281,7 +281,7 @@ struct AlgebraRequest {
         for source in sources {
             let isFirst = builder.count == 0
             source.forEach { member, score in
-                let weighted = weighted(score, source)
+                let weighted = weighted(score, source.weight)
                 let score = weighted.isNaN ? 0 : weighted
                 if isFirst { builder.add(member, score) } else { builder.add(member, score, combine: combined) }
             }
@@ -290,14 +290,19 @@ struct AlgebraRequest {
 
     /// Calls `body` with each member that all sources have, and its score, until it returns false.
     private func visitShared(_ body: (ByteSlice, Double) -> Bool) {
-        sources[0].visit { member, score in
-            var total = weighted(score, sources[0])
+        let first = sources[0]
+        // The same key may be named many times, and is not looked into for what comes from it.
+        let others = sources.dropFirst().map { (weight: $0.weight, source: $0.entry == first.entry ? nil : $0) }
+        first.visit { member, score in
+            var total = weighted(score, first.weight)
             if total.isNaN { total = 0 }
-            for source in sources.dropFirst() {
-                // The same key may be named many times, and is not looked into for what comes from it.
-                let isFirst = source.entry == sources[0].entry
-                guard let score = isFirst ? score : source.score(of: member) else { return true }
-                total = combined(total, weighted(score, source))
+            for index in others.indices {
+                var found = score
+                if others[index].source != nil {
+                    guard let own = others[index].source?.score(of: member) else { return true }
+                    found = own
+                }
+                total = combined(total, weighted(found, others[index].weight))
             }
             return body(member, total)
         }

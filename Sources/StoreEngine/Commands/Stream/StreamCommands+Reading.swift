@@ -247,16 +247,14 @@ extension StreamCommands {
     static func consumer(
         _ name: ByteSlice, of group: StreamGroup, key: ByteSlice, _ context: KeyspaceContext
     ) -> StreamConsumer {
-        if let consumer = group.consumer(name) {
+        let (consumer, isNew) = group.consumer(made: name, seen: context.now)
+        guard isNew else {
             consumer.seenTime = context.now
             return consumer
         }
-        guard let made = group.makeConsumer(name, seen: context.now) else {
-            preconditionFailure("a consumer is neither there nor new")
-        }
         context.changed(key, .xgroupCreateConsumer)
         context.effect("XGROUP", "CREATECONSUMER", key, group.name, name)
-        return made
+        return consumer
     }
 
     /// One consumer reading one stream.

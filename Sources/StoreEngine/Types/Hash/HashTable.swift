@@ -75,10 +75,10 @@ enum FieldLayout: TableLayout {
     }
 
     /// A new empty table.
-    init(allocator: SlabAllocator, hash: KeyHash) {
+    init(allocator: SlabAllocator, hash: KeyHash, expecting expected: Int = 0) {
         let block = unsafe allocator.allocate(MemoryLayout<SegmentedTable<FieldLayout>>.stride)
         unsafe pointer = block.bindMemory(to: SegmentedTable<FieldLayout>.self, capacity: 1)
-        unsafe pointer.initialize(to: SegmentedTable(allocator: allocator, hash: hash))
+        unsafe pointer.initialize(to: SegmentedTable(allocator: allocator, hash: hash, expecting: expected))
     }
 
     var address: UnsafeMutableRawPointer { unsafe UnsafeMutableRawPointer(pointer) }
@@ -212,7 +212,7 @@ enum FieldLayout: TableLayout {
     }
 
     func copied(to allocator: SlabAllocator, hash: KeyHash) -> any LargeValue {
-        let copy = HashTable(allocator: allocator, hash: hash)
+        let copy = HashTable(allocator: allocator, hash: hash, expecting: count)
         forEach { field, value, deadline in
             copy.set(field, value)
             if let deadline, let slot = copy.find(field) { copy.setDeadline(deadline, at: slot) }

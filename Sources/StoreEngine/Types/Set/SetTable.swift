@@ -48,11 +48,11 @@ enum MemberLayout: TableLayout {
         unsafe pointer = address.assumingMemoryBound(to: SegmentedTable<MemberLayout>.self)
     }
 
-    /// A new empty table.
-    init(allocator: SlabAllocator, hash: KeyHash) {
+    /// A new empty table, with room for about as many members as are `expected`.
+    init(allocator: SlabAllocator, hash: KeyHash, expecting expected: Int = 0) {
         let block = unsafe allocator.allocate(MemoryLayout<SegmentedTable<MemberLayout>>.stride)
         unsafe pointer = block.bindMemory(to: SegmentedTable<MemberLayout>.self, capacity: 1)
-        unsafe pointer.initialize(to: SegmentedTable(allocator: allocator, hash: hash))
+        unsafe pointer.initialize(to: SegmentedTable(allocator: allocator, hash: hash, expecting: expected))
     }
 
     var address: UnsafeMutableRawPointer { unsafe UnsafeMutableRawPointer(pointer) }
@@ -216,7 +216,7 @@ enum MemberLayout: TableLayout {
     }
 
     func copied(to allocator: SlabAllocator, hash: KeyHash) -> any LargeValue {
-        let copy = SetTable(allocator: allocator, hash: hash)
+        let copy = SetTable(allocator: allocator, hash: hash, expecting: count)
         _ = visit { member in
             copy.insert(member, hash: hash(member))
             return true

@@ -342,8 +342,12 @@ extension KeyspaceContext {
     }
 
     /// An entry of an empty set that is in no table yet.
-    /// - Parameter room: bytes for members that are to be added, if they lie in the entry.
-    fileprivate func makeSet(_ key: ByteSlice, _ encoding: Encoding, deadline: Int64? = nil, room: Int = 0) -> Entry {
+    /// - Parameters:
+    ///   - room: bytes for members that are to be added, if they lie in the entry.
+    ///   - expected: how many members are likely to be added, if they lie in a table.
+    fileprivate func makeSet(
+        _ key: ByteSlice, _ encoding: Encoding, deadline: Int64? = nil, room: Int = 0, expecting expected: Int = 0
+    ) -> Entry {
         switch encoding {
         case .integers:
             let size = IntegerSet.headerSize + room
@@ -357,7 +361,8 @@ extension KeyspaceContext {
             return entry
         default:
             let entry = makeEntry(.set, .table, key: key, deadline: deadline, payload: 8)
-            unsafe entry.pointer = SetTable(allocator: database.allocator, hash: database.hash).address
+            let table = SetTable(allocator: database.allocator, hash: database.hash, expecting: expected)
+            unsafe entry.pointer = table.address
             return entry
         }
     }
@@ -371,11 +376,16 @@ extension KeyspaceContext {
     private let word: UnsafeMutablePointer<UInt64>
     let value: SetValue
 
-    /// - Parameter key: where it may be stored, or nothing.
-    init(_ context: KeyspaceContext, for key: ByteSlice = .empty, _ encoding: Encoding, deadline: Int64? = nil) {
+    /// - Parameters:
+    ///   - key: where it may be stored, or nothing.
+    ///   - expected: how many members are likely to be added, if it is a table.
+    init(
+        _ context: KeyspaceContext, for key: ByteSlice = .empty, _ encoding: Encoding, deadline: Int64? = nil,
+        expecting expected: Int = 0
+    ) {
         self.context = context
         self.key = key
-        let entry = context.makeSet(key, encoding, deadline: deadline)
+        let entry = context.makeSet(key, encoding, deadline: deadline, expecting: expected)
         unsafe word = context.database.allocator.allocate(8).bindMemory(to: UInt64.self, capacity: 1)
         unsafe word.initialize(to: UInt64(UInt(bitPattern: entry.address)))
         unsafe value = SetValue(context.database, at: word, limits: context.setLimits)

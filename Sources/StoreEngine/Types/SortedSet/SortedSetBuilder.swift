@@ -12,9 +12,11 @@ struct SortedSetBuilder {
     private var longest = 0
     private var hasRemoved = false
 
-    init(_ database: Database) {
+    /// - Parameter expected: how many members are likely to come.
+    init(_ database: Database, expecting expected: Int = 0) {
         self.database = database
-        table = SortedSetTable(allocator: database.allocator, hash: database.hash)
+        table = SortedSetTable(allocator: database.allocator, hash: database.hash, expecting: expected)
+        entries.reserveCapacity(expected)
     }
 
     var count: Int { table.count }

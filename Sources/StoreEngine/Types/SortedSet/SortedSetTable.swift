@@ -59,13 +59,14 @@ enum ScoredMemberLayout: TableLayout {
         unsafe storage = address.assumingMemoryBound(to: Storage.self)
     }
 
-    /// A new empty table.
-    init(allocator: SlabAllocator, hash: KeyHash) {
+    /// A new empty table, with room for about as many members as are `expected`.
+    init(allocator: SlabAllocator, hash: KeyHash, expecting expected: Int = 0) {
         let block = unsafe allocator.allocate(MemoryLayout<Storage>.stride)
         unsafe storage = block.bindMemory(to: Storage.self, capacity: 1)
         unsafe storage.initialize(
             to: Storage(
-                table: SegmentedTable(allocator: allocator, hash: hash), tree: RankedTree(allocator: allocator)))
+                table: SegmentedTable(allocator: allocator, hash: hash, expecting: expected),
+                tree: RankedTree(allocator: allocator)))
     }
 
     var address: UnsafeMutableRawPointer { unsafe UnsafeMutableRawPointer(storage) }
@@ -172,7 +173,7 @@ enum ScoredMemberLayout: TableLayout {
     }
 
     func copied(to allocator: SlabAllocator, hash: KeyHash) -> any LargeValue {
-        let copy = SortedSetTable(allocator: allocator, hash: hash)
+        let copy = SortedSetTable(allocator: allocator, hash: hash, expecting: count)
         let entries = unsafe UnsafeMutableBufferPointer(
             start: SystemMemory.allocate(RankedEntry.self, count: count), count: count)
         defer { unsafe entries.deallocate() }

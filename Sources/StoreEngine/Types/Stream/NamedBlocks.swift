@@ -50,17 +50,28 @@ import RespCodec
         return low
     }
 
-    /// The place of a name.
+    /// The place of a name; if it is not there, where it belongs.
+    /// - Complexity: O(log n).
+    func place(of name: ByteSlice) -> (index: Int, isFound: Bool) {
+        let rank = rank(name)
+        return (rank, rank < count && self.name(rank) == name)
+    }
+
+    /// The place of a name; nil if it is not there.
     /// - Complexity: O(log n).
     func find(_ name: ByteSlice) -> Int? {
-        let rank = rank(name)
-        return rank < count && self.name(rank) == name ? rank : nil
+        let place = place(of: name)
+        return place.isFound ? place.index : nil
     }
 
     /// Puts a block in; its name must not be there.
     /// - Complexity: O(log n) and a move of what lies behind.
     @unsafe mutating func insert(_ block: UnsafeMutableRawPointer, _ allocator: SlabAllocator) {
-        let index = unsafe rank(block.assumingMemoryBound(to: StoredName.self).pointee.bytes)
+        unsafe insert(block, at: rank(block.assumingMemoryBound(to: StoredName.self).pointee.bytes), allocator)
+    }
+
+    /// Puts a block in where its name belongs, as `place(of:)` has said.
+    @unsafe mutating func insert(_ block: UnsafeMutableRawPointer, at index: Int, _ allocator: SlabAllocator) {
         let held = unsafe slots.map { unsafe allocator.capacity(of: $0) } ?? 0
         if held < (count + 1) * 8 {
             let size = max((count + count / 2 + 1) * 8, 8)

@@ -187,10 +187,17 @@ struct PendingEntries: Sequence, IteratorProtocol {
 
     /// A new consumer; nil if there is one of this name.
     func makeConsumer(_ name: ByteSlice, seen: Int64, active: Int64 = -1) -> StreamConsumer? {
-        guard consumers.find(name) == nil else { return nil }
+        let (consumer, isNew) = consumer(made: name, seen: seen, active: active)
+        return isNew ? consumer : nil
+    }
+
+    /// The consumer of a name, a new one if there is none; and whether it is new.
+    func consumer(made name: ByteSlice, seen: Int64, active: Int64 = -1) -> (consumer: StreamConsumer, isNew: Bool) {
+        let (index, isFound) = consumers.place(of: name)
+        if isFound { return (consumer(at: index), false) }
         let consumer = StreamConsumer(name, seen: seen, active: active, allocator)
-        unsafe consumers.insert(consumer.address, allocator)
-        return consumer
+        unsafe consumers.insert(consumer.address, at: index, allocator)
+        return (consumer, true)
     }
 
     /// Removes a consumer with all that it has pending, and returns how much that was; nil if there is none of this
