@@ -240,7 +240,9 @@ struct AlgebraRequest {
 
     /// The sources in an order, those that are equal in it as they were: scores are added in this order.
     private static func sorted(_ sources: ArraySlice<Source>, _ isBefore: (Source, Source) -> Bool) -> [Source] {
-        sources.enumerated().sorted { left, right in
+        let isSorted = sources.indices.dropFirst().allSatisfy { !isBefore(sources[$0], sources[$0 - 1]) }
+        if isSorted { return Array(sources) }
+        return sources.enumerated().sorted { left, right in
             isBefore(left.element, right.element)
                 || !isBefore(right.element, left.element) && left.offset < right.offset
         }.map(\.element)
