@@ -290,24 +290,48 @@ struct AlgebraRequest {
         }
     }
 
+    /// What of a source counts for an intersection.
+    private struct Other {
+        let weight: Double
+        /// Its place among the sources; -1 if it is the first one's key again, which is not looked into for what comes from it.
+        let place: Int
+    }
+
     /// Calls `body` with each member that all sources have, and its score, until it returns false.
     private func visitShared(_ body: (ByteSlice, Double) -> Bool) {
         let first = sources[0]
-        // The same key may be named many times, and is not looked into for what comes from it.
-        let others = sources.dropFirst().map { (weight: $0.weight, source: $0.entry == first.entry ? nil : $0) }
-        first.visit { member, score in
-            var total = weighted(score, first.weight)
-            if total.isNaN { total = 0 }
-            for index in others.indices {
-                var found = score
-                if others[index].source != nil {
-                    guard let own = others[index].source?.score(of: member) else { return true }
-                    found = own
-                }
-                total = combined(total, weighted(found, others[index].weight))
-            }
-            return body(member, total)
+        let others = sources.indices.dropFirst().map {
+            Other(weight: sources[$0].weight, place: sources[$0].entry == first.entry ? -1 : $0)
         }
+        let isSum = aggregate == .sum || aggregate == .count
+        first.visit { member, score in
+            let start = weighted(score, first.weight)
+            if isSum {
+                // What is no number stays so whatever is added to it: if the sum is one, no step has to be looked at.
+                guard let sum = total(of: member, score, from: start, others, { $0 + $1 }) else { return true }
+                if !sum.isNaN { return body(member, sum) }
+            }
+            let total = total(of: member, score, from: start.isNaN ? 0 : start, others, combined)
+            return total.map { body(member, $0) } ?? true
+        }
+    }
+
+    /// The score of a member of the first source; nil if another has it not.
+    @inline(__always)
+    private func total(
+        of member: ByteSlice, _ score: Double, from start: Double, _ others: [Other],
+        _ combine: (Double, Double) -> Double
+    ) -> Double? {
+        var total = start
+        for other in others {
+            var found = score
+            if other.place >= 0 {
+                guard let own = sources[other.place].score(of: member) else { return nil }
+                found = own
+            }
+            total = combine(total, weighted(found, other.weight))
+        }
+        return total
     }
 
     /// How many members all sources have, or the limit if there are more.
