@@ -72,6 +72,7 @@ extension EngineState {
     private func dropAll() {
         for database in unsafe storage.pointee.databasesInUse {
             unsafe storage.pointee.databases[database.index] = nil
+            database.abandon()
         }
         unsafe storage.pointee.databasesInUse.removeAll()
         unsafe storage.pointee.areInOrder = true

@@ -170,6 +170,7 @@ extension EngineState {
 extension EngineState {
     /// Frees the state and everything in it.
     func deallocate() {
+        for database in unsafe storage.pointee.databasesInUse { database.abandon() }
         unsafe storage.pointee.freeing.retire(allocator)
         unsafe storage.pointee.freeing.releaseAll()
         freeDirectory()

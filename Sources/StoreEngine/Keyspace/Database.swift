@@ -42,6 +42,9 @@ import RespCodec
         unsafe allocator.deallocate(storage)
     }
 
+    /// Ends a database whose memory, keys and all, goes with its allocator.
+    func abandon() { unsafe storage.deinitialize(count: 1) }
+
     /// Takes all keys out, and returns the table that they are in.
     func detachAll() -> SegmentedTable<EntryLayout> {
         let full = table
