@@ -114,7 +114,7 @@ def test_a_password_as_an_argument_of_a_command_is_not_shown(start):
     with server.connect(password="s3cret") as other:
         other("CLIENT", "PAUSE", "60000", "ALL")
     client = subprocess.Popen([CLIENT, "-p", str(server.port), "CONFIG", "SET", "requirepass", "other-s3cret"],
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                              env={**os.environ, "REDISCLI_AUTH": "s3cret"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         assert eventually(lambda: command_line(client.pid)[3:] == [b"CONFIG", b"***", b"***********", b"************"], seconds=20)
     finally:

@@ -339,7 +339,7 @@ import Testing
 
     static var shippedFile: [String] {
         get throws {
-            var parts = #filePath.split(separator: "/").dropLast(3)
+            var parts = #filePath.split(separator: "/").dropLast(4)
             parts.append("resp-server.conf")
             let content = try FileAccess.read("/" + parts.joined(separator: "/")).get()
             return String(decoding: content, as: UTF8.self).split(separator: "\n").map(String.init)

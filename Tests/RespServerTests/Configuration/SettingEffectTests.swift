@@ -119,7 +119,7 @@ import Testing
     }
 
     @Test func everyEffectHasAProof() throws {
-        let root = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/") + "/"
+        let root = "/" + #filePath.split(separator: "/").dropLast(4).joined(separator: "/") + "/"
         var contents: [String: String] = [:]
         for (name, proof) in Self.proofs {
             if contents[proof.file] == nil { contents[proof.file] = text(try FileAccess.read(root + proof.file).get()) }
