@@ -1,9 +1,6 @@
 // Replies of text that is put together piece by piece, such as INFO and CLIENT LIST. Each piece goes straight to its place in the
 // buffer: a line of such a text costs no memory of its own and no more than copying it.
-//
-//     let text = reply.beginDeferred()
-//     reply.text("port", ":", 6379, "\r\n")
-//     reply.endVerbatim(text)
+// The pieces are written between `beginDeferred` and `endVerbatim`.
 
 #if canImport(Glibc)
 import Glibc
