@@ -264,7 +264,8 @@ def test_nobody_is_listened_to_for_ever(server, client):
         connection.send_raw(encode("QUIT") + b"x" * 100_000)
     wait_until_alone(client)
     assert server.descriptor_count() < before + 30
-    assert eventually(lambda: server.descriptor_count() == before)
+    # Those of earlier tests may have lingered when it was counted.
+    assert eventually(lambda: server.descriptor_count() <= before)
     assert crowd[-1].read_until_close() == b"+OK\r\n"
     for connection in crowd:
         connection.close()
