@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from support.crowd import abort, client_gone, wait_until_alone
+from support.crowd import abort, client_gone, send_what_fits, wait_until_alone
 from support.resp import encode, eventually
 
 MEGABYTE = 1 << 20
@@ -34,20 +34,10 @@ BEHIND = {
 GOODBYES = {"close": lambda connection: connection.close(), "reset": abort, "half": lambda connection: connection.half_close()}
 
 
-def send_what_fits(connection, data):
-    """Sends from a thread, and stops when all is sent, or when nothing has been taken for a while."""
+def send_what_is_taken(connection, data):
+    """Stops when all is sent, or when nothing has been taken for a while."""
     connection.socket.settimeout(0.5)
-
-    def send():
-        place = 0
-        try:
-            while place < len(data):
-                place += connection.socket.send(data[place:place + 65536])
-        except OSError:
-            pass
-    thread = threading.Thread(target=send)
-    thread.start()
-    thread.join()
+    send_what_fits(connection, data)
 
 
 def begin(server, control, request):
@@ -64,7 +54,7 @@ def test_who_waits_for_a_key(behind, goodbye, server, client):
     for request in WAITS.values() if len(BEHIND[behind]) < 100_000 else [WAITS["BLPOP"]]:
         connection, identity = begin(server, client, request)
         assert eventually(lambda: b" flags=b " in client("CLIENT", "LIST", "ID", str(identity)).plain())
-        send_what_fits(connection, BEHIND[behind])
+        send_what_is_taken(connection, BEHIND[behind])
         GOODBYES[goodbye](connection)
         assert eventually(lambda: client_gone(client, identity)), f"{request} is still there"
         assert client("RPUSH", "queue", "element").raw == b":1\r\n"
@@ -80,7 +70,7 @@ def test_who_waits_for_a_key(behind, goodbye, server, client):
 def test_who_waits_for_other_types(request_words, goodbye, server, client):
     connection, identity = begin(server, client, request_words)
     assert eventually(lambda: b" flags=b " in client("CLIENT", "LIST", "ID", str(identity)).plain())
-    send_what_fits(connection, BEHIND["3 MB"])
+    send_what_is_taken(connection, BEHIND["3 MB"])
     GOODBYES[goodbye](connection)
     assert eventually(lambda: client_gone(client, identity))
     client("ZADD", "sorted", "1", "m")
@@ -144,7 +134,7 @@ def admitted(server):
 def hold(connection, behind, goodbye):
     """A client that sends a request during a pause, and more, and goes away."""
     connection.send("SET", "forbidden", "v")
-    send_what_fits(connection, BEHIND[behind])
+    send_what_is_taken(connection, BEHIND[behind])
     GOODBYES[goodbye](connection)
 
 
@@ -170,7 +160,7 @@ def test_many_that_wait_and_go(server, client):
     assert eventually(lambda: b"blocked_clients:60\r\n" in client("INFO", "clients").plain())
     for number, (connection, _) in enumerate(crowd):
         if number % 3:
-            send_what_fits(connection, BEHIND["70 KB"])
+            send_what_is_taken(connection, BEHIND["70 KB"])
             abort(connection) if number % 3 == 1 else connection.close()
     assert eventually(lambda: b"blocked_clients:20\r\n" in client("INFO", "clients").plain())
     for number in range(20):
@@ -208,6 +198,6 @@ def test_a_server_full_of_them(start):
         for _ in range(3):
             crowd = [begin(server, control, ("BLPOP", "queue", "0"))[0] for _ in range(39)]
             for connection in crowd:
-                send_what_fits(connection, BEHIND["70 KB"])
+                send_what_is_taken(connection, BEHIND["70 KB"])
                 connection.close()
             wait_until_alone(control)
