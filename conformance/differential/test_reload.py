@@ -2,6 +2,7 @@
 import pytest
 
 from differential.test_dump import RECIPES, encoding, made
+from support.effects import recorded
 
 
 def picture(connection, keys):
@@ -70,6 +71,23 @@ def test_keys_that_are_due_do_not_come_back(server, reference):
             assert connection("DEBUG", "RELOAD").value == b"OK"
             assert connection("DBSIZE").value == 1
             connection("DEBUG", "SET-ACTIVE-EXPIRE", 1)
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("options", [[], ["MERGE"]])
+def test_what_expires_by_it_is_told_of(options, server):
+    with server.connect() as control, server.connect() as client:
+        with recorded(control) as effects:
+            client("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+            client("SET", "due", "v", "PX", 1)
+            client("HSET", "hash", "due", 1, "stays", 2)
+            client("HPEXPIRE", "hash", 1, "FIELDS", 1, "due")
+            client("SET", "stays", "v", "EX", 1000)
+            client("DEBUG", "SLEEP", 0.01)
+            assert client("DEBUG", "RELOAD", *options).value == b"OK"
+            client("DEBUG", "SET-ACTIVE-EXPIRE", 1)
+            assert effects.log()[-2:] in ([[b"DEL", b"due"], [b"HDEL", b"hash", b"due"]], [[b"HDEL", b"hash", b"due"], [b"DEL", b"due"]])
+            effects.check()
 
 
 def test_a_watched_key_counts_as_changed(server, reference):

@@ -139,6 +139,8 @@ enum DebugCommands {
             }
         }
         let engine = server.engine
+        // Reading would drop what has expired without a word.
+        engine.removeExpired()
         do {
             try engine.withSnapshot { snapshot in
                 if flushes { engine.removeAll() }

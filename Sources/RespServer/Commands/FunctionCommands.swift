@@ -11,6 +11,7 @@ enum FunctionCommands {
             subcommands: [
                 Command(
                     "FLUSH", group: .scripting, since: "7.0.0", arity: -2, flags: [.write, .noScript],
+                    effect: .explicit,
                     tips: ["request_policy:all_shards", "response_policy:all_succeeded"],
                     syntax: "flush-type=[ASYNC | SYNC]",
                     summary: "Removes all libraries. None can be loaded in this version.", complexity: "O(1)",
@@ -29,6 +30,7 @@ enum FunctionCommands {
         "LIST [LIBRARYNAME PATTERN] [WITHCODE]", "    Return the libraries.",
     ]
 
+    /// Has no effect to tell of: there are no libraries to remove.
     @Sendable private static func flush(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
         guard arguments.count <= 3 else { throw .subcommandSyntax(of: "FUNCTION", arguments[1]) }
         if arguments.count == 3, !arguments[2].equalsIgnoringCase("sync"), !arguments[2].equalsIgnoringCase("async") {

@@ -29,8 +29,9 @@ public protocol EffectSink: AnyObject {
 }
 
 /// Who hears of changes.
-struct ChangeListeners: OptionSet {
-    let rawValue: UInt8
+@usableFromInline struct ChangeListeners: OptionSet, Sendable {
+    @usableFromInline let rawValue: UInt8
+    @inlinable init(rawValue: UInt8) { self.rawValue = rawValue }
     static let observer = ChangeListeners(rawValue: 1)
     static let effects = ChangeListeners(rawValue: 2)
 }

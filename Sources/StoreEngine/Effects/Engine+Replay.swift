@@ -45,7 +45,7 @@ extension Engine {
         var failures: [String] = []
         try Self.forEachRequest(in: stream) { words throws(ReplayError) in
             if words[0].equalsIgnoringCase("select"), words.count == 2 {
-                guard let index = Decimal.parse(words[1]), 0..<databaseCount ~= index else {
+                guard let index = Decimal.parse(words[1]), 0..<self.databaseCount ~= index else {
                     throw ReplayError(description: "SELECT of a database that is not there")
                 }
                 database = index

@@ -40,21 +40,21 @@ extension KeyspaceContext {
 extension EngineState {
     @inline(never)
     func beginEffect(_ name: StaticString, _ key: ByteSlice, in database: Database) -> EffectWords? {
-        guard let effects else { return nil }
+        guard let effects = self.effects else { return nil }
         let words = EffectWords(effects, name, in: database)
         words.add(key)
         return words
     }
 
     /// Counts the last changes as told of: their effects were told though no command made them.
-    func changesTold(_ count: Int) { effects?.toldChanges &+= count }
+    func changesTold(_ count: Int) { self.effects?.toldChanges &+= count }
 
     /// To be called when a command has run.
     @inline(never)
     func commandEnded(_ effect: CommandEffect, _ arguments: Arguments, database: Int) {
-        guard let effects else { return }
-        if effect == .verbatim && effects.toldChanges != dirty { effects.take(arguments, database: database) }
-        effects.toldChanges = dirty
+        guard let effects = self.effects else { return }
+        if effect == .verbatim && effects.toldChanges != self.dirty { effects.take(arguments, database: database) }
+        effects.toldChanges = self.dirty
     }
 }
 
@@ -62,7 +62,7 @@ extension Engine {
     /// Who takes the effects of writes from now on; not retained.
     public var effectSink: (any EffectSink)? {
         get { unsafe state.effects?.sink }
-        set { state.effects = newValue.map { EffectRecorder(sink: $0, changes: state.dirty) } }
+        set { state.recordEffects(with: newValue.map { EffectRecorder(sink: $0, changes: state.dirty) }) }
     }
 
     /// To be called after each call (a request, a transaction, a wait that was served): its effects are a group.

@@ -68,9 +68,9 @@ extension Engine {
     /// - Parameter size: how long the values are, cut off or filled with zeros; 0 leaves them as they are.
     public func populate(_ count: Int, prefix: [UInt8], size: Int, database index: Int) {
         // During a pause, too: it is a writer like any other, and those find no key that has expired.
-        let removesExpiredKeys = removesExpiredKeys
+        let removedExpiredKeys = self.removesExpiredKeys
         self.removesExpiredKeys = true
-        defer { self.removesExpiredKeys = removesExpiredKeys }
+        defer { self.removesExpiredKeys = removedExpiredKeys }
         let head = Array(prefix.prefix { $0 != 0 }) + [UInt8(ascii: ":")]
         withQuietContext(index) { context in
             for number in 0..<count {

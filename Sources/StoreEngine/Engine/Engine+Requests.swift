@@ -110,7 +110,7 @@ extension Engine {
         #if DEBUG
         for database in state.databasesInUse { database.forgetAnnouncedKeys() }
         #endif
-        if state.mayHaveExpired { state.expireKeys(of: arguments, keys, in: database) }
+        if state.expiry.mayHaveExpired { state.expiry.removeKeys(of: arguments, keys, in: database) }
         var context = KeyspaceContext(
             self, database: database, reply: reply, hashed: key.map { ($0.key, $0.hash) },
             adoptable: adoptable, options: options)

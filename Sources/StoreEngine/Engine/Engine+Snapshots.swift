@@ -26,7 +26,7 @@ extension Engine {
     public func withSnapshot<Result>(version: UInt16 = 12, _ body: (ByteSlice) throws -> Result) rethrows -> Result {
         let sink = ReplyWriter()
         defer { sink.deallocate() }
-        SnapshotWriter(sink: sink, version: version, compresses: settings.compressesRecords).write(self) {
+        SnapshotWriter(sink: sink, version: version, compresses: self.settings.compressesRecords).write(self) {
             index, body in
             withQuietContext(index, body)
         }
@@ -44,18 +44,27 @@ extension Engine {
         let writer = ReplyWriter(capacity: 64)
         defer { writer.deallocate() }
         // During a pause, too: a key that has expired must not be in the way of the same key.
-        let removesExpiredKeys = removesExpiredKeys
+        let removedExpiredKeys = self.removesExpiredKeys
         self.removesExpiredKeys = true
-        defer { self.removesExpiredKeys = removesExpiredKeys }
+        defer { self.removesExpiredKeys = removedExpiredKeys }
         do throws(FormatError) {
-            var reader = try SnapshotReader(snapshot, longestString: settings.longestRestoredString)
+            var reader = try SnapshotReader(snapshot, longestString: self.settings.longestRestoredString)
             try reader.read(whenThere: replacing ? .replace : .refuse) { number in
-                guard let index = Int(exactly: number), index < databaseCount else { return nil }
+                guard let index = Int(exactly: number), index < self.databaseCount else { return nil }
                 return KeyspaceContext(self, database: database(index), reply: writer)
             }
         } catch {
             throw SnapshotError(error)
         }
+    }
+
+    /// Removes all keys and fields that have expired, also while they otherwise stay, and tells of it.
+    /// - Complexity: O(what is removed).
+    public func removeExpired() {
+        let removedExpiredKeys = self.removesExpiredKeys
+        self.removesExpiredKeys = true
+        defer { self.removesExpiredKeys = removedExpiredKeys }
+        while !expireCycle(budget: 1000) {}
     }
 
     /// Drops all keys of all databases.

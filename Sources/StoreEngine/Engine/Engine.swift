@@ -10,8 +10,10 @@
 
 import RespCodec
 
+/// Its public variables are its members: see `EngineVariables`.
+@dynamicMemberLookup
 public final class Engine {
-    let state: EngineState
+    @usableFromInline let state: EngineState
     /// The commands on data, by name in capitals.
     private static let commands: [String: Command<KeyspaceContext>] = Dictionary(
         uniqueKeysWithValues: allCommands.map { ($0.name, $0) })
@@ -87,21 +89,18 @@ public final class Engine {
 
     // MARK: time
 
-    /// Milliseconds since 1970, as last set.
-    public var now: Int64 { state.now }
-
     /// Says what time it is, in milliseconds since 1970. Keys expire by this clock.
     public func setTime(_ milliseconds: Int64) { state.setTime(milliseconds) }
 
     /// When the next key expires, or a moment that is not after it; nil if none is.
     public var nextDeadline: Int64? {
-        let deadline = state.earliestDeadline
+        let deadline = state.expiry.earliestDeadline
         return deadline == Int64.max ? nil : deadline
     }
 
     /// Removes up to `budget` keys that have expired; true when none is left that is.
     /// - Complexity: O(keys removed) and O(log segments) for each segment looked into.
-    public func expireCycle(budget: Int) -> Bool { state.expireCycle(budget: budget) }
+    public func expireCycle(budget: Int) -> Bool { state.expiry.cycle(budget: budget) }
 
     /// Whether a key is there, expired or not. Leaves no trace.
     public func presence(of key: ByteSlice, database index: Int) -> KeyPresence {
@@ -128,12 +127,12 @@ public final class Engine {
     // MARK: upkeep
 
     /// Whether there is something to do in the background: values or dropped databases to free, memory to give back.
-    public var hasGarbage: Bool { state.hasGarbage }
+    public var hasGarbage: Bool { state.freeing.hasWork }
     /// How many values and dropped databases wait to be freed.
-    public var garbageCount: Int { state.garbageCount }
+    public var garbageCount: Int { state.freeing.garbageCount }
 
     /// Does a bounded part of it: well under a millisecond of work.
-    public func freeSlice() { state.freeSlice() }
+    public func freeSlice() { state.freeing.slice() }
 
     /// Gives memory that is held but not in use back to the system, all at once.
     /// - Complexity: O(pages not in use).
@@ -141,7 +140,6 @@ public final class Engine {
 
     // MARK: looking in
 
-    public var databaseCount: Int { state.databaseCount }
     public func database(_ index: Int) -> Database { state.database(index) }
     /// The databases that were used, by index. All others are empty.
     public var databasesInUse: [Database] { state.databasesInUse }
@@ -150,21 +148,13 @@ public final class Engine {
     @inline(__always)
     public func hash(_ key: ByteSlice) -> UInt64 { state.hash(key) }
 
-    public var settings: EngineSettings {
-        get { state.settings }
-        set { state.settings = newValue }
+    @inlinable public subscript<Value>(dynamicMember path: KeyPath<EngineVariables, Value>) -> Value {
+        @inline(__always) unsafeAddress { unsafe UnsafePointer(state.pointer(to: path)) }
     }
-    public var statistics: EngineStatistics {
-        get { state.statistics }
-        set { state.statistics = newValue }
-    }
-    /// Changes since the last save.
-    public var dirty: Int { state.dirty }
 
-    /// Whether keys that have expired are removed; else they only count as absent for those who look for them.
-    public var removesExpiredKeys: Bool {
-        get { state.removesExpiredKeys }
-        set { state.removesExpiredKeys = newValue }
+    @inlinable public subscript<Value>(dynamicMember path: WritableKeyPath<EngineVariables, Value>) -> Value {
+        @inline(__always) unsafeAddress { unsafe UnsafePointer(state.pointer(to: path)) }
+        @inline(__always) unsafeMutableAddress { unsafe state.pointer(to: path) }
     }
 
     /// Bytes in use for keys, values and tables of all databases.
@@ -175,7 +165,7 @@ public final class Engine {
     public var memoryStatistics: AllocatorStatistics { state.allocator.statistics }
 
     /// Whether anybody hears of changes, the sink of effects included.
-    @inline(__always) public var isHeard: Bool { state.isHeard }
+    @inlinable @inline(__always) public var isHeard: Bool { !state.listeners.isEmpty }
     /// Who hears of changes; not retained. Set `isObserved` while there is something to hear for.
     public var observer: (any KeyspaceObserver)? {
         get { state.observer }

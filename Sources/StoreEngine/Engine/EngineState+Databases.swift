@@ -3,40 +3,83 @@
 // All share one allocator, so a key can go from one to another as it is. Dropping the keys of the only database that has any, or of
 // all, drops the allocator; of one among others, its table goes to be freed in slices.
 
+import Glibc
 import RespCodec
 
-extension EngineState {
+/// Where the databases of an engine are.
+@safe struct DatabaseDirectory {
     /// Up to so many databases in use, nobody looks for empty ones.
     static let leastSwept = 256
+
+    /// By index, nil for those that were not used yet. Memory of zeros, which costs nothing where nothing was written.
+    let places: UnsafeMutablePointer<UnsafeMutablePointer<Database.Storage>?>
+    private let byteCount: Int
+    /// Those that were used, in any order.
+    var inUse: [Database] = []
+    var areInOrder = true
+    /// How many databases in use are worth looking for empty ones among them, and how far that is.
+    var mostInUse = leastSwept
+    var sweepPlace = 0
+
+    init(_ count: Int) {
+        byteCount = count * MemoryLayout<UInt>.stride
+        let block = unsafe mmap(
+            nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        guard let block = unsafe block, unsafe block != MAP_FAILED else { SystemMemory.exhausted(byteCount) }
+        unsafe places = block.bindMemory(to: UnsafeMutablePointer<Database.Storage>?.self, capacity: count)
+    }
+
+    func deallocate() { unsafe _ = munmap(places, byteCount) }
+
+    subscript(index: Int) -> UnsafeMutablePointer<Database.Storage>? {
+        @inline(__always) get { unsafe places[index] }
+        nonmutating set { unsafe places[index] = newValue }
+    }
+}
+
+extension EngineState {
     /// How many databases a slice looks at.
     private static let databasesOfSlice = 512
 
+    /// The database of an index, made if it was not used yet.
+    @inline(__always) func database(_ index: Int) -> Database {
+        precondition(UInt(bitPattern: index) < UInt(bitPattern: self.databaseCount), "no such database")
+        guard let made = unsafe self.directory[index] else { return makeDatabase(index) }
+        return unsafe Database(at: made)
+    }
+
     @inline(never)
-    func makeDatabase(_ index: Int) -> Database {
+    private func makeDatabase(_ index: Int) -> Database {
         let database = unsafe Database(
-            index: index, hash: hash, alarm: pointer(to: \.expiry.earliestDeadline), allocator: allocator)
-        unsafe storage.pointee.databases[index] = database.storage
-        if let last = unsafe storage.pointee.databasesInUse.last, last.index > index {
-            unsafe storage.pointee.areInOrder = false
-        }
-        unsafe storage.pointee.databasesInUse.append(database)
+            index: index, hash: self.hash, alarm: pointer(to: \.expiry.earliestDeadline), allocator: self.allocator)
+        unsafe self.directory[index] = database.storage
+        if let last = self.directory.inUse.last, last.index > index { self.directory.areInOrder = false }
+        self.directory.inUse.append(database)
         return database
     }
 
     /// The database of an index, nil if it was not used yet.
     func databaseInUse(_ index: Int) -> Database? {
-        precondition(UInt(bitPattern: index) < UInt(bitPattern: databaseCount), "no such database")
-        return unsafe storage.pointee.databases[index].map { unsafe Database(at: $0) }
+        precondition(UInt(bitPattern: index) < UInt(bitPattern: self.databaseCount), "no such database")
+        return unsafe self.directory[index].map { unsafe Database(at: $0) }
+    }
+
+    /// Whether a key is there; leaves no trace.
+    func presence(of key: ByteSlice, database index: Int) -> KeyPresence {
+        guard let database = databaseInUse(index), let slot = database.table.find(key, hash: self.hash(key)) else {
+            return .absent
+        }
+        return database.entry(at: slot).isExpired(self.expiryTime) ? .expired : .live
     }
 
     /// The databases that were used, by index.
     /// - Complexity: O(n log n) for n of them, when others are in use than the last time.
     var databasesInUse: [Database] {
-        if unsafe !storage.pointee.areInOrder {
-            unsafe storage.pointee.databasesInUse.sort { $0.index < $1.index }
-            unsafe storage.pointee.areInOrder = true
+        if !self.directory.areInOrder {
+            self.directory.inUse.sort { $0.index < $1.index }
+            self.directory.areInOrder = true
         }
-        return unsafe storage.pointee.databasesInUse
+        return self.directory.inUse
     }
 
     // MARK: dropping
@@ -46,10 +89,10 @@ extension EngineState {
     func flush(_ index: Int) {
         guard let database = databaseInUse(index), database.count > 0 else { return }
         observeFlush(database)
-        if unsafe storage.pointee.databasesInUse.allSatisfy({ $0.count == 0 || $0.index == index }) {
+        if self.directory.inUse.allSatisfy({ $0.count == 0 || $0.index == index }) {
             dropAll()
         } else {
-            unsafe storage.pointee.freeing.add(database.detachAll())
+            freeing.free(database.detachAll())
         }
     }
 
@@ -70,18 +113,23 @@ extension EngineState {
 
     /// Drops everything that the allocator has given out, databases and values that wait to be freed included.
     private func dropAll() {
-        for database in unsafe storage.pointee.databasesInUse {
-            unsafe storage.pointee.databases[database.index] = nil
+        abandonDatabases()
+        self.allocator = SlabAllocator()
+        _ = database(0)
+    }
+
+    /// Forgets all databases and gives up the allocator.
+    func abandonDatabases() {
+        for database in self.directory.inUse {
+            unsafe self.directory[database.index] = nil
             database.abandon()
         }
-        unsafe storage.pointee.databasesInUse.removeAll()
-        unsafe storage.pointee.areInOrder = true
-        unsafe storage.pointee.mostInUse = Self.leastSwept
-        unsafe storage.pointee.sweepPlace = 0
-        unsafe storage.pointee.expiry.earliestDeadline = Int64.max
-        unsafe storage.pointee.freeing.retire(allocator)
-        unsafe storage.pointee.allocator = SlabAllocator()
-        _ = database(0)
+        self.directory.inUse.removeAll()
+        self.directory.areInOrder = true
+        self.directory.mostInUse = DatabaseDirectory.leastSwept
+        self.directory.sweepPlace = 0
+        expiry.allKeysDropped()
+        freeing.retire(self.allocator)
     }
 
     // MARK: exchanging
@@ -92,41 +140,41 @@ extension EngineState {
         if isObserved, let observer {
             observer.databasesWillSwap(first, second) { presence(of: $1, database: $0) }
         }
-        let (one, other) = unsafe (storage.pointee.databases[first], storage.pointee.databases[second])
-        unsafe storage.pointee.databases[first] = other
-        unsafe storage.pointee.databases[second] = one
+        let (one, other) = unsafe (self.directory[first], self.directory[second])
+        unsafe self.directory[first] = other
+        unsafe self.directory[second] = one
         if let one = unsafe one { unsafe one.pointee.index = second }
         if let other = unsafe other { unsafe other.pointee.index = first }
-        unsafe storage.pointee.areInOrder = false
+        self.directory.areInOrder = false
     }
 
     // MARK: forgetting
 
     /// Whether there are so many more databases in use than at the last time that empty ones are looked for.
     @inline(__always) var mayBeSwept: Bool {
-        unsafe storage.pointee.sweepPlace > 0 || storage.pointee.databasesInUse.count > storage.pointee.mostInUse
+        self.directory.sweepPlace > 0 || self.directory.inUse.count > self.directory.mostInUse
     }
 
     /// Forgets the empty ones of some databases. To be called when nobody holds a handle of one.
     func sweepSlice() {
-        var place = unsafe storage.pointee.sweepPlace
-        if place == 0 { place = unsafe storage.pointee.databasesInUse.count }
+        var place = self.directory.sweepPlace
+        if place == 0 { place = self.directory.inUse.count }
         for _ in 0..<Self.databasesOfSlice where place > 0 {
             place -= 1
-            let database = unsafe storage.pointee.databasesInUse[place]
+            let database = self.directory.inUse[place]
             guard database.count == 0 && database.index != 0 else { continue }
-            unsafe storage.pointee.databases[database.index] = nil
+            unsafe self.directory[database.index] = nil
             // The last one was looked at before.
-            let last = unsafe storage.pointee.databasesInUse.removeLast()
-            if unsafe place < storage.pointee.databasesInUse.count {
-                unsafe storage.pointee.databasesInUse[place] = last
-                unsafe storage.pointee.areInOrder = false
+            let last = self.directory.inUse.removeLast()
+            if place < self.directory.inUse.count {
+                self.directory.inUse[place] = last
+                self.directory.areInOrder = false
             }
             database.deallocate()
         }
-        unsafe storage.pointee.sweepPlace = place
+        self.directory.sweepPlace = place
         if place == 0 {
-            unsafe storage.pointee.mostInUse = max(Self.leastSwept, storage.pointee.databasesInUse.count * 2)
+            self.directory.mostInUse = max(DatabaseDirectory.leastSwept, self.directory.inUse.count * 2)
         }
     }
 }

@@ -7,23 +7,20 @@
 
 import RespCodec
 
-extension EngineState {
-    /// Whether any key, or field of a hash, of any database may have expired.
-    @inline(__always) var mayHaveExpired: Bool { earliestDeadline < expiryTime }
-
+extension Expiry {
     /// Removes the keys of a request that have expired.
     @inline(never)
-    func expireKeys(of request: Arguments, _ keys: KeySpecs, in database: Database) {
-        guard removesExpiredKeys else { return }
-        keys.forEachKey(in: request) { index, _ in expireIfNeeded(request[index], in: database) }
+    func removeKeys(of request: Arguments, _ keys: KeySpecs, in database: Database) {
+        guard engine.removesExpiredKeys else { return }
+        keys.forEachKey(in: request) { index, _ in removeIfExpired(request[index], in: database) }
     }
 
     /// Removes a key if it has expired.
-    func expireIfNeeded(_ key: ByteSlice, in database: Database) {
-        guard removesExpiredKeys, let slot = database.table.find(key, hash: hash(key)), slot.hasDeadline,
-            database.entry(at: slot).isExpired(expiryTime)
+    func removeIfExpired(_ key: ByteSlice, in database: Database) {
+        guard engine.removesExpiredKeys, let slot = database.table.find(key, hash: engine.hash(key)), slot.hasDeadline,
+            database.entry(at: slot).isExpired(engine.expiryTime)
         else { return }
-        expire(slot, key: key, in: database)
+        removeKey(slot, key: key, in: database)
     }
 }
 
@@ -31,7 +28,7 @@ extension KeyspaceContext {
     /// Removes a key if it has expired: to be called before anything is looked for, for a key that a command writes though none of
     /// its specs finds it.
     func expireIfNeeded(_ key: ByteSlice, in database: Database? = nil) {
-        guard engine.mayHaveExpired else { return }
-        engine.expireIfNeeded(key, in: database ?? self.database)
+        guard engine.expiry.mayHaveExpired else { return }
+        engine.expiry.removeIfExpired(key, in: database ?? self.database)
     }
 }

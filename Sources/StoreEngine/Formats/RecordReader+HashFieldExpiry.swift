@@ -80,7 +80,7 @@ struct DeadlineHashAssembler: ~Copyable {
         table = HashTable(allocator: context.database.allocator, hash: context.engine.hash)
     }
 
-    deinit { if !isTaken { context.engine.orphan(table) } }
+    deinit { if !isTaken { context.engine.freeing.free(table) } }
 
     /// Whether the deadlines of a packed list are sound and in their order, those that there are none of at the end.
     static func isInOrder(_ list: PackedList) -> Bool {

@@ -56,7 +56,7 @@ struct HashAssembler: ~Copyable {
 
     init(_ context: KeyspaceContext) { self.context = context }
 
-    deinit { if let table { context.engine.orphan(table) } }
+    deinit { if let table { context.engine.freeing.free(table) } }
 
     mutating func add(_ field: PackedElement, _ value: PackedElement) throws(FormatError) {
         guard field.withBytes({ field in value.withBytes { isAdded(field, $0) } }) else { throw Self.duplicate }

@@ -105,12 +105,12 @@ struct SnapshotReader: ~Copyable {
             return
         }
         if let deadline = traits.deadline, deadline <= context.now {
-            return context.engine.free(entry, in: context.database)
+            return context.engine.freeing.free(entry, in: context.database)
         }
         context.expireIfNeeded(entry.key)
         let old = context.find(entry.key, .peek)
         guard old == nil || collision == .replace else {
-            context.engine.free(entry, in: context.database)
+            context.engine.freeing.free(entry, in: context.database)
             throw .damaged("a key that is there twice")
         }
         if let clock = context.accessClock(idleSeconds: traits.idleSeconds, frequency: traits.frequency) {

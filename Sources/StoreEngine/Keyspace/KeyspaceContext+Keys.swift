@@ -29,7 +29,7 @@ extension KeyspaceContext {
         let payload = entry.payloadSize
         let copied = target.makeEntry(
             entry.type, entry.encoding, key: key, deadline: deadline, payload: payload,
-            accessClock: engine.freshAccessClock)
+            accessClock: engine.accessClock.fresh)
         switch entry.encoding {
         case .integer, .embedded, .raw, .packed, .packedWithDeadlines, .integers:
             unsafe memcpy(copied.payload, entry.payload, payload)
@@ -48,8 +48,8 @@ extension KeyspaceContext {
     /// The access clock of an entry that was used last some time ago, or so often; nil when what is known is not what is counted.
     func accessClock(idleSeconds: Int?, frequency: UInt32?) -> UInt32? {
         if settings.tracksFrequency {
-            return frequency.map { engine.freshAccessClock & ~0xFF | $0 }
+            return frequency.map { engine.accessClock.fresh & ~0xFF | $0 }
         }
-        return idleSeconds.map { UInt32(truncatingIfNeeded: Int(engine.freshAccessClock) &- $0) & 0xFF_FFFF }
+        return idleSeconds.map { UInt32(truncatingIfNeeded: Int(engine.accessClock.fresh) &- $0) & 0xFF_FFFF }
     }
 }

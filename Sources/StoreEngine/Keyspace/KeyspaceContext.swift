@@ -81,7 +81,7 @@ public enum KeyAccess: Sendable {
             return nil
         }
         if access.isCounted { engine.statistics.keyspaceHits &+= 1 }
-        if access.isUse && !options.contains(.leavesAccessTimes) { engine.touch(database.entry(at: slot)) }
+        if access.isUse && !options.contains(.leavesAccessTimes) { engine.accessClock.touch(database.entry(at: slot)) }
         if access.mayChange { database.willChange(slot) }
         return slot
     }
@@ -111,7 +111,7 @@ public enum KeyAccess: Sendable {
     /// Removes a key and frees its value, a large one in slices later. Says nothing to anybody.
     func removeQuietly(_ slot: Slot, in database: Database? = nil) {
         let database = database ?? self.database
-        engine.free(database.detach(slot), in: database)
+        engine.freeing.free(database.detach(slot), in: database)
     }
 
     /// Removes a collection whose last element was taken out, and says so. To be called after the change itself was told of.
@@ -123,14 +123,14 @@ public enum KeyAccess: Sendable {
 
     /// Frees what an entry points to, but not the entry.
     func freePayload(of entry: Entry, in database: Database? = nil) {
-        engine.freePayload(of: entry, in: database ?? self.database)
+        engine.freeing.freePayload(of: entry, in: database ?? self.database)
     }
 
     /// A new entry for the current database, not in its table yet.
     @inline(__always)
     func makeEntry(_ type: ValueType, _ encoding: Encoding, key: ByteSlice, deadline: Int64?, payload: Int) -> Entry {
         database.makeEntry(
-            type, encoding, key: key, deadline: deadline, payload: payload, accessClock: engine.freshAccessClock)
+            type, encoding, key: key, deadline: deadline, payload: payload, accessClock: engine.accessClock.fresh)
     }
 
     /// Puts a new entry in the table, in place of the old one of its key if there is one.
@@ -139,7 +139,7 @@ public enum KeyAccess: Sendable {
         if let slot {
             database.willChange(slot)
             database.forgetFields(slot)
-            engine.freePayload(of: database.entry(at: slot), in: database)
+            engine.freeing.freePayload(of: database.entry(at: slot), in: database)
             database.replace(slot, with: entry)
         } else {
             database.insert(entry, hash: hash(key))

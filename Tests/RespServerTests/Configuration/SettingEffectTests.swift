@@ -55,7 +55,9 @@ import Testing
         "stream-node-max-entries": ("conformance/differential/cases/streams.txt", "stream-node-max-entries"),
         "hll-sparse-max-bytes": ("conformance/differential/cases/hyperloglogs.txt", "hll-sparse-max-bytes"),
         "lfu-log-factor": ("conformance/server/test_setting_effects.py", "def test_lfu_log_factor"),
-        "lfu-decay-time": ("Tests/StoreEngineTests/Keyspace/AccessFrequencyTests.swift", "func theCounterFadesByTheMinutesSet"),
+        "lfu-decay-time": (
+            "Tests/StoreEngineTests/AccessClock/AccessFrequencyTests.swift", "func theCounterFadesByTheMinutesSet"
+        ),
         "rdbcompression": ("conformance/server/test_setting_effects.py", "def test_rdbcompression"),
     ]
 

@@ -69,4 +69,12 @@ import Testing
         }
         #expect(Array("kil".utf8).withByteSlice { client?.subcommand($0) } == nil)
     }
+
+    @Test func everyCommandThatWritesSaysHowItTellsItsEffect() {
+        let all = table.records.flatMap { [$0] + $0.subcommands }
+        for record in all {
+            let writes = !record.flags.isDisjoint(with: [.write, .mayWrite])
+            #expect((record.hot.pointee.effect != .none) == writes, "\(record.fullName)")
+        }
+    }
 }

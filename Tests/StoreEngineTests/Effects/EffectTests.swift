@@ -321,6 +321,21 @@ struct EffectTests {
         #expect(engine.now == 0 && !engine.state.isReplaying)
     }
 
+    /// Whatever holds them back otherwise: what is written down and read again would go without a word.
+    @Test func whatIsRemovedBecauseItHasExpiredIsToldOf() {
+        let recorded = Recorded()
+        for line in ["SET a 1 PX 5", "SET b 1 PX 5000", "HSET h f 1 g 2", "HPEXPIRE h 5 FIELDS 1 f"] {
+            recorded.run(line)
+        }
+        recorded.engine.removesExpiredKeys = false
+        recorded.engine.setTime(Self.start + 10)
+        let before = recorded.log.bytes.count
+        recorded.engine.removeExpired()
+        #expect(recorded.told(from: before).sorted() == ["DEL a", "HDEL h f"])
+        #expect(recorded.engine.database(0).count == 2 && !recorded.engine.removesExpiredKeys)
+        #expect(recorded.problem(at: Self.start) == nil)
+    }
+
     // MARK: the digest by which it is proved
 
     @Test func theExactDigestSeesWhatTheOtherDoesNot() {

@@ -93,7 +93,7 @@ enum SerializationCommands {
         }
         let old = options.replaces ? context.find(key, .peek) : nil
         if let deadline, deadline <= context.expiryTime {
-            context.engine.free(entry, in: context.database)
+            context.engine.freeing.free(entry, in: context.database)
             if let old {
                 context.removeQuietly(old)
                 context.changed(key, .del)

@@ -121,7 +121,7 @@ extension HashCommands {
     ) throws(CommandError) -> HashValue? {
         guard let hash = try context.hash(at: key, .read) else { return nil }
         guard hash.hasDeadlines else { return hash }
-        _ = context.engine.expireFields(hash.slot, in: context.database, limit: Int.max)
+        _ = context.engine.expiry.removeFields(hash.slot, in: context.database, limit: Int.max)
         return try context.hash(at: key, .peek)
     }
 

@@ -335,7 +335,7 @@ extension KeyspaceContext {
 
     /// Frees what was cut off a list, in slices if it is large.
     func free(_ rest: ListChain?) {
-        if let rest { engine.orphan(rest) }
+        if let rest { engine.freeing.free(rest) }
     }
 }
 

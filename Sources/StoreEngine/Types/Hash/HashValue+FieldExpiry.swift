@@ -287,7 +287,7 @@ extension KeyspaceContext {
             removed += 1
         }
         guard removed > 0 else { return effect?.cancel() ?? () }
-        engine.fieldsExpired(removed, at: arguments[1], in: database, effect)
+        engine.expiry.fieldsRemoved(removed, at: arguments[1], in: database, effect)
         if hash.count == 0 && !keepsEmptied { removeEmptied(arguments[1]) }
     }
 }

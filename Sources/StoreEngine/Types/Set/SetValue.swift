@@ -404,7 +404,7 @@ extension KeyspaceContext {
     }
 
     func free() {
-        context.engine.free(value.entry, in: context.database)
+        context.engine.freeing.free(value.entry, in: context.database)
         unsafe context.database.allocator.deallocate(word)
     }
 }

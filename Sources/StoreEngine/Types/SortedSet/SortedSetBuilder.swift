@@ -74,7 +74,7 @@ struct SortedSetBuilder {
     }
 
     /// Gives everything back; the builder is at its end.
-    func discard(_ engine: EngineState) { engine.orphan(table) }
+    func discard(_ engine: EngineState) { engine.freeing.free(table) }
 
     /// An entry, in no table yet, with the members as its value; the builder is at its end.
     mutating func makeEntry(_ key: ByteSlice, _ context: KeyspaceContext, deadline: Int64? = nil) -> Entry {

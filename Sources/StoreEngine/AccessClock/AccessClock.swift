@@ -1,0 +1,38 @@
+// The access clock: when an entry was used last, or how often (`AccessFrequency`), in the 24 bits that an entry has for it.
+
+/// A handle on the engine, and the part of it that notes uses of keys.
+struct AccessClock {
+    struct Variables {
+        /// The time in the unit in which entries keep it: seconds, of which 24 bits wrap around after half a year.
+        var seconds: UInt32 = 0
+    }
+
+    private static let mask: UInt32 = 0xFF_FFFF
+
+    let engine: EngineState
+
+    @inline(__always) private var seconds: UInt32 { engine.variables.accessClock.seconds }
+
+    func setTime(_ milliseconds: Int64) {
+        engine.variables.accessClock.seconds = UInt32(truncatingIfNeeded: milliseconds / 1000) & Self.mask
+    }
+
+    /// The clock of an entry that is made now.
+    @inline(__always) var fresh: UInt32 {
+        engine.settings.tracksFrequency ? AccessFrequency.fresh(now: engine.now) : seconds
+    }
+
+    /// Counts a use of the entry.
+    @inline(__always) func touch(_ entry: Entry) {
+        if engine.settings.tracksFrequency {
+            entry.accessClock = AccessFrequency.touched(
+                entry.accessClock, now: engine.now, settings: engine.settings, random: &engine.random)
+        } else {
+            entry.accessClock = seconds
+        }
+    }
+}
+
+extension EngineState {
+    @inline(__always) var accessClock: AccessClock { AccessClock(engine: self) }
+}

@@ -1,0 +1,103 @@
+// Lazy freeing: what no key has any more is freed in slices, so that no command and no turn takes time that grows with a value.
+//
+// Small values and entries are freed at once; the rest becomes `Garbage`. Between commands, `slice` frees a bounded part of it; when
+// nothing waits, it gives pages that nobody needs back to the system, and forgets empty databases.
+
+import RespCodec
+
+/// A handle on the engine, and the part of it that frees what no key has any more.
+struct Freeing {
+    struct Variables {
+        var garbage = Garbage()
+        /// When it was last looked how much memory is not needed.
+        var lastMeasured: Int64 = 0
+    }
+
+    let engine: EngineState
+
+    private var garbage: Garbage {
+        unsafeAddress { unsafe UnsafePointer(engine.pointer(to: \.freeing.garbage)) }
+        nonmutating unsafeMutableAddress { unsafe engine.pointer(to: \.freeing.garbage) }
+    }
+
+    // MARK: freeing
+
+    /// Frees an entry that is in no table any more, a large value of it in slices later.
+    func free(_ entry: Entry, in database: Database) {
+        freePayload(of: entry, in: database)
+        unsafe database.allocator.deallocate(entry.address)
+    }
+
+    /// Frees what an entry points to, but not the entry.
+    @inline(__always) func freePayload(of entry: Entry, in database: Database) {
+        freePayload(of: entry, in: database.allocator)
+    }
+
+    @inline(__always) private func freePayload(of entry: Entry, in allocator: SlabAllocator) {
+        switch entry.encoding {
+        case .integer, .embedded, .raw, .packed, .packedWithDeadlines, .integers: break
+        case .external: unsafe allocator.deallocate(entry.external.block)
+        case .table, .chain, .tree, .stream: if let value = entry.large { free(value) }
+        }
+    }
+
+    /// Frees a large value that no key has any more, at once or in slices later.
+    func free(_ value: any LargeValue) {
+        if garbage.add(value) { engine.statistics.lazyFreedObjects += 1 }
+    }
+
+    /// Frees the keys of a database, and their table, in slices.
+    func free(_ table: SegmentedTable<EntryLayout>) { garbage.add(table) }
+
+    /// Gives up an allocator, and everything that waits in it.
+    func retire(_ allocator: SlabAllocator) { garbage.retire(allocator) }
+
+    /// Gives all memory of allocators that were given up back at once.
+    func releaseAll() { garbage.releaseAll() }
+
+    // MARK: slices
+
+    /// Whether there is something for `slice` to do.
+    var hasWork: Bool { !garbage.isEmpty || engine.allocator.hasSurplus || engine.mayBeSwept }
+    /// Whether values or dropped databases wait.
+    var hasGarbage: Bool { !garbage.isEmpty }
+    /// How many values and dropped databases wait to be freed.
+    var garbageCount: Int { garbage.count }
+
+    /// Frees a bounded part of what waits.
+    func slice() {
+        if !garbage.isEmpty {
+            freeGarbage()
+        } else if engine.allocator.hasSurplus {
+            engine.allocator.giveBackSlice()
+        } else if engine.mayBeSwept {
+            engine.sweepSlice()
+        }
+    }
+
+    private func freeGarbage() {
+        // What entries leave of large values is added afterwards: nobody else may reach the garbage while some of it is freed.
+        var freed: [any LargeValue] = []
+        garbage.freeSlice { entry, allocator in
+            if let value = entry.large {
+                freed.append(value)
+            } else {
+                freePayload(of: entry, in: allocator)
+            }
+            unsafe allocator.deallocate(entry.address)
+        }
+        for value in freed { free(value) }
+    }
+
+    /// Looks once a second how much memory is not needed.
+    func measureSurplus(at time: Int64) {
+        // The clock may have been put back.
+        guard (time &- engine.variables.freeing.lastMeasured).magnitude >= 1000 else { return }
+        engine.variables.freeing.lastMeasured = time
+        engine.allocator.measureSurplus()
+    }
+}
+
+extension EngineState {
+    @inline(__always) var freeing: Freeing { Freeing(engine: self) }
+}
