@@ -23,26 +23,30 @@ extension Server {
     }
 
     /// Runs again what waited for keys that have changed. To be called between commands.
+    @inline(__always)
     func serveBlocked() {
-        guard keyspaceListeners.blocked.hasReady || !unblocked.isEmpty else { return }
+        if keyspaceListeners.blocked.hasReady { serveReady() }
+    }
+
+    private func serveReady() {
         // Replies to others must not stand among those of the connection at hand.
-        cutReply()
-        let version = reply.version
-        for (waiter, withError) in unblocked where !waiter.isOver { unblock(waiter, withError: withError) }
-        unblocked = []
-        while keyspaceListeners.blocked.hasReady {
-            for queue in keyspaceListeners.blocked.takeReady() {
-                var round = keyspaceListeners.blocked.round(through: queue)
+        let interrupted = replies.interrupt()
+        let blocked = keyspaceListeners.blocked
+        for (waiter, withError) in blocked.takeUnblocked() { endWait(waiter, withError: withError) }
+        while blocked.hasReady {
+            for queue in blocked.takeReady() {
+                var round = blocked.round(through: queue)
                 while let waiter = round.next() { runAgain(waiter) }
             }
         }
-        reply.version = version
+        replies.resume(interrupted)
     }
 
     private func runAgain(_ waiter: Waiter) {
         guard let waiter = waiter as? WaitingCommand else { return }
         let connection = waiter.connection
-        reply.version = connection.version
+        replies.begin(for: connection)
+        defer { replies.end() }
         var call = Call(waiter.record.hot, waiter.arguments.view, for: connection)
         call.options.insert(.hasWaited)
         if connection.leavesAccessTimes(waiter.record) { call.options.insert(.leavesAccessTimes) }
@@ -52,11 +56,11 @@ extension Server {
         guard hasReplied else { return }
         // The call was counted when it began to wait.
         waiter.record.hot.pointee.calls &-= 1
-        endWait(waiter)
+        goOn(behind: waiter)
     }
 
-    /// Ends a wait whose answer has been written, sends the answer and lets the client go on.
-    private func endWait(_ waiter: WaitingCommand) {
+    /// Ends a wait whose answer has been written, and lets the client go on.
+    private func goOn(behind waiter: WaitingCommand) {
         let connection = waiter.connection
         forgetWait(of: connection)
         if connection.replyMode == .off { reply.discardRun() }
@@ -65,8 +69,7 @@ extension Server {
             connection.replyMode = .on
             connection.updateGate()
         }
-        connection.lastActive = engine.now
-        handOverReply(to: connection)
+        connection.lastActive = now
         // What it had sent behind the command can go on.
         enqueue(connection)
     }
@@ -80,12 +83,11 @@ extension Server {
     }
 
     /// Ends the waits whose time is over, and runs commands again whose time it is.
-    func serveDueWaits() {
-        while let waiter = keyspaceListeners.blocked.nextDue(now: engine.now) {
-            cutReply()
-            if waiter.isTimeOver(now: engine.now) {
-                if let waiter = waiter as? WaitingCommand { unblock(waiter, withError: false) }
-            } else if pause.end > engine.now {
+    func serveExpiredWaits() {
+        while let waiter = keyspaceListeners.blocked.nextExpired(now: now) {
+            if waiter.isTimeOver(now: now) {
+                if let waiter = waiter as? WaitingCommand { endWait(waiter, withError: false) }
+            } else if pause.end > now {
                 // Nothing is changed during a pause.
                 keyspaceListeners.blocked.setAlarm(of: waiter, retryTime: pause.end)
             } else {
@@ -96,18 +98,14 @@ extension Server {
     }
 
     /// Ends a wait as if its time were over, or with an error.
-    private func unblock(_ waiter: WaitingCommand, withError: Bool) {
-        reply.version = waiter.connection.version
+    private func endWait(_ waiter: WaitingCommand, withError: Bool) {
+        replies.begin(for: waiter.connection)
+        defer { replies.end() }
         if withError {
             reply.error("UNBLOCKED client unblocked via CLIENT UNBLOCK")
         } else {
             waiter.wait.timeoutReply.write(to: reply)
         }
-        endWait(waiter)
-    }
-
-    /// Queues what has been written for the connection at hand, so that what follows may be for another.
-    private func cutReply() {
-        if let connection = replyingTo { handOverReply(to: connection) } else { startReply() }
+        goOn(behind: waiter)
     }
 }

@@ -23,7 +23,7 @@ extension Server {
 
     private func admit(_ descriptor: Int32, isUnix: Bool) {
         let settings = configuration.settings
-        if connectionCount >= settings.maxClients {
+        if connections.count >= settings.maxClients {
             reject(descriptor, "-ERR max number of clients reached\r\n")
             return
         }
@@ -38,13 +38,13 @@ extension Server {
             }
         }
         let connection = Connection(
-            .socket(descriptor), id: nextConnectionID, isUnix: isUnix, now: engine.now, unixPath: settings.unixSocket)
+            .socket(descriptor), id: connections.nextID, isUnix: isUnix, now: engine.now, unixPath: settings.unixSocket)
         if settings.protectedMode && settings.requirePassword.isEmpty && !connection.isLocal {
             reject(descriptor, ByteSlice(Self.protectedModeText))
             return
         }
         do throws(SyscallError) {
-            try epoll.add(descriptor, word: Epoll.word(descriptor, registration: connection.registration))
+            try loop.watch(connection)
         } catch {
             Glibc.close(descriptor)
             return
@@ -54,22 +54,11 @@ extension Server {
 
     /// Takes a new connection in.
     func enter(_ connection: Connection) {
-        nextConnectionID += 1
         connection.isAuthenticated = configuration.settings.requirePassword.isEmpty
         connection.updateGate()
-        let descriptor = connection.descriptor
-        while connections.count <= Int(descriptor) { connections.append(nil) }
-        connections[Int(descriptor)] = connection
-        descriptors[connection.id] = descriptor
-        connectionCount += 1
+        connections.insert(connection)
         statistics.connectionsReceived += 1
         log.verbose("Accepted \(connection.address)")
-    }
-
-    /// The open connection of an id, as CLIENT names it.
-    func connection(id: Int) -> Connection? {
-        guard let id = UInt64(exactly: id), let descriptor = descriptors[id] else { return nil }
-        return connections[Int(descriptor)]
     }
 
     private static let protectedModeText: StaticString =
@@ -115,15 +104,14 @@ extension Server {
         forgetWait(of: connection)
         switch connection.transport {
         case .socket(let descriptor) where mayLinger && !connection.hasEnded:
-            lingering.add(descriptor, registration: connection.registration, epoll: epoll, now: engine.now)
+            lingering.add(descriptor, registration: connection.registration, loop: loop, now: now)
+            lingeringTimer.set(for: lingering.nextDeadline)
         case .socket(let descriptor):
-            epoll.remove(descriptor)
+            loop.unwatch(descriptor)
             Glibc.close(descriptor)
         case .scripted(let peer): peer.isClosed = true
         }
-        connections[Int(connection.descriptor)] = nil
-        descriptors[connection.id] = nil
-        connectionCount -= 1
+        connections.remove(connection)
         connection.pending = nil
         connection.unsent = OutputQueue()
     }

@@ -13,40 +13,20 @@ import Glibc
 import RespCodec
 import StoreEngine
 
-/// What a request of the batch needs of its command.
-struct BatchedCall {
-    var command: UnsafeMutablePointer<CommandRecord.Hot>?
-    /// Where its key is among those of the batch; -1 if it has none that can be told without its command.
-    var key = -1
-}
-
 extension Server {
     /// Bytes that a client may have sent before it has authenticated without their being a request.
     private static let unauthenticatedInputLimit = 1024 * 1024
 
     /// Executes what a connection has sent: what is kept of it already, then what its socket has.
     func serve(_ connection: Connection) {
-        connection.lastTurn = turn
-        connection.lastActive = engine.now
-        sliceStart = lastCycles
-        beginReplying(to: connection)
+        connection.lastTurn = clock.turn
+        connection.lastActive = now
+        clock.beginSlice()
+        replies.begin(for: connection)
         if let pending = connection.pending { goOn(with: pending, connection) }
         // What is kept comes before what is read.
         if !connection.isEnding && !connection.isQueued { read(connection) }
-        endReplying()
-    }
-
-    @inline(__always)
-    private func beginReplying(to connection: Connection) {
-        replyingTo = connection
-        startReply()
-        reply.version = connection.version
-    }
-
-    @inline(__always)
-    private func endReplying() {
-        if let connection = replyingTo { handOverReply(to: connection) }
-        replyingTo = nil
+        replies.end()
     }
 
     // MARK: reading
@@ -156,15 +136,14 @@ extension Server {
                 connection.replyMode = .on
                 connection.updateGate()
             }
-            lookUp(base, connection)
+            batch.lookUp(reader, base, commands: commands, engine: engine, database: connection.database)
             place = ending.start
             var isOutdated = false
             for index in 0..<reader.count {
                 let request = reader[index]
-                let call = calls[index]
                 let view = reader.arguments.view(
                     request.firstArgument..<request.firstArgument + request.argumentCount, base: base)
-                guard execute(call.command, view, on: connection, key: call.key < 0 ? nil : keys[call.key]) else {
+                guard execute(batch.command(index), view, on: connection, key: batch.key(index)) else {
                     return Rest(start: request.start)
                 }
                 afterCommand(connection)
@@ -179,7 +158,7 @@ extension Server {
                         break
                     }
                 }
-                if lastCycles &- sliceStart > sliceCycles && next < window.count {
+                if clock.isSliceOver && next < window.count {
                     enqueue(connection)
                     return Rest(start: next)
                 }
@@ -196,37 +175,6 @@ extension Server {
         return Rest(start: window.count)
     }
 
-    /// Finds the commands of the batch, and has the engine ask for the memory of their keys.
-    @inline(__always)
-    private func lookUp(_ base: UnsafeRawPointer, _ connection: Connection) {
-        var keyCount = 0
-        var memberCount = 0
-        for index in 0..<reader.count {
-            let request = reader[index]
-            let name = reader.arguments[request.firstArgument]
-            let command = commands.find(ByteSlice(start: base + name.offset, count: name.count))
-            var key = -1
-            if let command, command.pointee.firstKey > 0, command.pointee.firstKey < request.argumentCount {
-                let piece = reader.arguments[request.firstArgument + command.pointee.firstKey]
-                keys[keyCount] = HashedKey(ByteSlice(start: base + piece.offset, count: piece.count))
-                key = keyCount
-                keyCount += 1
-                let place = command.pointee.member
-                if place > 0 && place < request.argumentCount {
-                    let piece = reader.arguments[request.firstArgument + place]
-                    let member = ByteSlice(start: base + piece.offset, count: piece.count)
-                    HashedMember.write(member, ofKey: key, to: members + memberCount)
-                    memberCount += 1
-                }
-            }
-            calls[index] = BatchedCall(command: command, key: key)
-        }
-        guard keyCount > 0 else { return }
-        engine.prepare(
-            UnsafeMutableBufferPointer(start: keys, count: keyCount),
-            UnsafeMutableBufferPointer(start: members, count: memberCount), database: connection.database)
-    }
-
     @inline(__always)
     private func afterCommand(_ connection: Connection) {
         statistics.commandsProcessed &+= 1
@@ -235,7 +183,7 @@ extension Server {
             engine.endEffects()
             serveBlocked()
         }
-        if reply.needsSending { handOverReply(to: connection) }
+        if reply.needsSending { replies.handOver(to: connection) }
     }
 
     private func fail(_ connection: Connection, _ error: ProtocolError) {
@@ -296,7 +244,7 @@ extension Server {
         }
         guard isExecuted else { return false }
         pending.executed(upTo: pending.position)
-        guard lastCycles &- sliceStart > sliceCycles && !pending.isEmpty else { return true }
+        guard clock.isSliceOver && !pending.isEmpty else { return true }
         enqueue(connection)
         return false
     }

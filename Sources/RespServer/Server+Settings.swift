@@ -7,9 +7,9 @@ extension Server {
     /// Takes over the settings as they are, and asks to be told of each change.
     func followSettings() {
         applyEngineSettings()
-        applyReplyLimit()
+        applyOutputLimits()
         configuration.onChange(of: "client-output-buffer-limit") { [weak self] _, _ in
-            self?.applyReplyLimit()
+            self?.applyOutputLimits()
             return nil
         }
         configuration.onChange(
@@ -31,6 +31,12 @@ extension Server {
             return moveListeners() ? nil : problem
         }
         configuration.onResetStatistics { [weak self] in self?.resetStatistics() }
+    }
+
+    private func applyOutputLimits() {
+        let settings = configuration.settings
+        replies.limits = OutputLimits(
+            normal: settings.normalOutputLimit, replica: settings.replicaOutputLimit, pubsub: settings.pubsubOutputLimit)
     }
 
     private func applyEngineSettings() {
@@ -76,6 +82,7 @@ extension Server {
 
     private func resetStatistics() {
         statistics = ServerStatistics()
+        replies.resetStatistics()
         engine.statistics = EngineStatistics()
         for record in commands.records {
             for each in [record] + record.subcommands { each.resetStatistics() }

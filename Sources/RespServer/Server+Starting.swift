@@ -47,7 +47,7 @@ extension Server {
 
     private func open(_ listener: Listener) throws(SyscallError) {
         listeners.append(listener)
-        try epoll.addByLevel(listener.descriptor, word: Epoll.word(listener.descriptor, registration: 0))
+        try loop.watch(listener)
     }
 
     private func openTCPListeners() throws(SyscallError) {
@@ -87,7 +87,7 @@ extension Server {
 
     private func closeTCPListeners() {
         for listener in listeners where !listener.isUnix {
-            epoll.remove(listener.descriptor)
+            loop.unwatch(listener.descriptor)
             listener.close()
         }
         listeners.removeAll { !$0.isUnix }

@@ -99,6 +99,9 @@ public struct BorrowedBytes {
         unsafe storage.pointee.count > storage.pointee.mark
     }
 
+    /// Has the run sent before anything else is written, however long it is.
+    public func requestSending() { unsafe storage.pointee.mark = -1 }
+
     /// Begins a run: what is written from here on is one client's.
     /// - Parameters:
     ///   - limit: how many bytes it may have.

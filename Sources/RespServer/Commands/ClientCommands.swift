@@ -118,7 +118,8 @@ enum ClientCommands {
             run: unblock),
         subcommand("UNPAUSE", since: "6.2.0", arity: 2, flags: [.admin, .noScript], summary: "Ends a pause.") {
             (context, _) throws(CommandError) in
-            context.server.pause.finish(now: context.server.engine.now)
+            context.server.pause.finish(now: context.server.now)
+            context.server.followPause()
             context.reply.ok()
         },
     ]
@@ -278,16 +279,15 @@ enum ClientCommands {
         }
         guard let id = Decimal.parse(arguments[2]) else { throw .notInteger }
         let server = context.server
-        guard let waiter = server.connection(id: id)?.waiting,
-            !server.unblocked.contains(where: { $0.waiter === waiter })
+        guard let waiter = server.connections[id: id]?.waiting,
+            server.keyspaceListeners.blocked.unblock(waiter, withError: withError)
         else { return context.reply.integer(0) }
-        server.unblocked.append((waiter, withError))
         context.reply.integer(1)
     }
 
     /// All connections, the oldest first.
     private static func connections(_ server: Server) -> [Connection] {
-        server.connections.compactMap { $0 }.sorted { $0.id < $1.id }
+        server.connections.byAge
     }
 
     private static func filter(
@@ -305,7 +305,7 @@ enum ClientCommands {
             // As in Redis: in the order of the request, and as often as named.
             for index in 3..<arguments.count {
                 guard let id = Decimal.parse(arguments[index]) else { throw .message("ERR Invalid client ID") }
-                if let connection = context.server.connection(id: id) { listed.append(connection) }
+                if let connection = context.server.connections[id: id] { listed.append(connection) }
             }
         } else if arguments.count > 2 {
             let filter = try filter(context, arguments, idMessage: nil)

@@ -114,7 +114,7 @@ enum InfoCommands {
     // MARK: sections
 
     @Sendable private static func writeServer(_ server: Server, _ text: InfoText) {
-        let uptime = Int((Syscall.monotonicMicroseconds() - server.startMicroseconds) / 1_000_000)
+        let uptime = server.clock.uptimeSeconds
         text.add("redis_version", text: Product.redisVersion)
         text.add("redis_git_sha1", "00000000")
         text.add("redis_git_dirty", 0)
@@ -159,8 +159,8 @@ enum InfoCommands {
         // While nobody watches anything, nobody need be asked.
         let watching =
             server.keyspaceListeners.watches.keyCount == 0
-            ? 0 : server.connections.count { $0.map { $0.watches.count > 0 } ?? false }
-        text.add("connected_clients", server.connectionCount)
+            ? 0 : server.connections.all.count { $0.watches.count > 0 }
+        text.add("connected_clients", server.connections.count)
         text.add("cluster_connections", 0)
         text.add("maxclients", server.configuration.settings.maxClients)
         text.add("client_recent_max_input_buffer", sample.largestInput)
@@ -180,7 +180,7 @@ enum InfoCommands {
         text.addSize("used_memory", figures.used)
         text.addSize("used_memory_rss", figures.resident)
         text.addSize("used_memory_peak", figures.peak)
-        text.add("used_memory_peak_time", server.peakUsedTime)
+        text.add("used_memory_peak_time", server.memoryPeak.time)
         text.add("used_memory_peak_perc", decimal: MemoryFigures.ratio(figures.used, figures.peak) * 100, "%")
         text.add("used_memory_overhead", figures.overhead)
         text.add("used_memory_startup", figures.startup)
@@ -243,9 +243,9 @@ enum InfoCommands {
     }
 
     @Sendable private static func writeThreads(_ server: Server, _ text: InfoText) {
-        text.piece("io_thread_0:clients=", server.connectionCount)
+        text.piece("io_thread_0:clients=", server.connections.count)
         text.piece(",reads=", server.statistics.reads)
-        text.piece(",writes=", server.statistics.writes, "\r\n")
+        text.piece(",writes=", server.replies.writes, "\r\n")
     }
 
     @Sendable private static func writeStatistics(_ server: Server, _ text: InfoText) {
@@ -257,7 +257,7 @@ enum InfoCommands {
         text.add("total_commands_processed", calls)
         text.add("instantaneous_ops_per_sec", Int(server.rates.commands))
         text.add("total_net_input_bytes", statistics.inputBytes)
-        text.add("total_net_output_bytes", statistics.outputBytes)
+        text.add("total_net_output_bytes", server.replies.outputBytes)
         text.add(noReplicaTraffic)
         text.add("instantaneous_input_kbps", decimal: server.rates.inputBytes / 1024)
         text.add("instantaneous_output_kbps", decimal: server.rates.outputBytes / 1024)
@@ -274,16 +274,16 @@ enum InfoCommands {
         text.add(noPublishing)
         text.add("total_error_replies", statistics.errorReplies)
         text.add("total_reads_processed", statistics.reads)
-        text.add("total_writes_processed", statistics.writes)
+        text.add("total_writes_processed", server.replies.writes)
         text.add(noThreads)
         text.add("client_query_buffer_limit_disconnections", statistics.clientsClosedByQueryLimit)
         text.add("client_output_buffer_limit_disconnections", statistics.clientsClosedByOutputLimit)
         text.add("eventloop_cycles", statistics.turns)
-        text.add("eventloop_duration_sum", Int(server.microseconds(cycles: statistics.turnCycles)))
-        text.add("eventloop_duration_cmd_sum", Int(server.microseconds(cycles: cycles)))
+        text.add("eventloop_duration_sum", Int(server.clock.microseconds(cycles: statistics.turnCycles)))
+        text.add("eventloop_duration_cmd_sum", Int(server.clock.microseconds(cycles: cycles)))
         text.add("instantaneous_eventloop_cycles_per_sec", Int(server.rates.turns))
         text.add(
-            "instantaneous_eventloop_duration_usec", Int(server.microseconds(cycles: UInt64(server.rates.turnCycles))))
+            "instantaneous_eventloop_duration_usec", Int(server.clock.microseconds(cycles: UInt64(server.rates.turnCycles))))
         text.add(noRefusals)
     }
 
@@ -324,7 +324,7 @@ enum InfoCommands {
     @Sendable private static func writeCommands(_ server: Server, _ text: InfoText) {
         for record in server.commands.allRecords
         where record.calls > 0 || record.failedCalls > 0 || record.rejectedCalls > 0 {
-            let total = Int(server.microseconds(cycles: record.cycles))
+            let total = Int(server.clock.microseconds(cycles: record.cycles))
             let each = record.calls > 0 ? Double(total) / Double(record.calls) : 0
             text.piece("cmdstat_", text: record.fullName)
             text.piece(":calls=", record.calls)

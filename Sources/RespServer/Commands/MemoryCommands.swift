@@ -155,7 +155,7 @@ enum MemoryCommands {
                 "High allocator RSS overhead: the system counts more than a tenth over the pages in use. MEMORY PURGE gives back what "
                     + "is not in use.")
         }
-        if figures.clients / max(server.connectionCount, 1) > worryingBytesPerClient {
+        if figures.clients / max(server.connections.count, 1) > worryingBytesPerClient {
             problems.append(
                 "Big client buffers: more than 200 KiB for each client on the average. CLIENT LIST shows whose they are; a client may "
                     + "not be reading its replies.")

@@ -40,8 +40,8 @@ struct MemoryFigures {
         active = startup + clients + max(server.engine.heldBytes, data)
         resident = sample.residentBytes
         allocatorResident = max(resident - server.residentAtStart + startup, startup)
-        server.peakUsedBytes = max(server.peakUsedBytes, used)
-        peak = server.peakUsedBytes
+        server.memoryPeak.follow(used, now: server.now)
+        peak = server.memoryPeak.bytes
     }
 
     static func ratio(_ part: Int, _ whole: Int) -> Double { whole > 0 ? Double(part) / Double(whole) : 0 }
@@ -65,7 +65,7 @@ extension Server {
         var sample = SampledFigures()
         sample.time = time
         sample.residentBytes = SystemFacts.residentBytes
-        for case let connection? in connections {
+        for connection in connections.all {
             let input = connection.pending?.byteCount ?? 0
             let output = connection.unsent.byteCount
             sample.largestInput = max(sample.largestInput, input)

@@ -79,7 +79,7 @@ enum TransactionCommands {
             server.run(call)
             connection.commandCount &+= 1
             withExtendedLifetime(queued.arguments) {}
-            server.sendWithinCommand(connection, from: start)
+            server.replies.handOverWithinCommand(to: connection, from: start)
         }
     }
 }

@@ -50,6 +50,10 @@ final class Connection {
     @exclusivity(unchecked) var pending: PendingInput?
     /// What the socket would not take yet.
     @exclusivity(unchecked) var unsent = OutputQueue()
+    /// Where its newest part of this turn stands in the `ReplyQueue`; -1 if there is none.
+    @exclusivity(unchecked) var lastQueuedPart = -1
+    /// By which limits it is bounded.
+    @exclusivity(unchecked) private(set) var clientClass = ClientClass.normal
     var softLimitSince: Int64?
     /// Whether the loop is told when the socket can be written to.
     @exclusivity(unchecked) var isWatchedForWriting = false

@@ -19,10 +19,10 @@ struct LingeringSockets {
     private var sockets: [Socket] = []
 
     /// Takes a socket over whose connection is gone. Everything that was sent to it is followed by the end.
-    mutating func add(_ descriptor: Int32, registration: UInt64, epoll: borrowing Epoll, now: Int64) {
+    mutating func add(_ descriptor: Int32, registration: UInt64, loop: EventLoop, now: Int64) {
         if sockets.count == Self.capacity { close(at: 0) }
         shutdown(descriptor, Int32(SHUT_WR))
-        epoll.modifyToLevel(descriptor, word: Epoll.word(descriptor, registration: registration))
+        loop.watchByLevel(descriptor, registration: registration)
         sockets.append(Socket(descriptor: descriptor, deadline: now + Self.patience))
     }
 
@@ -35,6 +35,9 @@ struct LingeringSockets {
         case .ended, .failed: close(at: index)
         }
     }
+
+    /// When the first is to be closed.
+    var nextDeadline: Int64? { sockets.first?.deadline }
 
     /// Closes those whose time is over.
     mutating func closeExpired(now: Int64) {

@@ -39,10 +39,15 @@ final class BlockedClients {
     private let engine: Engine
     let steps = StepCounter()
     private let filter: KeyFilter
+    /// Stands at the first alarm.
+    private let timer: LoopTimer?
+    /// Waits that CLIENT UNBLOCK ends, once it has been answered, and whether with an error.
+    private var unblocked: [(waiter: WaitingCommand, withError: Bool)] = []
 
-    init(engine: Engine, filter: KeyFilter) {
+    init(engine: Engine, filter: KeyFilter, timer: LoopTimer? = nil) {
         self.engine = engine
         self.filter = filter
+        self.timer = timer
     }
 
     /// How many clients wait.
@@ -55,8 +60,8 @@ final class BlockedClients {
     private(set) var keyCount = 0
     /// How many of these by clients that must hear of the key's going, too.
     private(set) var endingKeyCount = 0
-    /// Whether a key that is waited for has changed.
-    var hasReady: Bool { !ready.isEmpty }
+    /// Whether a key that is waited for has changed, or a wait is to be ended.
+    @inline(__always) var hasReady: Bool { !ready.isEmpty || !unblocked.isEmpty }
 
     func add(_ waiter: Waiter) {
         count += 1
@@ -102,6 +107,7 @@ final class BlockedClients {
         waiter.setAlarm(time)
         if let time { alarms.insert(time, waiter) }
         alarms.dropStale(alive: alarmCount)
+        timer?.set(for: alarms.first?.time)
     }
 
     /// Ends a wait, however it has ended.
@@ -176,6 +182,20 @@ final class BlockedClients {
         return queues
     }
 
+    /// Has a wait ended between two commands.
+    /// - Returns: False if it was to be ended already.
+    func unblock(_ waiter: WaitingCommand, withError: Bool) -> Bool {
+        guard !unblocked.contains(where: { $0.waiter === waiter }) else { return false }
+        unblocked.append((waiter, withError))
+        return true
+    }
+
+    /// The waits to be ended that nothing else has ended meanwhile.
+    func takeUnblocked() -> [(waiter: WaitingCommand, withError: Bool)] {
+        defer { unblocked = [] }
+        return unblocked.filter { !$0.waiter.isOver }
+    }
+
     /// Goes through the queue of a key that has changed.
     func round(through queue: WaitQueue) -> WaitRound {
         roundCount += 1
@@ -185,10 +205,10 @@ final class BlockedClients {
     // MARK: time
 
     /// When the next wait ends or its command is run again, in milliseconds since 1970; nil if none is.
-    var nextAlarm: Int64? { hasReady ? 0 : alarms.first?.time }
+    var nextAlarm: Int64? { alarms.first?.time }
 
     /// Whose time to end or to be run again has come; nil when there is none.
-    func nextDue(now: Int64) -> Waiter? {
+    func nextExpired(now: Int64) -> Waiter? {
         guard let first = alarms.first, first.time <= now else { return nil }
         return first.waiter
     }

@@ -1,6 +1,5 @@
 // One call of a command: requests, the commands of a transaction and those that have waited all run as one of these.
 
-import CLinux
 import RespCodec
 import StoreEngine
 
@@ -72,12 +71,10 @@ extension Server {
     /// Counts a call that is over. The time since the last one counted is this one's.
     @inline(__always)
     private func finish(_ call: Call, errorsBefore: Int) {
-        let now = clinux_cycle_counter()
-        let taken = now &- lastCycles
+        let taken = clock.lap()
         call.command.pointee.cycles &+= taken
         call.command.pointee.calls &+= 1
-        lastCycles = now
-        if taken > longCycles && !call.isNested { updateTime() }
+        if taken > clock.millisecond && !call.isNested { updateTime() }
         if reply.errorCount != errorsBefore {
             call.command.pointee.failedCalls += 1
             countError()

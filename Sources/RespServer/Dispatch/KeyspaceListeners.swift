@@ -10,11 +10,11 @@ final class KeyspaceListeners: KeyspaceObserver {
     let watches: WatchRegistry
     let blocked: BlockedClients
 
-    init(engine: Engine) {
+    init(engine: Engine, timer: LoopTimer? = nil) {
         self.engine = engine
         filter = KeyFilter(engine: engine)
         watches = WatchRegistry(engine: engine, filter: filter)
-        blocked = BlockedClients(engine: engine, filter: filter)
+        blocked = BlockedClients(engine: engine, filter: filter, timer: timer)
     }
 
     /// To be called when somebody has begun to listen, or has ceased to.

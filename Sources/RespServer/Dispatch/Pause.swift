@@ -57,11 +57,12 @@ extension Server {
     func followPause() {
         gate = pause.gate
         engine.removesExpiredKeys = pause.end == 0
+        pauseTimer.set(for: pause.end > 0 ? pause.end : nil)
     }
 
     /// Lets clients go on when the pause is over.
     func endPauseInTime() {
-        guard pause.end > 0, pause.end <= engine.now else { return }
+        guard pause.end > 0, pause.end <= now else { return followPause() }
         for connection in pause.takeSuspended() where !connection.isClosed {
             connection.isPaused = false
             enqueue(connection)

@@ -81,7 +81,7 @@ import Testing
             witness.pieces = [requests("SET w 1"), requests("GET w"), requests("PING")]
             one.run()
             #expect(victim.isClosed && witness.text == "+OK\r\n$1\r\n1\r\n+PONG\r\n", "failure \(failure)")
-            #expect(one.server.connection(id: Int(victim.connection.id)) == nil)
+            #expect(one.server.connections[id: Int(victim.connection.id)] == nil)
             one.server.close(witness.connection)
         }
     }

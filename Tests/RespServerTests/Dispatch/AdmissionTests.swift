@@ -71,6 +71,7 @@ import Testing
         #expect(
             other.text == "-ERR unknown command 'NOSUCH', with args beginning with: \r\n" && other.connection.isPaused)
         one.server.pause.finish(now: one.server.engine.now)
+        one.server.followPause()
         one.run()
         #expect(other.text.hasSuffix("+PONG\r\n$1\r\nv\r\n") && one.server.gate.isEmpty)
         #expect(control.text == "+OK\r\n")

@@ -189,7 +189,7 @@ import Testing
         let now = room.engine.now
         #expect(client.wait.deadline == now + 1)
         #expect(!client.isTimeOver(now: now + 1) && client.isTimeOver(now: now + 2))
-        #expect(room.blocked.nextDue(now: now + 1) == nil && room.blocked.nextDue(now: now + 2) === client)
+        #expect(room.blocked.nextExpired(now: now + 1) == nil && room.blocked.nextExpired(now: now + 2) === client)
     }
 
     @Test func whoComesNextTriesToClaim() throws {
@@ -200,14 +200,14 @@ import Testing
         // An entry that another has read may be claimed later: only the first needs to know.
         room.run("XADD s 1-1 f v", "XREADGROUP GROUP g other STREAMS s >")
         #expect(room.blocked.nextAlarm == room.engine.now + 1000)
-        #expect(room.blocked.nextDue(now: room.engine.now + 1000) === clients[0])
+        #expect(room.blocked.nextExpired(now: room.engine.now + 1000) === clients[0])
         room.blocked.remove(clients[0])
         #expect(room.serve() == [] && room.runCount == 1)
         room.engine.setTime(room.engine.now + 1000)
-        let due = try #require(room.blocked.nextDue(now: room.engine.now) as? WaitingRoom.Client)
-        #expect(due === clients[1])
-        room.runAgain(due)
-        #expect(due.isOver && room.serve() == [] && room.blocked.nextDue(now: room.engine.now) == nil)
+        let expired = try #require(room.blocked.nextExpired(now: room.engine.now) as? WaitingRoom.Client)
+        #expect(expired === clients[1])
+        room.runAgain(expired)
+        #expect(expired.isOver && room.serve() == [] && room.blocked.nextExpired(now: room.engine.now) == nil)
         #expect(room.blocked.nextAlarm == room.engine.now + 1000)
     }
 }

@@ -56,7 +56,7 @@ final class ScriptedServer {
     func connect(descriptor: Int32? = nil) -> ScriptedClient {
         let client = ScriptedClient(descriptor: descriptor ?? Int32(100 + clients.count))
         let connection = Connection(
-            .scripted(client), id: server.nextConnectionID, isUnix: true, now: server.engine.now, unixPath: "test")
+            .scripted(client), id: server.connections.nextID, isUnix: true, now: server.engine.now, unixPath: "test")
         client.connection = connection
         server.enter(connection)
         clients.append(client)

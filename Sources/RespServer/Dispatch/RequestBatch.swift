@@ -1,0 +1,69 @@
+// What the requests of one batch need of the engine, found for all of them before the first is executed: so a pipeline waits for memory
+// once instead of once a request.
+
+import RespCodec
+import StoreEngine
+
+/// What a request of the batch needs of its command.
+struct BatchedCall {
+    var command: UnsafeMutablePointer<CommandRecord.Hot>?
+    /// Where its key is among those of the batch; -1 if it has none that can be told without its command.
+    var key = -1
+}
+
+final class RequestBatch {
+    private let calls = UnsafeMutablePointer<BatchedCall>.allocate(capacity: RequestReader.batchCapacity)
+    private let keys = UnsafeMutablePointer<HashedKey>.allocate(capacity: RequestReader.batchCapacity)
+    private let members = UnsafeMutablePointer<HashedMember>.allocate(capacity: RequestReader.batchCapacity)
+
+    deinit {
+        calls.deallocate()
+        keys.deallocate()
+        members.deallocate()
+    }
+
+    /// The command of a request, by its place in the reader's batch.
+    @inline(__always)
+    func command(_ index: Int) -> UnsafeMutablePointer<CommandRecord.Hot>? { calls[index].command }
+
+    /// Its only key, hashed.
+    @inline(__always)
+    func key(_ index: Int) -> HashedKey? {
+        let place = calls[index].key
+        return place < 0 ? nil : keys[place]
+    }
+
+    /// Finds the commands of the requests that a reader has found, and has the engine ask for the memory of their keys.
+    /// - Parameter base: where the requests' arguments are counted from.
+    @inline(__always)
+    func lookUp(
+        _ reader: RequestReader, _ base: UnsafeRawPointer, commands: CommandTable, engine: Engine, database: Int
+    ) {
+        var keyCount = 0
+        var memberCount = 0
+        for index in 0..<reader.count {
+            let request = reader[index]
+            let name = reader.arguments[request.firstArgument]
+            let command = commands.find(ByteSlice(start: base + name.offset, count: name.count))
+            var key = -1
+            if let command, command.pointee.firstKey > 0, command.pointee.firstKey < request.argumentCount {
+                let piece = reader.arguments[request.firstArgument + command.pointee.firstKey]
+                keys[keyCount] = HashedKey(ByteSlice(start: base + piece.offset, count: piece.count))
+                key = keyCount
+                keyCount += 1
+                let place = command.pointee.member
+                if place > 0 && place < request.argumentCount {
+                    let piece = reader.arguments[request.firstArgument + place]
+                    let member = ByteSlice(start: base + piece.offset, count: piece.count)
+                    HashedMember.write(member, ofKey: key, to: members + memberCount)
+                    memberCount += 1
+                }
+            }
+            calls[index] = BatchedCall(command: command, key: key)
+        }
+        guard keyCount > 0 else { return }
+        engine.prepare(
+            UnsafeMutableBufferPointer(start: keys, count: keyCount),
+            UnsafeMutableBufferPointer(start: members, count: memberCount), database: database)
+    }
+}

@@ -1,0 +1,58 @@
+// How long a turn and a client's slice of it have taken, by the processor's counter, which is read after each command.
+
+import CLinux
+
+struct TurnClock {
+    /// Counts the turns of the loop.
+    private(set) var turn = 0
+    /// When the last command was over.
+    private(set) var last: UInt64 = 0
+    private(set) var turnStart: UInt64 = 0
+    private var sliceStart: UInt64 = 0
+    /// Cycles of about a millisecond; corrected while the server runs.
+    private(set) var millisecond: UInt64 = 1 << 20
+    private let startCycles = clinux_cycle_counter()
+    private let startMicroseconds = Syscall.monotonicMicroseconds()
+
+    @inline(__always)
+    mutating func beginTurn() {
+        turn &+= 1
+        last = clinux_cycle_counter()
+        turnStart = last
+    }
+
+    /// Reads the counter, and returns how many cycles have passed since it was read last.
+    @inline(__always)
+    mutating func lap() -> UInt64 {
+        let now = clinux_cycle_counter()
+        let taken = now &- last
+        last = now
+        return taken
+    }
+
+    /// How many cycles the turn has taken up to now.
+    @inline(__always) var turnCycles: UInt64 { clinux_cycle_counter() &- turnStart }
+
+    /// Whether the clients have had their share of this turn, 8 ms. Who has not been served then is among the first of the next.
+    @inline(__always) var isTurnOver: Bool { last &- turnStart > millisecond &* 8 }
+
+    /// One connection begins to be served.
+    @inline(__always) mutating func beginSlice() { sliceStart = last }
+
+    /// Whether it has been served for long enough, a quarter of a millisecond.
+    @inline(__always) var isSliceOver: Bool { last &- sliceStart > millisecond / 4 }
+
+    /// Microseconds for a number of cycles, by what has passed since the start.
+    func microseconds(cycles: UInt64) -> Double {
+        let elapsed = Double(clinux_cycle_counter() &- startCycles)
+        guard elapsed > 0 else { return 0 }
+        return Double(cycles) * Double(Syscall.monotonicMicroseconds() - startMicroseconds) / elapsed
+    }
+
+    /// Since the server was made.
+    var uptimeSeconds: Int { Int((Syscall.monotonicMicroseconds() - startMicroseconds) / 1_000_000) }
+
+    mutating func correctMillisecond() {
+        millisecond = max(1000, UInt64(1e6 / max(1, microseconds(cycles: 1000))))
+    }
+}

@@ -1,0 +1,64 @@
+// How much may wait to be sent to one client: `client-output-buffer-limit`, by the class of the client, and bounds of our own.
+
+import RespCodec
+
+/// What `client-output-buffer-limit` names.
+enum ClientClass {
+    case normal
+    case replica
+    case pubsub
+}
+
+struct OutputLimits {
+    /// Replies up to here are let through whatever the limit: Redis has so many bytes for each client that it does not count.
+    private static let uncountedReply = 16 * 1024
+    /// A client that has so many bytes unsent is not served further until it has taken half of them, unless its limit ends it before.
+    private static let behindBytes = 16 * 1024 * 1024
+    /// What may wait for a client that has not authenticated.
+    private static let unauthenticatedBytes = 16 * 1024
+
+    var normal = OutputBufferLimit(hardBytes: 0, softBytes: 0, softSeconds: 0)
+    var replica = OutputBufferLimit(hardBytes: 0, softBytes: 0, softSeconds: 0)
+    var pubsub = OutputBufferLimit(hardBytes: 0, softBytes: 0, softSeconds: 0)
+
+    subscript(client: ClientClass) -> OutputBufferLimit {
+        switch client {
+        case .normal: normal
+        case .replica: replica
+        case .pubsub: pubsub
+        }
+    }
+
+    /// How many bytes a client may be answered at once.
+    func mostReplyBytes(_ client: ClientClass) -> Int {
+        let hard = self[client].hardBytes
+        // Without a limit a reply is bounded by the machine, but not below what any value may need.
+        let most = max(SystemFacts.totalMemory / 2, 1 << 30)
+        return hard > 0 && hard < most ? hard + Self.uncountedReply : most
+    }
+
+    /// With so many bytes unsent a client is not served further. Where there is a limit at which it is closed, it comes to that.
+    func mostUnsentBytes(_ client: ClientClass) -> Int {
+        let limit = self[client]
+        return limit.hardBytes > 0 ? Int.max : limit.softBytes + Self.behindBytes
+    }
+
+    /// Whether a client with so many bytes unsent is closed at once.
+    func isOverHardLimit(_ size: Int, _ connection: Connection) -> Bool {
+        let hard = self[connection.clientClass].hardBytes
+        return (hard > 0 && size >= hard) || (size > Self.unauthenticatedBytes && !connection.isAuthenticated)
+    }
+
+    /// Whether a client has taken too little for too long.
+    func isExceeded(by connection: Connection, now: Int64) -> Bool {
+        let limit = self[connection.clientClass]
+        let size = connection.unsent.byteCount
+        guard limit.softBytes > 0 && size >= limit.softBytes else {
+            connection.softLimitSince = nil
+            return isOverHardLimit(size, connection)
+        }
+        let since = connection.softLimitSince ?? now
+        connection.softLimitSince = since
+        return now - since > Int64(limit.softSeconds) * 1000 || isOverHardLimit(size, connection)
+    }
+}

@@ -1,0 +1,194 @@
+// From the queue to the sockets.
+
+import Glibc
+import RespCodec
+
+extension ReplyQueue {
+    /// What of a long reply is not sent keeps the buffer it was written to if it is at least this much.
+    private static let worthTheBuffer = 64 * 1024
+
+    @inline(__always)
+    private func count(_ count: Int, to connection: Connection) {
+        outputBytes &+= count
+        connection.outputByteCount &+= count
+    }
+
+    /// Sends the only part of a connection.
+    @inline(__always)
+    func send(_ part: Part) {
+        if let message = part.message {
+            send(message.bytes(part.connection.version), part.connection)
+        } else {
+            writer.written(part.range).withSpan { span in
+                span.withUnsafeBytes { send($0, part.connection) }
+            }
+        }
+    }
+
+    /// Sends all parts of a connection, of which `first` is the first.
+    func sendChain(from first: Part, of all: [Part]) {
+        let connection = first.connection
+        var pieces: [UnsafeRawBufferPointer] = []
+        var part = first
+        while true {
+            pieces.append(part.message?.bytes(connection.version) ?? writer.written(part.range).rawBytes)
+            guard part.next >= 0 else { break }
+            part = all[part.next]
+        }
+        send(pieces, connection)
+    }
+
+    private func send(_ bytes: UnsafeRawBufferPointer, _ connection: Connection) {
+        count(bytes.count, to: connection)
+        var sent = 0
+        if connection.unsent.byteCount == 0 {
+            switch connection.transport.send(bytes) {
+            case .bytes(let count):
+                writes &+= 1
+                sent = count
+            case .wouldBlock: break
+            case .ended, .failed: return close(connection)
+            }
+        }
+        guard sent < bytes.count else { return }
+        connection.unsent.append(UnsafeRawBufferPointer(rebasing: bytes[sent...]))
+        hasUnsent(connection)
+    }
+
+    private func send(_ pieces: [UnsafeRawBufferPointer], _ connection: Connection) {
+        count(pieces.reduce(0) { $0 + $1.count }, to: connection)
+        guard let sent = sendNow(pieces, connection) else { return }
+        keep(pieces, from: sent, connection)
+        if connection.unsent.byteCount > 0 { hasUnsent(connection) }
+    }
+
+    /// How much of some bytes goes out at once; nil if that ends the connection.
+    private func sendNow(_ pieces: [UnsafeRawBufferPointer], _ connection: Connection) -> Int? {
+        guard connection.unsent.byteCount == 0 else { return 0 }
+        switch connection.transport.send(pieces) {
+        case .bytes(let count):
+            writes &+= 1
+            return count
+        case .wouldBlock: return 0
+        case .ended, .failed:
+            close(connection)
+            return nil
+        }
+    }
+
+    private func keep(_ pieces: [UnsafeRawBufferPointer], from sent: Int, _ connection: Connection) {
+        var sent = sent
+        for piece in pieces {
+            let skipped = min(sent, piece.count)
+            sent -= skipped
+            connection.unsent.append(UnsafeRawBufferPointer(rebasing: piece[skipped...]))
+        }
+    }
+
+    /// Sends the run at hand, behind what is queued.
+    func sendRun(of connection: Connection) {
+        if writer.isOverfull {
+            writer.discardRun()
+            if !connection.isClosed { owner?.closeOverLimit(connection) }
+            return
+        }
+        sendParts()
+        if connection.isClosed { return writer.discardRun() }
+        let run = writer.run
+        let pieces = pieces(of: run)
+        let total = pieces.reduce(0) { $0 + $1.count }
+        count(total, to: connection)
+        guard let sent = sendNow(pieces, connection) else { return writer.discardRun() }
+        if sent < total {
+            guard !limits.isOverHardLimit(connection.unsent.byteCount + total - sent, connection) else {
+                writer.discardRun()
+                owner?.closeOverLimit(connection)
+                return
+            }
+            if pieces.count == 1 && total - sent >= Self.worthTheBuffer {
+                let taken = writer.takeBuffer()
+                connection.unsent.append(
+                    block: taken.base, sent: run.lowerBound + sent, count: taken.count, capacity: taken.capacity)
+            } else {
+                keep(pieces, from: sent, connection)
+            }
+            hasUnsent(connection)
+        }
+        writer.removeAll()
+    }
+
+    /// The bytes of a run in order, those included that lie elsewhere.
+    private func pieces(of run: Range<Int>) -> [UnsafeRawBufferPointer] {
+        var pieces: [UnsafeRawBufferPointer] = []
+        var place = run.lowerBound
+        func add(_ bytes: ByteSlice) { if bytes.count > 0 { pieces.append(bytes.rawBytes) } }
+        for borrowed in writer.borrowed {
+            add(writer.written(place..<borrowed.position))
+            add(borrowed.bytes)
+            place = borrowed.position
+        }
+        add(writer.written(place..<run.upperBound))
+        return pieces
+    }
+
+    // MARK: what sockets would not take
+
+    private func close(_ connection: Connection) { owner?.close(connection, mayLinger: false) }
+
+    /// Takes note that a connection has more unsent than before.
+    private func hasUnsent(_ connection: Connection) {
+        if !connection.isWatchedForWriting { watchForWriting(connection) }
+        checkLimit(connection)
+        if !connection.isClosed && connection.unsent.byteCount >= limits.mostUnsentBytes(connection.clientClass) {
+            connection.isBehind = true
+        }
+    }
+
+    /// Closes a connection that has taken too little for too long.
+    func checkLimit(_ connection: Connection) {
+        guard let owner, limits.isExceeded(by: connection, now: owner.now) else { return }
+        owner.closeOverLimit(connection)
+    }
+
+    /// Sends more of what a socket would not take before, up to a bound, so that others get their turn.
+    func flush(_ connection: Connection) {
+        var budget = 1 << 20
+        while connection.unsent.byteCount > 0 {
+            // The socket may take more: to ask for it anew has the loop told at once.
+            guard budget > 0 else {
+                watchForWriting(connection)
+                break
+            }
+            let front = connection.unsent.front
+            let result = connection.transport.send(front)
+            guard case .bytes(let count) = result else {
+                if result != .wouldBlock { return close(connection) }
+                break
+            }
+            writes &+= 1
+            connection.unsent.removeFirst(count)
+            // What it did not take it will ask for.
+            if count < front.count { break }
+            budget -= count
+        }
+        if connection.isBehind
+            && connection.unsent.byteCount <= limits.mostUnsentBytes(connection.clientClass) / 2 {
+            connection.isBehind = false
+            owner?.enqueue(connection)
+        }
+        guard connection.unsent.byteCount == 0 else { return }
+        connection.softLimitSince = nil
+        if connection.isClosing {
+            owner?.close(connection, mayLinger: true)
+            return
+        }
+        connection.isWatchedForWriting = false
+        owner?.updateInterest(connection)
+    }
+
+    /// Has the loop told when the socket can be written to, at once if it can be now.
+    private func watchForWriting(_ connection: Connection) {
+        connection.isWatchedForWriting = true
+        owner?.updateInterest(connection)
+    }
+}

@@ -1,0 +1,198 @@
+// What is on its way to clients: replies, and messages.
+//
+// The replies of a turn lie in the writer's buffer. Whoever is being served writes a run there; it is handed over when its requests are
+// done, or when somebody else is to be written to. A message may be pushed to any client at any moment; it lies outside of the buffer,
+// so that a command that runs is not disturbed, and its place is behind what the client has been answered up to then. At the end of the
+// turn everybody's runs and messages go out in their order, all of one client at once. Only what a socket would not take moves to the
+// connection's own `OutputQueue`. A long run is sent at once: so the buffer stays small, large values go out from where they lie, and what
+// a client does not take is known before its next request runs.
+
+import RespCodec
+
+/// What a queue asks of the server.
+protocol ReplyQueueOwner: AnyObject {
+    /// In milliseconds since 1970.
+    var now: Int64 { get }
+    func close(_ connection: Connection, mayLinger: Bool)
+    /// Closes a connection that has more unsent than it may have.
+    func closeOverLimit(_ connection: Connection)
+    /// Serves a connection in the next turn that takes its replies again.
+    func enqueue(_ connection: Connection)
+    /// Has the loop told of what a connection's state asks for.
+    func updateInterest(_ connection: Connection)
+}
+
+final class ReplyQueue {
+    /// A run of this many bytes is sent before the client's next request runs.
+    private static let longRun = 256 * 1024
+    /// Runs and messages of so many bytes are sent before the turn ends.
+    private static let mostQueuedBytes = 1024 * 1024
+
+    /// Something that one client is to be sent.
+    struct Part {
+        let connection: Connection
+        /// Where it lies in the writer's buffer, if it is no message.
+        let range: Range<Int>
+        let message: Message?
+        /// Whether it is the client's first of this turn, and where its next one stands, -1 if there is none.
+        let isFirst: Bool
+        var next = -1
+    }
+
+    let writer = ReplyWriter(capacity: 64 * 1024)
+    /// What is to be sent at the end of the turn, and the list that is gone through then.
+    @exclusivity(unchecked) private var parts: [Part] = []
+    @exclusivity(unchecked) private var sending: [Part] = []
+    /// The bytes of messages among them.
+    @exclusivity(unchecked) private var messageBytes = 0
+    /// Whose requests are being executed: what is written is its.
+    @exclusivity(unchecked) private(set) var current: Connection?
+    /// Messages for it, which go behind the reply of its command.
+    @exclusivity(unchecked) private var deferred: [Message] = []
+    /// Messages are put into bytes here.
+    private let encoder = ReplyWriter(capacity: 256)
+
+    var limits = OutputLimits() { didSet { mostReplyBytes = limits.mostReplyBytes(.normal) } }
+    @exclusivity(unchecked) private var mostReplyBytes = Int.max / 2
+    weak var owner: (any ReplyQueueOwner)?
+    /// Times that something was written to a socket, and how many bytes have been handed over.
+    @exclusivity(unchecked) var writes = 0
+    @exclusivity(unchecked) var outputBytes = 0
+
+    func resetStatistics() {
+        writes = 0
+        outputBytes = 0
+    }
+
+    init() { writer.beginBorrowing() }
+
+    deinit {
+        writer.deallocate()
+        encoder.deallocate()
+    }
+
+    // MARK: runs
+
+    /// What is written from here on is the reply to a connection.
+    @inline(__always)
+    func begin(for connection: Connection) {
+        current = connection
+        startRun()
+        writer.version = connection.version
+    }
+
+    /// Hands over what was written for the connection at hand. What is written from here on is nobody's.
+    @inline(__always)
+    func end() {
+        if let connection = current { handOver(to: connection) }
+        current = nil
+    }
+
+    /// Hands over what has been written for the connection at hand, so that others may be replied to. `resume` goes on.
+    func interrupt() -> Connection? {
+        let interrupted = current
+        end()
+        return interrupted
+    }
+
+    func resume(_ interrupted: Connection?) {
+        if let interrupted { begin(for: interrupted) } else { startRun() }
+    }
+
+    @inline(__always)
+    private func startRun() {
+        var most = mostReplyBytes
+        if let current, current.clientClass != .normal { most = limits.mostReplyBytes(current.clientClass) }
+        writer.beginRun(limit: most, mark: Self.longRun)
+    }
+
+    /// Queues the run at hand, or sends it if it is long, and starts anew. No command must be running.
+    @inline(__always)
+    func handOver(to connection: Connection) {
+        if writer.needsSending || writer.isOverfull {
+            handOverAtOnce(to: connection)
+        } else if !writer.run.isEmpty {
+            append(connection, writer.run, nil)
+            if writer.count > Self.mostQueuedBytes { send() }
+        }
+        startRun()
+    }
+
+    private func handOverAtOnce(to connection: Connection) {
+        let messages = deferred
+        deferred = []
+        if writer.isOverfull || writer.run.count > Self.longRun || !writer.borrowed.isEmpty {
+            sendRun(of: connection)
+        } else if !writer.run.isEmpty {
+            append(connection, writer.run, nil)
+        }
+        for message in messages where !connection.isClosed { appendMessage(message, to: connection) }
+        if writer.count > Self.mostQueuedBytes || messageBytes > Self.mostQueuedBytes { send() }
+    }
+
+    @inline(__always)
+    private func append(_ connection: Connection, _ range: Range<Int>, _ message: Message?) {
+        let place = parts.count
+        let last = connection.lastQueuedPart
+        if last >= 0 { parts[last].next = place }
+        connection.lastQueuedPart = place
+        parts.append(Part(connection: connection, range: range, message: message, isFirst: last < 0))
+    }
+
+    /// Hands over what has been written so far within a command that runs others, as far as it must be sent before the next one of them.
+    /// - Parameter start: where its reply begins.
+    func handOverWithinCommand(to connection: Connection, from start: Int) {
+        guard writer.needsSending else { return }
+        guard connection.replyMode == .on else { return writer.truncate(to: start) }
+        let messages = deferred
+        deferred = []
+        handOver(to: connection)
+        // They come behind all of the command's reply.
+        deferred = messages
+        if !messages.isEmpty { writer.requestSending() }
+    }
+
+    // MARK: messages
+
+    /// Sends a message to a client, behind what it has been answered so far. It may be told something while its own command runs,
+    /// and then the message comes behind the command's reply.
+    /// - Complexity: O(1), but for the first client of each protocol version, for whom the message is put into bytes.
+    func push(_ message: Message, to connection: Connection) {
+        guard !connection.isEnding else { return }
+        message.encode(connection.version, with: encoder)
+        if connection === current {
+            deferred.append(message)
+            writer.requestSending()
+        } else {
+            appendMessage(message, to: connection)
+            // Who has much to be sent is not looked for here: somebody may be going through all clients.
+            if messageBytes > Self.mostQueuedBytes && current != nil { writer.requestSending() }
+        }
+    }
+
+    private func appendMessage(_ message: Message, to connection: Connection) {
+        messageBytes += message.bytes(connection.version).count
+        append(connection, 0..<0, message)
+    }
+
+    // MARK: sending
+
+    /// Sends everything. Nothing may be under way in the writer: see `interrupt`.
+    func send() {
+        sendParts()
+        writer.removeAll()
+    }
+
+    /// Sends what is queued; the run at hand stays.
+    func sendParts() {
+        guard !parts.isEmpty else { return }
+        // Somebody may be told something meanwhile: that is another list.
+        swap(&parts, &sending)
+        messageBytes = 0
+        for part in sending where part.isFirst { part.connection.lastQueuedPart = -1 }
+        for part in sending where part.isFirst && !part.connection.isClosed {
+            if part.next < 0 { send(part) } else { sendChain(from: part, of: sending) }
+        }
+        sending.removeAll(keepingCapacity: true)
+    }
+}

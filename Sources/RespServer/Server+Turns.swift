@@ -1,0 +1,184 @@
+// The loop. One turn:
+//
+//   1. what parts have to do at this time: a pause ends, keys expire, waits end, upkeep
+//   2. clients who were not done in the last turn
+//   3. events: who has come, what was sent, who takes replies again
+//   4. what waited for keys that have changed
+//   5. replies and messages go out
+//   6. some of what was dropped is freed
+//   7. who is done with is closed
+//
+// Each phase does a bounded amount of work, so no client and no upkeep holds up the others for long.
+
+import Glibc
+import StoreEngine
+
+extension Server {
+    func run() {
+        while !isStopping {
+            let count = loop.wait(now: now, hasWork: hasWork)
+            takeTurn(count) { loop[$0] }
+            if Signals.received != 0 { stop(because: Signals.received) }
+        }
+        replies.send()
+        for connection in connections.byAge { close(connection) }
+        lingering.closeAll()
+        closeListeners()
+    }
+
+    /// - Parameter count: how many events there are.
+    @inline(__always)
+    func takeTurn(_ count: Int, _ event: (Int) -> Epoll.Event) {
+        beginTurn(events: count)
+        loop.timers.run(now: now)
+        serveQueued()
+        for index in 0..<count {
+            if index & 15 == 15 { updateTime() }
+            handle(event(index))
+        }
+        serveBlocked()
+        replies.send()
+        if engine.hasGarbage { engine.freeSlice() }
+        closeFinished()
+        endTurn()
+    }
+
+    @inline(__always)
+    private func beginTurn(events count: Int) {
+        updateTime()
+        clock.beginTurn()
+        loop.beginTurn(events: count, cycles: clock.turnStart, millisecond: clock.millisecond)
+    }
+
+    @inline(__always)
+    private func endTurn() {
+        setExpiryTimer()
+        statistics.turns &+= 1
+        statistics.turnCycles &+= clock.turnCycles
+    }
+
+    /// Whether there is something to do even if nothing happens and it is no timer's time.
+    @inline(__always) var hasWork: Bool { engine.hasGarbage || !closing.isEmpty || !queue.isEmpty }
+
+    // MARK: time
+
+    /// Tells the engine what time it is: once a turn, after every sixteenth event of it, and after a command that took
+    /// long.
+    func updateTime() { engine.setTime(Syscall.wallMicroseconds() / 1000) }
+
+    // MARK: clients
+
+    /// Has a connection served in the next turn, once.
+    func enqueue(_ connection: Connection) {
+        guard !connection.isQueued else { return }
+        connection.isQueued = true
+        queue.append(connection)
+    }
+
+    private func serveQueued() {
+        guard !queue.isEmpty else { return }
+        let connections = queue
+        queue = []
+        for (index, connection) in connections.enumerated() {
+            if clock.isTurnOver {
+                queue = connections[index...] + queue
+                return
+            }
+            connection.isQueued = false
+            if !connection.isEnding { serve(connection) }
+        }
+    }
+
+    @inline(__always)
+    private func handle(_ event: Epoll.Event) {
+        let descriptor = Int(UInt32(truncatingIfNeeded: event.word))
+        if event.word >> 32 == 0 {
+            if !loop.isWakeUp(Int32(descriptor)) { accept(Int32(descriptor)) }
+            return
+        }
+        guard let connection = connections[descriptor, registration: event.word >> 32], !connection.isClosed
+        else { return lingering.drain(Int32(descriptor), into: reader.room, RequestReader.capacity) }
+        loop.count(connection)
+        if event.isWritable && connection.isWatchedForWriting {
+            connection.lastActive = now
+            replies.flush(connection)
+        }
+        if event.isHangUp { connection.isHungUp = true }
+        guard event.isReadable && !connection.isEnding else { return }
+        if connection.lastTurn == clock.turn || connection.isQueued || clock.isTurnOver { return enqueue(connection) }
+        serve(connection)
+    }
+
+    // MARK: what is done at its time
+
+    /// Removes keys whose deadline has passed, some at a time.
+    func expireKeys() {
+        if activeExpireEnabled { _ = engine.expireCycle(budget: 1000) }
+    }
+
+    /// The timer follows the earliest deadline, which any command may have changed.
+    @inline(__always)
+    private func setExpiryTimer() {
+        guard activeExpireEnabled, engine.removesExpiredKeys, let deadline = engine.nextDeadline else {
+            return expiryTimer.set(for: nil)
+        }
+        expiryTimer.set(for: deadline + 1)
+    }
+
+    func closeLingering() {
+        lingering.closeExpired(now: now)
+        lingeringTimer.set(for: lingering.nextDeadline)
+    }
+
+    /// Upkeep: `hz` times a second.
+    func maintain() {
+        let passed = now - lastUpkeep
+        lastUpkeep = now
+        upkeepTimer.set(for: now + Int64(1000 / configuration.settings.hz))
+        clock.correctMillisecond()
+        rates.sample(statistics, outputBytes: replies.outputBytes, milliseconds: passed)
+        memoryPeak.follow(engine.usedBytes, now: now)
+        closeIdle()
+    }
+
+    /// Closes clients that do not take what they are sent, or send nothing, for too long.
+    private func closeIdle() {
+        let timeout = Int64(configuration.settings.timeoutSeconds) * 1000
+        for connection in connections.all {
+            if connection.unsent.byteCount > 0 { replies.checkLimit(connection) }
+            if timeout > 0 && now - connection.lastActive > timeout && !connection.isPaused
+                && connection.waiting == nil
+            {
+                close(connection)
+            }
+        }
+    }
+
+    // MARK: the end
+
+    private func stop(because signal: Int32) {
+        log.warning(
+            signal == SIGINT
+                ? "Received SIGINT scheduling shutdown..." : "Received SIGTERM scheduling shutdown...")
+        shutDown()
+    }
+
+    func shutDown() {
+        log.warning("User requested shutdown...")
+        isStopping = true
+    }
+}
+
+extension Server: ReplyQueueOwner {
+    @inline(__always) var now: Int64 { engine.now }
+
+    func closeOverLimit(_ connection: Connection) {
+        statistics.clientsClosedByOutputLimit += 1
+        log.warning(
+            "Client id=\(connection.id) addr=\(connection.address) scheduled to be closed ASAP for overcoming of output buffer limits."
+        )
+        close(connection)
+    }
+
+    func updateInterest(_ connection: Connection) { loop.updateInterest(connection) }
+}
