@@ -36,7 +36,8 @@ extension Server {
     private func applyOutputLimits() {
         let settings = configuration.settings
         replies.limits = OutputLimits(
-            normal: settings.normalOutputLimit, replica: settings.replicaOutputLimit, pubsub: settings.pubsubOutputLimit)
+            normal: settings.normalOutputLimit, replica: settings.replicaOutputLimit, pubsub: settings.pubsubOutputLimit
+        )
     }
 
     private func applyEngineSettings() {

@@ -165,7 +165,8 @@ enum InfoCommands {
         text.add("maxclients", server.configuration.settings.maxClients)
         text.add("client_recent_max_input_buffer", sample.largestInput)
         text.add("client_recent_max_output_buffer", sample.largestOutput)
-        text.add("blocked_clients", server.pause.suspended.count { !$0.isClosed } + server.keyspaceListeners.blocked.count)
+        text.add(
+            "blocked_clients", server.pause.suspended.count { !$0.isClosed } + server.keyspaceListeners.blocked.count)
         text.add("tracking_clients", 0)
         text.add("pubsub_clients", 0)
         text.add("watching_clients", watching)
@@ -283,7 +284,8 @@ enum InfoCommands {
         text.add("eventloop_duration_cmd_sum", Int(server.clock.microseconds(cycles: cycles)))
         text.add("instantaneous_eventloop_cycles_per_sec", Int(server.rates.turns))
         text.add(
-            "instantaneous_eventloop_duration_usec", Int(server.clock.microseconds(cycles: UInt64(server.rates.turnCycles))))
+            "instantaneous_eventloop_duration_usec",
+            Int(server.clock.microseconds(cycles: UInt64(server.rates.turnCycles))))
         text.add(noRefusals)
     }
 

@@ -53,7 +53,7 @@ final class Connection {
     /// Where its newest part of this turn stands in the `ReplyQueue`; -1 if there is none.
     @exclusivity(unchecked) var lastQueuedPart = -1
     /// By which limits it is bounded.
-    @exclusivity(unchecked) private(set) var clientClass = ClientClass.normal
+    @exclusivity(unchecked) var clientClass = ClientClass.normal
     var softLimitSince: Int64?
     /// Whether the loop is told when the socket can be written to.
     @exclusivity(unchecked) var isWatchedForWriting = false

@@ -29,7 +29,9 @@ final class Message {
 
     /// Its bytes for a version for which it was encoded. They last as long as the message.
     func bytes(_ version: ProtocolVersion) -> UnsafeRawBufferPointer {
-        guard let bytes = version == .resp2 ? resp2 : resp3 else { preconditionFailure("a message that was not encoded") }
+        guard let bytes = version == .resp2 ? resp2 : resp3 else {
+            preconditionFailure("a message that was not encoded")
+        }
         return bytes
     }
 }

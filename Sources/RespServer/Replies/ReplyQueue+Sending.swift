@@ -172,7 +172,8 @@ extension ReplyQueue {
             budget -= count
         }
         if connection.isBehind
-            && connection.unsent.byteCount <= limits.mostUnsentBytes(connection.clientClass) / 2 {
+            && connection.unsent.byteCount <= limits.mostUnsentBytes(connection.clientClass) / 2
+        {
             connection.isBehind = false
             owner?.enqueue(connection)
         }

@@ -1,0 +1,276 @@
+// What clients are sent, and in which order: replies of the one who is served, messages at any moment, sockets that take what they please.
+
+import RespCodec
+import Testing
+
+@testable import RespServer
+
+/// A queue whose clients are scripts.
+private final class Desk: ReplyQueueOwner {
+    let queue = ReplyQueue()
+    var now: Int64 = 1000
+    var closed: [Connection] = []
+    var closedOverLimit: [Connection] = []
+    var queued: [Connection] = []
+    private var count: Int32 = 0
+
+    init() { queue.owner = self }
+
+    func client(_ version: ProtocolVersion = .resp2, takes: [Int?] = []) -> (ScriptedClient, Connection) {
+        count += 1
+        let peer = ScriptedClient(descriptor: count)
+        peer.takes = takes
+        let connection = Connection(.scripted(peer), id: UInt64(count), isUnix: true, now: now, unixPath: "test")
+        connection.version = version
+        return (peer, connection)
+    }
+
+    func close(_ connection: Connection, mayLinger: Bool) {
+        connection.isClosed = true
+        closed.append(connection)
+    }
+
+    func closeOverLimit(_ connection: Connection) {
+        closedOverLimit.append(connection)
+        close(connection, mayLinger: false)
+    }
+
+    func enqueue(_ connection: Connection) { queued.append(connection) }
+
+    func updateInterest(_ connection: Connection) {
+        if case .scripted(let peer) = connection.transport { peer.isWatchedForWriting = connection.isWatchedForWriting }
+    }
+
+    /// Sends, and lets sockets take the rest.
+    func sendAll(_ connections: Connection...) {
+        queue.send()
+        for _ in 0..<10_000 {
+            let behind = connections.filter { !$0.isClosed && $0.unsent.byteCount > 0 }
+            if behind.isEmpty { return }
+            for connection in behind { queue.flush(connection) }
+        }
+    }
+
+    /// Answers a connection as a command does.
+    func answer(_ connection: Connection, _ texts: String...) {
+        queue.begin(for: connection)
+        for text in texts { queue.writer.status(text: text) }
+        queue.end()
+    }
+}
+
+private func message(_ text: String) -> Message { Message { $0.bulkString(text: text) } }
+
+@Suite struct ReplyQueueTests {
+    /// What is told while a command runs comes behind its reply if it is for who asked, and does not disturb the reply if not.
+    @Test func messagesWhileACommandRuns() {
+        let desk = Desk()
+        let ((one, first), (other, second)) = (desk.client(), desk.client())
+        desk.answer(second, "earlier")
+        desk.queue.begin(for: first)
+        let start = desk.queue.writer.count
+        desk.queue.writer.array(2)
+        desk.queue.push(message("to other"), to: second)
+        desk.queue.push(message("to self"), to: first)
+        desk.queue.writer.status("a")
+        // An error takes back what its command has written, and nothing else.
+        desk.queue.writer.truncate(to: start)
+        desk.queue.writer.error("ERR no")
+        #expect(desk.queue.writer.needsSending)
+        desk.queue.handOver(to: first)
+        desk.queue.writer.status("next")
+        desk.queue.end()
+        desk.answer(second, "later")
+        desk.sendAll(first, second)
+        #expect(one.text == "-ERR no\r\n$7\r\nto self\r\n+next\r\n")
+        #expect(other.text == "+earlier\r\n$8\r\nto other\r\n+later\r\n")
+        #expect(first.outputByteCount == one.text.utf8.count && second.outputByteCount == other.text.utf8.count)
+        #expect(desk.queue.outputBytes == one.text.utf8.count + other.text.utf8.count && desk.queue.writes == 2)
+    }
+
+    /// A command that runs others may send its reply in pieces; messages for its client come behind all of it.
+    @Test func messagesWithinACommandThatIsSentInPieces() {
+        let desk = Desk()
+        let (one, connection) = desk.client()
+        desk.queue.begin(for: connection)
+        desk.queue.writer.array(3)
+        let long = String(repeating: "x", count: 300 * 1024)
+        desk.queue.push(message("told"), to: connection)
+        desk.queue.handOverWithinCommand(to: connection, from: 0)
+        desk.queue.writer.bulkString(text: long)
+        desk.queue.handOverWithinCommand(to: connection, from: 0)
+        desk.queue.writer.status("b")
+        desk.queue.handOverWithinCommand(to: connection, from: 0)
+        desk.queue.writer.status("c")
+        #expect(desk.queue.writer.needsSending)
+        desk.queue.handOver(to: connection)
+        desk.queue.end()
+        desk.sendAll(connection)
+        #expect(one.text == "*3\r\n$\(long.utf8.count)\r\n\(long)\r\n+b\r\n+c\r\n$4\r\ntold\r\n")
+    }
+
+    @Test func aMessageIsPutIntoBytesOnceForEachProtocol() {
+        let desk = Desk()
+        var versions: [ProtocolVersion] = []
+        let message = Message { writer in
+            versions.append(writer.version)
+            writer.null()
+        }
+        let clients = (0..<1000).map { desk.client($0 % 3 == 0 ? .resp3 : .resp2) }
+        for (_, connection) in clients { desk.queue.push(message, to: connection) }
+        desk.queue.send()
+        #expect(versions.count == 2 && Set(versions).count == 2)
+        for (index, client) in clients.enumerated() { #expect(client.0.text == (index % 3 == 0 ? "_\r\n" : "$-1\r\n")) }
+        #expect(desk.queue.writes == 1000)
+    }
+
+    /// All that one client gets in a turn goes out at once, in its order.
+    @Test func oneSendForEachClient() {
+        let desk = Desk()
+        let clients = (0..<5).map { _ in desk.client() }
+        for round in 0..<20 {
+            for (place, client) in clients.enumerated() {
+                if round % 2 == 0 {
+                    desk.answer(client.1, "\(round)")
+                } else {
+                    desk.queue.push(message("\(place)"), to: client.1)
+                }
+            }
+        }
+        desk.queue.send()
+        for (place, client) in clients.enumerated() {
+            #expect(client.0.text == (0..<10).map { "+\($0 * 2)\r\n$1\r\n\(place)\r\n" }.joined())
+        }
+        #expect(desk.queue.writes == 5)
+        // The next turn begins anew.
+        desk.queue.push(message("x"), to: clients[0].1)
+        desk.queue.send()
+        #expect(clients[0].0.text.hasSuffix("$1\r\nx\r\n") && desk.queue.writes == 6)
+    }
+
+    /// However little sockets take, and whatever comes meanwhile, nothing is lost or out of order.
+    @Test func socketsThatTakeLittle() {
+        let whole = "+a\r\n$2\r\nm1\r\n+b\r\n+c\r\n$2\r\nm2\r\n"
+        for count in 0...whole.utf8.count {
+            for second in [[nil], [nil, 1], [nil, nil, 3, nil], [1, nil, 2]] as [[Int?]] {
+                let desk = Desk()
+                let ((peer, connection), (witness, other)) = (desk.client(takes: [count] + second), desk.client())
+                desk.answer(connection, "a")
+                desk.queue.push(message("m1"), to: connection)
+                desk.queue.push(message("m1"), to: other)
+                desk.queue.send()
+                desk.answer(connection, "b", "c")
+                desk.queue.send()
+                desk.queue.push(message("m2"), to: connection)
+                desk.sendAll(connection, other)
+                #expect(peer.text == whole && witness.text == "$2\r\nm1\r\n", "\(count) \(second)")
+                #expect(!connection.isWatchedForWriting && connection.unsent.byteCount == 0)
+            }
+        }
+    }
+
+    @Test func whoEndsInTheMiddleDisturbsNobody() {
+        for failure in 0..<4 {
+            let desk = Desk()
+            let ((gone, victim), (witness, other)) = (desk.client(), desk.client())
+            gone.takes = (0..<failure).map { _ in 2 } + [-1]
+            for _ in 0..<4 {
+                desk.answer(victim, "reply")
+                desk.queue.push(message("m"), to: victim)
+                desk.queue.push(message("m"), to: other)
+                desk.queue.send()
+                if victim.unsent.byteCount > 0 && !victim.isClosed { desk.queue.flush(victim) }
+            }
+            #expect(
+                victim.isClosed && desk.closed.count == 1
+                    && witness.text == "$1\r\nm\r\n$1\r\nm\r\n$1\r\nm\r\n$1\r\nm\r\n")
+            // Nothing is sent to who is closed; `ScriptedClient` would trap.
+            gone.isClosed = true
+            desk.answer(victim, "more")
+            desk.queue.push(message("more"), to: victim)
+            desk.queue.send()
+        }
+    }
+
+    /// Each class has its limit: a subscriber that takes nothing is closed, and the others are not.
+    @Test func theLimitOfTheClass() {
+        let desk = Desk()
+        desk.queue.limits.pubsub = OutputBufferLimit(hardBytes: 1000, softBytes: 0, softSeconds: 0)
+        let takesNothing = Array(repeating: nil as Int?, count: 1000)
+        let ((_, subscriber), (_, normal)) = (desk.client(takes: takesNothing), desk.client(takes: takesNothing))
+        subscriber.clientClass = .pubsub
+        let news = message(String(repeating: "n", count: 90))
+        for _ in 0..<9 {
+            desk.queue.push(news, to: subscriber)
+            desk.queue.push(news, to: normal)
+            desk.queue.send()
+        }
+        #expect(desk.closedOverLimit.isEmpty && subscriber.unsent.byteCount == 9 * 97)
+        for _ in 0..<10 {
+            desk.queue.push(news, to: subscriber)
+            desk.queue.push(news, to: normal)
+            desk.queue.send()
+        }
+        #expect(desk.closedOverLimit.map(\.id) == [subscriber.id] && normal.unsent.byteCount == 19 * 97)
+    }
+
+    /// The soft limit counts while it is exceeded without a break.
+    @Test func theSoftLimit() {
+        let desk = Desk()
+        desk.queue.limits.normal = OutputBufferLimit(hardBytes: 0, softBytes: 100, softSeconds: 2)
+        let (peer, connection) = desk.client(takes: [nil])
+        desk.answer(connection, String(repeating: "a", count: 200))
+        desk.queue.send()
+        desk.now += 2000
+        desk.queue.checkLimit(connection)
+        #expect(desk.closed.isEmpty)
+        desk.sendAll(connection)
+        peer.takes = [nil, nil]
+        desk.answer(connection, String(repeating: "a", count: 200))
+        desk.queue.send()
+        desk.now += 2000
+        desk.queue.checkLimit(connection)
+        #expect(desk.closed.isEmpty)
+        desk.now += 1
+        desk.queue.checkLimit(connection)
+        #expect(desk.closedOverLimit.map(\.id) == [connection.id])
+    }
+
+    @Test func whoHasNotAuthenticatedMayLeaveLittleUnread() {
+        let desk = Desk()
+        let (_, connection) = desk.client(takes: Array(repeating: nil, count: 10))
+        connection.isAuthenticated = false
+        desk.answer(connection, String(repeating: "a", count: 16_000))
+        desk.queue.send()
+        #expect(desk.closed.isEmpty)
+        desk.answer(connection, String(repeating: "a", count: 1000))
+        desk.queue.send()
+        #expect(desk.closedOverLimit.map(\.id) == [connection.id])
+    }
+
+    /// A client that has much unsent is not served until it has taken half of it.
+    @Test func whoIsBehindIsNotServed() {
+        let desk = Desk()
+        let (peer, connection) = desk.client(takes: [nil])
+        let part = String(repeating: "p", count: 1 << 20)
+        for _ in 0..<16 { desk.answer(connection, part) }
+        #expect(connection.isBehind && desk.queued.isEmpty)
+        peer.takes = Array(repeating: 1 << 18, count: 40)
+        while connection.isBehind { desk.queue.flush(connection) }
+        #expect(desk.queued.map(\.id) == [connection.id])
+        #expect(connection.unsent.byteCount <= 8 << 20 && connection.unsent.byteCount > 7 << 20)
+    }
+
+    @Test func aReplyBeyondTheLimitIsNeverHeld() {
+        let desk = Desk()
+        desk.queue.limits.normal = OutputBufferLimit(hardBytes: 100_000, softBytes: 0, softSeconds: 0)
+        let (peer, connection) = desk.client()
+        desk.answer(connection, "before")
+        desk.queue.begin(for: connection)
+        for _ in 0..<10_000 { desk.queue.writer.status(text: String(repeating: "x", count: 100)) }
+        desk.queue.end()
+        #expect(desk.closedOverLimit.map(\.id) == [connection.id] && desk.queue.writer.capacity < 1 << 20)
+        desk.queue.send()
+        #expect(peer.text == "")
+    }
+}
