@@ -182,6 +182,7 @@ extension Server {
         if engine.isHeard {
             engine.endEffects()
             serveBlocked()
+            if engine.isMemoryLimited { followMemoryUse() }
         }
         if reply.needsSending { replies.handOver(to: connection) }
     }

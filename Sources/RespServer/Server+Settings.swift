@@ -8,6 +8,12 @@ extension Server {
     func followSettings() {
         applyEngineSettings()
         applyOutputLimits()
+        followMemoryLimit()
+        configuration.onChange(of: "maxmemory") { [weak self] _, _ in
+            self?.followMemoryLimit()
+            self?.warnOfMemoryLimit()
+            return nil
+        }
         configuration.onChange(of: "client-output-buffer-limit") { [weak self] _, _ in
             self?.applyOutputLimits()
             return nil
@@ -17,7 +23,7 @@ extension Server {
             "set-max-listpack-entries", "set-max-listpack-value", "zset-max-listpack-entries",
             "zset-max-listpack-value", "list-max-listpack-size", "list-compress-depth", "stream-node-max-bytes",
             "stream-node-max-entries", "hll-sparse-max-bytes", "proto-max-bulk-len", "maxmemory-policy",
-            "lfu-log-factor", "lfu-decay-time", "rdbcompression"
+            "maxmemory-samples", "lfu-log-factor", "lfu-decay-time", "rdbcompression"
         ) { [weak self] _, _ in
             self?.applyEngineSettings()
             return nil
@@ -60,6 +66,8 @@ extension Server {
         engineSettings.compressesRecords = settings.rdbCompression
         engineSettings.tracksFrequency =
             settings.maxMemoryPolicy == .allKeysLFU || settings.maxMemoryPolicy == .volatileLFU
+        (engineSettings.evictionOrder, engineSettings.evictsOnlyVolatileKeys) = settings.maxMemoryPolicy.rule
+        engineSettings.evictionSamples = settings.maxMemorySamples
         engineSettings.frequencyLogFactor = settings.lfuLogFactor
         engineSettings.frequencyDecayMinutes = settings.lfuDecayMinutes
         engine.settings = engineSettings
@@ -85,6 +93,7 @@ extension Server {
         statistics = ServerStatistics()
         replies.resetStatistics()
         engine.statistics = EngineStatistics()
+        memoryExcess.reset()
         for record in commands.records {
             for each in [record] + record.subcommands { each.resetStatistics() }
         }

@@ -37,6 +37,7 @@ extension Server {
             log.warning("\(file) in \(settings.directory) is not loaded: this version reads and writes no data files")
         }
         log.notice("Data is kept in memory only and ends with this process")
+        warnOfMemoryLimit()
         let ready = "Ready to accept connections on \(places.joined(separator: ", "))"
         log.notice(ready)
         if let problem = supervisor.problem { log.warning(problem) }

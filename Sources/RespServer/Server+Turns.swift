@@ -1,6 +1,6 @@
 // The loop. One turn:
 //
-//   1. what parts have to do at this time: a pause ends, keys expire, waits end, upkeep
+//   1. what parts have to do at this time: a pause ends, keys expire or are evicted, waits end, upkeep
 //   2. clients who were not done in the last turn
 //   3. events: who has come, what was sent, who takes replies again
 //   4. what waited for keys that have changed
@@ -138,6 +138,7 @@ extension Server {
         clock.correctMillisecond()
         rates.sample(statistics, outputBytes: replies.outputBytes, milliseconds: passed)
         memoryPeak.follow(engine.usedBytes, now: now)
+        if engine.isMemoryLimited { followMemoryLimit() }
         closeIdle()
     }
 

@@ -22,6 +22,7 @@ final class Server {
     @exclusivity(unchecked) var queue: [Connection] = []
     let upkeepTimer: LoopTimer
     let expiryTimer: LoopTimer
+    let evictionTimer: LoopTimer
     let pauseTimer: LoopTimer
     let lingeringTimer: LoopTimer
     @exclusivity(unchecked) var isStopping = false
@@ -45,8 +46,11 @@ final class Server {
     /// The writer of `replies`.
     let reply: ReplyWriter
     /// Commands that must be looked at before they run, whoever asks.
-    @exclusivity(unchecked) var gate: CommandFlags = []
+    @exclusivity(unchecked) private(set) var gate: CommandFlags = []
     @exclusivity(unchecked) var pause = Pause()
+    /// Whether more memory is in use than `maxmemory` allows, and for how long there was.
+    @exclusivity(unchecked) var isOverMemory = false
+    var memoryExcess = MemoryExcess()
     /// What commands did, while DEBUG EFFECTS records it.
     var effectLog: EffectLog?
     /// Whether keys go at their deadline by themselves; DEBUG can stop that, and then they go when somebody looks.
@@ -74,6 +78,7 @@ final class Server {
         let actions = TimerActions()
         pauseTimer = loop.timers.add { actions.server?.endPauseInTime() }
         expiryTimer = loop.timers.add { actions.server?.expireKeys() }
+        evictionTimer = loop.timers.add { actions.server?.makeRoom() }
         let waitTimer = loop.timers.add { actions.server?.serveExpiredWaits() }
         lingeringTimer = loop.timers.add { actions.server?.closeLingering() }
         upkeepTimer = loop.timers.add { actions.server?.maintain() }
@@ -90,6 +95,9 @@ final class Server {
         updateTime()
         upkeepTimer.set(for: now)
     }
+
+    /// To be called when what the gate depends on has changed.
+    func updateGate() { gate = pause.gate.union(isOverMemory ? .denyOOM : []) }
 
     /// Whose timers they are: known when all of the server is there.
     private final class TimerActions {

@@ -97,9 +97,7 @@ enum InfoCommands {
         "total_net_repl_input_bytes", "total_net_repl_output_bytes")
     private static let noSynchronizations = ZeroFields(
         "sync_full", "sync_partial_ok", "sync_partial_err")
-    private static let noEvictions = ZeroFields(
-        "expired_time_cap_reached_count", "evicted_keys", "evicted_clients", "evicted_scripts",
-        "total_eviction_exceeded_time", "current_eviction_exceeded_time")
+    private static let noOtherEvictions = ZeroFields("evicted_clients", "evicted_scripts")
     private static let noPublishing = ZeroFields(
         "pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "latest_fork_usec", "total_forks",
         "migrate_cached_sockets", "slave_expires_tracked_keys", "active_defrag_hits", "active_defrag_misses",
@@ -201,9 +199,8 @@ enum InfoCommands {
         text.addSize("used_memory_vm_total", 0)
         text.add("used_memory_functions", 0)
         text.addSize("used_memory_scripts", 0)
-        // Whatever the settings: nothing bounds the memory, and nothing is evicted.
-        text.addSize("maxmemory", 0)
-        text.add("maxmemory_policy", text: EvictionPolicy.noEviction.rawValue)
+        text.addSize("maxmemory", server.configuration.settings.maxMemory)
+        text.add("maxmemory_policy", text: server.configuration.settings.maxMemoryPolicy.rawValue)
         text.add("allocator_frag_ratio", decimal: MemoryFigures.ratio(figures.active, figures.used))
         text.add("allocator_frag_bytes", figures.active - figures.used)
         text.add(
@@ -269,7 +266,11 @@ enum InfoCommands {
         text.add("expired_subkeys", engine.expiredFields)
         text.add("expired_keys", engine.expiredKeys)
         text.add("expired_stale_perc", "0.00")
-        text.add(noEvictions)
+        text.add("expired_time_cap_reached_count", 0)
+        text.add("evicted_keys", engine.evictedKeys)
+        text.add(noOtherEvictions)
+        text.add("total_eviction_exceeded_time", Int(server.memoryExcess.total / 1000))
+        text.add("current_eviction_exceeded_time", Int(server.memoryExcess.current / 1000))
         text.add("keyspace_hits", engine.keyspaceHits)
         text.add("keyspace_misses", engine.keyspaceMisses)
         text.add(noPublishing)

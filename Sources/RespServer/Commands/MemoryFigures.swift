@@ -29,7 +29,7 @@ struct MemoryFigures {
     init(_ server: Server) {
         let sample = server.sampledFigures
         clients = sample.clientBytes
-        startup = RequestReader.capacity + server.reply.capacity
+        startup = server.sharedBytes
         let databases = server.engine.databasesInUse
         tables = databases.filter { $0.count > 0 }.map {
             ($0.index, $0.tableBytes, $0.deadlineCount * MemoryLayout<Int64>.size)
@@ -58,6 +58,9 @@ struct SampledFigures {
 }
 
 extension Server {
+    /// What all connections share.
+    var sharedBytes: Int { RequestReader.capacity + reply.capacity }
+
     /// - Complexity: O(n) in the connections, when the last sample is too old.
     var sampledFigures: SampledFigures {
         let time = engine.now / 100

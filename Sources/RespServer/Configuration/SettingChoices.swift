@@ -3,6 +3,8 @@
 // The raw value of each case is the word that stands in a configuration file. The order of the cases is the order in
 // which an error lists them.
 
+import StoreEngine
+
 /// A setting's value out of a fixed list of words.
 protocol SettingChoice: RawRepresentable, CaseIterable, Sendable where RawValue == String, AllCases == [Self] {}
 
@@ -34,6 +36,20 @@ enum EvictionPolicy: String, SettingChoice {
     case allKeysLFU = "allkeys-lfu"
     case allKeysRandom = "allkeys-random"
     case noEviction = "noeviction"
+
+    /// Which keys go first, and whether only those that have deadlines.
+    var rule: (order: EvictionOrder, onlyVolatile: Bool) {
+        switch self {
+        case .volatileLRU: (.leastRecentlyUsed, true)
+        case .volatileLFU: (.leastFrequentlyUsed, true)
+        case .volatileRandom: (.random, true)
+        case .volatileTTL: (.shortestTimeToLive, true)
+        case .allKeysLRU: (.leastRecentlyUsed, false)
+        case .allKeysLFU: (.leastFrequentlyUsed, false)
+        case .allKeysRandom: (.random, false)
+        case .noEviction: (.none, false)
+        }
+    }
 }
 
 /// When the append-only file is forced to storage.

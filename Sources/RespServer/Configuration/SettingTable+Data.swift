@@ -26,8 +26,8 @@ extension SettingTable {
         .integer("stream-node-max-entries", \.streamNodeMaxEntries, 0...Int.max),
         .integer("hll-sparse-max-bytes", \.hllSparseMaxBytes, 0...Int.max, in: .memory, isUnsigned: true),
         .integer("active-expire-effort", \.activeExpireEffort, 1...10, [.inert]),
-        .boolean("lazyfree-lazy-eviction", \.lazyfreeLazyEviction, [.inert]),
         // Large values are always freed in slices.
+        .boolean("lazyfree-lazy-eviction", \.lazyfreeLazyEviction, [.inert]).always(like: .boolean(true)),
         .boolean("lazyfree-lazy-expire", \.lazyfreeLazyExpire, [.inert]).always(like: .boolean(true)),
         .boolean("lazyfree-lazy-server-del", \.lazyfreeLazyServerDel, [.inert]).always(like: .boolean(true)),
         .boolean("lazyfree-lazy-user-del", \.lazyfreeLazyUserDel, [.inert]).always(like: .boolean(true)),
@@ -38,11 +38,10 @@ extension SettingTable {
     ]
 
     static let memory: [Setting] = [
-        .integer("maxmemory", \.maxMemory, 0...Int.max, in: .memory, isUnsigned: true, [.inert]),
-        // Nothing is evicted; all that follows from it is whether OBJECT FREQ or OBJECT IDLETIME answers.
-        .choice("maxmemory-policy", \.maxMemoryPolicy, [.inert]),
-        .integer("maxmemory-samples", \.maxMemorySamples, 1...64, [.inert]),
-        .integer("maxmemory-eviction-tenacity", \.maxMemoryEvictionTenacity, 0...100, [.inert]),
+        .integer("maxmemory", \.maxMemory, 0...Int.max, in: .memory, isUnsigned: true),
+        .choice("maxmemory-policy", \.maxMemoryPolicy),
+        .integer("maxmemory-samples", \.maxMemorySamples, 1...64),
+        .integer("maxmemory-eviction-tenacity", \.maxMemoryEvictionTenacity, 0...100),
         .integer("lfu-log-factor", \.lfuLogFactor, 0...largestInt32),
         .integer("lfu-decay-time", \.lfuDecayMinutes, 0...largestInt32),
         .boolean("activedefrag", kept: false),

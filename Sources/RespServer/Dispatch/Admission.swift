@@ -81,6 +81,9 @@ extension Server {
             pause.suspend(connection)
             return .suspend
         }
+        if isRefusedForMemory(flags, connection) {
+            return .refuse(record, .message("OOM command not allowed when used memory > 'maxmemory'."))
+        }
         if let transaction = connection.transaction, !flags.contains(.transactionControl) {
             return .queue(record, transaction)
         }

@@ -50,12 +50,12 @@ extension Server {
         let writes: CommandFlags = [.write, .mayWrite]
         return !flags.isDisjoint(with: writes)
             || flags.contains(.executesTransaction)
-                && connection.transaction?.queue.contains { !$0.record.flags.isDisjoint(with: writes) } == true
+                && connection.transaction?.flags.isDisjoint(with: writes) == false
     }
 
     /// To be called after the pause has changed.
     func followPause() {
-        gate = pause.gate
+        updateGate()
         engine.removesExpiredKeys = pause.end == 0
         pauseTimer.set(for: pause.end > 0 ? pause.end : nil)
     }

@@ -1,6 +1,7 @@
 // Commands that a client has queued between MULTI and EXEC.
 
 import RespCodec
+import StoreEngine
 
 final class Transaction {
     struct Queued {
@@ -9,6 +10,8 @@ final class Transaction {
     }
 
     private(set) var queue: [Queued] = []
+    /// Those of all queued commands.
+    private(set) var flags: CommandFlags = []
     /// The bytes of the arguments.
     private(set) var argumentByteCount = 0
     /// The memory of the queued requests.
@@ -18,6 +21,7 @@ final class Transaction {
 
     func append(_ request: Queued) {
         queue.append(request)
+        flags.formUnion(request.record.flags)
         argumentByteCount += request.arguments.argumentByteCount
         byteCount += request.arguments.byteCount
     }

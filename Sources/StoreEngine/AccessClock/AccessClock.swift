@@ -22,6 +22,16 @@ struct AccessClock {
         engine.settings.tracksFrequency ? AccessFrequency.fresh(now: engine.now) : seconds
     }
 
+    /// Seconds since the entry was used last, when the clock counts them.
+    func idleSeconds(_ entry: Entry) -> Int {
+        Int((UInt32(truncatingIfNeeded: engine.now / 1000) &- entry.accessClock) & Self.mask)
+    }
+
+    /// How often the entry is used, when the clock counts that.
+    func frequency(_ entry: Entry) -> Int {
+        Int(AccessFrequency.count(entry.accessClock, now: engine.now, settings: engine.settings))
+    }
+
     /// Counts a use of the entry.
     @inline(__always) func touch(_ entry: Entry) {
         if engine.settings.tracksFrequency {

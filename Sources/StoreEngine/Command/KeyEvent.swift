@@ -56,6 +56,7 @@ public struct KeyEvent: Sendable {
     public static let moveTo = KeyEvent(.generic, "move_to")
     public static let copyTo = KeyEvent(.generic, "copy_to")
     public static let expired = KeyEvent(.expired, "expired")
+    public static let evicted = KeyEvent(.evicted, "evicted")
     public static let set = KeyEvent(.string, "set")
     public static let append = KeyEvent(.string, "append")
     public static let setRange = KeyEvent(.string, "setrange")

@@ -22,18 +22,7 @@ extension SegmentedTable {
     @inline(__always)
     func draw(using generator: inout RandomSource) -> (slot: Slot, steps: Int) {
         precondition(count > 0, "nothing to choose from")
-        var steps = 0
-        var segment = unsafe directory[0]
-        let segmentCount = segmentList.count
-        if segmentCount > 0 {
-            var threshold: Int
-            repeat {
-                steps &+= 1
-                let drawn = generator.below(segmentCount &* Self.mostEntries)
-                segment = segmentList[drawn / Self.mostEntries]
-                threshold = drawn % Self.mostEntries
-            } while segment.used <= threshold
-        }
+        var (segment, steps) = drawSegment(using: &generator)
         let slotCount = segment.bucketCount &* Segment.slotsPerBucket
         while true {
             steps &+= 1
@@ -42,6 +31,67 @@ extension SegmentedTable {
             let word = unsafe segment.bucket(bucket) + place % Segment.slotsPerBucket
             if unsafe word.pointee != 0 { return unsafe (slot(segment, bucket, word), steps) }
         }
+    }
+
+    /// A random segment, each as likely as its number of entries says, and how many were looked at for it.
+    @inline(__always)
+    private func drawSegment(using generator: inout RandomSource) -> (segment: Segment, steps: Int) {
+        let segmentCount = segmentList.count
+        guard segmentCount > 0 else { return unsafe (directory[0], 0) }
+        var steps = 0
+        while true {
+            steps &+= 1
+            let drawn = generator.below(segmentCount &* Self.mostEntries)
+            let segment = segmentList[drawn / Self.mostEntries]
+            if segment.used > drawn % Self.mostEntries { return (segment, steps) }
+        }
+    }
+
+    /// Calls `body` with the slots of up to `wanted` different entries that lie one behind the other from a random slot on: which they
+    /// are follows from their hashes alone. The table must not change meanwhile. There may be fewer in one segment of it, and then
+    /// no others are looked for.
+    /// - Parameter bits: what the slots have, as `SlotWord.deadlineBit`; 0 for all. Only with that bit, segments without such entries
+    ///   are left out.
+    /// - Returns: how many segments and slots were looked at.
+    /// - Complexity: O(1): the slots of one segment, at most.
+    @discardableResult
+    mutating func sample(
+        _ wanted: Int, having bits: UInt64 = 0, using generator: inout RandomSource, _ body: (Slot) -> Void
+    ) -> Int {
+        guard count > 0, wanted > 0 else { return 0 }
+        var steps = 1
+        var segment: Segment
+        if bits == 0 {
+            (segment, steps) = drawSegment(using: &generator)
+        } else {
+            guard heap.count > 0 else { return 0 }
+            segment = heap[generator.below(heap.count)]
+        }
+        let slotCount = segment.bucketCount &* Segment.slotsPerBucket
+        let start = generator.below(slotCount)
+        var found = 0
+        for distance in 0..<slotCount {
+            steps &+= 1
+            let place = start &+ distance < slotCount ? start &+ distance : start &+ distance &- slotCount
+            let bucket = place / Segment.slotsPerBucket
+            let address = unsafe segment.bucket(bucket) + place % Segment.slotsPerBucket
+            let word = unsafe address.pointee
+            guard word != 0, word & bits == bits else { continue }
+            found &+= 1
+            unsafe body(slot(segment, bucket, address))
+            if found == wanted { return steps }
+        }
+        if found == 0 && bits != 0 { forgetDeadlines(of: segment) }
+        return steps
+    }
+
+    /// Takes a segment in which nothing has a deadline any more out of those that are looked into for deadlines.
+    private mutating func forgetDeadlines(of segment: Segment) {
+        if let array = unsafe segment.header.pointee.bucketEarliest {
+            unsafe allocator.deallocate(array)
+            unsafe segment.header.pointee.bucketEarliest = nil
+        }
+        setEarliest(segment, Self.noDeadline)
     }
 
     /// Calls `body` with the slots of `wanted` different random entries, of which there must be as many: any selection is as likely

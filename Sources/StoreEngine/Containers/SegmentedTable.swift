@@ -142,6 +142,17 @@ extension TableLayout {
 
     @inline(__always)
     func find(_ key: ByteSlice, hash: UInt64) -> Slot? {
+        unsafe find(hash) { unsafe Layout.hasKey($0, key) }
+    }
+
+    /// The slot of an entry whose key has this hash.
+    func find(hash: UInt64) -> Slot? {
+        unsafe find(hash) { unsafe self.hash(Layout.key(of: $0)) == hash }
+    }
+
+    /// The slot of an entry of this hash that is the right one.
+    @inline(__always)
+    private func find(_ hash: UInt64, where isRight: (UnsafeMutableRawPointer) -> Bool) -> Slot? {
         let segment = segment(hash)
         let probe = (hash & 0x7FFF) &<< 48
         var bucket = segment.home(hash & 0x7FFF)
@@ -153,7 +164,7 @@ extension TableLayout {
                 let index = found.trailingZeroBitCount
                 let word = unsafe slots[index]
                 if word == 0 { return nil }
-                if unsafe Layout.hasKey(SlotWord.entry(word), key) {
+                if unsafe isRight(SlotWord.entry(word)) {
                     return unsafe slot(segment, bucket, slots + index)
                 }
                 found &= found &- 1
@@ -597,7 +608,7 @@ extension TableLayout {
         return nil
     }
 
-    private mutating func setEarliest(_ segment: Segment, _ deadline: Int64) {
+    mutating func setEarliest(_ segment: Segment, _ deadline: Int64) {
         segment.earliest = deadline
         deadline == Self.noDeadline ? heap.remove(segment) : heap.update(segment)
     }

@@ -28,10 +28,12 @@ public protocol EffectSink: AnyObject {
     func endGroup()
 }
 
-/// Who hears of changes.
+/// Who is to hear of changes, or of what they do to memory.
 @usableFromInline struct ChangeListeners: OptionSet, Sendable {
     @usableFromInline let rawValue: UInt8
     @inlinable init(rawValue: UInt8) { self.rawValue = rawValue }
     static let observer = ChangeListeners(rawValue: 1)
     static let effects = ChangeListeners(rawValue: 2)
+    /// Whoever keeps memory within a limit.
+    @usableFromInline static let memoryLimit = ChangeListeners(rawValue: 4)
 }

@@ -31,7 +31,7 @@ extension Engine {
                 address: UInt(bitPattern: entry.address), encoding: context.encodingName(entry).description,
                 serializedLength: Self.serializedLength(entry, context),
                 accessClock: Int(entry.accessClock),
-                idleSeconds: context.settings.tracksFrequency ? 0 : context.idleSeconds(entry))
+                idleSeconds: context.settings.tracksFrequency ? 0 : state.accessClock.idleSeconds(entry))
         }
     }
 

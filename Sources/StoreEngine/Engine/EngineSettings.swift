@@ -37,6 +37,12 @@ public struct EngineSettings: Sendable {
     public var tracksFrequency = false
     public var frequencyLogFactor = 10
     public var frequencyDecayMinutes = 1
+    /// Which keys go when there is no more room.
+    public var evictionOrder = EvictionOrder.none
+    /// Whether only keys that have deadlines may go.
+    public var evictsOnlyVolatileKeys = false
+    /// How many keys are looked at to evict one.
+    public var evictionSamples = 5
 
     public init() {}
 

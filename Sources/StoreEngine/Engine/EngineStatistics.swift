@@ -7,6 +7,8 @@ public struct EngineStatistics: Sendable {
     public var expiredKeys = 0
     /// Fields of hashes.
     public var expiredFields = 0
+    /// Keys that went to make room.
+    public var evictedKeys = 0
     /// Of the deadlines met by the active cycle: the longest time any came late, in milliseconds.
     public var expireLagMilliseconds: Int64 = 0
     /// Values given to slice-by-slice freeing.

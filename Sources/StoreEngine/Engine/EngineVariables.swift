@@ -37,6 +37,7 @@ import RespCodec
     var accessClock = AccessClock.Variables()
     var expiry = Expiry.Variables()
     var freeing = Freeing.Variables()
+    var eviction = Eviction.Variables()
 
     init(databaseCount: Int, seed: UInt64) {
         self.databaseCount = databaseCount

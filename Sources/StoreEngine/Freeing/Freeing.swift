@@ -59,8 +59,8 @@ struct Freeing {
 
     /// Whether there is something for `slice` to do.
     var hasWork: Bool { !garbage.isEmpty || engine.allocator.hasSurplus || engine.mayBeSwept }
-    /// Whether values or dropped databases wait.
-    var hasGarbage: Bool { !garbage.isEmpty }
+    /// Whether something waits that counts as in use.
+    var holdsMemoryInUse: Bool { garbage.holdsMemoryInUse }
     /// How many values and dropped databases wait to be freed.
     var garbageCount: Int { garbage.count }
 

@@ -26,6 +26,8 @@ struct Garbage {
     private var retired: [SlabAllocator] = []
 
     var isEmpty: Bool { orphans.isEmpty && droppedTables.isEmpty && retired.isEmpty }
+    /// Whether some of it counts as in use.
+    var holdsMemoryInUse: Bool { !orphans.isEmpty || !droppedTables.isEmpty }
     /// How many values and dropped databases wait.
     var count: Int { orphans.count + droppedTables.count + retired.count }
 

@@ -258,8 +258,8 @@ import Testing
             return String(collector.text.dropFirst(before))
         }
         #expect(
-            try logged("appendonly", "yes", "timeout", "5", "maxmemory", "1gb").hasSuffix(
-                "# These settings are accepted but have no effect in this version: appendonly, maxmemory\n"))
+            try logged("appendonly", "yes", "timeout", "5", "slowlog-max-len", "10").hasSuffix(
+                "# These settings are accepted but have no effect in this version: appendonly, slowlog-max-len\n"))
         #expect(try logged("appendonly", "yes").contains("no effect in this version: appendonly\n"), "said each time")
         #expect(try logged("timeout", "6").isEmpty)
         #expect(try logged("appendonly", "no", "save", "", "latency-tracking", "no").isEmpty, "this is how it is")

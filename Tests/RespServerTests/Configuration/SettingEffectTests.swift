@@ -54,6 +54,12 @@ import Testing
         "stream-node-max-bytes": ("conformance/differential/cases/streams.txt", "stream-node-max-bytes"),
         "stream-node-max-entries": ("conformance/differential/cases/streams.txt", "stream-node-max-entries"),
         "hll-sparse-max-bytes": ("conformance/differential/cases/hyperloglogs.txt", "hll-sparse-max-bytes"),
+        "maxmemory": ("conformance/server/test_eviction.py", "def test_maxmemory("),
+        "maxmemory-policy": ("conformance/server/test_eviction.py", "def test_maxmemory_policy("),
+        "maxmemory-samples": ("conformance/server/test_eviction.py", "def test_maxmemory_samples("),
+        "maxmemory-eviction-tenacity": (
+            "conformance/server/test_eviction.py", "def test_maxmemory_eviction_tenacity("
+        ),
         "lfu-log-factor": ("conformance/server/test_setting_effects.py", "def test_lfu_log_factor"),
         "lfu-decay-time": (
             "Tests/StoreEngineTests/AccessClock/AccessFrequencyTests.swift", "func theCounterFadesByTheMinutesSet"
@@ -84,8 +90,7 @@ import Testing
         "latency-tracking-info-percentiles", "lazyfree-lazy-eviction", "lazyfree-lazy-expire",
         "lazyfree-lazy-server-del", "lazyfree-lazy-user-del", "lazyfree-lazy-user-flush",
         "loading-process-events-interval-bytes", "locale-collate", "masterauth", "masteruser",
-        "max-new-connections-per-cycle", "max-new-tls-connections-per-cycle", "maxmemory",
-        "maxmemory-clients", "maxmemory-eviction-tenacity", "maxmemory-policy", "maxmemory-samples",
+        "max-new-connections-per-cycle", "max-new-tls-connections-per-cycle", "maxmemory-clients",
         "min-replicas-max-lag", "no-appendfsync-on-rewrite", "notify-keyspace-events", "oom-score-adj",
         "oom-score-adj-values", "proc-title-template", "propagation-error-behavior",
         "rdb-del-sync-files", "rdb-key-save-delay", "rdb-save-incremental-fsync", "rdbchecksum",

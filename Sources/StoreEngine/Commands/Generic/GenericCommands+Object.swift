@@ -29,7 +29,7 @@ extension GenericCommands {
                             "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
                         )
                     }
-                    context.reply.integer(context.idleSeconds(entry))
+                    context.reply.integer(context.engine.accessClock.idleSeconds(entry))
                 },
                 objectSubcommand("REFCOUNT", since: "2.2.3", "Returns how many hold a value.") {
                     (context, entry) throws(CommandError) in
@@ -77,10 +77,5 @@ extension KeyspaceContext {
         case .tree: "skiplist"
         case .stream: "stream"
         }
-    }
-
-    /// Seconds since the entry was used last, when the access clock counts them.
-    func idleSeconds(_ entry: Entry) -> Int {
-        (Int(now / 1000) - Int(entry.accessClock)) & 0xFF_FFFF
     }
 }

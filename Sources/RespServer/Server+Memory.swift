@@ -1,0 +1,133 @@
+// Keeping within `maxmemory`.
+//
+// While there is a limit, it is looked at after each command. Over it, the gate is closed for commands that may use more memory: such a
+// command first makes room, for a time that `maxmemory-eviction-tenacity` says, and is refused if there was nothing to be had. What is
+// left to do is done in the turns that follow. Without a limit, none of this costs a request anything: while there is one, the engine
+// counts as listened to.
+//
+// What counts is `used_memory` of INFO: what the engine has given out, to the byte, and what the server holds for itself and its clients, as
+// it was a tenth of a second ago at most. What was dropped counts until it is freed.
+
+import CLinux
+import Glibc
+import RespCodec
+import StoreEngine
+
+/// For how long more memory was in use than allowed, in spite of all that was done; in microseconds.
+struct MemoryExcess {
+    private var earlier: Int64 = 0
+    private var start: Int64?
+
+    var current: Int64 { start.map { Syscall.monotonicMicroseconds() - $0 } ?? 0 }
+    /// Since the start of the server, or the last reset.
+    var total: Int64 { earlier + current }
+
+    mutating func begin() { if start == nil { start = Syscall.monotonicMicroseconds() } }
+
+    mutating func end() {
+        earlier += current
+        start = nil
+    }
+
+    mutating func reset() { self = MemoryExcess() }
+}
+
+extension Server {
+    /// So often in a row a key to evict is looked for in vain before a command is refused.
+    private static let mostSearches = 100
+
+    /// Has the engine follow `maxmemory`.
+    func followMemoryLimit() {
+        let limit = configuration.settings.maxMemory
+        engine.memoryLimit = limit > 0 ? max(0, limit - ownBytes) : nil
+        followMemoryUse()
+        // Where there was nothing to be had, there may be something now.
+        if isOverMemory { evictionTimer.set(for: now) }
+    }
+
+    /// Says in the log what a limit asks for that may not be meant.
+    func warnOfMemoryLimit() {
+        let limit = configuration.settings.maxMemory
+        if limit > 0 && limit < 1 << 20 {
+            log.warning("maxmemory is \(limit) bytes, less than a megabyte: is that what is meant?")
+        }
+        if isOverMemory {
+            log.warning(
+                "More memory is in use than maxmemory allows, \(ownBytes + engine.usedBytes) bytes and not \(limit): "
+                    + "keys are evicted as maxmemory-policy says, or commands that may use more are refused")
+        }
+    }
+
+    /// What counts besides the engine's memory.
+    private var ownBytes: Int { sharedBytes + sampledFigures.clientBytes }
+
+    /// To be called where memory may have been taken or given back. Closes or opens the gate.
+    @inline(__always)
+    func followMemoryUse() {
+        if engine.isOverMemoryLimit != isOverMemory { memoryUseChanged() }
+    }
+
+    private func memoryUseChanged() {
+        isOverMemory.toggle()
+        updateGate()
+        if isOverMemory {
+            evictionTimer.set(for: now)
+        } else {
+            evictionTimer.set(for: nil)
+            memoryExcess.end()
+        }
+    }
+
+    /// Whether a command of these flags needs room, and there is none.
+    func isRefusedForMemory(_ flags: CommandFlags, _ connection: Connection) -> Bool {
+        guard isOverMemory, needsRoom(flags, connection) else { return false }
+        return !makeRoom()
+    }
+
+    /// In a transaction that is queued every command does: it is kept.
+    private func needsRoom(_ flags: CommandFlags, _ connection: Connection) -> Bool {
+        if flags.contains(.denyOOM) { return true }
+        guard let transaction = connection.transaction else { return false }
+        return flags.contains(.executesTransaction)
+            ? transaction.flags.contains(.denyOOM) : !flags.contains(.transactionControl)
+    }
+
+    /// Makes room, for a bounded time; if that was too short, goes on in the next turn.
+    /// - Returns: False if there is no room, and none could be made.
+    @discardableResult
+    func makeRoom() -> Bool {
+        defer { followMemoryUse() }
+        // Nothing is removed during a pause.
+        guard pause.end <= now else { return true }
+        let start = clinux_cycle_counter()
+        let limit = evictionCycles
+        var hasProgress = false
+        var searches = 0
+        while true {
+            switch engine.makeRoom() {
+            case .enough: return true
+            case .continues: hasProgress = true
+            case .searching: searches += 1
+            case .exhausted:
+                memoryExcess.begin()
+                return false
+            }
+            guard searches < Self.mostSearches, clinux_cycle_counter() &- start <= limit else {
+                memoryExcess.begin()
+                evictionTimer.set(for: now)
+                return hasProgress
+            }
+        }
+    }
+
+    /// For how many cycles a command may make room: up to half a millisecond at the default of 10, and from there on 15% more for each
+    /// step.
+    ///
+    /// - Source: Redis, evict.c, "Algorithm for converting tenacity".
+    private var evictionCycles: UInt64 {
+        let tenacity = configuration.settings.maxMemoryEvictionTenacity
+        if tenacity >= 100 { return UInt64.max }
+        let microseconds = tenacity <= 10 ? 50 * Double(tenacity) : 500 * pow(1.15, Double(tenacity - 10))
+        return UInt64(microseconds / 1000 * Double(clock.millisecond))
+    }
+}

@@ -1,0 +1,223 @@
+// Eviction: keys go to make room when more memory is in use than allowed.
+//
+// Bytes in use are counted exactly, so whether there is room is a comparison. To find a key that is worth less than most, a few that lie
+// side by side at a random place of a table are looked at: by their hashes they have nothing to do with each other, and a look costs
+// the same whatever the size of the table. The best of them are kept in a pool, which gets better with every look; the
+// best of the pool goes, unless it was used since. Databases take turns.
+//
+// What was taken out and is large waits to be freed in slices, and counts until it is. So that no more keys go than must, nothing is
+// evicted while something waits.
+//
+// Source: Redis, evict.c, for the policies, the pool and its size. Rejected: lists in the order of use, which cost each key two
+// pointers and each use of a key a few cache misses.
+
+import RespCodec
+
+/// Which keys go first when there is no more room.
+public enum EvictionOrder: Sendable {
+    /// None goes.
+    case none
+    case leastRecentlyUsed
+    case leastFrequentlyUsed
+    case random
+    /// Those whose deadlines are nearest.
+    case shortestTimeToLive
+}
+
+/// What came of making room.
+public enum EvictionProgress: Sendable {
+    /// No more memory is in use than allowed.
+    case enough
+    /// Something was freed, and more must be.
+    case continues
+    /// No key to evict was found yet, but there may be some.
+    case searching
+    /// Too much memory is in use, and there is no key that may be evicted.
+    case exhausted
+}
+
+/// A handle on the engine, and the part of it that makes room.
+struct Eviction {
+    struct Variables {
+        /// How many bytes may be in use.
+        var limit = Int.max
+        var pool = EvictionPool()
+        /// The place of the database that was looked at last, and how many in a row had no key that may go.
+        var place = 0
+        var fruitless = 0
+    }
+
+    /// How many keys a slice evicts.
+    private static let keysOfSlice = 16
+    /// How many databases are looked at, and from how many of them keys are taken, for one key.
+    private static let databasesOfLook = 512
+    private static let sourcesOfLook = 16
+
+    let engine: EngineState
+
+    private var variables: Variables {
+        unsafeAddress { unsafe UnsafePointer(engine.pointer(to: \.eviction)) }
+        nonmutating unsafeMutableAddress { unsafe engine.pointer(to: \.eviction) }
+    }
+
+    /// Whether there is a limit.
+    @inline(__always) var isLimited: Bool { engine.listeners.contains(.memoryLimit) }
+
+    /// How many bytes may be in use; nil for no limit.
+    var limit: Int? {
+        get { isLimited ? variables.limit : nil }
+        nonmutating set {
+            variables.limit = newValue ?? Int.max
+            if newValue != nil { engine.listeners.insert(.memoryLimit) } else { engine.listeners.remove(.memoryLimit) }
+        }
+    }
+
+    /// Whether more memory is in use than allowed.
+    @inline(__always) var isOverLimit: Bool { engine.allocator.usedBytes > variables.limit }
+
+    /// Does a bounded part of what it takes to get below the limit: frees some of what waits to be freed, or evicts a few keys.
+    /// - Complexity: O(1).
+    func slice() -> EvictionProgress {
+        if variables.pool.order != engine.settings.evictionOrder {
+            variables.pool = EvictionPool(order: engine.settings.evictionOrder)
+        }
+        for _ in 0..<Self.keysOfSlice where isOverLimit {
+            if engine.freeing.holdsMemoryInUse {
+                engine.freeing.slice()
+                break
+            }
+            guard let (slot, database) = choose() else {
+                return variables.fruitless < engine.directory.inUse.count ? .searching : .exhausted
+            }
+            evict(slot, in: database)
+        }
+        return isOverLimit ? .continues : .enough
+    }
+
+    private func evict(_ slot: Slot, in database: Database) {
+        let entry = database.detach(slot)
+        engine.statistics.evictedKeys &+= 1
+        // The key lies in the entry, which outlives the event.
+        engine.keyRemoved(entry.key, .evicted, in: database)
+        engine.freeing.free(entry, in: database)
+        engine.effects?.endGroup()
+    }
+
+    // MARK: choosing
+
+    private func choose() -> (Slot, Database)? {
+        switch engine.settings.evictionOrder {
+        case .none:
+            // As if all had been looked at.
+            variables.fruitless = engine.directory.inUse.count
+            return nil
+        case .random: return chooseAtRandom()
+        case .leastRecentlyUsed, .leastFrequentlyUsed, .shortestTimeToLive: return chooseBest()
+        }
+    }
+
+    private func chooseAtRandom() -> (Slot, Database)? {
+        var chosen: (Slot, Database)?
+        visitDatabases(sources: 1) { database in
+            if !engine.settings.evictsOnlyVolatileKeys {
+                chosen = (database.table.randomSlot(using: &engine.random), database)
+            } else {
+                sample(1, of: database) { slot, _ in chosen = (slot, database) }
+            }
+            return chosen != nil
+        }
+        return chosen
+    }
+
+    private func chooseBest() -> (Slot, Database)? {
+        visitDatabases(sources: Self.sourcesOfLook) { database in
+            var found = 0
+            sample(engine.settings.evictionSamples, of: database) { _, entry in
+                found += 1
+                let rank = rank(of: entry)
+                guard variables.pool.takes(rank) else { return }
+                variables.pool.insert(
+                    EvictionPool.Candidate(rank: rank, hash: engine.hash(entry.key), database: database.index))
+            }
+            return found > 0
+        }
+        while let candidate = variables.pool.removeBest() {
+            guard let database = engine.databaseInUse(candidate.database),
+                let slot = database.table.find(hash: candidate.hash)
+            else { continue }
+            let entry = database.entry(at: slot)
+            // It may have been used since, or have lost its deadline.
+            if isEvictable(entry), rank(of: entry) >= candidate.rank { return (slot, database) }
+        }
+        return nil
+    }
+
+    /// Calls `body` with databases that have keys that may be evicted, from the one behind the last on, until it has found some in
+    /// `sources` of them. Of very many databases only some are looked at.
+    private func visitDatabases(sources: Int, _ body: (Database) -> Bool) {
+        var sources = sources
+        let count = engine.directory.inUse.count
+        for _ in 0..<min(count, Self.databasesOfLook) {
+            variables.place = variables.place + 1 < count ? variables.place + 1 : 0
+            let database = engine.directory.inUse[variables.place]
+            let mayHaveSome = engine.settings.evictsOnlyVolatileKeys ? database.deadlineCount > 0 : database.count > 0
+            guard mayHaveSome else {
+                variables.fruitless += 1
+                continue
+            }
+            // Where some are, they are found sooner or later.
+            variables.fruitless = 0
+            guard body(database) else { continue }
+            sources -= 1
+            if sources == 0 { return }
+        }
+    }
+
+    /// Calls `body` with up to `count` entries that may be evicted, from a random place of the database on.
+    private func sample(_ count: Int, of database: Database, _ body: (Slot, Entry) -> Void) {
+        let having: UInt64 = engine.settings.evictsOnlyVolatileKeys ? SlotWord.deadlineBit : 0
+        database.table.sample(count, having: having, using: &engine.random) { slot in
+            let entry = unsafe Entry(slot.entry)
+            if isEvictable(entry) { body(slot, entry) }
+        }
+    }
+
+    private func isEvictable(_ entry: Entry) -> Bool {
+        !engine.settings.evictsOnlyVolatileKeys || entry.expireTime != nil
+    }
+
+    /// The higher, the sooner the entry is to go. Does not change as time passes, unless the entry is used; of a frequency it may
+    /// become higher.
+    private func rank(of entry: Entry) -> Int64 {
+        switch engine.settings.evictionOrder {
+        case .leastRecentlyUsed: Int64(engine.accessClock.idleSeconds(entry)) &- engine.now / 1000
+        case .leastFrequentlyUsed: -Int64(engine.accessClock.frequency(entry))
+        case .shortestTimeToLive: -(entry.expireTime ?? Int64.max)
+        case .none, .random: 0
+        }
+    }
+}
+
+extension EngineState {
+    @inline(__always) var eviction: Eviction { Eviction(engine: self) }
+}
+
+extension Engine {
+    /// How many bytes may be in use for keys, values and tables before `makeRoom` has something to do; nil for no limit. Nobody is
+    /// kept from using more: whoever runs commands asks `isOverMemoryLimit` first.
+    public var memoryLimit: Int? {
+        get { state.eviction.limit }
+        set { state.eviction.limit = newValue }
+    }
+
+    /// Whether there is a limit.
+    @inlinable @inline(__always) public var isMemoryLimited: Bool { state.listeners.contains(.memoryLimit) }
+
+    /// Whether there is a limit, and more memory is in use.
+    public var isOverMemoryLimit: Bool { state.eviction.isOverLimit }
+
+    /// Does a bounded part of what it takes to get below the limit: frees a slice of what waits to be freed, or evicts a few keys, by
+    /// the settings.
+    /// - Complexity: O(1), some tens of microseconds.
+    public func makeRoom() -> EvictionProgress { state.eviction.slice() }
+}

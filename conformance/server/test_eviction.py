@@ -1,0 +1,398 @@
+"""maxmemory: memory stays within it, the right keys go, and whoever has to know is told.
+
+What a key is worth is set with RESTORE, not by waiting. Redis counts its clients' buffers, so what is told of memory may be above the
+limit by some of these.
+"""
+import pytest
+
+from support.effects import recorded
+from support.resp import eventually
+
+OOM = b"-OOM command not allowed when used memory > 'maxmemory'.\r\n"
+SLACK = 512 << 10
+VALUE = b"v" * 500
+
+
+def info(client, section="everything"):
+    lines = client("INFO", section).plain().decode().split("\r\n")
+    return dict(line.split(":", 1) for line in lines if ":" in line)
+
+
+def used(client):
+    return int(info(client, "memory")["used_memory"])
+
+
+def evicted(client):
+    return int(info(client, "stats")["evicted_keys"])
+
+
+def bound(client, policy, room):
+    """Allows `room` more bytes than are in use; returns the limit."""
+    assert client("CONFIG", "SET", "maxmemory-policy", policy).value == b"OK"
+    limit = used(client) + room
+    assert client("CONFIG", "SET", "maxmemory", limit).value == b"OK"
+    return limit
+
+
+def settled(client):
+    """Waits until no more is in use than allowed."""
+    limit = int(client("CONFIG", "GET", "maxmemory").value[1].value)
+    assert eventually(lambda: used(client) <= limit + SLACK // 4)
+
+
+def batches(commands, size=200):
+    commands = list(commands)
+    for start in range(0, len(commands), size):
+        yield commands[start:start + size]
+
+
+def run(client, commands):
+    for batch in batches(commands):
+        for reply in client.pipeline(batch):
+            assert not reply.is_error, reply
+
+
+def worth(client, kind, names, milliseconds=0):
+    """Makes the keys of each list with the same small value, of a worth that RESTORE sets, and with a deadline if one is given."""
+    client("SET", "pattern", VALUE)
+    payload = client("DUMP", "pattern").value
+    client("DEL", "pattern")
+    for value, keys in names.items():
+        run(client, [("RESTORE", key, milliseconds, payload, kind, value) for key in keys])
+
+
+def left(client, keys):
+    return sum(reply.value for batch in batches(keys) for reply in client.pipeline([("EXISTS", key) for key in batch]))
+
+
+# --- the limit -------------------------------------------------------------------------------------------------------------------------
+
+POLICIES = ["allkeys-lru", "allkeys-lfu", "allkeys-random", "volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl"]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_memory_stays_within_the_limit(policy, start):
+    with start().connect() as client:
+        if policy.startswith("volatile"):
+            run(client, [("SET", f"stays:{number}", VALUE) for number in range(500)])
+        limit = bound(client, policy, 2 << 20)
+        highest = 0
+        for batch in batches(("SET", f"key:{number}", VALUE, "EX", 1000 + number) for number in range(20_000)):
+            for reply in client.pipeline(batch):
+                assert reply.raw == b"+OK\r\n"
+            highest = max(highest, used(client))
+        assert limit - (1 << 20) < highest < limit + SLACK
+        stays = 500 if policy.startswith("volatile") else 0
+        assert left(client, [f"stays:{number}" for number in range(500)]) == stays
+        client.pipeline([("MULTI",), ("DBSIZE",), ("INFO", "stats")])
+        keys, text = client("EXEC").plain()
+        assert 1000 < keys - stays < 6000
+        assert f"\r\nevicted_keys:{20_000 - (keys - stays)}\r\n" in text.decode()
+
+
+def test_maxmemory(start):
+    """Without a policy that evicts, what would use more memory is refused, and all the rest goes on."""
+    server = start("--maxmemory", "8mb")
+    with server.connect() as client:
+        replies = [reply.raw for batch in batches(("SET", f"key:{number}", VALUE) for number in range(30_000))
+                   for reply in client.pipeline(batch)]
+        accepted = replies.index(OOM)
+        assert 5000 < accepted < 20_000 and set(replies[accepted + 1:]) <= {OOM, b"+OK\r\n"}
+        assert used(client) < (8 << 20) + SLACK
+        for command in [("APPEND", "key:0", "v"), ("SETRANGE", "key:0", 100_000, "v"), ("COPY", "key:0", "copy"), ("LPUSH", "l", 1),
+                        ("RESTORE", "r", 0, client("DUMP", "key:0").value), ("BITOP", "NOT", "b", "key:0"), ("INCR", "n"),
+                        ("SORT", "l", "STORE", "m"), ("SUNIONSTORE", "s", "t"), ("GETSET", "key:0", "v"), ("ZADD", "z", 1, "m")]:
+            assert client(*command).raw == OOM, command
+        fields = info(client)
+        assert fields["evicted_keys"] == "0" and fields["maxmemory"] == str(8 << 20) and fields["maxmemory_human"] == "8.00M"
+        assert fields["maxmemory_policy"] == "noeviction" and "errorstat_OOM" in fields
+        assert client("GET", "key:0").value == VALUE and client("EXPIRE", "key:1", 1000).value == 1
+        assert client("RENAME", "key:2", "key:3").value == b"OK"
+        keys = [f"key:{number}" for number in range(3000)]
+        assert client("DEL", *keys).value == 2999
+        assert client("SET", "key:0", VALUE).raw == b"+OK\r\n"
+        # All over again.
+        assert OOM in [reply.raw for batch in batches(("SET", f"more:{number}", VALUE) for number in range(10_000))
+                       for reply in client.pipeline(batch)]
+        client("FLUSHALL")
+        assert client("SET", "key:0", VALUE).raw == b"+OK\r\n"
+        # No limit any more.
+        client("CONFIG", "SET", "maxmemory", 0)
+        run(client, [("SET", f"key:{number}", VALUE) for number in range(30_000)])
+
+
+def test_no_key_may_go(start):
+    with start().connect() as client:
+        run(client, [("SET", f"key:{number}", VALUE) for number in range(5000)])
+        for policy in POLICIES[3:]:
+            bound(client, policy, -(1 << 20))
+            assert client("SET", "new", VALUE, "EX", 100).raw == OOM
+        client("CONFIG", "SET", "maxmemory", 0)
+        for number in range(2000):
+            client("EXPIRE", f"key:{number}", 10_000)
+        bound(client, "volatile-lru", -(1 << 19))
+        assert client("SET", "new", VALUE, "EX", 100).raw == b"+OK\r\n"
+        assert left(client, [f"key:{number}" for number in range(2000, 5000)]) == 3000
+
+
+def test_a_lower_limit_is_reached_without_commands(start):
+    """Nobody but who asks for the memory sends anything."""
+    with start().connect() as client:
+        run(client, [("SET", f"key:{number}", VALUE) for number in range(20_000)])
+        bound(client, "allkeys-random", -(8 << 20))
+        settled(client)
+        assert 1000 < client("DBSIZE").value < 10_000
+
+
+def test_keys_of_all_databases_go(start):
+    with start().connect() as client:
+        for database in range(16):
+            client("SELECT", database)
+            worth(client, "IDLETIME", {90_000: [f"worthless:{number}" for number in range(500)],
+                                       10: [f"worthy:{number}" for number in range(500)]})
+        for policy, least in (("allkeys-lru", 470), ("allkeys-random", 200)):
+            bound(client, policy, -(2 << 20))
+            settled(client)
+            client("CONFIG", "SET", "maxmemory", 0)
+            for database in range(16):
+                client("SELECT", database)
+                # Among equals those of some databases may come first.
+                assert policy == "allkeys-lru" or client("DBSIZE").value < 1000
+                assert left(client, [f"worthy:{number}" for number in range(500)]) >= least
+            client("SWAPDB", 0, 1)
+
+
+# --- which keys ------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy, kind, first, last", [
+    ("allkeys-lru", "IDLETIME", 90_000, 10), ("volatile-lru", "IDLETIME", 90_000, 10),
+    ("allkeys-lfu", "FREQ", 1, 200), ("volatile-lfu", "FREQ", 1, 200)])
+def test_maxmemory_policy(policy, kind, first, last, start):
+    with start("--maxmemory-policy", policy).connect() as client:
+        worthless, worthy, others = ([f"{name}:{number}" for number in range(count)]
+                                     for name, count in (("worthless", 4000), ("worthy", 4000), ("other", 400)))
+        worth(client, kind, {first: worthless, last: worthy}, 100_000_000)
+        worth(client, kind, {first: others})
+        bound(client, policy, -(1 << 20))
+        settled(client)
+        assert left(client, worthless) < 3300
+        assert left(client, worthy) > 3980
+        if policy.startswith("volatile"):
+            assert left(client, others) == 400
+
+
+def test_keys_near_their_end_go_first(start):
+    with start().connect() as client:
+        soon, late = ([f"{name}:{number}" for number in range(4000)] for name in ("soon", "late"))
+        run(client, [("SET", key, VALUE, "EX", 1000) for key in soon] + [("SET", key, VALUE, "EX", 100_000) for key in late])
+        bound(client, "volatile-ttl", -(1 << 20))
+        settled(client)
+        assert left(client, soon) < 3300 and left(client, late) > 3980
+
+
+def test_a_use_saves_a_key(start):
+    """What was looked at as worthless before it was used."""
+    with start().connect() as client:
+        keys = [f"key:{number}" for number in range(4000)]
+        worth(client, "IDLETIME", {90_000: keys})
+        used_ones = keys[::4]
+        bound(client, "allkeys-lru", -(64 << 10))
+        settled(client)
+        before = left(client, used_ones)
+        run(client, [("TOUCH", key) for key in used_ones])
+        bound(client, "allkeys-lru", -(512 << 10))
+        settled(client)
+        assert before - left(client, used_ones) < 20
+        assert left(client, keys) < 3200
+
+
+def test_random_keys_go_whatever_they_are_worth(start):
+    with start().connect() as client:
+        worthless, worthy = ([f"{name}:{number}" for number in range(4000)] for name in ("worthless", "worthy"))
+        worth(client, "IDLETIME", {90_000: worthless, 10: worthy})
+        bound(client, "allkeys-random", -(2 << 20))
+        settled(client)
+        assert abs(left(client, worthless) - left(client, worthy)) < 400
+        assert left(client, worthy) < 3500
+
+
+def test_maxmemory_samples(start):
+    """The more keys are looked at, the surer the worst go."""
+    def spared(samples):
+        with start("--maxmemory-samples", samples).connect() as client:
+            worth(client, "IDLETIME", {1000 * step: [f"key:{step}:{number}" for number in range(100)] for step in range(1, 81)})
+            bound(client, "allkeys-lru", -(2 << 20))
+            settled(client)
+            return left(client, [f"key:{step}:{number}" for step in range(41, 81) for number in range(100)])
+    assert spared(1) > spared(20)
+
+
+def test_maxmemory_eviction_tenacity(start):
+    """How much one command makes room for."""
+    def gone(tenacity):
+        with start("--maxmemory-eviction-tenacity", tenacity, "--maxmemory-policy", "allkeys-lru").connect() as client:
+            run(client, [("SET", f"key:{number}", VALUE) for number in range(20_000)])
+            limit = used(client) - (8 << 20)
+            replies = client.pipeline([("CONFIG", "SET", "maxmemory", limit), ("SET", "new", "v"), ("INFO", "stats")])
+            return int(replies[2].plain().split(b"evicted_keys:")[1].split(b"\r\n")[0])
+    assert gone(0) < 1000
+    assert gone(100) > 8000
+
+
+# --- values of all sizes ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_large_value_makes_room_for_many(start):
+    """It counts until it is freed, and meanwhile no others go for it."""
+    with start("--lazyfree-lazy-eviction", "no", "--maxmemory-samples", "64").connect() as client:
+        for batch in batches(range(100_000), 1000):
+            client("HSET", "large", *[word for number in batch for word in (f"field:{number}", "value")])
+        payload = client("DUMP", "large").value
+        assert client("RESTORE", "large", 0, payload, "REPLACE", "IDLETIME", 90_000).value == b"OK"
+        run(client, [("SET", f"key:{number}", VALUE) for number in range(20)])
+        # What the client sent, and the value that was replaced, is no longer there.
+        assert eventually(lambda: int(info(client)["mem_clients_normal"]) < 1 << 19)
+        assert eventually(lambda: info(client)["lazyfree_pending_objects"] == "0")
+        bound(client, "allkeys-lru", -(1 << 20))
+        settled(client)
+        assert eventually(lambda: client("EXISTS", "large").value == 0)
+        assert left(client, [f"key:{number}" for number in range(20)]) >= 15
+
+
+def test_large_values_come_and_go(start):
+    with start().connect() as client:
+        limit = bound(client, "allkeys-lru", 8 << 20)
+        for number in range(200):
+            replies = client.pipeline([
+                ("SET", f"string:{number}", b"s" * 200_000), ("RPUSH", f"list:{number}", *[f"element {place}" for place in range(500)]),
+                ("SADD", f"set:{number}", *[f"member {place}" for place in range(500)]), ("COPY", f"string:{number}", f"copy:{number}"),
+                ("SETRANGE", f"range:{number}", 100_000, "x"), ("XADD", f"stream:{number}", "*", "field", b"v" * 1000)])
+            assert not [reply for reply in replies if reply.is_error], replies
+            assert used(client) < limit + (1 << 20)
+            if number % 50 == 49:
+                client("FLUSHALL")
+        assert evicted(client) > 100
+
+
+# --- transactions, and those who watch or wait --------------------------------------------------------------------------------------
+
+
+def test_transactions(start):
+    aborted = b"-EXECABORT Transaction discarded because of previous errors.\r\n"
+    with start().connect() as client, client_of(client) as other:
+        client("SET", "k", "v")
+        client("MULTI")
+        client("SET", "a", "b")
+        client("INCR", "n")
+        other("CONFIG", "SET", "maxmemory", 1)
+        assert client("EXEC").raw == (b"-EXECABORT Transaction discarded because of: OOM command not allowed when used memory > "
+                                      b"'maxmemory'.\r\n")
+        assert client("EXISTS", "a", "n").value == 0
+        assert client("EXEC").raw == b"-ERR EXEC without MULTI\r\n"
+        # Queueing takes memory.
+        for command in (("SET", "a", "b"), ("GET", "k")):
+            client("MULTI")
+            assert client(*command).raw == OOM
+            assert client("EXEC").raw == aborted
+        client("MULTI")
+        assert client("DISCARD").raw == b"+OK\r\n"
+        assert client("WATCH", "k").raw == b"+OK\r\n"
+        other("CONFIG", "SET", "maxmemory", 0)
+        client("MULTI")
+        client("GET", "k")
+        other("CONFIG", "SET", "maxmemory", 1)
+        assert client("EXEC").plain() == [b"v"]
+        other("CONFIG", "SET", "maxmemory", 0)
+        client("MULTI")
+        client("CONFIG", "SET", "maxmemory", 1)
+        client("SET", "a", "b")
+        # What runs as a part of it is not looked at again.
+        assert client("EXEC").plain() == [b"OK", b"OK"]
+
+
+def client_of(client):
+    """Another connection to the same server."""
+    from support.resp import Connection
+    return Connection(client.socket.getpeername()[:2])
+
+
+def test_a_watched_key_that_is_evicted_has_changed(start):
+    with start().connect() as client, client_of(client) as other:
+        client("SET", "k", "v")
+        client("WATCH", "k")
+        other("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        other("CONFIG", "SET", "maxmemory", 1)
+        assert eventually(lambda: other("EXISTS", "k").value == 0)
+        other("CONFIG", "SET", "maxmemory", 0)
+        client("MULTI")
+        client("PING")
+        assert client("EXEC").is_null
+
+
+def test_who_waits_for_an_evicted_key(start):
+    with start().connect() as client, client_of(client) as other:
+        other("XADD", "stream", "1-1", "a", "b")
+        other("XGROUP", "CREATE", "stream", "group", "$")
+        client.send("XREADGROUP", "GROUP", "group", "me", "BLOCK", 0, "STREAMS", "stream", ">")
+        assert eventually(lambda: "blocked_clients:1\r\n".encode() in other("INFO", "clients").plain())
+        other("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        other("CONFIG", "SET", "maxmemory", 1)
+        assert client.read().is_error
+        # A list that waits for elements is served with what was let in.
+        other("CONFIG", "SET", "maxmemory", 0)
+        client.send("BLMOVE", "list", "other list", "LEFT", "RIGHT", 0)
+        assert eventually(lambda: "blocked_clients:1\r\n".encode() in other("INFO", "clients").plain())
+        assert other("RPUSH", "list", "element").value == 1
+        assert client.read().value == b"element"
+
+
+def test_nothing_goes_during_a_pause(start):
+    with start().connect() as client, client_of(client) as other:
+        run(client, [("SET", f"key:{number}", VALUE) for number in range(2000)])
+        other("CLIENT", "PAUSE", 100_000, "WRITE")
+        bound(other, "allkeys-lru", -(512 << 10))
+        client.send("SET", "new", "v")
+        assert other("DBSIZE").value == 2000 and other("PING").value == b"PONG" and evicted(other) == 0
+        other("CLIENT", "UNPAUSE")
+        assert client.read().raw == b"+OK\r\n"
+        assert evicted(other) > 0
+
+
+# --- what is told ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_how_long_there_was_too_much(start):
+    with start().connect() as client:
+        assert info(client)["total_eviction_exceeded_time"] == info(client)["current_eviction_exceeded_time"] == "0"
+        client("CONFIG", "SET", "maxmemory", 1)
+        assert client("SET", "k", "v").raw == OOM
+        assert eventually(lambda: int(info(client)["current_eviction_exceeded_time"]) > 0)
+        client("CONFIG", "SET", "maxmemory", "1gb")
+        client("SET", "k", "v")
+        assert eventually(lambda: info(client)["current_eviction_exceeded_time"] == "0")
+        assert int(info(client)["total_eviction_exceeded_time"]) > 0
+        client("CONFIG", "RESETSTAT")
+        assert info(client)["total_eviction_exceeded_time"] == "0"
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("policy", POLICIES)
+def test_effects_give_the_same_data(policy, start):
+    with start().connect() as client, client_of(client) as control, recorded(control) as effects:
+        bound(client, policy, 1 << 20)
+        for number in range(3000):
+            key = f"{number % 700}"
+            replies = client.pipeline([
+                ("SET", f"string:{number}", VALUE, "EX", 1000 + number), ("RPUSH", f"list:{key}", VALUE), ("EXPIRE", f"list:{key}", 5000),
+                ("HSET", f"hash:{key}", f"field:{number}", "v"), ("HEXPIRE", f"hash:{key}", 1000, "FIELDS", 1, f"field:{number}"),
+                ("INCR", f"count:{key}"), ("EXPIRE", f"count:{key}", 500), ("MULTI",), ("SADD", f"set:{key}", number),
+                ("APPEND", f"string:{number - 100}", "more"), ("EXEC",)])
+            if number % 500 == 499:
+                client("SELECT", number // 500)
+            # Hashes have no deadlines of their own: where only keys with deadlines go, memory runs out.
+            assert policy.startswith("volatile") or not [reply for reply in replies if reply.is_error]
+        assert evicted(client) > 1000
+        effects.check()
+        gone = evicted(client)
+        assert sum(words[0] == b"DEL" for words in effects.log()) == gone
