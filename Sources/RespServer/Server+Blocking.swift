@@ -18,6 +18,9 @@ extension Server {
         let waiter = WaitingCommand(
             connection: connection, record: call.command.pointee.record, arguments: request, wait: wait)
         connection.waiting = waiter
+        // It counts when it is over.
+        statistics.commandsProcessed &-= 1
+        connection.commandCount &-= 1
         keyspaceListeners.blocked.add(waiter)
         keyspaceListeners.update()
     }
@@ -53,16 +56,15 @@ extension Server {
         let hasReplied = run(call)
         engine.endEffects()
         withExtendedLifetime(waiter.arguments) {}
-        guard hasReplied else { return }
-        // The call was counted when it began to wait.
-        waiter.record.hot.pointee.calls &-= 1
-        goOn(behind: waiter)
+        if hasReplied { goOn(behind: waiter) }
     }
 
     /// Ends a wait whose answer has been written, and lets the client go on.
     private func goOn(behind waiter: WaitingCommand) {
         let connection = waiter.connection
         forgetWait(of: connection)
+        statistics.commandsProcessed &+= 1
+        connection.commandCount &+= 1
         if connection.replyMode == .off { reply.discardRun() }
         if connection.replyMode == .skipping {
             reply.discardRun()
@@ -103,9 +105,12 @@ extension Server {
         defer { replies.end() }
         if withError {
             reply.error("UNBLOCKED client unblocked via CLIENT UNBLOCK")
+            countError()
+            waiter.record.hot.pointee.failedCalls += 1
         } else {
             waiter.wait.timeoutReply.write(to: reply)
         }
+        waiter.record.hot.pointee.calls &+= 1
         goOn(behind: waiter)
     }
 }

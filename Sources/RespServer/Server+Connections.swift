@@ -54,11 +54,22 @@ extension Server {
 
     /// Takes a new connection in.
     func enter(_ connection: Connection) {
-        connection.isAuthenticated = configuration.settings.requirePassword.isEmpty
-        connection.updateGate()
+        forgetAuthentication(of: connection)
         connections.insert(connection)
         statistics.connectionsReceived += 1
         log.verbose("Accepted \(connection.address)")
+    }
+
+    /// From here on the client must name the password, if one is set.
+    func forgetAuthentication(of connection: Connection) {
+        connection.hasAuthenticated = configuration.settings.requirePassword.isEmpty
+        followPassword(connection)
+    }
+
+    /// To be called after the password has been set or removed.
+    func followPassword(_ connection: Connection) {
+        connection.isAuthenticated = connection.hasAuthenticated || configuration.settings.requirePassword.isEmpty
+        connection.updateGate()
     }
 
     private static let protectedModeText: StaticString =
@@ -102,6 +113,7 @@ extension Server {
         closed.append(connection)
         unwatchAll(connection)
         forgetWait(of: connection)
+        if connection.isPaused { pause.forget(connection) }
         switch connection.transport {
         case .socket(let descriptor) where mayLinger && !connection.hasEnded:
             lingering.add(descriptor, registration: connection.registration, loop: loop, now: now)

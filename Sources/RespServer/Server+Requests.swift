@@ -59,7 +59,10 @@ extension Server {
             // Some at a time, so that others get their turn.
             let wanted = min(room.count, 1 << 20)
             let transfer = connection.transport.read(room.baseAddress!, wanted)
-            guard let count = accepted(transfer, of: wanted, connection) else { return }
+            guard let count = accepted(transfer, of: wanted, connection),
+                // Also what has arrived whole now was too long.
+                !isOverQueryLimit(connection, unparsed: pending.unparsedCount + count)
+            else { return }
             pending.received(count)
         } else {
             let transfer = connection.transport.read(reader.room, RequestReader.capacity)
@@ -138,6 +141,14 @@ extension Server {
             }
             batch.lookUp(reader, base, commands: commands, engine: engine, database: connection.database)
             place = ending.start
+            if reader.count == 0 {
+                // Empty requests cost time, too.
+                _ = clock.lap()
+                if clock.isSliceOver && place < window.count && ending.outcome == .request {
+                    enqueue(connection)
+                    return Rest(start: place)
+                }
+            }
             var isOutdated = false
             for index in 0..<reader.count {
                 let request = reader[index]
@@ -191,7 +202,10 @@ extension Server {
         log.verbose(
             "\(String(decoding: error.message, as: UTF8.self)) from client id=\(connection.id) addr=\(connection.address), closing it"
         )
-        if connection.replyMode == .on { (ByteSlice("ERR ").array + error.message).withByteSlice { reply.error($0) } }
+        let start = reply.count
+        (ByteSlice("ERR ").array + error.message).withByteSlice { reply.error($0) }
+        countError()
+        if connection.replyMode != .on { reply.truncate(to: start) }
         closeLater(connection)
     }
 

@@ -28,6 +28,11 @@ extension Server {
             self?.applyEngineSettings()
             return nil
         }
+        configuration.onChange(of: "requirepass") { [weak self] old, new in
+            guard let self, old.requirePassword.isEmpty != new.requirePassword.isEmpty else { return nil }
+            for connection in connections.all { followPassword(connection) }
+            return nil
+        }
         configuration.onChange(of: "maxclients") { [weak self] _, new in self?.allowClients(new.maxClients) }
         configuration.onChange(of: "bind", "port") { [weak self] old, new in
             guard let self else { return nil }

@@ -56,6 +56,9 @@ final class Server {
     /// Whether keys go at their deadline by themselves; DEBUG can stop that, and then they go when somebody looks.
     var activeExpireEnabled = true
 
+    /// How many errors of those that the writer has written are in the statistics.
+    @exclusivity(unchecked) var countedErrors = 0
+
     // MARK: what is told of the server
 
     let runID: String

@@ -259,6 +259,8 @@ enum ClientCommands {
         let server = context.server
         let (end, overflow) = server.engine.now.addingReportingOverflow(Int64(timeout))
         guard !overflow else { throw .message("ERR timeout is out of range") }
+        // Who was held by a pause that is over is not held by this one.
+        server.endPauseInTime()
         server.pause.begin(until: end, forWritesOnly: writesOnly, now: server.engine.now)
         server.followPause()
         context.reply.ok()

@@ -64,9 +64,9 @@ enum ConnectionCommands {
         connection.database = 0
         connection.version = .resp2
         context.reply.version = .resp2
-        connection.isAuthenticated = context.server.configuration.settings.requirePassword.isEmpty
+        context.server.forgetAuthentication(of: connection)
         connection.name = ""
-        connection.replyMode = .on
+        if connection.replyMode != .skipping { connection.replyMode = .on }
         connection.isNoTouch = false
         connection.isNoEvict = false
         connection.updateGate()
@@ -90,6 +90,7 @@ enum ConnectionCommands {
     ) throws(CommandError) {
         let wanted = context.server.configuration.settings.requirePassword
         guard user == "default", wanted.isEmpty || isPassword(password, wanted) else { throw wrongPassword }
+        context.connection.hasAuthenticated = true
         context.connection.isAuthenticated = true
         context.connection.updateGate()
     }

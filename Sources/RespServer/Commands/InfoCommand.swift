@@ -164,7 +164,7 @@ enum InfoCommands {
         text.add("client_recent_max_input_buffer", sample.largestInput)
         text.add("client_recent_max_output_buffer", sample.largestOutput)
         text.add(
-            "blocked_clients", server.pause.suspended.count { !$0.isClosed } + server.keyspaceListeners.blocked.count)
+            "blocked_clients", server.pause.suspended.count + server.keyspaceListeners.blocked.count)
         text.add("tracking_clients", 0)
         text.add("pubsub_clients", 0)
         text.add("watching_clients", watching)

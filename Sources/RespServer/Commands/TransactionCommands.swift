@@ -69,17 +69,21 @@ enum TransactionCommands {
             throw .message("EXECABORT Transaction discarded because of previous errors.")
         }
         guard !isBroken else { return context.reply.nullArray() }
-        let start = context.reply.count
+        let replyStart = context.reply.count
         context.reply.array(transaction.queue.count)
         defer { server.updateTime() }
         for queued in transaction.queue {
             var call = Call(queued.record.hot, queued.arguments.view, for: connection)
             call.isNested = true
             call.options = connection.leavesAccessTimes(queued.record) ? .leavesAccessTimes : []
+            let start = context.reply.count
+            let isKilled = connection.isEnding
             server.run(call)
+            // A client that has killed itself is told nothing more.
+            if isKilled { context.reply.truncate(to: start) }
             connection.commandCount &+= 1
             withExtendedLifetime(queued.arguments) {}
-            server.replies.handOverWithinCommand(to: connection, from: start)
+            server.replies.handOverWithinCommand(to: connection, from: replyStart)
         }
     }
 }

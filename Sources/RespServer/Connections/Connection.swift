@@ -113,6 +113,9 @@ final class Connection {
 
     @exclusivity(unchecked) var database = 0
     var version = ProtocolVersion.resp2
+    /// The client has named the password, or none was set when it came.
+    var hasAuthenticated = true
+    /// It has, or none is set now.
     var isAuthenticated = true
     var user = "default"
     var name = ""

@@ -68,7 +68,10 @@ final class RequestReader {
         var position = 0
     }
 
-    /// Reads requests of `window` from `position` on, `limit` at most. Empty ones are passed over.
+    /// So many empty requests are passed over at once.
+    private static let mostEmpty = 4096
+
+    /// Reads requests of `window` from `position` on, `limit` at most. Empty ones are passed over, some at a time.
     /// - Parameter parser: a new one, which keeps what it knows of an unfinished request.
     @inline(__always)
     func readBatch(
@@ -77,6 +80,7 @@ final class RequestReader {
         arguments.removeAll()
         count = 0
         var ending = Ending(start: position, position: position)
+        var emptyCount = 0
         while count < limit && ending.position < window.count {
             ending.firstArgument = arguments.count
             ending.outcome = parser.parse(window, position: &ending.position, into: arguments)
@@ -84,6 +88,8 @@ final class RequestReader {
             let argumentCount = arguments.count - ending.firstArgument
             guard argumentCount > 0 else {
                 if count == 0 { ending.beganEmpty = true }
+                emptyCount += 1
+                if emptyCount == Self.mostEmpty { break }
                 continue
             }
             batch[count] = ParsedRequest(

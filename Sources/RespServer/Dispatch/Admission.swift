@@ -14,6 +14,15 @@ private enum Admission {
     case suspend
     /// It is not a client's.
     case hangUp
+
+    /// The command that it names.
+    var record: CommandRecord? {
+        switch self {
+        case .run(let record), .queue(let record, _): record
+        case .refuse(let record, _): record
+        case .suspend, .hangUp: nil
+        }
+    }
 }
 
 extension Server {
@@ -24,8 +33,11 @@ extension Server {
     ) -> Bool {
         let admission = admit(found, arguments, connection)
         if case .suspend = admission { return false }
-        let start = reply.count
+        connection.lastCommand = admission.record?.hot
         if connection.replyMode == .skipNext { connection.replyMode = .skipping }
+        // However long the reply will be that is dropped, what was answered before stays.
+        if connection.replyMode != .on { replies.handOver(to: connection) }
+        let start = reply.count
         switch admission {
         case .run(let record):
             var call = Call(record.hot, arguments, for: connection, adoptable: adoptable)
@@ -34,16 +46,19 @@ extension Server {
         case .queue(let record, let transaction):
             // It counts when EXEC runs it.
             connection.commandCount &-= 1
-            transaction.append(Transaction.Queued(record: record, arguments: OwnedArguments(arguments)))
+            // What EXEC will not run need not be kept.
+            if !transaction.isAborted && !connection.watches.isBroken {
+                transaction.append(Transaction.Queued(record: record, arguments: OwnedArguments(arguments)))
+            }
             reply.status("QUEUED")
         case .refuse(let record, let error): refuse(record, on: connection, error)
         case .hangUp: rejectBrowser(connection)
         case .suspend: break
         }
-        if connection.replyMode == .off { reply.truncate(to: start) }
+        if connection.replyMode == .off { replies.discard(from: start) }
         // The reply of a command that waits is still to come.
         if connection.replyMode == .skipping && connection.waiting == nil {
-            reply.truncate(to: start)
+            replies.discard(from: start)
             connection.replyMode = .on
             connection.updateGate()
         }

@@ -36,8 +36,7 @@ extension Server {
     @inline(__always) @discardableResult
     func run(_ call: Call) -> Bool {
         let command = call.command
-        call.connection.lastCommand = command
-        let errors = reply.errorCount
+        var isOver = true
         if let run = command.pointee.data {
             engine.run(
                 run, keys: command.pointee.keys, call.arguments, database: call.connection.database, reply: reply,
@@ -46,12 +45,13 @@ extension Server {
                 effect: command.pointee.effect)
             if command.pointee.flags.contains(.blocking), let wait = engine.takeWait() {
                 suspend(call, wait)
+                isOver = false
                 if call.options.contains(.hasWaited) { return false }
             }
         } else {
             runSession(call)
         }
-        finish(call, errorsBefore: errors)
+        finish(call, isOver: isOver)
         return true
     }
 
@@ -68,20 +68,24 @@ extension Server {
         }
     }
 
-    /// Counts a call that is over. The time since the last one counted is this one's.
+    /// Counts a call. The time since the last one counted is this one's.
+    /// - Parameter isOver: false if it has begun to wait: it counts when the wait ends.
     @inline(__always)
-    private func finish(_ call: Call, errorsBefore: Int) {
+    private func finish(_ call: Call, isOver: Bool) {
         let taken = clock.lap()
         call.command.pointee.cycles &+= taken
-        call.command.pointee.calls &+= 1
+        if isOver { call.command.pointee.calls &+= 1 }
         if taken > clock.millisecond && !call.isNested { updateTime() }
-        if reply.errorCount != errorsBefore {
+        // The errors of commands that it ran have been counted as theirs.
+        if reply.errorCount != countedErrors {
             call.command.pointee.failedCalls += 1
             countError()
         }
     }
 
+    /// Counts the error that has just been written, by its first word.
     func countError() {
+        countedErrors = reply.errorCount
         let text = reply.lastError
         let code = text[0..<(text.index(of: UInt8(ascii: " ")) ?? text.count)].description
         statistics.errors[code, default: 0] += 1

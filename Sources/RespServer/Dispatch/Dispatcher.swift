@@ -18,6 +18,7 @@ extension Server {
         else {
             return executeWithChecks(command?.pointee.record, arguments, on: connection, adoptable: adoptable)
         }
+        connection.lastCommand = command
         run(Call(command, arguments, for: connection, key: key, adoptable: adoptable))
         return true
     }

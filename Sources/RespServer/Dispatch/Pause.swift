@@ -7,8 +7,9 @@ struct Pause {
     /// Until when, in milliseconds since 1970; 0 if there is no pause.
     private(set) var end: Int64 = 0
     private(set) var isForWritesOnly = false
-    /// Those whose commands wait for the end.
-    private(set) var suspended: [Connection] = []
+    /// Those whose commands wait for the end, by id, and the how many-th each was.
+    private(set) var suspended: [UInt64: (number: Int, connection: Connection)] = [:]
+    private var suspendedCount = 0
 
     /// Commands that cannot be told to run without a look at the pause.
     var gate: CommandFlags {
@@ -26,14 +27,18 @@ struct Pause {
 
     mutating func suspend(_ connection: Connection) {
         connection.isPaused = true
-        suspended.append(connection)
+        suspendedCount += 1
+        suspended[connection.id] = (suspendedCount, connection)
     }
 
-    /// Forgets a pause that is over. Returns whom it has suspended.
+    /// A client has gone.
+    mutating func forget(_ connection: Connection) { suspended[connection.id] = nil }
+
+    /// Forgets a pause that is over. Returns whom it has suspended, in that order.
     mutating func takeSuspended() -> [Connection] {
-        defer { suspended = [] }
+        defer { suspended = [:] }
         end = 0
-        return suspended
+        return suspended.values.sorted { $0.number < $1.number }.map(\.connection)
     }
 }
 

@@ -40,7 +40,8 @@ struct OutputLimits {
     /// With so many bytes unsent a client is not served further. Where there is a limit at which it is closed, it comes to that.
     func mostUnsentBytes(_ client: ClientClass) -> Int {
         let limit = self[client]
-        return limit.hardBytes > 0 ? Int.max : limit.softBytes + Self.behindBytes
+        let (most, overflow) = limit.softBytes.addingReportingOverflow(Self.behindBytes)
+        return limit.hardBytes > 0 || overflow ? Int.max : most
     }
 
     /// Whether a client with so many bytes unsent is closed at once.

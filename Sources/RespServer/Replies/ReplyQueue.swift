@@ -143,13 +143,19 @@ final class ReplyQueue {
     /// - Parameter start: where its reply begins.
     func handOverWithinCommand(to connection: Connection, from start: Int) {
         guard writer.needsSending else { return }
-        guard connection.replyMode == .on else { return writer.truncate(to: start) }
+        guard connection.replyMode == .on else { return discard(from: start) }
         let messages = deferred
         deferred = []
         handOver(to: connection)
         // They come behind all of the command's reply.
         deferred = messages
         if !messages.isEmpty { writer.requestSending() }
+    }
+
+    /// Drops the reply to a command, which is sent to nobody: all of the run, if it had more than it may have.
+    /// - Parameter start: where it begins; what stands before it in the run has been handed over, if it may be long.
+    func discard(from start: Int) {
+        if writer.isOverfull { writer.discardRun() } else { writer.truncate(to: start) }
     }
 
     // MARK: messages

@@ -66,10 +66,11 @@ extension StreamValue {
         return entriesAdded(upTo: group.lastID).map { entriesAdded &- $0 }
     }
 
-    /// Notes in a group that an entry behind the last one was read.
+    /// Notes in a group that an entry behind the last one was read. What it has read is counted on where nothing is missing between its
+    /// last entry and this one, and else found anew.
     func noteRead(_ id: StreamID, by group: StreamGroup) {
         guard id > group.lastID else { return }
-        if group.entriesRead != StreamGroup.unknown && !hasDeletions(from: group.lastID) {
+        if group.entriesRead != StreamGroup.unknown && group.lastID >= firstID && !hasDeletions(from: group.lastID) {
             group.entriesRead &+= 1
         } else if entriesAdded != 0 {
             group.entriesRead = entriesAdded(upTo: id) ?? StreamGroup.unknown
@@ -83,7 +84,7 @@ extension StreamValue {
     ///
     /// Each id is a leaf. Where ids part there is one node; the bytes between two such places, or before a leaf, are
     /// one node more if there are any. Where neighbours part says where the tree branches.
-    /// - Complexity: O(nodes), of at most the first 4096; the rest is taken to be like these.
+    /// - Complexity: O(1): the first 512 nodes are looked at, and the rest is taken to be like these.
     var radixNodeCount: Int {
         guard nodeCount > 0 else { return 1 }
         // Depths of the open branches, each deeper than the one before.
@@ -104,12 +105,14 @@ extension StreamValue {
             if branches.last != depth && depth >= 0 { branches.append(depth) }
             hang(bottom, below: depth >= 0 ? depth : nil)
         }
-        forEachNode { node in
-            guard counted < 4096 else { return }
+        var place = nodes.first
+        while let current = place, counted < 512 {
+            let id = Self.node(at: current).id
             total += 1
             counted += 1
-            if let previous { close(to: Self.commonBytes(previous, node.id), from: 16) }
-            previous = node.id
+            if let previous { close(to: Self.commonBytes(previous, id), from: 16) }
+            previous = id
+            place = current.next
         }
         close(to: -1, from: 16)
         return counted == nodeCount ? total : Int(Double(total) / Double(counted) * Double(nodeCount))
