@@ -66,14 +66,14 @@ enum ClientCommands {
             summary: "Whether the connection may be closed to free memory."
         ) { (context, arguments) throws(CommandError) in
             // ON keeps its promise: no connection is closed to free memory in this version. OFF promises nothing.
-            context.connection.isNoEvict = try onOrOff(arguments[2])
+            context.connection.isNoEvict = try onOrOff(arguments)
             context.reply.ok()
         },
         subcommand(
             "NO-TOUCH", since: "7.2.0", arity: 3, syntax: "enabled=<ON | OFF>",
             summary: "Whether the connection's commands count as uses of keys."
         ) { (context, arguments) throws(CommandError) in
-            context.connection.isNoTouch = try onOrOff(arguments[2])
+            context.connection.isNoTouch = try onOrOff(arguments)
             context.connection.updateGate()
             context.reply.ok()
         },
@@ -198,20 +198,18 @@ enum ClientCommands {
         (0..<(name.index(of: 0) ?? name.count)).allSatisfy { name[$0] >= 0x21 && name[$0] <= 0x7E }
     }
 
-    private static func onOrOff(_ word: ByteSlice) throws(CommandError) -> Bool {
-        if word.equalsIgnoringCase("on") { return true }
-        guard word.equalsIgnoringCase("off") else { throw .syntax }
-        return false
+    private static func onOrOff(_ arguments: Arguments) throws(CommandError) -> Bool {
+        var reader = ArgumentReader(arguments, from: 2)
+        return try reader.either("on", or: "off")
     }
 
     @Sendable private static func setInfo(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError)
     {
         let option = arguments[2]
         let value = arguments[3]
-        let isName = option.equalsIgnoringCase("lib-name")
-        guard isName || option.equalsIgnoringCase("lib-ver") else {
-            throw .quoting("ERR Unrecognized option '", option, "'")
-        }
+        var reader = ArgumentReader(arguments, from: 2)
+        let isName = try reader.either(
+            "lib-name", or: "lib-ver", otherwise: .quoting("ERR Unrecognized option '", option, "'"))
         guard isValidName(value) else {
             throw .quoting("ERR ", option, " cannot contain spaces, newlines or special characters.")
         }
@@ -229,13 +227,13 @@ enum ClientCommands {
         throws(CommandError)
     {
         let connection = context.connection
-        let word = arguments[2]
-        if word.equalsIgnoringCase("on") {
+        var reader = ArgumentReader(arguments, from: 2)
+        if reader.takes("on") {
             connection.replyMode = .on
             context.reply.ok()
-        } else if word.equalsIgnoringCase("off") {
+        } else if reader.takes("off") {
             connection.replyMode = .off
-        } else if word.equalsIgnoringCase("skip") {
+        } else if reader.takes("skip") {
             if connection.replyMode != .off { connection.replyMode = .skipNext }
         } else {
             throw .syntax
@@ -245,12 +243,11 @@ enum ClientCommands {
 
     @Sendable private static func pause(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
         guard arguments.count <= 4 else { throw .subcommandSyntax(of: "CLIENT", arguments[1]) }
+        var reader = ArgumentReader(arguments, from: 3)
         var writesOnly = false
-        if arguments.count == 4 {
-            writesOnly = arguments[3].equalsIgnoringCase("write")
-            guard writesOnly || arguments[3].equalsIgnoringCase("all") else {
-                throw .message("ERR CLIENT PAUSE mode must be WRITE or ALL")
-            }
+        if !reader.isAtEnd {
+            writesOnly = try reader.either(
+                "write", or: "all", otherwise: .message("ERR CLIENT PAUSE mode must be WRITE or ALL"))
         }
         guard let timeout = Decimal.parse(arguments[2]) else {
             throw .message("ERR timeout is not an integer or out of range")
@@ -270,14 +267,13 @@ enum ClientCommands {
 
     @Sendable private static func unblock(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError)
     {
+        guard arguments.count <= 4 else { throw .subcommandSyntax(of: "CLIENT", arguments[1]) }
         var withError = false
-        if arguments.count == 4 {
-            withError = arguments[3].equalsIgnoringCase("error")
-            guard withError || arguments[3].equalsIgnoringCase("timeout") else {
-                throw .message("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
-            }
-        } else if arguments.count != 3 {
-            throw .subcommandSyntax(of: "CLIENT", arguments[1])
+        var reader = ArgumentReader(arguments, from: 3)
+        if !reader.isAtEnd {
+            withError = try reader.either(
+                "error", or: "timeout",
+                otherwise: .message("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"))
         }
         guard let id = Decimal.parse(arguments[2]) else { throw .notInteger }
         let server = context.server
@@ -302,11 +298,12 @@ enum ClientCommands {
 
     @Sendable private static func list(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
         var listed: [Connection] = []
-        let isByID = arguments.count > 3 && arguments[2].equalsIgnoringCase("id")
+        var ids = ArgumentReader(arguments, from: 2)
+        let isByID = ids.takes("id", with: 1)
         if isByID && !(3..<arguments.count).contains(where: { ClientFilter.isName(arguments[$0]) }) {
             // As in Redis: in the order of the request, and as often as named.
-            for index in 3..<arguments.count {
-                guard let id = Decimal.parse(arguments[index]) else { throw .message("ERR Invalid client ID") }
+            while !ids.isAtEnd {
+                let id = try ids.integer(otherwise: .message("ERR Invalid client ID"))
                 if let connection = context.server.connections[id: id] { listed.append(connection) }
             }
         } else if arguments.count > 2 {

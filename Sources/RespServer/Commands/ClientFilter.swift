@@ -73,100 +73,96 @@ struct ClientFilter {
     init(
         _ arguments: Arguments, from index: Int, now: Int64, databaseCount: Int, idMessage: StaticString?
     ) throws(CommandError) {
-        var index = index
-        while index < arguments.count {
-            guard index + 1 < arguments.count else { throw .syntax }
-            let option = arguments[index]
-            let value = arguments[index + 1]
+        var reader = ArgumentReader(arguments, from: index)
+        while !reader.isAtEnd {
+            guard reader.left >= 2 else { throw .syntax }
+            let option = reader.next()
             let isNegated = Self.isNegated(option)
             let word = isNegated ? option.dropFirst(4) : option
             var traits = isNegated ? unwanted : wanted
-            index += 2
-            if word.equalsIgnoringCase("id") {
-                index = try Self.readIDs(arguments, from: index - 1, into: &traits, isNegated ? nil : idMessage)
-            } else if word.equalsIgnoringCase("type") {
-                guard let kind = ClientKind(value) else { throw .quoting("ERR Unknown client type '", value, "'") }
-                traits.kind = kind
-            } else if word.equalsIgnoringCase("user") {
-                guard value == "default" else { throw .quoting("ERR No such user '", value, "'") }
-                traits.user = value.description
-            } else if word.equalsIgnoringCase("addr") {
-                traits.address = value.description
-            } else if word.equalsIgnoringCase("laddr") {
-                traits.localAddress = value.description
-            } else if word.equalsIgnoringCase("ip") {
-                traits.ip = value.description
-            } else if word.equalsIgnoringCase("name") {
-                traits.name = value.description
-            } else if word.equalsIgnoringCase("lib-name") {
-                traits.libraryName = value.description
-            } else if word.equalsIgnoringCase("lib-ver") {
-                traits.libraryVersion = value.description
-            } else if word.equalsIgnoringCase("db") {
-                traits.database = try Self.database(value, option: isNegated ? "NOT-DB" : "DB", of: databaseCount)
-            } else if word.equalsIgnoringCase("flags") {
-                guard Self.areLetters(value, of: "bcdeirtuxABEIMNOPRSTU") else {
-                    throw Self.unknown("flags", isNegated ? "NOT-FLAGS" : "provided", value)
-                }
-                traits.flags = value.description
-            } else if word.equalsIgnoringCase("capa") {
-                guard Self.areLetters(value, of: "r") else {
-                    throw Self.unknown("capa", isNegated ? "NOT-CAPA" : "provided", value)
-                }
-                traits.capabilities = value.description
-            } else if !isNegated && word.equalsIgnoringCase("maxage") {
-                createdBefore = now - (try Self.seconds(value, "maxage"))
-            } else if !isNegated && word.equalsIgnoringCase("idle") {
-                idleSince = now - (try Self.seconds(value, "idle"))
-            } else if !isNegated && word.equalsIgnoringCase("skipme") {
-                skipsSelf = value.equalsIgnoringCase("yes")
-                guard skipsSelf == true || value.equalsIgnoringCase("no") else { throw .syntax }
+            if word.isWord("id") {
+                try Self.readIDs(&reader, into: &traits, isNegated ? nil : idMessage)
+            } else if let text = Self.texts.first(where: { word.isWord($0.name) }) {
+                traits[keyPath: text.trait] = reader.next().description
+            } else if !isNegated, word.isWord("skipme") {
+                skipsSelf = try reader.either("yes", or: "no")
+            } else if !isNegated, word.isWord("maxage") {
+                createdBefore = now - (try Self.seconds(&reader, "maxage"))
+            } else if !isNegated, word.isWord("idle") {
+                idleSince = now - (try Self.seconds(&reader, "idle"))
             } else {
-                throw .syntax
+                try Self.read(word, isNegated: isNegated, reader.next(), into: &traits, databaseCount)
             }
             if isNegated { unwanted = traits } else { wanted = traits }
         }
     }
 
+    /// Reads a trait whose value is not any text.
+    private static func read(
+        _ word: ByteSlice, isNegated: Bool, _ value: ByteSlice, into traits: inout Traits, _ databaseCount: Int
+    ) throws(CommandError) {
+        if word.isWord("type") {
+            guard let kind = ClientKind(value) else { throw .quoting("ERR Unknown client type '", value, "'") }
+            traits.kind = kind
+        } else if word.isWord("user") {
+            guard value == "default" else { throw .quoting("ERR No such user '", value, "'") }
+            traits.user = value.description
+        } else if word.isWord("db") {
+            traits.database = try database(value, option: isNegated ? "NOT-DB" : "DB", of: databaseCount)
+        } else if word.isWord("flags") {
+            guard areLetters(value, of: "bcdeirtuxABEIMNOPRSTU") else {
+                throw unknown("flags", isNegated ? "NOT-FLAGS" : "provided", value)
+            }
+            traits.flags = value.description
+        } else if word.isWord("capa") {
+            guard areLetters(value, of: "r") else {
+                throw unknown("capa", isNegated ? "NOT-CAPA" : "provided", value)
+            }
+            traits.capabilities = value.description
+        } else {
+            throw .syntax
+        }
+    }
+
+    /// The traits that are compared with any text.
+    private static let texts: [(name: StaticString, trait: WritableKeyPath<Traits, String?> & Sendable)] = [
+        ("addr", \.address), ("laddr", \.localAddress), ("ip", \.ip), ("name", \.name), ("lib-name", \.libraryName),
+        ("lib-ver", \.libraryVersion),
+    ]
+
     private static func isNegated(_ option: ByteSlice) -> Bool {
         option.count > 4 && option[0..<4].equalsIgnoringCase("not-")
     }
 
-    private static let names: [StaticString] = [
-        "id", "type", "user", "addr", "laddr", "ip", "name", "lib-name", "lib-ver", "db", "flags", "capa", "maxage",
-        "idle",
-        "skipme",
-    ]
+    private static let names: [StaticString] =
+        texts.map(\.name) + ["id", "type", "user", "db", "flags", "capa", "maxage", "idle", "skipme"]
 
     /// Whether a word is the name of a filter.
     static func isName(_ option: ByteSlice) -> Bool {
         // None begins with a digit, which ids do.
         guard option.count > 0, option[0] > UInt8(ascii: "9") else { return false }
         let word = isNegated(option) ? option.dropFirst(4) : option
-        return names.contains { word.equalsIgnoringCase($0) }
+        return names.contains { word.isWord($0) }
     }
 
-    /// Reads ids as long as there are numbers, and returns where they end.
+    /// Reads ids as long as there are numbers.
     private static func readIDs(
-        _ arguments: Arguments, from start: Int, into traits: inout Traits, _ firstMessage: StaticString?
-    ) throws(CommandError) -> Int {
+        _ reader: inout ArgumentReader, into traits: inout Traits, _ firstMessage: StaticString?
+    ) throws(CommandError) {
         var ids = traits.ids ?? []
-        var index = start
-        while index < arguments.count, let id = Decimal.parse(arguments[index]) {
+        let start = reader.index
+        while !reader.isAtEnd, let id = Decimal.parse(reader.current) {
             guard id >= 1 else { throw .message("ERR client-id should be greater than 0") }
             ids.insert(id)
-            index += 1
+            reader.skip()
         }
-        if index == start, let firstMessage { throw .message(firstMessage) }
+        if reader.index == start, let firstMessage { throw .message(firstMessage) }
         traits.ids = ids
-        return index
     }
 
     /// As milliseconds.
-    private static func seconds(_ value: ByteSlice, _ name: String) throws(CommandError) -> Int64 {
-        guard let seconds = Decimal.parse(value) else {
-            throw .text("ERR \(name) is not an integer or out of range")
-        }
+    private static func seconds(_ reader: inout ArgumentReader, _ name: String) throws(CommandError) -> Int64 {
+        let seconds = try reader.integer(otherwise: .text("ERR \(name) is not an integer or out of range"))
         guard seconds >= 1 else { throw .text("ERR \(name) should be greater than 0") }
         return Int64(min(seconds, Int(Int32.max))) * 1000
     }
@@ -207,7 +203,7 @@ enum ClientKind {
             ("replica", .replica),
             ("pubsub", .subscriber),
         ]
-        guard let found = words.first(where: { word.equalsIgnoringCase($0.0) }) else { return nil }
+        guard let found = words.first(where: { word.isWord($0.0) }) else { return nil }
         self = found.1
     }
 }

@@ -169,24 +169,22 @@ enum CommandCommands {
 
     @Sendable private static func list(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
         var isWanted: (CommandRecord) -> Bool = { _ in true }
-        if arguments.count > 2 {
-            guard arguments.count == 5, arguments[2].equalsIgnoringCase("filterby") else { throw .syntax }
-            let filter = arguments[4].array
-            switch arguments[3].lowercasedText {
-            case "module":
+        var options = ArgumentReader(arguments, from: 2)
+        if !options.isAtEnd {
+            guard options.left == 3, options.takes("filterby") else { throw .syntax }
+            if options.takes("module") {
                 isWanted = { _ in false }
-            case "aclcat":
-                let category = arguments[4].lowercasedText
+            } else if options.takes("aclcat") {
+                let category = options.next().upToZero.lowercasedText
                 isWanted = { $0.categories.contains(category) }
-            case "pattern":
+            } else if options.takes("pattern") {
+                let pattern = options.next()
                 isWanted = { record in
-                    filter.withByteSlice { pattern in
-                        Array(record.fullName.utf8).withByteSlice {
-                            Engine.matches(pattern: pattern, $0, ignoringCase: true)
-                        }
+                    Array(record.fullName.utf8).withByteSlice {
+                        Engine.matches(pattern: pattern, $0, ignoringCase: true)
                     }
                 }
-            default:
+            } else {
                 throw .syntax
             }
         }

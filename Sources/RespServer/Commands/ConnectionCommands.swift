@@ -110,10 +110,10 @@ enum ConnectionCommands {
     @Sendable static func hello(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
         let connection = context.connection
         var version = connection.version
-        if arguments.count > 1 {
-            guard let number = Decimal.parse(arguments[1]) else {
-                throw .message("ERR Protocol version is not an integer or out of range")
-            }
+        var options = ArgumentReader(arguments, from: 1)
+        if !options.isAtEnd {
+            let number = try options.integer(
+                otherwise: .message("ERR Protocol version is not an integer or out of range"))
             guard let known = ProtocolVersion(rawValue: number) else {
                 throw .message("NOPROTO unsupported protocol version")
             }
@@ -121,17 +121,14 @@ enum ConnectionCommands {
         }
         var credentials: (user: ByteSlice, password: ByteSlice)?
         var name: ByteSlice?
-        var index = 2
-        while index < arguments.count {
-            if arguments[index].equalsIgnoringCase("auth") && index + 2 < arguments.count {
-                credentials = (arguments[index + 1], arguments[index + 2])
-                index += 3
-            } else if arguments[index].equalsIgnoringCase("setname") && index + 1 < arguments.count {
-                guard ClientCommands.isValidName(arguments[index + 1]) else { throw ClientCommands.invalidName }
-                name = arguments[index + 1]
-                index += 2
+        while !options.isAtEnd {
+            if options.takes("auth", with: 2) {
+                credentials = (options.next(), options.next())
+            } else if options.takes("setname", with: 1) {
+                guard ClientCommands.isValidName(options.current) else { throw ClientCommands.invalidName }
+                name = options.next()
             } else {
-                throw .quoting("ERR Syntax error in HELLO option '", arguments[index], "'")
+                throw .quoting("ERR Syntax error in HELLO option '", options.current, "'")
             }
         }
         if let credentials { try logIn(context, user: credentials.user, password: credentials.password) }

@@ -129,13 +129,16 @@ enum DebugCommands {
 
     private static func reload(_ server: Server, _ arguments: Arguments) throws(CommandError) {
         var (flushes, replaces) = (true, false)
-        for index in 2..<arguments.count {
-            switch arguments[index].lowercasedText {
-            case "merge": (flushes, replaces) = (false, true)
-            case "noflush": flushes = false
-            case "nosave":
+        var options = ArgumentReader(arguments, from: 2)
+        while !options.isAtEnd {
+            if options.takes("merge") {
+                (flushes, replaces) = (false, true)
+            } else if options.takes("noflush") {
+                flushes = false
+            } else if options.takes("nosave") {
                 throw .message("ERR DEBUG RELOAD NOSAVE is not supported: this version keeps no snapshots in files")
-            default: throw .message("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
+            } else {
+                throw .message("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
             }
         }
         let engine = server.engine

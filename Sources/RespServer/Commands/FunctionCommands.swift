@@ -33,27 +33,27 @@ enum FunctionCommands {
     /// Has no effect to tell of: there are no libraries to remove.
     @Sendable private static func flush(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
         guard arguments.count <= 3 else { throw .subcommandSyntax(of: "FUNCTION", arguments[1]) }
-        if arguments.count == 3, !arguments[2].equalsIgnoringCase("sync"), !arguments[2].equalsIgnoringCase("async") {
-            throw .message("ERR FUNCTION FLUSH only supports SYNC|ASYNC option")
+        var options = ArgumentReader(arguments, from: 2)
+        if !options.isAtEnd {
+            _ = try options.either(
+                "sync", or: "async", otherwise: .message("ERR FUNCTION FLUSH only supports SYNC|ASYNC option"))
         }
         context.reply.ok()
     }
 
     @Sendable private static func list(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
         var (hasPattern, hasCode) = (false, false)
-        var index = 2
-        while index < arguments.count {
-            let word = arguments[index]
-            if !hasCode && word.equalsIgnoringCase("withcode") {
+        var options = ArgumentReader(arguments, from: 2)
+        while !options.isAtEnd {
+            if !hasCode && options.takes("withcode") {
                 hasCode = true
-            } else if !hasPattern && word.equalsIgnoringCase("libraryname") {
-                guard index + 1 < arguments.count else { throw .message("ERR library name argument was not given") }
+            } else if !hasPattern && options.takes("libraryname") {
+                guard !options.isAtEnd else { throw .message("ERR library name argument was not given") }
                 hasPattern = true
-                index += 1
+                options.skip()
             } else {
-                throw .quoting("ERR Unknown argument ", word, "", limit: 128)
+                throw .quoting("ERR Unknown argument ", options.current, "", limit: 128)
             }
-            index += 1
         }
         context.reply.array(0)
     }

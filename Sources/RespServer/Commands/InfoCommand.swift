@@ -56,9 +56,9 @@ enum InfoCommands {
         var choice = arguments.count > 1 ? Choice() : defaultChoice
         for index in 1..<max(arguments.count, 1) {
             let word = arguments[index]
-            if word.equalsIgnoringCase("all") || word.equalsIgnoringCase("everything") {
+            if word.isWord("all") || word.isWord("everything") {
                 choice.insert { _ in true }
-            } else if word.equalsIgnoringCase("default") {
+            } else if word.isWord("default") {
                 choice.insert(where: \.isDefault)
             } else if word.equalsIgnoringCase("module_list") {
                 choice.insert { word in ByteSlice(word.name) == "modules" }

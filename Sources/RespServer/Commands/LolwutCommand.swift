@@ -15,15 +15,13 @@ enum LolwutCommands {
         var width = 64
         var height = 16
         var art: [UInt8] = []
-        if arguments.count >= 3 && arguments[1].equalsIgnoringCase("version") {
-            guard let version = Decimal.parse(arguments[2]) else { throw .notInteger }
+        var options = ArgumentReader(arguments, from: 1)
+        if options.takes("version", with: 1) {
+            let version = try options.integer()
             // The pictures of versions 5 and 6 take sizes: columns and two counts of squares, or columns and rows.
             var sizes: [Int] = []
             let taken = version == 5 ? 3 : version == 6 ? 2 : 0
-            for index in 3..<min(arguments.count, 3 + taken) {
-                guard let size = Decimal.parse(arguments[index]) else { throw .notInteger }
-                sizes.append(size)
-            }
+            while sizes.count < taken && !options.isAtEnd { sizes.append(try options.integer()) }
             if let first = sizes.first { width = min(max(first, 1), 200) }
             if version == 6 && sizes.count > 1 { height = min(max(sizes[1], 1), 100) }
             if taken > 0 { art = picture(width: width, height: height) + [UInt8(ascii: "\n")] }

@@ -31,14 +31,20 @@ enum ServerCommands {
     {
         var options: ShutdownOptions = []
         var aborts = false
-        for index in 1..<max(arguments.count, 1) {
-            switch arguments[index].lowercasedText {
-            case "nosave" where !options.contains(.save): options.insert(.noSave)
-            case "save" where !options.contains(.noSave): options.insert(.save)
-            case "now": options.insert(.now)
-            case "force": options.insert(.force)
-            case "abort": aborts = true
-            default: throw .syntax
+        var reader = ArgumentReader(arguments, from: 1)
+        while !reader.isAtEnd {
+            if !options.contains(.save) && reader.takes("nosave") {
+                options.insert(.noSave)
+            } else if !options.contains(.noSave) && reader.takes("save") {
+                options.insert(.save)
+            } else if reader.takes("now") {
+                options.insert(.now)
+            } else if reader.takes("force") {
+                options.insert(.force)
+            } else if reader.takes("abort") {
+                aborts = true
+            } else {
+                throw .syntax
             }
         }
         guard !aborts else {

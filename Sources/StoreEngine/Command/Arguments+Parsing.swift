@@ -1,4 +1,5 @@
-// Reading options and numbers from a request's arguments, with the errors Redis gives.
+// Reading numbers and words from a request's arguments, each by its index, with the errors Redis gives. Options, of which the index is
+// not known beforehand, are read with an `ArgumentReader`.
 
 import RespCodec
 
@@ -20,8 +21,15 @@ extension Arguments {
         return number
     }
 
-    /// The argument as a count of elements to draw, with repetitions if it is negative.
-    func drawCount(_ index: Int) throws(CommandError) -> Int {
+    /// The argument as a count of elements that may be 0.
+    /// - Throws: `mustBePositive`, also for what is no number.
+    func count(_ index: Int) throws(CommandError) -> Int {
+        guard let count = Decimal.parse(self[index]), count >= 0 else { throw .mustBePositive }
+        return count
+    }
+
+    /// The argument as an integer that has an opposite: a count whose sign tells a direction, or whether there may be repetitions.
+    func signedCount(_ index: Int) throws(CommandError) -> Int {
         let count = try integer(index)
         guard count != Int.min else {
             throw .message("ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807")
@@ -55,18 +63,20 @@ extension Arguments {
     }
 
     /// Whether the argument is this word, given in lower case, in any letter case. As in C, a zero byte ends the argument.
-    func word(_ index: Int, is word: StaticString) -> Bool {
-        let argument = self[index]
-        if argument.count > word.utf8CodeUnitCount && argument[word.utf8CodeUnitCount] == 0 {
-            return argument[0..<word.utf8CodeUnitCount].equalsIgnoringCase(word)
-        }
-        return argument.equalsIgnoringCase(word)
-    }
+    func word(_ index: Int, is word: StaticString) -> Bool { self[index].isWord(word) }
 }
 
 extension ByteSlice {
+    /// Whether the bytes are this word, given in lower case, in any letter case. As in C, a zero byte ends them.
+    public func isWord(_ word: StaticString) -> Bool {
+        if count > word.utf8CodeUnitCount && self[word.utf8CodeUnitCount] == 0 {
+            return self[0..<word.utf8CodeUnitCount].equalsIgnoringCase(word)
+        }
+        return equalsIgnoringCase(word)
+    }
+
     /// The bytes before the first zero byte, with which a text of C ends.
-    var upToZero: ByteSlice { self[0..<(index(of: 0) ?? count)] }
+    public var upToZero: ByteSlice { self[0..<(index(of: 0) ?? count)] }
 }
 
 enum UnsignedDecimal {
@@ -93,44 +103,5 @@ enum UnsignedDecimal {
             index += 1
         }
         return isNegative ? 0 &- value : value
-    }
-}
-
-/// Expire times as commands give them.
-enum ExpireTime {
-    enum Unit {
-        case seconds
-        case milliseconds
-    }
-
-    /// The deadline in milliseconds since 1970.
-    /// - Parameter amount: from now on, or since 1970 if absolute. May be negative.
-    /// - Throws: `invalidExpire` when it cannot be counted in 64 bits.
-    static func deadline(
-        _ amount: Int, unit: Unit, isAbsolute: Bool, now: Int64, command: String
-    ) throws(CommandError) -> Int64 {
-        var result = Int64(amount)
-        if unit == .seconds {
-            let (product, overflow) = result.multipliedReportingOverflow(by: 1000)
-            guard !overflow else { throw .invalidExpire(command) }
-            result = product
-        }
-        if !isAbsolute {
-            let (sum, overflow) = result.addingReportingOverflow(now)
-            guard !overflow else { throw .invalidExpire(command) }
-            result = sum
-        }
-        return result
-    }
-
-    /// As `deadline`, for commands that refuse times that are not positive.
-    static func positiveDeadline(
-        _ text: ByteSlice, unit: Unit, isAbsolute: Bool, now: Int64, command: String
-    ) throws(CommandError) -> Int64 {
-        guard let amount = Decimal.parse(text) else { throw .notInteger }
-        guard amount > 0 else { throw .invalidExpire(command) }
-        let deadline = try deadline(amount, unit: unit, isAbsolute: isAbsolute, now: now, command: command)
-        guard deadline > 0 else { throw .invalidExpire(command) }
-        return deadline
     }
 }

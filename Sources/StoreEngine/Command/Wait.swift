@@ -85,19 +85,19 @@ extension Arguments {
         return try Self.waitDeadline(Int64(milliseconds), now: now)
     }
 
-    /// The argument as a time to wait in milliseconds: until when, in milliseconds since 1970; nil for ever (0).
-    func waitDeadline(milliseconds index: Int, now: Int64) throws(CommandError) -> Int64? {
-        guard let milliseconds = Decimal.parse(self[index]) else {
-            throw .message("ERR timeout is not an integer or out of range")
-        }
-        return try Self.waitDeadline(Int64(milliseconds), now: now)
-    }
-
-    private static func waitDeadline(_ milliseconds: Int64, now: Int64) throws(CommandError) -> Int64? {
+    fileprivate static func waitDeadline(_ milliseconds: Int64, now: Int64) throws(CommandError) -> Int64? {
         guard milliseconds >= 0 else { throw .message("ERR timeout is negative") }
         guard milliseconds > 0 else { return nil }
         let (deadline, overflow) = milliseconds.addingReportingOverflow(now)
         guard !overflow else { throw .message("ERR timeout is out of range") }
         return deadline
+    }
+}
+
+extension ArgumentReader {
+    /// Reads a time to wait in milliseconds: until when, in milliseconds since 1970; nil for ever (0).
+    mutating func waitDeadline(now: Int64) throws(CommandError) -> Int64? {
+        let milliseconds = try integer(otherwise: .message("ERR timeout is not an integer or out of range"))
+        return try Arguments.waitDeadline(Int64(milliseconds), now: now)
     }
 }

@@ -16,34 +16,31 @@ extension BitmapCommands {
     ]
 
     private static func operation(_ arguments: Arguments) throws(CommandError) -> BitOperation {
-        func isWord(_ word: StaticString) -> Bool { arguments.word(1, is: word) }
-        if isWord("and") { return .and }
-        if isWord("or") { return .or }
-        if isWord("xor") { return .xor }
-        if isWord("one") { return .one }
-        if isWord("not") {
+        var reader = ArgumentReader(arguments, from: 1)
+        if reader.takes("and") { return .and }
+        if reader.takes("or") { return .or }
+        if reader.takes("xor") { return .xor }
+        if reader.takes("one") { return .one }
+        if reader.takes("not") {
             guard arguments.count == 4 else {
                 throw .message("ERR BITOP NOT must be called with a single source key.")
             }
             return .not
         }
-        if isWord("diff") {
-            guard arguments.count > 4 else {
-                throw .message("ERR BITOP DIFF must be called with at least two source keys.")
-            }
-            return .difference
+        let (operation, name): (BitOperation, String)
+        if reader.takes("diff") {
+            (operation, name) = (.difference, "DIFF")
+        } else if reader.takes("diff1") {
+            (operation, name) = (.reverseDifference, "DIFF1")
+        } else if reader.takes("andor") {
+            (operation, name) = (.andAny, "ANDOR")
+        } else {
+            throw .syntax
         }
-        if isWord("diff1") {
-            guard arguments.count > 4 else {
-                throw .message("ERR BITOP DIFF1 must be called with at least two source keys.")
-            }
-            return .reverseDifference
-        }
-        guard isWord("andor") else { throw .syntax }
         guard arguments.count > 4 else {
-            throw .message("ERR BITOP ANDOR must be called with at least two source keys.")
+            throw .text("ERR BITOP \(name) must be called with at least two source keys.")
         }
-        return .andAny
+        return operation
     }
 
     @Sendable static func combine(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {

@@ -28,13 +28,12 @@ extension BitmapCommands {
 
     /// What BITFIELD does with its key: GET alone only reads. Whatever is not understood is taken for a write.
     @Sendable private static func fieldFlags(_ arguments: Arguments) -> KeySpec.Flags {
-        var index = 2
-        while index < arguments.count {
-            let left = arguments.count - index - 1
-            if arguments.word(index, is: "get") && left >= 2 {
-                index += 3
-            } else if arguments.word(index, is: "overflow") && left >= 1 {
-                index += 2
+        var reader = ArgumentReader(arguments, from: 2)
+        while !reader.isAtEnd {
+            if reader.takes("get", with: 2) {
+                reader.skip(2)
+            } else if reader.takes("overflow", with: 1) {
+                reader.skip()
             } else {
                 return [.rw, .access, .update]
             }
@@ -62,43 +61,44 @@ extension BitmapCommands {
 
     /// Goes through the steps that the arguments describe.
     private struct StepReader {
-        private let arguments: Arguments
-        private var index = 2
+        private var reader: ArgumentReader
         private var overflow = BitFieldOverflow.wrap
 
-        init(_ arguments: Arguments) { self.arguments = arguments }
+        init(_ arguments: Arguments) { reader = ArgumentReader(arguments, from: 2) }
 
         mutating func next(_ context: KeyspaceContext) throws(CommandError) -> Step? {
-            while index < arguments.count {
-                let left = arguments.count - index - 1
-                if arguments.word(index, is: "get") && left >= 2 {
-                    defer { index += 3 }
-                    let type = try Self.type(arguments[index + 1])
-                    let offset = try offset(context, arguments, index + 2, width: type.width)
+            while !reader.isAtEnd {
+                if reader.takes("get", with: 2) {
+                    let (type, offset) = try field(context)
                     return Step(action: .get, type: type, offset: offset, overflow: overflow)
                 }
-                let sets = arguments.word(index, is: "set")
-                if left >= 3 && (sets || arguments.word(index, is: "incrby")) {
-                    defer { index += 4 }
-                    let type = try Self.type(arguments[index + 1])
-                    let offset = try offset(context, arguments, index + 2, width: type.width)
-                    let operand = try arguments.integer(index + 3)
-                    return Step(
-                        action: sets ? .set(operand) : .add(operand), type: type, offset: offset, overflow: overflow)
+                if reader.takes("set", with: 3) {
+                    let (type, offset) = try field(context)
+                    let value = try reader.integer()
+                    return Step(action: .set(value), type: type, offset: offset, overflow: overflow)
                 }
-                guard arguments.word(index, is: "overflow") && left >= 1 else { throw .syntax }
-                if arguments.word(index + 1, is: "wrap") {
-                    overflow = .wrap
-                } else if arguments.word(index + 1, is: "sat") {
-                    overflow = .saturate
-                } else if arguments.word(index + 1, is: "fail") {
-                    overflow = .fail
-                } else {
-                    throw .message("ERR Invalid OVERFLOW type specified")
+                if reader.takes("incrby", with: 3) {
+                    let (type, offset) = try field(context)
+                    let increment = try reader.integer()
+                    return Step(action: .add(increment), type: type, offset: offset, overflow: overflow)
                 }
-                index += 2
+                guard reader.takes("overflow", with: 1) else { throw .syntax }
+                overflow = try readOverflow()
             }
             return nil
+        }
+
+        private mutating func readOverflow() throws(CommandError) -> BitFieldOverflow {
+            if reader.takes("wrap") { return .wrap }
+            if reader.takes("sat") { return .saturate }
+            if reader.takes("fail") { return .fail }
+            throw .message("ERR Invalid OVERFLOW type specified")
+        }
+
+        /// Reads the type and the place of a field.
+        private mutating func field(_ context: KeyspaceContext) throws(CommandError) -> (BitFieldType, Int) {
+            let type = try Self.type(reader.next())
+            return (type, try offset(context, reader.next(), width: type.width))
         }
 
         private static func type(_ text: ByteSlice) throws(CommandError) -> BitFieldType {

@@ -32,12 +32,11 @@ enum BitmapCommands {
 
     // MARK: single bits
 
-    /// The argument as the place of a bit that a string may have.
+    /// An argument as the place of a bit that a string may have.
     /// - Parameter width: for fields, which may be counted in units of this many bits by a "#" before the number.
     static func offset(
-        _ context: KeyspaceContext, _ arguments: Arguments, _ index: Int, width: Int? = nil
+        _ context: KeyspaceContext, _ text: ByteSlice, width: Int? = nil
     ) throws(CommandError) -> Int {
-        let text = arguments[index]
         var offset: Int?
         if let width, text.count > 0 && text[0] == UInt8(ascii: "#") {
             let product = Decimal.parse(text.dropFirst(1))?.multipliedReportingOverflow(by: width)
@@ -56,7 +55,7 @@ enum BitmapCommands {
 
     @Sendable static func setBit(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
         let key = arguments[1]
-        let offset = try offset(context, arguments, 2)
+        let offset = try offset(context, arguments[2])
         guard let bit = Decimal.parse(arguments[3]), bit == 0 || bit == 1 else {
             throw .message("ERR bit is not an integer or out of range")
         }
@@ -77,7 +76,7 @@ enum BitmapCommands {
     }
 
     @Sendable static func getBit(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
-        let offset = try offset(context, arguments, 2)
+        let offset = try offset(context, arguments[2])
         guard let slot = try context.find(arguments[1], as: .string, .read) else { return context.reply.integer(0) }
         let byte = context.withString(context.entry(slot)) { $0.count > offset / 8 ? $0[offset / 8] : 0 }
         context.reply.integer(Int(byte >> UInt8(7 - offset % 8) & 1))
@@ -86,9 +85,8 @@ enum BitmapCommands {
     // MARK: ranges
 
     private static func isUnitBit(_ arguments: Arguments, _ index: Int) throws(CommandError) -> Bool {
-        if arguments.word(index, is: "bit") { return true }
-        guard arguments.word(index, is: "byte") else { throw .syntax }
-        return false
+        var reader = ArgumentReader(arguments, from: index)
+        return try reader.either("bit", or: "byte")
     }
 
     /// A part of `text`; nil if it is empty. Ends that are negative count from the end of the text.

@@ -40,30 +40,22 @@ extension GenericCommands {
     }
 
     @Sendable static func scan(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
-        let start = try arguments.cursor(1)
-        let options = try ScanOptions(arguments, from: 2, takesType: true)
-        var found = 0
         var expired: [[UInt8]] = []
-        var seen = 0
         let database = context.database
         let now = context.now
-        let reply = context.reply
-        let list = reply.beginDeferred()
-        let cursor = options.run(from: start, seen: { seen }) { cursor in
+        try context.replyScan(arguments) { cursor, page in
             database.scan(cursor) { entry in
-                seen += 1
                 if entry.isExpired(now) {
                     expired.append(entry.key.array)
-                } else if options.accepts(entry.key),
-                    options.type.map({ $0.equalsIgnoringCase(entry.type.word) }) ?? true
-                {
-                    reply.bulkString(entry.key)
-                    found += 1
+                    page.passOver()
+                } else if let type = page.options.type, !type.equalsIgnoringCase(entry.type.word) {
+                    page.passOver()
+                } else {
+                    page.look(at: .bytes(entry.key))
                 }
             }
         }
         for key in expired { key.withByteSlice { context.expireIfNeeded($0) } }
-        reply.endScan(list, cursor: cursor, count: found)
     }
 
     @Sendable static func randomKey(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {

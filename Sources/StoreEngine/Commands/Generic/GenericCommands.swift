@@ -133,17 +133,15 @@ enum GenericCommands {
         let destination = arguments[2]
         var target = context.database
         var replaces = false
-        var index = 3
-        while index < arguments.count {
-            if arguments.word(index, is: "replace") {
+        var options = ArgumentReader(arguments, from: 3)
+        while !options.isAtEnd {
+            if options.takes("replace") {
                 replaces = true
-            } else if arguments.word(index, is: "db") && index + 1 < arguments.count {
-                index += 1
-                target = context.database(try arguments.databaseIndex(index, of: context.databaseCount))
+            } else if options.takes("db", with: 1) {
+                target = context.database(try options.databaseIndex(of: context.databaseCount))
             } else {
                 throw .syntax
             }
-            index += 1
         }
         guard target.index != context.database.index || source != destination else { throw sameObject }
         context.expireIfNeeded(destination, in: target)

@@ -19,13 +19,12 @@ enum KeyMemoryCommands {
 
     @Sendable static func usage(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
         var samples = defaultSamples
-        var index = 3
-        while index < arguments.count {
-            guard arguments.word(index, is: "samples"), index + 1 < arguments.count else { throw .syntax }
-            let count = try arguments.integer(index + 1)
+        var options = ArgumentReader(arguments, from: 3)
+        while !options.isAtEnd {
+            guard options.takes("samples", with: 1) else { throw .syntax }
+            let count = try options.integer()
             guard count >= 0 else { throw .syntax }
             samples = count == 0 ? Int.max : count
-            index += 2
         }
         guard let slot = context.find(arguments[2], .peek) else { return context.reply.null() }
         context.reply.integer(context.memoryUsage(slot, samples: samples))

@@ -13,15 +13,9 @@ enum SerializationCommands {
             guard let slot = context.find(arguments[1], .read) else { return context.reply.null() }
             DumpPayload.write(context.entry(slot), to: context.reply, context)
         },
-        restoring("RESTORE", group: .generic, since: "2.6.0", flags: [])
-            .changed("3.0.0", "Takes `REPLACE`.")
-            .changed("5.0.0", "Takes `ABSTTL`.")
-            .changed("5.0.0", "Takes `IDLETIME` and `FREQ`."),
+        restoring("RESTORE", group: .generic, since: "2.6.0", flags: []),
         // Its flag lets it through to a server to which a part of a cluster is being moved.
-        restoring("RESTORE-ASKING", group: .server, since: "3.0.0", flags: [.asking])
-            .changed("3.0.0", "Takes `REPLACE`.")
-            .changed("5.0.0", "Takes `ABSTTL`.")
-            .changed("5.0.0", "Takes `IDLETIME` and `FREQ`."),
+        restoring("RESTORE-ASKING", group: .server, since: "3.0.0", flags: [.asking]),
     ]
 
     private static func restoring(
@@ -33,7 +27,11 @@ enum SerializationCommands {
             keys: [.first([.ow, .update])], categories: ["keyspace"],
             syntax: "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]",
             summary: "Sets a key to a value that DUMP has made bytes of.",
-            complexity: "O(N) in the bytes of the value, O(N log N) for a sorted set", run: restore)
+            complexity: "O(N) in the bytes of the value, O(N log N) for a sorted set", run: restore
+        )
+        .changed("3.0.0", "Takes `REPLACE`.")
+        .changed("5.0.0", "Takes `ABSTTL`.")
+        .changed("5.0.0", "Takes `IDLETIME` and `FREQ`.")
     }
 
     private struct Options {
@@ -44,28 +42,24 @@ enum SerializationCommands {
         var frequency: UInt32?
 
         init(_ arguments: Arguments) throws(CommandError) {
-            var index = 4
-            while index < arguments.count {
-                let hasMore = index + 1 < arguments.count
-                if arguments.word(index, is: "replace") {
+            var options = ArgumentReader(arguments, from: 4)
+            while !options.isAtEnd {
+                if options.takes("replace") {
                     replaces = true
-                } else if arguments.word(index, is: "absttl") {
+                } else if options.takes("absttl") {
                     isAbsolute = true
-                } else if arguments.word(index, is: "idletime") && hasMore && frequency == nil {
-                    index += 1
-                    let seconds = try arguments.integer(index)
+                } else if frequency == nil && options.takes("idletime", with: 1) {
+                    let seconds = try options.integer()
                     guard seconds >= 0 else { throw .message("ERR Invalid IDLETIME value, must be >= 0") }
                     idleSeconds = seconds
-                } else if arguments.word(index, is: "freq") && hasMore && idleSeconds == nil {
-                    index += 1
-                    guard let value = UInt32(exactly: try arguments.integer(index)), value <= 255 else {
+                } else if idleSeconds == nil && options.takes("freq", with: 1) {
+                    guard let value = UInt32(exactly: try options.integer()), value <= 255 else {
                         throw .message("ERR Invalid FREQ value, must be >= 0 and <= 255")
                     }
                     frequency = value
                 } else {
                     throw .syntax
                 }
-                index += 1
             }
         }
     }

@@ -45,16 +45,17 @@ enum SortCommands {
     /// Where the key of the last STORE option is.
     @Sendable private static func destination(_ arguments: Arguments) -> Int? {
         var found: Int?
-        var index = 2
-        while index < arguments.count {
-            if arguments.word(index, is: "limit") {
-                index += 2
-            } else if arguments.word(index, is: "get") || arguments.word(index, is: "by") {
-                index += 1
-            } else if arguments.word(index, is: "store") && index + 1 < arguments.count {
-                found = index + 1
+        var options = ArgumentReader(arguments, from: 2)
+        while !options.isAtEnd {
+            if options.takes("limit", with: 2) {
+                options.skip(2)
+            } else if options.takes("get", with: 1) || options.takes("by", with: 1) {
+                options.skip(1)
+            } else if options.takes("store", with: 1) {
+                found = options.index
+            } else {
+                options.skip(1)
             }
-            index += 1
         }
         return found
     }
@@ -139,34 +140,27 @@ struct SortRequest {
 
     /// Reads the options behind the key.
     init(_ arguments: Arguments, mayStore: Bool) throws(CommandError) {
-        var index = 2
-        while index < arguments.count {
-            let left = arguments.count - index - 1
-            if arguments.word(index, is: "asc") {
+        var options = ArgumentReader(arguments, from: 2)
+        while !options.isAtEnd {
+            if options.takes("asc") {
                 descending = false
-            } else if arguments.word(index, is: "desc") {
+            } else if options.takes("desc") {
                 descending = true
-            } else if arguments.word(index, is: "alpha") {
+            } else if options.takes("alpha") {
                 comparesTexts = true
-            } else if arguments.word(index, is: "limit") && left >= 2 {
-                offset = try arguments.integer(index + 1)
-                count = try arguments.integer(index + 2)
-                index += 2
-            } else if mayStore && arguments.word(index, is: "store") && left >= 1 {
-                destination = arguments[index + 1]
-                index += 1
-            } else if arguments.word(index, is: "by") && left >= 1 {
-                let pattern = SortPattern(arguments[index + 1])
+            } else if let limits = try options.takesLimits() {
+                (offset, count) = limits
+            } else if mayStore && options.takes("store", with: 1) {
+                destination = options.next()
+            } else if options.takes("by", with: 1) {
+                let pattern = SortPattern(options.next())
                 if pattern.isWithoutStar { keepsOrder = true }
                 by = pattern
-                index += 1
-            } else if arguments.word(index, is: "get") && left >= 1 {
-                results.append(SortPattern(arguments[index + 1]))
-                index += 1
+            } else if options.takes("get", with: 1) {
+                results.append(SortPattern(options.next()))
             } else {
                 throw .syntax
             }
-            index += 1
         }
     }
 

@@ -26,7 +26,8 @@ extension GeoCommands {
         ) { (context, arguments) throws(CommandError) in
             let set = try context.sortedSet(at: arguments[1], .read)
             var search = GeoSearch(set, command: arguments[0])
-            try search.readOptions(arguments, from: 2, .area)
+            var reader = ArgumentReader(arguments, from: 2)
+            try search.readOptions(&reader, .area)
             try answer(context, search)
         }
         .changed("7.0.0", "Units may be in capitals.")
@@ -40,27 +41,16 @@ extension GeoCommands {
             let set = try context.sortedSet(at: arguments[2], .read)
             var search = GeoSearch(set, command: arguments[0])
             search.destination = arguments[1]
-            try search.readOptions(arguments, from: 3, .areaStored)
+            var reader = ArgumentReader(arguments, from: 3)
+            try search.readOptions(&reader, .areaStored)
             try answer(context, search)
         }
         .changed("7.0.0", "Units may be in capitals.")
         .changed("9.0.0", "Takes `BYPOLYGON`."),
-        around("GEORADIUS", since: "3.2.0", isMember: false, isReadOnly: false)
-            .changed("6.2.0", "Takes `ANY`.")
-            .changed("7.0.0", "Units may be in capitals.")
-            .deprecated("6.2.0", replacedBy: "`GEOSEARCH` and `GEOSEARCHSTORE` with `BYRADIUS`"),
-        around("GEORADIUS_RO", since: "3.2.10", isMember: false, isReadOnly: true)
-            .changed("6.2.0", "Takes `ANY`.")
-            .changed("7.0.0", "Units may be in capitals.")
-            .deprecated("6.2.0", replacedBy: "`GEOSEARCH` with `BYRADIUS`"),
-        around("GEORADIUSBYMEMBER", since: "3.2.0", isMember: true, isReadOnly: false)
-            .changed("6.2.0", "Takes `ANY`.")
-            .changed("7.0.0", "Units may be in capitals.")
-            .deprecated("6.2.0", replacedBy: "`GEOSEARCH` and `GEOSEARCHSTORE` with `BYRADIUS` and `FROMMEMBER`"),
-        around("GEORADIUSBYMEMBER_RO", since: "3.2.10", isMember: true, isReadOnly: true)
-            .changed("6.2.0", "Takes `ANY`.")
-            .changed("7.0.0", "Units may be in capitals.")
-            .deprecated("6.2.0", replacedBy: "`GEOSEARCH` with `BYRADIUS` and `FROMMEMBER`"),
+        around("GEORADIUS", since: "3.2.0", isMember: false, isReadOnly: false),
+        around("GEORADIUS_RO", since: "3.2.10", isMember: false, isReadOnly: true),
+        around("GEORADIUSBYMEMBER", since: "3.2.0", isMember: true, isReadOnly: false),
+        around("GEORADIUSBYMEMBER_RO", since: "3.2.10", isMember: true, isReadOnly: true),
     ]
 
     /// One of the older commands, which name a circle in their first arguments.
@@ -74,6 +64,9 @@ extension GeoCommands {
             KeySpec([.ow, .update], begin: .keyword("STOREDIST", from: start)),
         ]
         let origin = isMember ? "member " : "longitude latitude "
+        let replacement =
+            (isReadOnly ? "`GEOSEARCH`" : "`GEOSEARCH` and `GEOSEARCHSTORE`")
+            + (isMember ? " with `BYRADIUS` and `FROMMEMBER`" : " with `BYRADIUS`")
         return Command(
             name, group: .geo, since: since, arity: -start, flags: isReadOnly ? [.readOnly] : [.write, .denyOOM],
             effect: isReadOnly ? .none : .verbatim,
@@ -86,16 +79,23 @@ extension GeoCommands {
         ) { (context, arguments) throws(CommandError) in
             let set = try context.sortedSet(at: arguments[1], .read)
             var search = GeoSearch(set, command: arguments[0])
+            var reader = ArgumentReader(arguments, from: 2)
             if !isMember {
-                search.center = try arguments.position(2)
+                search.center = try reader.position()
+                try search.readCircle(&reader)
             } else if set != nil {
-                try search.takeCenter(fromMember: arguments[2])
+                try search.takeCenter(fromMember: reader.next())
+                try search.readCircle(&reader)
+            } else {
+                // Around a member of nothing there is no circle to be wrong.
+                reader.skip(3)
             }
-            // Around a member of nothing there is no circle to be wrong.
-            if !isMember || set != nil { try search.readCircle(arguments, start - 2) }
-            try search.readOptions(arguments, from: start, isReadOnly ? .circle : .circleStored)
+            try search.readOptions(&reader, isReadOnly ? .circle : .circleStored)
             try answer(context, search)
         }
+        .changed("6.2.0", "Takes `ANY`.")
+        .changed("7.0.0", "Units may be in capitals.")
+        .deprecated("6.2.0", replacedBy: replacement)
     }
 
     // MARK: the result

@@ -54,34 +54,38 @@ enum GeoCommands {
     @Sendable private static func add(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
         var condition: SortedSetValue.Condition = []
         var countsChanges = false
-        var start = 2
-        while start < arguments.count {
-            if arguments.word(start, is: "nx") {
+        var options = ArgumentReader(arguments, from: 2)
+        while true {
+            if options.takes("nx") {
                 condition.insert(.isNew)
-            } else if arguments.word(start, is: "xx") {
+            } else if options.takes("xx") {
                 condition.insert(.exists)
-            } else if arguments.word(start, is: "ch") {
+            } else if options.takes("ch") {
                 countsChanges = true
             } else {
                 break
             }
-            start += 1
         }
-        let added = arguments.count - start
-        guard added > 0 && added % 3 == 0 && condition != [.isNew, .exists] else { throw .syntax }
+        let places = options
+        guard places.left > 0 && places.left % 3 == 0 && condition != [.isNew, .exists] else { throw .syntax }
         // All positions are read before any is added.
-        for index in stride(from: start, to: arguments.count, by: 3) { _ = try arguments.position(index) }
+        var reader = places
+        while !reader.isAtEnd {
+            _ = try reader.position()
+            reader.skip()
+        }
         let key = arguments[1]
         if condition.contains(.exists), try context.sortedSet(at: key, .write) == nil {
             return context.reply.integer(0)
         }
         let set = try context.sortedSetMade(at: key)
-        set.prepare(for: added / 3)
+        set.prepare(for: places.left / 3)
         var addedCount = 0
         var updatedCount = 0
-        for index in stride(from: start, to: arguments.count, by: 3) {
-            let score = GeoHash(try arguments.position(index)).score
-            switch set.change(arguments[index + 2], score, when: condition) {
+        reader = places
+        while !reader.isAtEnd {
+            let score = GeoHash(try reader.position()).score
+            switch set.change(reader.next(), score, when: condition) {
             case .added: addedCount += 1
             case .updated: updatedCount += 1
             case .kept, .refused, .notANumber: break
@@ -89,25 +93,23 @@ enum GeoCommands {
         }
         if addedCount + updatedCount > 0 {
             context.changed(key, .zadd, count: addedCount + updatedCount)
-            try tellAdded(context, arguments, from: start, when: condition)
+            try tellAdded(context, key, places, when: condition)
         }
         context.reply.integer(countsChanges ? addedCount + updatedCount : addedCount)
     }
 
     /// Tells what was added as scores, which need no arithmetic.
     private static func tellAdded(
-        _ context: KeyspaceContext, _ arguments: Arguments, from start: Int, when condition: SortedSetValue.Condition
+        _ context: KeyspaceContext, _ key: ByteSlice, _ places: ArgumentReader, when condition: SortedSetValue.Condition
     ) throws(CommandError) {
-        guard context.isRecorded else { return }
-        let scores = try stride(from: start, to: arguments.count, by: 3).map { index throws(CommandError) in
-            GeoHash(try arguments.position(index)).score
-        }
-        guard let effect = context.beginEffect("ZADD", arguments[1]) else { return }
+        guard let effect = context.beginEffect("ZADD", key) else { return }
         if condition.contains(.isNew) { effect.add("NX") }
         if condition.contains(.exists) { effect.add("XX") }
-        for (number, score) in scores.enumerated() {
-            effect.add(Int(score))
-            effect.add(arguments[start + number * 3 + 2])
+        var places = places
+        while !places.isAtEnd {
+            // They were read before.
+            effect.add(Int(GeoHash(try places.position()).score))
+            effect.add(places.next())
         }
         effect.end()
     }
@@ -127,7 +129,8 @@ enum GeoCommands {
         _ context: inout KeyspaceContext, _ arguments: Arguments
     ) throws(CommandError) {
         guard arguments.count <= 5 else { throw .syntax }
-        let unit: GeoUnit = arguments.count == 5 ? try arguments.geoUnit(4) : .meters
+        var options = ArgumentReader(arguments, from: 4)
+        let unit = options.isAtEnd ? GeoUnit.meters : try options.geoUnit()
         guard let set = try context.sortedSet(at: arguments[1], .read), let first = set.score(of: arguments[2]),
             let second = set.score(of: arguments[3])
         else { return context.reply.null() }
@@ -138,11 +141,10 @@ enum GeoCommands {
 
 // MARK: arguments
 
-extension Arguments {
-    /// Two arguments as a longitude and a latitude.
-    func position(_ index: Int) throws(CommandError) -> GeoPosition {
-        let position = GeoPosition(
-            longitude: try double(index), latitude: try double(index + 1))
+extension ArgumentReader {
+    /// Reads a longitude and a latitude.
+    mutating func position() throws(CommandError) -> GeoPosition {
+        let position = GeoPosition(longitude: try double(), latitude: try double())
         guard position.isInRange else {
             throw .bytes(Self.outOfRange(position))
         }
@@ -161,11 +163,11 @@ extension Arguments {
         }
     }
 
-    func geoUnit(_ index: Int) throws(CommandError) -> GeoUnit {
-        if word(index, is: "m") { return .meters }
-        if word(index, is: "km") { return .kilometers }
-        if word(index, is: "ft") { return .feet }
-        if word(index, is: "mi") { return .miles }
+    mutating func geoUnit() throws(CommandError) -> GeoUnit {
+        if takes("m") { return .meters }
+        if takes("km") { return .kilometers }
+        if takes("ft") { return .feet }
+        if takes("mi") { return .miles }
         throw .message("ERR unsupported unit provided. please use M, KM, FT, MI")
     }
 }

@@ -65,82 +65,66 @@ struct GeoSearch {
 
     // MARK: reading
 
-    mutating func readOptions(_ arguments: Arguments, from start: Int, _ options: Options) throws(CommandError) {
+    mutating func readOptions(_ reader: inout ArgumentReader, _ options: Options) throws(CommandError) {
         isByOptions = options == .area || options == .areaStored
-        var index = start
-        while index < arguments.count {
-            let left = arguments.count - index - 1
-            if arguments.word(index, is: "withdist") {
+        while !reader.isAtEnd {
+            if reader.takes("withdist") {
                 wantsDistance = true
-            } else if arguments.word(index, is: "withhash") {
+            } else if reader.takes("withhash") {
                 wantsHash = true
-            } else if arguments.word(index, is: "withcoord") {
+            } else if reader.takes("withcoord") {
                 wantsPosition = true
-            } else if arguments.word(index, is: "any") {
+            } else if reader.takes("any") {
                 takesAny = true
-            } else if arguments.word(index, is: "asc") {
+            } else if reader.takes("asc") {
                 givenOrder = .nearestFirst
-            } else if arguments.word(index, is: "desc") {
+            } else if reader.takes("desc") {
                 givenOrder = .farthestFirst
-            } else if arguments.word(index, is: "count") && left >= 1 {
-                let count = try arguments.integer(index + 1)
+            } else if reader.takes("count", with: 1) {
+                let count = try reader.integer()
                 guard count > 0 else { throw .message("ERR COUNT must be > 0") }
                 self.count = count
-                index += 1
-            } else if let length = try readDestination(arguments, index, left, options) {
-                index += length
-            } else if isByOptions, let length = try readArea(arguments, index, left) {
-                index += length
-            } else {
-                throw .syntax
+            } else if !readDestination(&reader, options) {
+                guard isByOptions, try readArea(&reader) else { throw .syntax }
             }
-            index += 1
         }
     }
 
-    /// - Returns: how many arguments the option takes; nil if it is none of these.
-    private mutating func readDestination(
-        _ arguments: Arguments, _ index: Int, _ left: Int, _ options: Options
-    ) throws(CommandError) -> Int? {
-        let isDistance = arguments.word(index, is: "storedist")
-        if options == .areaStored && isDistance {
+    /// Whether what comes next was an option that tells what is stored, and where.
+    private mutating func readDestination(_ reader: inout ArgumentReader, _ options: Options) -> Bool {
+        switch options {
+        case .area, .circle: return false
+        case .areaStored:
+            guard reader.takes("storedist") else { return false }
             storesDistance = true
-            return 0
+        case .circleStored:
+            let isDistance = reader.takes("storedist", with: 1)
+            guard isDistance || reader.takes("store", with: 1) else { return false }
+            destination = reader.next()
+            storesDistance = isDistance
         }
-        guard options == .circleStored && left >= 1, isDistance || arguments.word(index, is: "store") else {
-            return nil
-        }
-        destination = arguments[index + 1]
-        storesDistance = isDistance
-        return 1
+        return true
     }
 
-    /// - Returns: how many arguments the option takes; nil if it is none of these, or does not go with those before it.
-    private mutating func readArea(
-        _ arguments: Arguments, _ index: Int, _ left: Int
-    ) throws(CommandError) -> Int? {
-        if arguments.word(index, is: "frommember") && left >= 1 && !hasPosition && !isPolygon {
+    /// Whether what comes next was an option that names the area, and goes with those before it.
+    private mutating func readArea(_ reader: inout ArgumentReader) throws(CommandError) -> Bool {
+        if !hasPosition && !isPolygon && reader.takes("frommember", with: 1) {
             hasMember = true
-            if set != nil { try takeCenter(fromMember: arguments[index + 1]) }
-            return 1
-        }
-        if arguments.word(index, is: "fromlonlat") && left >= 2 && !hasMember && !isPolygon {
+            let member = reader.next()
+            if set != nil { try takeCenter(fromMember: member) }
+        } else if !hasMember && !isPolygon && reader.takes("fromlonlat", with: 2) {
             hasPosition = true
-            center = try arguments.position(index + 1)
-            return 2
+            center = try reader.position()
+        } else if !isBox && !isPolygon && reader.takes("byradius", with: 2) {
+            try readCircle(&reader)
+        } else if !isCircle && !isPolygon && reader.takes("bybox", with: 3) {
+            try readBox(&reader)
+        } else if !isCircle && !isBox && !hasMember && !hasPosition && reader.takes("bypolygon", with: 1) {
+            try readPolygon(&reader)
+        } else {
+            return false
         }
-        if arguments.word(index, is: "byradius") && left >= 2 && !isBox && !isPolygon {
-            try readCircle(arguments, index + 1)
-            return 2
-        }
-        if arguments.word(index, is: "bybox") && left >= 3 && !isCircle && !isPolygon {
-            try readBox(arguments, index + 1)
-            return 3
-        }
-        if arguments.word(index, is: "bypolygon") && left >= 1 && figure == nil && !hasMember && !hasPosition {
-            return try readPolygon(arguments, index + 1)
-        }
-        return nil
+        return true
     }
 
     private var isCircle: Bool { if case .circle = figure { true } else { false } }
@@ -148,34 +132,31 @@ struct GeoSearch {
     private var isPolygon: Bool { if case .polygon = figure { true } else { false } }
 
     /// Reads a radius and a unit.
-    mutating func readCircle(_ arguments: Arguments, _ index: Int) throws(CommandError) {
-        let radius = try arguments.double(index, otherwise: .message("ERR need numeric radius"))
+    mutating func readCircle(_ reader: inout ArgumentReader) throws(CommandError) {
+        let radius = try reader.double(otherwise: .message("ERR need numeric radius"))
         guard radius >= 0 else { throw .message("ERR radius cannot be negative") }
-        figure = .circle(radius: radius, try arguments.geoUnit(index + 1))
+        figure = .circle(radius: radius, try reader.geoUnit())
     }
 
     /// Reads a width, a height and a unit.
-    private mutating func readBox(_ arguments: Arguments, _ index: Int) throws(CommandError) {
-        let width = try arguments.double(index, otherwise: .message("ERR need numeric width"))
-        let height = try arguments.double(index + 1, otherwise: .message("ERR need numeric height"))
+    private mutating func readBox(_ reader: inout ArgumentReader) throws(CommandError) {
+        let width = try reader.double(otherwise: .message("ERR need numeric width"))
+        let height = try reader.double(otherwise: .message("ERR need numeric height"))
         guard width >= 0 && height >= 0 else { throw .message("ERR height or width cannot be negative") }
-        figure = .box(width: width, height: height, try arguments.geoUnit(index + 2))
+        figure = .box(width: width, height: height, try reader.geoUnit())
     }
 
     /// Reads a number of vertices and as many positions.
-    /// - Returns: how many arguments that are.
-    private mutating func readPolygon(_ arguments: Arguments, _ index: Int) throws(CommandError) -> Int {
-        guard let count = Decimal.parse(arguments[index]), Int(Int32.min)...Int(Int32.max) ~= count else {
-            throw .message("ERR invalid number of vertices")
-        }
-        guard count >= 3 && count <= (arguments.count - index - 1) / 2 else {
+    private mutating func readPolygon(_ reader: inout ArgumentReader) throws(CommandError) {
+        let count = try reader.integer(
+            in: Int(Int32.min)...Int(Int32.max), otherwise: .message("ERR invalid number of vertices"))
+        guard count >= 3 && count <= reader.left / 2 else {
             throw .message("ERR GEOSEARCH BYPOLYGON must have at least 3 vertices")
         }
         var vertices: [GeoPosition] = []
         vertices.reserveCapacity(count)
-        for vertex in 0..<count { vertices.append(try arguments.position(index + 1 + 2 * vertex)) }
+        for _ in 0..<count { vertices.append(try reader.position()) }
         figure = .polygon(vertices)
-        return 1 + 2 * count
     }
 
     /// Takes the position of a place as the center.

@@ -39,30 +39,21 @@ extension HashCommands {
         case set(Int64)
     }
 
-    /// The deadline that an option and its amount spell; nil if the word at `index` is no such option.
-    private static func deadlineOption(
-        _ arguments: Arguments, at index: Int, now: Int64, command: String
-    ) throws(CommandError) -> Int64? {
-        let unit: ExpireTime.Unit
-        let isAbsolute: Bool
-        if arguments.word(index, is: "ex") {
-            (unit, isAbsolute) = (.seconds, false)
-        } else if arguments.word(index, is: "px") {
-            (unit, isAbsolute) = (.milliseconds, false)
-        } else if arguments.word(index, is: "exat") {
-            (unit, isAbsolute) = (.seconds, true)
-        } else if arguments.word(index, is: "pxat") {
-            (unit, isAbsolute) = (.milliseconds, true)
-        } else {
+    /// The hash at a key and the fields that are asked for, those that have expired removed; the key stays, even without fields. Where there
+    /// is no hash, all fields are answered as absent.
+    private static func hashToRead(
+        _ context: KeyspaceContext, _ arguments: Arguments, _ hash: HashValue?, _ fields: Range<Int>
+    ) -> HashValue? {
+        context.reply.array(fields.count)
+        guard let hash else {
+            for _ in fields { context.reply.null() }
             return nil
         }
-        guard index + 1 < arguments.count else { throw .message("ERR missing expire time") }
-        return try deadline(arguments[index + 1], unit: unit, isAbsolute: isAbsolute, now: now, command: command)
-    }
-
-    private static func isDeadlineOption(_ arguments: Arguments, _ index: Int) -> Bool {
-        arguments.word(index, is: "ex") || arguments.word(index, is: "px") || arguments.word(index, is: "exat")
-            || arguments.word(index, is: "pxat")
+        if hash.slot.hasDeadline {
+            context.expireFields(
+                arguments, stride(from: fields.lowerBound, to: fields.upperBound, by: 1), of: hash, keepsEmptied: true)
+        }
+        return hash
     }
 
     // MARK: HGETEX
@@ -70,30 +61,18 @@ extension HashCommands {
     @Sendable private static func getAndSetDeadlines(_ context: inout KeyspaceContext, _ arguments: Arguments)
         throws(CommandError)
     {
-        let hash = try context.hash(at: arguments[1], .write)
+        let found = try context.hash(at: arguments[1], .write)
         var change = DeadlineChange.none
-        var place = 2
-        if isDeadlineOption(arguments, 2) {
-            guard Decimal.parse(arguments[3]) != nil else { throw .notInteger }
+        var options = ArgumentReader(arguments, from: 2)
+        if let form = options.takesExpireForm() {
+            let amount = try options.integer()
             guard arguments.count > 5 else { throw .wrongArity("hgetex") }
-        }
-        if let deadline = try deadlineOption(arguments, at: 2, now: context.now, command: "hgetex") {
-            change = .set(deadline)
-            place = 4
-        } else if arguments.word(2, is: "persist") {
+            change = .set(try deadline(amount, form, now: context.now, command: "hgetex"))
+        } else if options.takes("persist") {
             change = .remove
-            place = 3
         }
-        let fields = try fields(arguments, wordAt: place)
-        context.reply.array(fields.count)
-        guard let hash else {
-            for _ in fields { context.reply.null() }
-            return
-        }
-        if hash.slot.hasDeadline {
-            context.expireFields(
-                arguments, stride(from: fields.lowerBound, to: fields.upperBound, by: 1), of: hash, keepsEmptied: true)
-        }
+        let fields = try options.fields()
+        guard let hash = hashToRead(context, arguments, found, fields) else { return }
         switch change {
         case .none, .keep: break
         case .remove, .set: hash.prepareForDeadlines()
@@ -148,31 +127,30 @@ extension HashCommands {
         var fields = 0..<0
 
         init(_ arguments: Arguments, now: Int64) throws(CommandError) {
-            var index = 2
-            while index < arguments.count {
-                if arguments.word(index, is: "fields") {
-                    try readFields(arguments, at: index)
+            var options = ArgumentReader(arguments, from: 2)
+            while !options.isAtEnd {
+                if options.takes("fields") {
+                    try readFields(&options)
                     return
-                } else if arguments.word(index, is: "fnx") || arguments.word(index, is: "fxx") {
+                } else if let exist = options.takesExistence("fnx", "fxx") {
                     guard fieldsExist == nil else {
                         throw .message("ERR Only one of FXX or FNX arguments can be specified")
                     }
-                    fieldsExist = arguments.word(index, is: "fxx")
-                } else if arguments.word(index, is: "nx") || arguments.word(index, is: "xx") {
+                    fieldsExist = exist
+                } else if let exists = options.takesExistence() {
                     guard keyExists == nil else { throw .syntax }
-                    keyExists = arguments.word(index, is: "xx")
-                } else if arguments.word(index, is: "keepttl") {
+                    keyExists = exists
+                } else if options.takes("keepttl") {
                     try checkDeadlineIsFirst()
                     change = .keep
+                } else if let form = options.takesExpireForm() {
+                    try checkDeadlineIsFirst()
+                    guard !options.isAtEnd else { throw .message("ERR missing expire time") }
+                    change = .set(
+                        try HashCommands.deadline(try options.integer(), form, now: now, command: "hsetex"))
                 } else {
-                    if isDeadlineOption(arguments, index) { try checkDeadlineIsFirst() }
-                    guard let deadline = try deadlineOption(arguments, at: index, now: now, command: "hsetex") else {
-                        throw .quoting("ERR unknown argument: ", arguments[index])
-                    }
-                    change = .set(deadline)
-                    index += 1
+                    throw .quoting("ERR unknown argument: ", options.current)
                 }
-                index += 1
             }
             throw .wrongArity("hsetex")
         }
@@ -183,13 +161,12 @@ extension HashCommands {
             }
         }
 
-        private mutating func readFields(_ arguments: Arguments, at index: Int) throws(CommandError) {
-            guard index + 3 < arguments.count else { throw .wrongArity("hsetex") }
-            guard let count = Decimal.parse(arguments[index + 1]), 1...Int(Int32.max) ~= count else {
-                throw .message("ERR invalid number of fields")
-            }
-            fields = index + 2..<arguments.count
-            guard fields.count == count * 2 else { throw .wrongArity("hsetex") }
+        private mutating func readFields(_ options: inout ArgumentReader) throws(CommandError) {
+            guard options.left >= 3 else { throw .wrongArity("hsetex") }
+            let count = try options.integer(
+                in: 1...Int(Int32.max), otherwise: .message("ERR invalid number of fields"))
+            fields = try options.take(2 * count, otherwise: .wrongArity("hsetex"))
+            try options.end(otherwise: .wrongArity("hsetex"))
         }
     }
 
@@ -279,17 +256,9 @@ extension HashCommands {
     @Sendable private static func getAndRemove(_ context: inout KeyspaceContext, _ arguments: Arguments)
         throws(CommandError)
     {
-        let hash = try context.hash(at: arguments[1], .write)
-        let fields = try fields(arguments, wordAt: 2)
-        context.reply.array(fields.count)
-        guard let hash else {
-            for _ in fields { context.reply.null() }
-            return
-        }
-        if hash.slot.hasDeadline {
-            context.expireFields(
-                arguments, stride(from: fields.lowerBound, to: fields.upperBound, by: 1), of: hash, keepsEmptied: true)
-        }
+        let found = try context.hash(at: arguments[1], .write)
+        let fields = try arguments.fields(from: 2)
+        guard let hash = hashToRead(context, arguments, found, fields) else { return }
         var removed = FieldList(context)
         for index in fields {
             guard let value = hash.value(of: arguments[index]) else {

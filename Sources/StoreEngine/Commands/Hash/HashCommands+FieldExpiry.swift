@@ -5,80 +5,54 @@ import RespCodec
 
 extension HashCommands {
     static let deadlines: [Command<KeyspaceContext>] = [
-        setter("HEXPIRE", "seconds", .seconds, isAbsolute: false),
-        setter("HPEXPIRE", "milliseconds", .milliseconds, isAbsolute: false),
-        setter("HEXPIREAT", "unix-time-seconds", .seconds, isAbsolute: true),
-        setter("HPEXPIREAT", "unix-time-milliseconds", .milliseconds, isAbsolute: true),
-        getter("HTTL", "Returns after how many seconds fields are expired.", .seconds, isAbsolute: false),
-        getter("HPTTL", "Returns after how many milliseconds fields are expired.", .milliseconds, isAbsolute: false),
-        getter("HEXPIRETIME", "Returns when fields are expired, in seconds since 1970.", .seconds, isAbsolute: true),
-        getter(
-            "HPEXPIRETIME", "Returns when fields are expired, in milliseconds since 1970.", .milliseconds,
-            isAbsolute: true),
+        setter("HEXPIRE", .ex),
+        setter("HPEXPIRE", .px),
+        setter("HEXPIREAT", .exat),
+        setter("HPEXPIREAT", .pxat),
+        getter("HTTL", "Returns after how many seconds fields are expired.", .ex),
+        getter("HPTTL", "Returns after how many milliseconds fields are expired.", .px),
+        getter("HEXPIRETIME", "Returns when fields are expired, in seconds since 1970.", .exat),
+        getter("HPEXPIRETIME", "Returns when fields are expired, in milliseconds since 1970.", .pxat),
         Command(
             "HPERSIST", group: .hash, since: "7.4.0", arity: -5, flags: [.write, .fast], effect: .explicit,
             keys: [.first([.rw, .update])], syntax: "key <FIELDS numfields field [field ...]>",
             summary: "Takes away the deadlines of fields.", complexity: "O(N) in the fields", run: persist),
     ]
 
-    private static func setter(
-        _ name: StaticString, _ argument: String, _ unit: ExpireTime.Unit, isAbsolute: Bool
-    ) -> Command<KeyspaceContext> {
+    private static func setter(_ name: StaticString, _ form: ExpireTime.Form) -> Command<KeyspaceContext> {
         let lowercased = "\(name)".lowercased()
-        let words = unit == .seconds ? "seconds" : "milliseconds"
         return Command(
             "\(name)", group: .hash, since: "7.4.0", arity: -6, flags: [.write, .fast], effect: .explicit,
             keys: [.first([.rw, .update])],
-            syntax: "key \(argument) condition=[NX | XX | GT | LT] <FIELDS numfields field [field ...]>",
-            summary: "Sets when fields are expired, \(isAbsolute ? "as a time" : "from now on"), in \(words).",
-            complexity: "O(N) in the fields"
+            syntax: "key \(form.argument) condition=[NX | XX | GT | LT] <FIELDS numfields field [field ...]>",
+            summary: "Sets when fields are expired, \(form.summary).", complexity: "O(N) in the fields"
         ) { (context, arguments) throws(CommandError) in
-            try setDeadlines(context, arguments, unit, isAbsolute: isAbsolute, command: lowercased)
+            try setDeadlines(context, arguments, form, command: lowercased)
         }
     }
 
     private static func getter(
-        _ name: String, _ summary: String, _ unit: ExpireTime.Unit, isAbsolute: Bool
+        _ name: String, _ summary: String, _ form: ExpireTime.Form
     ) -> Command<KeyspaceContext> {
         Command(
             name, group: .hash, since: "7.4.0", arity: -5, flags: [.readOnly, .fast], keys: [.first([.ro, .access])],
-            tips: isAbsolute ? [] : ["nondeterministic_output"],
+            tips: form.isAbsolute ? [] : ["nondeterministic_output"],
             syntax: "key <FIELDS numfields field [field ...]>", summary: summary, complexity: "O(N) in the fields"
         ) { (context, arguments) throws(CommandError) in
             let hash = try context.hash(at: arguments[1], .read)
-            let fields = try fields(arguments, wordAt: 2)
+            let fields = try arguments.fields(from: 2)
             context.reply.array(fields.count)
             for index in fields {
                 switch hash?.deadline(of: arguments[index]) ?? .absent {
                 case .absent: context.reply.integer(-2)
                 case .never: context.reply.integer(-1)
                 case .at(let deadline):
-                    let time = Int(isAbsolute ? deadline : deadline - context.now)
+                    let time = Int(form.isAbsolute ? deadline : deadline - context.now)
                     // Rounded up: a field that is there has time left.
-                    context.reply.integer(unit == .seconds ? (time + 999) / 1000 : time)
+                    context.reply.integer(form.unit == .seconds ? (time + 999) / 1000 : time)
                 }
             }
         }
-    }
-
-    // MARK: reading arguments
-
-    /// The indices of the fields behind FIELDS and their number, which end the request.
-    static func fields(
-        _ arguments: Arguments, wordAt place: Int,
-        badCount: StaticString = "ERR Number of fields must be a positive integer"
-    ) throws(CommandError) -> Range<Int> {
-        guard place < arguments.count, arguments.word(place, is: "fields") else {
-            throw .message("ERR Mandatory argument FIELDS is missing or not at the right position")
-        }
-        guard place + 1 < arguments.count, let count = Decimal.parse(arguments[place + 1]), count >= 1 else {
-            throw .message(badCount)
-        }
-        let fields = place + 2..<arguments.count
-        guard fields.count == count else {
-            throw .message("ERR The `numfields` parameter must match the number of arguments")
-        }
-        return fields
     }
 
     /// The last moment at which a field may expire, in milliseconds since 1970.
@@ -86,59 +60,30 @@ extension HashCommands {
     /// - Source: Redis, t_hash.c, on why an expire time of a field has 46 bits.
     private static let lastDeadline = Int64(0xFFFF_FFFF_FFFF) >> 2
 
-    /// The deadline of fields that an argument spells.
+    /// The deadline of fields.
+    /// - Throws: a message for a time that is negative or later than any that a field may have.
     static func deadline(
-        _ text: ByteSlice, unit: ExpireTime.Unit, isAbsolute: Bool, now: Int64, command: String
+        _ amount: Int, _ form: ExpireTime.Form, now: Int64, command: String
     ) throws(CommandError) -> Int64 {
-        guard let amount = Decimal.parse(text) else { throw .notInteger }
         guard amount >= 0 else { throw .message("ERR invalid expire time, must be >= 0") }
-        let milliseconds: Int64 = unit == .seconds ? 1000 : 1
-        let start = isAbsolute ? 0 : now
-        guard Int64(amount) <= lastDeadline / milliseconds, Int64(amount) * milliseconds <= lastDeadline - start else {
-            throw .invalidExpire(command)
-        }
-        return Int64(amount) * milliseconds + start
-    }
-
-    /// When a new deadline is taken.
-    private enum Condition {
-        case none, absent, present, later, earlier
-
-        /// The condition that an argument names, if it does.
-        init(_ arguments: Arguments, at index: Int) {
-            self =
-                arguments.word(index, is: "nx")
-                ? .absent
-                : arguments.word(index, is: "xx")
-                    ? .present
-                    : arguments.word(index, is: "gt") ? .later : arguments.word(index, is: "lt") ? .earlier : .none
-        }
-
-        /// A field without a deadline counts as expiring at the end of time.
-        func allows(_ deadline: Int64, instead current: Int64?) -> Bool {
-            guard let current else { return self != .present && self != .later }
-            return switch self {
-            case .none, .present: true
-            case .absent: false
-            case .later: deadline > current
-            case .earlier: deadline < current
-            }
-        }
+        let start = form.isAbsolute ? 0 : now
+        guard Int64(amount) <= lastDeadline / form.milliseconds,
+            Int64(amount) * form.milliseconds <= lastDeadline - start
+        else { throw .invalidExpire(command) }
+        return Int64(amount) * form.milliseconds + start
     }
 
     // MARK: setting and removing
 
     private static func setDeadlines(
-        _ context: KeyspaceContext, _ arguments: Arguments, _ unit: ExpireTime.Unit, isAbsolute: Bool, command: String
+        _ context: KeyspaceContext, _ arguments: Arguments, _ form: ExpireTime.Form, command: String
     ) throws(CommandError) {
         let key = arguments[1]
         let hash = try context.hash(at: key, .write)
-        let deadline = try deadline(
-            arguments[2], unit: unit, isAbsolute: isAbsolute, now: context.now, command: command)
-        let condition = Condition(arguments, at: 3)
-        let fields = try fields(
-            arguments, wordAt: condition == .none ? 3 : 4,
-            badCount: "ERR Parameter `numFields` should be greater than 0")
+        var reader = ArgumentReader(arguments, from: 2)
+        let deadline = try deadline(try reader.integer(), form, now: context.now, command: command)
+        let condition = reader.takesDeadlineCondition() ?? []
+        let fields = try reader.fields(badCount: "ERR Parameter `numFields` should be greater than 0")
         context.reply.array(fields.count)
         guard let hash else {
             for _ in fields { context.reply.integer(-2) }
@@ -178,7 +123,7 @@ extension HashCommands {
         throws(CommandError)
     {
         let hash = try context.hash(at: arguments[1], .write)
-        let fields = try fields(arguments, wordAt: 2)
+        let fields = try arguments.fields(from: 2)
         context.reply.array(fields.count)
         var persisted = FieldList(context)
         for index in fields {
@@ -193,6 +138,29 @@ extension HashCommands {
         }
         if persisted.count > 0 { context.changed(arguments[1], .hpersist) }
         persisted.tell("HPERSIST", context, arguments)
+    }
+}
+
+extension ArgumentReader {
+    /// Reads FIELDS, a number, and as many fields, which end the request; returns their indexes.
+    mutating func fields(
+        badCount: StaticString = "ERR Number of fields must be a positive integer"
+    ) throws(CommandError) -> Range<Int> {
+        guard takes("fields") else {
+            throw .message("ERR Mandatory argument FIELDS is missing or not at the right position")
+        }
+        guard !isAtEnd else { throw .message(badCount) }
+        let count = try integer(atLeast: 1, otherwise: .message(badCount))
+        guard count == left else { throw .message("ERR The `numfields` parameter must match the number of arguments") }
+        return try take(count)
+    }
+}
+
+extension Arguments {
+    /// The indexes of the fields behind FIELDS and their number, from which on there is nothing else.
+    func fields(from index: Int) throws(CommandError) -> Range<Int> {
+        var reader = ArgumentReader(self, from: index)
+        return try reader.fields()
     }
 }
 

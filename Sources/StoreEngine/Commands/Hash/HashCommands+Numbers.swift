@@ -5,10 +5,11 @@ import RespCodec
 extension HashCommands {
     static let numbersAndRandom: [Command<KeyspaceContext>] = [
         writer(
-            "HINCRBY", since: "2.0.0", arity: 4, update: .update, syntax: "key field increment",
+            "HINCRBY", since: "2.0.0", arity: 4, keyFlags: [.access, .update], syntax: "key field increment",
             summary: "Adds to the integer in a field.", run: add),
         writer(
-            "HINCRBYFLOAT", since: "2.6.0", arity: 4, update: .update, syntax: "key field increment:double",
+            "HINCRBYFLOAT", since: "2.6.0", arity: 4, keyFlags: [.access, .update],
+            syntax: "key field increment:double",
             summary: "Adds to the floating point number in a field.", effect: .explicit, run: addFloat),
         Command(
             "HRANDFIELD", group: .hash, since: "6.2.0", arity: -2, flags: [.readOnly], keys: [.first([.ro, .access])],
@@ -85,14 +86,12 @@ extension HashCommands {
             }
             return context.reply.element(hash.random(using: &context.engine.random).field)
         }
-        let count = try arguments.drawCount(2)
-        let withValues = arguments.count == 4 && arguments.word(3, is: "withvalues")
-        guard arguments.count == 3 || withValues else { throw .syntax }
-        guard !withValues || count.magnitude <= UInt(Int.max / 2) else { throw .message("ERR value is out of range") }
+        let draw = try DrawRequest(arguments, withValues: "withvalues")
+        let count = draw.count
         guard let hash = try hashWithoutExpiredFields(context, key), count != 0 else { return context.reply.array(0) }
         let liveCount = hash.liveCount
         guard liveCount > 0 else { return context.reply.array(0) }
-        let list = FieldList(reply: context.reply, withValues: withValues)
+        let list = PairList(context.reply, withValues: draw.withValues)
         guard count < 0 else {
             return replyDistinct(hash, min(count, liveCount), liveCount, list, using: &context.engine.random)
         }
@@ -128,7 +127,7 @@ extension HashCommands {
     /// Different fields, each as likely as any other.
     /// - Parameter total: how many fields are not expired.
     private static func replyDistinct(
-        _ hash: HashValue, _ count: Int, _ total: Int, _ list: FieldList, using generator: inout RandomSource
+        _ hash: HashValue, _ count: Int, _ total: Int, _ list: PairList, using generator: inout RandomSource
     ) {
         list.begin(count)
         if hash.isTable && total == hash.count {
@@ -140,44 +139,16 @@ extension HashCommands {
         }
     }
 
-    /// A reply of fields, with their values or without: pairs in RESP3.
-    private struct FieldList {
-        let reply: ReplyWriter
-        let withValues: Bool
-
-        func begin(_ count: Int) { reply.array(withValues && reply.version == .resp2 ? count * 2 : count) }
-
-        func add(_ field: HashElement, _ value: HashElement) {
-            if withValues && reply.version == .resp3 { reply.array(2) }
-            reply.element(field)
-            if withValues { reply.element(value) }
-        }
-    }
-
     // MARK: scanning
 
     @Sendable private static func scan(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
-        let start = try arguments.cursor(2)
-        guard let hash = try context.hash(at: arguments[1], .read) else {
-            return context.reply.endScan(context.reply.beginDeferred(), cursor: 0, count: 0)
-        }
-        let options = try ScanOptions(arguments, from: 3, takesType: false, bareWord: "novalues")
-        let reply = context.reply
-        var seen = 0
-        var found = 0
-        // The cursor stands before what is found, but is known only after it.
-        let list = reply.beginDeferred()
-        let cursor = options.run(from: start, seen: { seen }) { cursor in
+        try context.replyScan(
+            arguments, of: try context.hash(at: arguments[1], .read), withoutValues: "novalues"
+        ) { hash, cursor, page in
             hash.scan(cursor) { pair in
-                seen += 1
-                guard let (field, value) = pair, field.withBytes({ options.accepts($0) }) else { return }
-                reply.element(field)
-                found += 1
-                guard !options.omitsValues else { return }
-                reply.element(value)
-                found += 1
+                guard let (field, value) = pair else { return page.passOver() }
+                if page.look(at: field) && page.takesValue() { page.reply.element(value) }
             }
         }
-        reply.endScan(list, cursor: cursor, count: found)
     }
 }

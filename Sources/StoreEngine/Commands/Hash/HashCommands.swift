@@ -7,14 +7,14 @@ enum HashCommands {
     static let all: [Command<KeyspaceContext>] =
         [
             writer(
-                "HSET", since: "2.0.0", arity: -4, update: .update, syntax: "key field value [field value ...]",
+                "HSET", since: "2.0.0", arity: -4, keyFlags: .update, syntax: "key field value [field value ...]",
                 summary: "Sets fields of a hash, and returns how many are new.", complexity: "O(N) in the fields"
             ) { (context, arguments) throws(CommandError) in
                 context.reply.integer(try setFields(context, arguments, command: "hset"))
             }.lookingForMember(at: 2)
                 .changed("4.0.0", "Takes several fields and values."),
             writer(
-                "HMSET", since: "2.0.0", arity: -4, update: .update, syntax: "key field value [field value ...]",
+                "HMSET", since: "2.0.0", arity: -4, keyFlags: .update, syntax: "key field value [field value ...]",
                 summary: "Sets fields of a hash.", complexity: "O(N) in the fields"
             ) { (context, arguments) throws(CommandError) in
                 _ = try setFields(context, arguments, command: "hmset")
@@ -22,7 +22,7 @@ enum HashCommands {
             }
             .deprecated("4.0.0", replacedBy: "`HSET` with several fields"),
             writer(
-                "HSETNX", since: "2.0.0", arity: 4, update: .insert, syntax: "key field value",
+                "HSETNX", since: "2.0.0", arity: 4, keyFlags: .insert, syntax: "key field value",
                 summary: "Sets a field of a hash that does not exist.", run: setIfAbsent),
             reader(
                 "HGET", since: "2.0.0", arity: 3, syntax: "key field", summary: "Returns the value of a field."
@@ -95,14 +95,12 @@ enum HashCommands {
     // MARK: declaring
 
     static func writer(
-        _ name: String, since: String, arity: Int, update: KeySpec.Flags, syntax: String, summary: String,
+        _ name: String, since: String, arity: Int, keyFlags: KeySpec.Flags, syntax: String, summary: String,
         complexity: String = "O(1)", effect: CommandEffect = .verbatim, run: @escaping Command<KeyspaceContext>.Run
     ) -> Command<KeyspaceContext> {
-        let keyFlags: KeySpec.Flags = name.hasPrefix("HINCR") ? [.rw, .access, update] : [.rw, update]
-        return Command(
+        Command(
             name, group: .hash, since: since, arity: arity, flags: [.write, .denyOOM, .fast], effect: effect,
-            keys: [KeySpec(keyFlags, begin: .index(1))], syntax: syntax, summary: summary, complexity: complexity,
-            run: run)
+            keys: [.first([.rw, keyFlags])], syntax: syntax, summary: summary, complexity: complexity, run: run)
     }
 
     private static func reader(

@@ -19,12 +19,13 @@ extension HyperLogLogCommands {
         guard let value = try context.hyperLogLog(at: arguments[2], .write) else {
             throw .message("ERR The specified key does not exist")
         }
-        if arguments.word(1, is: "getreg") {
+        var reader = ArgumentReader(arguments, from: 1)
+        if reader.takes("getreg") {
             _ = try makeDense(value, context, arguments)
             let registers = value.dense
             context.reply.array(HyperLogLog.registerCount)
             for index in 0..<HyperLogLog.registerCount { context.reply.integer(Int(registers[index])) }
-        } else if arguments.word(1, is: "decode") {
+        } else if reader.takes("decode") {
             guard let runs = value.runs else { throw .message("ERR HLL encoding is not sparse") }
             var words: [String] = []
             runs.forEachRunUnchecked { run in
@@ -32,9 +33,9 @@ extension HyperLogLogCommands {
                 words.append("\(letter)\(run.count)")
             }
             context.reply.bulkString(text: words.joined(separator: " "))
-        } else if arguments.word(1, is: "encoding") {
+        } else if reader.takes("encoding") {
             context.reply.status(value.layout == .dense ? "dense" : "sparse")
-        } else if arguments.word(1, is: "todense") {
+        } else if reader.takes("todense") {
             context.reply.integer(try makeDense(value, context, arguments) ? 1 : 0)
         } else {
             throw .quoting("ERR Unknown PFDEBUG subcommand '", arguments[1], "'")

@@ -9,31 +9,12 @@ enum KeyspaceCommands {
             tips: ["request_policy:all_shards", "response_policy:agg_sum"], syntax: "",
             summary: "Returns how many keys the database has.", complexity: "O(1)"
         ) { (context, _) throws(CommandError) in context.reply.integer(context.database.count) },
-        Command(
-            "FLUSHDB", group: .server, since: "1.0.0", arity: -1, flags: [.write, .dangerous], effect: .verbatim,
-            categories: ["keyspace", "dangerous"],
-            tips: ["request_policy:all_shards", "response_policy:all_succeeded"], syntax: "flush-type=[ASYNC | SYNC]",
-            summary: "Removes all keys of the database.", complexity: "O(1), the keys are freed in the background"
-        ) { (context, arguments) throws(CommandError) in
-            try checkFlushOption(arguments)
-            context.flush(all: false)
-            context.reply.ok()
-        }
-        .changed("4.0.0", "Takes `ASYNC`.")
-        .changed("6.2.0", "Takes `SYNC`."),
-        Command(
-            "FLUSHALL", group: .server, since: "1.0.0", arity: -1, flags: [.write, .dangerous], effect: .verbatim,
-            categories: ["keyspace", "dangerous"],
-            tips: ["request_policy:all_shards", "response_policy:all_succeeded"], syntax: "flush-type=[ASYNC | SYNC]",
-            summary: "Removes all keys of all databases.",
-            complexity: "O(N) in the databases in use, the memory is given back in the background"
-        ) { (context, arguments) throws(CommandError) in
-            try checkFlushOption(arguments)
-            context.flush(all: true)
-            context.reply.ok()
-        }
-        .changed("4.0.0", "Takes `ASYNC`.")
-        .changed("6.2.0", "Takes `SYNC`."),
+        flusher(
+            "FLUSHDB", all: false, summary: "Removes all keys of the database.",
+            complexity: "O(1), the keys are freed in the background"),
+        flusher(
+            "FLUSHALL", all: true, summary: "Removes all keys of all databases.",
+            complexity: "O(N) in the databases in use, the memory is given back in the background"),
         Command(
             "SWAPDB", group: .server, since: "4.0.0", arity: 3, flags: [.write, .fast, .dangerous], effect: .verbatim,
             categories: ["keyspace", "dangerous"],
@@ -41,11 +22,24 @@ enum KeyspaceCommands {
             complexity: "O(N) in the keys watched or waited for", run: swap),
     ]
 
-    private static func checkFlushOption(_ arguments: Arguments) throws(CommandError) {
-        guard arguments.count > 1 else { return }
-        guard arguments.count == 2 && (arguments.word(1, is: "async") || arguments.word(1, is: "sync")) else {
-            throw .syntax
+    private static func flusher(
+        _ name: String, all: Bool, summary: String, complexity: String
+    ) -> Command<KeyspaceContext> {
+        Command(
+            name, group: .server, since: "1.0.0", arity: -1, flags: [.write, .dangerous], effect: .verbatim,
+            categories: ["keyspace", "dangerous"],
+            tips: ["request_policy:all_shards", "response_policy:all_succeeded"], syntax: "flush-type=[ASYNC | SYNC]",
+            summary: summary, complexity: complexity
+        ) { (context, arguments) throws(CommandError) in
+            var options = ArgumentReader(arguments, from: 1)
+            // Either way the keys are freed in the background.
+            if !options.isAtEnd { _ = try options.either("async", or: "sync") }
+            try options.end()
+            context.flush(all: all)
+            context.reply.ok()
         }
+        .changed("4.0.0", "Takes `ASYNC`.")
+        .changed("6.2.0", "Takes `SYNC`.")
     }
 
     @Sendable static func swap(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {

@@ -41,8 +41,8 @@ extension ListCommands {
 
     @Sendable private static func insert(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError)
     {
-        let after = arguments.word(2, is: "after")
-        guard after || arguments.word(2, is: "before") else { throw .syntax }
+        var reader = ArgumentReader(arguments, from: 2)
+        let after = try reader.either("after", or: "before")
         let key = arguments[1]
         guard let list = try context.list(at: key, .write) else { return context.reply.integer(0) }
         guard list.insert(arguments[4], nextTo: arguments[3], after: after) else { return context.reply.integer(-1) }
@@ -53,7 +53,7 @@ extension ListCommands {
     @Sendable private static func removeMatches(_ context: inout KeyspaceContext, _ arguments: Arguments)
         throws(CommandError)
     {
-        let count = try arguments.drawCount(2)
+        let count = try arguments.signedCount(2)
         let key = arguments[1]
         guard let list = try context.list(at: key, .write) else { return context.reply.integer(0) }
         let limit = count == 0 ? Int.max : abs(count)

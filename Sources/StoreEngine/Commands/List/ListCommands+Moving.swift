@@ -11,7 +11,7 @@ extension ListCommands {
             syntax: "source destination wherefrom=<LEFT | RIGHT> whereto=<LEFT | RIGHT>",
             summary: "Moves an element from one list to another and returns it.", complexity: "O(1)"
         ) { (context, arguments) throws(CommandError) in
-            let ends = (from: try arguments.listEnd(3), to: try arguments.listEnd(4))
+            let ends = try arguments.listEnds()
             guard try !move(context, arguments, ends) else { return }
             context.reply.null()
         },
@@ -38,7 +38,7 @@ extension ListCommands {
             syntax: "source destination wherefrom=<LEFT | RIGHT> whereto=<LEFT | RIGHT> timeout:double",
             summary: "Moves an element from one list to another and returns it, or waits for one.", complexity: "O(1)"
         ) { (context, arguments) throws(CommandError) in
-            let ends = (from: try arguments.listEnd(3), to: try arguments.listEnd(4))
+            let ends = try arguments.listEnds()
             try moveWaiting(context, arguments, ends, timeout: 5, "LMOVE")
         },
         Command(
@@ -60,7 +60,7 @@ extension ListCommands {
             summary: "Takes elements from the first list of several that has any, and returns them, or waits for some.",
             complexity: "O(N+M) in the keys and the elements returned"
         ) { (context, arguments) throws(CommandError) in
-            let request = try PopRequest(arguments, from: 2)
+            let request = try PopRequest(arguments, from: 2, readEnd)
             let deadline = try arguments.waitDeadline(seconds: 1, now: context.now)
             guard try !popFromFirst(context, arguments, request) else { return }
             context.wait(for: arguments, request.keys, until: deadline, timeoutReply: .nullArray) { _ in

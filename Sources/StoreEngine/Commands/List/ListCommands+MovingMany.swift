@@ -56,20 +56,17 @@ extension ListCommands {
         let isOneByOne: Bool
 
         init(_ arguments: Arguments, optionsFrom start: Int) throws(CommandError) {
-            from = try arguments.listEnd(3)
-            to = try arguments.listEnd(4)
-            guard arguments.count > start else {
+            (from, to) = try arguments.listEnds()
+            var options = ArgumentReader(arguments, from: start)
+            guard !options.isAtEnd else {
                 amount = .upTo(1)
                 isOneByOne = true
                 return
             }
-            let isExact = arguments.word(start, is: "exactly")
-            guard isExact || arguments.word(start, is: "count"), arguments.count == start + 3 else { throw .syntax }
-            guard let count = Decimal.parse(arguments[start + 1]), count > 0 else {
-                throw .message("ERR count should be greater than 0")
-            }
-            isOneByOne = arguments.word(start + 2, is: "obo")
-            guard isOneByOne || arguments.word(start + 2, is: "bulk") else { throw .syntax }
+            guard options.left == 3 else { throw .syntax }
+            let isExact = try options.either("exactly", or: "count")
+            let count = try options.amount()
+            isOneByOne = try options.either("obo", or: "bulk")
             amount = isExact ? .exactly(count) : .upTo(count)
         }
 

@@ -77,7 +77,7 @@ enum ListCommands {
             summary: "Takes elements from the first list of several that has any, and returns them.",
             complexity: "O(N+M) in the keys and the elements returned"
         ) { (context, arguments) throws(CommandError) in
-            let request = try PopRequest(arguments, from: 1)
+            let request = try PopRequest(arguments, from: 1, readEnd)
             guard try !popFromFirst(context, arguments, request) else { return }
             context.reply.nullArray()
         },
@@ -138,43 +138,16 @@ enum ListCommands {
             context.popped(from: list, key, at: end, count: 1)
             return
         }
-        guard let count = Decimal.parse(arguments[2]), count >= 0 else { throw .mustBePositive }
+        let count = try arguments.count(2)
         guard let list = try context.list(at: key, .write) else { return context.reply.nullArray() }
         context.replyPopping(list, key, at: end, count: count)
     }
 
-    /// What LMPOP and BLMPOP ask for.
-    struct PopRequest {
-        let keys: Range<Int>
-        let end: ListEnd
-        let count: Int
-
-        init(_ arguments: Arguments, from start: Int) throws(CommandError) {
-            guard let keyCount = Decimal.parse(arguments[start]), keyCount > 0 else {
-                throw .message("ERR numkeys should be greater than 0")
-            }
-            guard keyCount < arguments.count - start - 1 else { throw .syntax }
-            keys = start + 1..<start + 1 + keyCount
-            end = try arguments.listEnd(keys.upperBound)
-            var count: Int?
-            var index = keys.upperBound + 1
-            while index < arguments.count {
-                guard count == nil, arguments.word(index, is: "count"), index + 1 < arguments.count else {
-                    throw .syntax
-                }
-                guard let number = Decimal.parse(arguments[index + 1]), number > 0 else {
-                    throw .message("ERR count should be greater than 0")
-                }
-                count = number
-                index += 2
-            }
-            self.count = count ?? 1
-        }
-    }
+    static func readEnd(_ reader: inout ArgumentReader) throws(CommandError) -> ListEnd { try reader.listEnd() }
 
     /// Pops from the first of the keys that has a list; false if none has.
     static func popFromFirst(
-        _ context: KeyspaceContext, _ arguments: Arguments, _ request: PopRequest
+        _ context: KeyspaceContext, _ arguments: Arguments, _ request: PopRequest<ListEnd>
     ) throws(CommandError) -> Bool {
         for index in request.keys where !context.passesOver(arguments[index], unless: .list) {
             guard let list = try context.list(at: arguments[index], .write) else { continue }
@@ -214,34 +187,22 @@ enum ListCommands {
         var rank = 1
         var wanted: Int?
         var limit = 0
-        var index = 3
-        while index < arguments.count {
-            guard index + 1 < arguments.count else { throw .syntax }
-            if arguments.word(index, is: "rank") {
-                rank = try arguments.integer(index + 1)
-                guard rank != Int.min else {
-                    throw .message(
-                        "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807")
-                }
+        var options = ArgumentReader(arguments, from: 3)
+        while !options.isAtEnd {
+            if options.takes("rank", with: 1) {
+                rank = try options.signedCount()
                 guard rank != 0 else {
                     throw .message(
                         "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list"
                     )
                 }
-            } else if arguments.word(index, is: "count") {
-                guard let count = Decimal.parse(arguments[index + 1]), count >= 0 else {
-                    throw .message("ERR COUNT can't be negative")
-                }
-                wanted = count
-            } else if arguments.word(index, is: "maxlen") {
-                guard let length = Decimal.parse(arguments[index + 1]), length >= 0 else {
-                    throw .message("ERR MAXLEN can't be negative")
-                }
-                limit = length
+            } else if options.takes("count", with: 1) {
+                wanted = try options.integer(atLeast: 0, otherwise: .message("ERR COUNT can't be negative"))
+            } else if options.takes("maxlen", with: 1) {
+                limit = try options.integer(atLeast: 0, otherwise: .message("ERR MAXLEN can't be negative"))
             } else {
                 throw .syntax
             }
-            index += 2
         }
         let reply = context.reply
         guard let list = try context.list(at: arguments[1], .read) else {
@@ -286,12 +247,17 @@ extension ListEnd {
     var popCommand: StaticString { self == .head ? "LPOP" : "RPOP" }
 }
 
+extension ArgumentReader {
+    /// Reads LEFT or RIGHT, an end of a list.
+    @inline(__always)
+    mutating func listEnd() throws(CommandError) -> ListEnd { try either("left", or: "right") ? .head : .tail }
+}
+
 extension Arguments {
-    /// The argument as an end of a list: "left" or "right", in any letter case.
-    func listEnd(_ index: Int) throws(CommandError) -> ListEnd {
-        if word(index, is: "left") { return .head }
-        if word(index, is: "right") { return .tail }
-        throw .syntax
+    /// Arguments 3 and 4 as the ends of the lists to move from and to.
+    func listEnds() throws(CommandError) -> (from: ListEnd, to: ListEnd) {
+        var reader = ArgumentReader(self, from: 3)
+        return (try reader.listEnd(), try reader.listEnd())
     }
 }
 

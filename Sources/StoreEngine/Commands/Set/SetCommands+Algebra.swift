@@ -256,28 +256,18 @@ extension SetCommands {
     private static func count(
         _ context: KeyspaceContext, _ operation: Operation, _ arguments: Arguments
     ) throws(CommandError) -> Int {
-        guard let keyCount = Decimal.parse(arguments[1]), keyCount > 0 else {
-            throw .message("ERR numkeys should be greater than 0")
-        }
-        guard keyCount <= arguments.count - 2 else {
-            throw .message("ERR Number of keys can't be greater than number of args")
-        }
+        var options = ArgumentReader(arguments, from: 1)
+        let keys = try options.keys(tooMany: .message("ERR Number of keys can't be greater than number of args"))
         var limit = 0
-        var index = 2 + keyCount
-        while index < arguments.count {
-            if arguments.word(index, is: "limit") && index + 1 < arguments.count {
-                index += 1
-                guard let value = Decimal.parse(arguments[index]), value >= 0 else {
-                    throw .message("ERR LIMIT can't be negative")
-                }
-                limit = value
-            } else if operation != .union || !arguments.word(index, is: "approx") {
+        while !options.isAtEnd {
+            if let given = try options.takesCountingLimit() {
+                limit = given
+            } else if operation != .union || !options.takes("approx") {
                 // Who asks for an approximation gets the exact count, which for a few sets needs no memory either.
                 throw .syntax
             }
-            index += 1
         }
-        let sets = try views(context, arguments, 2..<2 + keyCount)
+        let sets = try views(context, arguments, keys)
         var count = 0
         visit(context, operation, sets) { _ in
             count += 1

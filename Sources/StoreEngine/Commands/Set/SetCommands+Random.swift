@@ -29,7 +29,7 @@ extension SetCommands {
     @Sendable private static func pop(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
         let key = arguments[1]
         guard arguments.count <= 3 else { throw .syntax }
-        guard arguments.count == 2 else { return try pop(context, key, count: arguments[2]) }
+        guard arguments.count == 2 else { return try pop(context, key, count: try arguments.count(2)) }
         guard let set = try context.set(at: key, .write) else { return context.reply.null() }
         let reply = context.reply
         let effect = context.beginEffect("SREM", key)
@@ -46,8 +46,7 @@ extension SetCommands {
     /// When so many times as many members are taken as stay, those that stay are chosen, and move.
     private static let takenPerKept = 5
 
-    private static func pop(_ context: KeyspaceContext, _ key: ByteSlice, count text: ByteSlice) throws(CommandError) {
-        guard let count = Decimal.parse(text), count >= 0 else { throw .mustBePositive }
+    private static func pop(_ context: KeyspaceContext, _ key: ByteSlice, count: Int) throws(CommandError) {
         let reply = context.reply
         guard let set = try context.set(at: key, .write), count > 0 else { return reply.set(0) }
         let size = set.count
@@ -91,7 +90,7 @@ extension SetCommands {
             guard let set = try context.set(at: key, .read) else { return context.reply.null() }
             return context.reply.element(set.random(using: &context.engine.random))
         }
-        let count = try arguments.drawCount(2)
+        let count = try arguments.signedCount(2)
         guard let set = try context.set(at: key, .read), count != 0 else { return context.reply.array(0) }
         let reply = context.reply
         if count > 1 {
@@ -113,23 +112,8 @@ extension SetCommands {
     // MARK: scanning
 
     @Sendable private static func scan(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
-        let start = try arguments.cursor(2)
-        guard let set = try context.set(at: arguments[1], .read) else {
-            return context.reply.endScan(context.reply.beginDeferred(), cursor: 0, count: 0)
+        try context.replyScan(arguments, of: try context.set(at: arguments[1], .read)) { set, cursor, page in
+            set.view.scan(cursor) { page.look(at: $0) }
         }
-        let options = try ScanOptions(arguments, from: 3, takesType: false)
-        let reply = context.reply
-        var seen = 0
-        var found = 0
-        let list = reply.beginDeferred()
-        let cursor = options.run(from: start, seen: { seen }) { cursor in
-            set.view.scan(cursor) { member in
-                seen += 1
-                guard member.withBytes({ options.accepts($0) }) else { return }
-                reply.element(member)
-                found += 1
-            }
-        }
-        reply.endScan(list, cursor: cursor, count: found)
     }
 }

@@ -56,7 +56,7 @@ extension SortedSetCommands {
             let request = try AlgebraRequest(context, arguments, countedAt: 1, operation, for: .replying)
             var builder = SortedSetBuilder(context.database)
             request.build(&builder)
-            let list = ScoredList(context.reply, withScores: request.withScores)
+            let list = PairList(context.reply, withValues: request.withScores)
             list.begin(builder.count)
             builder.forEachOrdered { list.add(.bytes($0), $1) }
             builder.discard(context.engine)
@@ -170,45 +170,30 @@ struct AlgebraRequest {
         for purpose: Purpose
     ) throws(CommandError) {
         self.operation = operation
-        let keyCount = try arguments.integer(start)
+        var options = ArgumentReader(arguments, from: start)
+        let keyCount = try options.integer()
         guard keyCount >= 1 else {
             let name = arguments[0].lowercasedText
             throw .text("ERR at least 1 input key is needed for '\(name)' command")
         }
-        guard keyCount < arguments.count - start else { throw .syntax }
-        let keys = start + 1..<start + 1 + keyCount
+        let keys = try options.take(keyCount)
         sources.reserveCapacity(keyCount)
         for index in keys { sources.append(try Self.source(context, arguments[index], .read)) }
-        var index = keys.upperBound
-        while index < arguments.count {
-            let remaining = arguments.count - index
-            if operation != .difference && purpose != .counting && remaining > keyCount
-                && arguments.word(index, is: "weights")
-            {
+        let combinesScores = operation != .difference && purpose != .counting
+        while !options.isAtEnd {
+            if combinesScores && options.takes("weights", with: keyCount) {
                 for source in 0..<keyCount {
-                    guard let weight = FloatingPoint64.parse(arguments[index + 1 + source]) else {
-                        throw .message("ERR weight value is not a float")
-                    }
-                    sources[source].weight = weight
+                    sources[source].weight = try options.double(otherwise: .message("ERR weight value is not a float"))
                 }
-                index += keyCount
-            } else if operation != .difference && purpose != .counting && remaining >= 2
-                && arguments.word(index, is: "aggregate")
-            {
-                aggregate = try Self.aggregate(arguments, index + 1)
-                index += 1
-            } else if purpose == .replying && arguments.word(index, is: "withscores") {
+            } else if combinesScores && options.takes("aggregate", with: 1) {
+                aggregate = try Self.aggregate(&options)
+            } else if purpose == .replying && options.takes("withscores") {
                 withScores = true
-            } else if purpose == .counting && remaining >= 2 && arguments.word(index, is: "limit") {
-                guard let limit = Decimal.parse(arguments[index + 1]), limit >= 0 else {
-                    throw .message("ERR LIMIT can't be negative")
-                }
+            } else if purpose == .counting, let limit = try options.takesCountingLimit() {
                 self.limit = limit
-                index += 1
             } else {
                 throw .syntax
             }
-            index += 1
         }
         if purpose == .counting {
             // To be named more than once makes no difference there.
@@ -230,11 +215,11 @@ struct AlgebraRequest {
         return Source(.set(SetView(entry)), entry: address)
     }
 
-    private static func aggregate(_ arguments: Arguments, _ index: Int) throws(CommandError) -> Aggregate {
-        if arguments.word(index, is: "sum") { return .sum }
-        if arguments.word(index, is: "min") { return .minimum }
-        if arguments.word(index, is: "max") { return .maximum }
-        if arguments.word(index, is: "count") { return .count }
+    private static func aggregate(_ reader: inout ArgumentReader) throws(CommandError) -> Aggregate {
+        if reader.takes("sum") { return .sum }
+        if reader.takes("min") { return .minimum }
+        if reader.takes("max") { return .maximum }
+        if reader.takes("count") { return .count }
         throw .syntax
     }
 

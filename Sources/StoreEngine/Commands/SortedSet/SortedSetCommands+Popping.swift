@@ -20,7 +20,7 @@ extension SortedSetCommands {
             summary: "Removes and returns members with the lowest or highest scores of the first sorted set there is.",
             complexity: "O(K+M*log(N)) for K keys and M of N members"
         ) { (context, arguments) throws(CommandError) in
-            let request = try PopRequest(arguments, from: 1)
+            let request = try PopRequest(arguments, from: 1, readEnd)
             if try !popFirst(context, arguments, request) { context.reply.nullArray() }
         },
         Command(
@@ -30,7 +30,7 @@ extension SortedSetCommands {
             summary: "Removes and returns members of the first sorted set there is, or waits for one.",
             complexity: "O(K+M*log(N)) for K keys and M of N members"
         ) { (context, arguments) throws(CommandError) in
-            let request = try PopRequest(arguments, from: 2)
+            let request = try PopRequest(arguments, from: 2, readEnd)
             let deadline = try arguments.waitDeadline(seconds: 1, now: context.now)
             if try popFirst(context, arguments, request) { return }
             context.wait(for: arguments, request.keys, until: deadline, timeoutReply: .nullArray) { _ in Need(.members)
@@ -58,11 +58,7 @@ extension SortedSetCommands {
             complexity: "O(M*log(N)) for M of N members"
         ) { (context, arguments) throws(CommandError) in
             guard arguments.count <= 3 else { throw .syntax }
-            var count = 1
-            if arguments.count == 3 {
-                guard let given = Decimal.parse(arguments[2]), given >= 0 else { throw .mustBePositive }
-                count = given
-            }
+            let count = arguments.count == 3 ? try arguments.count(2) : 1
             guard let set = try context.sortedSet(at: arguments[1], .write) else { return context.reply.array(0) }
             // A single one is no pair of its own, even in RESP3.
             let pairs = context.reply.version == .resp3 && arguments.count == 3
@@ -111,42 +107,13 @@ extension SortedSetCommands {
 
     // MARK: several keys
 
-    /// What ZMPOP and BZMPOP ask for.
-    private struct PopRequest {
-        /// Which arguments are keys.
-        let keys: Range<Int>
-        let end: End
-        private(set) var count = 1
-
-        /// Reads from the number of keys, at argument `start`, on.
-        init(_ arguments: Arguments, from start: Int) throws(CommandError) {
-            guard let keyCount = Decimal.parse(arguments[start]), keyCount > 0 else {
-                throw .message("ERR numkeys should be greater than 0")
-            }
-            // There must be a word behind the keys.
-            guard keyCount < arguments.count - start - 1 else { throw .syntax }
-            keys = start + 1..<start + 1 + keyCount
-            if arguments.word(keys.upperBound, is: "min") {
-                end = .lowest
-            } else if arguments.word(keys.upperBound, is: "max") {
-                end = .highest
-            } else {
-                throw .syntax
-            }
-            let option = keys.upperBound + 1
-            guard option < arguments.count else { return }
-            guard arguments.word(option, is: "count") && option + 1 < arguments.count else { throw .syntax }
-            guard let count = Decimal.parse(arguments[option + 1]), count > 0 else {
-                throw .message("ERR count should be greater than 0")
-            }
-            guard option + 2 == arguments.count else { throw .syntax }
-            self.count = count
-        }
+    private static func readEnd(_ reader: inout ArgumentReader) throws(CommandError) -> End {
+        try reader.either("min", or: "max") ? .lowest : .highest
     }
 
     /// Pops from the first key that holds a sorted set, and replies; false if none does.
     private static func popFirst(
-        _ context: KeyspaceContext, _ arguments: Arguments, _ request: PopRequest
+        _ context: KeyspaceContext, _ arguments: Arguments, _ request: PopRequest<End>
     ) throws(CommandError) -> Bool {
         for index in request.keys where !context.passesOver(arguments[index], unless: .sortedSet) {
             let key = arguments[index]

@@ -28,12 +28,10 @@ extension SortedSetCommands {
                 return true
             }
         }
-        let count = try arguments.drawCount(2)
-        let withScores = arguments.count == 4 && arguments.word(3, is: "withscores")
-        guard arguments.count == 3 || withScores else { throw .syntax }
-        guard !withScores || count.magnitude <= UInt(Int.max / 2) else { throw .message("ERR value is out of range") }
+        let draw = try DrawRequest(arguments, withValues: "withscores")
+        let count = draw.count
         guard let set = try context.sortedSet(at: key, .read), count != 0 else { return context.reply.array(0) }
-        let list = ScoredList(context.reply, withScores: withScores)
+        let list = PairList(context.reply, withValues: draw.withValues)
         if count < 0 {
             try arguments.checkDraws(count)
             list.begin(-count)
@@ -53,25 +51,13 @@ extension SortedSetCommands {
     }
 
     @Sendable private static func scan(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
-        let start = try arguments.cursor(2)
-        guard let set = try context.sortedSet(at: arguments[1], .read) else {
-            return context.reply.endScan(context.reply.beginDeferred(), cursor: 0, count: 0)
-        }
-        let options = try ScanOptions(arguments, from: 3, takesType: false, bareWord: "noscores")
         let reply = context.reply
-        let isPacked = set.isPacked
-        var seen = 0
-        var found = 0
-        // The cursor stands before what is found, but is known only after it.
-        let list = reply.beginDeferred()
-        let cursor = options.run(from: start, seen: { seen }) { cursor in
-            set.scan(cursor) { member, score in
-                seen += 1
-                guard member.withBytes({ options.accepts($0) }) else { return }
-                reply.element(member)
-                found += 1
-                if options.omitsValues { return }
-                found += 1
+        try context.replyScan(
+            arguments, of: try context.sortedSet(at: arguments[1], .read), withoutValues: "noscores"
+        ) { set, cursor, page in
+            let isPacked = set.isPacked
+            return set.scan(cursor) { member, score in
+                guard page.look(at: member), page.takesValue() else { return }
                 // Redis prints a score as its list has it, but one of its table as a long double.
                 if isPacked || FloatingPoint64.wholeNumber(score) != nil && score.magnitude < 1e17 {
                     FloatingPoint64.withText(score) { reply.bulkString($0) }
@@ -80,6 +66,5 @@ extension SortedSetCommands {
                 }
             }
         }
-        reply.endScan(list, cursor: cursor, count: found)
     }
 }

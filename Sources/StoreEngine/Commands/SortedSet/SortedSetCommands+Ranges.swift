@@ -98,7 +98,7 @@ extension SortedSetCommands {
         let query = try RangeQuery(arguments, from: 2, kind, isReversed: reversed, takesScores: true)
         guard let set = try context.sortedSet(at: arguments[1], .read) else { return context.reply.array(0) }
         let ranks = query.ranks(of: set)
-        let list = ScoredList(context.reply, withScores: query.withScores)
+        let list = PairList(context.reply, withValues: query.withScores)
         list.begin(ranks.count)
         set.forEach(ranks, reversed: query.isReversed) { list.add($0, $1) }
     }
@@ -179,24 +179,21 @@ struct RangeQuery {
     ) throws(CommandError) {
         var chosen = kind
         var direction = isReversed
-        var index = start + 2
-        while index < arguments.count {
-            if takesScores && arguments.word(index, is: "withscores") {
+        var options = ArgumentReader(arguments, from: start + 2)
+        while !options.isAtEnd {
+            if takesScores && options.takes("withscores") {
                 withScores = true
-            } else if arguments.word(index, is: "limit") && index + 2 < arguments.count {
-                offset = try arguments.integer(index + 1)
-                limit = try arguments.integer(index + 2)
-                index += 2
-            } else if isReversed == nil && direction == nil && arguments.word(index, is: "rev") {
+            } else if let limits = try options.takesLimits() {
+                (offset, limit) = limits
+            } else if direction == nil && options.takes("rev") {
                 direction = true
-            } else if chosen == nil && arguments.word(index, is: "bylex") {
+            } else if chosen == nil && options.takes("bylex") {
                 chosen = .members
-            } else if chosen == nil && arguments.word(index, is: "byscore") {
+            } else if chosen == nil && options.takes("byscore") {
                 chosen = .scores
             } else {
                 throw .syntax
             }
-            index += 1
         }
         self.isReversed = direction ?? false
         let kind = chosen ?? .ranks
@@ -232,25 +229,5 @@ struct RangeQuery {
         let count = limit < 0 ? left : min(limit, left)
         let start = isReversed ? ranks.upperBound - offset - count : ranks.lowerBound + offset
         return start..<start + count
-    }
-}
-
-/// A reply of members, with their scores or without: pairs in RESP3.
-struct ScoredList {
-    private let reply: ReplyWriter
-    private let withScores: Bool
-
-    init(_ reply: ReplyWriter, withScores: Bool) {
-        self.reply = reply
-        self.withScores = withScores
-    }
-
-    func begin(_ count: Int) { reply.array(withScores && reply.version == .resp2 ? count * 2 : count) }
-
-    @inline(__always)
-    func add(_ member: PackedElement, _ score: Double) {
-        if withScores && reply.version == .resp3 { reply.array(2) }
-        reply.element(member)
-        if withScores { reply.double(score) }
     }
 }

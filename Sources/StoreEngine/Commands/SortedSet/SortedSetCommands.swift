@@ -102,24 +102,25 @@ enum SortedSetCommands {
         var countsUpdates = false
         var increments: Bool
         /// Where the first score is.
-        private(set) var end = 2
+        let end: Int
 
         init(_ arguments: Arguments, increments: Bool) throws(CommandError) {
             self.increments = increments
-            options: while end < arguments.count {
+            var options = ArgumentReader(arguments, from: 2)
+            options: while !options.isAtEnd {
                 // Scores do not begin with these letters: most requests are done here.
-                switch arguments[end].isEmpty ? 0 : arguments[end][0] | 0x20 {
-                case UInt8(ascii: "n") where arguments.word(end, is: "nx"): condition.insert(.isNew)
-                case UInt8(ascii: "x") where arguments.word(end, is: "xx"): condition.insert(.exists)
-                case UInt8(ascii: "g") where arguments.word(end, is: "gt"): condition.insert(.isGreater)
-                case UInt8(ascii: "l") where arguments.word(end, is: "lt"): condition.insert(.isLess)
-                case UInt8(ascii: "c") where arguments.word(end, is: "ch"): countsUpdates = true
-                case UInt8(ascii: "i") where arguments.word(end, is: "incr"): self.increments = true
+                switch options.initial {
+                case UInt8(ascii: "n") where options.takes("nx"): condition.insert(.isNew)
+                case UInt8(ascii: "x") where options.takes("xx"): condition.insert(.exists)
+                case UInt8(ascii: "g") where options.takes("gt"): condition.insert(.isGreater)
+                case UInt8(ascii: "l") where options.takes("lt"): condition.insert(.isLess)
+                case UInt8(ascii: "c") where options.takes("ch"): countsUpdates = true
+                case UInt8(ascii: "i") where options.takes("incr"): self.increments = true
                 default: break options
                 }
-                end += 1
             }
-            let left = arguments.count - end
+            end = options.index
+            let left = options.left
             guard left > 0 && left % 2 == 0 else { throw .syntax }
             if condition.contains(.isNew) && condition.contains(.exists) {
                 throw .message("ERR XX and NX options at the same time are not compatible")
@@ -205,8 +206,9 @@ enum SortedSetCommands {
         _ context: KeyspaceContext, _ arguments: Arguments, _ name: String, _ place: (Int, Int) -> Int
     ) throws(CommandError) {
         guard arguments.count <= 4 else { throw .wrongArity(name) }
-        let withScore = arguments.count == 4
-        guard !withScore || arguments.word(3, is: "withscore") else { throw .syntax }
+        var options = ArgumentReader(arguments, from: 3)
+        let withScore = options.takes("withscore")
+        try options.end()
         let reply = context.reply
         guard let set = try context.sortedSet(at: arguments[1], .read),
             let (rank, score) = set.rankAndScore(of: arguments[2])

@@ -37,40 +37,33 @@ extension StreamCommands {
         private(set) var lastID = StreamID.zero
 
         init(_ arguments: Arguments, now: Int64) throws(CommandError) {
-            var index = 5
-            while index < arguments.count, StreamID.parse(arguments[index]) != nil { index += 1 }
-            idCount = index - 5
+            var options = ArgumentReader(arguments, from: 5)
+            while !options.isAtEnd, StreamID.parse(options.current) != nil { options.skip() }
+            idCount = options.index - 5
             time = -1
-            while index < arguments.count {
-                let hasMore = index + 1 < arguments.count
-                if arguments.word(index, is: "force") {
+            while !options.isAtEnd {
+                if options.takes("force") {
                     forces = true
-                } else if arguments.word(index, is: "justid") {
+                } else if options.takes("justid") {
                     onlyIDs = true
-                } else if hasMore && arguments.word(index, is: "idle") {
-                    index += 1
-                    time = now &- Int64(try Self.number(arguments[index], "IDLE option"))
-                } else if hasMore && arguments.word(index, is: "time") {
-                    index += 1
-                    time = Int64(try Self.number(arguments[index], "TIME option"))
-                } else if hasMore && arguments.word(index, is: "retrycount") {
-                    index += 1
-                    deliveryCount = try Self.number(arguments[index], "RETRYCOUNT option")
-                } else if hasMore && arguments.word(index, is: "lastid") {
-                    index += 1
-                    lastID = try id(arguments[index])
+                } else if options.takes("idle", with: 1) {
+                    time = now &- Int64(try options.integer(otherwise: Self.invalid("IDLE option")))
+                } else if options.takes("time", with: 1) {
+                    time = Int64(try options.integer(otherwise: Self.invalid("TIME option")))
+                } else if options.takes("retrycount", with: 1) {
+                    deliveryCount = try options.integer(otherwise: Self.invalid("RETRYCOUNT option"))
+                } else if options.takes("lastid", with: 1) {
+                    lastID = try id(options.next())
                 } else {
-                    throw .quoting("ERR Unrecognized XCLAIM option '", arguments[index], "'")
+                    throw .quoting("ERR Unrecognized XCLAIM option '", options.current, "'")
                 }
-                index += 1
             }
             if time < 0 || time > now { time = now }
             if let count = deliveryCount, count < 0 { deliveryCount = nil }
         }
 
-        private static func number(_ text: ByteSlice, _ what: String) throws(CommandError) -> Int {
-            guard let value = Decimal.parse(text) else { throw .text("ERR Invalid \(what) argument for XCLAIM") }
-            return value
+        private static func invalid(_ what: String) -> CommandError {
+            .text("ERR Invalid \(what) argument for XCLAIM")
         }
     }
 
@@ -134,20 +127,15 @@ extension StreamCommands {
         let start = try lowerBound(arguments[5])
         var limit = 100
         var onlyIDs = false
-        var index = 6
-        while index < arguments.count {
-            if arguments.word(index, is: "count") && index + 1 < arguments.count {
-                guard let count = Decimal.parse(arguments[index + 1]), count >= 1, count <= Int.max / 16 else {
-                    throw .message("ERR COUNT must be > 0")
-                }
-                limit = count
-                index += 1
-            } else if arguments.word(index, is: "justid") {
+        var options = ArgumentReader(arguments, from: 6)
+        while !options.isAtEnd {
+            if options.takes("count", with: 1) {
+                limit = try options.integer(in: 1...Int.max / 16, otherwise: .message("ERR COUNT must be > 0"))
+            } else if options.takes("justid") {
                 onlyIDs = true
             } else {
                 throw .syntax
             }
-            index += 1
         }
         let key = arguments[1]
         guard let stream = try context.stream(at: key, .update), let group = stream.group(arguments[2]) else {
@@ -202,6 +190,18 @@ extension StreamCommands {
         /// It becomes the greatest there is.
         case fatal
 
+        init(_ reader: inout ArgumentReader) throws(CommandError) {
+            if reader.takes("silent") {
+                self = .silent
+            } else if reader.takes("fail") {
+                self = .fail
+            } else if reader.takes("fatal") {
+                self = .fatal
+            } else {
+                throw .message("ERR mode must be SILENT, FAIL, or FATAL")
+            }
+        }
+
         func count(_ count: Int) -> Int {
             switch self {
             case .silent: max(count - 1, 0)
@@ -213,35 +213,21 @@ extension StreamCommands {
 
     @Sendable private static func release(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError)
     {
-        let mode: Release
-        if arguments.word(3, is: "silent") {
-            mode = .silent
-        } else if arguments.word(3, is: "fail") {
-            mode = .fail
-        } else if arguments.word(3, is: "fatal") {
-            mode = .fatal
-        } else {
-            throw .message("ERR mode must be SILENT, FAIL, or FATAL")
-        }
-        guard arguments.word(4, is: "ids") else { throw .syntax }
-        let range = try IDBlock.range(arguments, countAt: 5)
-        let ids = try ids(arguments, range)
+        var options = ArgumentReader(arguments, from: 3)
+        let mode = try Release(&options)
+        guard options.takes("ids", with: 1) else { throw .syntax }
+        let ids = try ids(arguments, try options.ids())
         var deliveryCount: Int?
         var forces = false
-        var index = range.upperBound
-        while index < arguments.count {
-            if arguments.word(index, is: "force") {
+        while !options.isAtEnd {
+            if options.takes("force") {
                 forces = true
-            } else if arguments.word(index, is: "retrycount") && index + 1 < arguments.count {
-                guard let count = Decimal.parse(arguments[index + 1]), count >= 0 else {
-                    throw .message("ERR Invalid RETRYCOUNT value, must be >= 0")
-                }
-                deliveryCount = count
-                index += 1
+            } else if options.takes("retrycount", with: 1) {
+                deliveryCount = try options.integer(
+                    atLeast: 0, otherwise: .message("ERR Invalid RETRYCOUNT value, must be >= 0"))
             } else {
                 throw .syntax
             }
-            index += 1
         }
         let key = arguments[1]
         guard let stream = try context.stream(at: key, .write), let group = stream.group(arguments[2]) else {

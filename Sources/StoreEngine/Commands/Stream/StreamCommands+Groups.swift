@@ -92,17 +92,15 @@ extension StreamCommands {
         func entriesRead(of stream: StreamValue) -> Int { min(entriesRead, stream.entriesAdded) }
 
         init(_ arguments: Arguments, mayMakeStream: Bool) throws(CommandError) {
-            var index = 5
-            while index < arguments.count {
-                if mayMakeStream && arguments.word(index, is: "mkstream") {
+            var options = ArgumentReader(arguments, from: 5)
+            while !options.isAtEnd {
+                if mayMakeStream && options.takes("mkstream") {
                     makesStream = true
-                    index += 1
-                } else if arguments.word(index, is: "entriesread") && index + 1 < arguments.count {
-                    entriesRead = try arguments.integer(index + 1)
+                } else if options.takes("entriesread", with: 1) {
+                    entriesRead = try options.integer()
                     guard entriesRead >= StreamGroup.unknown else {
                         throw .message("ERR value for ENTRIESREAD must be positive or -1")
                     }
-                    index += 2
                 } else {
                     throw .subcommandSyntax(of: "XGROUP", arguments[1])
                 }
@@ -249,16 +247,16 @@ extension StreamCommands {
         private let consumer: ByteSlice?
 
         init(_ arguments: Arguments) throws(CommandError) {
-            var start = 3
-            if arguments.word(3, is: "idle") {
-                idle = Int64(try arguments.integer(4))
-                guard arguments.count >= 8 else { throw .syntax }
-                start = 5
+            var reader = ArgumentReader(arguments, from: 3)
+            if reader.takes("idle") {
+                idle = Int64(try reader.integer())
+                guard reader.left >= 3 else { throw .syntax }
             }
-            limit = max(try arguments.integer(start + 2), 0)
-            low = try lowerBound(arguments[start])
-            high = try upperBound(arguments[start + 1])
-            consumer = start + 3 < arguments.count ? arguments[start + 3] : nil
+            let (start, end) = (reader.next(), reader.next())
+            limit = max(try reader.integer(), 0)
+            low = try lowerBound(start)
+            high = try upperBound(end)
+            consumer = reader.isAtEnd ? nil : reader.next()
         }
 
         func reply(_ reply: ReplyWriter, _ group: StreamGroup, now: Int64) {

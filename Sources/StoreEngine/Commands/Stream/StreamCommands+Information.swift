@@ -107,17 +107,14 @@ extension StreamCommands {
     @Sendable private static func stream(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError)
     {
         let stream = try found(context, arguments[2])
-        let isFull = arguments.count > 3
+        var options = ArgumentReader(arguments, from: 3)
+        let isFull = options.takes("full")
         var limit = 10
-        if isFull {
-            guard arguments.count == 4 || arguments.count == 6, arguments.word(3, is: "full"),
-                arguments.count == 4 || arguments.word(4, is: "count")
-            else { throw .subcommandSyntax(of: "XINFO", arguments[1]) }
-            if arguments.count == 6 {
-                let count = try arguments.integer(5)
-                limit = count == 0 ? Int.max : count < 0 ? 10 : count
-            }
+        if isFull && options.left == 2 && options.takes("count", with: 1) {
+            let count = try options.integer()
+            limit = count == 0 ? Int.max : count < 0 ? 10 : count
         }
+        try options.end(otherwise: .subcommandSyntax(of: "XINFO", arguments[1]))
         let reply = context.reply
         reply.map(isFull ? 9 : 10)
         reply.bulkString("length")

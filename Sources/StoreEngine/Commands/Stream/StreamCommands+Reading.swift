@@ -44,48 +44,41 @@ extension StreamCommands {
         private(set) var keys = 0..<0
 
         init(_ arguments: Arguments, isGroup: Bool, now: Int64) throws(CommandError) {
-            var index = 1
+            var options = ArgumentReader(arguments, from: 1)
             var claimError: CommandError?
-            while index < arguments.count && keys.isEmpty {
-                let hasMore = index + 1 < arguments.count
-                if hasMore && arguments.word(index, is: "block") {
-                    deadline = try arguments.waitDeadline(milliseconds: index + 1, now: now)
+            while !options.isAtEnd && keys.isEmpty {
+                if options.takes("block", with: 1) {
+                    deadline = try options.waitDeadline(now: now)
                     waits = true
-                    index += 2
-                } else if hasMore && arguments.word(index, is: "count") {
-                    let count = try arguments.integer(index + 1)
+                } else if options.takes("count", with: 1) {
+                    let count = try options.integer()
                     self.count = count <= 0 ? Int.max : count
-                    index += 2
-                } else if hasMore && arguments.word(index, is: "streams") {
-                    let given = arguments.count - index - 1
+                } else if options.takes("streams", with: 1) {
+                    let given = options.left
                     guard given % 2 == 0 else {
                         let (name, sign) = isGroup ? ("xreadgroup", ">") : ("xread", "$")
                         throw .text(
                             "ERR Unbalanced '\(name)' list of streams: for each stream key an ID or '\(sign)' must be "
                                 + "specified.")
                     }
-                    keys = index + 1..<index + 1 + given / 2
-                } else if index + 2 < arguments.count && arguments.word(index, is: "group") {
+                    keys = try options.take(given / 2)
+                } else if options.takes("group", with: 2) {
                     guard isGroup else {
                         throw .message(
                             "ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead.")
                     }
-                    group = index + 1
-                    index += 3
-                } else if arguments.word(index, is: "noack") {
+                    group = options.index
+                    options.skip(2)
+                } else if options.takes("noack") {
                     guard isGroup else {
                         throw .message(
                             "ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead.")
                     }
                     acknowledges = true
-                    index += 1
-                } else if isGroup && hasMore && arguments.word(index, is: "claim") {
-                    guard let idle = Decimal.parse(arguments[index + 1]) else {
-                        throw .message("ERR min-idle-time is not an integer")
-                    }
+                } else if isGroup && options.takes("claim", with: 1) {
+                    let idle = try options.integer(otherwise: .message("ERR min-idle-time is not an integer"))
                     if idle < 0 { claimError = .message("ERR min-idle-time must be a positive integer") }
                     claimIdle = Int64(idle)
-                    index += 2
                 } else {
                     throw .syntax
                 }

@@ -62,32 +62,31 @@ extension StreamCommands {
         ) throws(CommandError) {
             var limit: Int?
             var references: StreamValue.References?
-            var index = 2
-            options: while index < arguments.count {
-                let hasMore = index + 1 < arguments.count
-                if isAdding && StreamCommands.isCharacter(arguments[index], "*") {
+            var options = ArgumentReader(arguments, from: 2)
+            options: while !options.isAtEnd {
+                if isAdding && options.isAt("*") {
                     break
-                } else if hasMore && (arguments.word(index, is: "maxlen") || arguments.word(index, is: "minid")) {
-                    trim = try Self.threshold(arguments, &index, isGiven: trim != nil)
-                } else if hasMore && arguments.word(index, is: "limit") {
-                    let count = try arguments.integer(index + 1)
+                } else if options.takes("maxlen", with: 1) {
+                    trim = try Self.threshold(&options, ofLength: true, isGiven: trim != nil)
+                } else if options.takes("minid", with: 1) {
+                    trim = try Self.threshold(&options, ofLength: false, isGiven: trim != nil)
+                } else if options.takes("limit", with: 1) {
+                    let count = try options.integer()
                     guard count >= 0 else { throw .message("ERR The LIMIT argument must be >= 0.") }
                     limit = count
-                    index += 1
-                } else if isAdding && arguments.word(index, is: "nomkstream") {
+                } else if isAdding && options.takes("nomkstream") {
                     mayNotMake = true
-                } else if references == nil, let word = StreamValue.References(arguments, index) {
+                } else if references == nil, let word = options.takesReferences() {
                     references = word
                 } else if isAdding {
-                    guard let parsed = StreamID.parse(arguments[index], choice: true) else { throw invalidID }
+                    guard let parsed = StreamID.parse(options.current, choice: true) else { throw invalidID }
                     id = parsed
                     break options
                 } else {
                     throw .syntax
                 }
-                index += 1
             }
-            end = index
+            end = options.index
             guard var trim else {
                 if let limit, limit > 0 {
                     throw .message("ERR syntax error, LIMIT cannot be used without specifying a trimming strategy")
@@ -111,24 +110,19 @@ extension StreamCommands {
         private static let limitNeedsApproximation = CommandError.message(
             "ERR syntax error, LIMIT cannot be used without the special ~ option")
 
-        /// The threshold that begins at `index`, which is left at its last argument.
+        /// Reads a threshold, with a sign before it or without.
         private static func threshold(
-            _ arguments: Arguments, _ index: inout Int, isGiven: Bool
+            _ reader: inout ArgumentReader, ofLength isLength: Bool, isGiven: Bool
         ) throws(CommandError) -> Trim {
             guard !isGiven else {
                 throw .message("ERR syntax error, MAXLEN and MINID options at the same time are not compatible")
             }
-            let isLength = arguments.word(index, is: "maxlen")
-            var isApproximate = false
-            if index + 2 < arguments.count {
-                isApproximate = StreamCommands.isCharacter(arguments[index + 1], "~")
-                if isApproximate || StreamCommands.isCharacter(arguments[index + 1], "=") { index += 1 }
-            }
-            index += 1
+            let isApproximate = reader.takes("~", with: 1)
+            if !isApproximate { _ = reader.takes("=", with: 1) }
             guard isLength else {
-                return Trim(threshold: .id(try StreamCommands.id(arguments[index])), isApproximate: isApproximate)
+                return Trim(threshold: .id(try StreamCommands.id(reader.next())), isApproximate: isApproximate)
             }
-            let length = try arguments.integer(index)
+            let length = try reader.integer()
             guard length >= 0 else { throw .message("ERR The MAXLEN argument must be >= 0.") }
             return Trim(threshold: .length(length), isApproximate: isApproximate)
         }
@@ -158,32 +152,19 @@ extension StreamCommands {
 
         init(_ arguments: Arguments, from start: Int) throws(CommandError) {
             var isGiven = false
-            var index = start
-            while index < arguments.count {
-                if !isGiven, let word = StreamValue.References(arguments, index) {
+            var options = ArgumentReader(arguments, from: start)
+            while !options.isAtEnd {
+                if !isGiven, let word = options.takesReferences() {
                     references = word
                     isGiven = true
-                    index += 1
-                } else if arguments.word(index, is: "ids") && index + 1 < arguments.count {
+                } else if options.takes("ids", with: 1) {
                     // Where there are several, the last counts.
-                    range = try Self.range(arguments, countAt: index + 1)
-                    index = range.upperBound
+                    range = try options.ids()
                 } else {
                     throw .syntax
                 }
             }
             guard !range.isEmpty else { throw .syntax }
-        }
-
-        /// Which arguments the ids are whose number is at `index`.
-        static func range(_ arguments: Arguments, countAt index: Int) throws(CommandError) -> Range<Int> {
-            guard let count = Decimal.parse(arguments[index]), count > 0 else {
-                throw .message("ERR Number of IDs must be a positive integer")
-            }
-            guard count <= arguments.count - index - 1 else {
-                throw .message("ERR The `numids` parameter must match the number of arguments")
-            }
-            return index + 1..<index + 1 + count
         }
     }
 
@@ -272,17 +253,18 @@ extension StreamCommands {
     }
 }
 
-extension StreamValue.References {
-    /// The word at `index`, if it is one of these.
-    init?(_ arguments: Arguments, _ index: Int) {
-        if arguments.word(index, is: "keepref") {
-            self = .keep
-        } else if arguments.word(index, is: "delref") {
-            self = .delete
-        } else if arguments.word(index, is: "acked") {
-            self = .acknowledged
-        } else {
-            return nil
-        }
+extension ArgumentReader {
+    /// Takes the word for what becomes of references to entries, if one comes next.
+    mutating func takesReferences() -> StreamValue.References? {
+        if takes("keepref") { return .keep }
+        if takes("delref") { return .delete }
+        return takes("acked") ? .acknowledged : nil
+    }
+
+    /// Reads a number of ids and passes over as many ids, whose indexes it returns.
+    mutating func ids() throws(CommandError) -> Range<Int> {
+        let count = try integer(atLeast: 1, otherwise: .message("ERR Number of IDs must be a positive integer"))
+        return try take(
+            count, otherwise: .message("ERR The `numids` parameter must match the number of arguments"))
     }
 }

@@ -171,11 +171,10 @@ enum StreamCommands {
         let low = try lowerBound(arguments[low])
         let high = try upperBound(arguments[high])
         var count = Int.max
-        var index = 4
-        while index < arguments.count {
-            guard arguments.word(index, is: "count") && index + 1 < arguments.count else { throw .syntax }
-            count = max(try arguments.integer(index + 1), 0)
-            index += 2
+        var options = ArgumentReader(arguments, from: 4)
+        while !options.isAtEnd {
+            guard options.takes("count", with: 1) else { throw .syntax }
+            count = max(try options.integer(), 0)
         }
         guard let stream = try context.stream(at: arguments[1], .read) else { return context.reply.array(0) }
         guard count > 0 else { return context.reply.nullArray() }
@@ -206,22 +205,20 @@ enum StreamCommands {
         let last = try id(arguments[2])
         var added: Int?
         var deletedID = StreamID.zero
-        var index = 3
-        while index < arguments.count {
-            guard index + 1 < arguments.count else { throw .syntax }
-            if arguments.word(index, is: "entriesadded") {
-                let count = try arguments.integer(index + 1)
+        var options = ArgumentReader(arguments, from: 3)
+        while !options.isAtEnd {
+            if options.takes("entriesadded", with: 1) {
+                let count = try options.integer()
                 guard count >= 0 else { throw .message("ERR entries_added must be positive") }
                 added = count
-            } else if arguments.word(index, is: "maxdeletedid") {
-                deletedID = try id(arguments[index + 1])
+            } else if options.takes("maxdeletedid", with: 1) {
+                deletedID = try id(options.next())
                 guard last >= deletedID else {
                     throw .message("ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id")
                 }
             } else {
                 throw .syntax
             }
-            index += 2
         }
         let key = arguments[1]
         guard let stream = try context.stream(at: key, .write) else { throw .noSuchKey }

@@ -25,41 +25,29 @@ extension StringCommands {
 
     @Sendable static func setManyExpiring(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError)
     {
-        guard let count = Decimal.parse(arguments[1]), count >= 1 && count <= Int(Int32.max) else {
-            throw .message("ERR invalid numkeys value")
-        }
-        let end = 2 + 2 * count
-        guard end <= arguments.count else { throw .message("ERR wrong number of key-value pairs") }
+        var options = ArgumentReader(arguments, from: 1)
+        let count = try options.integer(in: 1...Int(Int32.max), otherwise: .message("ERR invalid numkeys value"))
+        let pairs = try options.take(2 * count, otherwise: .message("ERR wrong number of key-value pairs"))
         var wantsPresent: Bool?
         var lifetime = Lifetime.unlimited
-        var hasLifetime = false
-        var index = end
-        while index < arguments.count {
-            if arguments.word(index, is: "nx") && wantsPresent != true {
-                wantsPresent = false
-            } else if arguments.word(index, is: "xx") && wantsPresent != false {
-                wantsPresent = true
-            } else if arguments.word(index, is: "keepttl") && !hasLifetime {
-                lifetime = .keep
-                hasLifetime = true
-            } else if let option = timeOption(arguments, index), index + 1 < arguments.count, !hasLifetime {
-                lifetime = .until(
-                    try ExpireTime.positiveDeadline(
-                        arguments[index + 1], unit: option.unit, isAbsolute: option.isAbsolute, now: context.now,
-                        command: "msetex"))
-                hasLifetime = true
-                index += 1
+        var expiry = ExpireOption()
+        while !options.isAtEnd {
+            if let exists = options.takesExistence() {
+                guard wantsPresent ?? exists == exists else { throw .syntax }
+                wantsPresent = exists
+            } else if try expiry.take(from: &options, or: "keepttl", mayRepeat: false) {
+                lifetime = try expiry.lifetime(now: context.now, command: "msetex")
             } else {
                 throw .syntax
             }
-            index += 1
         }
         if let wantsPresent {
-            for index in stride(from: 2, to: end, by: 2) where (context.find(arguments[index]) != nil) != wantsPresent {
+            for index in stride(from: pairs.lowerBound, to: pairs.upperBound, by: 2)
+            where (context.find(arguments[index]) != nil) != wantsPresent {
                 return context.reply.integer(0)
             }
         }
-        for index in stride(from: 2, to: end, by: 2) {
+        for index in stride(from: pairs.lowerBound, to: pairs.upperBound, by: 2) {
             let key = arguments[index]
             // A key given twice may have expired the moment that it was set.
             if case .until = lifetime { context.expireIfNeeded(key) }
@@ -74,7 +62,7 @@ extension StringCommands {
             context.changed(key, .set)
             if case .until = lifetime { context.changed(key, .expire, count: 0) }
         }
-        tellSet(context, arguments, upTo: end, lifetime)
+        tellSet(context, arguments, upTo: pairs.upperBound, lifetime)
         context.reply.integer(1)
     }
 
@@ -104,55 +92,66 @@ extension StringCommands {
 
     /// What INCREX is asked for, but for the numbers, whose kind is known only at the end.
     private struct BoundedAddition {
-        var isFloat = false
-        /// Where the increment and the bounds are among the arguments.
-        var increment: Int?
-        var lower: Int?
-        var upper: Int?
-        var saturates = false
-        var persists = false
-        var onlyWithoutDeadline = false
-        var deadline: Int64?
+        private(set) var isFloat = false
+        private var increment: ByteSlice?
+        private var lower: ByteSlice?
+        private var upper: ByteSlice?
+        private(set) var saturates = false
+        private var persists = false
+        private var onlyWithoutDeadline = false
+        private var deadline: Int64?
 
         init(_ context: KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
-            var index = 2
-            while index < arguments.count {
-                let hasOperand = index + 1 < arguments.count
-                if increment == nil, hasOperand,
-                    arguments.word(index, is: "byint") || arguments.word(index, is: "byfloat")
-                {
-                    isFloat = arguments.word(index, is: "byfloat")
-                    increment = index + 1
-                    index += 1
-                } else if lower == nil, hasOperand, arguments.word(index, is: "lbound") {
-                    lower = index + 1
-                    index += 1
-                } else if upper == nil, hasOperand, arguments.word(index, is: "ubound") {
-                    upper = index + 1
-                    index += 1
-                } else if !saturates && arguments.word(index, is: "saturate") {
+            var expiry = ExpireOption()
+            var options = ArgumentReader(arguments, from: 2)
+            while !options.isAtEnd {
+                if increment == nil, options.takes("byint", with: 1) {
+                    increment = options.next()
+                } else if increment == nil, options.takes("byfloat", with: 1) {
+                    isFloat = true
+                    increment = options.next()
+                } else if lower == nil, options.takes("lbound", with: 1) {
+                    lower = options.next()
+                } else if upper == nil, options.takes("ubound", with: 1) {
+                    upper = options.next()
+                } else if !saturates && options.takes("saturate") {
                     saturates = true
-                } else if !onlyWithoutDeadline && arguments.word(index, is: "enx") {
+                } else if !onlyWithoutDeadline && options.takes("enx") {
                     onlyWithoutDeadline = true
-                } else if !persists && deadline == nil && arguments.word(index, is: "persist") {
-                    persists = true
-                } else if let option = timeOption(arguments, index), hasOperand, deadline == nil, !persists {
-                    deadline = try ExpireTime.positiveDeadline(
-                        arguments[index + 1], unit: option.unit, isAbsolute: option.isAbsolute, now: context.now,
-                        command: "increx")
-                    index += 1
+                } else if try expiry.take(from: &options, or: "persist", mayRepeat: false) {
+                    deadline = try expiry.deadline(now: context.now, command: "increx")
                 } else {
                     throw .syntax
                 }
-                index += 1
             }
+            persists = expiry.hasWord
             guard !onlyWithoutDeadline || !persists else { throw .syntax }
             guard !onlyWithoutDeadline || deadline != nil else {
                 throw .message("ERR ENX flag requires an expiration")
             }
         }
 
-        static var wrongBounds: CommandError { .message("ERR LBOUND can't be greater than UBOUND") }
+        /// What is added, and within which bounds the sum must be; what was not given is 1, and bounds that nothing exceeds.
+        /// - Parameters:
+        ///   - parse: reads a number, nil for what is none.
+        ///   - mistake: what is said of such a text.
+        ///   - check: refuses an increment.
+        func numbers<Number: Comparable>(
+            one: Number, _ widest: ClosedRange<Number>, _ mistake: String, _ parse: (ByteSlice) -> Number?,
+            check: (Number) throws(CommandError) -> Void = { _ in }
+        ) throws(CommandError) -> (increment: Number, bounds: ClosedRange<Number>) {
+            func number(_ text: ByteSlice?, or other: Number, _ name: String) throws(CommandError) -> Number {
+                guard let text else { return other }
+                guard let value = parse(text) else { throw .text("ERR \(name) is not \(mistake)") }
+                return value
+            }
+            let increment = try number(increment, or: one, "Increment")
+            try check(increment)
+            let lower = try number(lower, or: widest.lowerBound, "LBOUND")
+            let upper = try number(upper, or: widest.upperBound, "UBOUND")
+            guard lower <= upper else { throw .message("ERR LBOUND can't be greater than UBOUND") }
+            return (increment, lower...upper)
+        }
 
         /// The deadline that the key gets, and what happens to it by that.
         func newDeadline(_ old: Int64?) -> (time: Int64?, event: KeyEvent?) {
@@ -175,17 +174,8 @@ extension StringCommands {
         _ context: KeyspaceContext, _ arguments: Arguments, _ addition: BoundedAddition
     ) throws(CommandError) {
         let key = arguments[1]
-        func number(_ index: Int?, or other: Int, _ name: String) throws(CommandError) -> Int {
-            guard let index else { return other }
-            guard let value = Decimal.parse(arguments[index]) else {
-                throw .text("ERR \(name) is not an integer or out of range")
-            }
-            return value
-        }
-        let increment = try number(addition.increment, or: 1, "Increment")
-        let lower = try number(addition.lower, or: Int.min, "LBOUND")
-        let upper = try number(addition.upper, or: Int.max, "UBOUND")
-        guard lower <= upper else { throw BoundedAddition.wrongBounds }
+        let (increment, bounds) = try addition.numbers(
+            one: 1, Int.min...Int.max, "an integer or out of range", Decimal.parse)
         let slot = try context.find(key, as: .string)
         var old = 0
         if let slot {
@@ -194,12 +184,12 @@ extension StringCommands {
         }
         var (new, overflow) = old.addingReportingOverflow(increment)
         if overflow { new = increment > 0 ? Int.max : Int.min }
-        guard addition.saturates || (!overflow && lower...upper ~= new) else {
+        guard addition.saturates || (!overflow && bounds ~= new) else {
             context.reply.array(2)
             context.reply.integer(old)
             return context.reply.integer(0)
         }
-        new = min(max(new, lower), upper)
+        new = min(max(new, bounds.lowerBound), bounds.upperBound)
         let (applied, isTooFar) = new.subtractingReportingOverflow(old)
         guard !isTooFar else { throw .message("ERR applied increment would overflow") }
         context.reply.array(2)
@@ -216,19 +206,11 @@ extension StringCommands {
         _ context: KeyspaceContext, _ arguments: Arguments, _ addition: BoundedAddition
     ) throws(CommandError) {
         let key = arguments[1]
-        func number(_ index: Int?, or other: LongDouble, _ name: String) throws(CommandError) -> LongDouble {
-            guard let index else { return other }
-            guard let value = LongDoubleText.parse(arguments[index]) else {
-                throw .text("ERR \(name) is not a valid float")
-            }
-            return value
-        }
         let limit = LongDouble.greatestFiniteMagnitude
-        let increment = try number(addition.increment, or: 1, "Increment")
-        guard increment.isFinite else { throw .message("ERR BYFLOAT increment cannot be Infinity") }
-        let lower = try number(addition.lower, or: -limit, "LBOUND")
-        let upper = try number(addition.upper, or: limit, "UBOUND")
-        guard lower <= upper else { throw BoundedAddition.wrongBounds }
+        let (increment, bounds) = try addition.numbers(one: 1, -limit...limit, "a valid float", LongDoubleText.parse) {
+            increment throws(CommandError) in
+            guard increment.isFinite else { throw .message("ERR BYFLOAT increment cannot be Infinity") }
+        }
         let slot = try context.find(key, as: .string)
         var old: LongDouble = 0
         if let slot {
@@ -239,12 +221,12 @@ extension StringCommands {
             old = value
         }
         let sum = old + increment
-        guard addition.saturates || (sum.isFinite && sum >= lower && sum <= upper) else {
+        guard addition.saturates || (sum.isFinite && bounds ~= sum) else {
             context.reply.array(2)
             reply(context, LongDoubleText.text(old))
             return reply(context, LongDoubleText.text(0))
         }
-        let new = min(max(sum, lower), upper)
+        let new = min(max(sum, bounds.lowerBound), bounds.upperBound)
         let applied = new - old
         // What no bound keeps from infinity is not stored, nor the number next to it.
         guard new.magnitude < limit && applied.isFinite else {

@@ -12,14 +12,12 @@ enum ValueCondition {
     case digestEqual(ByteSlice)
     case digestNotEqual(ByteSlice)
 
-    /// The condition that the words from `index` on give, one on a value by the word behind; nil if they give none.
-    static func onValue(_ arguments: Arguments, _ index: Int) -> ValueCondition? {
-        guard index + 1 < arguments.count else { return nil }
-        let operand = arguments[index + 1]
-        if arguments.word(index, is: "ifeq") { return .equal(operand) }
-        if arguments.word(index, is: "ifne") { return .notEqual(operand) }
-        if arguments.word(index, is: "ifdeq") { return .digestEqual(operand) }
-        if arguments.word(index, is: "ifdne") { return .digestNotEqual(operand) }
+    /// Takes a condition on the value with its operand, if one comes next.
+    static func onValue(_ reader: inout ArgumentReader) -> ValueCondition? {
+        if reader.takes("ifeq", with: 1) { return .equal(reader.next()) }
+        if reader.takes("ifne", with: 1) { return .notEqual(reader.next()) }
+        if reader.takes("ifdeq", with: 1) { return .digestEqual(reader.next()) }
+        if reader.takes("ifdne", with: 1) { return .digestNotEqual(reader.next()) }
         return nil
     }
 
@@ -137,7 +135,8 @@ extension StringCommands {
         guard context.entry(slot).isType(.string) else {
             throw .message("ERR Key should be of string type if conditions are specified")
         }
-        guard let condition = ValueCondition.onValue(arguments, 2) else {
+        var reader = ArgumentReader(arguments, from: 2)
+        guard let condition = ValueCondition.onValue(&reader) else {
             throw .message("ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE")
         }
         try remove(context, key, slot, if: condition)

@@ -105,21 +105,19 @@ extension StringCommands {
         var wantsLength = false
         var withLengths = false
         var minimum = 0
-        var index = 3
-        while index < arguments.count {
-            if arguments.word(index, is: "idx") {
+        var options = ArgumentReader(arguments, from: 3)
+        while !options.isAtEnd {
+            if options.takes("idx") {
                 wantsIndexes = true
-            } else if arguments.word(index, is: "len") {
+            } else if options.takes("len") {
                 wantsLength = true
-            } else if arguments.word(index, is: "withmatchlen") {
+            } else if options.takes("withmatchlen") {
                 withLengths = true
-            } else if arguments.word(index, is: "minmatchlen") && index + 1 < arguments.count {
-                minimum = max(0, try arguments.integer(index + 1))
-                index += 1
+            } else if options.takes("minmatchlen", with: 1) {
+                minimum = max(0, try options.integer())
             } else {
                 throw .syntax
             }
-            index += 1
         }
         guard !(wantsIndexes && wantsLength) else {
             throw .message("ERR If you want both the length and indexes, please just use IDX.")

@@ -37,7 +37,7 @@ enum StringCommands {
                 keys: [.first([.ow, .update])], syntax: "key seconds value",
                 summary: "Sets a key to a string that expires after some seconds.", complexity: "O(1)"
             ) { (context, arguments) throws(CommandError) in
-                try setExpiring(&context, arguments, unit: .seconds, command: "setex")
+                try setExpiring(&context, arguments, .ex, command: "setex")
             }
             .deprecated("2.6.12", replacedBy: "`SET` with `EX`"),
             Command(
@@ -45,7 +45,7 @@ enum StringCommands {
                 keys: [.first([.ow, .update])], syntax: "key milliseconds value",
                 summary: "Sets a key to a string that expires after some milliseconds.", complexity: "O(1)"
             ) { (context, arguments) throws(CommandError) in
-                try setExpiring(&context, arguments, unit: .milliseconds, command: "psetex")
+                try setExpiring(&context, arguments, .px, command: "psetex")
             }
             .deprecated("2.6.12", replacedBy: "`SET` with `PX`"),
             Command(
@@ -94,22 +94,6 @@ enum StringCommands {
         context.replyString(context.entry(slot), isStable: true)
     }
 
-    /// How long a string that is set stays.
-    enum Lifetime {
-        case unlimited
-        case keep
-        case until(Int64)
-    }
-
-    /// The unit and the origin of the time behind an option word, if it is one.
-    static func timeOption(_ arguments: Arguments, _ index: Int) -> (unit: ExpireTime.Unit, isAbsolute: Bool)? {
-        if arguments.word(index, is: "ex") { return (.seconds, false) }
-        if arguments.word(index, is: "px") { return (.milliseconds, false) }
-        if arguments.word(index, is: "exat") { return (.seconds, true) }
-        if arguments.word(index, is: "pxat") { return (.milliseconds, true) }
-        return nil
-    }
-
     @Sendable static func set(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
         let key = arguments[1]
         if arguments.count == 3 {
@@ -128,37 +112,24 @@ enum StringCommands {
         let key = arguments[1]
         var condition: ValueCondition?
         var returnsOld = false
-        var time: (unit: ExpireTime.Unit, isAbsolute: Bool, amount: ByteSlice)?
-        var keeps = false
-        var index = 3
-        while index < arguments.count {
-            if arguments.word(index, is: "nx"), condition.map({ $0.isAbsent }) ?? true {
+        var expiry = ExpireOption()
+        var options = ArgumentReader(arguments, from: 3)
+        while !options.isAtEnd {
+            if condition?.isAbsent ?? true, options.takes("nx") {
                 condition = .absent
-            } else if arguments.word(index, is: "xx"), condition.map({ $0.isPresent }) ?? true {
+            } else if condition?.isPresent ?? true, options.takes("xx") {
                 condition = .present
-            } else if condition == nil, let given = ValueCondition.onValue(arguments, index) {
-                condition = given
-                index += 1
-            } else if arguments.word(index, is: "get") {
+            } else if try expiry.take(from: &options, or: "keepttl", mayRepeat: true) {
+                continue
+            } else if options.takes("get") {
                 returnsOld = true
-            } else if arguments.word(index, is: "keepttl") && time == nil {
-                keeps = true
-            } else if let option = timeOption(arguments, index), index + 1 < arguments.count, !keeps,
-                time.map({ ($0.unit, $0.isAbsolute) == option }) ?? true
-            {
-                time = (option.unit, option.isAbsolute, arguments[index + 1])
-                index += 1
+            } else if condition == nil, let given = ValueCondition.onValue(&options) {
+                condition = given
             } else {
                 throw .syntax
             }
-            index += 1
         }
-        var lifetime = keeps ? Lifetime.keep : .unlimited
-        if let time {
-            lifetime = .until(
-                try ExpireTime.positiveDeadline(
-                    time.amount, unit: time.unit, isAbsolute: time.isAbsolute, now: context.now, command: "set"))
-        }
+        let lifetime = try expiry.lifetime(now: context.now, command: "set")
         let slot = context.find(key, returnsOld ? .read : .write)
         if returnsOld {
             if let slot {
@@ -199,10 +170,9 @@ enum StringCommands {
     }
 
     private static func setExpiring(
-        _ context: inout KeyspaceContext, _ arguments: Arguments, unit: ExpireTime.Unit, command: String
+        _ context: inout KeyspaceContext, _ arguments: Arguments, _ form: ExpireTime.Form, command: String
     ) throws(CommandError) {
-        let deadline = try ExpireTime.positiveDeadline(
-            arguments[2], unit: unit, isAbsolute: false, now: context.now, command: command)
+        let deadline = try ExpireTime.positiveDeadline(arguments[2], form, now: context.now, command: command)
         context.setString(arguments[1], arguments[3], slot: context.find(arguments[1]), deadline: deadline)
         context.changed(arguments[1], .set)
         context.changed(arguments[1], .expire, count: 0)
@@ -228,40 +198,17 @@ enum StringCommands {
 
     @Sendable static func getExpire(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
         let key = arguments[1]
-        var persists = false
-        var time: (unit: ExpireTime.Unit, isAbsolute: Bool, amount: ByteSlice)?
-        var index = 2
-        while index < arguments.count {
-            if arguments.word(index, is: "persist") && time == nil {
-                persists = true
-            } else if let option = timeOption(arguments, index), index + 1 < arguments.count, !persists,
-                time.map({ ($0.unit, $0.isAbsolute) == option }) ?? true
-            {
-                time = (option.unit, option.isAbsolute, arguments[index + 1])
-                index += 1
-            } else {
-                throw .syntax
-            }
-            index += 1
+        var expiry = ExpireOption()
+        var options = ArgumentReader(arguments, from: 2)
+        while !options.isAtEnd {
+            guard try expiry.take(from: &options, or: "persist", mayRepeat: true) else { throw .syntax }
         }
         guard let slot = try context.find(key, as: .string, .read) else { return context.reply.null() }
-        var deadline: Int64?
-        if let time {
-            deadline = try ExpireTime.positiveDeadline(
-                time.amount, unit: time.unit, isAbsolute: time.isAbsolute, now: context.now, command: "getex")
-        }
+        let deadline = try expiry.deadline(now: context.now, command: "getex")
         context.replyString(context.entry(slot))
         if let deadline {
-            if deadline <= context.expiryTime {
-                context.removeQuietly(slot)
-                context.changed(key, .del)
-                context.effect("DEL", key)
-            } else {
-                context.database.setDeadline(slot, deadline)
-                context.changed(key, .expire)
-                context.effect("PEXPIREAT", key, deadline)
-            }
-        } else if persists && slot.hasDeadline {
+            context.setDeadline(slot, deadline, of: key)
+        } else if expiry.hasWord && slot.hasDeadline {
             context.database.setDeadline(slot, nil)
             context.changed(key, .persist)
             context.effect("PERSIST", key)
