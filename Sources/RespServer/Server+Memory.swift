@@ -6,7 +6,7 @@
 // counts as listened to.
 //
 // What counts is `used_memory` of INFO: what the engine has given out, to the byte, and what the server holds for itself and its clients, as
-// it was a tenth of a second ago at most. What was dropped counts until it is freed.
+// it was at the last upkeep. What was dropped counts until it is freed.
 
 import CLinux
 import Glibc

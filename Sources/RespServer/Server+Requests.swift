@@ -191,8 +191,10 @@ extension Server {
         statistics.commandsProcessed &+= 1
         connection.commandCount &+= 1
         if engine.isHeard {
-            engine.endEffects()
-            serveBlocked()
+            if engine.tellsChanges {
+                engine.endEffects()
+                serveBlocked()
+            }
             if engine.isMemoryLimited { followMemoryUse() }
         }
         if reply.needsSending { replies.handOver(to: connection) }

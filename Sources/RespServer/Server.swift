@@ -74,7 +74,11 @@ final class Server {
     init(configuration: Configuration, log: Log) throws(SyscallError) {
         self.configuration = configuration
         self.log = log
-        engine = Engine(databases: configuration.settings.databases, seed: UInt64.random(in: 1...UInt64.max))
+        let seed = configuration.settings.hashSeed
+        engine = Engine(
+            databases: configuration.settings.databases,
+            seed: seed.isEmpty
+                ? UInt64.random(in: 1...UInt64.max) : Array(seed.utf8).withByteSlice { Engine.seed(from: $0) })
         loop = try EventLoop()
         reply = replies.writer
         // Timers are registered in the order in which they are looked at.

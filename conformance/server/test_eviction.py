@@ -3,10 +3,14 @@
 What a key is worth is set with RESTORE, not by waiting. Redis counts its clients' buffers, so what is told of memory may be above the
 limit by some of these.
 """
+import os
+import random
+
 import pytest
 
+from differential import random_commands
 from support.effects import recorded
-from support.resp import eventually
+from support.resp import Connection, eventually
 
 OOM = b"-OOM command not allowed when used memory > 'maxmemory'.\r\n"
 SLACK = 512 << 10
@@ -313,7 +317,6 @@ def test_transactions(start):
 
 def client_of(client):
     """Another connection to the same server."""
-    from support.resp import Connection
     return Connection(client.socket.getpeername()[:2])
 
 
@@ -396,3 +399,18 @@ def test_effects_give_the_same_data(policy, start):
         effects.check()
         gone = evicted(client)
         assert sum(words[0] == b"DEL" for words in effects.log()) == gone
+
+
+@pytest.mark.ours
+def test_effects_of_random_commands_under_limits(start):
+    seed = os.environ.get("CONFORMANCE_SEED", "1")
+    choices, commands = random.Random(seed), random_commands.Generator(seed)
+    with start().connect() as client, client_of(client) as control, recorded(control) as effects:
+        run(client, [("SET", f"fill:{number}", VALUE, *(("EX", 1000 + number) if number % 2 else ())) for number in range(800)])
+        for _ in range(20):
+            bound(control, choices.choice(["noeviction", *POLICIES]), choices.choice([300, 3000, -500, -5000]))
+            client.pipeline([commands.command() for _ in range(50)])
+        control("CONFIG", "SET", "maxmemory", 0)
+        client("DISCARD")
+        assert evicted(control) > 0
+        effects.check()

@@ -38,6 +38,22 @@ def test_databases(start):
         assert client("SELECT", 3).is_error
 
 
+@pytest.mark.ours
+def test_hash_seed(start):
+    """The same requests draw the same, and nothing else does."""
+    def drawn(*arguments):
+        with start(*arguments).connect() as client:
+            for number in range(500):
+                client("SET", f"key:{number}", number)
+                client("SADD", "set", f"member:{number}")
+            return [client("SCAN", 0, "COUNT", 100).plain(), [client("RANDOMKEY").plain() for _ in range(20)], client("SPOP", "set", 20).plain(),
+                    client("SRANDMEMBER", "set", -20).plain()]
+    once = drawn("--hash-seed", "repeated")
+    assert drawn("--hash-seed", "repeated") == once
+    for other in (drawn("--hash-seed", "other"), drawn()):
+        assert all(one != two for one, two in zip(once, other))
+
+
 def test_daemonize_and_pidfile(tmp_path):
     pidfile, port = tmp_path / "pid", servers.free_port()
     done = subprocess.run([servers.under_test(), "--port", str(port), "--daemonize", "yes", "--pidfile", pidfile, "--dir", tmp_path,

@@ -75,6 +75,8 @@ struct Settings: Sendable {
     // MARK: Data
 
     var databases = 16
+    /// What hashes and random draws begin with; empty for something that nobody can know.
+    var hashSeed = ""
     var hashMaxListpackEntries = 512
     var hashMaxListpackValue = 64
     var setMaxIntsetEntries = 512

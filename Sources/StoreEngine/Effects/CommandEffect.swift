@@ -32,8 +32,8 @@ public protocol EffectSink: AnyObject {
 @usableFromInline struct ChangeListeners: OptionSet, Sendable {
     @usableFromInline let rawValue: UInt8
     @inlinable init(rawValue: UInt8) { self.rawValue = rawValue }
-    static let observer = ChangeListeners(rawValue: 1)
-    static let effects = ChangeListeners(rawValue: 2)
+    @inlinable static var observer: ChangeListeners { ChangeListeners(rawValue: 1) }
+    @inlinable static var effects: ChangeListeners { ChangeListeners(rawValue: 2) }
     /// Whoever keeps memory within a limit.
-    @usableFromInline static let memoryLimit = ChangeListeners(rawValue: 4)
+    @inlinable static var memoryLimit: ChangeListeners { ChangeListeners(rawValue: 4) }
 }

@@ -34,6 +34,9 @@ public final class Engine {
         state = EngineState(databaseCount: databases, seed: seed)
     }
 
+    /// A seed that is always the same for the same text.
+    public static func seed(from text: ByteSlice) -> UInt64 { KeyHash(seed: 1)(text) }
+
     deinit {
         writer.deallocate()
         state.deallocate()
@@ -164,8 +167,12 @@ public final class Engine {
     /// What the memory consists of.
     public var memoryStatistics: AllocatorStatistics { state.allocator.statistics }
 
-    /// Whether anybody hears of changes, the sink of effects included.
+    /// Whether anything hears of commands: of what they change, or of the memory that they use.
     @inlinable @inline(__always) public var isHeard: Bool { !state.listeners.isEmpty }
+    /// Whether anybody is told of changes: the observer, or the sink of effects.
+    @inlinable @inline(__always) public var tellsChanges: Bool {
+        !state.listeners.isDisjoint(with: [.observer, .effects])
+    }
     /// Who hears of changes; not retained. Set `isObserved` while there is something to hear for.
     public var observer: (any KeyspaceObserver)? {
         get { state.observer }

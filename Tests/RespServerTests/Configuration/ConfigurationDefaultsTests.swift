@@ -202,13 +202,13 @@ import Testing
         zset-max-ziplist-value=64
         """
 
-    /// Visible names that later versions of Redis, up to 8.2, added, and our own.
+    /// Visible names that later versions of Redis, up to 8.2, or Valkey added, and our own.
     static let newerNames: Set<String> = [
         "cluster-announce-human-nodename", "locale-collate", "set-max-listpack-entries", "set-max-listpack-value",
         "aof-rewrite-cpulist", "bgsave-cpulist", "bio-cpulist", "server-cpulist", "hide-user-data-from-log",
         "max-new-connections-per-cycle", "max-new-tls-connections-per-cycle", "cluster-compatibility-sample-ratio",
         "cluster-slot-stats-enabled", "replica-full-sync-buffer-limit", "vset-force-single-threaded-execution",
-        "log-format", "port-file",
+        "hash-seed", "log-format", "port-file",
     ]
 
     /// The active lines of Debian's redis.conf 7.0.15, but for dir and logfile, whose directories need not exist here.

@@ -42,6 +42,7 @@ import Testing
         "syslog-ident": ("conformance/server/test_setting_effects.py", "def test_syslog"),
         "syslog-facility": ("conformance/server/test_setting_effects.py", "def test_syslog"),
         "databases": ("conformance/server/test_setting_effects.py", "def test_databases"),
+        "hash-seed": ("conformance/server/test_setting_effects.py", "def test_hash_seed"),
         "hash-max-listpack-entries": ("conformance/differential/cases/hashes.txt", "hash-max-listpack-entries"),
         "hash-max-listpack-value": ("conformance/differential/cases/hashes.txt", "hash-max-listpack-value"),
         "set-max-intset-entries": ("conformance/differential/cases/sets.txt", "set-max-intset-entries"),
