@@ -3,12 +3,15 @@
 What a key is worth is set with RESTORE, not by waiting. Redis counts its clients' buffers, so what is told of memory may be above the
 limit by some of these.
 """
+import bisect
+import itertools
 import os
 import random
 
 import pytest
 
 from differential import random_commands
+from support import server as servers
 from support.effects import recorded
 from support.resp import Connection, eventually
 
@@ -242,6 +245,33 @@ def test_maxmemory_eviction_tenacity(start):
             return int(replies[2].plain().split(b"evicted_keys:")[1].split(b"\r\n")[0])
     assert gone(0) < 1000
     assert gone(100) > 8000
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("policy", ["allkeys-lfu", "allkeys-lru", "allkeys-random"])
+def test_as_many_hits_as_redis_has(policy, start):
+    """A cache with room for 3,000 of 20,000 values, which are asked for as the law of Zipf has it."""
+    weights = list(itertools.accumulate(1 / rank for rank in range(1, 20_001)))
+
+    def hits(server):
+        choices = random.Random(1)
+        trace = [bisect.bisect(weights, choices.random() * weights[-1]) for _ in range(60_000)]
+        with server.connect() as client:
+            run(client, [("SET", f"key:{number}", VALUE) for number in range(3000)])
+            assert eventually(lambda: int(info(client)["mem_clients_normal"]) < 1 << 17)
+            room = used(client)
+            client("FLUSHALL")
+            client("CONFIG", "SET", "maxmemory-policy", policy, "maxmemory", room)
+            found = 0
+            for keys in batches(trace, 100):
+                replies = client.pipeline([("GET", f"key:{number}") for number in keys])
+                missing = {number for number, reply in zip(keys, replies) if reply.is_null}
+                run(client, [("SET", f"key:{number}", VALUE) for number in missing])
+                found += sum(not reply.is_null for reply in replies)
+            assert evicted(client) > 5000
+            return found
+    ours, theirs = hits(start()), hits(start(binary=servers.reference()))
+    assert ours > 30_000 and ours > 0.97 * theirs, (ours, theirs)
 
 
 # --- values of all sizes ---------------------------------------------------------------------------------------------------------------
