@@ -1,18 +1,18 @@
 // A blocking stream socket to the server.
 //
-// A host name may stand for several addresses: IPv4 ones are tried first, then IPv6, and the first that takes the
-// connection is it. If none does, the first one's error is reported, which names the address people meant most often.
+// A host name may have several addresses: IPv4 ones are tried first, then IPv6, until one accepts the connection. If none
+// does, the error of the first is reported, which is most often the address that was meant.
 
 import Glibc
 
-/// Why a connection could not be made, or is of no more use.
+/// Why a connection could not be made, or cannot be used any more.
 enum ConnectionFailure: Error, Equatable {
     /// The host name has no address; the code is that of `getaddrinfo`.
     case unknownHost(code: CInt)
     case system(code: CInt)
     /// The server closed the connection in good order.
     case closed
-    /// The peer sent what is no reply.
+    /// The peer sent something that is no reply.
     case malformed(String)
     /// The user interrupted the wait.
     case interrupted
@@ -27,7 +27,7 @@ enum ConnectionFailure: Error, Equatable {
         }
     }
 
-    /// Whether the server may simply have gone away, so that connecting again may help.
+    /// Whether the server closed or lost the connection, so that connecting again may help.
     var isLostConnection: Bool {
         switch self {
         case .closed, .system(ECONNRESET), .system(EPIPE): true
@@ -39,7 +39,7 @@ enum ConnectionFailure: Error, Equatable {
 struct ClientSocket: ~Copyable {
     let descriptor: CInt
 
-    /// Seconds of silence after which the system asks whether the server is still there.
+    /// Seconds without data after which the system sends keep-alive probes.
     private static let keepAliveSeconds: CInt = 15
 
     init(to endpoint: Endpoint) throws(ConnectionFailure) {
@@ -62,7 +62,7 @@ struct ClientSocket: ~Copyable {
             var list: UnsafeMutablePointer<addrinfo>?
             let code = Text.withCString(host) { getaddrinfo($0, String(port), &hints, &list) }
             guard code == 0 else {
-                // That there is no IPv6 address is the better answer only if there was no IPv4 address either.
+                // The error of IPv6 is reported only if IPv4 has none.
                 if firstFailure == nil { firstFailure = .unknownHost(code: code) }
                 continue
             }
@@ -117,7 +117,7 @@ struct ClientSocket: ~Copyable {
     private static func connects(_ descriptor: CInt, _ address: UnsafePointer<sockaddr>, _ length: socklen_t) -> Bool {
         if connect(descriptor, address, length) == 0 { return true }
         guard errno == EINTR else { return false }
-        // A signal ended the call, not the attempt: that goes on, and its end is asked for.
+        // A signal ended the call, but connecting goes on: wait for its result.
         var waiting = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
         while poll(&waiting, 1, -1) < 0 && errno == EINTR {}
         var code: CInt = 0
@@ -127,7 +127,7 @@ struct ClientSocket: ~Copyable {
         return code == 0
     }
 
-    /// Small requests leave at once, and a server that vanished is noticed. Neither is needed for the socket to work.
+    /// Sends small requests at once, and detects a dead server. The socket works without either, so errors are ignored.
     private static func setOptions(_ descriptor: CInt) {
         func set(_ level: CInt, _ name: CInt, _ value: CInt) {
             var value = value
@@ -159,8 +159,8 @@ struct ClientSocket: ~Copyable {
 
     /// Waits for bytes and puts them at the start of `buffer`.
     ///
-    /// - Parameter interrupt: a descriptor that turns readable when the user no longer wants to wait.
-    /// - Returns: how many bytes came, at least one.
+    /// - Parameter interrupt: a descriptor that becomes readable when the user interrupts the wait.
+    /// - Returns: how many bytes were received, at least one.
     borrowing func receive(
         into buffer: inout Bytes, interrupt: CInt? = nil
     ) throws(ConnectionFailure) -> Int {

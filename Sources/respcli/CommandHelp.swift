@@ -1,5 +1,4 @@
-// What HELP prints about commands. The server is asked (COMMAND DOCS) rather than a table built in: it knows which
-// commands it has.
+// What HELP prints about commands: the reply of COMMAND DOCS, so that it describes the commands of the server.
 
 import RespCodec
 
@@ -10,7 +9,7 @@ struct CommandHelp: Equatable {
     var summary: Bytes = []
     var since: Bytes?
     var group: Bytes = []
-    /// What the arguments look like: `key value [NX|XX] [GET]`.
+    /// The syntax of the arguments: `key value [NX|XX] [GET]`.
     var syntax: Bytes = []
 
     /// All commands and subcommands of a reply to COMMAND DOCS, by name.
@@ -25,7 +24,7 @@ struct CommandHelp: Equatable {
     ) {
         var name = command.map(Text.uppercased)
         if let subcommand {
-            // A subcommand comes with its command before a bar, or by itself.
+            // The name of a subcommand may begin with its command and a bar.
             let own = subcommand.firstIndex(of: UInt8(ascii: "|")).map { subcommand[($0 + 1)...] } ?? subcommand[...]
             name += Bytes(" ".utf8) + own.map(Text.uppercased)
         }
@@ -113,7 +112,8 @@ struct CommandHelp: Equatable {
 
     // MARK: printing
 
-    /// Appends the entry as a paragraph, with its group unless a group was asked for.
+    /// Appends the entry as a paragraph.
+    /// - Parameter showsGroup: whether to show its group.
     func append(showsGroup: Bool, to text: inout Bytes) {
         text += "\r\n  \u{1B}[1m".utf8
         text += name

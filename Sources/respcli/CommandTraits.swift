@@ -1,6 +1,6 @@
-// What the client itself must know of some commands; everything else about a command is the server's business.
+// The commands that the client must treat specially. It knows nothing else about commands.
 
-/// How the replies of a command come.
+/// Which replies a command has.
 enum ReplyPattern: Equatable {
     /// One reply.
     case single
@@ -14,7 +14,7 @@ enum ReplyPattern: Equatable {
     case replication
 }
 
-/// How a command changes the session, if its reply is no error.
+/// How a command changes the session if its reply is no error.
 enum SessionEffect: Equatable {
     case none
     case select(Bytes)
@@ -29,9 +29,9 @@ enum SessionEffect: Equatable {
 struct CommandTraits: Equatable {
     var pattern = ReplyPattern.single
     var effect = SessionEffect.none
-    /// Whether the reply is a text for people, printed as it is in every format.
+    /// Whether the reply is a readable text, which is printed as it is in every format.
     var isPlainText = false
-    /// Whether its arguments hold passwords, or may.
+    /// Whether its arguments may contain passwords.
     var hasSecrets = false
 
     init(_ command: [Bytes]) {

@@ -1,11 +1,13 @@
-// Where the server is, and how that is written: in errors ("127.0.0.1:6379", "/run/server.sock"), in the prompt
+// The address of the server, and its notations: in errors ("127.0.0.1:6379", "/run/server.sock"), in the prompt
 // ("[::1]:6379", "redis /run/server.sock") and as a URI.
+
+import RespCodec
 
 enum Endpoint: Equatable {
     case tcp(host: Bytes, port: Int)
     case unix(path: Bytes)
 
-    /// As errors name it.
+    /// The notation in errors.
     var description: String {
         switch self {
         case .tcp(let host, let port): "\(Text.string(host)):\(port)"
@@ -13,7 +15,7 @@ enum Endpoint: Equatable {
         }
     }
 
-    /// As the prompt names it.
+    /// The notation in the prompt.
     var promptText: String {
         switch self {
         case .tcp(let host, let port):
@@ -23,10 +25,10 @@ enum Endpoint: Equatable {
     }
 }
 
-/// The parts of `redis://[[USER:]PASSWORD@][HOST[:PORT]][/DATABASE]`; nil for those that it leaves out.
+/// The parts of `redis://[[USER:]PASSWORD@][HOST[:PORT]][/DATABASE]`; nil for those that are missing.
 ///
-/// User and password may have bytes written as %HH. An IPv6 address stands in brackets. An empty user
-/// (`redis://:PASSWORD@HOST`) is none: then the server's default user is meant.
+/// Bytes of user and password may be written as %HH. An IPv6 address is in brackets. An empty user
+/// (`redis://:PASSWORD@HOST`) counts as missing: it means the server's default user.
 struct ConnectionURI: Equatable {
     var user: Bytes?
     var password: Bytes?
@@ -95,11 +97,8 @@ struct ConnectionURI: Equatable {
                 continue
             }
             guard index + 2 < text.endIndex else { throw .incompleteEncoding }
-            guard let high = Text.hexadecimalDigit(text[index + 1]), let low = Text.hexadecimalDigit(text[index + 2])
-            else {
-                throw .illegalEncoding
-            }
-            bytes.append(high << 4 | low)
+            guard let byte = Hexadecimal.byte(text[index + 1], text[index + 2]) else { throw .illegalEncoding }
+            bytes.append(byte)
             index += 3
         }
         return bytes

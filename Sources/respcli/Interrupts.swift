@@ -1,17 +1,17 @@
-// Ctrl-C in an interactive session: it ends a stream of messages and goes back to the prompt; anywhere else it ends the
+// Ctrl-C in an interactive session: it ends a stream of messages and returns to the prompt; anywhere else it ends the
 // program.
 //
-// A signal may arrive just before a blocking read, so a flag would come too late. The handler writes to a pipe instead,
-// which the read waits for beside the socket.
+// A signal may arrive just before a blocking read, so a flag would be checked too early. The handler writes to a pipe
+// instead, which is polled together with the socket.
 
 import Glibc
 import Synchronization
 
 enum Interrupts {
-    /// Where the handler writes while a stream runs; -1 otherwise.
+    /// The descriptor that the handler writes to while a stream is read; -1 otherwise.
     private static let target = Atomic<CInt>(-1)
 
-    /// From now on Ctrl-C is handled here, and a reader of standard output that goes away does not end the program.
+    /// From now on Ctrl-C is handled here, and SIGPIPE is ignored.
     static func install() {
         target.store(-1, ordering: .relaxed)
         signal(SIGPIPE, SIG_IGN)
@@ -29,7 +29,7 @@ enum Interrupts {
         sigaction(SIGINT, &action, nil)
     }
 
-    /// Runs `body` with a descriptor that turns readable on Ctrl-C, which does not end the program meanwhile.
+    /// Runs `body` with a descriptor that becomes readable on Ctrl-C, which does not end the program meanwhile.
     static func whileStreaming<Result>(_ body: (CInt?) -> Result) -> Result {
         var ends: [CInt] = [-1, -1]
         guard pipe(&ends) == 0 else { return body(nil) }

@@ -1,14 +1,14 @@
-// A line as a person types it: what each key does to it, and what the terminal is to show for that.
+// Editing of a typed line: what each key does, and what the terminal has to show for it.
 //
-// The system's own editing of lines (canonical mode) keeps 4,095 bytes of a line and drops the rest without a word, so a
-// long value that is pasted would be stored cut. So the terminal hands over each byte as it comes, and what the system
-// would do with it is done here: a character, a word or the line can be taken back. Every other byte belongs to the line.
+// The system's own editing of lines (canonical mode) silently drops what is beyond 4,095 bytes of a line, so that a long
+// pasted value would be truncated. Therefore the terminal delivers each byte, and the editing of the system is done here:
+// the last character, word or line can be erased. Every other byte belongs to the line.
 
 import CLinux
 import Glibc
 
 struct LineEditor {
-    /// The keys that do something besides adding to the line. 0 is no key.
+    /// The editing keys, as set in the terminal. 0 is no key.
     struct Keys {
         var erase: UInt8 = 0x7F
         var eraseWord: UInt8 = 0x17
@@ -20,7 +20,7 @@ struct LineEditor {
         case editing
         /// The line is complete.
         case line
-        /// The key for the end was typed within a line.
+        /// The end-of-file key was typed within a line.
         case part
         /// There are no more lines.
         case end
@@ -28,7 +28,7 @@ struct LineEditor {
 
     private let keys: Keys
     private(set) var line: Bytes = []
-    /// What the terminal is to show, and has not been handed yet.
+    /// What the terminal has still to show.
     var echo: Bytes = []
 
     init(keys: Keys) { self.keys = keys }
@@ -53,14 +53,14 @@ struct LineEditor {
     private mutating func add(_ byte: UInt8) {
         line.append(byte)
         switch byte {
-        // As wide as it is taken back.
+        // Shown as one column, as many as are erased.
         case 0x09: echo.append(UInt8(ascii: " "))
         case 0..<0x20, 0x7F: echo += [UInt8(ascii: "^"), byte ^ 0x40]
         default: echo.append(byte)
         }
     }
 
-    /// Takes back the last character, which in UTF-8 may be several bytes.
+    /// Erases the last character, which in UTF-8 may be several bytes.
     private mutating func eraseCharacter() {
         guard let last = line.last else { return }
         var start = line.count - 1
@@ -68,7 +68,7 @@ struct LineEditor {
         let character = String(validating: line[start...], as: UTF8.self)?.unicodeScalars
         let columns: Int
         if let scalar = character?.first, scalar.value >= 0x80 {
-            // The locale may not know it.
+            // -1 for a character that the locale does not have.
             let width = wcwidth(wchar_t(bitPattern: scalar.value))
             columns = width < 0 ? 1 : Int(width)
         } else {

@@ -1,28 +1,28 @@
-// The command line, from left to right: options up to the first word that is none, which begins the command.
+// The command line, from left to right: options up to the first word that is not one, which begins the command.
 //
-// Names and messages are those of the field's usual client, since scripts rely on them. What it has and this program
-// has not yet is an unknown option here, and says so.
+// Names and messages are those of redis-cli, since scripts rely on them. Options of redis-cli that this program does not
+// have are unknown options.
 
 import ProcessArguments
 
 struct OptionParser {
     enum Action: Equatable {
         case run(Options)
-        /// Print the text and end well.
+        /// Print the text and end with status 0.
         case print(String)
-        /// Say why and end with status 1.
+        /// Print the message to standard error and end with status 1.
         case fail(String)
     }
 
-    /// What to do, what to say on standard error first, and which parts of the arguments are secrets.
+    /// What to do, which notices to print to standard error first, and which parts of the arguments are secrets.
     typealias Outcome = (action: Action, notices: [String], secrets: [ProcessArguments.Secret])
 
-    /// What the arguments ask for.
+    /// Parses the arguments.
     ///
     /// - Parameters:
     ///   - arguments: without the program's name.
-    ///   - hasTerminal: whether output goes to a person, which decides the default format.
-    ///   - environmentPassword: what `REDISCLI_AUTH` holds; a password on the command line goes before it.
+    ///   - hasTerminal: whether output goes to a terminal, which decides the default format.
+    ///   - environmentPassword: the value of `REDISCLI_AUTH`; a password on the command line overrides it.
     static func parse(
         _ arguments: [Bytes], hasTerminal: Bool, environmentPassword: Bytes? = Text.environment("REDISCLI_AUTH")
     ) -> Outcome {
@@ -80,12 +80,12 @@ struct OptionParser {
 
     // MARK: secrets
 
-    /// Notes what of the option's value, which is the argument at `index`, is a password.
+    /// Records which part of the option's value, the argument at `index`, is a password.
     private mutating func noteSecret(_ name: String, _ value: Bytes) {
         switch name {
         case "-a", "--pass": hide(index, 0..<value.count)
         case "-u":
-            // Whatever stands before the last "@", behind the scheme if there is one.
+            // Everything before the last "@", after the scheme if there is one.
             guard let at = value.lastIndex(of: UInt8(ascii: "@")) else { break }
             let scheme = value.firstIndex(of: UInt8(ascii: "/")).map { $0 + 2 } ?? 0
             hide(index, (scheme <= at ? scheme : 0)..<at)
@@ -99,7 +99,7 @@ struct OptionParser {
 
     // MARK: options
 
-    /// Options that stand alone. False if `name` is none of them.
+    /// Applies an option without a value. False if `name` is not one.
     private mutating func takeFlag(_ name: String) -> Bool {
         switch name {
         case "-x": hasInputLast = true
@@ -127,7 +127,7 @@ struct OptionParser {
         "-h", "-p", "-s", "-a", "--pass", "--user", "-u", "-n", "-r", "-i", "-X", "-d", "-D", "--show-pushes",
     ]
 
-    /// Options with a value. Returns what is wrong with it, or nil.
+    /// Applies an option with a value. Returns an error message, or nil.
     private mutating func takeOption(_ name: String, _ value: Bytes) -> String? {
         switch name {
         case "-h": host = value
@@ -141,7 +141,7 @@ struct OptionParser {
         case "-n": options.database = Text.leadingInteger(value)
         case "-r": options.repetitions = Text.leadingInteger(value)
         case "-i":
-            // A year is as good as for ever, and fits every integer on the way to the system.
+            // At most a year, so that the number of microseconds cannot overflow.
             let seconds = Text.leadingDouble(value)
             options.intervalMicroseconds = seconds > 0 ? Int(min(seconds, 31_536_000) * 1_000_000) : 0
         case "-X": inputTag = value

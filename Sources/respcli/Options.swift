@@ -1,10 +1,10 @@
-// What the command line asked for.
+// The options of the command line.
 
 /// How replies are printed.
 enum OutputFormat: Equatable {
-    /// For people: quoted strings, numbered elements, types named.
+    /// Readable: quoted strings, numbered elements, named types.
     case terminal
-    /// For scripts: the bytes themselves, a delimiter between elements and behind each reply.
+    /// For scripts: the bytes as they are, with a delimiter between elements and after each reply.
     case raw
     case csv
     case json
@@ -12,11 +12,11 @@ enum OutputFormat: Equatable {
     case quotedJSON
 }
 
-/// The protocol version that the session begins with.
+/// The protocol version of new connections.
 enum ProtocolChoice: Equatable {
-    /// Whatever a fresh connection speaks: RESP2.
+    /// The default of a new connection: RESP2.
     case unspecified
-    /// `-2`: RESP2, whatever the output format would prefer.
+    /// `-2`: RESP2, even if the output format prefers RESP3.
     case resp2
     /// `-3`: RESP3; a server that refuses it is an error.
     case resp3
@@ -27,9 +27,9 @@ enum ProtocolChoice: Equatable {
 /// An argument that comes from standard input.
 enum InputArgument: Equatable {
     case none
-    /// `-x`: an argument behind the others.
+    /// `-x`: an argument after the others.
     case last
-    /// `-X TAG`: in place of the first argument that is TAG.
+    /// `-X TAG`: replaces the first argument that is TAG.
     case tag(Bytes)
 }
 
@@ -41,9 +41,9 @@ struct Options: Equatable {
     /// The database to select after connecting.
     var database = 0
     var protocolChoice = ProtocolChoice.unspecified
-    /// How often a command is sent; without end if negative.
+    /// How often a command is sent; forever if negative.
     var repetitions = 1
-    /// The pause behind each command.
+    /// The pause after each command.
     var intervalMicroseconds = 0
     var inputArgument = InputArgument.none
     /// Whether each argument of the command is read as a quoted string.
@@ -53,7 +53,7 @@ struct Options: Equatable {
     var replyDelimiter = Bytes("\n".utf8)
     /// Whether an error reply ends the program with status 1.
     var exitsOnError = false
-    /// Whether data that the server sends unasked is printed.
+    /// Whether push data of the server is printed.
     var showsPushes = false
     /// The command and its arguments; none for a prompt or commands from a pipe.
     var command: [Bytes] = []

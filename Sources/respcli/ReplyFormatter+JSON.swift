@@ -1,5 +1,5 @@
-// Replies as JSON, one line each. An error is `error:"..."`, which is no JSON, so that a script that reads it notices.
-// Keys of a map that are no strings are put in quotes, as JSON wants them.
+// Replies as JSON, one line each. An error is `error:"..."`, as redis-cli prints it, which is not JSON, so that a script
+// that parses it fails. Keys of a map that are not strings are quoted, as JSON requires.
 
 import RespCodec
 
@@ -51,33 +51,13 @@ extension ReplyFormatter {
     }
 
     private func appendJSONString(_ bytes: Bytes, to text: inout Bytes) {
-        if format == .quotedJSON {
-            var quoted: Bytes = []
-            Self.appendQuoted(bytes, to: &quoted)
-            for byte in quoted {
-                text.append(byte)
-                if byte == UInt8(ascii: "\\") { text.append(byte) }
-            }
-            return
+        guard format == .quotedJSON else { return ByteEscapes.json.appendQuoted(bytes, to: &text) }
+        // The escapes of a quoted word are no JSON, so each backslash is escaped again.
+        var quoted: Bytes = []
+        Self.appendQuoted(bytes, to: &quoted)
+        for byte in quoted {
+            text.append(byte)
+            if byte == UInt8(ascii: "\\") { text.append(byte) }
         }
-        text.append(UInt8(ascii: "\""))
-        for byte in bytes {
-            switch byte {
-            case UInt8(ascii: "\\"), UInt8(ascii: "\""):
-                text.append(UInt8(ascii: "\\"))
-                text.append(byte)
-            case 0x0A: text += "\\n".utf8
-            case 0x0C: text += "\\f".utf8
-            case 0x0D: text += "\\r".utf8
-            case 0x09: text += "\\t".utf8
-            case 0x08: text += "\\b".utf8
-            case 0x00...0x1F:
-                text += "\\u00".utf8
-                Self.appendHexadecimal(byte, to: &text)
-            default:
-                text.append(byte)
-            }
-        }
-        text.append(UInt8(ascii: "\""))
     }
 }

@@ -1,12 +1,12 @@
-// Replies for people.
+// Replies in the readable format.
 //
 //     1) "a string"                    1# "key" => (integer) 1
 //     2) 1~ (integer) 1                2# "list" =>
 //        2~ (nil)                         1) "x"
 //                                         2) "y"
 //
-// The elements of an aggregate are numbered, the numbers as wide as the last one; what is nested is indented by that
-// width and two more. The mark behind the number tells the type: `)` array or push, `~` set, `#` map. A value of a map
+// The elements of an aggregate are numbered, with all numbers as wide as the last one; nested replies are indented by that
+// width and two more. The mark after the number is that of the type: `)` array or push, `~` set, `#` map. A value of a map
 // that takes several lines begins on a line of its own.
 
 import RespCodec
@@ -16,7 +16,7 @@ extension ReplyFormatter {
         appendTerminal(reply, indentation: 0, to: &text)
     }
 
-    /// Appends `reply` and a newline. Its first line has been indented, further ones are indented here.
+    /// Appends `reply` and a newline. The caller has indented the first line; further ones are indented here.
     private func appendTerminal(_ reply: Reply, indentation: Int, to text: inout Bytes) {
         switch reply {
         case .error(let message), .bulkError(let message):
@@ -106,9 +106,9 @@ extension ReplyFormatter {
         }
     }
 
-    /// Appends the notice that keys cached by the client have changed, in its own short form, if `reply` is one.
+    /// Appends a notice that keys cached by the client have changed, if `reply` is one, in a short form.
     ///
-    /// - Returns: false if it is none; then nothing was appended.
+    /// - Returns: false if it is not one; then nothing was appended.
     func appendInvalidation(_ reply: Reply, to text: inout Bytes) -> Bool {
         guard case .push(let elements) = reply, elements.count == 2, case .bulkString(let kind) = elements[0],
             kind.starts(with: "invalidate".utf8), case .array(let keys) = elements[1]

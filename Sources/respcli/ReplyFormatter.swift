@@ -1,7 +1,7 @@
 // Replies as text: raw and CSV here, the terminal's format and JSON in their own files.
 //
-// Scripts read all of these, so each follows the field's usual client byte for byte. That includes what looks odd: an
-// error in raw format ends in a newline of its own, and a nested CSV reply is a flat one. Attributes are not printed.
+// Scripts read all of these, so each is the same as that of redis-cli byte for byte. That includes oddities: an error in raw
+// format ends with a newline of its own, and a nested CSV reply is flattened. Attributes are not printed.
 
 import RespCodec
 
@@ -16,10 +16,10 @@ struct ReplyFormatter {
         replyDelimiter = options.replyDelimiter
     }
 
-    /// Appends `reply` with what ends a reply in this format.
+    /// Appends `reply` and the end of a reply in this format.
     ///
-    /// - Parameter isPlainText: whether the reply is a text for people (INFO, CLIENT LIST and the like), which every
-    ///   format prints as it is, with nothing behind it.
+    /// - Parameter isPlainText: whether the reply is a readable text (INFO, CLIENT LIST and the like), which every format
+    ///   prints as it is, with nothing after it.
     func append(_ reply: Reply, isPlainText: Bool = false, to text: inout Bytes) {
         if isPlainText {
             appendRaw(reply, to: &text)
@@ -109,34 +109,8 @@ struct ReplyFormatter {
 
     // MARK: quoting
 
-    private static let hexadecimal = Bytes("0123456789abcdef".utf8)
-
-    /// Appends `bytes` in double quotes, everything but printable ASCII escaped: what `ArgumentSplitter` reads back.
+    /// Appends `bytes` in double quotes, everything but printable ASCII escaped: what `QuotedWords` reads back.
     static func appendQuoted(_ bytes: Bytes, to text: inout Bytes) {
-        text.append(UInt8(ascii: "\""))
-        for byte in bytes {
-            switch byte {
-            case UInt8(ascii: "\\"), UInt8(ascii: "\""):
-                text.append(UInt8(ascii: "\\"))
-                text.append(byte)
-            case 0x0A: text += "\\n".utf8
-            case 0x0D: text += "\\r".utf8
-            case 0x09: text += "\\t".utf8
-            case 0x07: text += "\\a".utf8
-            case 0x08: text += "\\b".utf8
-            case 0x20...0x7E:
-                text.append(byte)
-            default:
-                text += "\\x".utf8
-                appendHexadecimal(byte, to: &text)
-            }
-        }
-        text.append(UInt8(ascii: "\""))
-    }
-
-    /// Appends two hexadecimal digits.
-    static func appendHexadecimal(_ byte: UInt8, to text: inout Bytes) {
-        text.append(hexadecimal[Int(byte >> 4)])
-        text.append(hexadecimal[Int(byte & 15)])
+        ByteEscapes.quotedWord.appendQuoted(bytes, to: &text)
     }
 }

@@ -1,4 +1,4 @@
-// One connection: commands go out as arrays of bulk strings, replies come back through the parser.
+// One connection: commands are sent as arrays of bulk strings, replies are parsed.
 
 import RespCodec
 
@@ -6,9 +6,9 @@ final class ServerConnection {
     private let socket: ClientSocket
     private var parser = ReplyParser()
     private var buffer = Bytes(repeating: 0, count: 16 * 1024)
-    /// What has been received and not parsed.
+    /// The range of `buffer` that has been received and not parsed.
     private var unread = 0..<0
-    /// Why the connection is of no more use, once it is not.
+    /// Why the connection cannot be used any more; nil while it can.
     private(set) var failure: ConnectionFailure?
 
     init(to endpoint: Endpoint) throws(ConnectionFailure) {
@@ -34,7 +34,7 @@ final class ServerConnection {
 
     private static let lineEnd = Bytes("\r\n".utf8)
 
-    /// The next reply, pushed data included.
+    /// The next reply or push.
     ///
     /// - Parameter interrupt: see `ClientSocket.receive`.
     func receive(interrupt: CInt? = nil) throws(ConnectionFailure) -> Reply {
@@ -49,7 +49,7 @@ final class ServerConnection {
         }
     }
 
-    /// A reply from what has been received, or nil if there is no whole one.
+    /// A reply from what has been received; nil if there is no complete one.
     private func parse() throws(ConnectionFailure) -> Reply? {
         let range = unread
         let (outcome, taken) = buffer.withByteSlice { slice in

@@ -1,4 +1,4 @@
-// Commands and their replies: sending, printing, and following what a command does to the session.
+// Commands and their replies: sending, printing, and tracking what a command changes in the session.
 
 import Glibc
 import RespCodec
@@ -6,18 +6,18 @@ import RespCodec
 extension Session {
     private enum Received {
         case reply(Reply)
-        /// The user ended the wait; there is a new connection.
+        /// The user interrupted the wait; there is a new connection.
         case interrupted
-        /// The server ended as it was told to.
+        /// The server has shut down, as the command was SHUTDOWN.
         case shutDown
-        /// The connection is of no more use, and the session goes on.
+        /// The connection is lost, and the session continues.
         case lost
     }
 
-    /// Sends `command` and prints what comes back, connecting first if need be.
+    /// Sends `command` and prints its replies, after connecting if necessary.
     ///
-    /// - Parameter times: how often; without end if negative.
-    /// - Returns: whether it could be sent and answered. An error reply is an answer.
+    /// - Parameter times: how often; forever if negative.
+    /// - Returns: whether there was a reply each time. An error is a reply.
     func issue(_ command: [Bytes], times: Int) -> Bool {
         if Text.matches(command[0], "help") || command[0] == Bytes("?".utf8) {
             printHelp(for: Array(command.dropFirst()))
@@ -54,7 +54,7 @@ extension Session {
         while remaining != 0 {
             if remaining > 0 { remaining -= 1 }
             guard let connection else { return false }
-            // If sending fails the server may still have said why: receiving finds out, or fails in turn.
+            // If sending fails, the server may have sent an error before: receiving returns it, or fails too.
             do throws(ConnectionFailure) { try connection.send(command) } catch {}
             switch pattern {
             case .monitor:
@@ -63,7 +63,7 @@ extension Session {
                 if formatter.format != .raw { output.write("Reading messages... (press Ctrl-C to quit)\n") }
                 output.flush()
                 switch printStream(traits) {
-                // What was refused once is not expected to begin a stream when it is repeated.
+                // After an error, repetitions are not expected to begin a stream.
                 case .refused: pattern = .single
                 case .interrupted: return true
                 case .lost: return false
@@ -86,7 +86,7 @@ extension Session {
 
     private enum StreamEnd { case refused, interrupted, lost }
 
-    /// Prints replies until one is an error or the user has had enough.
+    /// Prints replies until one is an error or the user interrupts.
     private func printStream(_ traits: CommandTraits) -> StreamEnd {
         func printAll(_ interrupt: CInt?) -> StreamEnd {
             while true {
@@ -100,8 +100,8 @@ extension Session {
         return kind == .oneShot ? printAll(nil) : Interrupts.whileStreaming(printAll)
     }
 
-    /// Prints replies until `command` has been confirmed `count` times or there is an answer of another kind, such as
-    /// an error or QUEUED. False if the connection is lost.
+    /// Prints replies until `command` has been confirmed `count` times or there is a reply of another kind, such as an
+    /// error or QUEUED. False if the connection is lost.
     private func printConfirmations(of command: Bytes, count: Int) -> Bool {
         var missing = count
         while missing > 0 {
@@ -119,7 +119,7 @@ extension Session {
 
     /// Waits for a reply and prints it.
     ///
-    /// - Parameter takesPushes: whether pushed data is what is waited for.
+    /// - Parameter takesPushes: whether a push is a reply.
     private func receive(_ traits: CommandTraits, takesPushes: Bool = false, interrupt: CInt? = nil) -> Received {
         guard let connection else { return .lost }
         let reply: Reply
@@ -151,7 +151,7 @@ extension Session {
         return .reply(reply)
     }
 
-    /// Ends the program with everything printed.
+    /// Prints everything that is pending and ends the program.
     func end(status: CInt) -> Never {
         output.flush()
         exit(status)
@@ -163,7 +163,7 @@ extension Session {
         while nanosleep(&rest, &unslept) < 0 && errno == EINTR { rest = unslept }
     }
 
-    // MARK: what commands do to the session
+    // MARK: effects of commands on the session
 
     private func apply(_ effect: SessionEffect, _ reply: Reply) {
         let isError = reply.errorText != nil
@@ -175,7 +175,7 @@ extension Session {
             selectedDatabase = Text.leadingInteger(database)
             wantedDatabase = selectedDatabase
         case .authenticate:
-            // What was not allowed before may be now.
+            // SELECT may have been refused before.
             selectWantedDatabase()
         case .beginTransaction:
             guard !isError else { return }

@@ -1,16 +1,16 @@
-// Commands line by line, from a prompt or from a pipe: what a line may be besides a command, and the prompt.
+// Commands line by line, from a prompt or from a pipe; the lines that are not commands of the server; and the prompt.
 
 import Glibc
 import RespCodec
 
 extension Session {
-    /// Reads lines and does what they say, until there are no more or one says to stop.
+    /// Reads and runs lines until there are no more or one ends the session.
     func runLines() {
         if kind == .prompt { input.takeKeys() }
         Interrupts.install()
         connect()
         while let line = nextLine() {
-            guard let words = ArgumentSplitter.split(line) else {
+            guard let words = line.withByteSlice({ QuotedWords.split($0) }) else {
                 output.write("Invalid argument(s)\n")
                 output.flush()
                 continue
@@ -30,14 +30,14 @@ extension Session {
         return input.readLine()
     }
 
-    /// Where the session is: the server, the database unless it is the first, and whether a transaction is open.
+    /// The prompt: the server, the database unless it is the first, and whether a transaction is open.
     var promptText: String {
         guard connection != nil else { return "not connected> " }
         let database = selectedDatabase == 0 ? "" : "[\(selectedDatabase)]"
         return "\(endpoint.promptText)\(database)\(isInTransaction ? "(TX)" : "")> "
     }
 
-    /// Does what one line says. False if it says to stop.
+    /// Runs one line. False if it ends the session.
     private func runLine(_ words: [Bytes]) -> Bool {
         let number = Text.integer(words[0])
         let isRepeated = words.count > 1 && number.isWhole

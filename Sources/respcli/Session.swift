@@ -1,12 +1,11 @@
-// A session with a server: how it is reached and what its connection is set up with, the state that commands change,
-// and which of three ways it runs.
+// A session with a server: the connection and its setup, the state that commands change, and the three modes.
 //
 //     oneShot   the command of the command line; an error of the connection ends the program
-//     piped     commands from a pipe or file; goes on when the server closes the connection, and connects again
-//     prompt    commands that a person types; goes on after everything
+//     piped     commands from a pipe or file; continues when the server closes the connection, and connects again
+//     prompt    typed commands; continues after any error
 //
-// The connection is made again for the next command after it is lost, and set up anew: password, database, protocol.
-// Whoever had selected a database must not find itself in another one.
+// After the connection is lost, the next command connects again and sets the connection up: password, database, protocol.
+// Commands after a SELECT must not run in another database.
 
 import RespCodec
 
@@ -21,13 +20,13 @@ final class Session {
     var input = StandardInput()
     let formatter: ReplyFormatter
 
-    /// The database that the session is meant to be in, and the one that the connection is in.
+    /// The database that the session should be in, and the one that the connection is in.
     var wantedDatabase: Int
     var selectedDatabase = 0
     var isInTransaction = false
-    /// Where a transaction that comes to nothing leads back.
+    /// The database to return to when a transaction is not executed.
     var databaseBeforeTransaction = 0
-    /// Whether new connections ask for RESP3. RESET ends that, too.
+    /// Whether new connections switch to RESP3; no longer after RESET.
     var wantsResp3: Bool
     private var password: Bytes?
 
@@ -55,11 +54,12 @@ final class Session {
         return isDone ? 0 : 1
     }
 
-    /// The command line's command, with quotes and standard input taken in; nil, with a message, if that cannot be.
+    /// The command of the command line, with quotes removed and an argument read from standard input as the options say; nil,
+    /// with a message, if that fails.
     private func completedCommand() -> [Bytes]? {
         var command = options.command
         if options.hasQuotedInput {
-            let unquoted = command.compactMap(ArgumentSplitter.unquote)
+            let unquoted = command.compactMap(Self.unquoted)
             guard unquoted.count == command.count else {
                 output.write("Invalid quoted string\n")
                 output.flush()
@@ -82,12 +82,18 @@ final class Session {
         return command
     }
 
+    /// The word that `text` is without its quotes; nil if they do not balance or there is not exactly one word.
+    static func unquoted(_ text: Bytes) -> Bytes? {
+        guard let words = text.withByteSlice({ QuotedWords.split($0) }), words.count == 1 else { return nil }
+        return words[0]
+    }
+
     // MARK: connecting
 
     /// Connects and sets the connection up.
     ///
-    /// - Parameter isQuiet: says nothing if there is no connection; a refused password is reported all the same.
-    /// - Returns: whether all of it worked. If only the setting up failed there is a connection, though.
+    /// - Parameter isQuiet: whether a failure to connect is not reported. A refused password always is.
+    /// - Returns: whether all of it succeeded. If only the setup failed, there is a connection.
     @discardableResult
     func connect(isQuiet: Bool = false) -> Bool {
         connection = nil
@@ -104,7 +110,7 @@ final class Session {
         return authenticate() && selectWantedDatabase() && switchProtocol()
     }
 
-    /// Sends one of the session's own commands and waits for its reply; nil, with a message, if the connection breaks.
+    /// Sends one of the session's own commands and waits for its reply; nil, with a message, if the connection fails.
     func ask(_ command: [Bytes]) -> Reply? {
         guard let connection else { return nil }
         do throws(ConnectionFailure) {
@@ -147,7 +153,7 @@ final class Session {
 
     // MARK: receiving
 
-    /// The next reply that is not pushed data; that is printed on the way, or dropped.
+    /// The next reply that is not a push. Pushes before it are printed, or dropped, as the options say.
     func nextAnswer(
         from connection: ServerConnection, interrupt: CInt? = nil
     ) throws(ConnectionFailure) -> Reply {

@@ -1,19 +1,18 @@
-// Standard output, error and input, straight on the descriptors.
+// Standard output, error and input, directly on the descriptors.
 //
-// Output is gathered and written when somebody says so: once per reply, so that whoever reads along sees each one at
-// once.
+// Output is buffered and written by `flush`: once per reply, so that each is visible at once.
 
 import Glibc
 
-/// Text and replies on their way to standard output.
+/// Buffered standard output.
 struct StandardOutput {
     /// What has been written and not flushed.
     var pending: Bytes = []
 
     mutating func write(_ text: String) { pending += text.utf8 }
 
-    /// Hands everything to the system. A reader that has gone away is not an error worth a word (a signal ends the
-    /// program then, unless it is interactive); anything else, such as a full disk, ends it with one.
+    /// Writes everything that is pending. A closed pipe is not reported (SIGPIPE ends the program, unless it is interactive);
+    /// any other error, such as a full disk, ends the program with a message.
     mutating func flush() {
         var written = 0
         while written < pending.count {
@@ -53,10 +52,10 @@ struct StandardInput {
     private var buffer: Bytes = []
     private var position = 0
     private var hasEnded = false
-    /// While the terminal hands over keys: those that edit a line.
+    /// The keys that edit a line, if the terminal delivers single keys.
     private var keys: LineEditor.Keys?
 
-    /// From now on lines that are typed at a terminal arrive whole, however long they are.
+    /// From now on typed lines may have any length: see `LineEditor`.
     mutating func takeKeys() { keys = Terminal.takeKeys() }
 
     /// The next line without its LF, or nil at the end. A last line without one is a line too.
@@ -80,7 +79,7 @@ struct StandardInput {
         }
     }
 
-    /// The next line that is typed. As text it keeps its LF, and the key for the end of input hands over what there is of it.
+    /// The next typed line. As text it keeps its LF, and the end-of-file key returns the incomplete line.
     private mutating func readTyped(_ keys: LineEditor.Keys, asText: Bool) -> Bytes? {
         var editor = LineEditor(keys: keys)
         defer { Terminal.show(editor.echo) }
@@ -117,7 +116,7 @@ struct StandardInput {
         return all
     }
 
-    /// Makes room by forgetting what has been taken; returns by how much positions moved.
+    /// Removes consumed bytes from the buffer; returns by how much positions moved.
     private mutating func dropTaken() -> Int {
         let taken = position
         guard taken > 0 else { return 0 }
@@ -136,7 +135,7 @@ struct StandardInput {
                 return true
             }
             if count == 0 {
-                // A terminal may be read on after its end-of-file key; a file or pipe has nothing more.
+                // A terminal can be read after its end-of-file key; a file or pipe has nothing more.
                 hasEnded = !Terminal.isInput
                 return false
             }

@@ -1,25 +1,25 @@
-// What the program needs to know of the terminal, and what it changes there: whether typing is shown, and whether the
-// system or `LineEditor` makes lines of it.
+// The state of the terminal: whether there is one, whether it shows what is typed, and whether the system or `LineEditor`
+// edits lines.
 
 import Glibc
 import Synchronization
 
 enum Terminal {
-    /// Whether replies are for a person: standard output is a terminal, or FAKETTY says to act as if it were.
+    /// Whether standard output is a terminal, or FAKETTY is set, which makes the program behave as if it were.
     static var isOutput: Bool { isatty(STDOUT_FILENO) == 1 || getenv("FAKETTY") != nil }
 
-    /// Whether a person types: only then is there a prompt.
+    /// Whether standard input is a terminal: only then is there a prompt.
     static var isInput: Bool { isatty(STDIN_FILENO) == 1 }
 
     // MARK: key by key
 
-    /// What the terminal was like before, and what it is while it hands over keys. Written only while it does not.
+    /// The original settings of the terminal, and those while it delivers single keys. Written only before it does.
     nonisolated(unsafe) private static var original = termios()
     nonisolated(unsafe) private static var keyed = termios()
     private static let handsOverKeys = Atomic<Bool>(false)
 
-    /// From now on the terminal hands over every byte as it is typed, and shows none by itself. However the program ends,
-    /// it leaves the terminal as it was.
+    /// From now on the terminal delivers every byte when it is typed, and shows none by itself. However the program ends, it
+    /// restores the terminal.
     ///
     /// - Returns: the keys that edit a line; nil if standard input is no terminal.
     static func takeKeys() -> LineEditor.Keys? {
@@ -40,7 +40,7 @@ enum Terminal {
                 raise(number)
             }
         }
-        // A shell takes the terminal for itself while the program is stopped.
+        // The shell changes the settings while the program is stopped.
         signal(SIGCONT) { _ in
             if Terminal.handsOverKeys.load(ordering: .relaxed) { tcsetattr(STDIN_FILENO, TCSANOW, &Terminal.keyed) }
         }
@@ -51,12 +51,12 @@ enum Terminal {
         }
     }
 
-    /// Gives the terminal back as it was. May be called by the handler of a signal.
+    /// Restores the original settings. May be called by a signal handler.
     static func restore() {
         if handsOverKeys.exchange(false, ordering: .relaxed) { tcsetattr(STDIN_FILENO, TCSANOW, &original) }
     }
 
-    /// Shows that Ctrl-C was typed, as the system does where it shows typing. For the handler of the signal.
+    /// Shows "^C", as the system does when it shows typing. For the signal handler.
     static func showInterrupt() {
         guard handsOverKeys.load(ordering: .relaxed) else { return }
         var text: (UInt8, UInt8) = (UInt8(ascii: "^"), UInt8(ascii: "C"))
@@ -79,15 +79,14 @@ enum Terminal {
 
     // MARK: passwords
 
-    /// Asks for a password, which is not shown when typed at a terminal. From a pipe it is the next line, without a
-    /// prompt.
+    /// Reads a password: from a terminal with a prompt and without showing it, from a pipe as the next line.
     ///
     /// - Returns: nil at the end of input. Ctrl-C ends the program, with the terminal as it was.
     static func askPassword(_ input: inout StandardInput, _ output: inout StandardOutput) -> Bytes? {
         var shown = termios()
         guard isInput && tcgetattr(STDIN_FILENO, &shown) == 0 else { return input.readLine() }
-        // Byte by byte and without signals: a program that a signal ends would leave a terminal that shows nothing.
-        // Before the question, since what is typed at once must not be shown either.
+        // Byte by byte and without signals, so that Ctrl-C cannot end the program with the terminal in this state. Before
+        // the prompt, so that what is typed immediately is not shown either.
         var hidden = shown
         hidden.c_lflag &= ~tcflag_t(ECHO | ICANON | ISIG)
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden)
@@ -110,7 +109,7 @@ enum Terminal {
         case interrupted
     }
 
-    /// Reads up to Enter, with what the backspace key takes away taken away.
+    /// Reads up to Enter, with backspace erasing the last byte.
     private static func readHidden() -> Typed {
         var line: Bytes = []
         while true {

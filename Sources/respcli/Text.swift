@@ -1,21 +1,22 @@
-// Bytes and C's text functions: the few conversions that command lines, the environment and number options need.
+// Conversions between bytes and C strings, and numbers as C reads them, for the command line and the environment.
 //
-// Arguments are bytes from the first to the last; a name turns into a `String` only for a message.
+// Arguments are kept as bytes; a name becomes a `String` only for a message.
 
 import Glibc
+import RespCodec
 
 typealias Bytes = [UInt8]
 
 enum Text {
-    /// The bytes of a C string, without the zero at its end.
+    /// The bytes of a C string, without its final zero.
     static func bytes(_ text: UnsafePointer<CChar>) -> Bytes {
         Bytes(UnsafeRawBufferPointer(start: text, count: strlen(text)))
     }
 
-    /// For messages: bytes that are not UTF-8 are replaced.
+    /// The bytes as text for messages: what is not UTF-8 is replaced.
     static func string(_ bytes: Bytes) -> String { String(decoding: bytes, as: UTF8.self) }
 
-    /// Lends `bytes` as a C string; a zero within them ends it early.
+    /// Calls `body` with `bytes` as a C string, which a zero among them ends.
     static func withCString<Result>(_ bytes: Bytes, _ body: (UnsafePointer<CChar>) -> Result) -> Result {
         (bytes + [0]).withUnsafeBytes { body($0.baseAddress!.assumingMemoryBound(to: CChar.self)) }
     }
@@ -25,18 +26,18 @@ enum Text {
         getenv(name).map { bytes($0) }
     }
 
-    /// What the system calls error `code`.
+    /// The system's message for error `code`.
     static func systemError(_ code: CInt) -> String { String(cString: strerror(code)) }
 
-    /// The whole number that `bytes` begin with, after blanks and with a sign, as C reads one: 0 if there is none, the
-    /// nearest that fits if it is too large.
+    /// The whole number at the start of `bytes`, as strtol reads it: after white space, with an optional sign; 0 if there is
+    /// none, the nearest bound if it is out of range.
     static func leadingInteger(_ bytes: Bytes) -> Int { withCString(bytes) { strtol($0, nil, 10) } }
 
-    /// The number that `bytes` begin with, or 0.
+    /// The number at the start of `bytes`, as strtod reads it, or 0.
     static func leadingDouble(_ bytes: Bytes) -> Double { withCString(bytes) { strtod($0, nil) } }
 
-    /// Whether `bytes` are a whole number from first to last (nothing at all is, too, as C has it), and whether it
-    /// fits.
+    /// The whole number at the start of `bytes`; whether there is nothing after it (true for no bytes, as in C); and whether
+    /// it is in range.
     static func integer(_ bytes: Bytes) -> (value: Int, isWhole: Bool, fits: Bool) {
         withCString(bytes) { text in
             errno = 0
@@ -51,20 +52,10 @@ enum Text {
         bytes.count == word.utf8.count && zip(bytes, word.utf8).allSatisfy { lowercased($0) == $1 }
     }
 
-    static func lowercased(_ byte: UInt8) -> UInt8 { byte &- 0x41 < 26 ? byte | 0x20 : byte }
+    static func lowercased(_ byte: UInt8) -> UInt8 { ByteSlice.lowercased(byte) }
 
     static func uppercased(_ byte: UInt8) -> UInt8 { byte &- 0x61 < 26 ? byte & ~0x20 : byte }
 
-    /// Whether C's `isspace` holds in the plain locale.
+    /// Whether a byte is white space, as C's `isspace` says in the C locale.
     static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
-
-    /// What a hexadecimal digit stands for, or nil.
-    static func hexadecimalDigit(_ byte: UInt8) -> UInt8? {
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
-        default: nil
-        }
-    }
 }

@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct CommandTraitsTests {
     private static func traits(_ line: String) -> CommandTraits {
-        CommandTraits(ArgumentSplitter.split(Bytes(line.utf8))!)
+        CommandTraits(line.split(separator: " ").map { Bytes($0.utf8) })
     }
 
     @Test func streams() {

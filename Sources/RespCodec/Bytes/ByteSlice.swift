@@ -1,9 +1,9 @@
-// A borrowed run of bytes: what a request's argument, a key or a value looks like to everyone who only reads it.
+// A borrowed run of bytes: how the arguments of a request, keys and values are passed to code that only reads them.
 //
-// It is a pointer and a count, nothing more: no reference count is touched when one is passed along, which is what lets a
-// request go from the socket to the table without an allocation. The price is a rule that the compiler does not check:
-// a slice is good only until the call that was handed it returns. Whoever wants to keep the bytes copies them.
-// Every access is bounds-checked.
+// It is a pointer and a count, nothing more: passing one touches no reference count, so that a request gets from the socket to the
+// table without an allocation. The price is a rule that the compiler does not check: a slice is valid only until the call that it was
+// passed to returns, and code that keeps the bytes copies them. What makes a slice of memory is therefore `@unsafe`; every access to a
+// slice is bounds-checked.
 
 #if canImport(Glibc)
 import Glibc
@@ -90,8 +90,8 @@ import Glibc
         return UInt64(first) | UInt64(middle) &<< 8 | UInt64(last) &<< 16
     }
 
-    /// Copies the bytes to where there is room for them. For usual lengths faster than a call of memcpy: in runs of 16, 8 or 4, of
-    /// which the last two may overlap.
+    /// Copies the bytes to `target`, which has room for them. Faster than a call of memcpy for short slices: it copies runs of 16, 8 or 4
+    /// bytes, of which the last two may overlap.
     @inlinable @inline(__always)
     @unsafe public func copyShort(to target: UnsafeMutableRawPointer) {
         let source = unsafe start
@@ -187,7 +187,7 @@ extension ByteSlice {
 }
 
 extension Array where Element == UInt8 {
-    /// Lends the array's bytes to `body`; the slice must not leave it.
+    /// Calls `body` with the array's bytes; the slice must not leave it.
     @inlinable public func withByteSlice<Value, Failure: Error>(
         _ body: (ByteSlice) throws(Failure) -> Value
     ) throws(Failure) -> Value {

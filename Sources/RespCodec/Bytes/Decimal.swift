@@ -109,21 +109,21 @@ public enum Decimal {
     /// Writes a number below 100 as two digits.
     @inline(__always)
     private static func writePair(_ value: UInt, to target: UnsafeMutablePointer<UInt8>) {
-        // 103 / 1024 is near enough to a tenth for all of them.
+        // 103 / 1024 is close enough to a tenth for numbers below 100.
         let tens = (value &* 103) &>> 10
         let ones = value &- tens &* 10
         unsafe UnsafeMutableRawPointer(target).storeBytes(
             of: UInt16(truncatingIfNeeded: 0x3030 | ones &<< 8 | tens), as: UInt16.self)
     }
 
-    /// `value` as an owned text.
+    /// The text of `value`.
     public static func text(_ value: Int) -> [UInt8] {
         unsafe [UInt8](unsafeUninitializedCapacity: maximumLength) { buffer, count in
             count = unsafe write(value, to: buffer.baseAddress!)
         }
     }
 
-    /// Lends the text of `value` to `body`.
+    /// Calls `body` with the text of `value`.
     @inlinable public static func withText<Result>(_ value: Int, _ body: (ByteSlice) -> Result) -> Result {
         unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: maximumLength) { buffer in
             let count = unsafe write(value, to: buffer.baseAddress!)

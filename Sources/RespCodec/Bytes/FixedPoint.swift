@@ -1,4 +1,4 @@
-// Doubles with a fixed number of decimals, rounded exactly: what `printf` writes with "%.4f", without its price.
+// Doubles with a fixed number of decimals, rounded exactly: what `printf` writes with "%.4f", at a fraction of its cost.
 //
 // A fraction is a whole number over a power of two, and a whole number of 128 bits holds it times any power of ten up to 10^17.
 
@@ -8,9 +8,10 @@ public enum FixedPoint {
     /// The longest text: a sign, the digits of a 64-bit integer, the point and the decimals.
     public static let maximumLength = 1 + Decimal.maximumLength + 1 + mostDecimals
 
-    /// Lends `value` with so many decimals to `body`. Of two texts equally near, the one whose last digit is even.
+    /// Calls `body` with the text of `value`, rounded to `decimals` decimals, ties to even.
     /// - Parameters:
-    ///   - value: below 2^63 either way.
+    ///   - value: of a magnitude below 2^63.
+    ///   - decimals: 1 to `mostDecimals`.
     ///   - trimmed: whether zeros at the end are left out, and the point if no decimal is left; then there is no "-0" either.
     public static func withText<Result>(
         _ value: Double, decimals: Int, trimmed: Bool = false, _ body: (ByteSlice) -> Result
@@ -53,7 +54,7 @@ public enum FixedPoint {
         }
     }
 
-    /// A fraction times a power of ten, rounded to a whole number, halves to even ones.
+    /// A fraction times a power of ten, rounded to a whole number, ties to even.
     private static func scaled(_ fraction: Double, by power: UInt) -> UInt {
         guard fraction.isNormal else { return 0 }
         // fraction = significand / 2^shift

@@ -1,8 +1,9 @@
 // Floating point as text, as Redis prints and reads it.
 //
-// Three habits of Redis meet here. A double in a reply is the shortest text that reads back as the same number, in the layout of
-// the Grisu printers (scientific only far from zero; whole numbers have all their digits up to 2^62). The `...BYFLOAT` commands count in long double and print seventeen decimals
-// with the trailing zeros cut. And reading is `strtod`/`strtold` of the whole text, with no space before it and no NaN.
+// A double in a reply is the shortest text that reads back as the same number, in the layout of the Grisu printers (scientific only for
+// very small and very large numbers; whole numbers have all their digits up to 2^62). The `...BYFLOAT` commands compute in long double
+// and print seventeen decimals, without trailing zeros. Text is read as `strtod` and `strtold` read it, but all of it must be a number,
+// with no space before it, and not NaN.
 
 #if canImport(Glibc)
 import Glibc
@@ -28,7 +29,7 @@ public enum FloatingPoint64 {
         }
     }
 
-    /// Lends the text of a score or of a double in a reply to `body`: as `text`, but a whole number up to 2^62 has all its digits.
+    /// Calls `body` with the text of a score or of a double in a reply: as `text`, but a whole number up to 2^62 has all its digits.
     @inlinable public static func withText<Result>(_ value: Double, _ body: (ByteSlice) -> Result) -> Result {
         unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: maximumLength) { buffer in
             let count = unsafe write(value, to: buffer.baseAddress!)
@@ -43,7 +44,7 @@ public enum FloatingPoint64 {
         return Double(whole) == value ? whole : nil
     }
 
-    /// Writes what `withText` lends, and returns how many bytes that is.
+    /// Writes the text that `withText` makes to `target`, which has room for `maximumLength` bytes, and returns its length.
     @unsafe public static func write(_ value: Double, to target: UnsafeMutablePointer<UInt8>) -> Int {
         if let whole = wholeNumber(value), whole != 0 { return unsafe Decimal.write(whole, to: target) }
         return unsafe writeShortest(value, to: target)
@@ -149,8 +150,8 @@ public enum FloatingPoint64 {
         return unsafe parse(text, longest: Int.max) { unsafe strtod($0, $1) }
     }
 
-    /// The number that `text` spells up to its first zero byte, as `strtod` reads it where nobody looks at what it says of the
-    /// range: white space may stand before it, nothing at all is 0, and what is too large is infinite. NaN is refused.
+    /// The number that `text` spells up to its first zero byte, as `strtod` reads it when errors of range are ignored: white space may
+    /// precede it, an empty text is 0, and what is too large is infinite. Nil for anything else, and for NaN.
     public static func parseLeniently(_ text: ByteSlice) -> Double? {
         if let value = plainDecimal(text) { return value }
         return unsafe withTerminated(text) { start in
@@ -165,9 +166,9 @@ public enum FloatingPoint64 {
         (0..<exponent).reduce(LongDouble(1)) { power, _ in power * 10 }
     }
 
-    /// Digits with perhaps a sign and a point, at most nineteen of them: most numbers there are. They are one integer divided by a
-    /// power of ten, each exact in the widest format, so only the last rounding, from there to a double, may go wrong: when what
-    /// is cut off looks like just one half. Then, and for everything else, nil.
+    /// The number that a text of up to nineteen digits spells, with an optional sign and point, as most numbers are. The digits are one
+    /// integer divided by a power of ten, and both are exact in the widest format, so only the last rounding, from there to a double,
+    /// can be wrong: when the bits that are cut off are close to one half. Nil in that case, and for any other text.
     private static func plainDecimal(_ text: ByteSlice) -> Double? {
         guard text.count > 0 && text.count <= 21 else { return nil }
         var significand: UInt64 = 0
@@ -194,7 +195,7 @@ public enum FloatingPoint64 {
         if decimals > 0 {
             #if arch(x86_64)
             let quotient = LongDouble(significand) / powersOfTen[decimals]
-            // A double has 11 bits less than the widest format.
+            // The significand of a double has 11 bits less than that of the widest format.
             let rest = quotient.significandBitPattern & 0x7FF
             guard rest < 0x3FF || rest > 0x401 else { return nil }
             value = Double(quotient)
@@ -206,7 +207,7 @@ public enum FloatingPoint64 {
         return first == UInt8(ascii: "-") ? -value : value
     }
 
-    /// Lends `body` a copy of the text with a zero byte behind it.
+    /// Calls `body` with a copy of the text that ends with a zero byte.
     private static func withTerminated<Result>(_ text: ByteSlice, _ body: (UnsafePointer<CChar>) -> Result) -> Result {
         unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: text.count + 1) { buffer in
             unsafe memcpy(buffer.baseAddress!, text.rawBytes.baseAddress!, text.count)

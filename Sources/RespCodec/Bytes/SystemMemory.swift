@@ -1,20 +1,19 @@
-// Memory from the system, for blocks whose size grows with the data: where there is none left, the process ends with a line that
-// says so.
+// Memory from the system, for blocks whose size grows with the data. If there is none left, the process logs a line and ends.
 //
-// A program that goes on without memory that it was promised does harm, and one that undoes half a command is seldom tested: so there
-// is no way back, as in Redis. A small reserve is given up first, so that what says so has something to work with.
+// A command that fails halfway for lack of memory could not be undone reliably, so nothing tries to recover, as in Redis. A small reserve
+// is freed first, so that the line can be logged.
 
 import Glibc
 
 public enum SystemMemory {
-    /// What is to be done before the process ends; it is told how many bytes there was no room for. Set once, at the start.
+    /// Called before the process ends, with the number of bytes that could not be allocated. Set once, at the start.
     nonisolated(unsafe) public static var whenExhausted: (@Sendable (_ size: Int) -> Void)?
 
-    /// Given up when memory runs out.
+    /// Freed when memory runs out.
     nonisolated(unsafe) private static var reserve: UnsafeMutableRawPointer?
     private static let reserveSize = 256 * 1024
 
-    /// Sets aside what the last words will need. To be called once, at the start.
+    /// Allocates the reserve. To be called once, at the start.
     public static func makeReserve() {
         guard unsafe reserve == nil, let block = unsafe malloc(reserveSize) else { return }
         unsafe reserve = block
@@ -26,7 +25,7 @@ public enum SystemMemory {
         return unsafe block
     }
 
-    /// A malloc block made larger or smaller.
+    /// A malloc block of `size` bytes with the contents of `block`, which must not be used afterwards.
     @unsafe public static func reallocate(_ block: UnsafeMutableRawPointer?, _ size: Int) -> UnsafeMutableRawPointer {
         guard let moved = unsafe realloc(block, size) else { exhausted(size) }
         return unsafe moved
@@ -39,7 +38,7 @@ public enum SystemMemory {
         return unsafe allocate(max(size, 1)).bindMemory(to: Value.self, capacity: count)
     }
 
-    /// Ends the process because there is no memory of so many bytes.
+    /// Ends the process because `size` bytes could not be allocated.
     public static func exhausted(_ size: Int) -> Never {
         unsafe free(reserve)
         unsafe reserve = nil

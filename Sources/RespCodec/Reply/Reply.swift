@@ -1,9 +1,9 @@
 // One reply as a client holds it: every type of RESP2 and RESP3, owned and comparable.
 //
 // Types that look alike on the wire stay apart (a simple string is not a bulk string, an error is not a bulk error),
-// because whoever prints or forwards a reply must be able to. Two pairs are one: RESP2's null bulk ("$-1"), its null
-// array ("*-1") and RESP3's null ("_") all say "nothing here" and are `.null`. Doubles and big numbers keep the text
-// they came with, which no conversion there and back would give again.
+// because code that prints or forwards a reply must tell them apart. RESP2's null bulk ("$-1"), its null array ("*-1")
+// and RESP3's null ("_") are one: `.null`. Doubles and big numbers keep their text, which a conversion to a number and
+// back would not preserve.
 
 public enum Reply: Equatable, Sendable {
     /// "+OK". The text has no CR or LF.
@@ -28,13 +28,13 @@ public enum Reply: Equatable, Sendable {
     case bigNumber([UInt8])
     /// "*2": any replies, in order.
     case array([Reply])
-    /// "%2": keys with values, in the server's order. The protocol does not forbid a key to come twice.
+    /// "%2": keys with values, in the server's order. The protocol does not forbid duplicate keys.
     case map([MapEntry])
-    /// "~2": replies without an order that means anything, kept in the server's.
+    /// "~2": replies whose order has no meaning, kept in the server's order.
     case set([Reply])
-    /// ">3": data that was not asked for, such as a pub/sub message; its first element says of which kind.
+    /// ">3": data that was not requested, such as a pub/sub message; its first element names its kind.
     case push([Reply])
-    /// "|1 ... :1000": a reply with attributes, which tell about it and may be ignored.
+    /// "|1 ... :1000": a reply with attributes, which describe it and may be ignored.
     indirect case attributed(Reply, attributes: [MapEntry])
 
     /// A key of a map with its value.
@@ -73,7 +73,7 @@ extension Reply {
         }
     }
 
-    /// Whether the server sent this without being asked.
+    /// Whether the server sent this without a request.
     public var isPush: Bool {
         if case .push = withoutAttributes { return true }
         return false

@@ -1,32 +1,31 @@
 // Replies from bytes, for clients: RESP2 and RESP3, from input that arrives in any pieces.
 //
-// The parser owns no buffer. It is lent what was read from the socket and takes bytes off its front until a reply is
-// whole or the input is used up; what it needs to go on later is its state, never the bytes seen before:
+// The parser owns no input buffer. It is passed what was read from the socket, and consumes bytes from its front until
+// a reply is complete or the input is used up. What it needs to continue later is in its state:
 //
-//     line     the bytes of a line whose end has not come yet
-//     bulk     a bulk's bytes so far, and how many are missing
-//     stack    the arrays, maps and other aggregates around the place where we are, each with its elements so far
+//     line     the bytes of a line whose end has not arrived yet
+//     bulk     the bytes of a bulk so far, and how many are missing
+//     stack    the open arrays, maps and other aggregates, each with its elements so far
 //
-// So every byte is looked at once, however large the reply and however small the pieces, and a half-received reply
-// costs its own size and nothing more.
+// So every byte is looked at once, however large the reply and however small the pieces, and a reply that has arrived
+// in part takes no more memory than its own size.
 //
 //     item --line "*3"--> push a frame, item              item --line "$5"--> bulk --5 bytes, CR, LF--> value
 //     item --line ":1"--> value                           value --top frame not full--> item
 //     value --top frame full: pop it, it is a value--> value     value --no frame left--> the reply
 //
-// Nothing that the peer announces is believed before it is there: a count or a length is bounded, and no memory is set
-// aside for it beyond a small first step, so that a hostile "*4294967295" costs only what really arrives. Nesting is
-// capped because taking a reply apart, printing it and freeing it all recurse. Streamed strings and aggregates ("$?",
-// "*?"), a part of RESP3 that no server of the field sends, are an error.
+// Counts and lengths that the peer announces are bounded, and no memory is reserved for them beyond a small first step,
+// so that a hostile "*4294967295" costs only what really arrives. Nesting is bounded because printing and freeing a
+// reply recurse. Streamed strings and aggregates ("$?", "*?"), a part of RESP3 that no known server sends, are an error.
 
-/// What a reply may be at most. Beyond it the parser fails, and the connection is of no more use.
+/// Limits on replies. A reply that exceeds one is a failure, after which the connection cannot be used.
 public struct ReplyLimits: Sendable {
     /// Bytes of a bulk string, and of a line that holds text (a simple string, an error, a big number).
     public var textLength = 512 * 1024 * 1024
     /// Elements of one aggregate; entries of a map count once.
     public var elementCount = Int(UInt32.max)
-    /// Aggregates inside each other. The deepest reply of a server's own commands, COMMAND DOCS, has 12 levels;
-    /// 128 leaves room for what scripts build, and is some tens of KiB of stack for whoever recurses.
+    /// Levels of nested aggregates. The deepest reply of a server's own commands, COMMAND DOCS, has 12; 128 leaves room
+    /// for replies of scripts, and takes some tens of KiB of stack in code that recurses.
     public var depth = 128
 
     public init() {}
@@ -34,11 +33,11 @@ public struct ReplyLimits: Sendable {
 
 public struct ReplyParser: Sendable {
     public enum Outcome: Equatable, Sendable {
-        /// One whole reply. What follows it stays in the input.
+        /// One complete reply. What follows it stays in the input.
         case reply(Reply)
-        /// The input is used up and the reply is not whole.
+        /// The input is used up and the reply is not complete.
         case needMore
-        /// The peer does not speak the protocol. It is the outcome of every further call too.
+        /// The peer does not speak the protocol. Every further call has this outcome too.
         case failure(Failure)
     }
 
@@ -64,7 +63,7 @@ public struct ReplyParser: Sendable {
     private enum State {
         case line
         case bulk(kind: BulkKind, missing: Int)
-        /// Within the CR and LF behind a bulk; `missing` is 2 or 1.
+        /// Within the CR and LF after a bulk; `missing` is 2 or 1.
         case bulkEnd(kind: BulkKind, missing: Int)
         case failed(Failure)
     }
@@ -73,10 +72,10 @@ public struct ReplyParser: Sendable {
 
     private enum FrameKind { case array, set, push, map, attributes, attributed }
 
-    /// An aggregate under way.
+    /// An aggregate that is not complete yet.
     private struct Frame {
         var kind: FrameKind
-        /// Elements, or entries of a map, still to come.
+        /// Elements, or entries of a map, that are missing.
         var missing: Int
         var elements: [Reply] = []
         /// Entries of a map or of attributes; in an `.attributed` frame, the attributes of the one reply to come.
@@ -92,7 +91,7 @@ public struct ReplyParser: Sendable {
 
     /// Lines with numbers need no more than this, the longest double included (C prints at most 326 bytes of one).
     private static let numberLineLength = 512
-    /// Elements or bytes for which room is made before they arrive.
+    /// Elements or bytes for which memory is reserved before they arrive.
     private static let trustedCount = 64
     private static let trustedLength = 64 * 1024
 
@@ -106,11 +105,11 @@ public struct ReplyParser: Sendable {
         return !partialLine.isEmpty || !stack.isEmpty
     }
 
-    /// Takes bytes off the front of `input`, up to the end of one reply.
+    /// Consumes bytes from the front of `input`, up to the end of one reply.
     ///
     /// - Returns: `.reply` with `input` holding what follows; `.needMore` with `input` empty; or `.failure`, after
-    ///   which what `input` holds means nothing.
-    /// - Complexity: O(bytes taken), over all calls together.
+    ///   which the contents of `input` have no meaning.
+    /// - Complexity: O(bytes consumed), amortized over all calls.
     public mutating func parse(_ input: inout ByteSlice) -> Outcome {
         do throws(Failure) {
             while !input.isEmpty {
@@ -127,7 +126,7 @@ public struct ReplyParser: Sendable {
         }
     }
 
-    /// Takes one line, or what there is of it; or one bulk, or what there is of it.
+    /// Consumes one line or one bulk, or as much of it as has arrived.
     private mutating func step(_ input: inout ByteSlice) throws(Failure) -> Reply? {
         switch state {
         case .failed(let failure):
@@ -175,7 +174,8 @@ public struct ReplyParser: Sendable {
         return try line.withByteSlice { (slice) throws(Failure) in try takeItem(slice) }
     }
 
-    /// The most bytes that a line of `type` may have, its CR included. Tells an unknown type by its first byte.
+    /// The most bytes that a line of `type` may have, its CR included.
+    /// - Throws: `unknownType`.
     private func lineLimit(of type: UInt8) throws(Failure) -> Int {
         switch type {
         case UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "("):
@@ -269,7 +269,7 @@ public struct ReplyParser: Sendable {
         guard stack.count < limits.depth else { throw .nestedTooDeeply }
         var frame = Frame(kind: kind, missing: count)
         if count == 0 {
-            // Attributes are followed by what they belong to, even if there are none of them.
+            // A reply follows even empty attributes.
             guard kind == .attributes else { return complete(Self.value(of: frame)) }
             frame.kind = .attributed
             frame.missing = 1
@@ -282,9 +282,9 @@ public struct ReplyParser: Sendable {
         return nil
     }
 
-    /// Puts a whole value where it belongs, and every aggregate that it completes where that belongs.
+    /// Adds a complete value to the innermost open aggregate, and each aggregate that this completes to the one around it.
     ///
-    /// - Returns: the value that is in no aggregate: the reply.
+    /// - Returns: the outermost value, once it is complete: the reply.
     private mutating func complete(_ value: Reply) -> Reply? {
         var value = value
         while !stack.isEmpty {
@@ -323,7 +323,7 @@ public struct ReplyParser: Sendable {
         }
     }
 
-    // MARK: numbers that stay text
+    // MARK: numbers kept as text
 
     /// Whether `text` is an optional minus sign and at least one digit.
     private static func isBigNumber(_ text: ByteSlice) -> Bool {
@@ -369,7 +369,7 @@ public struct ReplyParser: Sendable {
 }
 
 extension ReplyParser.Failure {
-    /// What is wrong, for people. Where clients written in C word it, worded the same, since scripts look for it.
+    /// A message for users, in the words of hiredis where it has the same error, since scripts look for them.
     public var message: String {
         switch self {
         case .unknownType(let byte): "Protocol error, got \(Self.quoted(byte)) as reply type byte"
@@ -391,17 +391,8 @@ extension ReplyParser.Failure {
     }
 
     private static func quoted(_ byte: UInt8) -> String {
-        switch byte {
-        case UInt8(ascii: "\\"), UInt8(ascii: "\""): return "\"\\\(Character(UnicodeScalar(byte)))\""
-        case UInt8(ascii: "\n"): return "\"\\n\""
-        case UInt8(ascii: "\r"): return "\"\\r\""
-        case UInt8(ascii: "\t"): return "\"\\t\""
-        case 0x07: return "\"\\a\""
-        case 0x08: return "\"\\b\""
-        case 0x20...0x7E: return "\"\(Character(UnicodeScalar(byte)))\""
-        default:
-            let digits = String(byte, radix: 16)
-            return "\"\\x\(digits.count == 1 ? "0" : "")\(digits)\""
-        }
+        var text: [UInt8] = []
+        ByteEscapes.quotedWord.appendQuoted([byte], to: &text)
+        return String(decoding: text, as: UTF8.self)
     }
 }

@@ -1,4 +1,4 @@
-// Replies that hold other replies. A header says how many follow; whoever writes it then writes just that many.
+// Replies that hold other replies. A header says how many follow, and exactly that many must then be written.
 
 #if canImport(Glibc)
 import Glibc
@@ -28,7 +28,7 @@ extension ReplyWriter {
         version == .resp3 ? header(UInt8(ascii: ">"), count) : array(count)
     }
 
-    /// `count` pairs about the reply that follows. RESP2 has no such thing: write none of it there.
+    /// `count` pairs that describe the reply that follows. Only for RESP3: RESP2 has no attributes.
     public func attribute(_ count: Int) {
         precondition(version == .resp3, "RESP2 has no attributes")
         header(UInt8(ascii: "|"), count)
@@ -39,7 +39,7 @@ extension ReplyWriter {
         let start: Int
     }
 
-    /// Begins an aggregate of yet unknown count, or a bulk string of yet unknown length; end it with one of the `end...` functions.
+    /// Begins an aggregate or a bulk string whose count or length is not known yet; one of the `end...` functions ends it.
     public func beginDeferred() -> Deferred { Deferred(start: count) }
 
     public func endArray(_ deferred: Deferred, count: Int) { insert(at: deferred.start) { array(count) } }
@@ -53,7 +53,7 @@ extension ReplyWriter {
         raw("\r\n")
     }
 
-    /// Ends the reply of a scan: a pair of the cursor, as a bulk string, and the list of what was found.
+    /// Ends the reply of a scan: a pair of the next cursor, as a bulk string, and the list of what was found.
     public func endScan(_ deferred: Deferred, cursor: UInt64, count: Int) {
         insert(at: deferred.start) {
             array(2)
@@ -62,15 +62,16 @@ extension ReplyWriter {
         }
     }
 
-    /// Puts what `body` writes in front of what was written since.
+    /// Inserts what `body` writes before what was written since `deferred`.
     public func insertBefore(_ deferred: Deferred, _ body: () -> Void) { insert(at: deferred.start, body) }
 
-    /// Writes a header and moves it in front of what was written since `start`.
+    /// Writes a header and moves it before what was written since `start`.
+    /// - Complexity: O(bytes written since `start`).
     private func insert(at start: Int, _ header: () -> Void) {
         let end = count
         header()
         let length = count - end
-        // A reply that was broken off has no beginning any more.
+        // A run that was abandoned has been overwritten.
         guard start <= end && length >= 0 && !isOverfull else { return }
         shiftBorrowed(from: start, by: length)
         unsafe withUnsafeTemporaryAllocation(byteCount: length, alignment: 1) { copy in
@@ -87,7 +88,7 @@ extension ReplyWriter {
 
     // MARK: short forms
 
-    /// What a HELP subcommand answers: `lines` between a headline for the command and the line about HELP itself.
+    /// The reply of a HELP subcommand: `lines` between a headline for the command and the line about HELP itself.
     public func help(of command: String, _ lines: [String]) {
         let headline = "\(command) <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"
         let all = [headline] + lines + ["HELP", "    Print this help."]

@@ -1,6 +1,5 @@
-// Replies of text that is put together piece by piece, such as INFO and CLIENT LIST. Each piece goes straight to its place in the
-// buffer: a line of such a text costs no memory of its own and no more than copying it.
-// The pieces are written between `beginDeferred` and `endVerbatim`.
+// Replies of text that is written piece by piece, such as INFO and CLIENT LIST: each piece goes straight to the buffer, so that a line
+// takes no allocation. The pieces are written between `beginDeferred` and `endVerbatim`.
 
 #if canImport(Glibc)
 import Glibc
@@ -55,7 +54,7 @@ extension ReplyWriter {
     /// A text as it is.
     public func text(_ value: String) { withBytes(of: value) { raw($0) } }
 
-    /// Lends the bytes of a text to `body`.
+    /// Calls `body` with the bytes of a text.
     private func withBytes(of text: String, _ body: (ByteSlice) -> Void) {
         let isLent: Void? = unsafe text.utf8.withContiguousStorageIfAvailable { unsafe body(ByteSlice($0)) }
         if isLent == nil { Array(text.utf8).withByteSlice { body($0) } }
@@ -65,7 +64,7 @@ extension ReplyWriter {
     private static func put(_ bytes: ByteSlice, at target: UnsafeMutablePointer<UInt8>, _ offset: Int) -> Int {
         let source = unsafe bytes.rawBytes.baseAddress!
         if bytes.count <= 2 {
-            // What separates and ends.
+            // Separators and line ends.
             if bytes.count > 0 {
                 unsafe target[offset] = source.load(as: UInt8.self)
                 unsafe target[offset &+ bytes.count &- 1] = source.load(

@@ -1,12 +1,12 @@
-// Replies to bytes. The only place that knows RESP2 from RESP3: who answers says what the answer is (a map, a null, a double),
-// and the writer spells it for the protocol of the connection at hand.
+// Encodes replies. This is the only place where RESP2 and RESP3 differ: a command says what its reply is (a map, a null, a double), and
+// the writer encodes it for the protocol of the current connection.
 //
 // One writer serves all connections: its buffer collects the replies of one turn of the event loop, and each connection's run of
-// bytes is sent from there. A handle: copies share the buffer, so that a command can be given one without a reference count.
+// bytes is sent from there. A handle: copies share the buffer, so that it is passed to commands without a reference count.
 //
-// A run has a limit. What goes beyond it will never be sent, for its client is closed then: the writer forgets the run and writes on over
-// it, so that a command need not know of the limit and its reply takes no more memory than that. A run also has a mark, behind which it
-// should be sent before more is written: see `needsSending`.
+// A run has a limit. A client whose run exceeds it is closed, and the run is never sent: the writer abandons it and overwrites it with
+// what follows, so that commands need not check the limit and a reply takes no more memory than that. A run also has a mark, beyond
+// which it should be sent before more is written: see `needsSending`.
 
 #if canImport(Glibc)
 import Glibc
@@ -20,7 +20,7 @@ public enum ProtocolVersion: Int, Sendable {
 
 /// Bytes of a reply that are sent from where they lie.
 public struct BorrowedBytes {
-    /// Shorter ones are copied.
+    /// Shorter runs of bytes are copied.
     static let minimumCount = 32 * 1024
 
     public let bytes: ByteSlice
@@ -39,17 +39,17 @@ public struct BorrowedBytes {
         @usableFromInline var count: Int
         @usableFromInline var capacity: Int
         @usableFromInline var version: ProtocolVersion
-        /// How many errors have been written, and where the newest begins: the statistics of errors are taken from these.
+        /// How many errors have been written, and where the newest begins, for the statistics of errors.
         @usableFromInline var errorCount: Int
         @usableFromInline var lastErrorStart: Int
-        /// Where the run at hand begins, and how many bytes it may have.
+        /// Where the current run begins, and how many bytes it may have.
         @usableFromInline var runStart: Int
         @usableFromInline var runLimit: Int
-        /// The run went beyond its limit, and some of it was written over.
-        @usableFromInline var isBrokenOff: Bool
-        /// A run that reaches beyond here should be sent.
+        /// The run exceeded its limit, and some of it was overwritten.
+        @usableFromInline var isAbandoned: Bool
+        /// The count of bytes beyond which the run should be sent.
         @usableFromInline var mark: Int
-        /// Whether large values may be left where they are.
+        /// Whether large values may be sent from where they lie.
         @usableFromInline var borrows: Bool
         @usableFromInline var borrowed: [BorrowedBytes]
         @usableFromInline var borrowedCount: Int
@@ -62,7 +62,7 @@ public struct BorrowedBytes {
         unsafe storage.initialize(
             to: Storage(
                 bytes: Self.makeBuffer(capacity), count: 0, capacity: capacity, version: .resp2, errorCount: 0,
-                lastErrorStart: 0, runStart: 0, runLimit: Int.max, isBrokenOff: false, mark: Int.max, borrows: false,
+                lastErrorStart: 0, runStart: 0, runLimit: Int.max, isAbandoned: false, mark: Int.max, borrows: false,
                 borrowed: [], borrowedCount: 0))
     }
 
@@ -70,7 +70,8 @@ public struct BorrowedBytes {
         unsafe SystemMemory.allocate(UInt8.self, count: capacity)
     }
 
-    public func deallocate() {
+    /// Frees the writer. It must not be used afterwards.
+    @unsafe public func deallocate() {
         unsafe free(storage.pointee.bytes)
         unsafe storage.deinitialize(count: 1)
         unsafe storage.deallocate()
@@ -85,60 +86,59 @@ public struct BorrowedBytes {
 
     /// How many bytes have been written.
     @inlinable public var count: Int { unsafe storage.pointee.count }
-    /// Whether more was written than may be. Who writes without end breaks off then.
+    /// Whether the run has exceeded its limit. A command that writes many replies can stop then.
     @inlinable public var isOverfull: Bool {
-        if unsafe storage.pointee.isBrokenOff { return true }
+        if unsafe storage.pointee.isAbandoned { return true }
         let written = unsafe storage.pointee.count &- storage.pointee.runStart
         let limit = unsafe storage.pointee.runLimit
         return unsafe written > limit || written &+ storage.pointee.borrowedCount > limit
     }
 
-    /// Whether the run is so long that it should be sent before anything else is written, or refers to bytes that may change with the
-    /// next command.
+    /// Whether the run should be sent before anything else is written: because it is long, or because it refers to bytes that the next
+    /// command may change.
     @inlinable @inline(__always) public var needsSending: Bool {
         unsafe storage.pointee.count > storage.pointee.mark
     }
 
-    /// Has the run sent before anything else is written, however long it is.
+    /// Makes the run `needsSending`, however long it is.
     public func requestSending() { unsafe storage.pointee.mark = -1 }
 
-    /// Begins a run: what is written from here on is one client's.
+    /// Begins a run: what is written from here on belongs to one client.
     /// - Parameters:
-    ///   - limit: how many bytes it may have.
-    ///   - mark: how many bytes it should have before it is sent.
+    ///   - limit: how many bytes it may have, at least 0.
+    ///   - mark: beyond how many bytes it `needsSending`, at least 0.
     @inlinable public func beginRun(limit: Int, mark: Int) {
         unsafe storage.pointee.runStart = storage.pointee.count
         unsafe storage.pointee.runLimit = limit
-        unsafe storage.pointee.isBrokenOff = false
+        unsafe storage.pointee.isAbandoned = false
         unsafe storage.pointee.mark = storage.pointee.count &+ mark
     }
 
-    /// The bytes of the run at hand, those in the buffer.
+    /// Where the current run is in the buffer. Borrowed bytes are not among these.
     @inlinable public var run: Range<Int> { unsafe storage.pointee.runStart..<storage.pointee.count }
 
-    /// Forgets what was written of the run.
+    /// Discards what was written of the run.
     public func discardRun() {
         unsafe storage.pointee.count = storage.pointee.runStart
         if unsafe !storage.pointee.borrowed.isEmpty { dropBorrowed(behind: 0) }
-        unsafe storage.pointee.isBrokenOff = false
+        unsafe storage.pointee.isAbandoned = false
     }
 
     /// How many errors have been written since the writer was made.
     @inlinable public var errorCount: Int { unsafe storage.pointee.errorCount }
 
-    /// The memory of the buffer.
+    /// Bytes of the buffer.
     public var capacity: Int { unsafe storage.pointee.capacity }
 
-    /// Takes back everything behind the first `count` bytes.
+    /// Removes everything after the first `count` bytes. Does nothing to a run that was abandoned, which is never sent.
     @inlinable public func truncate(to count: Int) {
-        // What was broken off is in no order any more, and nobody will see it.
-        if unsafe storage.pointee.isBrokenOff { return }
+        if unsafe storage.pointee.isAbandoned { return }
         precondition(count >= 0 && count <= self.count, "a reply is not lengthened by truncating")
         unsafe storage.pointee.count = count
         if unsafe !storage.pointee.borrowed.isEmpty { dropBorrowed(behind: count) }
     }
 
-    /// Empties the buffer; one that grew beyond `keeping` bytes is made small again.
+    /// Empties the buffer; one that grew beyond `keeping` bytes is replaced by a small one.
     public func removeAll(keeping: Int = 1024 * 1024) {
         unsafe storage.pointee.count = 0
         if unsafe !storage.pointee.borrowed.isEmpty { dropBorrowed(behind: 0) }
@@ -153,7 +153,7 @@ public struct BorrowedBytes {
         unsafe storage.pointee.capacity = 64 * 1024
     }
 
-    /// Hands over the buffer, a block of malloc, and begins an empty one.
+    /// Returns the buffer, a malloc block that the caller must free, and begins an empty one.
     @unsafe public func takeBuffer() -> (base: UnsafeMutableRawPointer, count: Int, capacity: Int) {
         let taken = unsafe (
             base: UnsafeMutableRawPointer(storage.pointee.bytes), count: storage.pointee.count,
@@ -164,7 +164,7 @@ public struct BorrowedBytes {
         return unsafe taken
     }
 
-    /// What has been written in `range`; good until the next write.
+    /// What has been written in `range`; valid until the next write.
     public func written(_ range: Range<Int>) -> ByteSlice {
         precondition(range.lowerBound >= 0 && range.upperBound <= count, "bytes that were not written")
         return unsafe ByteSlice(start: storage.pointee.bytes + range.lowerBound, count: range.count)
@@ -179,16 +179,16 @@ public struct BorrowedBytes {
     }
 
     /// Makes room for `length` more bytes and returns where they go.
-    @inline(__always)
+    @unsafe @inline(__always)
     private func reserve(_ length: Int) -> UnsafeMutablePointer<UInt8> {
         if unsafe storage.pointee.capacity &- storage.pointee.count < length { grow(by: length) }
-        // Growing may have moved the buffer, and gone back to the beginning of the run.
+        // Growing may have moved the buffer, or abandoned the run and gone back to its beginning.
         return unsafe storage.pointee.bytes + storage.pointee.count
     }
 
     @inline(never) @usableFromInline
     func grow(by length: Int) {
-        if unsafe storage.pointee.count &- storage.pointee.runStart > storage.pointee.runLimit { breakOff() }
+        if unsafe storage.pointee.count &- storage.pointee.runStart > storage.pointee.runLimit { abandonRun() }
         let count = unsafe storage.pointee.count
         guard unsafe storage.pointee.capacity &- count < length else { return }
         let capacity = unsafe max(storage.pointee.capacity * 2, count + length)
@@ -202,24 +202,24 @@ public struct BorrowedBytes {
         unsafe storage.pointee.count &+= length
     }
 
-    /// Notes that the run is beyond its limit, and goes on at its beginning.
-    private func breakOff() {
-        unsafe storage.pointee.isBrokenOff = true
+    /// Gives up the run, which exceeds its limit: what follows overwrites it.
+    private func abandonRun() {
+        unsafe storage.pointee.isAbandoned = true
         if unsafe !storage.pointee.borrowed.isEmpty { dropBorrowed(behind: 0) }
         unsafe storage.pointee.count = storage.pointee.runStart
         unsafe storage.pointee.mark = -1
     }
 
-    /// Lends `body` room for up to `length` bytes; it says how many it has written.
+    /// Calls `body` with room for up to `length` bytes; it returns how many it has written.
     @inline(__always)
     func withRoom(_ length: Int, _ body: (UnsafeMutablePointer<UInt8>) -> Int) {
-        if length > 4096, unsafe run.count &+ length > storage.pointee.runLimit { return breakOff() }
+        if length > 4096, unsafe run.count &+ length > storage.pointee.runLimit { return abandonRun() }
         advance(unsafe body(reserve(length)))
     }
 
-    /// Bytes that are already in the form of the protocol.
+    /// Bytes that are already encoded.
     public func raw(_ bytes: ByteSlice) {
-        if bytes.count > 4096, unsafe run.count &+ bytes.count > storage.pointee.runLimit { return breakOff() }
+        if bytes.count > 4096, unsafe run.count &+ bytes.count > storage.pointee.runLimit { return abandonRun() }
         let target = unsafe reserve(bytes.count)
         unsafe memcpy(target, bytes.rawBytes.baseAddress!, bytes.count)
         advance(bytes.count)
@@ -259,14 +259,14 @@ public struct BorrowedBytes {
     /// "+OK".
     public func ok() { raw("+OK\r\n") }
 
-    /// A status such as "QUEUED". It is ours, never a user's text.
+    /// A status such as "QUEUED": a text of the server's, without CR and LF, never one from a client.
     public func status(_ text: ByteSlice) { line(UInt8(ascii: "+"), text) }
     public func status(text: String) { Array(text.utf8).withByteSlice { status($0) } }
 
     public func integer(_ value: Int) { line(UInt8(ascii: ":"), value) }
 
-    /// An error reply. `message` begins with its code ("ERR syntax error"); line ends in it, which only a user's text can bring,
-    /// become spaces, and are left out at the end.
+    /// An error reply. The text begins with its code ("ERR syntax error"). CR and LF in it, which only a client's text can contain,
+    /// become spaces, and are removed at the end.
     public func error(_ text: ByteSlice) {
         var message = text
         while let last = message.last, last == 0x0D || last == 0x0A { message = message[0..<message.count - 1] }
@@ -287,21 +287,21 @@ public struct BorrowedBytes {
     /// A bulk string.
     public func bulkString(_ bytes: ByteSlice) { shortBulkString(bytes) }
 
-    /// As `bulkString`, for those who write many of them: without a call for one of less than a hundred bytes.
+    /// As `bulkString`, inlined for strings of less than a hundred bytes, for commands that write many of them.
     @inlinable @inline(__always)
     public func shortBulkString(_ bytes: ByteSlice) {
         let count = bytes.count
         guard count < 100 else { return longBulkString(bytes) }
         if unsafe storage.pointee.capacity &- storage.pointee.count < 112 { grow(by: 112) }
         let start = unsafe UnsafeMutableRawPointer(storage.pointee.bytes + storage.pointee.count)
-        // The header, and some bytes that are written over.
+        // The header, and some bytes that are overwritten by the string.
         let size = UInt64(truncatingIfNeeded: count)
         let target: UnsafeMutableRawPointer
         if count < 10 {
             unsafe start.storeBytes(of: (0x0A0D_3024 | size &<< 8).littleEndian, as: UInt64.self)
             unsafe target = start + 4
         } else {
-            // 103 / 1024 is near enough to a tenth for all of them.
+            // 103 / 1024 is close enough to a tenth for numbers below 100.
             let tens = (size &* 103) &>> 10
             let ones = size &- tens &* 10
             unsafe start.storeBytes(
@@ -316,7 +316,7 @@ public struct BorrowedBytes {
     @inline(never) @usableFromInline
     func longBulkString(_ bytes: ByteSlice) {
         let count = bytes.count
-        // Beyond this `raw` may find that the run is broken off.
+        // For longer strings `raw` checks the limit of the run first.
         guard count <= 4096 else {
             line(UInt8(ascii: "$"), count)
             raw(bytes)
@@ -333,24 +333,25 @@ public struct BorrowedBytes {
         advance(start &+ count &+ 2)
     }
 
-    // MARK: bytes that stay where they are
+    // MARK: borrowed bytes
 
-    /// Lets large values be left where they are. Who does so sends each run while nothing can change them: see `needsSending`.
+    /// From now on large values are borrowed, not copied. The caller must send each run before anything can change or free them: see
+    /// `needsSending`.
     public func beginBorrowing() { unsafe storage.pointee.borrows = true }
 
-    /// A bulk string of bytes that nothing changes or frees while the command runs: a long one may be sent straight from there.
+    /// A bulk string of bytes that nothing changes or frees while the command runs, so that a long one can be sent from where it lies.
     public func bulkString(stable bytes: ByteSlice) {
-        guard bytes.count >= BorrowedBytes.minimumCount, unsafe storage.pointee.borrows && !storage.pointee.isBrokenOff
+        guard bytes.count >= BorrowedBytes.minimumCount, unsafe storage.pointee.borrows && !storage.pointee.isAbandoned
         else { return bulkString(bytes) }
         line(UInt8(ascii: "$"), bytes.count)
         unsafe storage.pointee.borrowed.append(BorrowedBytes(bytes, at: count))
         unsafe storage.pointee.borrowedCount &+= bytes.count
         unsafe storage.pointee.mark = -1
         raw("\r\n")
-        if isOverfull { breakOff() }
+        if isOverfull { abandonRun() }
     }
 
-    /// The bytes of the run that lie elsewhere, in order; good until the next command.
+    /// The borrowed bytes of the run, in order; valid until the next command.
     public var borrowed: [BorrowedBytes] { unsafe storage.pointee.borrowed }
 
     @usableFromInline func dropBorrowed(behind count: Int) {
@@ -360,7 +361,7 @@ public struct BorrowedBytes {
         }
     }
 
-    /// Follows bytes of the buffer that move up.
+    /// Adjusts the positions of borrowed bytes when bytes from `start` on move up by `length`.
     func shiftBorrowed(from start: Int, by length: Int) {
         for index in unsafe storage.pointee.borrowed.indices
         where unsafe storage.pointee.borrowed[index].position >= start {
@@ -423,7 +424,7 @@ public struct BorrowedBytes {
         }
     }
 
-    /// A double that is spelled already: a bulk string in RESP2.
+    /// A double that is given as text: a bulk string in RESP2.
     public func double(text: ByteSlice) {
         version == .resp3 ? line(UInt8(ascii: ","), text) : bulkString(text)
     }

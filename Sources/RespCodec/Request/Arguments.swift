@@ -1,10 +1,13 @@
 // The arguments of requests: where each one lies, without copying it.
 //
-// A piece is an offset from some base address and a count. Parsing appends pieces to one `ArgumentList` that is used again for
-// every batch of requests, so that a request costs no allocation. `Arguments` is the view of one request's run of pieces.
+// A piece is an offset from some base address and a count. Parsing appends pieces to one `ArgumentList` that is reused for every batch of
+// requests, so that a request costs no allocation. `Arguments` is the view of one request's run of pieces.
 //
-// An argument that does not stand in the request as it is meant, which only a quoted one of an inline request does not, is written to a
-// block of memory that the list owns; its piece's offset leads from the base to there.
+// The text of a quoted argument of an inline request differs from its bytes in the request: it is written to a block of memory that the
+// list owns, and its piece's offset leads from the base to there.
+//
+// `ArgumentList` and `Arguments` hold raw pointers, and their lifetimes are not checked. Making a view of a list and a base is therefore
+// `@unsafe`; every index is checked.
 
 /// Where one argument lies, relative to the base of its request's bytes.
 @frozen public struct ArgumentPiece {
@@ -17,7 +20,7 @@
     }
 }
 
-/// A growing list of pieces, filled by the request parser. A handle: copies share the list; `deallocate` ends it.
+/// A growing list of pieces, filled by the request parser. A handle: copies share the list, and none may be used after `deallocate`.
 @frozen @safe public struct ArgumentList {
     @usableFromInline @unsafe struct Storage {
         @usableFromInline var pieces: UnsafeMutablePointer<ArgumentPiece>
@@ -35,7 +38,8 @@
             to: Storage(pieces: .allocate(capacity: capacity), count: 0, capacity: capacity, texts: nil))
     }
 
-    public func deallocate() {
+    /// Frees the list. It must not be used afterwards.
+    @unsafe public func deallocate() {
         freeTexts()
         unsafe storage.pointee.pieces.deallocate()
         unsafe storage.deallocate()
@@ -43,7 +47,7 @@
 
     @inlinable public var count: Int { unsafe storage.pointee.count }
 
-    /// Empties the list, and gives back the memory of an unusually long one.
+    /// Empties the list, and shrinks one that had become unusually long.
     public func removeAll() {
         unsafe storage.pointee.count = 0
         if unsafe storage.pointee.texts != nil { freeTexts() }
@@ -54,7 +58,7 @@
         }
     }
 
-    /// Memory for the text of an argument, good until the list is emptied.
+    /// Memory for the text of an argument, valid until the list is emptied.
     @unsafe func makeText(capacity: Int) -> UnsafeMutablePointer<UInt8> {
         let header = unsafe MemoryLayout<UnsafeMutableRawPointer?>.stride
         let block = UnsafeMutableRawPointer.allocate(byteCount: header + capacity, alignment: header)
@@ -84,14 +88,14 @@
         unsafe storage.pointee.count = count &+ 1
     }
 
-    /// Where the next `count` pieces go. They are part of the list once it has taken them.
+    /// Room for `count` more pieces. They become part of the list by `take`.
     @inline(__always)
     @unsafe func room(for count: Int) -> UnsafeMutablePointer<ArgumentPiece> {
         while unsafe storage.pointee.capacity &- storage.pointee.count < count { grow() }
         return unsafe storage.pointee.pieces + storage.pointee.count
     }
 
-    /// Takes pieces that were written to the list's room.
+    /// Adds `count` pieces that were written to `room(for:)`.
     @inline(__always)
     func take(_ count: Int) { unsafe storage.pointee.count &+= count }
 
@@ -111,14 +115,15 @@
         return unsafe storage.pointee.pieces[index]
     }
 
-    /// The arguments `range` as a view; `base` is what the pieces' offsets count from. Good until the list or the bytes change.
+    /// The arguments `range` as a view, valid until the list or the bytes change.
+    /// - Parameter base: the address that the pieces' offsets count from.
     @inlinable @unsafe public func view(_ range: Range<Int>, base: UnsafeRawPointer) -> Arguments {
         precondition(range.lowerBound >= 0 && range.upperBound <= count, "arguments outside the list")
         return unsafe Arguments(base: base, pieces: storage.pointee.pieces + range.lowerBound, count: range.count)
     }
 }
 
-/// One request's arguments, its name the first. A view: good only while the request is being executed.
+/// One request's arguments, its name the first. A view: valid only while the request is being executed.
 @frozen @safe public struct Arguments {
     @usableFromInline let base: UnsafeRawPointer
     @usableFromInline let pieces: UnsafePointer<ArgumentPiece>
@@ -146,7 +151,7 @@
     }
 }
 
-/// A request that owns its bytes: a queued command of a transaction, or one made by a program rather than by a client.
+/// A request that owns its bytes: a queued command of a transaction, or one that the server makes itself.
 @safe public final class OwnedArguments {
     private let bytes: UnsafeMutableRawPointer
     private let pieces: UnsafeMutablePointer<ArgumentPiece>
@@ -197,6 +202,6 @@
         unsafe pieces.deallocate()
     }
 
-    /// The arguments, good while this object lives.
+    /// The arguments, valid while this object lives.
     public var view: Arguments { unsafe Arguments(base: bytes, pieces: pieces, count: count) }
 }

@@ -1,4 +1,4 @@
-// What a request may be at most. A client that goes beyond is told so and its connection is closed.
+// Limits on requests. A client whose request exceeds one gets an error, and its connection is closed.
 
 public struct RequestLimits: Sendable {
     /// Bytes of one argument (`proto-max-bulk-len`).
@@ -11,7 +11,7 @@ public struct RequestLimits: Sendable {
     public var unauthenticatedArgumentCount = 10
     /// Bytes of one argument before the client has authenticated.
     public var unauthenticatedBulkLength = 16 * 1024
-    /// Whether the tighter bounds apply.
+    /// Whether the client has yet to authenticate, so that the two limits above apply.
     public var isUnauthenticated = false
 
     public init() {}

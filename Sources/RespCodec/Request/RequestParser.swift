@@ -1,15 +1,15 @@
 // Requests from bytes: multibulk ("*2\r\n$3\r\nGET\r\n$1\r\nk\r\n") and inline ("GET k\r\n").
 //
-// The parser is a small state machine over a window of bytes that somebody else owns. It never copies an argument: it appends
-// where each lies to an `ArgumentList`. Three outcomes: a request, more bytes needed, or an error after which nothing follows.
-// When bytes are missing it remembers how far it came, so that a request that trickles in is looked at once, not once per read;
-// its owner moves the unfinished request's bytes where it likes, tells the parser the new position, and goes on.
+// The parser is a small state machine over a window of bytes that the caller owns. It never copies an argument: it appends the place of
+// each to an `ArgumentList`. Three outcomes: a request, more bytes needed, or an error after which nothing follows.
+// When bytes are missing it remembers how far it got, so that a request that arrives in small pieces is parsed once, not once per read;
+// the caller may move the bytes of an unfinished request, and continues with their new position.
 //
 //     between requests --"*N"--> in multibulk (N arguments to come) --"$L"--> in bulk (L bytes to come) --> ... --> request
 //              \--anything else--> a line, split by Redis's quoting rules --> request
 //
-// As in Redis the two bytes that end a bulk are skipped and not looked at. The window is only read: whoever does not execute a
-// request that was parsed may parse it again.
+// As in Redis the two bytes that end a bulk are skipped without a check. The window is only read, so a request that was parsed but not
+// executed can be parsed again.
 
 #if canImport(Glibc)
 import Glibc
@@ -17,17 +17,17 @@ import Glibc
 
 public struct RequestParser: Sendable {
     public enum Outcome: Equatable {
-        /// The arguments of one request were appended to the list; perhaps none (an empty line), which is no request at all.
+        /// The arguments of one request were appended to the list. An empty line has none, and is to be ignored.
         case request
-        /// The window ends inside a request. `position` stands behind what has been taken in.
+        /// The window ends inside a request. `position` is after what has been parsed.
         case needMore
         case failure(ProtocolError)
     }
 
     public var limits = RequestLimits()
-    /// Arguments of the multibulk under way that are still to come; 0 between requests.
+    /// Arguments that the current multibulk still needs; 0 between requests.
     public private(set) var missingArguments = 0
-    /// Length of the bulk under way, once its line was read.
+    /// Length of the current bulk, once its line was read.
     public private(set) var bulkLength: Int?
 
     public init(limits: RequestLimits = RequestLimits()) { self.limits = limits }
@@ -35,18 +35,20 @@ public struct RequestParser: Sendable {
     /// Whether a request has begun and not ended.
     public var isInsideRequest: Bool { missingArguments > 0 }
 
-    /// Tells the parser that the bulk under way has been received elsewhere, with the two bytes behind it. The caller
-    /// appends its piece.
+    /// Continues after the current bulk, which the caller has received elsewhere with the two bytes after it. The caller appends its
+    /// piece.
     public mutating func takeBulkElsewhere() {
-        precondition(bulkLength != nil, "no bulk is under way")
+        precondition(bulkLength != nil, "the parser is in no bulk")
         bulkLength = nil
         missingArguments -= 1
     }
 
-    /// Takes in bytes of `window` from `position` on, up to the end of one request.
+    /// Parses `window` from `position` on, up to the end of one request.
     ///
-    /// - Parameter arguments: gets a piece for each argument, its offset relative to the start of `window`.
-    /// - Complexity: O(bytes taken in).
+    /// - Parameters:
+    ///   - position: moves to after what was parsed. Without meaning after a failure.
+    ///   - arguments: gets a piece for each argument, its offset relative to the start of `window`.
+    /// - Complexity: O(bytes parsed).
     @unsafe public mutating func parse(
         _ window: UnsafeRawBufferPointer, position: inout Int, into arguments: ArgumentList
     ) -> Outcome {
@@ -123,8 +125,8 @@ public struct RequestParser: Sendable {
         return .request
     }
 
-    /// Takes in a multibulk of one to nine arguments of less than a hundred bytes each, as nearly all are, in one go, and returns where
-    /// it ends; nil, with nothing taken in, if it is none, or not all there.
+    /// Parses a multibulk of one to nine arguments of less than a hundred bytes each, as nearly all are, and returns where it ends; nil,
+    /// with nothing appended, if it is not one or has not arrived completely.
     @inline(__always)
     private func parseShort(
         _ bytes: UnsafePointer<UInt8>, position: Int, end: Int, into arguments: ArgumentList
@@ -165,7 +167,7 @@ public struct RequestParser: Sendable {
         case invalid
     }
 
-    /// Reads the number behind the type byte at `position` up to the end of its line.
+    /// Reads the number after the type byte at `position` up to the end of its line.
     @inline(__always)
     private func readCount(_ bytes: UnsafePointer<UInt8>, position: Int, end: Int) -> Count {
         // Nearly every count has one or two digits.
@@ -208,7 +210,7 @@ public struct RequestParser: Sendable {
         var lineEnd = newline
         if lineEnd > position && (unsafe bytes[lineEnd - 1]) == 0x0D { lineEnd -= 1 }
         let before = arguments.count
-        guard unsafe InlineRequest.split(bytes, from: position, to: lineEnd, into: arguments) else {
+        guard unsafe QuotedWords.split(bytes, from: position, to: lineEnd, into: arguments) else {
             arguments.truncate(to: before)
             return .failure(.unbalancedQuotes)
         }

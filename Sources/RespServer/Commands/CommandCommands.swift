@@ -1,4 +1,4 @@
-// COMMAND: what commands there are and what they take, all of it derived from the commands' own entries in the table.
+// COMMAND: which commands exist and what arguments they take, derived from the commands' declarations.
 
 import RespCodec
 import StoreEngine
@@ -242,10 +242,10 @@ enum CommandCommands {
         for record in commands.records where !reply.isOverfull { reply.raw(documentation(of: record, reply.version)) }
     }
 
-    /// The documentation of a command as it is replied, written when it is asked for the first time.
+    /// The encoded documentation of a command, written on first use.
     private static func documentation(of record: CommandRecord, _ version: ProtocolVersion) -> ByteSlice {
         if let written = record.documentation[version] { return written }
-        // It lives as long as the command, that is, as the program.
+        // It is never freed, as commands live as long as the process.
         let writer = ReplyWriter(capacity: 1024)
         writer.version = version
         document(record, writer)
@@ -328,10 +328,10 @@ enum CommandCommands {
     }
 }
 
-// MARK: what follows from a command's entry
+// MARK: derived from a command's declaration
 
 extension CommandTable {
-    /// The command of a name as COMMAND gives it: "get", or "config|get".
+    /// The command of a full name: "get", or "config|get".
     func find(fullName: ByteSlice) -> CommandRecord? {
         guard let bar = fullName.index(of: UInt8(ascii: "|")) else { return find(fullName)?.pointee.record }
         let rest = fullName.dropFirst(bar + 1)
@@ -345,7 +345,7 @@ extension CommandRecord {
     var categories: [String] {
         var found = Set(info.categories)
         let isBareContainer = hot.pointee.data == nil && session == nil
-        // A command that names the types it is for, as SORT does, is among theirs only.
+        // A generic command that declares categories of types, as SORT does, is only in these.
         let namesTypes = info.group == .generic && found.contains("list")
         if !isBareContainer && !namesTypes, let category = info.group.category { found.insert(category) }
         if flags.contains(.write) { found.insert("write") }
@@ -364,7 +364,7 @@ extension CommandRecord {
         "pubsub", "admin", "fast", "slow", "blocking", "dangerous", "connection", "transaction", "scripting",
     ]
 
-    /// The keys as far as a first, a last and a step can tell; incomplete when they cannot tell all.
+    /// The keys as a first, a last and a step; incomplete when these do not give all keys.
     var keyRange: (first: Int, last: Int, step: Int, isIncomplete: Bool) {
         let specs = info.keys
         guard !specs.isEmpty else { return (0, 0, 0, false) }
@@ -385,7 +385,7 @@ extension CommandRecord {
             if spec.flags.contains(.incomplete) { isIncomplete = true }
             let last = end >= 0 ? first + end : end
             range.first = range.first == 0 ? first : min(range.first, first)
-            // An end that is counted from behind is farther than any other.
+            // A last key that is counted from the end is after any other.
             range.last = UInt(bitPattern: last) > UInt(bitPattern: range.last) ? last : range.last
         }
         return range.first == 0 ? (0, 0, 0, true) : (range.first, range.last, 1, isIncomplete)

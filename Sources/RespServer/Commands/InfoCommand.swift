@@ -1,8 +1,8 @@
 // INFO: the state of the server as lines of text.
 //
-// Field names are those of Redis 7.2. What this version does not have (snapshots, replication, scripts, defragmentation) is
-// listed where a value says that nothing happened, because monitoring programs ask for these fields. Fields that would claim
-// something are left out: that the last snapshot went well, or numbers that nobody counts.
+// Field names are those of Redis 7.2. Fields of features that this version does not have (snapshots, replication, scripts,
+// defragmentation) are listed if a value can say that nothing happened, because monitoring programs read them. Fields whose value would
+// be wrong are left out: that the last snapshot succeeded, or numbers that are not counted.
 
 import Glibc
 import RespCodec
@@ -35,7 +35,7 @@ enum InfoCommands {
         ("keyspace", "Keyspace", true, writeKeyspace),
     ]
 
-    /// The sections that words of a request ask for, a bit for each.
+    /// The sections that were requested, a bit for each.
     private struct Choice {
         private var bits: UInt32 = 0
 
@@ -154,7 +154,7 @@ enum InfoCommands {
 
     @Sendable private static func writeClients(_ server: Server, _ text: InfoText) {
         let sample = server.sampledFigures
-        // While nobody watches anything, nobody need be asked.
+        // While no key is watched, connections need not be visited.
         let watching =
             server.keyspaceListeners.watches.keyCount == 0
             ? 0 : server.connections.all.count { $0.watches.count > 0 }
@@ -230,7 +230,7 @@ enum InfoCommands {
         text.add("current_save_keys_total", 0)
         text.add("rdb_changes_since_last_save", server.engine.dirty)
         text.add("rdb_bgsave_in_progress", 0)
-        // Never. Redis counts from its start, as if data were safe until then; who watches the age of backups shall be told.
+        // 0: never. Redis reports its start, as if data had been saved then; monitoring of the age of backups should notice.
         text.add("rdb_last_save_time", 0)
         text.add("rdb_last_bgsave_time_sec", -1)
         text.add("rdb_current_bgsave_time_sec", -1)
@@ -251,7 +251,7 @@ enum InfoCommands {
         let engine = server.engine.statistics
         let (calls, cycles) = server.commands.totals
         text.add("total_connections_received", statistics.connectionsReceived)
-        // As in Redis, only what was executed: neither what was refused nor the command that asks.
+        // As in Redis, only commands that were executed: neither rejected ones nor this INFO.
         text.add("total_commands_processed", calls)
         text.add("instantaneous_ops_per_sec", Int(server.rates.commands))
         text.add("total_net_input_bytes", statistics.inputBytes)
@@ -320,7 +320,7 @@ enum InfoCommands {
         }
         add(RUSAGE_SELF.rawValue, "")
         add(RUSAGE_CHILDREN.rawValue, "_children")
-        // Linux has one for the calling thread, which the headers hide.
+        // RUSAGE_THREAD, which Swift's Glibc module lacks.
         add(1, "_main_thread")
     }
 
@@ -340,7 +340,7 @@ enum InfoCommands {
 
     @Sendable private static func writeErrors(_ server: Server, _ text: InfoText) {
         for (code, count) in server.statistics.errors.sorted(by: { $0.key < $1.key }) {
-            // Whatever would break the form of a line is replaced.
+            // Characters with a meaning in a line are replaced.
             let name = String(code.map { "#:\r\n".contains($0) ? "_" : $0 })
             text.piece("errorstat_", text: name)
             text.piece(":count=", count, "\r\n")
@@ -375,10 +375,10 @@ private struct InfoText {
         reply.raw("\r\n")
     }
 
-    /// Fields of which nothing can happen here.
+    /// Fields whose value is always 0.
     func add(_ zeros: ZeroFields) { zeros.text.withByteSlice { reply.raw($0) } }
 
-    /// Part of a field that is put together from several.
+    /// A part of a line.
     func piece(_ name: ByteSlice, _ value: Int, _ end: ByteSlice = "") { reply.text(name, "", value, end) }
     func piece(_ name: ByteSlice, decimal value: Double, _ end: ByteSlice = "") {
         reply.text(name, "", hundredths: Self.hundredths(value), end)
@@ -389,7 +389,7 @@ private struct InfoText {
     func piece(_ name: ByteSlice, _ value: ByteSlice) { reply.text(name, "", value, "") }
     func endLine() { reply.raw("\r\n") }
 
-    /// A number of bytes, and once more for people.
+    /// A number of bytes, and a second field with it in a readable unit.
     func addSize(_ name: ByteSlice, _ bytes: Int) {
         add(name, bytes)
         reply.raw(name)
@@ -417,7 +417,7 @@ private struct ZeroFields {
     init(_ names: String...) { text = names.flatMap { Array("\($0):0\r\n".utf8) } }
 }
 
-/// What the system says of itself and of this process.
+/// Properties of the system and of this process.
 enum SystemFacts {
     static let operatingSystem: String = {
         var name = utsname()

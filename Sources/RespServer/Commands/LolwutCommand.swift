@@ -1,4 +1,4 @@
-// LOLWUT: the version, and in the styles of versions 5 and 6 a picture, new each time.
+// LOLWUT: the version, and in the styles of versions 5 and 6 a random picture.
 
 import RespCodec
 import StoreEngine
@@ -7,7 +7,7 @@ enum LolwutCommands {
     static let all: [Command<SessionContext>] = [
         Command(
             "LOLWUT", group: .server, since: "5.0.0", arity: -1, flags: [.readOnly, .fast], syntax: "[VERSION version]",
-            summary: "Tells the version, with a picture if that of version 5 or 6 is asked for.", complexity: "O(1)",
+            summary: "Returns the version, with a picture if that of version 5 or 6 is asked for.", complexity: "O(1)",
             run: run)
     ]
 
@@ -32,10 +32,10 @@ enum LolwutCommands {
         context.reply.endVerbatim(text)
     }
 
-    /// Rings around a few stones thrown into a pond: where waves meet, the water is higher.
+    /// The interference of circular waves around a few random points.
     private static func picture(width: Int, height: Int) -> [UInt8] {
         let shades = Array(" .:-=+*#%@".utf8)
-        let stones = (0..<Int.random(in: 2...4)).map { _ in
+        let sources = (0..<Int.random(in: 2...4)).map { _ in
             (
                 x: Double.random(in: 0..<Double(width)), y: Double.random(in: 0..<Double(height)),
                 length: Double.random(in: 4...9)
@@ -48,15 +48,15 @@ enum LolwutCommands {
             let start = lines.count
             for column in 0..<width {
                 var level = 0.0
-                for stone in stones {
-                    // A character is about twice as high as wide.
-                    let x = Double(column) - stone.x
-                    let y = (Double(row) - stone.y) * 2
-                    let phase = (x * x + y * y).squareRoot() / stone.length
+                for source in sources {
+                    // A character is about twice as high as it is wide.
+                    let x = Double(column) - source.x
+                    let y = (Double(row) - source.y) * 2
+                    let phase = (x * x + y * y).squareRoot() / source.length
                     // A triangle wave between 0 and 1.
                     level += abs((phase - phase.rounded()) * 2)
                 }
-                let share = level / Double(stones.count)
+                let share = level / Double(sources.count)
                 lines.append(shades[min(Int(share * Double(shades.count)), shades.count - 1)])
             }
             while lines.count > start && lines[lines.count - 1] == blank { lines.removeLast() }

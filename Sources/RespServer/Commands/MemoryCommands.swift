@@ -1,12 +1,12 @@
-// MEMORY, as far as it needs the server: where all its memory goes, what may be wrong with it, and giving some of it back. What a
-// single key costs is known to the engine.
+// The subcommands of MEMORY that need the server: statistics, a diagnosis, and returning memory to the system. MEMORY USAGE is a command
+// of the engine.
 
 import CLinux
 import RespCodec
 import StoreEngine
 
 enum MemoryCommands {
-    /// Joins the engine's command of the same name.
+    /// Added to the engine's container of the same name.
     static let all: [Command<SessionContext>] = [
         .container(
             "MEMORY", group: .server, since: "4.0.0", summary: "Commands about the use of memory.",
@@ -55,7 +55,7 @@ enum MemoryCommands {
 
     // MARK: statistics
 
-    /// Names as in Redis 7.2; what this version does not have is 0.
+    /// Names are those of Redis 7.2; fields of features that this version does not have are 0.
     private static func writeStatistics(_ figures: MemoryFigures, _ reply: ReplyWriter) {
         func add(_ name: String, _ value: Int) {
             reply.bulkString(text: name)
@@ -116,13 +116,13 @@ enum MemoryCommands {
 
     // MARK: diagnosis
 
-    /// Below this there is nothing to say about an instance.
+    /// With less memory in use there is no diagnosis.
     private static let leastBytes = 5 << 20
-    /// A difference smaller than this is no reason to worry.
-    private static let worryingBytes = 10 << 20
-    private static let worryingBytesPerClient = 200 << 10
+    /// Smaller differences are not reported.
+    private static let leastDifference = 10 << 20
+    private static let largestUsualClientBytes = 200 << 10
 
-    /// The texts for instances without data and without problems are those of Redis, which programs look for.
+    /// The texts for instances without data and without problems are those of Redis, which programs compare.
     private static func diagnosis(_ figures: MemoryFigures, _ server: Server) -> String {
         guard figures.used >= leastBytes else {
             return "Hi Sam, this instance is empty or is using very little memory, "
@@ -137,25 +137,26 @@ enum MemoryCommands {
                     + "back to the system; others are filled again first. MEMORY PURGE gives back what is left of the empty ones."
             )
         }
-        if MemoryFigures.ratio(figures.resident, figures.used) > 1.4 && figures.resident - figures.used > worryingBytes
+        if MemoryFigures.ratio(figures.resident, figures.used) > 1.4
+            && figures.resident - figures.used > leastDifference
         {
             problems.append(
                 "High total RSS: the system counts more than 1.4 times the memory that is in use. This follows a peak, or values of "
                     + "many sizes that came and went.")
         }
-        if MemoryFigures.ratio(figures.active, figures.used) > 1.1 && figures.active - figures.used > worryingBytes {
+        if MemoryFigures.ratio(figures.active, figures.used) > 1.1 && figures.active - figures.used > leastDifference {
             problems.append(
                 "High allocator fragmentation: more than a tenth of the pages in use is free. They are filled by new values of the "
                     + "sizes that were there before.")
         }
         if MemoryFigures.ratio(figures.allocatorResident, figures.active) > 1.1
-            && figures.allocatorResident - figures.active > worryingBytes
+            && figures.allocatorResident - figures.active > leastDifference
         {
             problems.append(
                 "High allocator RSS overhead: the system counts more than a tenth over the pages in use. MEMORY PURGE gives back what "
                     + "is not in use.")
         }
-        if figures.clients / max(server.connections.count, 1) > worryingBytesPerClient {
+        if figures.clients / max(server.connections.count, 1) > largestUsualClientBytes {
             problems.append(
                 "Big client buffers: more than 200 KiB for each client on the average. CLIENT LIST shows whose they are; a client may "
                     + "not be reading its replies.")

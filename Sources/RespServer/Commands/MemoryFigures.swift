@@ -1,27 +1,27 @@
-// Where the server's memory goes, for INFO and MEMORY.
+// What the server's memory is used for, for INFO and MEMORY.
 //
-// Used is what the databases have given out, to the byte, and what the server holds for itself and its clients; active is the same with
-// whole pages of the databases' allocator; resident is what the system counts, and the allocator's part of that
-// is what was added since the start.
+// Used memory is the bytes of all blocks in use of the databases, and the buffers of the server and its clients; active memory counts whole
+// pages of the databases' allocator instead of blocks; resident memory is what the system counts for the process, and the allocator's part
+// of that is what was added since the start.
 
 import StoreEngine
 
 struct MemoryFigures {
-    /// Held from the start: the buffers that all connections share.
+    /// The buffers that all connections share.
     let startup: Int
-    /// Held for clients: what they have sent and what was not yet sent to them.
+    /// Input and output buffers of clients, and queued commands.
     let clients: Int
-    /// By database that has keys: its table, and of that the deadlines.
+    /// For each database that has keys: bytes of its table, and bytes of deadlines.
     let tables: [(database: Int, main: Int, expires: Int)]
     let used: Int
     let active: Int
     let resident: Int
-    /// The same without the program itself.
+    /// Resident memory without what the program had at its start.
     let allocatorResident: Int
     let peak: Int
     let keys: Int
 
-    /// What is not keys and values.
+    /// Memory that is not keys and values.
     var overhead: Int { startup + clients + tables.reduce(0) { $0 + $1.main + $1.expires } }
     var dataset: Int { max(used - overhead, 0) }
     var bytesPerKey: Int { keys > 0 ? (used - startup) / keys : 0 }
@@ -47,21 +47,22 @@ struct MemoryFigures {
     static func ratio(_ part: Int, _ whole: Int) -> Double { whole > 0 ? Double(part) / Double(whole) : 0 }
 }
 
-/// Figures that take longer to find out than all the rest of INFO. They are at most a tenth of a second old.
+/// Figures that take longer to determine than the rest of INFO, and are cached for up to a tenth of a second.
 struct SampledFigures {
     fileprivate var time = Int64.min
     fileprivate(set) var residentBytes = 0
-    /// Input and output of clients, and what they have queued.
+    /// Input and output buffers of clients, and queued commands.
     fileprivate(set) var clientBytes = 0
     fileprivate(set) var largestInput = 0
     fileprivate(set) var largestOutput = 0
 }
 
 extension Server {
-    /// What all connections share.
+    /// Bytes of the buffers that all connections share.
     var sharedBytes: Int { RequestReader.capacity + reply.capacity }
 
-    /// - Complexity: O(n) in the connections, when the last sample is too old.
+    /// The cached figures, or new ones.
+    /// - Complexity: O(n) in the connections if the cached ones are too old.
     var sampledFigures: SampledFigures {
         let time = engine.now / 100
         guard lastSample.time != time else { return lastSample }

@@ -1,11 +1,11 @@
-// The arguments of a command as COMMAND DOCS lists them, read from the text that describes them to people:
+// The arguments of a command as COMMAND DOCS lists them, parsed from the syntax in the command's declaration:
 //
 //     key value [NX | XX] [GET] [EX seconds | PX milliseconds | KEEPTTL]
 //
-// Words in capitals are tokens, typed as they are, and take the words behind them in the same brackets, unless they stand in brackets
-// of their own. [] is optional, <> groups, | separates choices, and [x ...] behind x says that x may be repeated. What a word or a
-// group is called, if not by its word, stands before it: `unit=<M | KM>`, `change=CH`. Behind a word may stand its type, where it is not
-// the one that the word has everywhere, and the number of the key spec: `min:double`, `destination#2`.
+// Words in capitals are tokens, typed as they are. A token is the token of the words after it in the same brackets, unless it has
+// brackets of its own. [] is optional, <> groups, | separates choices, and [x ...] after x means that x may be repeated. A name before
+// a word or a group replaces its own: `unit=<M | KM>`, `change=CH`. After a word may follow its type and the number of its key spec:
+// `min:double`, `destination#2`. A type is needed only if the word is not one of the usual words below and is no string.
 
 struct SyntaxPart: Equatable {
     enum Kind: String {
@@ -16,19 +16,19 @@ struct SyntaxPart: Equatable {
     }
 
     var name: String
-    /// What people are shown; nil for the name.
+    /// The text to display, if it is not the name.
     var shown: String?
     var displayText: String { shown ?? name }
     var type: Kind
     var token: String?
     var isOptional = false
     var isMultiple = false
-    /// The token is repeated too.
+    /// Whether the token is repeated too.
     var repeatsToken = false
     var parts: [SyntaxPart] = []
-    /// Of a key: which of the command's specs it is found by.
+    /// For a key: the index of its spec in the command's declaration.
     var keySpec: Int?
-    /// It stands in brackets of its own.
+    /// Whether it has brackets of its own.
     fileprivate var isBracketed = false
 
     var flags: [String] {
@@ -46,7 +46,7 @@ struct SyntaxParser {
         let choices = parser.choices()
         var parts = choices.count == 1 ? choices[0] : [joined(choices)]
         var count = 0
-        number(&parts, of: info.keys.count, &count)
+        assignKeySpecs(&parts, of: info.keys.count, &count)
         return parts
     }
 
@@ -73,7 +73,7 @@ struct SyntaxParser {
 
     // MARK: reading
 
-    /// Everything up to a closing bracket or the end, by choices.
+    /// Everything up to a closing bracket or the end, split into choices.
     private mutating func choices() -> [[SyntaxPart]] {
         var found: [[SyntaxPart]] = []
         while true {
@@ -93,7 +93,7 @@ struct SyntaxParser {
                 Self.repeatLast(count, of: &parts)
                 position += 1
             } else if word == "..." {
-                // Without what it repeats in front of the brackets: any number, or none.
+                // Not after what it repeats: any number, or none.
                 if !parts.isEmpty { parts[parts.count - 1].isMultiple = true }
             } else {
                 position = start
@@ -103,7 +103,7 @@ struct SyntaxParser {
         return Self.grouped(parts)
     }
 
-    /// What begins with a word or a bracket that has been passed.
+    /// The part that begins with `word`, or with a bracket, which has been consumed.
     private mutating func element(_ word: String) -> SyntaxPart {
         if let name = Self.groupName(word), position < words.count {
             position += 1
@@ -119,13 +119,13 @@ struct SyntaxParser {
         return part
     }
 
-    /// The name that a word gives to the group behind it.
+    /// The name that a word such as `unit=` gives to the group after it.
     private static func groupName(_ word: String) -> String? {
         guard word.count > 1, word.firstIndex(of: "=") == word.index(before: word.endIndex) else { return nil }
         return String(word.dropLast())
     }
 
-    /// Whether the brackets hold just the parts before them and dots; then, how many these are.
+    /// How many of the last parts the brackets repeat; nil if they are no repetition.
     private mutating func repetition(_ before: [SyntaxPart]) -> Int? {
         var parts: [SyntaxPart] = []
         while position < words.count {
@@ -156,7 +156,7 @@ struct SyntaxParser {
         parts.append(part)
     }
 
-    /// A token at the start takes what follows it.
+    /// Makes a token at the start the token of what follows it.
     private static func grouped(_ parts: [SyntaxPart]) -> [SyntaxPart] {
         guard parts.count > 1, parts[0].type == .token, !parts[0].isBracketed else { return parts }
         let operands = Array(parts.dropFirst())
@@ -205,9 +205,11 @@ struct SyntaxParser {
             name: name ?? text, shown: name == nil ? nil : text, type: type ?? Self.type(text), keySpec: keySpec)
     }
 
+    /// Words that are keys.
     private static let keys: Set = [
         "key", "key1", "key2", "newkey", "source", "destination", "destkey", "sourcekey", "dst", "src",
     ]
+    /// Words that are integers.
     private static let integers: Set = [
         "client-id", "timeout", "destination-db", "decrement", "seconds", "milliseconds", "start", "end", "protover",
         "frequency", "ttl",
@@ -217,6 +219,7 @@ struct SyntaxParser {
         "entries-read", "entries-added", "weight", "numids", "maxage", "num-vertices",
     ]
 
+    /// Words that are floating-point numbers.
     private static let doubles: Set = ["longitude", "latitude", "radius", "width", "height", "float", "score"]
 
     private static func type(_ word: String) -> SyntaxPart.Kind {
@@ -227,14 +230,14 @@ struct SyntaxParser {
         return word.hasPrefix("unix-time") ? .unixTime : .string
     }
 
-    /// Tells each key its spec: the first the first, and so on; those behind the last share it.
-    private static func number(_ parts: inout [SyntaxPart], of specs: Int, _ count: inout Int) {
+    /// Assigns specs to keys in order; keys after the last spec share it.
+    private static func assignKeySpecs(_ parts: inout [SyntaxPart], of specs: Int, _ count: inout Int) {
         for index in parts.indices {
             if parts[index].type == .key && parts[index].keySpec == nil && specs > 0 {
                 parts[index].keySpec = min(count, specs - 1)
                 count += 1
             }
-            number(&parts[index].parts, of: specs, &count)
+            assignKeySpecs(&parts[index].parts, of: specs, &count)
         }
     }
 }

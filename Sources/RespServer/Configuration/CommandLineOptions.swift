@@ -9,7 +9,7 @@
 import ProcessArguments
 
 struct CommandLineOptions {
-    /// What the first argument asks for, besides running.
+    /// What the first argument makes the program do.
     enum Mode { case run, help, version, check }
 
     private(set) var mode = Mode.run
@@ -17,7 +17,7 @@ struct CommandLineOptions {
     private(set) var readsStandardInput = false
     /// The options as a configuration.
     private(set) var directives: [UInt8] = []
-    /// What among the arguments is a secret: the values of settings that are passwords.
+    /// Which parts of the arguments are secrets: the values of settings that are passwords.
     private(set) var secrets: [ProcessArguments.Secret] = []
 
     /// - Parameter arguments: Without the name of the program.
@@ -36,13 +36,13 @@ struct CommandLineOptions {
             file = String(decoding: first, as: UTF8.self)
             rest = rest.dropFirst()
         }
-        // The last argument counts as last wherever it stands, the first only when no file is named before it.
+        // "-" is accepted as the last argument, and as the first if no file is named before it.
         let mayStartWithInput = file == nil
         collect(rest, mayStartWithInput)
     }
 
     private mutating func collect(_ words: ArraySlice<[UInt8]>, _ mayStartWithInput: Bool) {
-        // Whether the option before has its first argument, so that "--" starts a new one.
+        // Whether the current option has its first argument, so that "--" begins a new one.
         var complete = true
         var isSecret = false
         for index in words.indices {
@@ -104,7 +104,7 @@ extension CommandLineOptions {
           --requirepass PASSWORD          ask clients for a password (better: RESP_REQUIREPASS_FILE)
           --protected-mode yes            without a password serve this machine only
           --maxclients 10000              connections at a time
-          --timeout 0                     close clients idle for so many seconds
+          --timeout 0                     close clients that are idle for this many seconds
           --databases 16                  number of databases
           --dir PATH                      directory to run in
           --daemonize no                  run in the background

@@ -5,13 +5,13 @@
 import Glibc
 
 extension Configuration {
-    /// What the command line asks for.
+    /// The configuration of the command line, files and environment, or a text to show.
     ///
-    /// Nothing of the process has changed when this returns; `takeEffect` does that.
+    /// This changes nothing in the process; `takeEffect` does.
     /// - Parameters:
     ///   - arguments: Without the name of the program.
     ///   - standardInput: Reads standard input to its end; called only if the command line has a "-".
-    ///   - log: Where the configuration will report, and which follows its log settings.
+    ///   - log: Where the configuration logs, and which its log settings apply to.
     /// - Throws: `ConfigurationError` for the first thing that is wrong.
     static func start(
         _ arguments: [[UInt8]], environment: [(name: String, value: [UInt8])], log: Log,

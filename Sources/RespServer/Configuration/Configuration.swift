@@ -1,11 +1,12 @@
 // The configuration of a running server: the settings in force, and the commands that show and change them.
 //
 // `settings` is a plain struct that hot paths read directly. It changes only here, as a whole: `set` prepares a copy,
-// swaps it in, and then runs the hooks of what changed; if one objects, the old copy comes back and the hooks run once
-// more with the roles swapped. Hooks are how the rest of the server follows (open another port, tell the engine a
-// threshold).
+// swaps it in, and then runs the hooks of what changed; if one objects, the old copy is restored and the hooks run again
+// with old and new exchanged. Hooks apply changes in the rest of the server (open another port, set a threshold of the
+// engine).
 
 import RespCodec
+import StoreEngine
 
 /// What the program was asked to do.
 enum StartRequest {
@@ -15,7 +16,7 @@ enum StartRequest {
 }
 
 final class Configuration {
-    /// Told about a change after it is in force. Returns why it cannot be, and the change is then taken back.
+    /// Called when a change has come into force. Returns nil, or why the change cannot be applied: then it is undone.
     typealias Hook = (_ old: Settings, _ new: Settings) -> String?
 
     /// The values in force.
@@ -58,7 +59,7 @@ final class Configuration {
         onChange(of: "dir") { _, new in FileAccess.enter(new.directory)?.text }
     }
 
-    // MARK: Following
+    // MARK: Hooks
 
     /// Runs `hook` whenever CONFIG SET changes one of the settings called `names`, once per command.
     func onChange(of names: String..., run hook: @escaping Hook) {
@@ -74,8 +75,7 @@ final class Configuration {
     /// CONFIG RESETSTAT.
     func resetStatistics() { for handler in resetHandlers { handler() } }
 
-    /// Changes settings from within the server, without hooks: for what turns out at start, such as the port that was
-    /// free.
+    /// Changes settings without hooks: for values that become known at start, such as the port that the system chose.
     func adjust(_ change: (inout Settings) -> Void) {
         var copy = settings
         change(&copy)
@@ -86,25 +86,30 @@ final class Configuration {
 
     /// The settings that `patterns` name or match, in the order of the patterns and then of the table.
     ///
-    /// A word without `* ? [` is a name, and is returned as it was given; only so hidden settings are found. A setting
-    /// with an alias appears under each name that is asked for. No name appears twice, and unknown ones are left out.
+    /// A word without `* ? [` is a name, and is returned as it was given; hidden settings are found only by name. A
+    /// setting with an alias appears under each name that matches. No name appears twice, and unknown ones are left out.
     func get(_ patterns: [[UInt8]]) -> [(name: [UInt8], value: [UInt8])] {
         var found: [(name: [UInt8], value: [UInt8])] = []
         var seen: Set<String> = []
         for word in patterns {
-            if !NamePattern.isPattern(word) {
+            if !word.contains(where: { "*?[".utf8.contains($0) }) {
                 guard let entry = table.entry(word), seen.insert(entry.name).inserted else { continue }
                 found.append((word, table[entry].text(in: settings)))
                 continue
             }
-            let pattern = NamePattern(word)
             for entry in table.names where !table[entry].flags.contains(.hidden) {
                 let name = Array(entry.name.utf8)
-                guard pattern.matches(name), seen.insert(entry.name).inserted else { continue }
+                guard Self.matches(word, name), seen.insert(entry.name).inserted else { continue }
                 found.append((name, table[entry].text(in: settings)))
             }
         }
         return found
+    }
+
+    private static func matches(_ pattern: [UInt8], _ name: [UInt8]) -> Bool {
+        pattern.withByteSlice { pattern in
+            name.withByteSlice { Engine.matches(pattern: pattern, $0, ignoringCase: true) }
+        }
     }
 
     /// The value of the setting called `name`, unless it is empty.
@@ -122,10 +127,10 @@ final class Configuration {
     /// Sets several settings at once or none.
     ///
     /// - Parameters:
-    ///   - arguments: Names and values by turns, as they follow CONFIG SET.
+    ///   - arguments: Names and values alternating: the arguments of CONFIG SET.
     ///   - clientIsLocal: Whether the client came over loopback or a unix socket.
     ///   - isLoading: Whether a data set is being loaded.
-    /// - Throws: `ConfigurationRefusal`; all settings are then what they were.
+    /// - Throws: `ConfigurationRefusal`; then no setting has changed.
     func set(_ arguments: [[UInt8]], clientIsLocal: Bool, isLoading: Bool = false) throws(ConfigurationRefusal) {
         guard arguments.count.isMultiple(of: 2) else { throw ConfigurationRefusal("ERR syntax error") }
         let entries = try entries(in: arguments, clientIsLocal, isLoading)
@@ -145,13 +150,13 @@ final class Configuration {
         warn(ofSettingsWithoutEffect: entries.map { table[$0] }.filter { $0.isWithoutEffect(in: settings) }.map(\.name))
     }
 
-    /// CONFIG SET takes one argument for several words; single spaces part them.
+    /// CONFIG SET takes one argument for several words, separated by single spaces.
     private static func words(_ value: [UInt8], of setting: Setting) -> [[UInt8]] {
         guard setting.flags.contains(.multiWord) else { return [value] }
         return value.isEmpty ? [] : value.split(separator: 0x20, omittingEmptySubsequences: false).map(Array.init)
     }
 
-    /// The settings that are named, if each of them may be set and none twice.
+    /// The settings that are named, if each of them may be set and none is named twice.
     private func entries(
         in arguments: [[UInt8]], _ clientIsLocal: Bool, _ isLoading: Bool
     ) throws(ConfigurationRefusal) -> [SettingTable.Entry] {
@@ -169,7 +174,7 @@ final class Configuration {
             if isLoading && flags.contains(.deniedWhileLoading) {
                 throw ConfigurationRefusal("LOADING Redis is loading the dataset in memory")
             }
-            // A name and its alias count as two.
+            // A name and its alias count as different settings.
             if entries.contains(where: { $0.name == entry.name }) { throw Self.refusal(name, "duplicate parameter") }
             entries.append(entry)
         }
@@ -181,7 +186,7 @@ final class Configuration {
         return ConfigurationRefusal(start + name + Array("') - \(reason)".utf8))
     }
 
-    /// Puts `new` in force and runs the hooks of `changed`; takes it all back if one objects.
+    /// Puts `new` in force and runs the hooks of `changed`; undoes everything if one objects.
     private func apply(_ new: Settings, _ changed: [SettingTable.Entry]) throws(ConfigurationRefusal) {
         let old = settings
         settings = new
@@ -191,7 +196,7 @@ final class Configuration {
             for (index, hook) in hooks.enumerated() where hook.names.contains(name) && !done.contains(index) {
                 done.append(index)
                 guard let objection = hook.run(old, new) else { continue }
-                log.warning("A change of '\(entry.name)' could not be applied and is taken back: \(objection)")
+                log.warning("A change of '\(entry.name)' could not be applied and is undone: \(objection)")
                 settings = old
                 for index in done {
                     if let failure = hooks[index].run(new, old) {
@@ -207,8 +212,8 @@ final class Configuration {
 
     /// Writes the settings in force back to the file the server was started with.
     ///
-    /// - Parameter everything: Also writes what has its default value, for tests.
-    /// - Throws: `ConfigurationRefusal` when there is no file or it cannot be written; the file is then as it was.
+    /// - Parameter everything: Also writes settings that have their default value, for tests.
+    /// - Throws: `ConfigurationRefusal` when there is no file or it cannot be written; then the file has not changed.
     func rewrite(everything: Bool = false) throws(ConfigurationRefusal) {
         guard let filePath else { throw ConfigurationRefusal("ERR The server is running without a config file") }
         let old: [UInt8]
@@ -232,8 +237,7 @@ final class Configuration {
 
     // MARK: Start
 
-    /// Makes the process follow the settings: its directory and its log. To be called once, before anything else is
-    /// opened.
+    /// Applies the settings to the process: its directory and its log. To be called once, before anything else is opened.
     ///
     /// - Throws: `ConfigurationError` when the directory cannot be entered or the log file cannot be opened.
     func takeEffect() throws(ConfigurationError) {
@@ -264,7 +268,7 @@ final class Configuration {
         log.warning("These settings are accepted but have no effect in this version: \(names.joined(separator: ", "))")
     }
 
-    /// The names of settings whose values ask for what this version does not do.
+    /// The names of settings whose values have no effect in this version.
     var settingsWithoutEffect: [String] {
         table.settings.filter { $0.isWithoutEffect(in: settings) }.map(\.name)
     }

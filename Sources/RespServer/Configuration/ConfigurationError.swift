@@ -1,4 +1,4 @@
-// What goes wrong with a configuration, told so that the reader finds the place: the source, the line and the text.
+// Errors in a configuration, with the place: the source, the line and the text.
 
 /// Where a directive came from.
 enum ConfigurationOrigin: Sendable, Equatable {
@@ -45,9 +45,9 @@ extension ConfigurationError: CustomStringConvertible {
     }
 }
 
-/// Why CONFIG SET or CONFIG REWRITE did not do what was asked.
+/// Why CONFIG SET or CONFIG REWRITE was refused.
 struct ConfigurationRefusal: Error, Equatable {
-    /// The whole error reply, from its first word on, without the leading "-". It may hold bytes the client sent.
+    /// The whole error reply without the leading "-". It may hold bytes from the client.
     let reply: [UInt8]
 
     init(_ reply: String) { self.reply = Array(reply.utf8) }

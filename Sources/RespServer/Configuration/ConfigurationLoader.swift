@@ -1,16 +1,15 @@
-// Turning directives into settings: one line of a file, an option of the command line or a variable of the environment
-// at a time.
+// Turns directives into settings: lines of files, options of the command line and variables of the environment.
 //
 // Nothing here changes the process: directories are checked, not entered, and no log is opened. So a configuration can
-// be checked without being used, and CONFIG REWRITE can load the old file again to see what it would give. Later
-// directives win over earlier ones, so who loads does it in the order of precedence (`Configuration.start`).
+// be checked without being used, and CONFIG REWRITE can load the old file again to find out which values it gives. Later
+// directives override earlier ones, so sources are loaded in the order of precedence (`Configuration.start`).
 
 struct ConfigurationLoader {
-    /// Files may include files this deep; it bounds files that include themselves.
+    /// How deeply files may include each other. It stops files that include themselves.
     static let deepestInclude = 16
 
     private(set) var settings = Settings()
-    /// Things the operator should read about, though the server starts.
+    /// Warnings for the operator that do not keep the server from starting.
     private(set) var warnings: [String] = []
     /// The values that came from the environment, by the name of the setting.
     private(set) var environmentValues: [String: SettingValue] = [:]
@@ -75,7 +74,7 @@ struct ConfigurationLoader {
             do {
                 try assign(Array(words[1...]), to: table[entry])
             } catch {
-                // What others may read must not hold the password of a command line that has a mistake.
+                // The message may be logged, so it must not show a password of the command line.
                 let hides = origin == .commandLine && table[entry].flags.contains(.sensitive)
                 throw ConfigurationError(error.text, at: origin, directive: hides ? words[0] : line)
             }
@@ -108,7 +107,7 @@ struct ConfigurationLoader {
                 throw ConfigurationError(message, at: origin, directive: words[0] + [0x20] + words[1])
             }
         case ("list-max-ziplist-entries", 2), ("list-max-ziplist-value", 2), ("lua-replicate-commands", 2):
-            break  // Without meaning for years, and still found in files.
+            break  // Obsolete, and still found in files.
         case ("loadmodule", _):
             throw ConfigurationError("\(Product.name) does not load modules", at: origin, directive: line)
         case ("sentinel", 2...):
@@ -119,9 +118,9 @@ struct ConfigurationLoader {
         }
     }
 
-    /// Whether a `user` line says what holds without access control lists: that the default user may do everything.
+    /// Whether a `user` line gives the default user all permissions, as is the case without access control lists.
     ///
-    /// Redis writes such a line when it rewrites its file. Any other would lock something that is open here.
+    /// Redis writes such a line when it rewrites its file. Any other line would restrict something that is allowed here.
     private static func isUserOfThisServer(_ words: ArraySlice<[UInt8]>) -> Bool {
         guard words.first.map({ String(decoding: $0, as: UTF8.self) }) == "default" else { return false }
         let rules = Set(words.dropFirst().map(\.lowercasedText))
@@ -131,7 +130,7 @@ struct ConfigurationLoader {
             && rules.isSubset(of: everything.reduce(permissive) { $0.union($1) })
     }
 
-    /// A pattern may match nothing; a plain name must be there.
+    /// Loads the file of a name, which must exist, or all files that a pattern matches, if any.
     private mutating func include(
         _ path: [UInt8], _ line: [UInt8], at origin: ConfigurationOrigin, depth: Int
     ) throws(ConfigurationError) {
@@ -155,8 +154,8 @@ struct ConfigurationLoader {
     /// "-".
     ///
     /// The value is the setting's single argument as it is, without quoting; only settings of several words are split.
-    /// With `_FILE` it is the content of the file less one line end. A variable that names no setting is left alone
-    /// with a warning, since orchestrators set many; but not one that was meant to protect the server.
+    /// With `_FILE` it is the content of the file without one line end. A variable that names no setting is ignored with a
+    /// warning, since orchestrators set many; but one that looks like a protection of the server is an error.
     /// - Throws: `ConfigurationError` when a value is bad, a file cannot be read, a file for a secret is empty, or a setting
     ///   is given both ways.
     mutating func loadEnvironment(_ variables: [(name: String, value: [UInt8])]) throws(ConfigurationError) {
@@ -188,7 +187,7 @@ struct ConfigurationLoader {
                 let message = "\(other) and \(variable) both set '\(setting.name)'"
                 throw ConfigurationError(message, at: .environment(variable))
             }
-            // A value from here replaces what files gave, also where further lines would add to it.
+            // A value from the environment replaces that of files, even where a further line would add to it.
             seen.remove(setting.name)
             do {
                 try assign([value], to: setting)
@@ -200,8 +199,8 @@ struct ConfigurationLoader {
         }
     }
 
-    /// Directives that are not settings cannot come from the environment; and a misspelled password would leave the server
-    /// open to all.
+    /// Whether ignoring the variable could leave the server open: directives that are no settings cannot come from the
+    /// environment, and the name of a password may be misspelled.
     private static func isMeantToProtect(_ variable: String) -> Bool {
         let name = variable.dropFirst("RESP_".count)
         return name.contains("PASS") || ["USER", "RENAME_COMMAND", "INCLUDE", "LOADMODULE", "SENTINEL"].contains(name)

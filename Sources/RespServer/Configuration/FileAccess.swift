@@ -7,13 +7,13 @@ import Glibc
 struct FileFailure: Error {
     let code: Int32
     init(_ code: Int32 = errno) { self.code = code }
-    /// The system's words for it, such as "No such file or directory".
+    /// The system's message, such as "No such file or directory".
     var text: String { String(cString: strerror(code)) }
     var isAbsence: Bool { code == ENOENT }
 }
 
 enum FileAccess {
-    /// More than any configuration needs: a bound against reading a device or a data file by mistake.
+    /// More than any configuration needs: a limit in case a device or a data file is named by mistake.
     static let largestFile = 16 << 20
 
     /// The whole content of a file of at most `largestFile` bytes.
@@ -112,7 +112,7 @@ enum FileAccess {
         if let failure = write(content, to: descriptor) { return failure }
         var old = stat()
         if stat(target, &old) == 0 {
-            // Only root may give files away; for others the new owner is who rewrites.
+            // Only root may set another owner; else the file belongs to the user who rewrites it.
             if fchown(descriptor, old.st_uid, old.st_gid) != 0 && errno != EPERM { return FileFailure() }
             guard fchmod(descriptor, old.st_mode & 0o7777) == 0 else { return FileFailure() }
         } else {

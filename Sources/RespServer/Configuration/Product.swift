@@ -1,5 +1,4 @@
-// What the program calls itself wherever it introduces itself: the version line, the help, messages about its
-// configuration.
+// Name and version of the program, for the version line, the help and messages about the configuration.
 
 enum Product {
     static let name = "resp-server"

@@ -1,8 +1,8 @@
 // The ways to declare a setting, one per kind of value.
 //
-// Each comes in two forms. With a key path the value lives in a property of `Settings`, whose initial value is the
-// default; with `kept:` there is no property: the default stands in the row, the value has no effect in this version,
-// and is only checked, kept and returned; or with `.refused` no other value is taken.
+// Each has two forms. With a key path the value is a property of `Settings`, whose initial value is the default. With
+// `kept:` there is no property: the default is in the row, and the value has no effect in this version: it is only
+// checked, kept and returned, or with `.refused` any other value is an error.
 
 extension Setting {
     typealias Path<Value> = WritableKeyPath<Settings, Value> & Sendable

@@ -1,9 +1,8 @@
-// One setting: its names, what values it takes, where its value lives, and how it is written.
+// One setting: its names, its values, where its value is stored, and how it is written.
 //
-// Every directive is one row of a table (`SettingTable`). A row knows how to read words into a value, how to print the
-// value, and how to move it between `SettingValue` and the typed property of `Settings`; all that reads files, answers
-// CONFIG or rewrites a file works through rows alone. What applying a change does to the running server is not here:
-// the server registers that with `Configuration.onChange`.
+// Every directive is one row of a table (`SettingTable`). A row parses words into a value, prints the value, and moves it
+// between `SettingValue` and the typed property of `Settings`; reading files, CONFIG and rewriting a file use only rows.
+// How a change is applied to the running server is not here: the server registers that with `Configuration.onChange`.
 
 import RespCodec
 
@@ -12,30 +11,30 @@ struct SettingFlags: OptionSet, Sendable {
     let rawValue: Int
     /// Fixed once the server runs.
     static let immutable = SettingFlags(rawValue: 1 << 0)
-    /// Not listed by a pattern; only its full name finds it.
+    /// Found only by its full name, not by a pattern.
     static let hidden = SettingFlags(rawValue: 1 << 1)
-    /// The value is a secret: not to be shown by logs, MONITOR and the like.
+    /// The value is a secret, which logs, MONITOR and the like must not show.
     static let sensitive = SettingFlags(rawValue: 1 << 2)
     /// The value is several words.
     static let multiWord = SettingFlags(rawValue: 1 << 3)
-    /// Changeable only as `enable-protected-configs` allows.
+    /// Can be changed only if `enable-protected-configs` allows it.
     static let protected = SettingFlags(rawValue: 1 << 4)
-    /// Not changeable while a data set is being loaded.
+    /// Cannot be changed while a data set is being loaded.
     static let deniedWhileLoading = SettingFlags(rawValue: 1 << 5)
     /// Accepted, checked and returned, but without effect in this version.
     static let inert = SettingFlags(rawValue: 1 << 6)
-    /// Names something outside (a file), so that setting it to what it was is a change too.
+    /// Names something outside (a file), so that setting it to the same value counts as a change.
     static let volatile = SettingFlags(rawValue: 1 << 7)
-    /// Takes only values that ask for nothing: any other would promise what this version does not have, and to be silent
-    /// about that would do harm.
+    /// Only values that need nothing from this version are accepted: a user would rely on the effect of any other, which would be
+    /// missing.
     static let refused = SettingFlags(rawValue: 1 << 8)
 }
 
 /// What a setting does in this version.
 enum SettingEffect: Sendable {
-    /// The server follows it.
+    /// It has an effect.
     case acts
-    /// It is checked, kept and returned, and nothing follows from it.
+    /// It is checked, kept and returned, and has no effect.
     case inert
     /// Values that would have an effect are refused.
     case refused
@@ -48,23 +47,23 @@ struct IntegerFormat: Sendable {
     }
     var range: ClosedRange<Int>
     var unit: Unit
-    /// Numbers below zero are refused for that, and so are those whose highest bit stands for it elsewhere.
+    /// Whether the setting is unsigned in Redis: then numbers below zero, and sizes of 2^63 or more, have an error of their own.
     var isUnsigned = false
-    /// Values inside `range` but outside this are moved to its nearest bound.
+    /// Values inside `range` but outside of this become its nearest bound.
     var clamp: ClosedRange<Int>?
 }
 
 /// How a setting of its own kind is read and written.
 struct SettingGrammar: Sendable {
-    /// The value that `words` give. `current` is the value so far; `accumulating` tells that an earlier line of the
-    /// same configuration has set it already.
+    /// The value of `words`. `current` is the value so far; `accumulating` is whether an earlier line of the same
+    /// configuration has set it.
     let parse:
         @Sendable (_ words: [[UInt8]], _ current: SettingValue, _ accumulating: Bool) throws(SettingError) ->
             SettingValue
     let text: @Sendable (SettingValue) -> String
-    /// The values, one per line, that a configuration file needs to get to the value; nil for one line with `text`.
+    /// The lines of a configuration file that give the value; nil for one line with `text`.
     var lines: (@Sendable (SettingValue) -> [String])?
-    /// Whether a further line adds to what earlier ones gave; an empty word starts over.
+    /// Whether a further line adds to the value of earlier ones; an empty word begins anew.
     var accumulates = false
 }
 
@@ -72,7 +71,7 @@ enum SettingKind: Sendable {
     case boolean
     case integer(IntegerFormat)
     case choice([String])
-    /// First the word for the empty set, then one word per bit from the lowest up.
+    /// First the word for the empty set, then a word for each bit, from the lowest.
     case flags([String])
     case text
     case bytes
@@ -87,15 +86,16 @@ struct Setting: Sendable {
     let flags: SettingFlags
     let load: @Sendable (Settings) -> SettingValue
     let store: @Sendable (inout Settings, SettingValue) -> Void
-    /// A further condition on the value, as the text of the error when it is not met.
+    /// A further check of the value: the text of the error, or nil if the value is accepted.
     let check: (@Sendable (SettingValue) -> String?)?
-    /// For a setting without effect: the value that says what the server does anyway, if there is one besides the default.
-    private(set) var truth: SettingValue? = nil
+    /// For a setting without effect: the value that describes what the server always does, if there is one besides the
+    /// default.
+    private(set) var actualValue: SettingValue? = nil
 
-    /// The same setting, with the value that says what the server does whatever the setting is.
-    func always(like truth: SettingValue) -> Setting {
+    /// The same setting, with the value that describes what the server does whatever the setting is.
+    func always(like actualValue: SettingValue) -> Setting {
         var copy = self
-        copy.truth = truth
+        copy.actualValue = actualValue
         return copy
     }
 
@@ -104,11 +104,11 @@ struct Setting: Sendable {
         return flags.contains(.inert) ? .inert : .acts
     }
 
-    /// Whether the value in `settings` asks for something that the server does not do.
+    /// Whether the value in `settings` has no effect, and is neither the default nor what the server does anyway.
     func isWithoutEffect(in settings: Settings) -> Bool {
         guard effect == .inert else { return false }
         let value = load(settings)
-        return value != truth && value != load(Settings())
+        return value != actualValue && value != load(Settings())
     }
 
     /// The value in `settings` as CONFIG GET prints it.
@@ -140,11 +140,11 @@ struct Setting: Sendable {
         return (1..<words.count).filter { bits & 1 << ($0 - 1) != 0 }.map { words[$0] }.joined(separator: " ")
     }
 
-    /// Reads `words` and puts the value into `settings`.
+    /// Parses `words` and stores the value in `settings`.
     ///
     /// - Parameter accumulating: Whether an earlier line of the same configuration has set this setting.
-    /// - Throws: `SettingError` when the words are too many, of another kind or out of bounds; `settings` is then what
-    ///   it was.
+    /// - Throws: `SettingError` when the words are too many, of another kind or out of bounds; then `settings` has not
+    ///   changed.
     func assign(_ words: [[UInt8]], to settings: inout Settings, accumulating: Bool = false) throws(SettingError) {
         let value = try parse(words, current: load(settings), accumulating: accumulating)
         if let objection = check?(value) { throw SettingError(objection) }
@@ -218,7 +218,7 @@ struct Setting: Sendable {
                 throw SettingError("argument must be a \(wanted) value")
             }
             guard bytes <= UInt64(Int.max) else {
-                // Redis, too, takes it for a number of percent.
+                // As in Redis, which reads it as a percentage.
                 if format.unit == .memoryOrPercent { throw tooManyPercent }
                 throw format.isUnsigned ? Self.belowZero : outOfRange(format)
             }

@@ -1,32 +1,31 @@
-// The small closed sets of values that settings choose from, typed so that the server can switch over them.
+// The values of settings that are one of a few words, as enumerations.
 //
-// The raw value of each case is the word that stands in a configuration file. The order of the cases is the order in
-// which an error lists them.
+// The raw value of each case is the word in a configuration file. An error lists the words in the order of the cases.
 
 import StoreEngine
 
-/// A setting's value out of a fixed list of words.
+/// A setting's value that is one of a fixed list of words.
 protocol SettingChoice: RawRepresentable, CaseIterable, Sendable where RawValue == String, AllCases == [Self] {}
 
-/// Who may use a guarded feature.
+/// Which clients may use a guarded feature.
 enum AccessRule: String, SettingChoice {
     case no, yes
     /// Only clients connected through a unix socket or a loopback address.
     case local
 
-    /// Whether a client is let through. `clientIsLocal` says that it came over loopback or a unix socket.
+    /// Whether a client may use the feature. A client is local if it is connected over loopback or a unix socket.
     func allows(clientIsLocal: Bool) -> Bool { self == .yes || self == .local && clientIsLocal }
 }
 
-/// Who started the server, and is told when it is ready.
+/// Which supervisor started the server and is notified when it is ready.
 enum Supervision: String, SettingChoice {
     case upstart, systemd
-    /// Whoever the environment tells of.
+    /// The one that the environment shows, if any.
     case auto
     case no
 }
 
-/// Which keys go first when memory runs out.
+/// Which keys are evicted first when `maxmemory` is exceeded.
 enum EvictionPolicy: String, SettingChoice {
     case volatileLRU = "volatile-lru"
     case volatileLFU = "volatile-lfu"
@@ -58,7 +57,7 @@ enum AppendSync: String, SettingChoice {
     case always, no
 }
 
-/// Under which heading the system log files the server's lines.
+/// The facility of the server's lines in the system log.
 enum SyslogFacility: String, SettingChoice {
     case user, local0, local1, local2, local3, local4, local5, local6, local7
 }
@@ -68,7 +67,7 @@ struct ShutdownOptions: OptionSet, Sendable {
     let rawValue: Int
     static let save = ShutdownOptions(rawValue: 1)
     static let noSave = ShutdownOptions(rawValue: 2)
-    /// Do not wait for replicas that lag behind.
+    /// Do not wait for replicas.
     static let now = ShutdownOptions(rawValue: 4)
     /// End even if saving fails.
     static let force = ShutdownOptions(rawValue: 8)
@@ -93,7 +92,7 @@ struct KeyspaceEventClasses: OptionSet, Sendable {
     static let keyMiss = KeyspaceEventClasses(rawValue: 1 << 11)
     static let module = KeyspaceEventClasses(rawValue: 1 << 13)
     static let newKey = KeyspaceEventClasses(rawValue: 1 << 14)
-    /// What the letter A stands for: every class but misses and new keys.
+    /// The letter A: every class but misses and new keys.
     static let all: KeyspaceEventClasses = [
         .generic, .string, .list, .set, .hash, .sortedSet, .expired, .evicted, .stream, .module,
     ]
@@ -108,7 +107,7 @@ struct KeyspaceEventClasses: OptionSet, Sendable {
 
     init(rawValue: Int) { self.rawValue = rawValue }
 
-    /// The classes that `letters` name, or nil if one of them names none.
+    /// The classes that `letters` name, or nil if one is no letter of a class.
     init?(letters: String) {
         var classes: KeyspaceEventClasses = []
         for letter in letters {
@@ -136,16 +135,16 @@ struct KeyspaceEventClasses: OptionSet, Sendable {
     }
 }
 
-/// How much unsent output a client of one class may pile up.
+/// Limits on the unsent output of clients of one class.
 struct OutputBufferLimit: Equatable, Sendable {
     /// Beyond this many bytes the client is closed at once; 0 is no limit.
     var hardBytes: Int
-    /// Beyond this many bytes for `softSeconds` on end the client is closed; 0 is no limit.
+    /// Beyond this many bytes for `softSeconds` without a break the client is closed; 0 is no limit.
     var softBytes: Int
     var softSeconds: Int
 }
 
-/// A save point: a snapshot is due `seconds` after the last one if at least `changes` writes happened since.
+/// A save point: a snapshot is taken `seconds` after the last one if there were at least `changes` writes since.
 struct SavePoint: Equatable, Sendable {
     var seconds: Int
     var changes: Int

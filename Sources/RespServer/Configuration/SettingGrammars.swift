@@ -1,6 +1,5 @@
-// The settings whose values are neither a number, a word nor a plain text: save points, buffer limits, lists of
-// addresses, letters for event classes and so on. Each is read and written here; the rows that use them are in the
-// tables.
+// Parsing and printing of settings whose values are neither a number, a word nor a plain text: save points, buffer
+// limits, lists of addresses, letters for event classes and so on. The rows that use them are in the tables.
 
 import Glibc
 import RespCodec
@@ -71,7 +70,7 @@ extension SettingGrammar {
             }
         })
 
-    /// Up to sixteen addresses; a single empty word is none.
+    /// Up to sixteen addresses; a single empty word is the empty list.
     static let addresses = SettingGrammar(
         parse: { (words, _, _) throws(SettingError) in
             guard words.count <= 16 else { throw SettingError("Too many bind addresses specified.") }
@@ -145,8 +144,8 @@ extension SettingGrammar {
         },
         text: \.textValue)
 
-    /// "HOST PORT" or "no one". A server that would take writes while it was meant to follow another one does harm, so
-    /// until replication works only "no one" is taken.
+    /// "HOST PORT" or "no one". A server that accepts writes while it should be a replica would lose them, so without
+    /// replication only "no one" is accepted.
     static let replicaOf = SettingGrammar(
         parse: { (words, _, _) throws(SettingError) in
             if words.count == 1 && words[0].isEmpty { return .text("") }

@@ -1,4 +1,4 @@
-// The rows about what is stored: the compact encodings, expiry, memory, durability and what is observed of it.
+// The rows about data: the compact encodings, expiry, memory, durability and observation.
 
 extension SettingTable {
     static let data: [Setting] = [
@@ -78,7 +78,7 @@ extension SettingTable {
         .integer(
             "loading-process-events-interval-bytes", kept: 2 << 20, 1024...largestInt32, [.hidden]),
         .boolean("stop-writes-on-bgsave-error", kept: true),
-        // What comes from outside is always gone through.
+        // Payloads are always validated.
         .choice("sanitize-dump-payload", kept: "no", of: ["no", "yes", "clients"]).always(like: .choice(1)),
     ]
 

@@ -1,8 +1,7 @@
-// The rows of parts that this version does not have: replication, cluster, TLS, and tuning of threads and the kernel.
+// The rows of features that this version does not have: replication, cluster, TLS, and tuning of threads and the kernel.
 //
-// Their values are checked and returned so that existing files and tools work. Those that would change what a user can
-// rely on (being a replica, a cluster node, a listener with TLS, or having replicas) are refused instead of being
-// silently without effect.
+// Their values are checked and returned so that existing files and tools work. Those that users would rely on (being a
+// replica, a cluster node, a listener with TLS, or having replicas) are refused instead of having no effect.
 
 extension SettingTable {
     static let replication: [Setting] = [
@@ -18,7 +17,7 @@ extension SettingTable {
         .text("replica-announce-ip", alias: "slave-announce-ip"),
         .integer("replica-announce-port", alias: "slave-announce-port", kept: 0, 0...65535),
         .integer("replica-priority", alias: "slave-priority", kept: 100, 0...largestInt32),
-        // It promises that a write is on several machines or refused.
+        // Users would rely on each write being on several machines.
         .integer(
             "min-replicas-to-write", alias: "min-slaves-to-write", kept: 0, 0...largestInt32, [.refused],
             check: { $0 == .integer(0) ? nil : unsupportedText("replication is") }),

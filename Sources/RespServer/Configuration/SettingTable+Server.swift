@@ -66,7 +66,7 @@ extension SettingTable {
         .integer("hz", \.hz, 0...largestInt32, clamp: 1...500),
         .boolean("dynamic-hz", \.dynamicHz, [.inert]).always(like: .boolean(false)),
         .integer("shutdown-timeout", \.shutdownTimeoutSeconds, 0...largestInt32, [.inert]).always(like: .integer(0)),
-        // A signal ends the server without saving and without waiting, which is all that the other words ask for.
+        // A signal ends the server without saving and without waiting: as all words but "save" want it.
         .flags("shutdown-on-sigint", \.shutdownOnSIGINT, ShutdownOptions.words, [.refused], check: shutdownOptionsFit),
         .flags(
             "shutdown-on-sigterm", \.shutdownOnSIGTERM, ShutdownOptions.words, [.refused], check: shutdownOptionsFit),

@@ -1,7 +1,7 @@
-// All settings in one list, and the way from a name to its row.
+// All settings in one list, and the row of each name.
 //
-// The rows stand by subject in the files beside this one. A setting is declared there and nowhere else; adding one
-// means adding a row, and a property in `Settings` once it has a meaning.
+// The rows are in the extensions of this type, by subject. A setting is declared there and nowhere else; adding one means
+// adding a row, and a property in `Settings` once it has an effect.
 
 import RespCodec
 
@@ -13,7 +13,7 @@ struct SettingTable: Sendable {
     let settings: [Setting]
     private let entries: [String: Entry]
 
-    /// A name that a setting goes by. A setting with an alias has two, and CONFIG treats them as two.
+    /// A name of a setting. A setting with an alias has two names, which CONFIG treats as two settings.
     struct Entry: Sendable {
         /// In lower case.
         let name: String
@@ -43,7 +43,7 @@ struct SettingTable: Sendable {
 
     subscript(entry: Entry) -> Setting { settings[entry.index] }
 
-    /// All names, each alias behind the name it stands for.
+    /// All names, each alias after the name of its setting.
     var names: [Entry] {
         settings.enumerated().flatMap { (index, setting) in
             [setting.name, setting.alias].compactMap { $0.map { Entry(name: $0, index: index) } }

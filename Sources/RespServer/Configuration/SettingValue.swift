@@ -1,4 +1,4 @@
-// The value of a setting between its text and its typed property, and the number notations that settings use.
+// The value of any kind of setting, and the notations of numbers that settings use.
 
 import Glibc
 import RespCodec
@@ -42,7 +42,7 @@ enum SettingValue: Equatable, Sendable {
     }
 }
 
-/// Why a setting does not take a value; the text is what stands after the dash in the reply of CONFIG SET.
+/// Why a setting does not accept a value; the text follows the dash in the reply of CONFIG SET.
 struct SettingError: Error, Equatable {
     let text: String
     init(_ text: String) { self.text = text }
@@ -55,7 +55,7 @@ enum SettingNumber {
 
     /// Digits with an optional unit of bytes: b, k, kb, m, mb, g, gb in any case; k is 1000 and kb 1024.
     ///
-    /// As in Redis no digits at all count as 0. Sizes beyond 64 bits are held at the largest one.
+    /// As in Redis no digits at all count as 0. Sizes beyond 64 bits become the largest one.
     static func memory(_ word: [UInt8]) -> UInt64? {
         let digits = word.prefix { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
         let unit: UInt64
@@ -97,7 +97,7 @@ enum SettingNumber {
         return digits.isEmpty ? 0 : Int(String(decoding: word, as: UTF8.self), radix: 8)
     }
 
-    /// A whole number as C's strtoll reads it: a sign, leading zeros, and out of range held at the bound.
+    /// A whole number as C's strtoll reads it: with an optional sign and leading zeros; out of range it becomes the nearest bound.
     static func saturating(_ word: [UInt8]) -> Int? {
         var digits = word[...]
         let sign = digits.first

@@ -1,10 +1,9 @@
 // Everything that can be configured, as plain typed values: what the server reads while it runs.
 //
-// It is a value type on purpose. CONFIG SET changes a copy and swaps it in when every pair was good, so a bad pair
-// leaves no trace; a hook that applies a change is handed the copy before and the copy after; and `Settings()` is the
-// list of defaults, written once, here. Names, aliases, bounds and texts of the same settings are in the tables
-// (`SettingTable`). Settings without a meaning in this version have no property: their values are kept in `kept`, to be
-// returned when asked for.
+// It is a value type on purpose. CONFIG SET changes a copy and swaps it in when every pair was valid, so an invalid pair
+// has no effect; a hook that applies a change gets the values before and after; and `Settings()` has all defaults, which
+// are written only here. Names, aliases, bounds and texts of the settings are in the tables (`SettingTable`). Settings
+// that this version does not know otherwise have no property: their values are in `kept`, for CONFIG GET.
 
 struct Settings: Sendable {
     // MARK: Listening
@@ -25,7 +24,7 @@ struct Settings: Sendable {
 
     // MARK: Clients
 
-    /// How long a client may be idle before it is closed, in seconds; 0 is for ever.
+    /// How long a client may be idle before it is closed, in seconds; 0 is no limit.
     var timeoutSeconds = 0
     var maxClients = 10000
     /// The longest single argument, in bytes.
@@ -113,7 +112,7 @@ struct Settings: Sendable {
 
     // MARK: Durability
 
-    /// None means that no snapshot is taken by itself.
+    /// Empty: no snapshot is taken automatically.
     var savePoints = [
         SavePoint(seconds: 3600, changes: 1), SavePoint(seconds: 300, changes: 100),
         SavePoint(seconds: 60, changes: 10000),
@@ -133,7 +132,7 @@ struct Settings: Sendable {
     var latencyTracking = true
     var latencyTrackingPercentiles = [50, 99, 99.9]
 
-    /// The values of settings that have no meaning in this version, by name, where they differ from the default.
+    /// The values of settings without a property, by name, where they differ from the default.
     var kept: [String: SettingValue] = [:]
 }
 

@@ -1,10 +1,9 @@
 // The server's log: a line per event, to standard output or a file, and to the system log if asked.
 //
-// The level is one atomic byte, and messages are autoclosures: a line that is not wanted costs a load and a comparison,
-// and its text is never put together. Lines may come from any thread; each is written with one call to the kernel, so
-// lines never mix. The file is opened for every line, as Redis does it: when a rotation renames it, the next line
-// starts a new file, and no signal is needed. Log lines are rare enough for that. A file that cannot be opened sends
-// its lines to standard error instead of losing them.
+// The level is one atomic byte, and messages are autoclosures: a line that is not included costs a load and a comparison,
+// and its text is never made. Any thread may log; a lock and one call to the kernel for each line keep lines apart. The
+// file is opened for every line, as in Redis: when a rotation renames it, the next line begins a new file, and no signal
+// is needed. Log lines are rare enough for that. If the file cannot be opened, lines go to standard error.
 
 import Glibc
 import Synchronization
@@ -81,7 +80,7 @@ final class Log: Sendable {
         set { state.withLock { $0.format = newValue } }
     }
 
-    /// What lines say the process is.
+    /// The role of the process in lines.
     var role: LogRole {
         get { LogRole(rawValue: roleNumber.load(ordering: .relaxed))! }
         set { roleNumber.store(newValue.rawValue, ordering: .relaxed) }
@@ -89,8 +88,7 @@ final class Log: Sendable {
 
     func redirect(to destination: Destination) { state.withLock { $0.destination = destination } }
 
-    /// From now on also sends each message to the system log. Once is enough; the identity lives as long as the
-    /// process.
+    /// From now on also sends each message to the system log. To be called once; the identity is never freed.
     func openSystemLog(identity: String, facility: SyslogFacility) {
         openlog(strdup(identity), LOG_PID | LOG_NDELAY | LOG_NOWAIT, facility.number)
         state.withLock { $0.syslogIsOpen = true }
@@ -105,7 +103,7 @@ final class Log: Sendable {
         close(descriptor)
     }
 
-    /// A log that cannot be written has nowhere to report it, so a failing write ends the line there.
+    /// If a write fails, the rest of the line is lost: there is nowhere to report it.
     private static func write(_ bytes: [UInt8], to descriptor: Int32) {
         var written = 0
         while written < bytes.count {
@@ -139,7 +137,7 @@ final class Log: Sendable {
 }
 
 extension SyslogFacility {
-    /// The number the C library knows the facility by.
+    /// The facility's number in the C library.
     fileprivate var number: Int32 {
         switch self {
         case .user: LOG_USER

@@ -1,9 +1,9 @@
-// How much is logged and in what shape.
+// How much is logged, and in which format.
 
-/// From the most to the least talkative. A line is written if its level is at or above the configured one.
+/// Levels in ascending order. A line is written if its level is at or above the configured one.
 enum LogLevel: String, SettingChoice, Comparable {
     case debug, verbose, notice, warning
-    /// Configures silence; no line has this level.
+    /// As the configured level: no line is written. No line has this level.
     case nothing
 
     var rank: UInt8 {
@@ -16,7 +16,7 @@ enum LogLevel: String, SettingChoice, Comparable {
         }
     }
 
-    /// The character that stands for the level in a line.
+    /// The character for the level in a line.
     var mark: String {
         switch self {
         case .debug: "."
@@ -36,7 +36,7 @@ enum LogFormat: String, SettingChoice {
     case json
 }
 
-/// What the process is, as its log lines say.
+/// The role of the process in its log lines.
 enum LogRole: UInt8, Sendable {
     case primary, replica, child
 

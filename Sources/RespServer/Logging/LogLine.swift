@@ -1,11 +1,11 @@
-// One event of the log as the bytes of one line, in either format. Pure: the time and the process id come in as
-// arguments.
+// One event of the log as the bytes of one line, in either format. Time and process id are arguments.
 //
 // Text: `PID:ROLE 21 Nov 2026 01:02:03.123 * message`, local time, marks . - * # from debug to warning.
 // JSON: {"ts":"2026-11-21T01:02:03.123Z","level":"notice","pid":1,"role":"primary","msg":"..."}, UTC. A message never
 // breaks its line: control characters are written as escapes, since messages may quote what clients sent.
 
 import Glibc
+import RespCodec
 
 struct LogLine {
     let level: LogLevel
@@ -30,14 +30,7 @@ struct LogLine {
         let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
         let date = "\(two(clock.tm_mday)) \(months[Int(clock.tm_mon)]) \(Int(clock.tm_year) + 1900)"
         var line = Array("\(processID):\(role.letter) \(date) \(time(clock)) \(level.mark) ".utf8)
-        for byte in message.utf8 {
-            switch byte {
-            case 0x0A: line += Array("\\n".utf8)
-            case 0x0D: line += Array("\\r".utf8)
-            case 0x09, 0x20...0x7E, 0x80...0xFF: line.append(byte)
-            default: line += Array("\\x\(hexadecimal(byte))".utf8)
-            }
-        }
+        ByteEscapes.textLine.append(message.utf8, to: &line)
         line.append(0x0A)
         return line
     }
@@ -49,16 +42,7 @@ struct LogLine {
         let date = "\(Int(clock.tm_year) + 1900)-\(two(clock.tm_mon + 1))-\(two(clock.tm_mday))T\(time(clock))Z"
         var line = Array("{\"ts\":\"\(date)\",\"level\":\"\(level.rawValue)\",\"pid\":\(processID),".utf8)
         line += Array("\"role\":\"\(role.name)\",\"msg\":\"".utf8)
-        for byte in message.utf8 {
-            switch byte {
-            case UInt8(ascii: "\""), UInt8(ascii: "\\"): line += [UInt8(ascii: "\\"), byte]
-            case 0x0A: line += Array("\\n".utf8)
-            case 0x0D: line += Array("\\r".utf8)
-            case 0x09: line += Array("\\t".utf8)
-            case 0..<0x20, 0x7F: line += Array("\\u00\(hexadecimal(byte))".utf8)
-            default: line.append(byte)
-            }
-        }
+        ByteEscapes.printableJSON.append(message.utf8, to: &line)
         line += Array("\"}\n".utf8)
         return line
     }
@@ -70,11 +54,6 @@ struct LogLine {
     }
 
     private func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
-
-    private func hexadecimal(_ byte: UInt8) -> String {
-        let digits = String(byte, radix: 16)
-        return digits.count == 1 ? "0\(digits)" : digits
-    }
 }
 
 extension Int {

@@ -1,4 +1,7 @@
-// Patterns as KEYS and SCAN take them: * ? [abc] [^a-z] and a backslash before a byte that stands for itself.
+// Patterns as KEYS, SCAN and CONFIG GET take them: * ? [abc] [^a-z] and a backslash before a byte that stands for itself. A bracket that
+// is never closed reaches to the end of the pattern.
+//
+// Source: Redis 7.4, util.c, stringmatchlen.
 
 import RespCodec
 
@@ -76,9 +79,13 @@ enum GlobPattern {
                 place += 1
                 if pattern[place] == byte { found = true }
             } else if place + 2 < pattern.count && pattern[place + 1] == UInt8(ascii: "-") {
-                let low = min(folded(pattern[place]), folded(pattern[place + 2]))
-                let high = max(folded(pattern[place]), folded(pattern[place + 2]))
-                if (low...high).contains(folded(byte)) { found = true }
+                // As in Redis the bounds are put in order as signed bytes, and before letter case is ignored: [Z-a] then holds nothing.
+                let (first, last) = (pattern[place], pattern[place + 2])
+                let isAscending = Int8(bitPattern: first) <= Int8(bitPattern: last)
+                let low = Int8(bitPattern: folded(isAscending ? first : last))
+                let high = Int8(bitPattern: folded(isAscending ? last : first))
+                let value = Int8(bitPattern: folded(byte))
+                if low <= value && value <= high { found = true }
                 place += 2
             } else if folded(pattern[place]) == folded(byte) {
                 found = true

@@ -1,4 +1,4 @@
-// Each reply is fed whole, byte by byte, split at each point, and behind and before others: the outcome must not depend
+// Each reply is fed whole, byte by byte, split at each point, and after and before others: the outcome must not depend
 // on how the bytes arrive. Then input that a server would not send, and input that a hostile one would.
 
 import Testing
@@ -10,7 +10,7 @@ import Testing
 
     private static func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
 
-    /// Feeds `chunks` one after the other and gives back the replies, and the failure that ended them if there was one.
+    /// Feeds `chunks` one after the other and returns the replies, and the failure that ended them if there was one.
     private static func parse(
         _ chunks: [[UInt8]], limits: ReplyLimits = ReplyLimits()
     ) -> (replies: [Reply], failure: ReplyParser.Failure?, isInsideReply: Bool) {
@@ -34,7 +34,7 @@ import Testing
         return (replies, nil, parser.isInsideReply)
     }
 
-    /// Checks that `wire` is exactly `reply`, in whatever pieces it comes and whatever stands around it.
+    /// Checks that `wire` is exactly `reply`, in pieces of any size and among other replies.
     private static func expect(_ wire: String, is reply: Reply, _ location: SourceLocation = #_sourceLocation) {
         let wire = bytes(wire)
         let whole = parse([wire])
@@ -54,7 +54,7 @@ import Testing
         #expect(parse(around.map { [$0] }).replies == expected, "between others, by bytes", sourceLocation: location)
     }
 
-    /// Checks that `wire` fails as `failure`, whole and byte by byte, and that nothing comes of it.
+    /// Checks that `wire` fails with `failure`, whole and byte by byte, without a reply.
     private static func expect(
         _ wire: String, fails failure: ReplyParser.Failure, limits: ReplyLimits = ReplyLimits(),
         _ location: SourceLocation = #_sourceLocation
@@ -254,7 +254,7 @@ import Testing
     }
 
     @Test func anyBytesInAnyPiecesGiveTheSameOutcome() {
-        // Pieces of valid replies, cut and glued at random: what comes of it must not depend on where the input is cut.
+        // Pieces of valid replies, cut and joined at random: the outcome must not depend on where the input is cut.
         let pieces = [
             "+OK\r\n", ":1\r\n", "$3\r\nabc\r\n", "$-1\r\n", "*2\r\n", "%1\r\n", "~1\r\n", ">1\r\n", "|1\r\n", "_\r\n",
             "#t\r\n",

@@ -1,4 +1,4 @@
-// Replies: their limit, their mark, and bytes that stay where they are.
+// Runs of replies: their limit and their mark; bulk strings and integers of every length; and borrowed bytes.
 
 import RespCodec
 import Testing
@@ -125,7 +125,7 @@ struct ReplyWriterTests {
         #expect(writer.needsSending)
     }
 
-    /// Bytes that are borrowed stand in the reply where they were written, also when a header moves in front of them.
+    /// Borrowed bytes keep their place in the reply, also when a header is inserted before them.
     @Test func borrowsLongBytes() {
         let writer = ReplyWriter()
         defer { writer.deallocate() }
@@ -149,7 +149,7 @@ struct ReplyWriterTests {
         }
     }
 
-    /// What is borrowed counts for the limit.
+    /// Borrowed bytes count for the limit.
     @Test func borrowedBytesAreLimited() {
         let writer = ReplyWriter()
         defer { writer.deallocate() }

@@ -1,4 +1,4 @@
-// The syntax of commands as COMMAND DOCS tells it: each form of the notation, and every command of the table.
+// The syntax of commands as COMMAND DOCS lists it: each form of the notation, and every command of the table.
 
 import StoreEngine
 import Testing
@@ -14,19 +14,19 @@ import Testing
     }
 
     /// A part in one line: name:type, its token, flags and parts.
-    private func told(_ part: SyntaxPart) -> String {
+    private func described(_ part: SyntaxPart) -> String {
         var text = part.name + ":" + part.type.rawValue
         if let token = part.token { text += "=\(token)" }
         if part.isOptional { text += "?" }
         if part.isMultiple { text += "*" }
         if part.repeatsToken { text += "+" }
         if let spec = part.keySpec { text += "#\(spec)" }
-        if !part.parts.isEmpty { text += "(" + part.parts.map(told).joined(separator: " ") + ")" }
+        if !part.parts.isEmpty { text += "(" + part.parts.map(described).joined(separator: " ") + ")" }
         return text
     }
 
-    private func told(_ syntax: String, keys: [KeySpec] = []) -> String {
-        parts(syntax, keys: keys).map(told).joined(separator: " ")
+    private func described(_ syntax: String, keys: [KeySpec] = []) -> String {
+        parts(syntax, keys: keys).map(described).joined(separator: " ")
     }
 
     @Test(
@@ -47,13 +47,13 @@ import Testing
             ("change=CH", "change:pure-token=CH"),
             ("unix-time-seconds", "unix-time-seconds:unix-time"),
         ] as [(String, String)])
-    func notation(syntax: String, expected: String) { #expect(told(syntax) == expected) }
+    func notation(syntax: String, expected: String) { #expect(described(syntax) == expected) }
 
-    @Test func keysAreToldTheirSpecs() {
+    @Test func keysGetTheirSpecs() {
         let specs = [KeySpec.first(.ro), KeySpec([.ow], begin: .index(2))]
-        #expect(told("source destination", keys: specs) == "source:key#0 destination:key#1")
-        #expect(told("key key key", keys: specs) == "key:key#0 key:key#1 key:key#1")
-        #expect(told("destination#1 source#0", keys: specs) == "destination:key#1 source:key#0")
+        #expect(described("source destination", keys: specs) == "source:key#0 destination:key#1")
+        #expect(described("key key key", keys: specs) == "key:key#0 key:key#1 key:key#1")
+        #expect(described("destination#1 source#0", keys: specs) == "destination:key#1 source:key#0")
     }
 
     /// Nothing of any command's syntax is lost: each word of it is somewhere among the parts.
@@ -64,7 +64,7 @@ import Testing
             for word in record.info.syntax.split(whereSeparator: { " []<>|".contains($0) }) where word != "..." {
                 var text = word.split(separator: "#")[0]
                 if let mark = text.lastIndex(of: ":"), mark > text.startIndex { text = text[..<mark] }
-                // `name=` names what is behind it.
+                // `name=` names what is after it.
                 let pieces = text.split(separator: "=")
                 #expect(
                     !pieces.isEmpty && pieces.allSatisfy { found.contains(String($0)) }, "\(word) of \(record.fullName)"

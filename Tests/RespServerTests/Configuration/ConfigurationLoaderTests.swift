@@ -70,7 +70,7 @@ private let noAccessLists = "access control lists are not supported by this vers
         #expect(error == expected)
     }
 
-    @Test func errorsAreToldInFull() {
+    @Test func errorsAreDescribedInFull() {
         let error = ConfigurationError(
             "Bad directive", at: .file(path: "/etc/x.conf", line: 3), directive: bytes("foo bar"))
         #expect(

@@ -1,4 +1,4 @@
-// Helpers of the configuration tests: bytes from text, and a directory that goes away.
+// Helpers of the configuration tests: bytes from text, and a directory that is removed at the end.
 
 import Glibc
 
@@ -37,7 +37,7 @@ final class TemporaryDirectory {
 }
 
 extension Configuration {
-    /// The value of one setting as CONFIG GET gives it, or nil if there is none.
+    /// The value of one setting as CONFIG GET returns it, or nil if there is none.
     func value(_ name: String) -> String? { get([bytes(name)]).first.map { text($0.value) } }
 
     /// CONFIG SET with words; nil on success, else the error reply.

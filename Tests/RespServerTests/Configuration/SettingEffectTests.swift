@@ -68,7 +68,7 @@ import Testing
         "rdbcompression": ("conformance/server/test_setting_effects.py", "def test_rdbcompression"),
     ]
 
-    /// Checked, kept and returned; the log says so when one is set.
+    /// Checked, kept and returned; the log warns when one is set.
     static let inert: Set<String> = [
         "acl-pubsub-default", "acllog-max-len", "active-defrag-cycle-max", "active-defrag-cycle-min",
         "active-defrag-ignore-bytes", "active-defrag-max-scan-fields", "active-defrag-threshold-lower",

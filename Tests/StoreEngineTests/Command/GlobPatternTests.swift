@@ -35,6 +35,32 @@ import Testing
         #expect(!matches("a[b-c]", "AD", ignoringCase: true))
     }
 
+    @Test(arguments: [
+        ("*", true), ("max*", true), ("MAX*y", true), ("max?emory", true), ("max?mory", false), ("max[m]emory", true),
+        ("max[^m]emory", false), ("max[a-z]emory", true), ("max[z-a]emory", true), ("m*m*m*y", true),
+        ("m*x*x*y", false),
+        ("maxmemory*", true), ("maxmemory**", true), ("maxmemory[", false), ("max*[", false), ("[", false),
+        (#"max\memory"#, true), (#"max\*"#, false), ("maxmemor[y", true), ("maxmemor[^y", false),
+        ("maxm[\\e]mory", true),
+        ("", false), ("maxmemor[A-Z]", true), ("maxmemor[]y]", false), ("*?", true), ("**y*", true),
+    ])
+    func namesOfSettings(pattern: String, isMatch: Bool) {
+        #expect(matches(pattern, "maxmemory", ignoringCase: true) == isMatch)
+    }
+
+    /// Bounds of a range are put in order as signed bytes, and before letter case is ignored.
+    @Test func rangesOfAnyBytes() {
+        func fits(_ low: UInt8, _ high: UInt8, _ byte: UInt8, ignoringCase: Bool = false) -> Bool {
+            [UInt8(ascii: "["), low, UInt8(ascii: "-"), high, UInt8(ascii: "]")].withByteSlice { pattern in
+                [byte].withByteSlice { GlobPattern.matches(pattern, $0, ignoringCase: ignoringCase) }
+            }
+        }
+        #expect(fits(0x80, 0x90, 0x88) && fits(0x90, 0x80, 0x88) && !fits(0x80, 0x90, 0x7F))
+        #expect(fits(0x7F, 0x81, 0x61) && !fits(0x7F, 0x81, 0x80))
+        #expect(!matches("[Z-a]", "a", ignoringCase: true) && !matches("[a-Z]", "z", ignoringCase: true))
+        #expect(matches("[A-z]", "b", ignoringCase: true) && matches("[Y-Z]", "y", ignoringCase: true))
+    }
+
     /// All patterns of up to five of these pieces on all texts of up to five letters.
     @Test func againstTryingEverything() {
         let pieces = ["a", "b", "*", "?", "[ab]", "[^a]"]

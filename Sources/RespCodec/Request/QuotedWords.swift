@@ -1,27 +1,46 @@
-// Splitting a typed line into arguments, with the quoting rules of Redis.
+// A line of words with the quoting rules of Redis: inline requests, lines of a configuration file, and what is typed at a prompt.
 //
-// Words are parted by white space, and a NUL ends the line. "..." knows \n \r \t \b \a, \xHH and a backslash before anything else; '...' knows
-// only \'. A closing quote must be followed by white space or the end. The line itself is never changed, so that it may be split
-// again: the plain text of a word with quotes goes to memory of the list of arguments.
+//     plain        up to a space, tab, CR or LF; a quote may begin in the middle of a word and ends it
+//     "double"     \n \r \t \b \a, \xHH for any byte, \ in front of any other byte stands for that byte
+//     'single'     only \' is special
+//
+// A closing quote must be followed by white space or the end. A zero byte ends the line. The line itself is never changed, so that it can
+// be split again: the text of a quoted word is written to memory of the list of arguments.
 
-enum InlineRequest {
-    /// Appends the words of `bytes[from..<to]` to `arguments`; false when a quote is not closed or runs into a word.
+public enum QuotedWords {
+    /// The words of a line, perhaps none; nil when a quote is not closed or runs into a word.
+    /// - Complexity: O(bytes).
+    public static func split(_ line: ByteSlice) -> [[UInt8]]? {
+        let words = ArgumentList(capacity: 16)
+        defer { unsafe words.deallocate() }
+        let base = unsafe line.rawBytes.baseAddress!
+        guard unsafe split(base.assumingMemoryBound(to: UInt8.self), from: 0, to: line.count, into: words) else {
+            return nil
+        }
+        return unsafe words.view(0..<words.count, base: base).owned
+    }
+
+    /// Appends the words of `bytes[from..<to]` to `words`; false when a quote is not closed or runs into a word.
+    /// - Complexity: O(bytes), in memory too.
     @unsafe static func split(
-        _ bytes: UnsafePointer<UInt8>, from: Int, to: Int, into arguments: ArgumentList
+        _ bytes: UnsafePointer<UInt8>, from: Int, to: Int, into words: ArgumentList
     ) -> Bool {
         var read = from
+        var text: Text?
         while true {
             while read < to, isSpace(unsafe bytes[read]) { read += 1 }
             guard read < to, (unsafe bytes[read]) != 0 else { return true }
             let start = read
             while read < to, unsafe !endsPlainWord(bytes[read]) { read += 1 }
             if read < to, unsafe isQuote(bytes[read]) {
-                var text = unsafe Text(arguments.makeText(capacity: to - start))
-                for index in start..<read { unsafe text.append(bytes[index]) }
-                guard unsafe readQuoted(bytes, from: &read, to: to, into: &text) else { return false }
-                arguments.append(unsafe ArgumentPiece(offset: UnsafePointer(text.start) - bytes, count: text.count))
+                // One block takes the text of all quoted words of the line, none of which gets longer.
+                var word = unsafe text ?? Text(words.makeText(capacity: to - start))
+                for index in start..<read { unsafe word.append(bytes[index]) }
+                guard unsafe readQuoted(bytes, from: &read, to: to, into: &word) else { return false }
+                words.append(unsafe ArgumentPiece(offset: UnsafePointer(word.start) - bytes, count: word.count))
+                unsafe text = Text(word.start + word.count)
             } else {
-                arguments.append(ArgumentPiece(offset: start, count: read - start))
+                words.append(ArgumentPiece(offset: start, count: read - start))
             }
         }
     }
@@ -54,23 +73,17 @@ enum InlineRequest {
     private static func endsPlainWord(_ byte: UInt8) -> Bool { endsWord(byte) || isQuote(byte) }
 
     /// Reads the rest of a word from a quote on.
-    private static func readQuoted(
+    @unsafe private static func readQuoted(
         _ bytes: UnsafePointer<UInt8>, from read: inout Int, to: Int, into text: inout Text
     ) -> Bool {
-        while read < to {
-            let byte = unsafe bytes[read]
-            if endsWord(byte) { return true }
-            read += 1
-            switch byte {
-            case UInt8(ascii: "\""): return unsafe unquoteDouble(bytes, from: &read, to: to, into: &text)
-            case UInt8(ascii: "'"): return unsafe unquoteSingle(bytes, from: &read, to: to, into: &text)
-            default: unsafe text.append(byte)
-            }
-        }
-        return true
+        let quote = unsafe bytes[read]
+        read += 1
+        return quote == UInt8(ascii: "\"")
+            ? unsafe unquoteDouble(bytes, from: &read, to: to, into: &text)
+            : unsafe unquoteSingle(bytes, from: &read, to: to, into: &text)
     }
 
-    /// Whether a closing quote may stand in front of `index`.
+    /// Whether a closing quote may precede `index`.
     private static func mayEnd(_ bytes: UnsafePointer<UInt8>, at index: Int, to: Int) -> Bool {
         guard index < to else { return true }
         return unsafe isSpace(bytes[index]) || bytes[index] == 0
@@ -86,9 +99,9 @@ enum InlineRequest {
                 return unsafe mayEnd(bytes, at: read, to: to)
             }
             if byte == UInt8(ascii: "\\") && read + 3 < to && (unsafe bytes[read + 1]) == UInt8(ascii: "x"),
-                let high = unsafe hexDigit(bytes[read + 2]), let low = unsafe hexDigit(bytes[read + 3])
+                let named = unsafe Hexadecimal.byte(bytes[read + 2], bytes[read + 3])
             {
-                unsafe text.append(high << 4 | low)
+                unsafe text.append(named)
                 read += 4
             } else if byte == UInt8(ascii: "\\") && read + 1 < to && (unsafe bytes[read + 1]) != 0 {
                 unsafe text.append(escaped(bytes[read + 1]))
@@ -118,6 +131,7 @@ enum InlineRequest {
         return false
     }
 
+    /// What a letter after a backslash stands for between double quotes.
     private static func escaped(_ letter: UInt8) -> UInt8 {
         switch letter {
         case UInt8(ascii: "n"): 0x0A
@@ -126,15 +140,6 @@ enum InlineRequest {
         case UInt8(ascii: "b"): 0x08
         case UInt8(ascii: "a"): 0x07
         default: letter
-        }
-    }
-
-    private static func hexDigit(_ byte: UInt8) -> UInt8? {
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
-        default: nil
         }
     }
 }
