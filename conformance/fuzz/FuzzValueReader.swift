@@ -53,7 +53,7 @@ private let uses: [String: [String]] = [
 private func walk(_ bytes: UnsafeRawBufferPointer) {
     let slice = ByteSlice(bytes)
     guard let examination = PackedList.examine(slice) else { return }
-    let list = PackedList(lookingAt: slice)
+    let list = unsafe PackedList(lookingAt: slice)
     var count = 0
     var offset = list.first
     while offset < list.end {

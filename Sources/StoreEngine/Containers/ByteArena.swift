@@ -1,6 +1,6 @@
-// Copies of bytes that are all given up at once: what a command must keep of values that may change or move before it is done.
+// Copies of bytes that are all freed at once: what a command must keep of values that may change or move before it is done.
 //
-// Copies lie in chunks, which never move. Invariant: a slice that was handed out is good until `deallocate`, which the owner calls.
+// Copies lie in chunks, which never move. Invariant: a copy is valid until the owner calls `deallocate`.
 
 import Glibc
 import RespCodec
@@ -9,7 +9,7 @@ import RespCodec
     private static let chunkSize = 64 * 1024
 
     private var chunks: [UnsafeMutableRawPointer] = unsafe []
-    /// The rest of the newest chunk that is shared by several copies.
+    /// The unused rest of the newest chunk.
     private var free: UnsafeMutableRawPointer?
     private var freeCount = 0
 
@@ -38,8 +38,8 @@ import RespCodec
         unsafe free = chunk
     }
 
-    /// Gives all copies up.
-    func deallocate() {
+    /// Frees all copies. The arena must not be used afterwards.
+    @unsafe func deallocate() {
         for index in unsafe chunks.indices { unsafe chunks[index].deallocate() }
     }
 }

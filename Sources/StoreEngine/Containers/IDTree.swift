@@ -1,14 +1,14 @@
 // A small ordered map from ids of 128 bits to words of 64: a B+ tree.
 //
-// Streams keep their nodes in one, and groups what is pending. Ids mostly come in order and go in order, so a full last
-// leaf is not split in halves: a new one is begun, and leaves stay full. All nodes have one layout, of words:
+// Streams keep their nodes in one, and groups their pending entries. Ids are mostly added and removed in order, so a full
+// last leaf is not split in halves: a new one is begun, and leaves stay full. All nodes have one layout, of words:
 //
 //     count, level | previous leaf | next leaf | id (2), value | id (2), value | ...
 //
 // The value of an inner node's slot is the address of a child; the id in front of it is a lower bound of the child's
-// ids (that of the first slot is not looked at). Leaves begin small and grow by doubling, so that a tree of a few ids
-// costs little; one that has become much too large for its slots shrinks, and neighbours of which one is nearly empty
-// are joined.
+// ids (that of the first slot is not used). Leaves begin small and grow by doubling, so that a tree of a few ids takes
+// little memory; a leaf that has become much too large for its slots shrinks, and a nearly empty node is joined with a
+// neighbour.
 //
 // Invariants: ids ascend within a leaf and from leaf to leaf; all leaves are at one depth; no node is empty; an inner
 // root has at least two children; each child's ids are at or above its own bound and below the next one's.
@@ -16,7 +16,7 @@
 // Rejected: the segmented table, which has no order; a radix tree, as Redis has it, whose nodes for two ids in a row
 // differ at the last byte and cost a block each.
 
-/// Plain memory with one owner, who hands over the allocator each time and at last calls `deallocate`.
+/// A plain value with one owner, which passes the allocator to each call, always the same, and calls `deallocate` at the end.
 @safe struct IDTree {
     private static let slotWords = 3
     private static let headerWords = 3
@@ -86,7 +86,7 @@
         @inline(__always) func rank(_ id: StreamID) -> Int {
             var low = 0
             var high = count
-            // In order, everything goes to the end.
+            // Ids that come in order go to the end.
             if high > 0 && self.id(high &- 1) <= id { return high }
             while low < high {
                 let middle = (low &+ high) >> 1
@@ -119,7 +119,7 @@
             count = index
         }
 
-        /// Puts the node in a block for `slots` slots and returns where it is now; its neighbours learn of it.
+        /// Moves the node to a block for `slots` slots, updates the links of its neighbours, and returns where it is now.
         func resized(_ allocator: SlabAllocator, slots: Int) -> Node {
             let used = Self.size(slots: count)
             let block = unsafe allocator.reallocate(words, size: Self.size(slots: slots), keeping: used)
@@ -139,7 +139,7 @@
 
     // MARK: places
 
-    /// The place of one id. Good until the tree changes.
+    /// The place of one id. Valid until the tree changes.
     @safe struct Place {
         private let node: Node
         private let index: Int
@@ -186,7 +186,7 @@
     }
 
     /// The place of an id.
-    /// - Complexity: O(log n), as that of everything here that looks for an id.
+    /// - Complexity: O(log n), as for everything here that looks for an id.
     func find(_ id: StreamID) -> Place? {
         guard let leaf = leaf(for: id) else { return nil }
         let rank = leaf.rank(id)
@@ -212,14 +212,14 @@
 
     // MARK: inserting
 
-    /// What became of a node that got a new slot: where it is, and its new right neighbour if it was split.
+    /// A node after an insertion: where it is now, its new right neighbour if it was split, and whether the id was new.
     private struct Grown {
         var node: Node
         var sibling: Node?
         var isNew = true
     }
 
-    /// Puts an id in; false, and nothing changes, when it is there already.
+    /// Inserts an id; false, and nothing changes, when it is there already.
     mutating func insert(_ id: StreamID, _ value: UInt64, _ allocator: SlabAllocator) -> Bool {
         guard let root = rootNode else {
             let node = Node(allocator, level: 0, slots: Self.minimumSlots)
@@ -253,7 +253,7 @@
         return place(sibling.id(0), sibling.bits, at: index + 1, of: node, allocator)
     }
 
-    /// Puts a slot into a node, which grows or is split if it must.
+    /// Inserts a slot into a node, which grows or is split if it is full.
     private static func place(
         _ id: StreamID, _ value: UInt64, at index: Int, of node: Node, _ allocator: SlabAllocator
     ) -> Grown {
@@ -268,7 +268,7 @@
             larger.insert(at: index, id, value)
             return Grown(node: larger)
         }
-        // What comes in order leaves full nodes behind.
+        // When ids come in order, full nodes stay full.
         let isLast = index == count && node.next == nil
         let sibling = Node(allocator, level: node.level, slots: isLast ? maximumSlots / 4 : maximumSlots)
         if node.level == 0 {
@@ -293,7 +293,7 @@
 
     // MARK: removing
 
-    /// Takes an id out and returns its value; nil when it is not there.
+    /// Removes an id and returns its value; nil when it is not there.
     @discardableResult
     mutating func remove(_ id: StreamID, _ allocator: SlabAllocator) -> UInt64? {
         guard let root = rootNode else { return nil }
@@ -304,7 +304,7 @@
         return removed
     }
 
-    /// Sets the root to a node, or if it has but one child to that.
+    /// Makes a node the root, or the first node below it that is a leaf or has several children.
     private mutating func setRoot(_ node: Node?, _ allocator: SlabAllocator) {
         var node = node
         while let inner = node, inner.level > 0 && inner.count == 1 {
@@ -314,7 +314,7 @@
         unsafe root = node?.words
     }
 
-    /// What is left of the node, perhaps elsewhere; nil when it became empty and is gone.
+    /// - Returns: the node, which may have moved; nil if it became empty and was freed.
     private static func remove(
         _ id: StreamID, from node: Node, _ removed: inout UInt64?, _ allocator: SlabAllocator
     ) -> Node? {
@@ -328,10 +328,11 @@
         let index = max(rank - 1, 0)
         let child = remove(id, from: node.child(index), &removed, allocator)
         guard removed != nil else { return node }
-        return settle(child, at: index, of: node, allocator)
+        return replaceChild(child, at: index, of: node, allocator)
     }
 
-    /// A node that lost a slot: gone if it is empty, in a smaller block if it is much too large.
+    /// Frees a node that has become empty, and moves one that is much too large to a smaller block.
+    /// - Returns: the node, which may have moved; nil if it was freed.
     private static func trimmed(_ node: Node, _ allocator: SlabAllocator) -> Node? {
         let count = node.count
         guard count > 0 else {
@@ -344,8 +345,9 @@
         return node.resized(allocator, slots: count * 2)
     }
 
-    /// Notes what became of the child at `index`, and joins it with a neighbour if both are small.
-    private static func settle(_ child: Node?, at index: Int, of node: Node, _ allocator: SlabAllocator) -> Node? {
+    /// Replaces the child at `index`, nil if that was freed, and joins it with a neighbour if both are small.
+    private static func replaceChild(_ child: Node?, at index: Int, of node: Node, _ allocator: SlabAllocator) -> Node?
+    {
         guard let child else {
             node.remove(at: index)
             return trimmed(node, allocator)
@@ -373,7 +375,7 @@
 
     // MARK: freeing
 
-    /// Takes out the first leaf, after its values have gone to `body`. Does nothing to an empty tree.
+    /// Calls `body` with the values of the first leaf, and removes it. Does nothing to an empty tree.
     mutating func removeFirstLeaf(_ allocator: SlabAllocator, _ body: (UInt64) -> Void) {
         guard let root = rootNode else { return }
         var leaf = root
@@ -394,13 +396,13 @@
         return node
     }
 
-    /// Frees the tree; what the values mean is the owner's business.
+    /// Frees the tree, not what its values refer to.
     /// - Complexity: O(n).
     mutating func deallocate(_ allocator: SlabAllocator) {
         while !isEmpty { removeFirstLeaf(allocator) { _ in } }
     }
 
-    /// About how many bytes the tree takes, from its first leaf.
+    /// An estimate of the bytes that the tree takes, from its count.
     func byteCount(_ allocator: SlabAllocator) -> Int {
         guard let root = rootNode else { return 0 }
         guard root.level > 0 else { return unsafe allocator.capacity(of: root.words) }
@@ -409,7 +411,10 @@
 
     // MARK: checking
 
-    /// Walks the tree and stops the program when an invariant does not hold. For tests.
+    /// How many nodes a look-up visits; 0 for an empty tree. For tests.
+    var levelCount: Int { rootNode.map { $0.level + 1 } ?? 0 }
+
+    /// Traps when an invariant of the head of this file does not hold. For tests.
     func checkInvariants() {
         guard let root = rootNode else { return precondition(count == 0, "a count without ids") }
         var leaves: [Node] = []

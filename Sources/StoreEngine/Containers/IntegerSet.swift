@@ -2,11 +2,11 @@
 //
 //     width (4) | count (4) | integer | integer | ...
 //
-// All integers are kept in 2, 4 or 8 bytes, in which the widest of them fits; taking one out does not make them
-// narrower again. The format is the one of RDB files, so that saving a small set of integers is a copy of its block.
+// All integers take 2, 4 or 8 bytes, in which the widest of them fits; removing one does not make them narrower again. The
+// format is the one of RDB files, so that saving a small set of integers is a copy of its block.
 //
-// The block's memory belongs to somebody else, who makes it large enough before an integer is put in. Invariants: the
-// integers rise; the width is 2, 4 or 8.
+// The owner of the block makes it large enough before an integer is inserted. Invariants: the integers ascend; the width is
+// 2, 4 or 8.
 //
 // Source: Redis, intset.h, on the layout.
 
@@ -15,7 +15,7 @@ import RespCodec
 
 @safe struct IntegerSet {
     static let headerSize = 8
-    /// More integers than this would not be counted in the format's 32 bits by everybody who reads it.
+    /// With more integers than this, the 32-bit arithmetic of other readers of the format might overflow.
     static let maximumCount = 1 << 30
 
     private let base: UnsafeMutableRawPointer
@@ -30,15 +30,17 @@ import RespCodec
         return set
     }
 
-    /// Bytes that are a set of integers, to be looked at only.
-    init(lookingAt bytes: ByteSlice) { unsafe base = UnsafeMutableRawPointer(mutating: bytes.rawBytes.baseAddress!) }
+    /// Bytes that are a set of integers, which must not be changed. Its head is trusted: see `isSound`.
+    @unsafe init(lookingAt bytes: ByteSlice) {
+        unsafe base = UnsafeMutableRawPointer(mutating: bytes.rawBytes.baseAddress!)
+    }
 
-    /// Whether bytes from outside are a set of integers, all of them, and not an empty one: of a known width, as many as they say, each
-    /// greater than the one before.
+    /// Whether bytes from outside are a set of integers and nothing else, and not an empty one: of a known width, as many as their head
+    /// says, each greater than the one before.
     /// - Complexity: O(integers).
     static func isSound(_ bytes: ByteSlice) -> Bool {
         guard bytes.count > headerSize else { return false }
-        let set = IntegerSet(lookingAt: bytes)
+        let set = unsafe IntegerSet(lookingAt: bytes)
         guard [2, 4, 8].contains(set.width), set.count > 0, set.count <= maximumCount, set.byteCount == bytes.count
         else {
             return false
@@ -59,7 +61,7 @@ import RespCodec
         nonmutating set { unsafe base.storeBytes(of: UInt32(newValue), toByteOffset: 4, as: UInt32.self) }
     }
 
-    /// The set as it lies in memory.
+    /// The bytes of the set.
     var bytes: ByteSlice { unsafe ByteSlice(start: base, count: byteCount) }
 
     /// Bytes of the whole set.
@@ -108,7 +110,7 @@ import RespCodec
         let width = width
         guard Self.width(of: value) <= width else { return (value < 0 ? 0 : count, false) }
         guard count > 0 else { return (0, false) }
-        // Those who count upwards add behind the last.
+        // Integers are often added in ascending order.
         if value > load(count &- 1, width: width) { return (count, false) }
         var low = 0
         var high = count &- 1
@@ -130,7 +132,7 @@ import RespCodec
         let otherCount = other.count
         let otherWidth = other.width
         let isFarLarger = otherCount / 16 > count
-        // Both rise: what was passed in the other is never needed again.
+        // Both ascend, so the search in the other one continues where it was.
         var place = 0
         for index in 0..<count {
             let value = load(index, width: width)
@@ -147,9 +149,11 @@ import RespCodec
 
     // MARK: changing
 
-    /// Puts in an integer where `place` says. The memory must have room for it.
+    /// Inserts an integer at the index that `place(of:)` returns. The memory must have room for it.
+    /// - Complexity: O(integers after it), O(integers) if it is wider than all others.
     func insert(_ value: Int, at index: Int) {
         let count = count
+        precondition(UInt(bitPattern: index) <= UInt(bitPattern: count), "a place outside the set")
         let old = width
         let new = max(old, Self.width(of: value))
         if new > old {
@@ -165,7 +169,7 @@ import RespCodec
         self.count = count + 1
     }
 
-    /// Takes out the integer at `index`.
+    /// Removes the integer at `index`.
     func remove(at index: Int) {
         let count = count
         let width = width
@@ -175,7 +179,7 @@ import RespCodec
         self.count = count - 1
     }
 
-    /// Takes out the integers for which `body`, which sees them by size, returns true.
+    /// Removes the integers for which `body` returns true; it gets them in ascending order.
     func removeAll(where body: (Int) -> Bool) {
         let width = width
         var kept = 0
@@ -188,9 +192,9 @@ import RespCodec
         count = kept
     }
 
-    /// Stops the program when an invariant of the head of this file does not hold. For tests.
+    /// Traps when an invariant of the head of this file does not hold. For tests.
     func checkInvariants() {
-        precondition([2, 4, 8].contains(width), "a width that is none")
-        for index in 1..<max(count, 1) { precondition(self[index - 1] < self[index], "integers that do not rise") }
+        precondition([2, 4, 8].contains(width), "an invalid width")
+        for index in 1..<max(count, 1) { precondition(self[index - 1] < self[index], "integers that do not ascend") }
     }
 }

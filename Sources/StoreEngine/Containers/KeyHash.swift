@@ -1,7 +1,7 @@
 // The hash of a key: multiply-and-fold over 64-bit words with a secret seed, in the manner of wyhash.
 //
-// The seed is drawn at start, so that nobody outside can choose keys that collide. Every bit of the result is used: the top ones
-// choose a segment, the low ones a place in it.
+// The seed is random, so that clients cannot choose keys that collide. Every bit of the result is used: the top ones choose a segment,
+// the low ones a place in it.
 //
 // Source: Wang Yi, wyhash (public domain), for the idea of the 64x64 to 128 bit multiplication as a mixer.
 

@@ -1,10 +1,10 @@
-// The length of a run of bytes, in front of it, as blocks of keys, fields and members have it.
+// The length of a run of bytes, stored before it, in the blocks of keys, fields and members.
 //
 //     1 byte      lengths below 255
 //     5 bytes     255, then four bytes, below 2^32 - 1
-//     13 bytes    255, four bytes of ones, then eight bytes, above: where proto-max-bulk-len lets such in
+//     13 bytes    255, 2^32 - 1 in four bytes, then eight bytes, for longer ones, which proto-max-bulk-len may allow
 //
-// Nothing in it is aligned.
+// All numbers are unaligned, in the byte order of the machine.
 
 enum LengthPrefix {
     private static let mostShort = 254

@@ -1,19 +1,19 @@
-// Packed lists from outside, looked through before anybody trusts them.
+// Validating packed lists from outside, before they are used.
 
 import Glibc
 import RespCodec
 
 extension PackedList {
-    /// What there is to know of a packed list from outside.
+    /// The result of validating a packed list from outside.
     struct Examination {
         /// How many elements it holds.
         let count: Int
-        /// Whether every text that spells an integer is kept as one. Only then are elements found, for here they always are.
+        /// Whether every text that spells an integer is kept as an integer. `find` works only on such lists.
         let isCanonical: Bool
     }
 
-    /// Looks through bytes that should be a packed list, all of them: that every element lies within them and can be read from
-    /// both sides, that they end where they say, and hold as many elements as they say. Nil when they are not.
+    /// Validates bytes that should be a packed list: every element must lie within them and be readable in both directions, and size and
+    /// count must be those in the head. Nil if they are not a list.
     /// - Complexity: O(bytes).
     static func examine(_ bytes: ByteSlice) -> Examination? {
         guard bytes.count >= emptySize, bytes.count <= Int(UInt32.max), bytes.last == 0xFF else { return nil }
@@ -53,7 +53,7 @@ extension PackedList {
         let size: Int
         let dataLength: Int
 
-        /// Nil for what is no element, or whose head does not lie within `bytes`, of which there is one at least.
+        /// Nil for an unknown encoding, or if the head does not fit `bytes`, which must not be empty.
         init?(_ bytes: ByteSlice) {
             let type = bytes[0]
             switch type {
@@ -76,12 +76,12 @@ extension PackedList {
         }
     }
 
-    /// Whether two of every `stride` elements, beginning with the first, are equal. The list must be canonical.
+    /// Whether any two of the elements number 0, `stride`, 2 `stride` and so on are equal. The list must be canonical.
     /// - Complexity: O(elements), O(elements) of memory.
     func hasDuplicates(stride: Int, hash: KeyHash) -> Bool {
         let count = count / stride
         guard count > 1 else { return false }
-        // Offsets of elements in a table with a place for each two, 0 where there is none.
+        // A hash table of the offsets of elements, at most half full; 0 is a free place.
         let capacity = 1 << (Int.bitWidth - (count * 2 - 1).leadingZeroBitCount)
         return unsafe withUnsafeTemporaryAllocation(of: UInt32.self, capacity: capacity) { places in
             unsafe places.initialize(repeating: 0)

@@ -1,98 +1,27 @@
 // A short sequence of strings and integers in one block, in two forms: a packed list, which is in the listpack format, and a forward
-// list, which is the same without what makes it readable from behind. Where nobody goes backwards, as in hashes, that saves a byte for
-// each element.
+// list, which leaves out the lengths that make it readable backwards. Hashes, which are only read forwards, save a byte for each element
+// by it.
 //
 //     total bytes (4) | element count (2) | element | element | ... | 0xFF
-//     element:  encoding and data | length of that, readable from behind (1 to 5 bytes, 7 bits each): not in a forward list
+//     element:  encoding and data | length of that, readable backwards (1 to 5 bytes, 7 bits each): not in a forward list
 //
 // Strings that are the canonical text of a 64-bit integer are stored as integers. The format is the one of RDB files and of the
 // Redis documentation, so that saving a small collection is a copy of its block.
 //
-// Elements are named by their offset. The block's memory belongs to somebody else, who makes it large enough before elements
-// are put in. Invariants: the total is the offset behind the 0xFF; the count is exact, or 65535 for "count them".
+// An element is identified by its offset. The owner of the block makes it large enough before elements are added. A list trusts its
+// bytes: those from outside must pass `examine` first, and offsets must be those of elements.
+//
+// Invariants: the total is the offset after the 0xFF; the count is exact, or 65535 if there are so many elements that they must be
+// counted.
 //
 // Source: the listpack specification (antirez/listpack, listpack.md).
 
 import Glibc
 import RespCodec
 
-/// One element of a packed list. Bytes are good until the list changes.
-enum PackedElement {
-    case integer(Int)
-    case bytes(ByteSlice)
-
-    /// The element as text.
-    func withBytes<Result>(_ body: (ByteSlice) -> Result) -> Result {
-        switch self {
-        case .integer(let value): Decimal.withText(value, body)
-        case .bytes(let bytes): body(bytes)
-        }
-    }
-
-    /// The integer that the element is or spells.
-    var integer: Int? {
-        switch self {
-        case .integer(let value): value
-        case .bytes(let bytes): Decimal.parse(bytes)
-        }
-    }
-
-    var byteCount: Int {
-        switch self {
-        case .integer(let value): Decimal.length(of: value)
-        case .bytes(let bytes): bytes.count
-        }
-    }
-}
-
-/// What is looked for or put in: the bytes, and the integer they spell if they do.
-struct PackedValue {
-    let bytes: ByteSlice
-    let integer: Int?
-
-    @inline(__always)
-    init(_ bytes: ByteSlice) {
-        self.bytes = bytes
-        // Most strings that are no integers do not even begin like one.
-        let mayBeInteger = bytes.count > 0 && (bytes[0] &- UInt8(ascii: "0") <= 9 || bytes[0] == UInt8(ascii: "-"))
-        integer = mayBeInteger ? Decimal.parse(bytes) : nil
-    }
-
-    /// An integer of which there is no text: good for all that a list does.
-    init(integer: Int) {
-        bytes = .empty
-        self.integer = integer
-    }
-
-    /// Bytes of the encoding and the data, without the length behind.
-    @inline(__always) fileprivate var dataLength: Int { isShortString ? bytes.count &+ 1 : longerDataLength }
-
-    private var longerDataLength: Int {
-        if let integer {
-            if integer >= 0 && integer <= 127 { return 1 }
-            if integer >= -4096 && integer <= 4095 { return 2 }
-            if integer >= -32768 && integer <= 32767 { return 3 }
-            if integer >= -8_388_608 && integer <= 8_388_607 { return 4 }
-            if integer >= -2_147_483_648 && integer <= 2_147_483_647 { return 5 }
-            return 9
-        }
-        if bytes.count < 64 { return 1 + bytes.count }
-        if bytes.count < 4096 { return 2 + bytes.count }
-        return 5 + bytes.count
-    }
-
-    /// Whether it becomes a string with one byte of length.
-    @inline(__always) fileprivate var isShortString: Bool { integer == nil && bytes.count < 64 }
-
-    /// Bytes of the whole element of a packed list.
-    @inline(__always) var encodedLength: Int { isShortString ? bytes.count &+ 2 : longerEncodedLength }
-
-    private var longerEncodedLength: Int { longerDataLength + PackedList.backLength(longerDataLength) }
-}
-
 /// Which form a list has.
 protocol PackedForm {
-    /// Whether an element's length stands behind it, too.
+    /// Whether an element is followed by its length.
     static var isReadableBackwards: Bool { get }
 }
 
@@ -111,7 +40,7 @@ typealias ForwardList = PackedElements<ForwardOnly>
     static var headerSize: Int { 6 }
     /// Bytes of a list of no elements.
     static var emptySize: Int { 7 }
-    /// Bytes that a list should not grow beyond: the format counts them in 32 bits.
+    /// The largest size of a list: the format counts its bytes in 32 bits.
     static var maximumSize: Int { 1 << 30 }
 
     /// Bytes that an element takes.
@@ -119,15 +48,17 @@ typealias ForwardList = PackedElements<ForwardOnly>
         Form.isReadableBackwards ? value.encodedLength : value.dataLength
     }
 
-    /// Whether elements of so many bytes of text altogether, at most three of them, may be added.
+    /// Whether up to three elements with `length` bytes of text in total may be added.
     @inline(__always) func mayTake(_ length: Int) -> Bool { byteCount &+ length &+ 64 <= Self.maximumSize }
 
-    private let base: UnsafeMutableRawPointer
+    let base: UnsafeMutableRawPointer
 
     @unsafe init(_ base: UnsafeMutableRawPointer) { unsafe self.base = base }
 
-    /// Bytes that are a packed list, to be looked at only.
-    init(lookingAt bytes: ByteSlice) { unsafe base = UnsafeMutableRawPointer(mutating: bytes.rawBytes.baseAddress!) }
+    /// Bytes that are a packed list, which must not be changed. They are trusted: see `examine`.
+    @unsafe init(lookingAt bytes: ByteSlice) {
+        unsafe base = UnsafeMutableRawPointer(mutating: bytes.rawBytes.baseAddress!)
+    }
 
     /// Writes an empty list at `base`, which has room for `emptySize` bytes.
     @unsafe static func makeEmpty(at base: UnsafeMutableRawPointer) -> PackedElements {
@@ -144,15 +75,17 @@ typealias ForwardList = PackedElements<ForwardOnly>
         nonmutating set { unsafe base.storeBytes(of: UInt32(newValue), as: UInt32.self) }
     }
 
-    /// The list as it lies in memory.
+    /// The bytes of the list.
     var bytes: ByteSlice { unsafe ByteSlice(start: base, count: byteCount) }
 
-    private var storedCount: Int {
+    /// The count in the head: 65535 for "count them".
+    var storedCount: Int {
         get { unsafe Int(base.loadUnaligned(fromByteOffset: 4, as: UInt16.self)) }
         nonmutating set { unsafe base.storeBytes(of: UInt16(min(newValue, 65535)), toByteOffset: 4, as: UInt16.self) }
     }
 
     /// How many elements there are.
+    /// - Complexity: O(1), O(elements) for 65535 of them or more.
     var count: Int {
         let stored = storedCount
         guard stored == 65535 else { return stored }
@@ -167,14 +100,14 @@ typealias ForwardList = PackedElements<ForwardOnly>
 
     /// Offset of the first element; equal to `end` when there is none.
     var first: Int { Self.headerSize }
-    /// Offset behind the last element.
+    /// Offset after the last element.
     var end: Int { byteCount - 1 }
 
-    @inline(__always) private func byte(_ offset: Int) -> Int {
+    @inline(__always) func byte(_ offset: Int) -> Int {
         unsafe Int(base.load(fromByteOffset: offset, as: UInt8.self))
     }
 
-    /// Bytes in which the length of an element's encoding and data stands behind it.
+    /// Bytes of the length that follows an element, whose encoding and data take `length` bytes.
     static func backLength(_ length: Int) -> Int {
         guard Form.isReadableBackwards else { return 0 }
         if length < 128 { return 1 }
@@ -185,7 +118,7 @@ typealias ForwardList = PackedElements<ForwardOnly>
     }
 
     /// Bytes of the encoding and the data of the element at `offset`.
-    private func dataLength(at offset: Int) -> Int {
+    func dataLength(at offset: Int) -> Int {
         let type = byte(offset)
         if type & 0x80 == 0 { return 1 }
         if type & 0xC0 == 0x80 { return 1 + (type & 0x3F) }
@@ -201,7 +134,7 @@ typealias ForwardList = PackedElements<ForwardOnly>
         }
     }
 
-    /// Offset of the element behind the one at `offset`.
+    /// Offset of the element after the one at `offset`.
     @inline(__always)
     func next(after offset: Int) -> Int {
         let type = byte(offset)
@@ -281,7 +214,7 @@ typealias ForwardList = PackedElements<ForwardOnly>
     func find(_ value: PackedValue, stride: Int = 1) -> Int? {
         let end = end
         var offset = first
-        // What small integers and short strings are compared with: no small integer is `Int.min`, no string has a length below 0.
+        // To compare with small integers and short strings; neither `Int.min` nor -1 matches any of these.
         let integer = value.integer ?? Int.min
         let length = value.integer == nil ? value.bytes.count : -1
         let text = unsafe value.bytes.rawBytes.baseAddress!
@@ -303,7 +236,7 @@ typealias ForwardList = PackedElements<ForwardOnly>
 
     // MARK: changing
 
-    /// Puts `value` behind the last element. The memory must have room for it.
+    /// Adds `value` after the last element. The memory must have room for it.
     @inline(__always)
     func append(_ value: PackedValue) {
         let start = end
@@ -313,7 +246,8 @@ typealias ForwardList = PackedElements<ForwardOnly>
         if storedCount != 65535 { storedCount += 1 }
     }
 
-    /// Puts `value` before the element at `offset`, which may be `end`. The memory must have room for it.
+    /// Inserts `value` before the element at `offset`, which may be `end`. The memory must have room for it.
+    /// - Complexity: O(bytes after it).
     func insert(_ value: PackedValue, at offset: Int) {
         let total = byteCount
         let length = Self.length(of: value)
@@ -323,7 +257,8 @@ typealias ForwardList = PackedElements<ForwardOnly>
         if storedCount != 65535 { storedCount += 1 }
     }
 
-    /// Puts `value` in the place of the element at `offset`. The memory must have room for the change.
+    /// Replaces the element at `offset` by `value`. The memory must have room for the change.
+    /// - Complexity: O(bytes after it).
     func replace(at offset: Int, with value: PackedValue) {
         let total = byteCount
         let after = next(after: offset)
@@ -333,7 +268,7 @@ typealias ForwardList = PackedElements<ForwardOnly>
         byteCount = total + difference
     }
 
-    /// Takes out `removed` elements from the one at `offset` on.
+    /// Removes `removed` elements from the one at `offset` on.
     func remove(at offset: Int, count removed: Int) {
         var after = offset
         for _ in 0..<removed { after = next(after: after) }
@@ -344,7 +279,8 @@ typealias ForwardList = PackedElements<ForwardOnly>
         storedCount = count - removed
     }
 
-    /// Takes out the elements for which `body`, which sees them in their order, returns true. An element is good during its call.
+    /// Removes the elements for which `body` returns true; it gets them in order. An element is valid during its call.
+    /// - Complexity: O(bytes).
     func removeAll(where body: (PackedElement) -> Bool) {
         let end = end
         var offset = first
@@ -364,7 +300,7 @@ typealias ForwardList = PackedElements<ForwardOnly>
         storedCount = count
     }
 
-    /// Puts `value` behind every `stride` elements, of which the list holds a multiple. The memory must have room for it.
+    /// Inserts `value` after every `stride` elements, of which the list holds a multiple. The memory must have room for it.
     /// - Complexity: O(bytes).
     func insert(_ value: PackedValue, behindEvery stride: Int) {
         let old = count
@@ -403,7 +339,7 @@ typealias ForwardList = PackedElements<ForwardOnly>
         }
     }
 
-    /// Puts elements that were written from `end` on into the list: the last of them ends before `newEnd`.
+    /// Makes `added` elements that were written from `end` on part of the list: the last of them ends before `newEnd`.
     func take(_ added: Int, upTo newEnd: Int) {
         unsafe base.storeBytes(of: 0xFF, toByteOffset: newEnd, as: UInt8.self)
         byteCount = newEnd + 1
@@ -411,7 +347,7 @@ typealias ForwardList = PackedElements<ForwardOnly>
         if count != 65535 { storedCount = count + added }
     }
 
-    /// Writes an element and returns its length. It is part of the list only once it was taken in, if it is put behind the end.
+    /// Writes an element at `offset` and returns its length. Written from `end` on, it becomes part of the list only by `take`.
     @inline(__always)
     func write(_ value: PackedValue, at offset: Int) -> Int {
         guard value.isShortString else { return writeLonger(value, at: offset) }
@@ -460,254 +396,14 @@ typealias ForwardList = PackedElements<ForwardOnly>
         return unsafe length + Self.writeBackLength(length, to: target + length)
     }
 
-    /// Writes the length from behind, and returns how many bytes it took: 7 bits a byte, the high part first, all but the first byte
-    /// marked.
-    private static func writeBackLength(_ length: Int, to target: UnsafeMutablePointer<UInt8>) -> Int {
+    /// Writes the length that follows an element, and returns how many bytes it took: 7 bits in each, the highest first, with the top bit
+    /// set in all but the first byte.
+    @unsafe static func writeBackLength(_ length: Int, to target: UnsafeMutablePointer<UInt8>) -> Int {
         let back = backLength(length)
         for index in 0..<back {
             let part = UInt8(truncatingIfNeeded: length >> (7 * (back - 1 - index))) & 0x7F
             unsafe target[index] = part | (index == 0 ? 0 : 0x80)
         }
         return back
-    }
-}
-
-// MARK: - in the other form
-
-extension PackedElements {
-    /// Bytes of a list of the same elements in another form.
-    /// - Complexity: O(elements).
-    func byteCount<Other: PackedForm>(as form: Other.Type) -> Int {
-        var total = Self.emptySize
-        var offset = first
-        let end = end
-        while offset < end {
-            let length = dataLength(at: offset)
-            total += length + PackedElements<Other>.backLength(length)
-            offset += length + Self.backLength(length)
-        }
-        return total
-    }
-
-    /// Makes a list of the same elements in another form at `target`, which has room for it.
-    @unsafe func copy<Other: PackedForm>(as form: Other.Type, to target: UnsafeMutableRawPointer) {
-        var place = Self.headerSize
-        var offset = first
-        let end = end
-        while offset < end {
-            let length = dataLength(at: offset)
-            unsafe memcpy(target + place, base + offset, length)
-            place += length
-            unsafe place += PackedElements<Other>.writeBackLength(
-                length, to: (target + place).assumingMemoryBound(to: UInt8.self))
-            offset += length + Self.backLength(length)
-        }
-        unsafe target.storeBytes(of: 0xFF, toByteOffset: place, as: UInt8.self)
-        let copy = unsafe PackedElements<Other>(target)
-        copy.byteCount = place + 1
-        copy.storedCount = storedCount
-    }
-}
-
-extension ForwardList {
-    /// Lends a packed list of the same elements to `body`.
-    func withPackedList<Result>(_ body: (PackedList) -> Result) -> Result {
-        unsafe withUnsafeTemporaryAllocation(byteCount: byteCount(as: BothWays.self), alignment: 8) { buffer in
-            unsafe copy(as: BothWays.self, to: buffer.baseAddress!)
-            return unsafe body(PackedList(buffer.baseAddress!))
-        }
-    }
-
-    /// Offset of element number `index` of `count`.
-    func offset(ofElement index: Int, of count: Int) -> Int {
-        precondition(index >= 0 && index <= count, "an element outside the list")
-        var offset = first
-        for _ in 0..<index { offset = next(after: offset) }
-        return offset
-    }
-}
-
-// MARK: - backwards
-
-extension PackedList {
-    /// Offset of the element before `offset`, which may be `end`; nil at the first.
-    func previous(before offset: Int) -> Int? {
-        guard offset > first else { return nil }
-        var length = 0
-        var shift = 0
-        var position = offset - 1
-        while true {
-            let byte = byte(position)
-            length |= (byte & 0x7F) << shift
-            if byte & 0x80 == 0 { break }
-            shift += 7
-            position -= 1
-        }
-        return position - length
-    }
-}
-
-// MARK: - at the front
-
-/// A list whose memory has room in front of it, too, can begin earlier or later: then its front is as cheap to change
-/// as its end.
-extension PackedList {
-    /// Puts `value` before the first element, where the memory in front of the list must have room, and returns the
-    /// list, which begins as many bytes earlier. `value` must not lie in the list.
-    @inline(__always)
-    func prependedInFront(_ value: PackedValue) -> PackedList {
-        let total = byteCount
-        let stored = storedCount
-        let length = value.encodedLength
-        let moved = unsafe PackedList(base - length)
-        _ = moved.write(value, at: Self.headerSize)
-        moved.byteCount = total + length
-        moved.storedCount = stored != 65535 ? stored + 1 : stored
-        return moved
-    }
-
-    /// Takes out the first `removed` elements by letting the list begin behind them, and returns it and how many bytes
-    /// later it begins.
-    func droppingFirst(_ removed: Int) -> (list: PackedList, length: Int) {
-        let total = byteCount
-        let stored = storedCount
-        var offset = first
-        for _ in 0..<removed { offset = next(after: offset) }
-        let length = offset - first
-        let moved = unsafe PackedList(base + length)
-        moved.byteCount = total - length
-        moved.storedCount = stored != 65535 ? stored - removed : stored
-        return (moved, length)
-    }
-
-    /// Takes out the last element.
-    func removeLast() {
-        guard let offset = previous(before: end) else { preconditionFailure("an empty list has no last element") }
-        truncate(at: offset, removing: 1)
-    }
-
-    /// Takes out everything from the element at `offset` on, which is `removed` elements.
-    func truncate(at offset: Int, removing removed: Int) {
-        unsafe base.storeBytes(of: 0xFF, toByteOffset: offset, as: UInt8.self)
-        byteCount = offset + 1
-        if storedCount != 65535 { storedCount -= removed }
-    }
-}
-
-// MARK: - as parts of a longer list
-
-extension PackedList {
-    /// Offset of element number `index` of `count`, sought from the nearer end. `index` may be `count`, which is the
-    /// end.
-    func offset(ofElement index: Int, of count: Int) -> Int {
-        if index <= count / 2 {
-            var offset = first
-            for _ in 0..<index { offset = next(after: offset) }
-            return offset
-        }
-        var offset = end
-        for _ in index..<count {
-            guard let previous = previous(before: offset) else {
-                preconditionFailure("a list is shorter than its count")
-            }
-            offset = previous
-        }
-        return offset
-    }
-
-    /// Calls `body` with the elements from number `index` of `count` on, which must be one of them, towards the end or
-    /// backwards towards the front, until it returns false; returns whether it never did.
-    @inline(__always)
-    func visit(from index: Int, of count: Int, backwards: Bool, _ body: (PackedElement) -> Bool) -> Bool {
-        var offset = self.offset(ofElement: index, of: count)
-        if backwards {
-            while true {
-                guard body(self[offset]) else { return false }
-                guard let previous = previous(before: offset) else { return true }
-                offset = previous
-            }
-        }
-        let end = end
-        while offset < end {
-            guard body(self[offset]) else { return false }
-            offset = next(after: offset)
-        }
-        return true
-    }
-
-    /// Looks at up to `limit` elements from the front, or from the end if `backwards`, and calls `body` with the number
-    /// of each that is `value`, counted from where it began, until it returns false; returns whether it never did.
-    func forEachMatch(_ value: PackedValue, backwards: Bool = false, limit: Int = Int.max, _ body: (Int) -> Bool)
-        -> Bool
-    {
-        var number = 0
-        var offset = backwards ? end : first
-        let end = end
-        while number < limit {
-            if backwards {
-                guard let previous = previous(before: offset) else { break }
-                offset = previous
-            } else if offset == end {
-                break
-            }
-            if matches(value, at: offset) { guard body(number) else { return false } }
-            if !backwards { offset = next(after: offset) }
-            number += 1
-        }
-        return true
-    }
-
-    /// Takes out elements that are `value`: all but the first `skipped` of them, up to `limit`. Returns how many that
-    /// were.
-    /// - Complexity: O(bytes), however many there are.
-    func removeMatches(_ value: PackedValue, skipping skipped: Int, limit: Int) -> Int {
-        let total = byteCount
-        var skipped = skipped
-        var removed = 0
-        // What stays is moved together run by run: up to `written` it has been, and the next run begins at `runStart`.
-        var written = 0
-        var runStart = 0
-        var offset = first
-        while offset < total - 1 && removed < limit {
-            let next = next(after: offset)
-            if matches(value, at: offset) {
-                if skipped > 0 {
-                    skipped -= 1
-                } else {
-                    if written != runStart { unsafe memmove(base + written, base + runStart, offset - runStart) }
-                    written += offset - runStart
-                    runStart = next
-                    removed += 1
-                }
-            }
-            offset = next
-        }
-        guard removed > 0 else { return 0 }
-        unsafe memmove(base + written, base + runStart, total - runStart)
-        byteCount = written + total - runStart
-        if storedCount != 65535 { storedCount -= removed }
-        return removed
-    }
-
-    /// Copies the whole list to `target`, which has room for its `byteCount`.
-    @unsafe func copy(to target: UnsafeMutableRawPointer) { unsafe memmove(target, base, byteCount) }
-
-    /// Makes a list of the elements from the one at `offset` on, `count` of them, at `target`, which has room for as
-    /// many bytes as `emptySize` and theirs.
-    @unsafe func copyRest(from offset: Int, count: Int, to target: UnsafeMutableRawPointer) {
-        let length = byteCount - offset
-        unsafe memcpy(target + Self.headerSize, base + offset, length)
-        let copy = unsafe PackedList(target)
-        copy.byteCount = Self.headerSize + length
-        copy.storedCount = count
-    }
-
-    /// Puts all elements of another list behind the last one. The memory must have room for them.
-    func append(contentsOf other: PackedList) {
-        let start = end
-        let added = other.count
-        unsafe memcpy(base + start, other.base + Self.headerSize, other.byteCount - Self.headerSize)
-        byteCount = start + other.byteCount - Self.headerSize
-        if storedCount != 65535 { storedCount += added }
     }
 }

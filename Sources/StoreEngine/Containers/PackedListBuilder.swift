@@ -1,4 +1,4 @@
-// A packed list that grows in memory of its own, for those who do not know yet where it will lie.
+// A packed list that grows in memory of its own, until it is known where it will be stored.
 
 import Glibc
 import RespCodec
@@ -7,7 +7,7 @@ import RespCodec
     private var start: UnsafeMutableRawPointer
     private var capacity: Int
 
-    /// - Parameter capacity: bytes the list will have, as far as is known.
+    /// - Parameter capacity: how many bytes the list is expected to take.
     init(capacity: Int = 0) {
         self.capacity = max(min(capacity, PackedList.maximumSize), 256)
         unsafe start = Self.allocated(nil, self.capacity)
@@ -16,10 +16,10 @@ import RespCodec
 
     deinit { unsafe free(start) }
 
-    /// The list as it is. Good until the next change.
+    /// The list as it is. Valid until the next change.
     var list: PackedList { unsafe PackedList(start) }
 
-    /// Puts `value` behind the last element; false, and nothing is put in, when the list would become too long for its format.
+    /// Adds `value` after the last element; false, and nothing is added, when the list would become too long for its format.
     mutating func append(_ value: PackedValue) -> Bool {
         let needed = list.byteCount + value.encodedLength
         guard needed <= PackedList.maximumSize else { return false }
@@ -31,13 +31,13 @@ import RespCodec
         return true
     }
 
-    /// Puts in both or none.
+    /// Adds both values or none.
     mutating func append(_ one: PackedValue, _ other: PackedValue) -> Bool {
         guard list.byteCount + one.encodedLength + other.encodedLength <= PackedList.maximumSize else { return false }
         return append(one) && append(other)
     }
 
-    /// Takes all elements out.
+    /// Removes all elements.
     mutating func removeAll() { unsafe _ = PackedList.makeEmpty(at: start) }
 
     private static func allocated(_ block: UnsafeMutableRawPointer?, _ size: Int) -> UnsafeMutableRawPointer {

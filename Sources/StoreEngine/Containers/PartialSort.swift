@@ -1,8 +1,8 @@
-// Sorting only a part of the places: what belongs there is put there in order, and the rest is not worked on further.
+// Sorting only a range of the places: the elements that belong there are put there in order, the others come in any order.
 //
-// Quicksort as Bentley and McIlroy engineered it, where partitions outside the wanted places are left alone. Redis sorts the same way
-// where it wants the first so many of a larger number; equal elements end up where the steps of the algorithm happen to carry them, so
-// the same steps are taken here. Only input made to be bad for it, on which it would take quadratic time, is sorted otherwise.
+// The quicksort of Bentley and McIlroy, without the partitions outside the range. Redis sorts the same way when SORT has a LIMIT, and the
+// order of equal elements follows from the steps of the algorithm, so the same steps are taken here. Only input on which it would take
+// quadratic time is sorted by another algorithm.
 //
 // Source: J. L. Bentley and M. D. McIlroy, "Engineering a Sort Function", Software: Practice and Experience 23 (11), 1993.
 
@@ -66,7 +66,7 @@ enum PartialSort {
         return order(second, third) > 0 ? second : order(first, third) < 0 ? first : third
     }
 
-    /// Puts what is less than an element in front and what is greater behind, with its equals between.
+    /// Chooses an element, and puts what is less before it and what is greater after it, with its equals between.
     private static func partition<Element>(
         _ elements: inout [Element], _ range: Range<Int>, _ compare: (Element, Element) -> Int
     ) -> (less: Range<Int>, greater: Range<Int>) {
@@ -86,7 +86,7 @@ enum PartialSort {
             pivot = median(elements, low, pivot, high, compare)
         }
         elements.swapAt(start, pivot)
-        // Equals are gathered at both ends, and moved to the middle afterwards.
+        // Equal elements are collected at both ends, and moved to the middle afterwards.
         var equalEnd = start + 1
         var next = start + 1
         var last = end - 1
@@ -122,7 +122,7 @@ enum PartialSort {
         return (start..<start + lessCount, end - greaterCount..<end)
     }
 
-    /// Exchanges `count` elements from `first` on with those in front of `second`.
+    /// Exchanges `count` elements from `first` on with the `count` before `second`.
     private static func exchange<Element>(
         _ elements: inout [Element], _ first: Int, _ second: Int, _ count: Int
     ) {

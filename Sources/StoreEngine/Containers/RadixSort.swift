@@ -1,9 +1,8 @@
 // Sorting by a 64-bit key, digit by digit, from the lowest on.
 //
-// A pass puts the items in the order of one digit of eleven bits and keeps what has the same digit in its order, so that after the
-// pass over the highest digit all are in order. A digit that all items share takes no pass: keys of small numbers take two or three
-// of the six. Time does not depend on what the keys are; a sort by comparison takes several times as long for some thousands of
-// items, and is what a few are sorted by.
+// A pass sorts the items stably by one digit of eleven bits, so that after the pass over the highest digit all are in order. A digit that
+// is the same in all keys takes no pass: keys of small numbers take two or three of the six. For thousands of items a sort by comparison
+// takes several times as long; a few items are sorted by comparison.
 
 import RespCodec
 
@@ -17,11 +16,11 @@ enum RadixSort {
     private static let digitBits: UInt64 = 11
     private static let digitCount = 6
     private static let radix = 1 << Int(digitBits)
-    /// From so many items on, passes take less time than comparisons.
+    /// From this many items on, passes take less time than comparisons.
     private static let fewest = 400
 
-    /// Sorts the items of a range by their keys, and those of one key by their indexes, in whose order they must come.
-    /// - Complexity: O(items) for many.
+    /// Sorts the items of a range by their keys, and items of equal keys by their indexes. They must be in the order of their indexes.
+    /// - Complexity: O(items), O(items log items) for less than 400.
     static func sort(_ items: inout [SortItem], _ range: Range<Int>) {
         guard range.count > 1 else { return }
         if range.count < fewest {

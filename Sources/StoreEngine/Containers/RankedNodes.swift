@@ -3,15 +3,17 @@
 //     leaf, 960 bytes        count | next | previous | scores (8 bytes each) | blocks (6 bytes each)
 //     branch, 1856 bytes     count | scores | blocks | children | counts: 8, 8, 8 and 4 bytes for each child
 //
-// Blocks are addresses of 48 bits; in a leaf, where there are as many as members, just these bits are kept. Scores have an array of
-// their own, so that a search by score stays within a few cache lines. The score and the block of a child are those of the first
-// entry below it; those of a branch's first child are not kept up.
+// Blocks are addresses of 48 bits; leaves, which have as many as there are members, keep just these bits. Scores have an array of their
+// own, so that a search by score stays within a few cache lines. The score and the block of a child are those of the first entry below it;
+// those of a branch's first child are not maintained.
+//
+// The nodes are handles on raw memory, and trust their owner, `RankedTree`: indexes are not checked, so what takes one is `@unsafe`.
 
 import CLinux
 import Glibc
 import RespCodec
 
-/// What every node begins with.
+/// The head that leaves and branches have in common.
 @safe struct RankedNode: Equatable {
     static let capacity = 66
 
@@ -115,7 +117,7 @@ import RespCodec
     }
 
     @inline(__always) func prefetch() {
-        // Where a search of the scores looks first.
+        // The lines that a binary search of the scores reads first.
         unsafe clinux_prefetch(address)
         unsafe clinux_prefetch(address + 256)
         unsafe clinux_prefetch(address + 128)
@@ -136,9 +138,9 @@ import RespCodec
         node.count = count &+ 1
     }
 
-    @inline(__always) func remove(at index: Int) { remove(from: index, count: 1) }
+    @unsafe @inline(__always) func remove(at index: Int) { unsafe remove(from: index, count: 1) }
 
-    @inline(__always) func remove(from index: Int, count removed: Int) {
+    @unsafe @inline(__always) func remove(from index: Int, count removed: Int) {
         let behind = count &- index &- removed
         unsafe memmove(scores + index, scores + (index + removed), behind &* 8)
         unsafe memmove(place(of: index), place(of: index + removed), behind &* 6)
@@ -146,7 +148,7 @@ import RespCodec
     }
 
     /// Moves the last `moved` entries to the front of `right`.
-    func moveTail(_ moved: Int, to right: RankedLeaf) {
+    @unsafe func moveTail(_ moved: Int, to right: RankedLeaf) {
         unsafe memmove(right.scores + moved, right.scores, right.count * 8)
         unsafe memmove(right.place(of: moved), right.place(of: 0), right.count * 6)
         unsafe memcpy(right.scores, scores + (count - moved), moved * 8)
@@ -156,7 +158,7 @@ import RespCodec
     }
 
     /// Moves the first `moved` entries to the end of `left`.
-    func moveHead(_ moved: Int, to left: RankedLeaf) {
+    @unsafe func moveHead(_ moved: Int, to left: RankedLeaf) {
         unsafe memcpy(left.scores + left.count, scores, moved * 8)
         unsafe memcpy(left.place(of: left.count), place(of: 0), moved * 6)
         unsafe memmove(scores, scores + moved, (count - moved) * 8)
@@ -165,7 +167,7 @@ import RespCodec
         node.count -= moved
     }
 
-    /// Puts an empty leaf behind this one.
+    /// Links an empty leaf after this one.
     func link(_ leaf: RankedLeaf) {
         leaf.next = next
         leaf.previous = self
@@ -224,7 +226,7 @@ import RespCodec
     }
 
     /// Entries below the children before `index`.
-    @inline(__always) func sum(before index: Int) -> Int {
+    @unsafe @inline(__always) func sum(before index: Int) -> Int {
         var sum: UInt32 = 0
         for child in 0..<index { unsafe sum &+= counts[child] }
         return Int(sum)
@@ -235,14 +237,14 @@ import RespCodec
         unsafe blocks[index] = block
     }
 
-    /// Says of child `index`, a leaf, what it holds now.
-    func noteLeaf(_ index: Int) {
+    /// Updates count and first entry of child `index`, a leaf.
+    @unsafe func noteLeaf(_ index: Int) {
         let leaf = unsafe children[index].leaf
         unsafe counts[index] = UInt32(truncatingIfNeeded: leaf.count)
         if leaf.count > 0 { unsafe set(index, leaf.scores[0], leaf.block(0)) }
     }
 
-    private func move(_ count: Int, from start: Int, to target: RankedBranch, at place: Int) {
+    @unsafe private func move(_ count: Int, from start: Int, to target: RankedBranch, at place: Int) {
         unsafe memmove(target.scores + place, scores + start, count * 8)
         unsafe memmove(target.blocks + place, blocks + start, count * 8)
         unsafe memmove(target.children + place, children + start, count * 8)
@@ -252,32 +254,32 @@ import RespCodec
     func insert(
         _ child: RankedNode, count: Int, _ score: Double, _ block: UnsafeMutableRawPointer, at index: Int
     ) {
-        move(self.count - index, from: index, to: self, at: index + 1)
+        unsafe move(self.count - index, from: index, to: self, at: index + 1)
         unsafe set(index, score, block)
         unsafe children[index] = child
         unsafe counts[index] = UInt32(truncatingIfNeeded: count)
         node.count += 1
     }
 
-    func remove(at index: Int) {
-        move(count - index - 1, from: index + 1, to: self, at: index)
+    @unsafe func remove(at index: Int) {
+        unsafe move(count - index - 1, from: index + 1, to: self, at: index)
         node.count -= 1
     }
 
     /// Moves the last `moved` children to the front of `right`; returns how many entries are below them.
-    func moveTail(_ moved: Int, to right: RankedBranch) -> Int {
-        right.move(right.count, from: 0, to: right, at: moved)
-        move(moved, from: count - moved, to: right, at: 0)
+    @unsafe func moveTail(_ moved: Int, to right: RankedBranch) -> Int {
+        unsafe right.move(right.count, from: 0, to: right, at: moved)
+        unsafe move(moved, from: count - moved, to: right, at: 0)
         right.node.count += moved
         node.count -= moved
-        return right.sum(before: moved)
+        return unsafe right.sum(before: moved)
     }
 
     /// Moves the first `moved` children to the end of `left`; returns how many entries are below them.
-    func moveHead(_ moved: Int, to left: RankedBranch) -> Int {
-        let entries = sum(before: moved)
-        move(moved, from: 0, to: left, at: left.count)
-        move(count - moved, from: moved, to: self, at: 0)
+    @unsafe func moveHead(_ moved: Int, to left: RankedBranch) -> Int {
+        let entries = unsafe sum(before: moved)
+        unsafe move(moved, from: 0, to: left, at: left.count)
+        unsafe move(count - moved, from: moved, to: self, at: 0)
         left.node.count += moved
         node.count -= moved
         return entries

@@ -1,16 +1,16 @@
-// Members in the order of their scores, and each one's rank: a B+ tree of blocks that belong to somebody else.
+// Members in the order of their scores, and each one's rank: a B+ tree of blocks that the tree does not own.
 //
 //     branch            [ first | count ] [ first | count ] ...        `first`: score and block of the first entry below
 //                            |                  |
 //     leaf              score, block | ...  <->  score, block | ...    up to 66 of each
 //
 // Entries are ordered by score, and by the bytes of their member where scores are equal (0 and -0 are). A leaf has the scores beside
-// the blocks, so a search looks into a block only to tell members of one score apart: in a large set nearly every block that is
-// looked into is a cache miss. The counts give an entry's rank, and the entry of a rank, in one descent.
+// the blocks, so a search reads a block only to compare members of one score: in a large set nearly every block read is a cache miss. The
+// counts give an entry's rank, and the entry of a rank, in one descent.
 //
 // A full leaf first shares with a neighbour that has room, and two full neighbours become three leaves: leaves that were filled in
-// any order are thus five sixths full. A leaf at either end of the tree that fills up stays full, as the next entry opens a new one:
-// entries often come in order. Nodes are split and joined on the way down, so one descent is enough.
+// random order are thus five sixths full. A full leaf at either end of the tree stays full, as the next entry begins a new one: entries
+// often come in order. Nodes are split and joined on the way down, so one descent is enough.
 //
 // Invariants: leaves are at one depth, linked in order, and none is empty, but the root; `first` of each child other than a
 // branch's first is exactly the first entry below it; counts are exact.
@@ -23,8 +23,8 @@ import CLinux
 import Glibc
 import RespCodec
 
-/// Plain memory with one owner, who calls `deallocateSlice`. Nodes lie in the allocator. A block's member must not change while it is
-/// in the tree.
+/// A plain value with one owner, which calls `deallocateSlice` at the end. Nodes lie in the allocator. A block's member must not change
+/// while it is in the tree.
 @safe struct RankedTree<Layout: TableLayout> {
     private static var capacity: Int { RankedNode.capacity }
 
@@ -85,6 +85,7 @@ import RespCodec
     }
 
     /// How many entries are before this one, which may be in the tree or not.
+    /// - Complexity: O(log n).
     func rank(_ score: Double, _ member: ByteSlice) -> Int {
         var node = root
         var rank = 0
@@ -93,12 +94,13 @@ import RespCodec
             let index = child(of: branch, score, member)
             unsafe node = branch.children[index]
             node.leaf.prefetch()
-            rank &+= branch.sum(before: index)
+            rank &+= unsafe branch.sum(before: index)
         }
         return rank &+ position(in: node.leaf, score, member)
     }
 
-    /// How many entries `isBefore` holds for, which must be those before some place.
+    /// How many entries `isBefore` holds for, which must be all entries up to some rank.
+    /// - Complexity: O(log n).
     func rank(where isBefore: (Double, UnsafeMutableRawPointer) -> Bool) -> Int {
         var node = root
         var rank = 0
@@ -114,7 +116,7 @@ import RespCodec
                     high = middle
                 }
             }
-            rank += branch.sum(before: low - 1)
+            rank += unsafe branch.sum(before: low - 1)
             unsafe node = branch.children[low - 1]
         }
         let leaf = node.leaf
@@ -127,7 +129,8 @@ import RespCodec
         return rank + low
     }
 
-    /// How many entries have a score below `score`, or also that score.
+    /// How many entries have a score below `score`, or equal to it if `includingEqual`.
+    /// - Complexity: O(log n).
     func count(below score: Double, includingEqual: Bool) -> Int {
         func bound(_ scores: UnsafePointer<Double>, _ count: Int) -> Int {
             unsafe includingEqual
@@ -138,7 +141,7 @@ import RespCodec
         for _ in 0..<height {
             let branch = node.branch
             let index = unsafe bound(UnsafePointer(branch.scores) + 1, branch.count &- 1)
-            rank &+= branch.sum(before: index)
+            rank &+= unsafe branch.sum(before: index)
             unsafe node = branch.children[index]
         }
         return unsafe rank &+ bound(UnsafePointer(node.leaf.scores), node.leaf.count)
@@ -161,6 +164,7 @@ import RespCodec
     }
 
     /// The entry of a rank, from 0.
+    /// - Complexity: O(log n).
     func entry(atRank rank: Int) -> (score: Double, block: UnsafeMutableRawPointer) {
         let (leaf, index) = place(ofRank: rank)
         return unsafe (leaf.scores[index], leaf.block(index))
@@ -178,7 +182,7 @@ import RespCodec
         while true {
             let here = min(remaining, reversed ? index + 1 : leaf.count - index)
             let step = reversed ? -1 : 1
-            // Blocks lie anywhere: the next ones are asked for while one is at hand.
+            // Blocks lie anywhere in memory: the next ones are prefetched while one is visited.
             let ahead = 8
             var asked = index
             for _ in 0..<min(ahead, here) {
@@ -206,6 +210,7 @@ import RespCodec
     // MARK: inserting
 
     /// Adds an entry that is not in the tree.
+    /// - Complexity: O(log n).
     mutating func insert(_ score: Double, _ block: UnsafeMutableRawPointer) {
         let member = unsafe Layout.key(of: block)
         if root.isFull { raise() }
@@ -239,10 +244,10 @@ import RespCodec
         return RankedBranch(allocator)
     }
 
-    /// Puts a branch with one child above the root.
+    /// Puts a branch above the root, with the root as its only child.
     private mutating func raise() {
         let branch = newBranch(&branchCount)
-        // The first child's score and block mean nothing.
+        // Score and block of a first child are not used.
         unsafe branch.insert(root, count: count, 0, root.address, at: 0)
         root = branch.node
         height += 1
@@ -254,7 +259,7 @@ import RespCodec
         below branch: RankedBranch, at index: Int, _ score: Double, _ block: UnsafeMutableRawPointer
     ) {
         let leaf = unsafe branch.children[index].leaf
-        // At either end the new leaf's first entry is the one that will be its only one.
+        // At either end the new entry gets a leaf of its own.
         if unsafe leaf.next == nil && isBehind(leaf, leaf.count - 1, score, block) {
             let added = addLeaf(behind: leaf)
             return unsafe branch.insert(added.node, count: 0, score, block, at: index + 1)
@@ -265,7 +270,7 @@ import RespCodec
             added.next = leaf
             leafCount += 1
             unsafe branch.insert(added.node, count: 0, score, block, at: index)
-            return branch.noteLeaf(index + 1)
+            return unsafe branch.noteLeaf(index + 1)
         }
         let before = index > 0 ? unsafe branch.children[index - 1].count : Int.max
         let after = index + 1 < branch.count ? unsafe branch.children[index + 1].count : Int.max
@@ -274,23 +279,23 @@ import RespCodec
         let added: RankedLeaf
         if min(before, after) == Int.max {
             added = addLeaf(behind: leaf)
-            leaf.moveTail(leaf.count / 2, to: added)
+            unsafe leaf.moveTail(leaf.count / 2, to: added)
             unsafe branch.insert(added.node, count: added.count, 0, added.address, at: index + 1)
-            branch.noteLeaf(index)
-            return branch.noteLeaf(index + 1)
+            unsafe branch.noteLeaf(index)
+            return unsafe branch.noteLeaf(index + 1)
         }
         // Two full ones become three.
         let first = unsafe branch.children[left].leaf
         let second = unsafe branch.children[left + 1].leaf
         let third = (first.count + second.count) / 3
         added = addLeaf(behind: first)
-        first.moveTail(first.count - third, to: added)
-        second.moveHead(third - added.count, to: added)
+        unsafe first.moveTail(first.count - third, to: added)
+        unsafe second.moveHead(third - added.count, to: added)
         unsafe branch.insert(added.node, count: added.count, 0, added.address, at: left + 1)
-        for index in left...left + 2 { branch.noteLeaf(index) }
+        for index in left...left + 2 { unsafe branch.noteLeaf(index) }
     }
 
-    /// Whether an entry comes behind the one at a place of a leaf.
+    /// Whether an entry comes after the one at a place of a leaf.
     private func isBehind(_ leaf: RankedLeaf, _ index: Int, _ score: Double, _ block: UnsafeMutableRawPointer) -> Bool {
         let other = unsafe leaf.scores[index]
         return unsafe other < score || other == score && Layout.key(of: leaf.block(index)) < Layout.key(of: block)
@@ -308,9 +313,13 @@ import RespCodec
         let first = unsafe branch.children[left].leaf
         let second = unsafe branch.children[left + 1].leaf
         let surplus = first.count - (first.count + second.count) / 2
-        if surplus > 0 { first.moveTail(surplus, to: second) } else { second.moveHead(-surplus, to: first) }
-        branch.noteLeaf(left)
-        branch.noteLeaf(left + 1)
+        if surplus > 0 {
+            unsafe first.moveTail(surplus, to: second)
+        } else {
+            unsafe second.moveHead(-surplus, to: first)
+        }
+        unsafe branch.noteLeaf(left)
+        unsafe branch.noteLeaf(left + 1)
     }
 
     /// Splits the full branch `index` below one that is not full: in halves, but at either end, where entries may come in order, so
@@ -319,19 +328,20 @@ import RespCodec
         let left = unsafe branch.children[index].branch
         let right = newBranch(&branchCount)
         let share = index == branch.count - 1 ? 1 : index == 0 ? left.count - 1 : left.count / 2
-        let moved = left.moveTail(share, to: right)
+        let moved = unsafe left.moveTail(share, to: right)
         unsafe branch.counts[index] &-= UInt32(truncatingIfNeeded: moved)
         unsafe branch.insert(right.node, count: moved, right.scores[0], right.blocks[0], at: index + 1)
     }
 
     // MARK: removing
 
-    /// Takes out an entry, which must be in the tree.
+    /// Removes an entry, which must be in the tree.
+    /// - Complexity: O(log n).
     mutating func remove(_ score: Double, _ block: UnsafeMutableRawPointer) {
         let member = unsafe Layout.key(of: block)
         while height > 0 && root.count == 1 { lower() }
         var node = root
-        // The one place above the leaves that may name the entry.
+        // The only place above the leaves where the entry may be the first below a child.
         var naming: (branch: RankedBranch, index: Int)?
         var level = height
         while level > 0 {
@@ -349,7 +359,7 @@ import RespCodec
         let leaf = node.leaf
         let index = position(in: leaf, score, member)
         precondition(unsafe index < leaf.count && leaf.block(index) == block, "the tree has lost an entry")
-        leaf.remove(at: index)
+        unsafe leaf.remove(at: index)
         count -= 1
         if index == 0, let naming {
             precondition(leaf.count > 0, "a leaf was emptied")
@@ -357,9 +367,9 @@ import RespCodec
         }
     }
 
-    /// Removes some of `most` entries from that of rank `rank` on, at least one and all of one leaf, and returns how many; `body` gets
-    /// the block of each, which may end there.
-    /// - Complexity: O(log n) and O(1) for each.
+    /// Removes up to `most` entries from that of rank `rank` on, all of one leaf and at least one, and returns how many; `body` gets the
+    /// block of each, and may free it.
+    /// - Complexity: O(log n + entries removed).
     mutating func removeSome(fromRank rank: Int, atMost most: Int, _ body: (UnsafeMutableRawPointer) -> Void) -> Int {
         precondition(most > 0 && rank >= 0 && rank < count, "a rank outside the tree")
         while height > 0 && root.count == 1 { lower() }
@@ -378,11 +388,11 @@ import RespCodec
             unsafe node = branch.children[child]
         }
         let leaf = node.leaf
-        // A leaf keeps one entry: it is joined to a neighbour before that is removed.
+        // A leaf keeps one entry: it is joined with a neighbour before its last one is removed.
         let removed = min(most, leaf.count - index, height > 0 ? leaf.count - 1 : leaf.count)
         precondition(removed > 0, "a leaf was emptied")
         for place in index..<index + removed { unsafe body(leaf.block(place)) }
-        leaf.remove(from: index, count: removed)
+        unsafe leaf.remove(from: index, count: removed)
         count -= removed
         for (branch, child) in path { unsafe branch.counts[child] &-= UInt32(truncatingIfNeeded: removed) }
         if index == 0, let naming = path.last(where: { $0.index > 0 }) {
@@ -391,7 +401,7 @@ import RespCodec
         return removed
     }
 
-    /// Takes away a root that has one child.
+    /// Replaces a root that has one child by that child.
     private mutating func lower() {
         let branch = root.branch
         unsafe root = branch.children[0]
@@ -409,20 +419,20 @@ import RespCodec
         let total = first.count + second.count
         let joins = total <= Self.capacity * 3 / 4
         guard areLeaves else {
-            // In its new place the first child of the second is no longer a first one.
+            // The first child of the second branch will no longer be a first one, and needs its score and block.
             unsafe second.branch.set(0, branch.scores[left + 1], branch.blocks[left + 1])
             let surplus = first.count - total / 2
             if joins || surplus <= 0 {
-                let moved = second.branch.moveHead(joins ? second.count : -surplus, to: first.branch)
+                let moved = unsafe second.branch.moveHead(joins ? second.count : -surplus, to: first.branch)
                 unsafe branch.counts[left] &+= UInt32(truncatingIfNeeded: moved)
                 unsafe branch.counts[left + 1] &-= UInt32(truncatingIfNeeded: moved)
             } else {
-                let moved = first.branch.moveTail(surplus, to: second.branch)
+                let moved = unsafe first.branch.moveTail(surplus, to: second.branch)
                 unsafe branch.counts[left] &-= UInt32(truncatingIfNeeded: moved)
                 unsafe branch.counts[left + 1] &+= UInt32(truncatingIfNeeded: moved)
             }
             if joins {
-                branch.remove(at: left + 1)
+                unsafe branch.remove(at: left + 1)
                 unsafe allocator.deallocate(second.address)
                 branchCount -= 1
             } else {
@@ -431,15 +441,16 @@ import RespCodec
             return
         }
         guard joins else { return shareLeaves(below: branch, left) }
-        second.leaf.moveHead(second.count, to: first.leaf)
+        unsafe second.leaf.moveHead(second.count, to: first.leaf)
         second.leaf.unlink()
-        branch.noteLeaf(left)
-        branch.remove(at: left + 1)
+        unsafe branch.noteLeaf(left)
+        unsafe branch.remove(at: left + 1)
         unsafe allocator.deallocate(second.address)
         leafCount -= 1
     }
 
-    /// Gives an entry another score.
+    /// Changes the score of an entry, which must be in the tree.
+    /// - Complexity: O(log n).
     mutating func move(_ block: UnsafeMutableRawPointer, from old: Double, to new: Double) {
         let member = unsafe Layout.key(of: block)
         var node = root
@@ -447,7 +458,7 @@ import RespCodec
         let leaf = node.leaf
         let index = position(in: leaf, old, member)
         precondition(unsafe index < leaf.count && leaf.block(index) == block, "the tree has lost an entry")
-        // Often it stays where it is, between the same two. A leaf's first may be named above.
+        // Often it stays between the same two. The first of a leaf may also be named in a branch.
         let isBehind = unsafe index > 0 && leaf.scores[index - 1] < new
         let isBefore = unsafe index + 1 < leaf.count ? new < leaf.scores[index + 1] : leaf.next == nil
         if isBehind && isBefore {
@@ -460,7 +471,8 @@ import RespCodec
 
     // MARK: building and freeing
 
-    /// Puts `sorted` into a tree that is empty: full leaves, and branches as full as they can be alike.
+    /// Fills an empty tree with `sorted` entries: leaves are full, and the branches of a level are equally full.
+    /// - Complexity: O(n).
     mutating func build(_ sorted: UnsafeBufferPointer<RankedEntry>) {
         precondition(count == 0 && height == 0, "only an empty tree is built")
         guard sorted.count > 0 else { return }
@@ -495,7 +507,7 @@ import RespCodec
         root = level[0].node
     }
 
-    /// Frees up to about `budget` nodes; true when all are gone, and the tree with them.
+    /// Frees up to about `budget` nodes; true when all are freed, and the tree must not be used any more.
     mutating func deallocateSlice(budget: Int) -> Bool {
         var budget = budget
         return deallocate(root, level: height, &budget)
@@ -516,7 +528,7 @@ import RespCodec
 
     // MARK: checking
 
-    /// Stops the program when an invariant of the head of this file does not hold. For tests.
+    /// Traps when an invariant of the head of this file does not hold. For tests.
     func checkInvariants() {
         var leaves = 0
         var branches = 0

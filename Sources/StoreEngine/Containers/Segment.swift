@@ -1,11 +1,13 @@
 // A segment of the table: up to 64 buckets of 8 slots, in pieces. See SegmentedTable.swift for what it means.
 //
 //     header   line 1: the pieces (8 pointers; the number of buckets in the top bits of the first)
-//              line 2: everything that a look-up does not need
+//              line 2: what a look-up does not need
 //     piece    8 buckets, 512 bytes; the last one perhaps 4, and the first fewer while there are no more
 //
-// Growing adds a piece or fills up the last one, and leaves the others where they are. All segments of a table are of about the same size at any time and
-// outgrow it together: were they single blocks, they would leave behind pages of the allocator that are full of holes.
+// Growing adds a piece or enlarges the last one, and leaves the others where they are. All segments of a table have about the same size
+// at any time and outgrow it together: as single blocks they would leave pages of the allocator that are full of holes.
+//
+// A segment is a handle on raw memory, and trusts its owner, `SegmentedTable`: buckets and slots are not checked.
 
 import CLinux
 import Glibc
@@ -16,7 +18,7 @@ import Glibc
     static let bucketSize = 64
     static let bucketsPerPiece = 8
     static let maximumBuckets = 64
-    /// Above this a segment grows by so many buckets.
+    /// By how many buckets a segment grows from this size on.
     static let bucketsPerStep = 4
     static let tagBits: UInt64 = 15
     private static let maximumPieces = maximumBuckets / bucketsPerPiece
@@ -29,7 +31,7 @@ import Glibc
         var depth: Int32
         /// Place in the heap of deadlines, or -1.
         var heapIndex: Int32 = -1
-        /// Place in the list of segments, where the table has one.
+        /// Place in the list of segments, if the table has one.
         var listIndex: UInt32 = 0
         /// The directory bits, at the top of the word.
         var prefix: UInt64
@@ -71,7 +73,7 @@ import Glibc
         nonmutating set { unsafe header.pointee.listIndex = UInt32(truncatingIfNeeded: newValue) }
     }
     @inline(__always) var depth: Int { unsafe Int(header.pointee.depth) }
-    /// How many places of a directory of depth `depth` the segment stands in.
+    /// How many places of a directory of depth `depth` refer to the segment.
     @inline(__always) func share(of depth: Int) -> Int { 1 << (depth - self.depth) }
     static func == (left: Segment, right: Segment) -> Bool { unsafe left.address == right.address }
 
@@ -99,7 +101,7 @@ import Glibc
 
     private var pieceCount: Int { (bucketCount + Segment.bucketsPerPiece - 1) / Segment.bucketsPerPiece }
 
-    /// Takes or gives back pieces until there are at least `buckets` buckets, all of them empty. What was in them is lost.
+    /// Allocates or frees pieces so that there are at least `buckets` buckets, and empties all of them.
     func clear(buckets: Int, _ allocator: SlabAllocator) {
         let old = bucketCount
         let new = Segment.roundedUp(buckets)
@@ -124,8 +126,8 @@ import Glibc
         return bytes
     }
 
-    /// Frees the segment's memory; the entries are not its own.
-    func deallocate(_ allocator: SlabAllocator) {
+    /// Frees the segment's memory, not its entries. No handle on it may be used afterwards.
+    @unsafe func deallocate(_ allocator: SlabAllocator) {
         for index in 0..<pieceCount { unsafe allocator.deallocate(piece(index)) }
         if let earliest = unsafe header.pointee.bucketEarliest { unsafe allocator.deallocate(earliest) }
         unsafe allocator.deallocate(address)
@@ -137,8 +139,8 @@ enum SlotWord {
     static let pointerMask: UInt64 = (1 << 48) - 1
     static let tagMask: UInt64 = 0x7FFF << 48
     static let deadlineBit: UInt64 = 1 << 63
-    /// A bit for each slot of a bucket whose tag is that of `probe`; free slots count as tag 0. Without a branch: which slot it is
-    /// is unpredictable.
+    /// A bit for each slot of a bucket whose tag is that of `probe`; free slots count as tag 0. Without a branch, which would be
+    /// unpredictable.
     @inline(__always) static func matches(_ slots: UnsafeMutablePointer<UInt64>, _ probe: UInt64) -> UInt32 {
         unsafe clinux_match_tags(slots, probe)
     }
@@ -149,13 +151,13 @@ enum SlotWord {
     }
 }
 
-/// Where an entry stands. Good until the next insertion or removal: a debug build counts these, and stops at the use of an older slot.
+/// The place of an entry. Valid until the next insertion or removal: a debug build counts these, and traps when an older slot is used.
 @safe struct Slot {
     let segment: Segment
     let bucket: Int
     let word: UnsafeMutablePointer<UInt64>
     #if DEBUG
-    /// That of the table when the slot was found.
+    /// The generation of the table when the slot was found.
     var generation: UInt64 = 0
     #endif
 

@@ -1,5 +1,5 @@
 // The segments of a table that have deadlines, the earliest first: a binary heap in the allocator's memory. Each segment knows its
-// place, so that one whose deadline changes is found at once.
+// place, so that no search is needed when its deadline changes.
 
 @safe struct SegmentHeap {
     private let allocator: SlabAllocator
@@ -32,7 +32,7 @@
         return unsafe segments.unsafelyUnwrapped[index]
     }
 
-    /// Adds a segment, or puts it right after its deadline changed.
+    /// Adds a segment, or restores the order after its deadline has changed.
     /// - Complexity: O(log segments).
     mutating func update(_ segment: Segment) {
         if segment.heapIndex < 0 {
@@ -43,7 +43,8 @@
         siftDown(siftUp(segment.heapIndex))
     }
 
-    /// Takes a segment out, if it is in.
+    /// Removes a segment, if it is in the heap.
+    /// - Complexity: O(log segments).
     mutating func remove(_ segment: Segment) {
         let index = segment.heapIndex
         guard index >= 0 else { return }

@@ -1,5 +1,5 @@
-// All segments of a table in one array, in no order, where there are several: what random draws choose from. The directory does not
-// serve for that: where segments differ in depth, most of its places may be of few. Each segment knows its place here.
+// All segments of a table in one array, in no order, if there are several: random draws choose from it. The directory does not serve for
+// that: if segments differ in depth, most of its places may refer to few of them. Each segment knows its place here.
 
 @safe struct SegmentList {
     private var segments: UnsafeMutablePointer<Segment>?
@@ -8,7 +8,7 @@
 
     init() { unsafe segments = nil }
 
-    /// How many segments there are; 0 for a table of one alone.
+    /// How many segments there are; 0 for a table of only one.
     @inline(__always) var count: Int { Int(truncatingIfNeeded: used) }
 
     @inline(__always) subscript(index: Int) -> Segment {
@@ -24,7 +24,7 @@
         used += 1
     }
 
-    /// Takes a segment out, which must be in.
+    /// Removes a segment, which must be in the list.
     /// - Complexity: O(1), amortized.
     mutating func remove(_ segment: Segment, _ allocator: SlabAllocator) {
         let index = segment.listIndex
@@ -38,7 +38,7 @@
         if used < capacity / 4 { resize(to: capacity / 2, allocator) }
     }
 
-    /// Gives up the array; the segments stay.
+    /// Frees the array, not the segments.
     mutating func deallocate(_ allocator: SlabAllocator) {
         if let segments = unsafe segments { unsafe allocator.deallocate(segments) }
         unsafe segments = nil

@@ -1,9 +1,9 @@
-// Random entries of a table: one at a time, or some of many at once.
+// Random entries of a table: one at a time, or several different ones.
 //
 // One draw has two steps. First a segment is chosen among all, and kept with a probability that is its number of entries over the
 // most that any may have; then a slot of it is chosen, until one is filled. So each entry is as likely as any other. Both steps
-// take a few tries, because segments are never nearly empty while there are several: what shrinks gives back buckets, and
-// segments that could share one are merged.
+// take a few tries, expected, because hardly any segment is nearly empty while there are several: segments that shrink free buckets,
+// and segments that fit one together are merged.
 
 import RespCodec
 
@@ -18,7 +18,7 @@ extension SegmentedTable {
     /// - Complexity: O(1) expected.
     func randomSlot(using generator: inout RandomSource) -> Slot { draw(using: &generator).slot }
 
-    /// As `randomSlot`, and how many segments and slots were looked at for it.
+    /// As `randomSlot`, with the number of segments and slots that were looked at.
     @inline(__always)
     func draw(using generator: inout RandomSource) -> (slot: Slot, steps: Int) {
         precondition(count > 0, "nothing to choose from")
@@ -33,7 +33,7 @@ extension SegmentedTable {
         }
     }
 
-    /// A random segment, each as likely as its number of entries says, and how many were looked at for it.
+    /// A random segment, with a probability in proportion to its number of entries, and how many segments were looked at.
     @inline(__always)
     private func drawSegment(using generator: inout RandomSource) -> (segment: Segment, steps: Int) {
         let segmentCount = segmentList.count
@@ -47,11 +47,10 @@ extension SegmentedTable {
         }
     }
 
-    /// Calls `body` with the slots of up to `wanted` different entries that lie one behind the other from a random slot on: which they
-    /// are follows from their hashes alone. The table must not change meanwhile. There may be fewer in one segment of it, and then
-    /// no others are looked for.
-    /// - Parameter bits: what the slots have, as `SlotWord.deadlineBit`; 0 for all. Only with that bit, segments without such entries
-    ///   are left out.
+    /// Calls `body` with the slots of up to `wanted` different entries, which follow each other in one segment from a random slot on: their
+    /// order is that of their hashes. There are fewer if the segment has fewer. The table must not change meanwhile.
+    /// - Parameter bits: the bits that the slot words must have: `SlotWord.deadlineBit`, which only segments with deadlines are searched
+    ///   for, or 0 for all.
     /// - Returns: how many segments and slots were looked at.
     /// - Complexity: O(1): the slots of one segment, at most.
     @discardableResult
@@ -85,7 +84,7 @@ extension SegmentedTable {
         return steps
     }
 
-    /// Takes a segment in which nothing has a deadline any more out of those that are looked into for deadlines.
+    /// Removes a segment from those with deadlines, as none of its entries has one any more.
     private mutating func forgetDeadlines(of segment: Segment) {
         if let array = unsafe segment.header.pointee.bucketEarliest {
             unsafe allocator.deallocate(array)
@@ -94,8 +93,8 @@ extension SegmentedTable {
         setEarliest(segment, Self.noDeadline)
     }
 
-    /// Calls `body` with the slots of `wanted` different random entries, of which there must be as many: any selection is as likely
-    /// as any other. The table must not change meanwhile.
+    /// Calls `body` with the slot words of `wanted` different random entries: any selection is as likely as any other. There must be that
+    /// many entries, and the table must not change meanwhile.
     /// - Complexity: O(wanted) expected.
     func visitRandom(_ wanted: Int, using generator: inout RandomSource, _ body: (UInt64) -> Void) {
         guard wanted < count / 3 else {
@@ -104,7 +103,7 @@ extension SegmentedTable {
                 if choice.takesNext(using: &generator) { body(word) }
             }
         }
-        // Few of many: one that comes a second time is drawn again.
+        // Few of many: one that was drawn before is drawn again.
         var drawn: Set<UInt64> = []
         drawn.reserveCapacity(wanted)
         while drawn.count < wanted {
@@ -114,8 +113,10 @@ extension SegmentedTable {
     }
 }
 
-/// Takes some of many as they come by, each with the probability that what is still wanted has among what is left: any
-/// selection is as likely as any other.
+/// Selection sampling: takes `wanted` of `count` elements in one pass, each with the probability wanted / count of what is left, so that
+/// any selection is as likely as any other.
+///
+/// - Source: Knuth, The Art of Computer Programming, volume 2, section 3.4.2, algorithm S.
 struct Choice {
     private var wanted: Int
     private var left: Int

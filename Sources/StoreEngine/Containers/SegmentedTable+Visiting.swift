@@ -1,4 +1,4 @@
-// Going through a table: all of it, or a piece at a time by cursor; and checking it. Random entries have a file of their own.
+// Visiting the entries of a table: all of them, or some at a time by cursor; its size; and checking it.
 
 import RespCodec
 
@@ -18,7 +18,7 @@ extension SegmentedTable {
         forEachWord { word in unsafe body(SlotWord.entry(word)) }
     }
 
-    /// Calls `body` with the slot of each entry: see `SlotWord`. The table must not change meanwhile.
+    /// Calls `body` with the slot word of each entry: see `SlotWord`. The table must not change meanwhile.
     @inline(__always)
     func forEachWord(_ body: (UInt64) -> Void) {
         forEachSegment { segment in
@@ -37,18 +37,19 @@ extension SegmentedTable {
     ///
     /// Any entry that stays in the table from the call with cursor 0 to the one that returns 0 is visited at least once, whatever
     /// is added, removed, grown, split or merged between the calls. The table must not change during a call.
-    /// - Parameter cursor: 0, or what an earlier call returned. Others are taken as some place of the table.
+    /// - Parameter cursor: 0, or what an earlier call returned. Any other number stands for some place of the table.
+    /// - Complexity: O(entries of the bucket), expected a few.
     @inline(__always)
     func scan(_ cursor: UInt64, _ body: (UnsafeMutableRawPointer) -> Void) -> UInt64 {
         scanWords(cursor) { word in unsafe body(SlotWord.entry(word)) }
     }
 
-    /// As `scan`, with the slot of each entry: see `SlotWord`.
+    /// As `scan`, with the slot word of each entry: see `SlotWord`.
     func scanWords(_ cursor: UInt64, _ body: (UInt64) -> Void) -> UInt64 {
         var position = ScanPosition(cursor: cursor)
         let segment = segment(UInt64(position.prefix) << 32)
         if position.depth > segment.depth {
-            // Segments have been merged: how far the scan was in one of them says nothing of the others.
+            // Segments have been merged since: the position in one of them is no position in the merged one.
             position = unsafe ScanPosition(
                 prefix: UInt32(truncatingIfNeeded: segment.header.pointee.prefix >> 32), depth: segment.depth, tag: 0)
         }
@@ -75,13 +76,13 @@ extension SegmentedTable {
         }
         let next = unsafe (segment.header.pointee.prefix >> 32) + (1 << UInt64(32 - segment.depth))
         guard next <= UInt64(UInt32.max) else { return 0 }
-        // How deep the next segment is does not matter at its beginning, as long as one begins there.
+        // The depth of the next segment does not matter at its beginning, as long as one begins there.
         let prefix = UInt32(next)
         return ScanPosition(prefix: prefix, depth: 32 - prefix.trailingZeroBitCount, tag: 0).cursor
     }
 
     /// The filled slots one after the other, in the order of `forEach`.
-    var slots: TableSlots { unsafe TableSlots(directory, depth: depth) }
+    @unsafe var slots: TableSlots { unsafe TableSlots(directory, depth: depth) }
 
     /// Bytes of the directory and the segments, without the entries.
     var ownByteCount: Int {
@@ -90,7 +91,8 @@ extension SegmentedTable {
         return bytes + heap.byteCount + segmentList.byteCount(allocator)
     }
 
-    /// The same by at most so many segments, which stand for the others.
+    /// An estimate of `ownByteCount` from up to `samples` segments.
+    /// - Complexity: O(samples).
     func ownByteCount(samples: Int) -> Int {
         var bytes = 0
         var measured = 0
@@ -101,12 +103,12 @@ extension SegmentedTable {
             bytes += segment.byteCount(allocator)
             measured += 1
         }
-        // The first segments stand for a part of the directory.
+        // The measured segments are as large as their share of the directory.
         let all = Double(bytes) * Double(1 << depth) / Double(max(index, 1))
         return unsafe Int(all) + allocator.capacity(of: directory)
     }
 
-    /// Bytes of the table and of its entries, those of the entries by as many samples.
+    /// Bytes of the table and of its entries, estimated from the size of up to `samples` entries.
     /// - Complexity: O(samples + entries / 400).
     func byteCount(samples: Int) -> Int {
         var measured = 0
@@ -125,7 +127,7 @@ extension SegmentedTable {
 
     // MARK: checking
 
-    /// Stops the program when an invariant of the head of this file does not hold. For tests.
+    /// Traps when an invariant of a table, listed in SegmentedTable.swift, does not hold. For tests.
     func checkInvariants() {
         var total = 0
         var segments = 0
@@ -182,14 +184,14 @@ extension SegmentedTable {
     }
 }
 
-/// The filled slots of a table one after the other. Good until the table changes.
+/// An iterator over the slot words of a table. Valid until the table changes.
 @safe struct TableSlots {
     private let directory: UnsafeMutablePointer<Segment>
     private let depth: Int
     private var place = 0
     private var bucket = 0
     private var index = 0
-    /// Whose slots were copied last.
+    /// The segment of the slots that were copied last.
     private(set) var segment: Segment
 
     @unsafe fileprivate init(_ directory: UnsafeMutablePointer<Segment>, depth: Int) {
@@ -224,11 +226,10 @@ extension SegmentedTable {
     }
 }
 
-/// A place in the order in which a table is scanned, and its spelling as a cursor: the bits of the prefix in reverse, so that small
-/// tables have small cursors, with a bit above them that says how many there are, and the tag.
+/// A place in the order in which a table is scanned, and its encoding as a cursor: the bits of the prefix in reverse, so that small
+/// tables have small cursors, with a bit above them that marks their number, and the tag.
 ///
-/// The depth is that of the segment in which the scan was: where segments have been merged since, the scan goes through all of
-/// what became of them.
+/// The depth is that of the segment in which the scan was: if segments have been merged since, the scan visits all of the merged one.
 struct ScanPosition {
     /// How deep segments can be.
     static let mostDepth = 32
@@ -245,7 +246,7 @@ struct ScanPosition {
 
     init(cursor: UInt64) {
         tag = UInt16(truncatingIfNeeded: cursor & 0x7FFF)
-        // What no scan returned may have more bits.
+        // A number that no scan returned may have more bits.
         let bits = cursor >> 15 & (1 << UInt64(Self.mostDepth + 1) - 1)
         depth = bits == 0 ? 0 : 63 - bits.leadingZeroBitCount
         prefix = UInt32(truncatingIfNeeded: bits & ~(1 << UInt64(depth))).bitReversed

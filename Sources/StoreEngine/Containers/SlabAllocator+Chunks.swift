@@ -1,14 +1,14 @@
-// The chunks from which an allocator's pages are cut, which of their pages are free, and giving free memory back to the system.
+// The chunks from which an allocator's pages are cut, which of their pages are free, and returning free memory to the system.
 //
-// What is known of a chunk is kept outside of it, a bit for each page, so that nothing ever writes to a free page and a free page
-// costs no memory once it was given back.
+// The state of a chunk is kept outside of it, a bit for each page, so that nothing ever writes to a free page and a free page takes no
+// memory once it was returned.
 //
-//     free      1 where no class has the page
-//     resident  1 where the page is free, but its memory was not given back yet
+//     free      1 if no class has the page
+//     resident  1 if the page is free, but its memory was not returned yet
 //
-// A page is taken from a chunk with resident free pages first, then from one whose free pages must be asked for again, then from a
-// new chunk. How much is given back is measured, not guessed: free pages that nobody needed for a second, above a proportion of
-// those in use. A server that frees and fills by turns keeps what it frees.
+// A page is taken from a chunk with resident free pages first, then from one whose free pages were returned, then from a new chunk. How
+// much is returned is measured: free pages that were not needed for a second, above a proportion of those in use. A server that frees
+// and fills in alternation keeps what it frees.
 //
 // Invariants: `resident` is a part of `free`; a chunk is on the list of resident ones exactly while `resident` is not 0, and on
 // the list of open ones exactly while it is 0 and `free` is not.
@@ -16,14 +16,14 @@
 import Glibc
 import RespCodec
 
-/// What is known of a chunk.
+/// The state of a chunk.
 @unsafe struct Chunk {
     let base: UnsafeMutableRawPointer
     var free = UInt64.max
     var resident: UInt64 = 0
     /// Place among all chunks.
     var index: Int
-    /// Whether huge pages were asked for.
+    /// Whether huge pages were requested.
     var isHuge = false
     var previous: UnsafeMutablePointer<Chunk>?
     var next: UnsafeMutablePointer<Chunk>?
@@ -32,7 +32,7 @@ import RespCodec
     var isEmpty: Bool { unsafe free == UInt64.max }
 }
 
-/// A list of chunks, the one that was put in last first.
+/// A linked list of chunks, the newest first.
 @unsafe struct ChunkList {
     private(set) var first: UnsafeMutablePointer<Chunk>?
     private(set) var last: UnsafeMutablePointer<Chunk>?
@@ -60,23 +60,23 @@ import RespCodec
 
 @safe struct ChunkStore {
     private static let pagesOfChunk = SlabAllocator.chunkSize / SlabAllocator.pageSize
-    /// Chunks beyond these ask for huge pages: a large table lives on translation look-ups.
+    /// Chunks beyond these request huge pages: in a large table most accesses miss the TLB.
     private static let smallPageChunks = 16
-    /// How many pages a slice gives back at most: 2 MiB.
+    /// How many pages a slice returns at most: 2 MiB.
     private static let pagesOfSlice = 32
     /// Free pages that are always kept.
     private static let leastKept = 16
-    /// One free page is kept for so many in use.
+    /// How many pages in use there are for each free page that is kept.
     private static let usedPerKept = 32
 
     private var all: [UnsafeMutablePointer<Chunk>] = unsafe []
     private var resident = unsafe ChunkList()
     private var open = unsafe ChunkList()
-    /// Free pages whose memory was not given back.
+    /// Free pages whose memory was not returned.
     private(set) var residentCount = 0
     /// The fewest there were since the surplus was measured last.
     private var leastResident = 0
-    /// How many pages are to be given back.
+    /// How many pages are to be returned.
     private(set) var surplus = 0
 
     var count: Int { unsafe all.count }
@@ -111,7 +111,7 @@ import RespCodec
         return unsafe (chunk.pointee.base + bit.trailingZeroBitCount * SlabAllocator.pageSize, chunk)
     }
 
-    /// Takes a page back that a class has no more.
+    /// Marks a page as free that a class no longer has.
     @unsafe mutating func putPage(_ page: UnsafeMutableRawPointer, in chunk: UnsafeMutablePointer<Chunk>) {
         let bit: UInt64 = unsafe 1 << UInt64((page - chunk.pointee.base) / SlabAllocator.pageSize)
         if unsafe chunk.pointee.resident == 0 {
@@ -126,7 +126,7 @@ import RespCodec
     // MARK: chunks
 
     private mutating func makeChunk() {
-        // Twice the size is reserved and the rest given back, so that the chunk is aligned.
+        // Twice the size is mapped and the rest unmapped, so that the chunk is aligned.
         let chunkSize = SlabAllocator.chunkSize
         let reserved = unsafe mmap(
             nil, chunkSize * 2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
@@ -150,7 +150,7 @@ import RespCodec
         unsafe _ = madvise(chunk.pointee.base, SlabAllocator.chunkSize, MADV_HUGEPAGE)
     }
 
-    /// Gives an empty chunk back, address and all.
+    /// Unmaps a chunk.
     @unsafe private mutating func release(_ chunk: UnsafeMutablePointer<Chunk>) {
         unsafe MemoryChecker.allow(chunk.pointee.base, SlabAllocator.chunkSize)
         unsafe _ = munmap(chunk.pointee.base, SlabAllocator.chunkSize)
@@ -184,18 +184,18 @@ import RespCodec
         surplus = 0
     }
 
-    /// Gives back up to `limit` free pages of a chunk that has some, and the chunk itself when it is empty and no more of it is
-    /// resident; returns how many pages it were.
+    /// Returns up to `limit` resident free pages of a chunk to the system, and the chunk itself when it is empty and none of it is
+    /// resident. Returns how many pages.
     @unsafe private mutating func giveBack(_ chunk: UnsafeMutablePointer<Chunk>, limit: Int) -> Int {
         var given = 0
         let base = unsafe chunk.pointee.base
         if unsafe chunk.pointee.isHuge {
-            // Else the system would in time put whole huge pages where small ones were given back.
+            // Else the system would in time replace the returned small pages by whole huge ones.
             unsafe chunk.pointee.isHuge = false
             unsafe _ = madvise(base, SlabAllocator.chunkSize, MADV_NOHUGEPAGE)
         }
         while given < limit, case let pages = unsafe chunk.pointee.resident, pages != 0 {
-            // Neighbours go together.
+            // Adjacent pages are returned by one call.
             let first = pages.trailingZeroBitCount
             let run = min((~(pages >> UInt64(first))).trailingZeroBitCount, limit - given)
             let size = run * SlabAllocator.pageSize
@@ -215,7 +215,7 @@ import RespCodec
 
     // MARK: dropping everything
 
-    /// Gives one chunk back, whatever is in it; true when there is none left.
+    /// Unmaps one chunk, with all blocks in it; true when there is none left.
     mutating func releaseOne() -> Bool {
         guard let chunk = unsafe all.last else { return true }
         unsafe release(chunk)
@@ -224,7 +224,7 @@ import RespCodec
 
     // MARK: checking
 
-    /// Stops the program when an invariant of the head of this file does not hold. For tests.
+    /// Traps when an invariant of the head of this file does not hold. For tests.
     func checkInvariants(pagesInUse: Int) {
         var used = 0
         var residentPages = 0

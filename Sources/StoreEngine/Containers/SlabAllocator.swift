@@ -3,17 +3,17 @@
 // Blocks come in size classes 2 bytes apart (8 above 256 bytes, coarser above 1 KiB), each class in pages of 64 KiB that are
 // aligned to their size, so that the page of a block, and with it the block's class, is found by masking the pointer. Pages are
 // cut from chunks of 4 MiB: see SlabAllocator+Chunks.swift. A free block holds the link to the next free one. Blocks above some
-// 16 KB come from malloc with a header in front; they are told apart by their address, which is odd.
+// 16 KB come from malloc with a header before them; they are recognized by their address, which is odd.
 //
 //     chunk (4 MiB)   | page | page | page | ...
 //     page (64 KiB)   | header, 64 bytes | block | block | free -> | block | ... | never used yet |
 //     large block     | previous, next, size | bytes ...            (on a list, so that all can be found)
 //
-// An allocator owns everything it gave out: dropping it frees all keys without looking at a single one, and in slices
-// (`releaseSlice`), because giving gigabytes back to the kernel takes time.
+// An allocator owns all its blocks: dropping it frees all keys without looking at a single one, and in slices (`releaseSlice`),
+// because returning gigabytes to the kernel takes time.
 //
-// Invariants: a page is on its class's list of partial pages exactly while it has room; `usedBytes` is the sum of the block
-// sizes given out; a page with no block in use belongs to no class.
+// Invariants: a page is on its class's list of partial pages exactly while it has room; `usedBytes` is the sum of the sizes of the
+// blocks in use; a page with no block in use belongs to no class, but for the last page of a class until the next `measureSurplus`.
 //
 // Rejected: malloc for everything (16 bytes of header and rounding for each key, and no way to drop a database at once).
 
@@ -21,16 +21,17 @@ import CLinux
 import Glibc
 import RespCodec
 
-/// A handle: copies share the allocator. Single-threaded.
+/// A handle: copies share the allocator. Single-threaded. Blocks are raw pointers: what is passed to `deallocate`, `reallocate` and
+/// `capacity(of:)` must be a block in use of this allocator, which is not checked.
 @safe struct SlabAllocator {
     static let pageSize = 64 * 1024
     static let chunkSize = 4 * 1024 * 1024
     /// The largest block that comes from a page, of which four fit.
     static let largestSmall = 16320
-    /// Room in front of the bytes of a large block.
+    /// Bytes of the header before a large block.
     static let largeHeaderSize = unsafe Large.headerSize
     static let pageHeaderSize = 64
-    /// All blocks begin at a multiple of this, which lets two bytes tell where one begins in its page.
+    /// All blocks begin at a multiple of this, so that two bytes can hold the place of one in its page.
     private static let linkUnit = 2
     /// Classes are 2 bytes apart up to here, ...
     private static let finestLimit = 256
@@ -47,7 +48,7 @@ import RespCodec
         /// First free block, in units of `linkUnit` bytes from the page's start; 0 for none.
         var freeHead: UInt16
         var usedCount: UInt32
-        /// Where the part of the page begins that was never given out.
+        /// Where the part of the page begins that was never in use.
         var fresh: UInt32
         var previous: UnsafeMutablePointer<Page>?
         var next: UnsafeMutablePointer<Page>?
@@ -92,8 +93,8 @@ import RespCodec
     private static func sizeClass(_ size: Int) -> Int {
         if size <= finestLimit { return (size &+ 1) &>> 1 }
         if size <= fineLimit { return (finestClassCount &- finestLimit / 8) &+ (size &+ 7) &>> 3 }
-        // A coarse class is named by how many blocks fit a page. Its blocks are the largest multiple of 64 bytes of which so many
-        // fit, so the size must be rounded up to such a multiple before the count is taken.
+        // A coarse class is identified by how many of its blocks fit a page. Its blocks are the largest multiple of 64 bytes of which
+        // that many fit, so the size must be rounded up to such a multiple before the count is taken.
         let perPage = (pageSize &- pageHeaderSize) / ((size &+ 63) & ~63)
         return fineClassCount &+ 1 &+ (firstCoarseCount &- perPage)
     }
@@ -109,7 +110,7 @@ import RespCodec
 
     /// A block of at least `size` bytes, not cleared. If it is small it is aligned to 2 bytes, and to 4, 8 or 64 if its size is
     /// a multiple of that.
-    /// - Complexity: O(1), apart from asking the system for more.
+    /// - Complexity: O(1), apart from getting more memory from the system.
     @inline(__always)
     func allocate(_ size: Int) -> UnsafeMutableRawPointer {
         precondition(size > 0, "a block has a size")
@@ -156,7 +157,7 @@ import RespCodec
         return unsafe take(from: page)
     }
 
-    /// Takes over a malloc block whose bytes begin `largeHeaderSize` behind `base`, and returns where they begin.
+    /// Takes over a malloc block whose bytes begin `largeHeaderSize` after `base`, and returns where they begin.
     @unsafe func adopt(base: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer {
         let large = unsafe base.bindMemory(to: Large.self, capacity: 1)
         unsafe adopt(large)
@@ -166,7 +167,8 @@ import RespCodec
     /// Frees a malloc block that was not taken over.
     @unsafe static func freeBlock(_ base: UnsafeMutableRawPointer) { unsafe free(base) }
 
-    /// Gives a block back.
+    /// Frees a block.
+    /// - Complexity: O(1).
     @inline(__always)
     func deallocate(_ block: UnsafeMutableRawPointer) {
         let address = UInt(bitPattern: block)
@@ -186,7 +188,7 @@ import RespCodec
         if unsafe page.pointee.usedCount == 0 { unsafe pageEmptied(page) }
     }
 
-    /// How many bytes the block really has.
+    /// How many bytes the block has, at least as many as were requested.
     @inline(__always)
     func capacity(of block: UnsafeMutableRawPointer) -> Int {
         let address = UInt(bitPattern: block)
@@ -197,7 +199,7 @@ import RespCodec
         return unsafe Int(page.pointee.blockSize)
     }
 
-    /// Moves a block's first `keeping` bytes to one of at least `size` bytes, perhaps the same.
+    /// Returns a block of at least `size` bytes with the first `keeping` bytes of `block`: the same block, or a new one in place of it.
     func reallocate(_ block: UnsafeMutableRawPointer, size: Int, keeping: Int) -> UnsafeMutableRawPointer {
         let isLarge = UInt(bitPattern: block) & 1 != 0
         let held = unsafe capacity(of: block)
@@ -214,8 +216,8 @@ import RespCodec
 
     // MARK: large blocks
 
-    /// A block of its own with a list header, whatever its size: `adoptable` memory that a reader filled already comes this way.
-    /// - Parameter isZeroed: whether its bytes are zero, which the system gives for nothing where it has to give memory anyway.
+    /// A block from malloc with a list header, whatever its size.
+    /// - Parameter isZeroed: whether its bytes are zero. That costs nothing where the system maps new memory.
     @inline(never)
     func allocateLarge(_ size: Int, isZeroed: Bool = false) -> UnsafeMutableRawPointer {
         let total = size + Self.largeHeaderSize
@@ -229,8 +231,8 @@ import RespCodec
         return unsafe base + Large.headerSize
     }
 
-    /// Whether the system would give a block of `size` bytes now. `allocate` ends the program where it does not, so whatever asks for
-    /// much more than it was sent finds out before.
+    /// Whether the system would give a block of `size` bytes now. `allocate` ends the process if it does not, so code that needs much more
+    /// memory than the request took checks before.
     static func canAllocate(_ size: Int) -> Bool {
         guard size < Int.max / 4, let block = unsafe malloc(size + largeHeaderSize) else { return false }
         unsafe free(block)
@@ -297,12 +299,13 @@ import RespCodec
     }
 
     private func pageEmptied(_ page: UnsafeMutablePointer<Page>) {
-        // The last page of a class stays for a while, or a key that comes and goes would cost a page each time.
+        // The last page of a class stays until the next `measureSurplus`, or a key that is set and deleted repeatedly would cost a page
+        // each time.
         if unsafe page.pointee.previous == nil && page.pointee.next == nil { return }
         unsafe freePage(page)
     }
 
-    /// Takes a page with no block in use away from its class.
+    /// Removes a page with no block in use from its class.
     private func freePage(_ page: UnsafeMutablePointer<Page>) {
         unsafe unlink(page)
         unsafe storage.pointee.pageCount -= 1
@@ -317,10 +320,10 @@ import RespCodec
             largeBytes: storage.pointee.largeBytes)
     }
 
-    // MARK: giving back
+    // MARK: returning memory
 
-    /// To be called about once a second: finds out how many free pages were not needed since the last time. Those above a
-    /// proportion of the pages in use are surplus.
+    /// To be called about once a second: measures how many free pages were not needed since the last call. Those above a proportion of the
+    /// pages in use are surplus.
     /// - Complexity: O(size classes).
     func measureSurplus() {
         for sizeClass in 0..<Self.classCount {
@@ -330,19 +333,19 @@ import RespCodec
         unsafe storage.pointee.chunks.measureSurplus(pagesInUse: storage.pointee.pageCount)
     }
 
-    /// Whether there is something for `giveBackSlice` to do.
+    /// Whether `giveBackSlice` has something to do.
     @inline(__always) var hasSurplus: Bool { unsafe storage.pointee.chunks.surplus > 0 }
 
-    /// Gives a bounded part of the surplus back to the system.
+    /// Returns a bounded part of the surplus to the system.
     func giveBackSlice() { unsafe storage.pointee.chunks.giveBackSlice() }
 
-    /// Gives the memory of all pages that no class has back to the system.
-    /// - Complexity: O(pages that are given back).
+    /// Returns the memory of all pages that no class has to the system.
+    /// - Complexity: O(pages returned).
     func purge() { unsafe storage.pointee.chunks.giveBackAll() }
 
     // MARK: dropping everything
 
-    /// Frees a bounded part of what the allocator holds; true when nothing is left and the handle is dead.
+    /// Frees a bounded part of what the allocator holds; true when nothing is left, and the handle must not be used any more.
     func releaseSlice() -> Bool {
         for _ in 0..<64 {
             guard let large = unsafe storage.pointee.large else { break }
@@ -359,7 +362,7 @@ import RespCodec
 
     // MARK: checking
 
-    /// Walks every list and stops the program when an invariant does not hold. For tests.
+    /// Traps when an invariant of the head of this file does not hold. For tests.
     func checkInvariants() {
         unsafe storage.pointee.chunks.checkInvariants(pagesInUse: storage.pointee.pageCount)
         for sizeClass in 0..<Self.classCount {
@@ -387,8 +390,8 @@ import RespCodec
     }
 }
 
-/// Tells AddressSanitizer which memory of a page is in use. Does nothing unless the program is built for it: with `--sanitize=address`
-/// and `-Xswiftc -DADDRESS_SANITIZER`.
+/// Marks for AddressSanitizer which memory of a page is in use. Does nothing unless the program is built with `--sanitize=address` and
+/// `-Xswiftc -DADDRESS_SANITIZER`.
 enum MemoryChecker {
     @inline(__always)
     static func allow(_ start: UnsafeMutableRawPointer, _ count: Int) {
@@ -417,7 +420,7 @@ private func unpoisonMemory(_ start: UnsafeMutableRawPointer, _ count: Int)
 public struct AllocatorStatistics: Sendable {
     /// Chunks of 4 MiB taken from the system, from which pages are cut.
     public let chunks: Int
-    /// Pages of 64 KiB in use, and those free for any class whose memory the system does not have back.
+    /// Pages of 64 KiB in use, and free ones whose memory was not returned to the system.
     public let pages: Int
     public let freePages: Int
     /// Bytes in use, and those of all pages and large blocks that they lie in.

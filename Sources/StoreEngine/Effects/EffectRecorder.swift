@@ -17,7 +17,7 @@ final class EffectRecorder {
         toldChanges = changes
     }
 
-    deinit { pieces.deallocate() }
+    deinit { unsafe pieces.deallocate() }
 
     func take(_ words: Arguments, database: Int) {
         isInGroup = true

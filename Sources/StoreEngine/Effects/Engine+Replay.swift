@@ -14,7 +14,7 @@ extension Engine {
         in stream: ByteSlice, _ body: (Arguments) throws(ReplayError) -> Void
     ) throws(ReplayError) {
         let list = ArgumentList()
-        defer { list.deallocate() }
+        defer { unsafe list.deallocate() }
         var limits = RequestLimits()
         limits.bulkLength = Int.max / 2
         var parser = RequestParser(limits: limits)
@@ -39,7 +39,7 @@ extension Engine {
         state.expiryTime = EngineState.beforeAllTime
         defer { state.expiryTime = state.now }
         let reply = ReplyWriter(capacity: 1024)
-        defer { reply.deallocate() }
+        defer { unsafe reply.deallocate() }
         var database = 0
         var isInGroup = false
         var failures: [String] = []

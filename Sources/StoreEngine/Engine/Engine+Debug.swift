@@ -98,7 +98,7 @@ extension Engine {
     /// Calls `body` with a context whose replies go nowhere.
     func withQuietContext<Result>(_ index: Int, _ body: (KeyspaceContext) -> Result) -> Result {
         let writer = ReplyWriter(capacity: 64)
-        defer { writer.deallocate() }
+        defer { unsafe writer.deallocate() }
         return body(KeyspaceContext(self, database: database(index), reply: writer))
     }
 

@@ -25,7 +25,7 @@ extension Engine {
     /// - Complexity: O(bytes of all keys and values).
     public func withSnapshot<Result>(version: UInt16 = 12, _ body: (ByteSlice) throws -> Result) rethrows -> Result {
         let sink = ReplyWriter()
-        defer { sink.deallocate() }
+        defer { unsafe sink.deallocate() }
         SnapshotWriter(sink: sink, version: version, compresses: self.settings.compressesRecords).write(self) {
             index, body in
             withQuietContext(index, body)
@@ -42,7 +42,7 @@ extension Engine {
     /// - Complexity: O(bytes of the snapshot), O(n log n) for what must be put in an order.
     public func load(_ snapshot: ByteSlice, replacing: Bool = false) throws(SnapshotError) {
         let writer = ReplyWriter(capacity: 64)
-        defer { writer.deallocate() }
+        defer { unsafe writer.deallocate() }
         // During a pause, too: a key that has expired must not be in the way of the same key.
         let removedExpiredKeys = self.removesExpiredKeys
         self.removesExpiredKeys = true

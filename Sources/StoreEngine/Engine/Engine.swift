@@ -38,7 +38,7 @@ public final class Engine {
     public static func seed(from text: ByteSlice) -> UInt64 { KeyHash(seed: 1)(text) }
 
     deinit {
-        writer.deallocate()
+        unsafe writer.deallocate()
         state.deallocate()
     }
 

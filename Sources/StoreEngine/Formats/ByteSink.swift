@@ -1,10 +1,10 @@
-// Where the formats write to: the engine says what the bytes are, somebody else where they go.
+// Where the formats write to. The engine makes the bytes; the sink, which the caller passes, decides where they go.
 
 import RespCodec
 
-/// A handle on something that takes bytes in order.
+/// A handle on something that bytes are appended to.
 protocol ByteSink {
-    /// Takes bytes in, which are good only during the call.
+    /// Appends bytes, which are valid only during the call.
     func append(_ bytes: ByteSlice)
 }
 
@@ -22,7 +22,7 @@ extension ByteSink {
     }
 }
 
-/// A reply that is being written takes in the bytes of a bulk string: see `beginDeferred`.
+/// The bytes of a bulk string that is being written: see `ReplyWriter.beginDeferred`.
 extension ReplyWriter: ByteSink {
     func append(_ bytes: ByteSlice) { raw(bytes) }
 }

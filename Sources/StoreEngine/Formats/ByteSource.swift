@@ -1,22 +1,22 @@
 // Where the formats read from.
 //
-// A source lends its bytes instead of copying them, so that a packed list goes from the payload of a request to its entry in one copy.
-// What it lends stays good until `release`, which is what lets a source that reads a file use its memory again.
+// A source returns slices of its bytes instead of copies, so that a packed list gets from the payload of a request to its entry in one
+// copy. They stay valid until `release`, after which a source that reads a file can reuse its memory.
 
 import RespCodec
 
 protocol ByteSource {
-    /// At most how many bytes are still to come. A count or a length that was read is held against it before memory is taken.
+    /// An upper bound of the bytes that are left. Counts and lengths that were read are compared with it before memory is allocated.
     var remaining: Int { get }
 
-    /// The next `count` bytes, good until `release`; nil when so many are not to come.
+    /// The next `count` bytes, valid until `release`; nil if fewer are left.
     mutating func take(_ count: Int) -> ByteSlice?
 
-    /// Says that nothing that was taken so far is needed any more.
+    /// Ends the use of all slices that were taken so far.
     mutating func release()
 }
 
-/// Bytes that are all there, and outlive the source.
+/// Bytes in memory, which outlive the source.
 struct MemorySource: ByteSource {
     private var bytes: ByteSlice
 

@@ -1,8 +1,8 @@
-// The checksum of RDB files and of DUMP payloads: a CRC of 64 bits with the polynomial of David Jones, bits in reverse order, without
-// a value to begin with and without one to end with.
+// The checksum of RDB files and of DUMP payloads: a CRC of 64 bits with the polynomial of David Jones, reflected, with initial value and
+// final XOR 0.
 //
-// Eight bytes are taken at a time: each looks up, in a table of its own, what it makes of the checksum once all eight are through,
-// and the eight answers are added without carry. That is some eight times as fast as one byte after the other, for 16 KiB of tables.
+// Slicing by eight: each of eight bytes looks up, in a table of its own, its contribution to the checksum after all eight, and the eight
+// contributions are XORed. That is some eight times as fast as one byte at a time, for 16 KiB of tables.
 //
 // Source: Redis, crc64.c, for the parameters (width 64, polynomial 0xad93d23594c935a9, reflected, "123456789" gives
 // e9c6d914c4b8d9ca); M. Kounavis and F. Berry, "A Systematic Approach to Building High Performance Software-based CRC Generators".
@@ -10,7 +10,7 @@
 import RespCodec
 
 struct CRC64 {
-    /// Of all that was added so far.
+    /// The checksum of the bytes added so far.
     private(set) var value: UInt64 = 0
 
     static func of(_ bytes: ByteSlice) -> UInt64 {
@@ -19,7 +19,7 @@ struct CRC64 {
         return checksum.value
     }
 
-    /// Adds bytes behind those that were added before.
+    /// Adds bytes after those that were added before.
     /// - Complexity: O(bytes), about 0.5 ns each.
     mutating func add(_ bytes: ByteSlice) {
         let tables = unsafe Self.tables.start
@@ -48,7 +48,7 @@ struct CRC64 {
 
     private static let reflectedPolynomial: UInt64 = 0x95AC_9329_AC4B_C9B5
 
-    /// Eight tables of 256: the first for the last of eight bytes.
+    /// Eight tables of 256: the first for the last of eight bytes. Indexes are not checked; they are below 256 by construction.
     @safe private struct Tables: @unchecked Sendable {
         let start: UnsafePointer<UInt64>
     }

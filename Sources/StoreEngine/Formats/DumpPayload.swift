@@ -1,4 +1,4 @@
-// A value as bytes that can be carried to another server: what DUMP answers and RESTORE takes.
+// A value as bytes that another server can read: what DUMP returns and RESTORE reads.
 //
 //     type (1) | value | version of the format (2) | CRC-64 of everything before (8)
 //
@@ -21,15 +21,15 @@ enum DumpPayload {
         writer.write(type: type)
         writer.write(valueOf: entry, as: type, context)
         reply.append(littleEndian: version(of: entry, written: type))
-        // A reply that was broken off has no checksum.
+        // A reply that exceeds its limit is not sent, so it needs no checksum.
         guard !reply.isOverfull else { return }
         reply.append(littleEndian: CRC64.of(reply.written(start..<reply.count)))
         reply.endBulkString(payload)
     }
 
-    /// For readers of which version a value is written. A stream with consumers is for Redis 7.2 and later: an older one would take
-    /// when a consumer was last given something for when it last asked. All other values are the same in the forms of Redis 7.0, but
-    /// for hashes whose fields have deadlines, which have no older form.
+    /// The version of the format that a value is written for. A stream with consumers needs Redis 7.2: older versions have one time for a
+    /// consumer, not two. All other values are written in the forms of Redis 7.0, but hashes whose fields have deadlines, which have no
+    /// older form.
     private static func targetVersion(of entry: Entry) -> UInt16 {
         guard entry.encoding == .stream else { return usualVersion }
         let stream = unsafe StreamValue(at: entry.pointer)
@@ -37,8 +37,8 @@ enum DumpPayload {
         return hasConsumers ? RecordType.stream.version : usualVersion
     }
 
-    /// The version that a reader must know. Pending entries that were released have no consumer: readers that do not expect that would
-    /// trust the value and fail later, so they are to refuse it.
+    /// The version in the payload, which a reader must know. Pending entries that were released have no consumer: older readers would accept
+    /// the value and fail later, so a version that they do not know makes them refuse it.
     private static func version(of entry: Entry, written type: RecordType) -> UInt16 {
         guard entry.encoding == .stream else { return type.version }
         let stream = unsafe StreamValue(at: entry.pointer)
@@ -60,7 +60,7 @@ enum DumpPayload {
         return (payload[0..<checked - versionSize], UInt16(littleEndian: version))
     }
 
-    /// Makes an entry of a value with its type, which is in no table yet.
+    /// Makes an entry, in no table yet, from the bytes of a value that begin with its type.
     static func entry(
         from value: ByteSlice, version: UInt16, key: ByteSlice, deadline: Int64?, _ context: KeyspaceContext
     ) throws(FormatError) -> Entry {

@@ -4,11 +4,11 @@
 //     LLLOOOOO OOOOOOOO                   L + 2 bytes (3 to 8) once more, from O + 1 bytes back (1 to 8192)
 //     111OOOOO LLLLLLLL OOOOOOOO          L + 9 bytes (9 to 264) once more, from O + 1 bytes back
 //
-// A copy may overlap what it makes, so that a run of equal bytes is one copy from 1 byte back. Nothing says where the
-// text ends nor how long it was: both counts are kept by whoever keeps the bytes.
+// A copy may overlap its own result, so that a run of equal bytes is one copy from 1 byte back. The format has neither
+// the compressed size nor the original one: both are stored beside it.
 //
-// Compressing remembers where each three bytes, by a hash of them, were seen last, and takes the first copy it finds.
-// Decompressing trusts nothing: every length and distance is held against what is there.
+// Compressing remembers the last position of each three bytes, by a hash of them, and takes the first match it finds.
+// Decompressing trusts nothing: every length and distance is checked.
 //
 // Source: liblzf 3.6 (Marc Lehmann), the format as lzf_d.c reads it.
 
@@ -22,13 +22,13 @@ enum LZF {
     private static let farthest = 8192
     private static let hashBits: UInt32 = 12
 
-    /// No text is more than so many times longer than what it was compressed to: three bytes stand for at most 264.
+    /// The highest compression ratio: three bytes encode at most 264.
     static let highestRatio = 88
 
     // MARK: compressing
 
-    /// Compresses `source` into `target` and returns how many bytes that took; nil when they do not fit, which is how
-    /// one asks for a gain: with a target smaller than the source.
+    /// Compresses `source` into `target` and returns how many bytes that took; nil when they do not fit. A target that is
+    /// smaller than the source makes sure that compressing saves something.
     /// - Complexity: O(bytes).
     @unsafe static func compress(_ source: ByteSlice, to target: UnsafeMutableRawBufferPointer) -> Int? {
         guard !source.isEmpty, source.count < Int(UInt32.max), let out = target.baseAddress else { return nil }
@@ -41,7 +41,7 @@ enum LZF {
         }
     }
 
-    /// - Parameter seen: by hash, the position behind the first of the three bytes; 0 for none yet.
+    /// - Parameter seen: by hash, the position after the first of the three bytes; 0 for none yet.
     private static func compress(
         _ input: UnsafePointer<UInt8>, _ count: Int, _ writer: consuming Writer,
         _ seen: UnsafeMutableBufferPointer<UInt32>
@@ -65,8 +65,7 @@ enum LZF {
             guard unsafe writer.writeLiteral(literal..<position),
                 unsafe writer.writeCopy(length: length, distance: position - candidate)
             else { return nil }
-            // Of the bytes copied only the last ones are remembered, which is where the next copy will most likely go
-            // on.
+            // Of the copied bytes only the last ones are remembered, where the next match most likely begins.
             position += length
             literal = position
             for back in 1...2 where position - back + shortestCopy <= count {
@@ -161,7 +160,7 @@ enum LZF {
             if distance >= length {
                 unsafe memcpy(out + count, out + from, length)
             } else {
-                // What is copied is still being made.
+                // The copy overlaps its result.
                 for index in 0..<length { unsafe out[count + index] = out[from + index] }
             }
             count += length

@@ -2,8 +2,8 @@
 //
 //     "REDIS" | version, four digits | records | 0xFF | CRC-64 of everything before (8)
 //
-// A record begins with a mark, or else with the type of a value: what stands before that goes with it, and it is followed by the key
-// and the value.
+// A record begins with an opcode, or with the type of a value, which is followed by the key and the value. Some opcodes are attributes of
+// the next key.
 //
 // Source: Redis 7.4, rdb.h, "Special RDB opcodes", and rdb.c, rdbSaveRio.
 
@@ -15,21 +15,21 @@ enum RDBOpcode: UInt8 {
     /// A library of functions as Redis 7.0 saves it, or as its release candidates did.
     case function = 245
     case functionOfPreview = 246
-    /// What a module keeps besides values.
+    /// Data of a module besides values.
     case module = 247
-    /// Of the next key: seconds since it was used, a number; ...
+    /// Of the next key: seconds since it was last used, a number.
     case idleSeconds = 248
-    /// ... or how often it is used, a byte.
+    /// Of the next key: how often it is used, a byte.
     case frequency = 249
-    /// A fact about the server that saved: a name and a text.
-    case fact = 250
+    /// Information about the server that saved: a name and a text.
+    case information = 250
     /// How many keys the database has and how many of them have a deadline: two numbers.
     case size = 251
-    /// Of the next key: when it expires, in milliseconds since 1970 (8); ...
+    /// Of the next key: when it expires, in milliseconds since 1970 (8 bytes).
     case deadline = 252
-    /// ... or in seconds (4).
+    /// Of the next key: when it expires, in seconds since 1970 (4 bytes).
     case deadlineInSeconds = 253
-    /// Which database the next keys are in: a number.
+    /// The database that the next keys are in: a number.
     case database = 254
     case end = 255
 

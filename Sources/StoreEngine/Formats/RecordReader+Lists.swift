@@ -49,7 +49,7 @@ extension RecordReader {
         case SavedNode.packed:
             let bytes = try string()
             guard let examination = PackedList.examine(bytes) else { throw .damaged("a packed list") }
-            assembler.append(PackedList(lookingAt: bytes), examination, isOnly: isOnly)
+            unsafe assembler.append(PackedList(lookingAt: bytes), examination, isOnly: isOnly)
         default:
             throw .damaged("a node of a list of no known kind")
         }
@@ -72,7 +72,7 @@ struct ListAssembler: ~Copyable {
 
     mutating func append(_ element: PackedElement) { element.withBytes { append($0) } }
 
-    /// - Parameter inNodeOfItsOwn: it was so where the list was saved, and then the list was large.
+    /// - Parameter inNodeOfItsOwn: whether it was in a node of its own in the saved list, which was then a large one.
     mutating func append(_ element: ByteSlice, inNodeOfItsOwn: Bool = false) {
         let value = PackedValue(element)
         if chain == nil {
@@ -86,7 +86,7 @@ struct ListAssembler: ~Copyable {
         chain?.push(value, at: .tail, limits)
     }
 
-    /// Takes in a sound list: as it lies, if it can be a node of its own.
+    /// Adds the elements of a validated list: as a node, if it can be one as it is.
     mutating func append(_ list: PackedList, _ examination: PackedList.Examination, isOnly: Bool) {
         let count = examination.count
         guard count > 0 else { return }

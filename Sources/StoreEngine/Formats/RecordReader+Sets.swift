@@ -11,7 +11,7 @@ extension RecordReader {
         case .setOfIntegers:
             let bytes = try string()
             guard IntegerSet.isSound(bytes) else { throw .damaged("an array of integers") }
-            let integers = IntegerSet(lookingAt: bytes)
+            let integers = unsafe IntegerSet(lookingAt: bytes)
             if integers.count <= limits.integers {
                 return context.makePacked(.set, .integers, copying: bytes, key: key, deadline: deadline)
             }
@@ -21,7 +21,7 @@ extension RecordReader {
         case .packedSet:
             let (list, isCanonical) = try packedList(stride: 1, context)
             if isCanonical && list.count <= limits.entries {
-                guard !list.hasDuplicates(stride: 1, hash: context.engine.hash) else { throw Self.memberTwice }
+                guard !list.hasDuplicates(stride: 1, hash: context.engine.hash) else { throw FormatError.memberTwice }
                 return context.makePacked(.set, .packed, list, key: key, deadline: deadline)
             }
             let encoding = list.count <= limits.entries ? Encoding.packed : .table
@@ -30,7 +30,7 @@ extension RecordReader {
             while offset < list.end {
                 guard set.value.add(list[offset]) else {
                     set.free()
-                    throw Self.memberTwice
+                    throw FormatError.memberTwice
                 }
                 offset = list.next(after: offset)
             }
@@ -43,7 +43,7 @@ extension RecordReader {
                 context, for: key, encoding, deadline: deadline, expecting: likelyCount(count, size: 3))
             do throws(FormatError) {
                 for _ in 0..<count {
-                    guard set.value.add(try string()) else { throw Self.memberTwice }
+                    guard set.value.add(try string()) else { throw FormatError.memberTwice }
                     release()
                 }
             } catch {
@@ -53,6 +53,4 @@ extension RecordReader {
             return set.detach()
         }
     }
-
-    private static var memberTwice: FormatError { .damaged("a member that is there twice") }
 }

@@ -9,7 +9,7 @@ extension RecordReader {
         if type == .packedSortedSet {
             let (list, isCanonical) = try packedList(stride: 2, context)
             if isCanonical && list.count / 2 <= context.settings.sortedSetMaxPackedEntries && list.isOrderedByScore {
-                guard !list.hasDuplicates(stride: 2, hash: context.engine.hash) else { throw Self.memberTwice }
+                guard !list.hasDuplicates(stride: 2, hash: context.engine.hash) else { throw FormatError.memberTwice }
                 return context.makePacked(.sortedSet, .packed, list, key: key, deadline: deadline)
             }
             return try build(key: key, deadline: deadline, context) { (_, builder) throws(FormatError) in
@@ -43,7 +43,7 @@ extension RecordReader {
         }
     }
 
-    /// Members come in any order: a builder puts them in theirs.
+    /// Reads members in any order with `body`, which adds them to a builder.
     private mutating func build(
         key: ByteSlice, deadline: Int64?, _ context: KeyspaceContext, expecting expected: Int = 0,
         _ body: (inout RecordReader, inout SortedSetBuilder) throws(FormatError) -> Void
@@ -65,7 +65,7 @@ extension RecordReader {
         guard !score.isNaN else { throw .damaged("a score that is no number") }
         let count = builder.count
         member.withBytes { builder.add($0, score) { $1 } }
-        guard builder.count > count else { throw memberTwice }
+        guard builder.count > count else { throw FormatError.memberTwice }
     }
 
     private static func score(_ element: PackedElement) throws(FormatError) -> Double {
@@ -77,9 +77,7 @@ extension RecordReader {
         }
     }
 
-    private static var memberTwice: FormatError { .damaged("a member that is there twice") }
-
-    /// A score as old servers saved it: one byte for the length of its text, or for what has none.
+    /// A score as old servers saved it: one byte for the length of its text, or for infinities and NaN.
     private mutating func scoreAsText() throws(FormatError) -> Double {
         switch try byte() {
         case 255: return -Double.infinity
@@ -95,8 +93,8 @@ extension RecordReader {
 }
 
 extension PackedList {
-    /// Whether the second of each two elements is a number, and the pairs are in the order of these numbers and of the first elements
-    /// where they are equal.
+    /// Whether the second element of each pair is a number, and the pairs are in the order of these numbers, and of the first elements if
+    /// numbers are equal.
     fileprivate var isOrderedByScore: Bool {
         var previous: (score: Double, member: PackedElement)?
         var offset = first

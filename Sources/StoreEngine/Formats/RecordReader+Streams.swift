@@ -1,4 +1,4 @@
-// Reads streams. Their nodes are taken as they lie, so all that is in them is gone through first: see `StreamNode.examined`.
+// Reads streams. Their nodes are copied as they are, so they are validated first: see `StreamNode.examined`.
 //
 // - Source: Redis 7.4, rdb.c, on RDB_TYPE_STREAM_LISTPACKS and its successors.
 
@@ -37,7 +37,7 @@ extension RecordReader {
             let id = try plainID()
             let bytes = try string()
             guard let examination = PackedList.examine(bytes), examination.isCanonical,
-                let lastOfNode = StreamNode(list: PackedList(lookingAt: bytes), id: id).examined()
+                let lastOfNode = unsafe StreamNode(list: PackedList(lookingAt: bytes), id: id).examined()
             else { throw .damaged("a node of a stream") }
             if let last, id <= last { throw .damaged("nodes of a stream that are not in order") }
             last = lastOfNode
@@ -51,10 +51,10 @@ extension RecordReader {
         if let last, last > stream.lastID { throw .damaged("a stream with an id behind its last") }
         stream.entriesAdded = stream.length
         guard type != .streamOfRedis5 else { return }
-        // The first id is known by now.
+        // The first id, which is known by now.
         _ = try id()
         stream.maximumDeletedID = try id()
-        // As in Redis, a count that has gone past the highest is kept as it is.
+        // As in Redis, a count above the largest integer is kept as it is.
         stream.entriesAdded = Int(truncatingIfNeeded: try number())
     }
 
@@ -71,14 +71,14 @@ extension RecordReader {
         }
         var pending = try readPending(of: group)
         for _ in 0..<(try count(ofAtLeast: 10)) { try readConsumer(type, of: group, &pending) }
-        // One that is delivered after the others has the shortest way to its place in the order of delivery.
+        // In this order each entry is added at the end of the order of delivery.
         pending.sort { $0.time < $1.time }
         for entry in pending {
             if let owner = entry.owner { group.assign(entry.entry, to: owner, time: entry.time) }
         }
     }
 
-    /// What is pending in a group, by id. What no consumer has in the end was released.
+    /// The pending entries of a group, by id. Those that no consumer has in the end were released.
     private mutating func readPending(of group: StreamGroup) throws(FormatError) -> [SavedPending] {
         var pending: [SavedPending] = []
         for _ in 0..<(try count(ofAtLeast: 25)) {
@@ -117,7 +117,7 @@ extension RecordReader {
     }
 }
 
-/// An entry that was pending, as it is read.
+/// A pending entry while its group is read.
 private struct SavedPending {
     let id: StreamID
     let time: Int64
@@ -137,9 +137,10 @@ extension Array where Element == SavedPending {
 }
 
 extension StreamNode {
-    /// Goes through a node from outside, whose list is sound and canonical: that master entry and entries are complete and end with the
-    /// list, that counts are right and ids rise, and that numbers take as few bytes as they can, for they are changed in place.
-    /// - Returns: the id of the last entry, the node's own if there is none; nil if the node is not sound.
+    /// Validates a node from outside, whose list is valid and canonical: master entry and entries must be complete and end with the list,
+    /// counts be right and ids ascend, and numbers take as few bytes as they can, because they are changed in place.
+    /// - Returns: the id of the last entry, the node's own if there is none; nil if the node is not valid.
+    /// - Complexity: O(elements).
     func examined() -> StreamID? {
         var cursor = Cursor(list)
         guard let live = cursor.number(), let deleted = cursor.number(), let fields = cursor.number(), live >= 0,
@@ -173,7 +174,7 @@ extension StreamNode {
         return liveSeen == live && deletedSeen == deleted ? last ?? id : nil
     }
 
-    /// Goes through a sound list.
+    /// Reads the elements of a valid list one after the other.
     private struct Cursor {
         private let list: PackedList
         private var offset: Int
@@ -196,7 +197,7 @@ extension StreamNode {
             return value
         }
 
-        /// Passes over so many elements; false if there are fewer.
+        /// Skips `count` elements; false if there are fewer.
         mutating func skip(_ count: Int) -> Bool {
             var left = count
             while left > 0 {

@@ -1,15 +1,14 @@
 // Reads whole values and makes entries of them.
 //
-// An entry is made when all of the value was read and found sound, and is in no table yet; so whoever reads a damaged value has changed
-// nothing. Packed lists and arrays of integers that a container will trust are gone through element by element first. Larger
-// collections are put together by an assembler each, which keeps to the thresholds of the encodings and frees what it has if it is not
-// asked for an entry.
+// An entry is made when all of the value was read and found valid, and is in no table yet; so reading a damaged value changes nothing.
+// Packed lists and arrays of integers that a container will trust are validated element by element first. Larger collections are put
+// together by an assembler each, which follows the thresholds of the encodings, and frees what it has if no entry is made.
 
 import RespCodec
 
 extension RecordReader {
     /// A value of the form `type` as a new entry of a key.
-    /// - Throws: when the value is not sound. Nothing is left behind then.
+    /// - Throws: when the value is not valid. Nothing is left behind then.
     /// - Complexity: O(bytes of the value), O(n log n) for what must be put in an order.
     mutating func value(
         _ type: RecordType, key: ByteSlice, deadline: Int64?, _ context: KeyspaceContext
@@ -34,7 +33,7 @@ extension RecordReader {
         }
     }
 
-    /// A packed list of `stride` elements for each of what it holds, no two of them with the same first; at least one.
+    /// A validated packed list of one or more groups of `stride` elements. That no two groups have the same first element is not checked.
     mutating func packedList(stride: Int, _ context: KeyspaceContext) throws(FormatError) -> (
         PackedList, isCanonical: Bool
     ) {
@@ -43,7 +42,7 @@ extension RecordReader {
             throw .damaged("a packed list")
         }
         guard examination.count > 0 else { throw .empty }
-        return (PackedList(lookingAt: bytes), examination.isCanonical)
+        return unsafe (PackedList(lookingAt: bytes), examination.isCanonical)
     }
 }
 
@@ -72,7 +71,7 @@ extension KeyspaceContext {
         return entry
     }
 
-    /// A new entry, not in the table, of a value that lies outside of it.
+    /// A new entry, not in the table, of a value in a block of its own.
     func makeLarge(
         _ type: ValueType, _ encoding: Encoding, _ value: some LargeValue, key: ByteSlice, deadline: Int64?
     ) -> Entry {

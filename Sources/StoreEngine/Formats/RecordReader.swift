@@ -1,8 +1,8 @@
-// Reads what the records of RDB files and DUMP payloads are made of. Nothing is believed: every count and length is held against what
-// is left to read before memory is taken for it, and a compressed string against what its bytes could make at most.
+// Reads the parts of records in RDB files and DUMP payloads. Nothing is trusted: every count and length is compared with what is left to
+// read before memory is allocated for it, and the size of a compressed string with the highest compression ratio.
 //
-// Strings are lent, not copied: most lie in the source as they are. Those that do not, integers and compressed ones, are written out
-// in memory of the reader, of which there are two pieces, so that a field and its value can be looked at together.
+// Strings are slices of the source where possible. Integers and compressed strings are written to memory of the reader, which has two
+// blocks, so that a field and its value can be used together.
 //
 // Source: Redis 7.4, rdb.c, rdbLoadLenByRef and rdbGenericLoadStringObject.
 
@@ -15,22 +15,22 @@ struct RecordReader<Source: ByteSource>: ~Copyable {
     private var first = ScratchBlock()
     private var second = ScratchBlock()
 
-    /// Which of two strings that are looked at together.
+    /// The block for a string that is not in the source as it is.
     enum Place {
         case first
         case second
     }
 
-    /// - Parameter longestString: bytes of the longest string that is made from a compressed one.
+    /// - Parameter longestString: the most bytes that a compressed string may decompress to.
     init(_ source: Source, longestString: Int) {
         self.source = source
         self.longestString = longestString
     }
 
-    /// At most how many bytes are still to come.
+    /// An upper bound of the bytes that are left.
     var remaining: Int { source.remaining }
 
-    /// Says that no string that was read so far is needed any more.
+    /// Ends the use of all strings that were read so far.
     mutating func release() { source.release() }
 
     // MARK: numbers
@@ -60,7 +60,7 @@ struct RecordReader<Source: ByteSource>: ~Copyable {
 
     mutating func double() throws(FormatError) -> Double { Double(bitPattern: try littleEndian()) }
 
-    /// A number of 64 bits, in the form of a length.
+    /// A number of 64 bits, encoded as a length.
     mutating func number() throws(FormatError) -> UInt64 { try number(startingWith: byte()) }
 
     private mutating func number(startingWith mark: UInt8) throws(FormatError) -> UInt64 {
@@ -74,20 +74,21 @@ struct RecordReader<Source: ByteSource>: ~Copyable {
         }
     }
 
-    /// How many elements of at least `size` bytes follow.
+    /// A count of elements that take at least `size` bytes each.
+    /// - Throws: `truncated` if that many cannot follow.
     mutating func count(ofAtLeast size: Int) throws(FormatError) -> Int {
         let number = try number()
         guard number <= UInt64(remaining / size) else { throw .truncated }
         return Int(number)
     }
 
-    /// How many of `count` elements there is to be room for before the first is read: no more than what is left could make if they
-    /// have `size` bytes each, nor than take a few megabytes, for the count may be wrong.
+    /// For how many of `count` elements memory should be reserved before the first is read: as the count may be wrong, no more than fit what
+    /// is left if each takes `size` bytes, and no more than take a few megabytes.
     func likelyCount(_ count: Int, size: Int) -> Int { min(count, remaining / size, 1 << 20) }
 
     // MARK: strings
 
-    /// A string. Good until `release`, and until the next string is read into the same place.
+    /// A string. Valid until `release`, and until the next string is read into the same place.
     mutating func string(_ place: Place = .first) throws(FormatError) -> ByteSlice {
         let mark = try byte()
         switch mark {
@@ -143,15 +144,15 @@ struct RecordReader<Source: ByteSource>: ~Copyable {
     }
 }
 
-/// Memory that is used again and again, and grows when it must.
+/// A block of memory that is reused, and grows when needed.
 @safe struct ScratchBlock: ~Copyable {
     private var start: UnsafeMutableRawPointer?
     private var capacity = 0
-    /// One that grew larger is made small again when less is asked for.
+    /// A block that grew larger is replaced by a small one when less is requested.
     static let mostKept = 1 << 20
 
-    /// Room for `count` bytes, whose contents are anything. What was there before is gone.
-    mutating func room(for count: Int) -> UnsafeMutableRawPointer {
+    /// Room for `count` bytes, not cleared, valid until the next call. The previous contents are lost.
+    @unsafe mutating func room(for count: Int) -> UnsafeMutableRawPointer {
         if let start = unsafe start, count <= capacity, capacity <= Self.mostKept || count > Self.mostKept {
             return unsafe start
         }

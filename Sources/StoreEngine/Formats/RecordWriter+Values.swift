@@ -1,12 +1,12 @@
-// Writes whole values: their type, then what they hold.
+// Writes whole values: their type, then their contents.
 //
-// A value that lies packed in its entry is written as it lies there, in one piece; a hash as a packed list.
+// A value that is packed in its entry is written as it is, in one piece; a hash as a packed list.
 
 import RespCodec
 
 extension RecordType {
-    /// The form in which a value is written for readers of a version of the RDB format. Hashes whose fields have deadlines need version
-    /// 12 whatever is asked for.
+    /// The form in which a value is written for readers of a version of the RDB format. Hashes whose fields have deadlines always need
+    /// version 12.
     init(of entry: Entry, version: UInt16) {
         switch (entry.type, entry.encoding) {
         case (.string, _): self = .string
@@ -52,7 +52,7 @@ extension RecordWriter {
         }
     }
 
-    /// - Parameter earliest: from which on deadlines are counted, 0 standing for none; nil if no field has one.
+    /// - Parameter earliest: the earliest deadline, which the others are relative to; nil if no field has one.
     private func writeFields(_ table: HashTable, earliestDeadline earliest: Int64?) {
         if let earliest { write(time: earliest) }
         write(length: table.count)
@@ -68,7 +68,7 @@ extension RecordWriter {
         set.forEach { write(element: $0) }
     }
 
-    /// The members with the highest scores come first: readers that put each in its place find it at the front.
+    /// The members with the highest scores come first, so that readers that insert one by one always insert at the front.
     private func write(members table: SortedSetTable) {
         let count = table.count
         write(length: count)

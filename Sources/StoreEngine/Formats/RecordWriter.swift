@@ -1,4 +1,4 @@
-// Writes what the records of RDB files and DUMP payloads are made of: lengths, strings, numbers. Whole values are in an extension.
+// Writes the parts of records in RDB files and DUMP payloads: lengths, strings, numbers. RecordWriter+Values.swift writes whole values.
 //
 // Source: Redis 7.0, rdb.c, rdbSaveLen, rdbSaveRawString and rdbEncodeInteger.
 
@@ -12,7 +12,7 @@ struct RecordWriter<Sink: ByteSink> {
 
     /// Shorter strings are not worth the attempt.
     private static var shortestCompressed: Int { 21 }
-    /// What compressing must gain, in bytes.
+    /// How many bytes compressing must save.
     private static var leastGain: Int { 4 }
     /// The longest text of an integer of 32 bits.
     private static var longestInteger: Int { 11 }
@@ -21,7 +21,7 @@ struct RecordWriter<Sink: ByteSink> {
 
     func write(length: Int) { write(number: UInt64(length)) }
 
-    /// A number of 64 bits, in the form of a length.
+    /// A number of 64 bits, encoded as a length.
     func write(number: UInt64) {
         if number < 1 << 6 {
             sink.append(byte: LengthMark.short | UInt8(number))
@@ -63,7 +63,7 @@ struct RecordWriter<Sink: ByteSink> {
 
     func write(double: Double) { sink.append(littleEndian: double.bitPattern) }
 
-    /// False, and nothing is written, for one of more than 32 bits.
+    /// Writes an integer of up to 32 bits as such. False, and nothing is written, for a larger one.
     private func write(shortInteger value: Int) -> Bool {
         if let value = Int8(exactly: value) {
             sink.append(byte: LengthMark.integer8)
@@ -80,7 +80,7 @@ struct RecordWriter<Sink: ByteSink> {
         return true
     }
 
-    /// False, and nothing is written, if that gains too little.
+    /// False, and nothing is written, if that saves too little.
     private func writeCompressed(_ string: ByteSlice) -> Bool {
         let room = string.count - Self.leastGain
         return unsafe withUnsafeTemporaryAllocation(byteCount: room, alignment: 1) { target in

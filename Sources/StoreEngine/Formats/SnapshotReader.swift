@@ -1,27 +1,27 @@
-// Reads a snapshot, our own or the RDB file of a Redis from 2.4 to 7.4: see RDBOpcode.swift for its form.
+// Reads a snapshot, of this server or of Redis 2.4 to 7.4: see RDBOpcode.swift for its form.
 //
-// What a snapshot holds and this store cannot keep, such as a module's values, ends the reading with an error: nothing is left out in
-// silence, except facts about the server that saved.
+// Contents that cannot be stored, such as a module's values, are an error: nothing is skipped silently, except information about the
+// server that saved.
 
 import RespCodec
 
 struct SnapshotReader: ~Copyable {
     private var records: RecordReader<MemorySource>
 
-    /// What came before a key and goes with it.
+    /// The attributes of a key that precede it.
     private struct Traits {
         var deadline: Int64?
         var idleSeconds: Int?
         var frequency: UInt32?
     }
 
-    /// What becomes of a key that is there already.
+    /// What to do with a key that exists already.
     enum Collision {
         case refuse
         case replace
     }
 
-    /// Looks at the frame.
+    /// Checks the frame.
     /// - Throws: when this is no snapshot, one of a later version, or its checksum is wrong.
     init(_ snapshot: ByteSlice, longestString: Int) throws(FormatError) {
         let start = RDBOpcode.magic.count + RDBOpcode.versionDigits
@@ -30,7 +30,7 @@ struct SnapshotReader: ~Copyable {
         else { throw .damaged("no snapshot") }
         guard 1...Int(RecordType.newestVersion) ~= version else { throw .unsupported("a later version of the format") }
         var end = snapshot.count
-        // Redis before 2.6 wrote no checksum, and where checksums are off it is zero.
+        // Redis before 2.6 wrote no checksum, and with rdbchecksum off it is zero.
         if version >= 5 {
             end -= RDBOpcode.checksumSize
             guard end > start else { throw .truncated }
@@ -41,7 +41,7 @@ struct SnapshotReader: ~Copyable {
         records = RecordReader(MemorySource(snapshot[start..<end]), longestString: longestString)
     }
 
-    /// What so many decimal digits say.
+    /// The number that decimal digits spell.
     private static func number(_ digits: ByteSlice) -> Int? {
         var value = 0
         for index in 0..<digits.count {
@@ -51,9 +51,9 @@ struct SnapshotReader: ~Copyable {
         return value
     }
 
-    /// Puts all keys in an engine, except those that have expired.
-    /// - Parameter context: of a database; nil for one that the engine does not have.
-    /// - Throws: at what cannot be read or kept. Keys that came before it stay.
+    /// Adds all keys to an engine, except those that have expired.
+    /// - Parameter context: returns the context of a database; nil for one that the engine does not have.
+    /// - Throws: at the first part that cannot be read or stored. Keys that came before it stay.
     /// - Complexity: O(bytes of the snapshot), O(n log n) for what must be put in an order.
     mutating func read(
         whenThere collision: Collision, context: (_ database: UInt64) -> KeyspaceContext?
@@ -79,7 +79,7 @@ struct SnapshotReader: ~Copyable {
                 target = next
             case .size: _ = (try records.number(), try records.number())
             case .slot: _ = (try records.number(), try records.number(), try records.number())
-            case .fact: _ = (try records.string(.first), try records.string(.second))
+            case .information: _ = (try records.string(.first), try records.string(.second))
             case .deadline: traits.deadline = try records.time()
             case .deadlineInSeconds: traits.deadline = Int64(try records.littleEndian(as: Int32.self)) * 1000
             case .idleSeconds: traits.idleSeconds = Int(clamping: try records.number())
@@ -93,7 +93,7 @@ struct SnapshotReader: ~Copyable {
     private mutating func readKey(
         _ type: RecordType, _ traits: Traits, whenThere collision: Collision, _ context: KeyspaceContext
     ) throws(FormatError) {
-        // The value may be read into the memory that the key was read into.
+        // Reading the value may overwrite the key in the reader's memory.
         let key = try records.string().array
         let entry: Entry
         do throws(FormatError) {
@@ -101,7 +101,7 @@ struct SnapshotReader: ~Copyable {
                 try records.value(type, key: key, deadline: traits.deadline, context)
             }
         } catch .empty {
-            // Old servers saved some by mistake.
+            // Old servers saved empty collections by mistake.
             return
         }
         if let deadline = traits.deadline, deadline <= context.now {

@@ -1,4 +1,4 @@
-// Writes all that an engine holds as a snapshot: see RDBOpcode.swift for its form.
+// Writes all keys of an engine as a snapshot: see RDBOpcode.swift for its form.
 
 import RespCodec
 
@@ -6,13 +6,14 @@ struct SnapshotWriter<Sink: ByteSink> {
     private let records: RecordWriter<Sink>
     private let version: UInt16
 
-    /// - Parameter version: of the RDB format; what is saved can be read by servers that know it.
+    /// - Parameter version: of the RDB format: servers that know it can read the snapshot.
     init(sink: Sink, version: UInt16, compresses: Bool) {
         records = RecordWriter(sink: sink, compresses: compresses)
         self.version = version
     }
 
-    /// Everything up to the checksum.
+    /// Writes everything but the checksum, which the caller appends.
+    /// - Parameter context: calls its second argument with the context of a database.
     /// - Complexity: O(bytes of all keys and values).
     func write(_ engine: Engine, _ context: (_ database: Int, (KeyspaceContext) -> Void) -> Void) {
         records.sink.append(RDBOpcode.magic)

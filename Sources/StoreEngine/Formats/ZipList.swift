@@ -5,10 +5,10 @@
 //
 //     00LLLLLL                    text of L bytes                 0xC0, 0xD0, 0xE0    integer of 2, 4 or 8 bytes
 //     01LLLLLL LLLLLLLL           text of L bytes, highest first  0xF0, 0xFE          integer of 3 bytes, of 1
-//     10...... and 4 bytes        text of so many, highest first  0xF1 to 0xFD        the integers 0 to 12
+//     10...... and 4 bytes        text of that length, highest first  0xF1 to 0xFD    the integers 0 to 12
 //
-// Everything is checked on the way: an entry lies within the list and knows the length of the one before; list, last entry and
-// count are what the head says. Whoever reads to the end has read a sound list.
+// Everything is checked while it is read: each entry lies within the list and has the length of the one before; list, last entry and
+// count are those in the head. A list that was read to the end was valid.
 //
 // Source: Redis 6.2, ziplist.c, its head comment and ziplistValidateIntegrity.
 
@@ -29,7 +29,7 @@ struct ZipList {
         self.bytes = bytes
     }
 
-    /// The next entry; nil behind the last.
+    /// The next entry; nil after the last.
     mutating func next() throws(FormatError) -> PackedElement? {
         let end = bytes.count - 1
         guard offset < end else {
@@ -37,7 +37,7 @@ struct ZipList {
             return nil
         }
         let start = offset
-        // The place of the length before and the encoding: the longest is five and five bytes.
+        // The length of the entry before takes 1 or 5 bytes.
         let known = bytes[start] == 0xFE ? 5 : 1
         guard bytes[start] != 0xFF, start + known < end else { throw Self.outside }
         let before = known == 5 ? bytes.littleEndian(at: start + 1, 4) : Int(bytes[start])
@@ -51,7 +51,7 @@ struct ZipList {
 
     private static let outside = FormatError.damaged("an entry reaches out of its ziplist")
 
-    /// What lies at the start of `bytes`, of which there is one at least, and how many bytes it takes.
+    /// The element at the start of `bytes`, which must not be empty, and how many bytes it takes.
     private static func element(_ bytes: ByteSlice) throws(FormatError) -> (PackedElement, Int) {
         func integer(_ size: Int) throws(FormatError) -> (PackedElement, Int) {
             guard bytes.count >= 1 + size else { throw outside }
@@ -93,7 +93,7 @@ struct ZipList {
 }
 
 extension ByteSlice {
-    /// `size` bytes as a number without a sign, the lowest first; eight of them as one with a sign.
+    /// `size` bytes as a number, the lowest first: unsigned up to seven bytes, signed for eight.
     fileprivate func littleEndian(at offset: Int, _ size: Int) -> Int {
         (0..<size).reversed().reduce(0) { $0 << 8 | Int(self[offset + $1]) }
     }

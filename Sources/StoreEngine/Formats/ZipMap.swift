@@ -3,7 +3,7 @@
 //     field count (1) | length | field | length | spare bytes (1) | value | spare bytes | ... | 0xFF
 //     length:  1 byte, or 0xFE and 4 bytes, the lowest first
 //
-// The count is 254 for more fields than that.
+// The count is 254 for 254 fields or more.
 //
 // Source: Redis 2.4, zipmap.c, its head comment.
 
@@ -19,7 +19,7 @@ struct ZipMap {
         self.bytes = bytes
     }
 
-    /// The next field and its value; nil behind the last.
+    /// The next field and its value; nil after the last.
     mutating func next() throws(FormatError) -> (field: ByteSlice, value: ByteSlice)? {
         let end = bytes.count - 1
         guard offset < end else {

@@ -140,7 +140,7 @@ struct PackedListTests {
         }
     }
 
-    /// Looking for each of many values in lists that hold some of them, and taking out those that are not wanted.
+    /// Looking for each of many values in lists that hold some of them, and removing those that are not wanted.
     @Test func findsWhatItHoldsAndNothingElse() {
         var values = Self.samples
         for number in -4100...4100 where number % 7 < 2 || abs(number) > 4080 { values.append("\(number)") }

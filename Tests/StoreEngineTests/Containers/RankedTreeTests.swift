@@ -161,7 +161,7 @@ struct RankedTreeTests {
         }
     }
 
-    /// What comes in ascending or descending order fills its leaves, and what comes in any order fills most of them.
+    /// Entries in ascending or descending order fill the leaves, and entries in any order fill most of them.
     @Test func leavesAreFull() {
         var ascending = TreeAndArray()
         var descending = TreeAndArray()

@@ -63,7 +63,7 @@ struct SegmentedTableTests {
         #expect(usedBytes(1, removing: false) < none + 1000)
     }
 
-    /// A table with room for what is expected is as good as any, whether less comes, or more, and is not larger than one that grew.
+    /// A table with room for expected entries works like any other, with fewer entries or more, and is not larger than one that grew.
     @Test(arguments: [0, 1, 5, 400, 407, 1000, 10_000, 100_000]) func roomForWhatIsExpected(expected: Int) {
         for count in [expected / 10, expected, expected + expected / 3 + 10] {
             let allocator = SlabAllocator()

@@ -100,18 +100,61 @@ struct EngineTests {
         engine.database(0).allocator.checkInvariants()
     }
 
-    @Test func keysFoundByABatchAreThoseFoundAlone() {
+    /// The keys of a batch are hashed before the first of its commands runs; then each command finds its key by that hash, whatever the
+    /// ones before have done with it.
+    @Test func keysFoundByABatchAreThoseFoundAlone() throws {
         let engine = Engine(databases: 1, seed: 5)
         for number in 0..<1000 { _ = run(engine, "SET", "key:\(number)", "\(number)") }
-        let names = (0..<64).map { Array("key:\($0 * 31)".utf8) }
-        let storage = OwnedArguments(names)
-        let view = storage.view
-        let keys = UnsafeMutableBufferPointer<HashedKey>.allocate(capacity: 64)
+        let names = ["GET", "SET", "DEL", "INCR"]
+        var commands: [String: (run: Command<KeyspaceContext>.Run, keys: KeySpecs, effect: CommandEffect)] = [:]
+        for command in Engine.allCommands where names.contains(command.name) {
+            commands[command.name] = (try #require(command.run), KeySpecs(command.keys), command.effect)
+        }
+        defer { for command in commands.values { command.keys.deallocate() } }
+        let reply = ReplyWriter()
+        defer { reply.deallocate() }
+        var random = RandomSource(seed: 5)
+        var model: [Int: Int] = [:]
+        for number in 0..<1000 { model[number] = number }
+        let keys = UnsafeMutableBufferPointer<HashedKey>.allocate(capacity: 32)
         defer { keys.deallocate() }
-        for index in 0..<64 { keys.initializeElement(at: index, to: HashedKey(view[index])) }
-        engine.prepare(keys, UnsafeMutableBufferPointer(start: nil, count: 0), database: 0)
-        for index in 0..<64 { #expect(keys[index].hash == engine.hash(view[index])) }
-        withExtendedLifetime(storage) {}
+        for _ in 0..<200 {
+            // Few keys, so that a batch has the same one several times, also one after the other.
+            let numbers = (0..<32).map { _ in 990 + random.below(20) }
+            let requests = numbers.map { number in
+                let name = names[random.below(4)]
+                let words = [name, "key:\(number)"] + (name == "SET" ? ["7"] : [])
+                return (name: name, arguments: OwnedArguments(words.map { Array($0.utf8) }))
+            }
+            for index in 0..<32 { keys.initializeElement(at: index, to: HashedKey(requests[index].arguments.view[1])) }
+            engine.prepare(keys, UnsafeMutableBufferPointer(start: nil, count: 0), database: 0)
+            for (index, request) in requests.enumerated() {
+                let number = numbers[index]
+                #expect(keys[index].hash == engine.hash(request.arguments.view[1]))
+                let expected: String
+                switch request.name {
+                case "GET":
+                    let text = model[number].map { "\($0)" }
+                    expected = text.map { "$\($0.utf8.count)\r\n\($0)\r\n" } ?? "$-1\r\n"
+                case "SET":
+                    model[number] = 7
+                    expected = "+OK\r\n"
+                case "DEL": expected = ":\(model.removeValue(forKey: number) == nil ? 0 : 1)\r\n"
+                default:
+                    model[number, default: 0] += 1
+                    expected = ":\(model[number]!)\r\n"
+                }
+                let command = try #require(commands[request.name])
+                reply.removeAll()
+                engine.run(
+                    command.run, keys: command.keys, request.arguments.view, database: 0, reply: reply,
+                    key: keys[index],
+                    effect: command.effect)
+                #expect(reply.written(0..<reply.count).description == expected, "\(request.name) key:\(number)")
+            }
+        }
+        #expect(run(engine, "DBSIZE") == ":\(model.count)\r\n")
+        engine.database(0).table.checkInvariants()
     }
 
     /// What MEMORY USAGE says of the only key is what the allocator has given out for it, and the key's slot.

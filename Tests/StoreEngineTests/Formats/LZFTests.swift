@@ -14,7 +14,7 @@ struct LZFTests {
         return length.map { Array(room[..<$0]) }
     }
 
-    /// The text of so many bytes; nil if it cannot have been.
+    /// The decompressed text of `count` bytes; nil if decompressing fails.
     private func decompressed(_ bytes: [UInt8], _ count: Int) -> [UInt8]? {
         guard count > 0 else { return nil }
         var text = [UInt8](repeating: 0, count: count)

@@ -154,7 +154,7 @@ struct BitmapTests {
                     #expect(after[(offset + width)...] == before[(offset + width)...])
                     let asBits = after[offset..<offset + width].reduce(UInt64(0)) { $0 << 1 | ($1 ? 1 : 0) }
                     #expect(type.truncated(asBits) == value)
-                    // Behind the end there are zeros.
+                    // After the end there are zeros.
                     let cut = Array(bytes.prefix(offset / 8 + 1))
                     let padded = cut + [UInt8](repeating: 0, count: 12)
                     let short = cut.withByteSlice { type.value(in: $0, at: offset) }

@@ -14,7 +14,7 @@ struct IntegerSetTests {
 
     private func contents(_ set: IntegerSet) -> [Int] { (0..<set.count).map { set[$0] } }
 
-    /// Every selection of up to three values, put in in every order.
+    /// Every selection of up to three values, inserted in every order.
     @Test func holdsEverySmallSet() {
         let width = [2: 2, 4: 4, 8: 8]
         unsafe withUnsafeTemporaryAllocation(byteCount: 64, alignment: 8) { buffer in

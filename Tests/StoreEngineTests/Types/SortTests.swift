@@ -6,7 +6,7 @@ import Testing
 @testable import StoreEngine
 
 struct SortTests {
-    /// Lends elements to `body`: integers as such where the text is one.
+    /// Calls `body` with elements: integers as such where the text is one.
     private func withElements<Result>(_ texts: [[UInt8]], _ body: ([PackedElement]) -> Result) -> Result {
         var elements: [PackedElement] = []
         let memory = texts.map { text in

@@ -66,7 +66,7 @@ enum SortCommands {
         _ context: KeyspaceContext, _ arguments: Arguments, _ request: SortRequest
     ) throws(CommandError) {
         var arena = ByteArena()
-        defer { arena.deallocate() }
+        defer { unsafe arena.deallocate() }
         var sorter = Sorter(context, request)
         defer { sorter.deallocate() }
         let elements = try sorter.sorted(arguments[1], keepingIn: &arena)

@@ -1,0 +1,194 @@
+// What operations on containers cost, counted in entries that are read, in levels and in elements moved: what is documented as O(1) or
+// O(log n) must not grow with the size beyond that. The seeds are fixed, so a result is always the same.
+
+import RespCodec
+import Testing
+
+@testable import StoreEngine
+
+/// Entries of a deadline and a member, which count how often they are read.
+private enum CountedLayout: TableLayout {
+    nonisolated(unsafe) static var keyReads = 0
+    nonisolated(unsafe) static var deadlineReads = 0
+
+    static func key(of entry: UnsafeMutableRawPointer) -> ByteSlice {
+        keyReads += 1
+        return MemberEntry(entry + 8).member
+    }
+    static func deadline(of entry: UnsafeMutableRawPointer) -> Int64 {
+        deadlineReads += 1
+        return entry.loadUnaligned(as: Int64.self)
+    }
+
+    static func make(_ number: Int, deadline: Int64, in allocator: SlabAllocator) -> UnsafeMutableRawPointer {
+        CostTests.key(number).withByteSlice { key in
+            let entry = allocator.allocate(8 + MemberEntry.size(key))
+            entry.storeBytes(of: deadline, as: Int64.self)
+            MemberEntry(entry + 8).write(key)
+            return entry
+        }
+    }
+
+    static func reads<Result>(_ body: () -> Result) -> (result: Result, keys: Int, deadlines: Int) {
+        (keyReads, deadlineReads) = (0, 0)
+        let result = body()
+        return (result, keyReads, deadlineReads)
+    }
+}
+
+/// One after the other, because they share the counters.
+@Suite(.serialized) struct CostTests {
+    fileprivate static func key(_ number: Int) -> [UInt8] { Array("key:\(number)".utf8) }
+
+    private typealias Table = SegmentedTable<CountedLayout>
+
+    private func find(_ number: Int, in table: Table) -> Slot? {
+        Self.key(number).withByteSlice { table.find($0, hash: table.hash($0)) }
+    }
+
+    private func insert(_ number: Int, deadline: Int64 = Table.noDeadline, into table: inout Table) {
+        let entry = CountedLayout.make(number, deadline: deadline, in: table.allocator)
+        let hash = Self.key(number).withByteSlice { table.hash($0) }
+        _ = table.insert(entry, hash: hash, deadline: deadline)
+    }
+
+    // MARK: the table
+
+    @Test(arguments: [100, 10_000, 200_000]) func aLookUpReadsAboutOneEntry(count: Int) {
+        let allocator = SlabAllocator()
+        defer { while !allocator.releaseSlice() {} }
+        var table = Table(allocator: allocator, hash: KeyHash(seed: 1))
+        for number in 0..<count { insert(number, into: &table) }
+        let hits = CountedLayout.reads { for number in 0..<count { #expect(find(number, in: table) != nil) } }
+        #expect(hits.keys >= count && hits.keys < count + count / 20, "\(hits.keys) reads for \(count) look-ups")
+        let misses = CountedLayout.reads { for number in count..<2 * count { #expect(find(number, in: table) == nil) } }
+        #expect(misses.keys <= count / 20, "\(misses.keys) reads for \(count) look-ups of what is not there")
+    }
+
+    /// Entries are read when a segment is split, all of it at once, which happens about once for as many insertions.
+    @Test func insertionsReadAFewEntriesEachAndNeverMoreThanASegmentHas() {
+        let allocator = SlabAllocator()
+        defer { while !allocator.releaseSlice() {} }
+        var table = Table(allocator: allocator, hash: KeyHash(seed: 2))
+        var (total, most) = (0, 0)
+        for number in 0..<200_000 {
+            let reads = CountedLayout.reads { insert(number, into: &table) }.keys
+            total += reads
+            most = max(most, reads)
+        }
+        #expect(total < 3 * 200_000, "\(total) reads")
+        #expect(most > 0 && most <= 2 * Table.mostEntries, "\(most) reads for one insertion")
+    }
+
+    @Test func removalsReadNoOtherEntries() {
+        let allocator = SlabAllocator()
+        defer { while !allocator.releaseSlice() {} }
+        var table = Table(allocator: allocator, hash: KeyHash(seed: 3))
+        for number in 0..<50_000 { insert(number, into: &table) }
+        var total = 0
+        for number in 0..<50_000 {
+            guard let slot = find(number, in: table) else {
+                Issue.record("\(number) is lost")
+                return
+            }
+            total += CountedLayout.reads { table.remove(slot) }.keys
+        }
+        #expect(total == 0 && table.count == 0 && table.segmentCount == 1)
+    }
+
+    /// The entries with deadlines that are read while those that expire are removed, among many that do not expire yet.
+    @Test(arguments: [1000, 50_000]) func expiringReadsAFewEntriesForEachThatExpires(count: Int) {
+        let allocator = SlabAllocator()
+        defer { while !allocator.releaseSlice() {} }
+        var table = Table(allocator: allocator, hash: KeyHash(seed: 4))
+        var random = RandomSource(seed: 4)
+        for number in 0..<count { insert(number, deadline: Int64(1 + random.below(1_000_000)), into: &table) }
+        var (reads, removed, now) = (0, 0, Int64(0))
+        while now < 500_000 {
+            now += 1000
+            while true {
+                let found = CountedLayout.reads { table.nextExpired(now: now) }
+                reads += found.deadlines
+                guard let slot = found.result else { break }
+                #expect(slot.entry.loadUnaligned(as: Int64.self) <= now)
+                table.remove(slot)
+                removed += 1
+            }
+        }
+        #expect(removed > count * 2 / 5 && removed < count * 3 / 5)
+        #expect(reads < removed * 12, "\(reads) reads for \(removed) entries")
+        table.checkInvariants()
+    }
+
+    // MARK: the trees
+
+    /// Scores are all equal, so that members decide the order: each comparison reads one.
+    @Test(arguments: [100, 1000, 30_000]) func rankedTreesCompareLogarithmicallyManyMembers(count: Int) {
+        let allocator = SlabAllocator()
+        defer { while !allocator.releaseSlice() {} }
+        var tree = RankedTree<CountedLayout>(allocator: allocator)
+        let blocks = (0..<count).map { CountedLayout.make($0 * 7919 % count, deadline: 0, in: allocator) }
+        let limit = 4 * (Int.bitWidth - count.leadingZeroBitCount) + 20
+        var most = 0
+        for block in blocks { most = max(most, CountedLayout.reads { tree.insert(1, block) }.keys) }
+        #expect(most > 0 && most <= 2 * limit, "\(most) reads for an insertion among \(count)")
+        most = 0
+        for number in stride(from: 0, to: count, by: 11) {
+            let found = CountedLayout.reads { Self.key(number).withByteSlice { tree.rank(1, $0) } }
+            most = max(most, found.keys)
+            let reads = CountedLayout.reads { tree.entry(atRank: found.result).block }
+            #expect(reads.keys == 0 && MemberEntry(reads.result + 8).member.array == Self.key(number))
+        }
+        #expect(most > 0 && most <= limit, "\(most) reads for a rank among \(count)")
+        most = 0
+        for block in blocks { most = max(most, CountedLayout.reads { tree.remove(1, block) }.keys) }
+        #expect(most > 0 && most <= 2 * limit, "\(most) reads for a removal among \(count)")
+        #expect(tree.count == 0)
+    }
+
+    /// A look-up searches one node of each level, of up to 40 ids.
+    @Test func treesOfIDsHaveLogarithmicallyManyLevels() {
+        let allocator = SlabAllocator()
+        defer { while !allocator.releaseSlice() {} }
+        for isInOrder in [true, false] {
+            var tree = IDTree()
+            var ids = (0..<100_000).map { StreamID(milliseconds: UInt64($0), sequence: 7) }
+            var random = RandomSource(seed: 8)
+            if !isInOrder { ids.shuffle(using: &random) }
+            for (index, id) in ids.enumerated() {
+                let isNew = tree.insert(id, UInt64(index), allocator)
+                #expect(isNew)
+                if index == 30 { #expect(tree.levelCount == 1) }
+            }
+            // 40 * 20 * 20 * 20 ids fill four levels if nodes are half full.
+            #expect((3...4).contains(tree.levelCount), "\(tree.levelCount) levels")
+            ids.shuffle(using: &random)
+            while ids.count > 30 { _ = tree.remove(ids.removeLast(), allocator) }
+            tree.checkInvariants()
+            #expect(tree.count == 30 && tree.levelCount <= 2, "\(tree.levelCount) levels for 30 ids")
+            tree.deallocate(allocator)
+        }
+    }
+
+    // MARK: lists
+
+    /// The list begins later or earlier where there is room, so that what is in between is not moved.
+    @Test func changesAtTheFrontOfAPackedListMoveNothing() {
+        withUnsafeTemporaryAllocation(byteCount: 1 << 16, alignment: 8) { buffer in
+            let start = buffer.baseAddress! + 1000
+            var list = PackedList.makeEmpty(at: start)
+            for number in 0..<1000 { list.append(PackedValue(integer: number)) }
+            let tail = list.bytes[100..<list.byteCount].array
+            let end = list.bytes.rawBytes.baseAddress! + list.byteCount
+            for number in 0..<50 { list = list.prependedInFront(PackedValue(integer: -number)) }
+            #expect(list.bytes.rawBytes.baseAddress! + list.byteCount == end && list.count == 1050)
+            #expect(list.bytes[list.byteCount - tail.count..<list.byteCount].array == tail)
+            let (shorter, length) = list.droppingFirst(60)
+            #expect(
+                shorter.count == 990 && shorter.bytes.rawBytes.baseAddress! == list.bytes.rawBytes.baseAddress! + length
+            )
+            #expect(shorter[shorter.first].integer == 10)
+            #expect(shorter.bytes.rawBytes.baseAddress! + shorter.byteCount == end)
+        }
+    }
+}
