@@ -1,9 +1,8 @@
-// How many bits are set in a run of bytes.
+// Counts the bits that are set in a run of bytes.
 //
-// The processor this is compiled for has no instruction for it, so long runs are added up by carry-save adders first: sixteen
-// vectors go in, and one vector of sixteens comes out whose bits are counted one by one; what is left in the ones, twos, fours
-// and eights is counted once at the end. An adder takes five operations for three vectors, so a byte costs less than half an
-// operation where counting word by word costs two.
+// The baseline processor has no instruction for it, so long runs are added up by carry-save adders first: sixteen vectors become one
+// vector of sixteens, whose bits are counted; the remaining ones, twos, fours and eights are counted once at the end. An adder takes
+// five operations for three vectors, so a byte costs less than half an operation, and two when counted word by word.
 //
 // Rejected: a table of bytes (a load for each byte), and `nonzeroBitCount` of each word (twelve operations a word without the
 // instruction).

@@ -2,7 +2,7 @@
 
 import RespCodec
 
-/// What becomes of a value that its field cannot hold.
+/// What to store when a value does not fit its field.
 enum BitFieldOverflow {
     /// The low bits are kept.
     case wrap
@@ -27,11 +27,11 @@ struct BitFieldType {
         return isSigned ? Int(bitPattern: UInt(raised)) >> Int(shift) : Int(raised >> shift)
     }
 
-    /// What is stored for `value`; nil if it does not fit and is refused.
+    /// The value to store for `value`; nil if it does not fit and `overflow` is `fail`.
     func stored(_ value: Int, _ overflow: BitFieldOverflow) -> Int? {
         if value >= minimum && value <= maximum { return value }
-        // Redis takes a negative number for an unsigned field as a very large one, which saturates upwards, and so does a
-        // number so far below a signed field that the distance to its maximum cannot be counted.
+        // In Redis a negative number saturates an unsigned field upwards, as it counts as a very large one; and so does a number for a
+        // signed field if the distance to the field's maximum overflows.
         let isTooLarge = value > maximum || !isSigned || maximum.subtractingReportingOverflow(value).overflow
         switch overflow {
         case .wrap: return truncated(UInt64(bitPattern: Int64(value)))
@@ -40,7 +40,7 @@ struct BitFieldType {
         }
     }
 
-    /// What is stored for the sum; nil if it does not fit and is refused.
+    /// The value to store for the sum; nil if it does not fit and `overflow` is `fail`.
     func sum(_ value: Int, _ increment: Int, _ overflow: BitFieldOverflow) -> Int? {
         let (sum, isCarried) = value.addingReportingOverflow(increment)
         guard isCarried || sum > maximum || sum < minimum else { return sum }
@@ -73,7 +73,7 @@ struct BitFieldType {
     /// Writes the field at bit `offset`, all of which is in the string.
     func set(_ value: Int, in bytes: UnsafeMutableRawBufferPointer, at offset: Int) {
         var rest = UInt64(bitPattern: Int64(value))
-        // From the last byte to the first, as many bits as are of the field in each.
+        // From the last byte to the first, in each the bits of the field.
         var end = offset + width
         while end > offset {
             let byte = (end - 1) / 8

@@ -1,18 +1,18 @@
-// Strings combined bit by bit. Where a string has ended it is as if zeros followed.
+// Combines strings bit by bit. Shorter strings count as if zeros followed.
 //
-// The result is made piece by piece, each small enough for the nearest cache: all sources of a piece are gone through before the
-// next piece, so that the result travels to memory once, however many sources there are.
+// The result is computed in pieces that fit the first-level cache: all sources are combined for a piece before the next one, so that the
+// result is written to memory once, however many sources there are.
 
 import Glibc
 import RespCodec
 
 enum BitOperation: Equatable {
     case and, or, xor
-    /// Of one source: its complement.
+    /// The complement of a single source.
     case not
     /// Bits of the first source that no other has.
     case difference
-    /// Bits of any other source that the first has not.
+    /// Bits of any other source that the first does not have.
     case reverseDifference
     /// Bits of the first source that any other has too.
     case andAny
@@ -25,7 +25,7 @@ enum BitOperation: Equatable {
     /// Writes the result of the operation on `sources`, each at most as long as `target`. The target may be the memory of one of
     /// the sources.
     func combine(_ sources: UnsafeBufferPointer<ByteSlice>, into target: UnsafeMutableRawBufferPointer) {
-        // One piece of the result, and behind it the bits that more than one source has.
+        // One piece of the result, followed by the bits that more than one source has.
         unsafe withUnsafeTemporaryAllocation(byteCount: 2 * Self.pieceSize, alignment: MemoryLayout<Vector>.alignment) {
             scratch in
             let result = scratch.baseAddress!
@@ -39,13 +39,13 @@ enum BitOperation: Equatable {
         }
     }
 
-    /// Writes the result for `count` bytes from `offset` on to `result`, behind which there are as many bytes to be used.
+    /// Writes the result for `count` bytes from `offset` on to `result`, which is followed by as many bytes of scratch memory.
     private func combine(
         _ sources: UnsafeBufferPointer<ByteSlice>, from offset: Int, count: Int, into result: UnsafeMutableRawPointer
     ) {
         let repeated = unsafe result + Self.pieceSize
         if self == .one { unsafe memset(repeated, 0, count) }
-        // Where the first source is set against all others, these are united first.
+        // If the first source is combined with the union of all others, that is computed first.
         let setsFirstApart = self == .difference || self == .reverseDifference || self == .andAny
         let start = setsFirstApart ? 1 : 0
         unsafe Self.load(sources[start], from: offset, count: count, into: result)
@@ -62,7 +62,7 @@ enum BitOperation: Equatable {
         }
     }
 
-    /// Takes one more source into the result.
+    /// Combines one more source with the result.
     @inline(__always)
     private func apply(
         _ source: ByteSlice, from offset: Int, count: Int, to result: UnsafeMutableRawPointer,
@@ -74,7 +74,7 @@ enum BitOperation: Equatable {
         case .or, .difference, .reverseDifference, .andAny:
             unsafe Self.update(result, source, from: offset, count: count) { $0 | $1 }
         case .one:
-            // The union of all, and beside it what was there already when it came again.
+            // The union of all, and the bits that more than one source has.
             let bytes = Self.piece(source, from: offset, count: count)
             unsafe Self.update(repeated, result, bytes.rawBytes.baseAddress!, count: bytes.count) { $0 | $1 & $2 }
             unsafe Self.update(result, bytes.rawBytes.baseAddress!, count: bytes.count) { $0 | $1 }
@@ -96,7 +96,7 @@ enum BitOperation: Equatable {
 
     // MARK: loops over memory
 
-    /// Combines `target` with a source that is zero behind its end.
+    /// Combines `target` with a source that is zero after its end.
     @inline(__always)
     private static func update(
         _ target: UnsafeMutableRawPointer, _ source: ByteSlice, from offset: Int, count: Int,
@@ -122,7 +122,7 @@ enum BitOperation: Equatable {
         unsafe update(target, target, target, count: count) { first, _, _ in operation(first) }
     }
 
-    /// Sets each byte of `target` to what `operation` makes of it and of the bytes of two others at its place.
+    /// Sets each byte of `target` to the result of `operation` on it and on the bytes of two others at the same place.
     @inline(__always)
     private static func update(
         _ target: UnsafeMutableRawPointer, _ second: UnsafeRawPointer, _ third: UnsafeRawPointer, count: Int,

@@ -1,14 +1,14 @@
-// Part of a string's bits, and where in it a bit is found. Bit 0 is the highest of the first byte.
+// A range of a string's bits: counting them, and finding the first. Bit 0 is the highest of the first byte.
 
 import RespCodec
 
-/// A run of bits in a string: whole bytes between two that are perhaps partly meant.
+/// A run of bits in a string: whole bytes, but for the first and the last.
 struct BitRange {
-    /// The bytes that the range touches.
+    /// The bytes that contain bits of the range.
     let bytes: ByteSlice
     /// The first of these bytes in the string.
     let firstByte: Int
-    /// Of the first byte and of the last, the bits that are meant; where they are one byte, those in both.
+    /// The bits of the range in the first byte and in the last; if these are the same byte, the bits in both masks.
     let firstMask: UInt8
     let lastMask: UInt8
 
@@ -38,7 +38,7 @@ struct BitRange {
     /// The place in the string of the first bit that is `bit`; nil if there is none.
     func position(of bit: Bool) -> Int? {
         guard bytes.count > 0 else { return nil }
-        // What is looked for is a set bit in the bytes, or in their complement.
+        // To find a zero, look for a set bit in the complement.
         let flip: UInt8 = bit ? 0 : 0xFF
         func place(_ index: Int, _ mask: UInt8) -> Int? {
             let found = (bytes[index] ^ flip) & mask

@@ -1,8 +1,8 @@
-// Positions as whole numbers: cells of a grid that is halved again and again.
+// Positions as whole numbers: cells of a grid that is halved repeatedly.
 //
-// A cell of step n is one of 2^n by 2^n. Its bits are those of its column and of its row by turns, the column's first, so that the
-// cells inside a larger one are a run of numbers. A position is kept as its cell of step 26, whose 52 bits a double holds exactly:
-// places are members of a sorted set by these, and all places in a larger cell are one range of scores.
+// A cell of step n is one of 2^n by 2^n. Its bits are those of its column and of its row alternating, the column's first, so that the
+// cells inside a larger one are consecutive numbers. A position is stored as its cell of step 26, whose 52 bits a double holds exactly:
+// they are the scores of a sorted set, and all positions in a larger cell are one range of scores.
 
 struct GeoHash: Equatable {
     var bits: UInt64
@@ -17,19 +17,19 @@ struct GeoHash: Equatable {
     }
 
     /// The cell of a position.
-    /// - Parameter latitudes: what the rows divide; the position must be inside.
+    /// - Parameter latitudes: the range that the rows divide; the position must be inside.
     init(_ position: GeoPosition, step: Int = finest, latitudes: ClosedRange<Double> = GeoPosition.latitudes) {
         let longitudes = GeoPosition.longitudes
         let scale = Double(UInt64(1) << UInt64(step))
         let row = (position.latitude - latitudes.lowerBound) / (latitudes.upperBound - latitudes.lowerBound) * scale
         let column =
             (position.longitude - longitudes.lowerBound) / (longitudes.upperBound - longitudes.lowerBound) * scale
-        // The last meridian and parallel are one cell too far: Redis keeps them so, and so must anything that reads its data.
+        // The last meridian and parallel get a cell outside the grid, as in Redis, whose data must be read the same.
         bits = Self.spread(UInt32(row)) | Self.spread(UInt32(column)) << 1
         self.step = step
     }
 
-    /// The cell that a score stands for. Any double will do, for a sorted set may hold any: it is read as x86-64 reads it.
+    /// The cell of a score. A sorted set may hold any double: it is converted as x86-64 does it.
     init(score: Double) {
         let half = 0x1p63
         if score < half {
@@ -40,16 +40,16 @@ struct GeoHash: Equatable {
         step = Self.finest
     }
 
-    /// The scores of all places in the cell, the last excluded.
+    /// The scores of all positions in the cell.
     var scores: Range<Double> {
         let shift = UInt64(2 * (Self.finest - step))
         return Double(bits << shift)..<Double((bits &+ 1) << shift)
     }
 
-    /// The score of a place.
+    /// The score of a position that is stored as this cell.
     var score: Double { scores.lowerBound }
 
-    // MARK: where it is
+    // MARK: the position of the cell
 
     struct Area: Equatable {
         let longitudes: ClosedRange<Double>
@@ -61,7 +61,7 @@ struct GeoHash: Equatable {
             let cells = Double(UInt64(1) << UInt64(step))
             let width = limits.upperBound - limits.lowerBound
             let lower = limits.lowerBound + Double(index) / cells * width
-            // The number of a cell that no position has may wrap.
+            // The index of a cell outside the grid may wrap.
             let upper = limits.lowerBound + Double(index &+ 1) / cells * width
             return min(lower, upper)...max(lower, upper)
         }
@@ -70,7 +70,7 @@ struct GeoHash: Equatable {
             latitudes: span(Self.gathered(bits), GeoPosition.latitudes))
     }
 
-    /// The middle of the cell, as far as it is a position.
+    /// The center of the cell, clamped to valid positions.
     var position: GeoPosition {
         func middle(_ span: ClosedRange<Double>, _ limits: ClosedRange<Double>) -> Double {
             min(max((span.lowerBound + span.upperBound) / 2, limits.lowerBound), limits.upperBound)
@@ -81,7 +81,7 @@ struct GeoHash: Equatable {
             latitude: middle(area.latitudes, GeoPosition.latitudes))
     }
 
-    /// The cell so many columns to the east and rows to the north; the grid has no edges.
+    /// The cell `east` columns to the east and `north` rows to the north; the grid wraps around.
     func neighbor(east: Int, north: Int) -> GeoHash {
         GeoHash(
             bits: Self.moved(bits >> 1, by: east, step: step) << 1 | Self.moved(bits, by: north, step: step), step: step
@@ -90,12 +90,12 @@ struct GeoHash: Equatable {
 
     private static func moved(_ bits: UInt64, by distance: Int, step: Int) -> UInt64 {
         let index = gathered(bits)
-        // A cell one too far stays so where it is not moved.
+        // An index outside the grid stays outside if it is not moved.
         guard distance != 0 else { return spread(index) }
         return spread((index &+ UInt32(truncatingIfNeeded: distance)) & (1 << UInt32(step) &- 1))
     }
 
-    // MARK: bits by turns
+    // MARK: interleaving bits
 
     /// The bits with a zero before each.
     private static func spread(_ value: UInt32) -> UInt64 {
@@ -119,8 +119,8 @@ struct GeoHash: Equatable {
 
     // MARK: text
 
-    /// The geohash that others know, in eleven characters: of all latitudes to the poles, and in base 32. The last is always 0, for
-    /// 52 bits make no more than ten.
+    /// The standard geohash of eleven characters: over all latitudes up to the poles, in base 32. The last character is always 0, as 52
+    /// bits make only ten.
     var text: [UInt8] {
         let standard = GeoHash(position, latitudes: -90...90)
         var text = (0..<10).map { Self.alphabet[Int(standard.bits >> UInt64(52 - ($0 + 1) * 5) & 31)] }

@@ -1,7 +1,7 @@
-// Positions on earth and how far apart they are.
+// Positions on earth and their distances.
 //
-// The earth is a sphere here, and distances are great circles by the haversine formula. Every expression is written in the order in
-// which Redis evaluates it: a distance that is stored as a score shows its last bit.
+// The earth is a sphere here, and distances are those on great circles by the haversine formula. Every expression is evaluated in the same
+// order as in Redis, because a distance that is stored as a score must be equal to the last bit.
 
 import Glibc
 
@@ -10,7 +10,7 @@ struct GeoPosition: Equatable {
     var longitude: Double
     var latitude: Double
 
-    /// What can be indexed: the square of the Web Mercator projection, which leaves out the poles.
+    /// The positions that can be stored: the square of the Web Mercator projection, without the poles.
     static let longitudes = -180.0...180.0
     static let latitudes = -85.05112878...85.05112878
 
@@ -32,7 +32,7 @@ enum Earth {
     @inline(__always) static func degrees(_ radians: Double) -> Double { radians / radiansPerDegree }
 }
 
-/// A position that many others are measured from: what the formula needs of it is computed once.
+/// A position that many distances are measured from, with the parts of the formula that depend only on it.
 struct GeoCenter {
     let longitude: Double
     let latitude: Double
@@ -47,7 +47,7 @@ struct GeoCenter {
     /// Meters to a position.
     func distance(to position: GeoPosition) -> Double { Arc(from: self, to: position).length }
 
-    /// The way from a center to a position, with the parts of the formula.
+    /// The great circle from a center to a position, with the parts of the formula.
     struct Arc {
         private let center: GeoCenter
         private let latitude: Double
@@ -70,7 +70,7 @@ struct GeoCenter {
         }
 
         var length: Double {
-            // On one meridian Redis takes the difference in latitude as it is.
+            // On the same meridian Redis uses the difference in latitude.
             halfLongitude == 0 ? Earth.radius * abs(latitude - center.latitude) : Self.meters(haversine)
         }
 
@@ -79,12 +79,12 @@ struct GeoCenter {
             Self.meters(cosineOfLatitude * cosineOfLatitude * halfLongitude * halfLongitude)
         }
 
-        /// Rounding must not take the sine of half an angle above 1.
+        /// The length of an arc. Rounding may have made the sine of half an angle larger than 1, which is clamped.
         private static func meters(_ haversine: Double) -> Double { 2.0 * Earth.radius * asin(min(sqrt(haversine), 1)) }
     }
 }
 
-/// What distances are counted in.
+/// A unit of distances.
 enum GeoUnit {
     case meters, kilometers, feet, miles
 

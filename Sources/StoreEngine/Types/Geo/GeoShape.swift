@@ -1,26 +1,25 @@
-// Areas to search: a circle, a box or a polygon. Tells which cells of the grid cover the area, and which positions are in it.
+// Areas to search: a circle, a box or a polygon. Finds the cells of the grid that cover the area, and whether a position is in it.
 //
-// The cover is a square of nine cells, the one of the center in the middle, each large enough that nine reach everywhere, without those
-// that the area does not touch. The cells come in Redis's order and are as large as there: an answer that is not sorted comes in
-// the order in which the cells are searched.
+// The cover is a square of nine cells around that of the center, large enough to cover the area, without those that the area does not
+// touch. Size and order of the cells are those of Redis, because results that are not sorted are in the order of the cells.
 
 import Glibc
 
 struct GeoShape {
     enum Figure {
         case circle(radius: Double)
-        /// Up to half of the width away along the parallel of the place, and half of the height along the meridian.
+        /// Up to half of the width away along the parallel of the position, and half of the height along the meridian.
         case box(width: Double, height: Double)
-        /// Inside a line through all vertices and back to the first, straight on the map of longitudes and latitudes.
+        /// Inside the closed line through all vertices, with straight sides on a map of longitudes and latitudes.
         case polygon([GeoPosition])
     }
 
     let figure: Figure
     let center: GeoPosition
-    /// What the figure's lengths are counted in.
+    /// The unit of the figure's lengths.
     let unit: GeoUnit
     private let origin: GeoCenter
-    /// Beyond either of these, a position is surely outside: cheaper to tell than its distance.
+    /// A position that differs more than these is outside, which is cheaper to check than its distance.
     private let largestLatitudeDifference: Double
     private let largestHaversine: Double
 
@@ -30,7 +29,7 @@ struct GeoShape {
         self.center = center
         self.unit = unit
         origin = GeoCenter(center)
-        // A little more than what the formula says, for what is rounded on the way.
+        // A little more than the formula gives, for errors of rounding.
         let margin = 1 + 1e-9
         switch figure {
         case .circle(let radius):
@@ -47,7 +46,7 @@ struct GeoShape {
         }
     }
 
-    /// A polygon of at least three vertices. Its center is the middle of these on the sphere.
+    /// A polygon of at least three vertices. Its center is the mean of the vertices on the sphere.
     init(polygon vertices: [GeoPosition]) {
         var sum = (x: 0.0, y: 0.0, z: 0.0)
         for vertex in vertices {
@@ -63,7 +62,7 @@ struct GeoShape {
         self.init(.polygon(vertices), around: center, unit: .meters)
     }
 
-    // MARK: what is inside
+    // MARK: positions inside
 
     /// Meters from the center to a position that is in the area; nil for one outside.
     func distance(ifContaining position: GeoPosition) -> Double? {
@@ -90,7 +89,7 @@ struct GeoShape {
         abs(Earth.radians(position.latitude) - origin.latitude) <= largestLatitudeDifference
     }
 
-    /// Counts the sides that a ray to the east crosses: inside, these are odd.
+    /// Whether a ray to the east crosses an odd number of sides.
     private static func polygon(_ vertices: [GeoPosition], contains position: GeoPosition) -> Bool {
         var isInside = false
         var previous = vertices[vertices.count - 1]
@@ -106,7 +105,7 @@ struct GeoShape {
         return isInside
     }
 
-    // MARK: where to look
+    // MARK: the cover
 
     struct Bounds {
         var west: Double
@@ -115,7 +114,7 @@ struct GeoShape {
         var north: Double
     }
 
-    /// The smallest rectangle of meridians and parallels around the area, nearly: its sides may lie beyond the map.
+    /// Approximately the smallest rectangle of meridians and parallels around the area. Its sides may be outside of the valid ranges.
     var bounds: Bounds {
         let width: Double
         let height: Double
@@ -137,8 +136,7 @@ struct GeoShape {
             }
         }
         let latitudes = Earth.degrees(height / Earth.radius)
-        // A degree of longitude is the shorter the farther from the equator it is; Redis takes the side to the north on the northern
-        // hemisphere.
+        // Degrees of longitude are shorter farther from the equator; Redis uses the northern side on the northern hemisphere.
         let widest = center.latitude < 0 ? center.latitude - latitudes : center.latitude + latitudes
         let longitudes = Earth.degrees(width / Earth.radius / cos(Earth.radians(widest)))
         return Bounds(
@@ -146,7 +144,7 @@ struct GeoShape {
             east: center.longitude + longitudes, north: center.latitude + latitudes)
     }
 
-    /// Meters from the center within which everything lies.
+    /// The radius in meters around the center that contains the area.
     private func reach(_ bounds: Bounds) -> Double {
         switch figure {
         case .circle(let radius):
@@ -164,13 +162,13 @@ struct GeoShape {
         }
     }
 
-    /// Calls `body` with the cells that cover the area, one after the other, as long as it returns true.
+    /// Calls `body` with the cells that cover the area, until it returns false.
     func forEachCell(_ body: (GeoHash) -> Bool) {
         let bounds = bounds
         var step = Self.step(reaching: reach(bounds), latitude: center.latitude)
         let indexed = searchCenter
         var middle = GeoHash(indexed, step: step)
-        // The cells around may still be too small, near an edge of the one in the middle. One step is enough for circles and boxes.
+        // If the center is near an edge of its cell, the cells around it may not reach far enough. One step is enough for circles and boxes.
         while step > 1 && !Self.covers(bounds, around: middle) {
             step -= 1
             middle = GeoHash(indexed, step: step)
@@ -185,11 +183,11 @@ struct GeoShape {
             north: isCoarse || !(area.latitudes.upperBound > bounds.north)
         )
         var last: GeoHash?
-        /// - Returns: whether to go on.
+        /// - Returns: whether to continue.
         func visit(_ isReached: Bool, east: Int, north: Int) -> Bool {
             guard isReached else { return true }
             let cell = middle.neighbor(east: east, north: north)
-            // Where the grid is no wider than two cells, those on both sides are the same one.
+            // In a grid of two cells, those on both sides are the same.
             guard cell != last else { return true }
             last = cell
             return body(cell)
@@ -206,10 +204,10 @@ struct GeoShape {
             && visit(reaches.south && reaches.west, east: -1, north: -1)
     }
 
-    /// The center, or of a polygon the position next to it that has a cell of the grid: it may lie nearer to the pole than any.
+    /// The center; for a polygon the nearest position that has a cell in the grid, as its center may be too near a pole.
     private var searchCenter: GeoPosition {
         guard case .polygon = figure else { return center }
-        // The last meridian and parallel are one cell too far.
+        // The last meridian and parallel have a cell outside the grid.
         let inset = 1e-9
         return GeoPosition(
             longitude: min(center.longitude, GeoPosition.longitudes.upperBound - inset),
@@ -217,7 +215,7 @@ struct GeoShape {
                 max(center.latitude, GeoPosition.latitudes.lowerBound), GeoPosition.latitudes.upperBound - inset))
     }
 
-    /// How fine a grid may be for three by three cells to cover this reach, in most places.
+    /// The finest step at which three by three cells cover this radius, in most places.
     private static func step(reaching meters: Double, latitude: Double) -> Int {
         guard meters != 0 else { return GeoHash.finest }
         var step = -1
@@ -226,13 +224,13 @@ struct GeoShape {
             doubled *= 2
             step += 1
         }
-        // The projection stretches what is near the poles.
+        // Near the poles cells are smaller.
         if abs(latitude) > 66 { step -= 1 }
         if abs(latitude) > 80 { step -= 1 }
         return min(max(step, 1), GeoHash.finest)
     }
 
-    /// Whether the cells north, south, east and west of one reach as far as the bounds. Sides that are no numbers count as reached.
+    /// Whether the cells north, south, east and west of one reach the bounds. Bounds that are NaN count as reached.
     private static func covers(_ bounds: Bounds, around cell: GeoHash) -> Bool {
         !(cell.neighbor(east: 0, north: 1).area.latitudes.upperBound < bounds.north)
             && !(cell.neighbor(east: 0, north: -1).area.latitudes.lowerBound > bounds.south)

@@ -1,12 +1,12 @@
 // The fields of a large hash: the segmented table, with field, value and deadline together in one block.
 //
-//     1 or 5 bytes  length of the field: see `LengthPrefix`
+//     1, 5 or 13 bytes  length of the field: see `LengthPrefix`
 //     field
-//     1 or 5 bytes  length of the value
+//     1, 5 or 13 bytes  length of the value
 //     value
-//     8 bytes       deadline, milliseconds since 1970; only if the slot has the bit that says so
+//     8 bytes           deadline, milliseconds since 1970; only if the slot's bit for deadlines is set
 //
-// So a field without a deadline costs nothing for others having one, and which fields are expired is the table's business.
+// So fields without a deadline take no memory for it, and the table finds the fields that have expired.
 
 import Glibc
 import RespCodec
@@ -18,7 +18,7 @@ enum FieldLayout: TableLayout {
     }
 }
 
-/// One field and its value.
+/// The block of one field, value and deadline. A handle on raw memory, which trusts what it was made of.
 @safe struct FieldEntry {
     let address: UnsafeMutableRawPointer
 
@@ -44,7 +44,7 @@ enum FieldLayout: TableLayout {
     /// Bytes of a deadline.
     static let deadlineSize = 8
 
-    /// When the field expires. Only of an entry whose slot says that it has a deadline.
+    /// When the field expires. Only for an entry whose slot has the bit for deadlines.
     var deadline: Int64 {
         get { unsafe address.loadUnaligned(fromByteOffset: deadlineOffset, as: Int64.self) }
         nonmutating set { unsafe address.storeBytes(of: newValue, toByteOffset: deadlineOffset, as: Int64.self) }
@@ -65,11 +65,11 @@ enum FieldLayout: TableLayout {
     }
 }
 
-/// A handle on a table of fields that lives in a database's allocator.
+/// A handle on a table of fields in the allocator of a database. Valid until the table is freed.
 @safe struct HashTable: LargeValue {
     private let pointer: UnsafeMutablePointer<SegmentedTable<FieldLayout>>
 
-    /// The table at an address that an entry holds.
+    /// The table at an address that an entry contains.
     @unsafe init(at address: UnsafeMutableRawPointer) {
         unsafe pointer = address.assumingMemoryBound(to: SegmentedTable<FieldLayout>.self)
     }
@@ -100,7 +100,7 @@ enum FieldLayout: TableLayout {
     /// The value of a field, expired or not.
     func value(of field: ByteSlice) -> ByteSlice? { find(field).map { value(at: $0) } }
 
-    /// Sets a field; true when it is new. A deadline that it had is gone.
+    /// Sets a field, and removes its deadline; true when it is new.
     @discardableResult
     func set(_ field: ByteSlice, _ value: ByteSlice) -> Bool {
         let hash = table.hash(field)
@@ -151,16 +151,16 @@ enum FieldLayout: TableLayout {
 
     private static var noDeadline: Int64 { SegmentedTable<FieldLayout>.noDeadline }
 
-    /// When the first field expires, or a moment before it; nil if no field has a deadline.
+    /// A lower bound of the deadlines of fields; nil if no field has one.
     var earliestDeadline: Int64? {
         let earliest = table.earliestDeadline
         return earliest == Self.noDeadline ? nil : earliest
     }
 
-    /// When the field expires; nil if it stays.
+    /// When the field expires; nil if it has no deadline.
     func deadline(at slot: Slot) -> Int64? { slot.hasDeadline ? unsafe FieldEntry(slot.entry).deadline : nil }
 
-    /// Gives the field at `slot` a deadline or takes it away.
+    /// Sets or removes the deadline of the field at `slot`.
     func setDeadline(_ deadline: Int64?, at slot: Slot) {
         let entry = unsafe FieldEntry(slot.entry)
         guard let deadline else {
@@ -178,7 +178,7 @@ enum FieldLayout: TableLayout {
     }
 
     /// Removes a field that expired before `now`; false when there is none.
-    /// - Parameter willRemove: is called with it.
+    /// - Parameter willRemove: called with the field before it is removed.
     func removeExpired(now: Int64, willRemove: (ByteSlice) -> Void) -> Bool {
         guard let slot = table.nextExpired(now: now - 1) else { return false }
         unsafe willRemove(FieldEntry(slot.entry).field)
@@ -205,7 +205,7 @@ enum FieldLayout: TableLayout {
         body(entry.field, entry.value, SlotWord.hasDeadline(word) ? entry.deadline : nil)
     }
 
-    /// Bytes in use, those of the fields by as many samples.
+    /// Bytes in use, estimated from the size of up to `samples` fields.
     /// - Complexity: O(samples + fields / 400).
     func byteCount(samples: Int) -> Int {
         unsafe table.byteCount(samples: samples) + table.allocator.capacity(of: pointer)
@@ -220,7 +220,8 @@ enum FieldLayout: TableLayout {
         return copy
     }
 
-    /// Frees up to about `budget` fields from directory place `index` on; nil when all is gone, the handle's memory too.
+    /// Frees up to about `budget` fields from directory place `index` on. Returns the place to continue from; nil when everything is freed,
+    /// and the handle must not be used any more.
     func deallocateSlice(from index: Int, budget: Int) -> Int? {
         let allocator = table.allocator
         let next = unsafe table.deallocateSlice(from: index, budget: budget) { unsafe allocator.deallocate($0) }

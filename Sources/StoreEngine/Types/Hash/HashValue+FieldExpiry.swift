@@ -1,13 +1,13 @@
-// Deadlines of fields. A field that has one goes when it expires, and the hash with its last field.
+// Deadlines of fields. A field is removed when it has expired, and the hash with its last field.
 //
-// While a hash is small, its forward list holds field, value and deadline by turns, in the order of the deadlines; 0 stands for none, and
-// fields without a deadline stand behind the others. So the first deadline is the earliest, and those that have expired are a run at the front. In a
-// table a field's deadline lies in its block, and the table knows the earliest: see HashTable.swift.
+// While a hash is small, its forward list holds field, value and deadline alternating, in the order of the deadlines; 0 means no
+// deadline, and fields without one are last. So the first deadline is the earliest, and expired fields are a run at the front. In a table
+// a field's deadline is in its block, and the table knows the earliest: see HashTable.swift.
 //
-// The keyspace's table counts the earliest deadline of the fields as the entry's own (`Entry.nextDeadline`), so that the active cycle
-// comes upon the hash at the right time. Every change here that may move the earliest tells it: `changingDeadlines`.
+// For the keyspace's table the earliest deadline of the fields counts as the entry's own (`Entry.nextDeadline`), so that active expiry
+// finds the hash in time. Every change that may move the earliest deadline must go through `changingDeadlines`, which updates that table.
 //
-// Rejected: a queue of hashes by their next deadline beside the keyspace's table. The table is one already.
+// Rejected: a queue of hashes by their next deadline beside the keyspace's table, which is such a queue already.
 
 import RespCodec
 
@@ -58,7 +58,7 @@ enum FieldDeadline {
         }
     }
 
-    /// How many triples have expired, `limit` at most.
+    /// How many triples have expired, up to `limit`.
     func expiredCount(now: Int64, limit: Int) -> Int {
         var count = 0
         var offset = list.first
@@ -70,7 +70,7 @@ enum FieldDeadline {
         return count
     }
 
-    /// Moves the triple at an offset to where its deadline belongs: before those that do not expire earlier, behind all if it has none.
+    /// Moves the triple at an offset to its place in the order: before those that do not expire earlier, or last if it has no deadline.
     func restoreOrder(_ field: Int) {
         let moved = range(field)
         let end = list.end
@@ -92,7 +92,7 @@ enum FieldDeadline {
 extension HashValue {
     var triples: DeadlineTriples { DeadlineTriples(list) }
 
-    /// Whether a field may have a deadline. Costs nothing for a hash that has none, unless the key has one.
+    /// Whether a field may have a deadline. For a hash without deadlines it only tests a bit of the slot, unless the key has one.
     @inline(__always) var hasDeadlines: Bool { slot.hasDeadline && entry.nextFieldDeadline != nil }
 
     /// When a field expires.
@@ -114,7 +114,7 @@ extension HashValue {
     }
 
     /// How many fields are not expired.
-    /// - Complexity: O(1), O(fields) while some are expired.
+    /// - Complexity: O(1), O(fields) while some have expired.
     var liveCount: Int {
         guard slot.hasDeadline, let earliest = entry.nextFieldDeadline, earliest < now else { return count }
         var live = 0
@@ -126,7 +126,7 @@ extension HashValue {
 
     // MARK: changing
 
-    /// Runs `body`, which may change deadlines of fields, and tells the keyspace's table.
+    /// Runs `body`, which may change deadlines of fields, and updates the deadline in the keyspace's table.
     @inline(__always)
     func changingDeadlines<Result>(adds: Bool = false, _ body: () -> Result) -> Result {
         guard adds || slot.hasDeadline else { return body() }
@@ -144,7 +144,7 @@ extension HashValue {
         entry.encoding = .packedWithDeadlines
     }
 
-    /// Gives a field that exists a deadline, in milliseconds since 1970 and more than 0, or takes it away.
+    /// Sets the deadline of a field that exists, in milliseconds since 1970 and more than 0, or removes it.
     func setDeadline(of field: ByteSlice, _ deadline: Int64?) {
         if deadline != nil { prepareForDeadlines() }
         changingDeadlines(adds: deadline != nil) {
@@ -198,7 +198,7 @@ extension HashValue {
 
     /// Removes up to `limit` fields that have expired, the earliest first; returns how many. A hash without fields is to be removed by the
     /// caller.
-    /// - Parameter willRemove: is called with each of them.
+    /// - Parameter willRemove: called with each before it is removed.
     func removeExpired(limit: Int, willRemove: (ByteSlice) -> Void) -> Int {
         guard hasDeadlines else { return 0 }
         return changingDeadlines {
@@ -238,7 +238,7 @@ extension HashValue {
 }
 
 extension Entry {
-    /// When the first field of a hash expires, or a moment before it; nil if none has a deadline, or it is no hash.
+    /// A lower bound of the deadlines of a hash's fields; nil if none has one, or the value is no hash.
     @inline(__always) var nextFieldDeadline: Int64? { isType(.hash) ? nextDeadlineOfHash : nil }
 
     private var nextDeadlineOfHash: Int64? {
@@ -249,7 +249,7 @@ extension Entry {
         }
     }
 
-    /// When the first field of a hash expires, to the millisecond; nil if none has a deadline.
+    /// The earliest deadline of a hash's fields; nil if none has one.
     /// - Complexity: O(fields) for a table of which any has.
     var earliestFieldDeadline: Int64? {
         guard encoding == .table, nextFieldDeadline != nil else { return nextFieldDeadline }

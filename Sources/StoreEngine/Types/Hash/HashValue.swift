@@ -1,13 +1,13 @@
-// Hashes: a forward list of fields and values by turns while small, a table when large. Nothing here knows of clients or replies.
+// Hashes: a forward list of fields and values alternating while small, a table when large. Nothing here knows of clients or replies.
 //
-// A small hash whose fields may have deadlines is a forward list of field, value and deadline by turns: see
+// A small hash whose fields may have deadlines is a forward list of field, value and deadline alternating: see
 // HashValue+FieldExpiry.swift.
-// A field that has expired is no longer seen by whoever looks for it, but counted, until it is removed.
+// A field that has expired counts as absent in look-ups, but is included in `count` until it is removed.
 
 import Glibc
 import RespCodec
 
-/// A value of a hash. Good until the hash changes.
+/// A value of a hash. Valid until the hash changes.
 typealias HashElement = PackedElement
 
 /// The hash at a slot of a database.
@@ -16,7 +16,7 @@ typealias HashElement = PackedElement
     let slot: Slot
     /// The time by which fields expire.
     let now: Int64
-    /// Up to where a hash stays packed: so many fields, none of them and no value longer than so many bytes.
+    /// The limits of a packed hash: its number of fields, and the length of each field and value.
     private let maximumPackedEntries: Int
     private let maximumPackedLength: Int
 
@@ -35,7 +35,7 @@ typealias HashElement = PackedElement
     var table: HashTable { unsafe HashTable(at: entry.pointer) }
     var isTable: Bool { entry.encoding == .table }
 
-    /// How many fields there are, those that have expired and are not yet removed included.
+    /// How many fields there are, including those that have expired and are not removed yet.
     var count: Int {
         switch entry.encoding {
         case .packed: list.count / 2
@@ -93,8 +93,8 @@ typealias HashElement = PackedElement
         }
     }
 
-    /// Calls `body` with different random fields and their values, of which there must be `wanted`: any selection is as likely as
-    /// any other. Only for a table in which no field has expired.
+    /// Calls `body` with `wanted` different random fields and their values: any selection is as likely as any other. There must be that
+    /// many. Only for a table in which no field has expired.
     /// - Complexity: O(wanted) expected.
     func visitRandom(
         _ wanted: Int, using generator: inout RandomSource, _ body: (HashElement, HashElement) -> Void
@@ -105,7 +105,7 @@ typealias HashElement = PackedElement
         }
     }
 
-    /// A random field and its value. There must be one. To be asked of a hash in which no field has expired.
+    /// A random field and its value. There must be one. Only for a hash in which no field has expired.
     /// - Complexity: O(1) expected, O(fields) for a packed list.
     func random(using generator: inout RandomSource) -> (field: HashElement, value: HashElement) {
         if isTable {
@@ -122,7 +122,7 @@ typealias HashElement = PackedElement
     // MARK: changing
 
     /// Sets a field; true when it is new.
-    /// - Parameter keepsDeadline: whether a deadline that the field has stays with it; else it goes.
+    /// - Parameter keepsDeadline: whether the field keeps its deadline; else that is removed.
     @inline(__always) @discardableResult
     func set(_ field: ByteSlice, _ value: ByteSlice, keepsDeadline: Bool = false) -> Bool {
         if entry.encoding != .table
@@ -162,12 +162,11 @@ typealias HashElement = PackedElement
     /// Whether a packed hash has as many fields as it may.
     var isFull: Bool { count >= maximumPackedEntries }
 
-    /// Makes a packed hash a table that has more fields than it may: the limit was lowered after they were set.
+    /// Makes a packed hash a table if it has more fields than the limit, which may have been lowered.
     @inline(__always)
     func unpackIfOverfull() { if count > maximumPackedEntries { unpack() } }
 
-    /// Makes a packed hash a table at once if so many fields, each of which may be new, would not fit, or one of the words among the
-    /// arguments from `first` on is too long.
+    /// Makes a packed hash a table if the fields and values in the arguments from `first` on would exceed its limits, should all be new.
     func prepare(for arguments: Arguments, from first: Int) {
         guard entry.encoding != .table else { return }
         if (arguments.count - first) / 2 > maximumPackedEntries { return unpack() }
@@ -205,7 +204,7 @@ typealias HashElement = PackedElement
 }
 
 extension ForwardList {
-    /// Calls `body` with each two elements.
+    /// Calls `body` with each pair of elements.
     @inline(__always)
     func forEachPair(_ body: (PackedElement, PackedElement) -> Void) {
         var offset = first
@@ -245,7 +244,7 @@ extension KeyspaceContext {
         return HashValue(database, slot, settings: settings, now: engine.expiryTime)
     }
 
-    /// The hash at a key, a new one without fields if the key is absent.
+    /// The hash at a key; if the key is absent, a new one without fields, which the caller must fill.
     @inline(__always)
     func hashMade(at key: ByteSlice) throws(CommandError) -> HashValue {
         if let slot = try find(key, as: .hash, .write) {

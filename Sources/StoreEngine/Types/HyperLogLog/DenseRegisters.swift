@@ -1,15 +1,15 @@
-// Registers of six bits, one behind the other, and the same registers a byte each.
+// Registers of six bits, one after the other, and the same registers a byte each.
 //
 //     byte     0        1        2
 //          |11000000|22221111|33333322|       the digit is the register's; the highest bit of each byte on the left
 //
-// One register is read and written in place. Whatever looks at all of them, to count or to unite, spreads them to a byte each
-// first: eight registers are six bytes of one word, which three masks and shifts pull apart, and two such words are one vector.
+// Single registers are read and written in place. To count or unite all of them, they are spread to a byte each first: eight registers are
+// six bytes of one word, which three masks and shifts separate, and two such words are one vector.
 
 import Glibc
 import RespCodec
 
-/// The registers behind the header of a dense HyperLogLog.
+/// The registers after the header of a dense HyperLogLog.
 @safe struct DenseRegisters {
     static let byteCount = HyperLogLog.registerCount * 6 / 8
 
@@ -45,7 +45,7 @@ import RespCodec
         return (index * 6 / 8, UInt8(truncatingIfNeeded: index * 6 % 8))
     }
 
-    /// Raises a register to `rank`; false if it is as high already.
+    /// Raises a register to `rank`; false if it is not lower.
     func raise(_ index: Int, to rank: UInt8) -> Bool {
         guard self[index] < rank else { return false }
         self[index] = rank
@@ -79,9 +79,9 @@ import RespCodec
         return index
     }
 
-    // MARK: uniting
+    // MARK: merging
 
-    /// Raises each register to that of a whole HyperLogLog; false if that is damaged.
+    /// Raises each register to that of a whole HyperLogLog, if it is lower; false if that is damaged.
     mutating func unite(_ bytes: ByteSlice) -> Bool {
         let registers = bytes.dropFirst(HyperLogLog.headerSize)
         switch HyperLogLog.layout(of: bytes) {
@@ -113,7 +113,7 @@ import RespCodec
             unsafe unite(
                 group, place.loadUnaligned(as: UInt64.self), place.loadUnaligned(fromByteOffset: 6, as: UInt64.self))
         }
-        // The last word would be read beyond the end, so it is taken from what ends there.
+        // Reading the last word where it begins would read beyond the end, so it is read from before.
         let place = unsafe source + last * 12
         let ending = unsafe place.loadUnaligned(fromByteOffset: 4, as: UInt64.self)
         unsafe unite(last, place.loadUnaligned(as: UInt64.self), ending >> 16)
@@ -131,7 +131,7 @@ import RespCodec
     // MARK: reading
 
     /// Counts the registers by rank.
-    /// - Complexity: O(registers). Four counts are kept of each rank, so that equal neighbours do not wait for each other.
+    /// - Complexity: O(registers). There are four counters for each rank, so that equal neighbours do not depend on each other.
     var histogram: RegisterHistogram {
         var histogram = RegisterHistogram()
         unsafe withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 4 * 64) { counts in
@@ -158,7 +158,7 @@ import RespCodec
         return histogram
     }
 
-    /// Writes the registers behind the header of a dense HyperLogLog.
+    /// Writes the registers after the header of a dense HyperLogLog.
     func pack(into bytes: UnsafeMutableRawBufferPointer) {
         precondition(bytes.count == HyperLogLog.denseSize, "a dense HyperLogLog has one size")
         let target = unsafe bytes.baseAddress! + HyperLogLog.headerSize

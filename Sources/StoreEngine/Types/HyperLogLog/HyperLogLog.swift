@@ -1,17 +1,17 @@
-// HyperLogLogs: estimates of how many different elements there are, in at most 12 KiB however many they are.
+// HyperLogLogs: estimates of the number of different elements, in at most 12 KiB.
 //
-// Of each element's hash, 14 bits choose one of 16384 registers, and the register keeps the largest rank it has seen: the place of
-// the lowest set bit among the other 50. From how many registers hold which rank the number of elements follows to within some
-// 0.81 %. A HyperLogLog is a string, and users copy, store and restore it as such, so its bytes are laid out as Redis lays them out:
+// Of each element's hash, 14 bits choose one of 16384 registers, and the register keeps the largest rank: the place of the lowest set bit
+// among the other 50. The number of elements is estimated from how many registers have which rank, with a standard error of 0.81 %.
+// A HyperLogLog is a string, which users copy, store and restore, so its layout is that of Redis:
 //
 //     bytes 0-3     "HYLL"
 //     byte 4        layout of the registers: 0 dense, 1 sparse
 //     bytes 5-7     not used
-//     bytes 8-15    the last estimate, the lowest byte first; the highest bit is set if it no longer holds
+//     bytes 8-15    the cached estimate, the lowest byte first; the highest bit is set if it is outdated
 //     registers     dense: 6 bits each, the lowest bits first (`DenseRegisters`); sparse: runs of equal registers
 //                   (`SparseRegisters`)
 //
-// Any bytes can be set under a key, so everything that reads registers finds damage and says so.
+// Any bytes can be set under a key, so everything that reads registers detects damage.
 //
 // - Source: Redis, hyperloglog.c, for the layout; Flajolet et al., "HyperLogLog: the analysis of a near-optimal cardinality
 //   estimation algorithm"; Heule, Nunkesser, Hall, "HyperLogLog in Practice".
@@ -32,7 +32,7 @@ enum HyperLogLog {
         case sparse = 1
     }
 
-    /// How the registers are laid out; nil if the bytes are no HyperLogLog.
+    /// The layout of the registers; nil if the bytes are no HyperLogLog.
     static func layout(of bytes: ByteSlice) -> Layout? {
         guard bytes.count >= headerSize, bytes[0..<4] == "HYLL", let layout = Layout(rawValue: bytes[layoutOffset])
         else {
@@ -47,14 +47,14 @@ enum HyperLogLog {
     static func place(of element: ByteSlice) -> (index: Int, rank: UInt8) {
         let hash = MurmurHash64A.hash(element, seed: 0xADC8_3B19)
         let index = Int(hash & UInt64(registerCount - 1))
-        // A bit above the others ends the search.
+        // A sentinel bit above the others, so that the rank is at most 51.
         let rest = hash >> UInt64(indexBits) | 1 << UInt64(64 - indexBits)
         return (index, UInt8(truncatingIfNeeded: rest.trailingZeroBitCount + 1))
     }
 
     // MARK: the header
 
-    /// Writes the header of a HyperLogLog without elements, whose estimate, 0, holds.
+    /// Writes the header of a HyperLogLog without elements, with the valid estimate 0.
     static func writeHeader(_ layout: Layout, to bytes: UnsafeMutableRawBufferPointer) {
         precondition(bytes.count >= headerSize, "a HyperLogLog has a header")
         for index in 0..<headerSize { unsafe bytes[index] = 0 }
@@ -66,7 +66,7 @@ enum HyperLogLog {
         unsafe bytes[layoutOffset] = layout.rawValue
     }
 
-    /// The last estimate, if it still holds.
+    /// The cached estimate, if it is valid.
     static func knownEstimate(_ bytes: ByteSlice) -> Int? {
         var word: UInt64 = 0
         for index in (0..<8).reversed() { word = word << 8 | UInt64(bytes[estimateOffset + index]) }
@@ -78,7 +78,7 @@ enum HyperLogLog {
         unsafe bytes.storeBytes(of: word, toByteOffset: estimateOffset, as: UInt64.self)
     }
 
-    /// Marks the last estimate as one that no longer holds.
+    /// Marks the cached estimate as outdated.
     static func forgetEstimate(in bytes: UnsafeMutableRawBufferPointer) {
         unsafe bytes[estimateOffset + 7] |= UInt8(Self.staleBit >> 56)
     }

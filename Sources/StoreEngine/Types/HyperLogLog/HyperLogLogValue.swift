@@ -1,9 +1,9 @@
-// The HyperLogLog that is the string at a key: its bytes are changed where they lie.
+// The HyperLogLog in the string at a key, which is changed in place.
 
 import Glibc
 import RespCodec
 
-/// Good until the next insertion or removal in the keyspace's table.
+/// Valid until the next insertion or removal in the keyspace's table.
 @safe struct HyperLogLogValue {
     private let context: KeyspaceContext
     private let key: ByteSlice
@@ -27,17 +27,17 @@ import RespCodec
         return layout
     }
 
-    /// What adding or uniting has come to.
+    /// The result of adding or merging.
     enum Change {
         case nothing
         case changed
-        /// The registers are not what they should be; nothing was changed.
+        /// The registers are damaged; nothing was changed.
         case damaged
     }
 
     // MARK: reading
 
-    /// The estimate, from memory or, when it no longer holds, made anew and kept; nil if the registers are damaged.
+    /// The cached estimate, or if that is outdated a new one, which is cached; nil if the registers are damaged.
     func estimate() -> (value: Int, isNew: Bool)? {
         if let known = HyperLogLog.knownEstimate(slice) { return (known, false) }
         let estimate: Int
@@ -61,7 +61,7 @@ import RespCodec
 
     // MARK: changing
 
-    /// Keeps the string as one that is about to be changed, also when nothing is.
+    /// Makes the string a raw one, as before a change, even if nothing is changed.
     func becomeRaw() { _ = unsafe bytes }
 
     func add(_ element: ByteSlice) -> Change {
@@ -71,7 +71,7 @@ import RespCodec
         return raiseSparse(index, to: rank, from: &position)
     }
 
-    /// Raises a register of sparse ones, which may become dense by that.
+    /// Raises a register of a sparse HyperLogLog, which may become dense.
     private func raiseSparse(_ index: Int, to rank: UInt8, from position: inout SparseRegisters.Position) -> Change {
         guard rank <= SparseRegisters.largestRank else { return raiseDense(index, to: rank) }
         switch SparseRegisters(registers).raise(index, to: rank, from: &position) {
@@ -109,7 +109,7 @@ import RespCodec
         if left < bytes.count { context.shortenString(slot, to: left) }
     }
 
-    /// Lays the registers out densely; false if they are damaged.
+    /// Converts the registers to the dense layout; false if they are damaged.
     func makeDense() -> Bool {
         guard layout == .sparse else { return true }
         var spread = SpreadRegisters()
@@ -118,7 +118,7 @@ import RespCodec
         return true
     }
 
-    /// Takes the registers over, densely. The header stays but for the layout.
+    /// Stores the registers in the dense layout. Of the header only the layout changes.
     private func becomeDense(_ registers: borrowing SpreadRegisters) {
         if slice.count > HyperLogLog.denseSize { context.shortenString(slot, to: HyperLogLog.denseSize) }
         let bytes = unsafe context.editableBytes(key, slot, atLeast: HyperLogLog.denseSize)
@@ -127,7 +127,7 @@ import RespCodec
     }
 
     /// Raises each register to that of `registers`, none of which is lower than this one's.
-    /// - Parameter isDense: whether to lay the registers out densely even if they would fit sparsely.
+    /// - Parameter isDense: whether to use the dense layout even if the registers would fit the sparse one.
     func raise(to registers: borrowing SpreadRegisters, isDense: Bool) {
         var position = SparseRegisters.Position()
         var index = 0

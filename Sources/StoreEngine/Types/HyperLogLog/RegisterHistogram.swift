@@ -1,14 +1,14 @@
-// How many registers hold which rank, and the number of elements that follows from it.
+// How many registers have which rank, and the estimated number of elements.
 
 /// - Source: Ertl, "New cardinality estimation algorithms for HyperLogLog sketches", arXiv:1702.01284, algorithm 6.
 struct RegisterHistogram {
-    /// The largest rank that a hash gives; damaged registers may hold up to 63.
+    /// The largest rank of a hash; damaged registers may have up to 63.
     private static let largestRank = 51
     private var counts = InlineArray<64, Int>(repeating: 0)
 
     mutating func add(_ rank: UInt8, count: Int) { counts[Int(rank)] += count }
 
-    /// About how many different elements there are.
+    /// The estimated number of different elements.
     var estimate: Int {
         let registers = Double(HyperLogLog.registerCount)
         var sum = registers * Self.tau((registers - Double(counts[Self.largestRank])) / registers)
@@ -19,7 +19,7 @@ struct RegisterHistogram {
         sum += registers * Self.sigma(Double(counts[0]) / registers)
         let halfByLogarithmOf2 = 0.721347520444481703680
         let estimate = (halfByLogarithmOf2 * registers * registers / sum).rounded()
-        // Only registers that no hash has set give a number that is beyond counting.
+        // Only registers that no hash can set give an estimate that is no integer.
         return Int(exactly: estimate) ?? Int.min
     }
 

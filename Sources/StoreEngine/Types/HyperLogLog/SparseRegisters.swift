@@ -2,14 +2,14 @@
 //
 //     00nnnnnn             n + 1 registers of rank 0
 //     01nnnnnn nnnnnnnn    the same, up to all 16384; the high bits first
-//     1rrrrrnn             n + 1 registers of rank r + 1, so ranks above 32 cannot be written
+//     1rrrrrnn             n + 1 registers of rank r + 1; ranks above 32 need the dense layout
 //
-// Raising a register splits its run in up to three; then neighbours of equal rank are joined where they fit one run. Which runs are
-// joined is part of the layout: two servers that are given the same elements hold the same bytes. So only the few runs around the
-// change are looked at, as Redis does, although a longer look would save more.
+// Raising a register splits its run into up to three; then neighbours of equal rank are joined if they fit one run. Which runs are joined
+// decides the bytes, which must be the same as in Redis for the same elements. So only the few runs around the change are considered,
+// as in Redis, although joining more would save more.
 //
-// Runs that do not add up to all registers are damaged. A first byte of two at the very end counts as if a 0 followed, but is not
-// changed.
+// Runs that do not add up to all registers are damaged. The first byte of a run of two bytes at the very end counts as if a 0 followed, but
+// is not changed.
 
 import Glibc
 import RespCodec
@@ -43,13 +43,13 @@ struct SparseRegisters {
             let low = offset + 1 < bytes.count ? bytes[offset + 1] : 0
             return Run(rank: 0, count: (Int(first & 0x3F) << 8 | Int(low)) + 1, byteCount: 2)
         }
-        // Which of the two it is cannot be foreseen, so there is no branch on it.
+        // Without a branch, which would be unpredictable.
         let isRank = first >= 0x80
         let rank = isRank ? (first >> 2 & 0x1F) + 1 : 0
         return Run(rank: rank, count: Int(isRank ? first & 3 : first) + 1, byteCount: 1)
     }
 
-    /// Calls `body` with each run, whatever they add up to.
+    /// Calls `body` with each run, without a check of what they add up to.
     func forEachRunUnchecked(_ body: (Run) -> Void) {
         var offset = 0
         while offset < bytes.count {
@@ -84,22 +84,22 @@ struct SparseRegisters {
 
     // MARK: raising a register
 
-    /// What has to be done to raise a register.
+    /// How to raise a register.
     enum Raise {
-        /// It is as high already.
+        /// It is not lower.
         case nothing
         case edit(Edit)
         case damaged
     }
 
-    /// Bytes that take the place of others.
+    /// A replacement of bytes by others.
     struct Edit {
         let offset: Int
         let oldCount: Int
         /// The new bytes, the first lowest.
         fileprivate(set) var bytes: UInt64 = 0
         fileprivate(set) var count = 0
-        /// The run before, from which on runs are to be joined.
+        /// The offset of the run before, where joining begins.
         let previous: Int
 
         fileprivate init(offset: Int, oldCount: Int, previous: Int) {
@@ -127,12 +127,12 @@ struct SparseRegisters {
         }
     }
 
-    /// A run, by where it begins.
+    /// The place of a run.
     struct Position {
         fileprivate var offset = 0
         /// The first register of the run.
         fileprivate var first = 0
-        /// Where the run before begins; of the first run, where it begins itself.
+        /// The offset of the run before; for the first run its own.
         fileprivate var previous = 0
 
         fileprivate mutating func pass(_ run: Run) {
@@ -143,8 +143,7 @@ struct SparseRegisters {
     }
 
     /// How to raise the register at `index` to `rank`, which is at most `largestRank`.
-    /// - Parameter start: a run that is not behind the register. Becomes one from which a register behind this one can be looked for
-    ///   after the edit.
+    /// - Parameter start: a run that is not after the register. Becomes one where the search for a later register can begin, after the edit.
     /// - Complexity: O(runs between).
     func raise(_ index: Int, to rank: UInt8, from start: inout Position) -> Raise {
         var position = start
@@ -159,16 +158,16 @@ struct SparseRegisters {
                 edit.append(rank: run.rank, count: position.first + run.count - 1 - index)
                 return .edit(edit)
             }
-            // The edit changes bytes from the run before the register's on, so that one is as far as the next search may go.
+            // The edit changes bytes from the run before the register's on, so the next search must begin there.
             start = position
             position.pass(run)
         }
         return .damaged
     }
 
-    /// A run not behind the register at `index`, and near it.
+    /// A run not after the register at `index`, and near it.
     ///
-    /// Eight bytes are looked at at a time: runs of one byte up to the first of two, and that one. Which they are decides no branch.
+    /// Eight bytes are read at a time: runs of one byte up to the first of two bytes, and that one, without a branch on their kind.
     func position(near index: Int) -> Position {
         var position = Position()
         let start = unsafe bytes.rawBytes.baseAddress!
@@ -179,7 +178,7 @@ struct SparseRegisters {
             let long = word << 1 & ~word & high
             let hasLong = long != 0
             let shortRuns = long.trailingZeroBitCount / 8
-            // All bits of the bytes before the first long run; of a run of a rank two bits count, of zeros six.
+            // The bytes before the first long run. The count is two bits of a run of a rank, and six of a run of zeros.
             let short = word & ((long & (0 &- long)) >> 7 &- 1)
             let counts = short & ~(high | high >> 1) & ~((short & high) >> 7 &* 0x3C)
             let pairs: UInt64 = 0x00FF_00FF_00FF_00FF

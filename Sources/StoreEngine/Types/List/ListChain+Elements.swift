@@ -1,12 +1,12 @@
-// Elements of a large list that are not at its ends: looking at them, putting them in, replacing and removing them.
+// Elements of a large list that are not at its ends: visiting, inserting, replacing and removing them.
 
 import RespCodec
 
 extension ListChain {
-    /// No packed list has more bytes than can be counted in its head.
+    /// The largest size of a packed list that its head can hold.
     private static let largestList = Int(UInt32.max) - 64
 
-    // MARK: looking
+    // MARK: visiting
 
     /// Calls `body` with the elements from number `index` on, or backwards, until it returns false.
     @inline(__always)
@@ -50,9 +50,9 @@ extension ListChain {
         return nil
     }
 
-    // MARK: putting in
+    // MARK: inserting
 
-    /// Puts an element before or after element number `index` of `node`.
+    /// Inserts an element before or after element number `index` of `node`.
     func insert(_ value: PackedValue, nextTo index: Int, of node: ListNode, after: Bool, _ limits: ListLimits) {
         let length = value.encodedLength
         count += 1
@@ -60,19 +60,19 @@ extension ListChain {
         if allows(node, value, length: length, limits) {
             node.decompress(in: allocator)
             node.insert(value, at: after ? index + 1 : index, limit: maximumSize, in: allocator)
-            return settle(node)
+            return updateCompression(node)
         }
         let neighbour = after ? node.next : node.previous
         if isAtEdge, let neighbour, allows(neighbour, value, length: length, limits) {
             neighbour.decompress(in: allocator)
             neighbour.push(value, length: length, at: after ? .head : .tail, limit: maximumSize, in: allocator)
-            return settle(neighbour)
+            return updateCompression(neighbour)
         }
         if isAtEdge {
             let made = makeNode(value, at: after ? .tail : .head, limits)
             link(made, nextTo: node, after: after)
-            settle(node)
-            return settle(made)
+            updateCompression(node)
+            return updateCompression(made)
         }
         node.decompress(in: allocator)
         let rest = split(node, at: after ? index + 1 : index)
@@ -80,16 +80,15 @@ extension ListChain {
         if value.bytes.count >= limits.plainElementSize || part.byteCount + length > Self.largestList {
             let made = makeNode(value, at: .tail, limits)
             link(made, nextTo: node, after: true)
-            settle(node)
-            settle(made)
-            return settle(rest)
+            updateCompression(node)
+            updateCompression(made)
+            return updateCompression(rest)
         }
         part.push(value, length: length, at: after ? .head : .tail, limit: maximumSize, in: allocator)
         mergeAround(after ? node : rest)
     }
 
-    /// Makes two nodes of one that is not compressed; the new one begins with element number `index` and follows the
-    /// old one.
+    /// Splits a node that is not compressed; the new one begins with element number `index` and follows the old one.
     private func split(_ node: ListNode, at index: Int) -> ListNode {
         let rest = node.split(at: index, in: allocator)
         link(rest, nextTo: node, after: true)
@@ -98,21 +97,21 @@ extension ListChain {
 
     // MARK: merging
 
-    /// Joins nodes around `center` where two fit one: its two predecessors, its two successors, and itself with either
-    /// side.
+    /// Merges nodes around `center` if two fit one: its two predecessors, its two successors, and itself with each
+    /// neighbour.
     private func mergeAround(_ center: ListNode) {
         if let previous = center.previous, let before = previous.previous, fitTogether(before, previous) {
-            settle(merge(before, previous))
+            updateCompression(merge(before, previous))
         }
         if let next = center.next, let beyond = next.next, fitTogether(next, beyond) {
-            settle(merge(next, beyond))
+            updateCompression(merge(next, beyond))
         }
         var center = center
         if let previous = center.previous, fitTogether(previous, center) { center = merge(previous, center) }
         if let next = center.next, fitTogether(center, next) { center = merge(center, next) }
-        settle(center)
-        if let previous = center.previous { settle(previous) }
-        if let next = center.next { settle(next) }
+        updateCompression(center)
+        if let previous = center.previous { updateCompression(previous) }
+        if let next = center.next { updateCompression(next) }
     }
 
     private func fitTogether(_ first: ListNode, _ second: ListNode) -> Bool {
@@ -121,7 +120,7 @@ extension ListChain {
             && first.count + second.count <= maximumCount
     }
 
-    /// Moves the elements of `second` to `first`, which it follows, and returns that.
+    /// Moves the elements of `second` to `first`, the node before it, and returns that.
     private func merge(_ first: ListNode, _ second: ListNode) -> ListNode {
         first.decompress(in: allocator)
         second.decompress(in: allocator)
@@ -132,7 +131,7 @@ extension ListChain {
 
     // MARK: replacing
 
-    /// Puts an element in the place of element number `index`.
+    /// Replaces element number `index`.
     func replace(at index: Int, with value: PackedValue, _ limits: ListLimits) {
         let (node, index) = locate(index)
         let isPlain = value.bytes.count >= limits.plainElementSize
@@ -141,23 +140,23 @@ extension ListChain {
             insert(value, nextTo: 0, of: node, after: true, limits)
             remove(node)
             count -= 1
-            return settle()
+            return updateCompression()
         }
         if !isPlain && node.byteCount + node.growth(at: index, with: value) <= Self.largestList {
             node.decompress(in: allocator)
             node.replace(at: index, with: value, limit: maximumSize, in: allocator)
-            return settle(node)
+            return updateCompression(node)
         }
-        // The element gets a node of its own, between what was before and behind the old one.
+        // The element gets a node of its own, between the elements before and after the old one.
         node.decompress(in: allocator)
         let made = makeNode(value, at: .tail, limits)
         if index < node.count - 1 { _ = split(node, at: index + 1) }
         link(made, nextTo: node, after: true)
         if node.count == 1 {
             remove(node)
-            settle()
-            settle(made)
-            if let next = made.next { settle(next) }
+            updateCompression()
+            updateCompression(made)
+            if let next = made.next { updateCompression(next) }
         } else {
             node.remove(at: node.count - 1, count: 1, in: allocator)
             mergeAround(made)
@@ -166,7 +165,7 @@ extension ListChain {
 
     // MARK: removing
 
-    /// Takes out `removed` elements from number `start` on. Whole nodes among them become a list of their own, which is
+    /// Removes `removed` elements from number `start` on. Whole nodes among them become a list of their own, which is
     /// returned for the caller to free, in slices if need be.
     /// - Complexity: O(nodes from the range's borders to the nearer ends of the list).
     func remove(from start: Int, count removed: Int) -> ListChain? {
@@ -177,7 +176,7 @@ extension ListChain {
             first.decompress(in: allocator)
             first.remove(at: firstIndex, count: removed, in: allocator)
             count -= removed
-            settle(first)
+            updateCompression(first)
             return nil
         }
         var whole = removed
@@ -203,12 +202,12 @@ extension ListChain {
         }
         var rest: ListChain?
         if whole > 0, let from, let through { rest = cut(from, through: through, count: whole) }
-        settle(changed.0)
-        settle(changed.1)
+        updateCompression(changed.0)
+        updateCompression(changed.1)
         return rest
     }
 
-    /// Takes out up to `limit` elements that are `value`, the first ones from the head, or from the tail if
+    /// Removes up to `limit` elements that are `value`, the first ones from the head, or from the tail if
     /// `backwards`. Returns how many.
     func removeMatches(_ value: PackedValue, backwards: Bool, limit: Int) -> Int {
         var removed = 0
@@ -226,13 +225,13 @@ extension ListChain {
             count -= taken
             if taken == current.count {
                 remove(current)
-                settle()
+                updateCompression()
                 continue
             }
             current.decompress(in: allocator)
             let skipped = backwards ? matches - taken : 0
             _ = current.removeMatches(value, skipping: skipped, limit: taken, in: allocator)
-            settle(current)
+            updateCompression(current)
         }
         return removed
     }

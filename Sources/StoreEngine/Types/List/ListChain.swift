@@ -1,15 +1,14 @@
-// A large list: a doubly linked chain of nodes, each of which holds as many elements as fit a few kilobytes.
+// A large list: a doubly linked chain of nodes, each with as many elements as fit a few kilobytes.
 //
 //     chain -> head <-> node <-> node <-> ... <-> tail
 //              packed  (compressed ...)          packed
 //
-// Both ends are reached at once, an index by walking from the nearer end over the nodes' counts. Nodes grow by pushes,
-// split when one that is full gets an element in its middle, and are merged with their neighbours then; removing
-// elements merges nothing. What makes a new node, and when, is as in Redis, because it decides when a list that shrinks
-// becomes a packed one again: when one node is left.
+// The ends are found in O(1), an index by walking from the nearer end over the nodes' counts. Nodes grow by pushes. A full
+// node is split when an element is inserted in its middle, and its neighbours are merged then; removing elements merges
+// nothing. When new nodes are made is as in Redis, because a list that shrinks becomes packed again when one is left.
 //
-// With a compress depth of d, all but d nodes at each end are compressed (those for which it pays). A compressed node
-// is unpacked to a scratch copy for reading, and in place for a change.
+// With a compress depth of d, all but d nodes at each end are compressed (if that saves something). A compressed node is
+// decompressed to a scratch copy for reading, and in place for a change.
 //
 // Invariants: `count` is the sum of the nodes' counts, none of which is 0; the end nodes are not compressed.
 //
@@ -19,7 +18,7 @@
 import Glibc
 import RespCodec
 
-/// A handle on a chain that lives in a database's allocator.
+/// A handle on a chain in the allocator of a database. Valid until the chain is freed.
 @safe struct ListChain: LargeValue {
     @unsafe private struct Storage {
         var head: ListNode?
@@ -35,7 +34,7 @@ import RespCodec
 
     private let storage: UnsafeMutablePointer<Storage>
 
-    /// The chain at an address that an entry holds.
+    /// The chain at an address that an entry contains.
     @unsafe init(at address: UnsafeMutableRawPointer) { unsafe storage = address.assumingMemoryBound(to: Storage.self) }
 
     /// A new chain without elements.
@@ -84,15 +83,15 @@ import RespCodec
 
     // MARK: the ends
 
-    /// Whether an element may be put in a node.
+    /// Whether an element may be added to a node.
     @inline(__always)
     func allows(_ node: ListNode?, _ value: PackedValue, length: Int, _ limits: ListLimits) -> Bool {
         guard let node, node.kind != .plain, value.bytes.count < limits.plainElementSize else { return false }
         return node.byteCount &+ length <= maximumSize && node.count < maximumCount
     }
 
-    /// Puts an element at an end.
-    /// - Complexity: O(1), apart from moving a node's elements within it, which is paid for by the pushes in between.
+    /// Adds an element at an end.
+    /// - Complexity: O(1) amortized; elements of a node are moved now and then.
     @inline(__always)
     func push(_ value: PackedValue, at end: ListEnd, _ limits: ListLimits) {
         let length = value.encodedLength
@@ -111,10 +110,10 @@ import RespCodec
         let node = makeNode(value, at: end, limits)
         link(node, nextTo: old, after: end == .tail)
         count += 1
-        settle(old)
+        updateCompression(old)
     }
 
-    /// A node of one element, ready to grow at an end.
+    /// A node of one element, with room to grow at an end.
     func makeNode(_ value: PackedValue, at end: ListEnd, _ limits: ListLimits) -> ListNode {
         guard value.bytes.count < limits.plainElementSize else { return .makePlain(value.bytes, in: allocator) }
         let length = value.encodedLength
@@ -123,28 +122,28 @@ import RespCodec
         return node
     }
 
-    /// Takes out the element at an end. There must be one.
+    /// Removes the element at an end. There must be one.
     @inline(__always)
     func pop(at end: ListEnd) {
         guard let node = node(at: end) else { preconditionFailure("an empty list has no element") }
         count &-= 1
         if node.count > 1 { return node.pop(at: end) }
         remove(node)
-        settle()
+        updateCompression()
     }
 
     // MARK: nodes
 
-    /// Puts a node with a copy of a list of `count` elements behind the last one. It must not be larger than the chain's nodes are.
+    /// Appends a node with a copy of a list of `count` elements, which must not exceed the limits of a node.
     func appendNode(_ list: PackedList, count added: Int) {
         let old = tail
         let node = ListNode.makePacked(copying: list, count: added, capacity: list.byteCount, in: allocator)
         link(node, nextTo: old, after: true)
         count += added
-        settle(old)
+        updateCompression(old)
     }
 
-    /// Puts a node beside another, or in an empty chain.
+    /// Links a node before or after another, or into an empty chain.
     func link(_ node: ListNode, nextTo old: ListNode?, after: Bool) {
         let previous = after ? old : old?.previous
         let next = after ? old?.next : old
@@ -154,7 +153,7 @@ import RespCodec
         if let next { next.previous = node } else { tail = node }
     }
 
-    /// Takes a run of nodes out of the chain.
+    /// Removes a run of nodes from the chain.
     func unlink(_ first: ListNode, through last: ListNode) {
         if let previous = first.previous { previous.next = last.next } else { head = last.next }
         if let next = last.next { next.previous = first.previous } else { tail = first.previous }
@@ -162,14 +161,14 @@ import RespCodec
         last.next = nil
     }
 
-    /// Takes a node out of the chain and frees it.
+    /// Removes a node from the chain and frees it.
     func remove(_ node: ListNode) {
         unlink(node, through: node)
         node.free(in: allocator)
     }
 
     /// Element number `index`: its node and its number there.
-    /// - Complexity: O(nodes up to there from the nearer end).
+    /// - Complexity: O(nodes from the nearer end).
     func locate(_ index: Int) -> (node: ListNode, index: Int) {
         precondition(index >= 0 && index < count, "an element outside the list")
         if index < count / 2 {
@@ -194,9 +193,9 @@ import RespCodec
 
     // MARK: compressing
 
-    /// Makes the nodes near the ends readable at once, and compresses those where that begins, and `node`, which was
-    /// changed or has got other neighbours, if it lies between.
-    func settle(_ node: ListNode? = nil) {
+    /// Restores which nodes are compressed: decompresses those near the ends, and compresses the ones next to them, and
+    /// `node`, which was changed or has got other neighbours, if it is not near an end.
+    func updateCompression(_ node: ListNode? = nil) {
         guard compressDepth > 0 else { return }
         settleAlways(node)
     }
@@ -230,7 +229,7 @@ import RespCodec
         }
     }
 
-    /// - Complexity: O(nodes looked at), no more than `samples`.
+    /// - Complexity: O(samples).
     func byteCount(samples: Int) -> Int {
         var bytes = 0
         var elements = 0
@@ -258,8 +257,8 @@ import RespCodec
     }
 
     func deallocateSlice(from place: Int, budget: Int) -> Int? {
-        // The nodes that are left say where to go on. Giving back a node costs about as much as two elements of a
-        // table.
+        // The nodes that are left are where the next slice continues. Freeing a node costs about as much as two elements of
+        // a table.
         var left = max(budget / 2, 1)
         while let node = head {
             guard left > 0 else { return 1 }
@@ -271,7 +270,7 @@ import RespCodec
         return nil
     }
 
-    /// Takes a run of nodes with so many elements out, as a list of its own without a key, to be freed.
+    /// Removes a run of nodes with `removed` elements and returns them as a chain of their own, for the caller to free.
     func cut(_ first: ListNode, through last: ListNode, count removed: Int) -> ListChain {
         unlink(first, through: last)
         count -= removed
@@ -284,7 +283,7 @@ import RespCodec
 
     // MARK: checking
 
-    /// Stops the program when an invariant does not hold. For tests.
+    /// Traps when an invariant of the head of this file does not hold. For tests.
     func checkInvariants() {
         var total = 0
         var previous: ListNode? = nil

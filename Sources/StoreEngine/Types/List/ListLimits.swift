@@ -1,17 +1,17 @@
-// Up to where a list stays packed, and how large the nodes of a large one are.
+// The limits of a packed list, and of the nodes of a large one.
 //
-// Both follow `list-max-listpack-size`: a count of elements if it is positive (0 counts as 1), a class of sizes if it
-// is negative. The conversions use Redis's numbers as they are. The nodes hold a little less, so that their blocks fill
+// Both follow `list-max-listpack-size`: a count of elements if it is positive (0 counts as 1), a class of sizes if it is
+// negative. The limits of a packed list are exactly those of Redis. Nodes are a little smaller, so that their blocks fill
 // the allocator's pages.
 //
 // Source: Redis, redis.conf, "list-max-listpack-size" and "list-compress-depth".
 
 struct ListLimits {
-    /// The setting, as it was given.
+    /// The setting.
     let packedSize: Int
     /// How many nodes at each end of a large list are not compressed; 0 for all.
     let compressDepth: Int
-    /// From how many bytes on an element of a large list is kept in a plain node; the greatest when that is not set.
+    /// The setting of DEBUG QUICKLIST-PACKED-THRESHOLD for `plainElementSize`; the largest integer if it is not set.
     private let plainElementSetting: Int
 
     @inline(__always)
@@ -21,8 +21,8 @@ struct ListLimits {
         plainElementSetting = settings.listPlainElementSize
     }
 
-    /// From how many bytes on an element of a large list is kept in a plain node. If nothing else is set that is when it alone is too
-    /// large for a packed list; only where nodes are compressed such a node is packed, too, for plain ones are not compressed.
+    /// From how many bytes on an element of a large list gets a plain node. If not set, from where it exceeds the size of a packed list by
+    /// itself; but if nodes are compressed there are no plain nodes, as these are not compressed.
     var plainElementSize: Int {
         guard plainElementSetting == EngineSettings.unsetPlainElementSize, compressDepth == 0 else {
             return plainElementSetting
@@ -30,9 +30,9 @@ struct ListLimits {
         return (packedSize < 0 ? Self.size(class: packedSize) : Self.safeSize) + 1
     }
 
-    /// However many elements it may have, a list has no more bytes than this when only their count is limited.
+    /// The limit on bytes if the setting limits the count of elements.
     private static let safeSize = 8192
-    /// More elements than the count of a node can tell are never put in one.
+    /// The most elements of a node that its count can hold.
     static let highestNodeCount = 32767
 
     private static func size(class number: Int) -> Int {
@@ -45,21 +45,21 @@ struct ListLimits {
         }
     }
 
-    /// Whether a list of so many bytes and elements is too large to be packed in its entry.
+    /// Whether a list of `bytes` bytes and `count` elements is too large to be packed in its entry.
     @inline(__always)
     func isExceeded(bytes: Int, count: Int) -> Bool {
         if packedSize < 0 { return bytes > Self.size(class: packedSize) }
         return bytes > Self.safeSize || count > max(packedSize, 1)
     }
 
-    /// Whether a large list that shrinks to so many bytes and elements becomes a packed one: at half of the limit, so
-    /// that a list about as large as the limit is not converted back and forth.
+    /// Whether a large list that has shrunk to `bytes` bytes and `count` elements becomes packed: at half of the limit, so
+    /// that a list of about that size is not converted back and forth.
     func isFarFromExceeded(bytes: Int, count: Int) -> Bool {
         if packedSize < 0 { return bytes <= Self.size(class: packedSize) / 2 }
         return count <= max(packedSize, 1) / 2
     }
 
-    /// Bytes of a node's list: no more than a block of which as many fit a page as would in Redis's size.
+    /// The most bytes of a node's list: as many blocks of nodes fit a page as blocks of the size in the setting.
     var nodeSize: Int {
         guard packedSize < 0 else { return Self.blockSize(Self.safeSize) }
         return Self.blockSize(Self.size(class: packedSize))
@@ -74,6 +74,6 @@ struct ListLimits {
         }
     }
 
-    /// Elements of a node.
+    /// The most elements of a node.
     var nodeCount: Int { packedSize < 0 ? Self.highestNodeCount : min(max(packedSize, 1), Self.highestNodeCount) }
 }

@@ -6,13 +6,12 @@
 //                       compressed:  bytes of that list (4), compressed bytes (4), LZF
 //                       plain:       bytes of the one element (8), the element
 //
-// The contents have room on both sides, so that pushing and popping cost the same few steps at either end: a packed
-// list whose first element goes begins later, one that gets a new first element begins earlier. Only when a side has no
-// room left are the contents moved, and then so that half of what is free is on that side, which keeps the cost of the
-// moves below that of the elements pushed.
+// The contents have room on both sides, so that pushes and pops cost the same at either end: without its first element a
+// packed list begins later, with a new first element it begins earlier. Only when a side has no room left are the contents
+// moved, so that half of the free room is on that side: pushes are O(1) amortized.
 //
-// Nodes lie apart from their contents because contents move when they grow, while links and counts must be found by
-// walking: nodes made one after the other lie one after the other.
+// Nodes are separate from their contents because contents move when they grow, while walks read links and counts: nodes
+// that are made one after the other lie next to each other.
 //
 // Rejected: links inside the blocks (a walk would touch a new page for every node).
 
@@ -107,7 +106,7 @@ enum ListEnd {
         return unsafe Self.make(block: block, count: count, kind: kind, in: target)
     }
 
-    // MARK: what it holds
+    // MARK: contents
 
     @inline(__always) var previous: ListNode? {
         get { unsafe storage.pointee.previous.map { unsafe ListNode($0) } }
@@ -128,7 +127,7 @@ enum ListEnd {
         unsafe storage.pointee.block + Int(storage.pointee.start)
     }
 
-    /// The elements of a packed node. Good until the node changes.
+    /// The elements of a packed node. Valid until the node changes.
     @inline(__always) var list: PackedList { unsafe PackedList(contents) }
 
     /// The element of a plain node.
@@ -153,7 +152,7 @@ enum ListEnd {
         }
     }
 
-    /// What a compressed node's list was compressed to.
+    /// The compressed bytes of a compressed node's list.
     var compressedBytes: ByteSlice {
         unsafe ByteSlice(
             start: contents + Self.compressedHeaderSize,
@@ -165,10 +164,9 @@ enum ListEnd {
         unsafe allocator.capacity(of: storage.pointee.block) + Self.storageSize
     }
 
-    // MARK: looking
+    // MARK: visiting
 
-    /// Calls `body` with the list of a node that is not plain: of a compressed one, with a copy that is gone
-    /// afterwards.
+    /// Calls `body` with the list of a node that is not plain; for a compressed one with a temporary copy.
     @inline(__always)
     private func withList<Result>(_ body: (PackedList) -> Result) -> Result {
         kind == .packed ? body(list) : withDecompressed(body)
@@ -186,15 +184,15 @@ enum ListEnd {
         precondition(isWhole, "a node does not hold what was compressed")
     }
 
-    /// Calls `body` with the elements from number `index` on, or backwards, until it returns false; returns whether it
-    /// never did.
+    /// Calls `body` with the elements from number `index` on, or backwards, until it returns false.
+    /// - Returns: whether `body` always returned true.
     @inline(__always)
     func visit(from index: Int, backwards: Bool, _ body: (PackedElement) -> Bool) -> Bool {
         if kind == .plain { return body(.bytes(plainBytes)) }
         return withList { $0.visit(from: index, of: count, backwards: backwards, body) }
     }
 
-    /// As of `PackedList`.
+    /// See `PackedList`.
     func forEachMatch(_ value: PackedValue, backwards: Bool, limit: Int, _ body: (Int) -> Bool) -> Bool {
         if kind == .plain { return limit > 0 && plainBytes == value.bytes ? body(0) : true }
         return withList { $0.forEachMatch(value, backwards: backwards, limit: limit, body) }
@@ -202,7 +200,7 @@ enum ListEnd {
 
     // MARK: changing a packed node
 
-    /// Puts an element at an end. `length` is how many bytes it takes, `limit` how large the list will become at most.
+    /// Adds an element at an end. `length` is how many bytes it takes, `limit` the largest size that the list will get.
     @inline(__always)
     func push(_ value: PackedValue, length: Int, at end: ListEnd, limit: Int, in allocator: SlabAllocator) {
         let block = unsafe storage.pointee.block
@@ -221,7 +219,7 @@ enum ListEnd {
         unsafe storage.pointee.count += 1
     }
 
-    /// Takes an element from an end.
+    /// Removes the element at an end.
     @inline(__always)
     func pop(at end: ListEnd) {
         switch end {
@@ -239,7 +237,7 @@ enum ListEnd {
         let spare = capacity - size - length
         let start: Int
         if spare >= 0 && (capacity >= limit || spare > capacity / 2) {
-            // Half of what will be free then goes to that end.
+            // Half of the room that is free then goes to that end.
             start = end == .head ? length + spare / 2 : spare / 2
             unsafe memmove(old + start, contents, size)
         } else {
@@ -253,7 +251,7 @@ enum ListEnd {
         unsafe storage.pointee.start = UInt32(start)
     }
 
-    /// The list with room for `length` more bytes behind it.
+    /// The list with room for `length` more bytes after it.
     private func listWithRoom(for length: Int, limit: Int, in allocator: SlabAllocator) -> PackedList {
         let used = unsafe Int(storage.pointee.start) + list.byteCount
         if unsafe allocator.capacity(of: storage.pointee.block) - used < length {
@@ -262,21 +260,21 @@ enum ListEnd {
         return list
     }
 
-    /// Puts `value` before element number `index`.
+    /// Inserts `value` before element number `index`.
     func insert(_ value: PackedValue, at index: Int, limit: Int, in allocator: SlabAllocator) {
         let list = listWithRoom(for: value.encodedLength, limit: limit, in: allocator)
         list.insert(value, at: list.offset(ofElement: index, of: count))
         count += 1
     }
 
-    /// Puts `value` in the place of element number `index`.
+    /// Replaces element number `index` by `value`.
     func replace(at index: Int, with value: PackedValue, limit: Int, in allocator: SlabAllocator) {
         let list = listWithRoom(for: value.encodedLength, limit: limit, in: allocator)
         list.replace(at: list.offset(ofElement: index, of: count), with: value)
         trim(in: allocator)
     }
 
-    /// How many bytes larger the list would be with `value` in the place of element number `index`.
+    /// How many bytes larger the list would be if `value` replaced element number `index`.
     func growth(at index: Int, with value: PackedValue) -> Int {
         withList { list in
             let offset = list.offset(ofElement: index, of: count)
@@ -284,7 +282,7 @@ enum ListEnd {
         }
     }
 
-    /// Takes out `removed` elements from number `index` on; at least one must stay.
+    /// Removes `removed` elements from number `index` on; at least one must stay.
     func remove(at index: Int, count removed: Int, in allocator: SlabAllocator) {
         if index == 0 {
             unsafe storage.pointee.start += UInt32(list.droppingFirst(removed).length)
@@ -297,7 +295,7 @@ enum ListEnd {
         trim(in: allocator)
     }
 
-    /// As of `PackedList`.
+    /// See `PackedList`.
     func removeMatches(_ value: PackedValue, skipping skipped: Int, limit: Int, in allocator: SlabAllocator) -> Int {
         let removed = list.removeMatches(value, skipping: skipped, limit: limit)
         count -= removed
@@ -305,7 +303,7 @@ enum ListEnd {
         return removed
     }
 
-    /// Makes a node of the elements from number `index` on, which this one loses. Both keep at least one.
+    /// Moves the elements from number `index` on to a new node. Both must have at least one.
     func split(at index: Int, in allocator: SlabAllocator) -> ListNode {
         let list = list
         let offset = list.offset(ofElement: index, of: count)
@@ -318,21 +316,21 @@ enum ListEnd {
         return rest
     }
 
-    /// Puts all elements of another packed node behind its own.
+    /// Appends all elements of another packed node.
     func append(contentsOf other: ListNode, limit: Int, in allocator: SlabAllocator) {
         listWithRoom(for: other.list.byteCount - PackedList.emptySize, limit: limit, in: allocator)
             .append(contentsOf: other.list)
         count += other.count
     }
 
-    /// Puts another element in the place of a plain node's.
+    /// Replaces the element of a plain node.
     func replacePlain(with bytes: ByteSlice, in allocator: SlabAllocator) {
         let block = unsafe Self.makePlainBlock(bytes, in: allocator)
         unsafe allocator.deallocate(storage.pointee.block)
         unsafe storage.pointee.block = block
     }
 
-    /// Gives back what the block has become too large by, or all that is unused of it.
+    /// Shrinks the block if it has become much too large; with `entirely`, to just the contents.
     func trim(in allocator: SlabAllocator, entirely: Bool = false) {
         let size = list.byteCount
         let old = unsafe storage.pointee.block
@@ -383,7 +381,7 @@ enum ListEnd {
 
     // MARK: checking
 
-    /// Stops the program when an invariant does not hold. For tests.
+    /// Traps when an invariant does not hold. For tests.
     func checkInvariants(in allocator: SlabAllocator) {
         precondition(count > 0, "a node of a list has an element")
         let capacity = unsafe allocator.capacity(of: storage.pointee.block)

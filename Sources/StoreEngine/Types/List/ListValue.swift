@@ -1,9 +1,9 @@
 // Lists: a packed list in the entry while small, a chain of packed lists when large. Nothing here knows of clients or
 // replies.
 //
-// A list becomes large before elements are put in that would make it larger than `ListLimits` says, and packed again
-// when it has shrunk to one node of half that size. As in Redis the first is decided by the length of what is going to
-// be put in, the second after each command that takes elements out: so `prepare` and `shrink` are steps of their own.
+// A list becomes large before elements are added that would exceed `ListLimits`, and packed again when it has shrunk to one
+// node of half that size. As in Redis the first is decided before a command adds all its elements, the second after each
+// command that removes elements: so `prepare` and `shrink` are separate steps.
 
 import Glibc
 import RespCodec
@@ -29,7 +29,7 @@ import RespCodec
     /// How many elements there are.
     @inline(__always) var count: Int { isPacked ? list.count : chain.count }
 
-    // MARK: looking
+    // MARK: visiting
 
     /// Calls `body` with each element from head to tail; the list must not change meanwhile.
     func forEach(_ body: (PackedElement) -> Void) { entry.forEachElement(body) }
@@ -49,7 +49,7 @@ import RespCodec
         }
     }
 
-    /// Lends element number `index` to `body`, or nil if there is none.
+    /// Calls `body` with element number `index`, or nil if there is none.
     @inline(__always)
     func withElement<Result>(at index: Int, _ body: (PackedElement?) -> Result) -> Result {
         let count = count
@@ -63,7 +63,7 @@ import RespCodec
         return result
     }
 
-    /// The element at an end, good until the list changes. There must be one.
+    /// The element at an end, valid until the list changes. There must be one.
     @inline(__always)
     func element(at end: ListEnd) -> PackedElement {
         var list = entry.packedList
@@ -84,10 +84,10 @@ import RespCodec
         _ = list.forEachMatch(value, backwards: backwards, limit: limit, body)
     }
 
-    // MARK: putting in
+    // MARK: inserting
 
-    /// Makes the list a large one if so many bytes in so many elements would make it one. To be called before they are
-    /// put in.
+    /// Makes the list a large one if adding `count` elements of `bytes` bytes would exceed the limits of a packed one. To be
+    /// called before they are added.
     @inline(__always)
     func prepare(bytes: Int, count added: Int) {
         guard isPacked else { return }
@@ -95,7 +95,7 @@ import RespCodec
         if limits.isExceeded(bytes: list.byteCount + bytes, count: list.count + added) { unpack() }
     }
 
-    /// Puts an element at an end, after `prepare`. It must not lie in the list.
+    /// Adds an element at an end, after `prepare`. It must not lie in the list.
     @inline(__always)
     func push(_ element: ByteSlice, at end: ListEnd) {
         let value = PackedValue(element)
@@ -104,13 +104,13 @@ import RespCodec
         if end == .tail { list.append(value) } else { list.insert(value, at: list.first) }
     }
 
-    /// Puts an element at an end. It must not lie in the list.
+    /// Adds an element at an end. It must not lie in the list.
     func append(_ element: ByteSlice, at end: ListEnd) {
         prepare(bytes: element.count, count: 1)
         push(element, at: end)
     }
 
-    /// The packed list in a block with room for so many more bytes, and some beyond if the block has to grow.
+    /// The packed list in a block with room for `length` more bytes, and some more if the block has to grow.
     @inline(__always)
     private func listWithRoom(for length: Int) -> PackedList {
         let entry = entry
@@ -120,7 +120,7 @@ import RespCodec
         return payload.withRoom(for: length + (size >= 256 ? size / 16 : 0))
     }
 
-    /// Puts an element before or after the first one that is `pivot`; false if there is none.
+    /// Inserts an element before or after the first one that is `pivot`; false if there is none.
     func insert(_ element: ByteSlice, nextTo pivot: ByteSlice, after: Bool) -> Bool {
         prepare(bytes: element.count, count: 1)
         let value = PackedValue(element)
@@ -136,7 +136,7 @@ import RespCodec
         return true
     }
 
-    /// Puts an element in the place of element number `index`; false if there is none.
+    /// Replaces element number `index`; false if there is none.
     func replace(at index: Int, with element: ByteSlice) -> Bool {
         prepare(bytes: element.count, count: 1)
         let count = count
@@ -150,9 +150,9 @@ import RespCodec
         return true
     }
 
-    // MARK: taking out
+    // MARK: removing
 
-    /// Takes out the element at an end. There must be one. A list without elements is to be removed by the caller.
+    /// Removes the element at an end. There must be one. A list without elements is to be removed by the caller.
     @inline(__always)
     func removeElement(at end: ListEnd) {
         guard isPacked else { return chain.pop(at: end) }
@@ -161,7 +161,7 @@ import RespCodec
         payload.trim()
     }
 
-    /// Takes out `removed` elements from number `start` on, both within the list. Of a large list whole nodes are
+    /// Removes `removed` elements from number `start` on, both within the list. Of a large list whole nodes are
     /// returned as a chain for the caller to free.
     func remove(from start: Int, count removed: Int) -> ListChain? {
         guard removed > 0 else { return nil }
@@ -170,8 +170,8 @@ import RespCodec
         return nil
     }
 
-    /// Takes out up to `limit` elements that are `element`, the first ones from the head, or from the tail if
-    /// `backwards`. Returns how many that were.
+    /// Removes up to `limit` elements that are `element`, the first ones from the head, or from the tail if
+    /// `backwards`. Returns how many.
     func removeMatches(_ element: ByteSlice, backwards: Bool, limit: Int) -> Int {
         let value = PackedValue(element)
         guard isPacked else { return chain.removeMatches(value, backwards: backwards, limit: limit) }
@@ -190,12 +190,12 @@ import RespCodec
         return removed
     }
 
-    /// Stops the program when an invariant does not hold. For tests.
+    /// Traps when an invariant does not hold. For tests.
     func checkInvariants() { if !isPacked { chain.checkInvariants() } }
 
     // MARK: converting
 
-    /// Makes a large list that has become small a packed one. To be called after elements were taken out or replaced.
+    /// Makes a large list packed if it has become small. To be called after elements were removed or replaced.
     @inline(__always)
     func shrink() {
         guard !isPacked else { return }
@@ -262,7 +262,7 @@ extension KeyspaceContext {
         return ListValue(database, slot, limits: ListLimits(settings))
     }
 
-    /// The list at a key, a new one without elements if the key is absent.
+    /// The list at a key; if the key is absent, a new one without elements, which the caller must fill.
     @inline(__always)
     func listMade(at key: ByteSlice) throws(CommandError) -> ListValue {
         let slot: Slot

@@ -1,12 +1,11 @@
 // The members of a large set: the segmented table, with each member in a block of its own.
 //
-//     1 or 5 bytes  length of the member: see `LengthPrefix`
+//     1, 5 or 13 bytes  length of the member: see `LengthPrefix`
 //     member
 //
-// All sets hash alike, and a table lies in the order of its hashes: whoever goes through one and looks each member up
-// in another goes through both in the same order. So the slots of the other are at hand, and only the members
-// themselves have to be asked for ahead, which is what batches are for. A slot tells enough of the hash that most
-// members of only one set are not even looked at.
+// All sets have the same hash function, and a table is in the order of its hashes: looking each member of one table up in
+// another visits both in the same order. So the slots of the other are in the cache, and only the members themselves have to
+// be prefetched, which is done in batches. A slot has enough bits of the hash that most members of only one set are not read.
 
 import CLinux
 import Glibc
@@ -19,7 +18,7 @@ enum MemberLayout: TableLayout {
     }
 }
 
-/// The block of one member.
+/// The block of one member. A handle on raw memory, which trusts what it was made of.
 @safe struct MemberEntry {
     let address: UnsafeMutableRawPointer
 
@@ -39,11 +38,11 @@ enum MemberLayout: TableLayout {
     }
 }
 
-/// A handle on a table of members that lives in a database's allocator.
+/// A handle on a table of members in the allocator of a database. Valid until the table is freed.
 @safe struct SetTable: LargeValue {
     private let pointer: UnsafeMutablePointer<SegmentedTable<MemberLayout>>
 
-    /// The table at an address that an entry holds.
+    /// The table at an address that an entry contains.
     @unsafe init(at address: UnsafeMutableRawPointer) {
         unsafe pointer = address.assumingMemoryBound(to: SegmentedTable<MemberLayout>.self)
     }
@@ -97,7 +96,7 @@ enum MemberLayout: TableLayout {
         unsafe table.allocator.deallocate(entry)
     }
 
-    // MARK: going through
+    // MARK: visiting
 
     /// Calls `body` with each member, until it returns false. The table must not change meanwhile.
     /// - Returns: whether all members were seen.
@@ -108,7 +107,7 @@ enum MemberLayout: TableLayout {
         }
     }
 
-    /// Some members of one segment, whose memory was asked for a batch ago.
+    /// Some members of one segment, which were prefetched one batch ago.
     @safe struct Batch {
         static let capacity = 16
 
@@ -122,12 +121,12 @@ enum MemberLayout: TableLayout {
         @inline(__always) fileprivate func word(_ index: Int) -> UInt64 { unsafe words[index] }
     }
 
-    /// Calls `body` with some members at a time, until it returns false. The table must not change meanwhile.
+    /// Calls `body` with batches of members, until it returns false. The table must not change meanwhile.
     /// - Returns: whether all members were seen.
     func visitBatches(_ body: (Batch) -> Bool) -> Bool {
         unsafe withUnsafeTemporaryAllocation(of: UInt64.self, capacity: 2 * Batch.capacity) { buffer in
             let start = buffer.baseAddress!
-            var slots = table.slots
+            var slots = unsafe table.slots
             var half = 0
             var ready = unsafe Self.fill(start, from: &slots)
             while ready > 0 {
@@ -140,7 +139,7 @@ enum MemberLayout: TableLayout {
         }
     }
 
-    /// Takes some slots, and asks for their members.
+    /// Copies some slots, and prefetches their members.
     @inline(__always)
     private static func fill(_ words: UnsafeMutablePointer<UInt64>, from slots: inout TableSlots) -> Int {
         let count = unsafe slots.copy(to: words, capacity: Batch.capacity)
@@ -150,14 +149,14 @@ enum MemberLayout: TableLayout {
 
     /// Which of a batch's members, a bit for each, are in this table too; only those of `asked` are looked up.
     ///
-    /// Where this table's segment holds all that the other's does, a slot's tag tells the bucket and whether to look
-    /// any closer, and no hash is needed.
+    /// If this table's segment covers the hashes of the other's, the tag of a slot gives the bucket and excludes most
+    /// members, and no hash is computed.
     func found(of batch: Batch, asked: UInt32) -> UInt32 {
         unsafe withUnsafeTemporaryAllocation(of: UInt64.self, capacity: Batch.capacity) { candidates in
             let prefix = unsafe batch.segment.header.pointee.prefix
             let shared = table.segment(prefix)
             let isShared = unsafe shared.header.pointee.depth <= batch.segment.header.pointee.depth
-            // Those of which a slot has the tag; its word is kept, or 0 if there may be others further on.
+            // Members whose tag is in a slot, whose word is kept, or 0 if later buckets may have it too.
             var possible: UInt32 = 0
             var rest = asked
             while rest != 0 {
@@ -198,7 +197,7 @@ enum MemberLayout: TableLayout {
         unsafe MemberEntry(table.random(using: &generator)).member
     }
 
-    /// Lends a random member to `body`, then removes it. There must be one.
+    /// Calls `body` with a random member, then removes it. There must be one.
     /// - Complexity: O(1) expected.
     @inline(__always)
     func removeRandom(using generator: inout RandomSource, _ body: (ByteSlice) -> Void) {
@@ -209,7 +208,7 @@ enum MemberLayout: TableLayout {
 
     // MARK: as a large value
 
-    /// Bytes in use, those of the members by as many samples.
+    /// Bytes in use, estimated from the size of up to `samples` members.
     /// - Complexity: O(samples + members / 400).
     func byteCount(samples: Int) -> Int {
         unsafe table.byteCount(samples: samples) + table.allocator.capacity(of: pointer)
@@ -224,8 +223,8 @@ enum MemberLayout: TableLayout {
         return copy
     }
 
-    /// Frees up to about `budget` members from directory place `index` on; nil when all is gone, the handle's memory
-    /// too.
+    /// Frees up to about `budget` members from directory place `index` on. Returns the place to continue from; nil when
+    /// everything is freed, and the handle must not be used any more.
     func deallocateSlice(from index: Int, budget: Int) -> Int? {
         let allocator = table.allocator
         let next = unsafe table.deallocateSlice(from: index, budget: budget) { unsafe allocator.deallocate($0) }

@@ -1,17 +1,17 @@
-// Sets: a sorted array of integers while small and of nothing else, a packed list while small, a table when large.
+// Sets: a sorted array of integers while they are few and nothing else, a packed list while small, a table when large.
 // Nothing here knows of clients or replies.
 //
 //     integers --a member that is no integer--> packed list --too many, or too long--> table
 //         \--------------------------too many---------------------------------------/
 //
-// A set goes this way and never back, except where a new value takes the place of the old.
+// A set is never converted back, except that the result of a command may be stored in a smaller encoding.
 
 import Glibc
 import RespCodec
 
-/// A set in a database: at a slot of the keyspace's table, or not at any key yet.
+/// A set in a database: at a slot of the keyspace's table, or not at a key yet.
 @safe struct SetValue {
-    /// Up to where a set stays small.
+    /// The limits of the small encodings.
     struct Limits {
         let integers: Int
         let entries: Int
@@ -19,11 +19,11 @@ import RespCodec
     }
 
     private let database: Database
-    /// The slot's word, or one like it, which holds the entry's address.
+    /// The slot's word, or a similar one, which contains the entry's address.
     private let word: UnsafeMutablePointer<UInt64>
     private let limits: Limits
     #if DEBUG
-    /// Where the set is in the keyspace's table, if it is.
+    /// The set's slot in the keyspace's table, if it has one.
     private var slot: Slot?
     #endif
 
@@ -94,7 +94,7 @@ import RespCodec
         }
     }
 
-    /// Adds to the packed list, or makes it a table.
+    /// Adds a member to the packed list, or converts it to a table.
     private func addPacked(_ value: PackedValue, length: Int) -> Bool {
         let list = entry.packedList
         guard list.find(value) == nil else { return false }
@@ -112,7 +112,7 @@ import RespCodec
         return Decimal.withText(integer) { table.add($0) }
     }
 
-    /// Adds to the integers, or makes them a table.
+    /// Adds an integer to the array, or converts it to a table.
     private func add(_ value: Int) -> Bool {
         let integers = entry.integerSet
         let (index, isFound) = integers.place(of: value)
@@ -128,11 +128,11 @@ import RespCodec
         return true
     }
 
-    /// Adds a member that is no integer to integers: they become a packed list, or a table.
+    /// Adds a member that is no integer to an array of integers, which becomes a packed list or a table.
     private func addToIntegers(_ member: ByteSlice) -> Bool {
         let integers = entry.integerSet
         let count = integers.count
-        // The longest text is that of the first or of the last.
+        // The integer with the longest text is the first or the last.
         let longest = count == 0 ? 0 : max(Decimal.length(of: integers[0]), Decimal.length(of: integers[count - 1]))
         let value = PackedValue(member)
         if count < limits.entries && max(longest, member.count) <= limits.length && becomePacked(adding: value) {
@@ -165,7 +165,7 @@ import RespCodec
         }
     }
 
-    /// Lends a random member to `body`, then removes it. There must be one.
+    /// Calls `body` with a random member, then removes it. There must be one.
     /// - Complexity: O(1) expected, O(members) unless there is a table.
     @inline(__always)
     func removeRandom(using generator: inout RandomSource, _ body: (PackedElement) -> Void) {
@@ -187,7 +187,7 @@ import RespCodec
         }
     }
 
-    /// Lends `wanted` random members to `body`, then removes them; there must be so many.
+    /// Calls `body` with `wanted` random members, then removes them; there must be that many.
     /// - Complexity: O(wanted) expected, O(members) unless there is a table.
     func removeRandom(_ wanted: Int, using generator: inout RandomSource, _ body: (PackedElement) -> Void) {
         guard !view.isTable else {
@@ -209,7 +209,7 @@ import RespCodec
         }
     }
 
-    /// Gives back what the block has become too large by.
+    /// Shrinks the block if it has become too large.
     private func trimIntegers() {
         let size = entry.integerSet.byteCount
         if database.payloadCapacity(entry) > size + size / 4 + 16 {
@@ -219,7 +219,7 @@ import RespCodec
 
     // MARK: changing the encoding
 
-    /// Makes a small set a table at once, if it would not stay small with so many members.
+    /// Converts a small set to a table at once if `count` members would exceed its limits.
     func prepare(for count: Int) {
         switch entry.encoding {
         case .integers: if count > limits.integers { _ = becomeTable() }
@@ -237,7 +237,7 @@ import RespCodec
         return table
     }
 
-    /// Makes integers a packed list with one more element; false if that would be too large.
+    /// Converts integers to a packed list with one more element; false if that would be too large.
     private func becomePacked(adding member: PackedValue) -> Bool {
         let integers = entry.integerSet
         var size = PackedList.emptySize + member.encodedLength
@@ -252,14 +252,13 @@ import RespCodec
         return true
     }
 
-    /// Keeps a set of nothing but integers as such again, if there are not too many: what the result of an intersection
-    /// becomes.
+    /// Converts a set of only integers to the array of integers, if it fits: for the result of an intersection.
     func becomeIntegers() {
         let count = count
         guard !view.isIntegers && count <= limits.integers else { return }
         let scratch = unsafe database.allocator.allocate(IntegerSet.headerSize + count * 8)
         let integers = unsafe IntegerSet.makeEmpty(at: scratch)
-        // In their order, so that each goes behind the others.
+        // Sorted, so that each is added at the end.
         var values: [Int] = []
         values.reserveCapacity(count)
         forEach { member in
@@ -269,7 +268,7 @@ import RespCodec
         values.sort()
         for value in values { integers.insert(value, at: integers.count) }
         if view.isTable {
-            // So few that they need no slices.
+            // So few members that they can be freed at once.
             let table = table
             var next = table.deallocateSlice(from: 0, budget: Int.max)
             while let place = next { next = table.deallocateSlice(from: place, budget: Int.max) }
@@ -279,7 +278,7 @@ import RespCodec
         unsafe database.allocator.deallocate(scratch)
     }
 
-    /// Gives the entry another payload; what the old one pointed to is not freed.
+    /// Replaces the payload of the entry; what the old one pointed to is not freed.
     private func replacePayload(_ encoding: Encoding, size: Int, _ write: (UnsafeMutableRawPointer) -> Void) {
         let entry = unsafe database.resizePayload(at: word, to: size, keeping: 0)
         entry.encoding = encoding
@@ -288,7 +287,7 @@ import RespCodec
 }
 
 extension Entry {
-    /// Of a set of integers.
+    /// The integers of an entry that is a set of integers.
     @inline(__always) var integerSet: IntegerSet { unsafe IntegerSet(payload) }
 
     /// Calls `body` with each member of a set, which must not change meanwhile.
@@ -304,14 +303,14 @@ extension KeyspaceContext {
         return SetValue(database, slot, limits: setLimits)
     }
 
-    /// The set at a key, a new one without members if the key is absent.
+    /// The set at a key; if the key is absent, a new one without members, which the caller must fill.
     /// - Parameters:
-    ///   - first: what will be added first: a new set is kept in the way that suits it.
-    ///   - count: how many members will be added, or more.
+    ///   - first: the first member to be added, which decides the encoding of a new set.
+    ///   - count: an upper bound of the members to be added.
     @inline(__always)
     func setMade(at key: ByteSlice, first: ByteSlice, count: Int = 1) throws(CommandError) -> SetValue {
         if let set = try set(at: key, .write) {
-            // Even one is too many for a set that may not stay small at all.
+            // With limits of 0 even one member needs a table.
             if count > 1 || settings.setMaxIntsetEntries == 0 || settings.setMaxPackedEntries == 0 {
                 set.prepare(for: count)
             }
@@ -368,8 +367,7 @@ extension KeyspaceContext {
     }
 }
 
-/// A set that no key has yet, in a database's memory: a result that is still being made, or a help on the way to one.
-/// To be stored or freed.
+/// A set in a database's memory that is at no key yet: a result, or an intermediate one. It must be stored, detached or freed.
 @safe struct UnattachedSet {
     private let context: KeyspaceContext
     private let key: ByteSlice
@@ -377,7 +375,7 @@ extension KeyspaceContext {
     let value: SetValue
 
     /// - Parameters:
-    ///   - key: where it may be stored, or nothing.
+    ///   - key: the key that it may be stored at, or an empty one.
     ///   - expected: how many members are likely to be added, if it is a table.
     init(
         _ context: KeyspaceContext, for key: ByteSlice = .empty, _ encoding: Encoding, deadline: Int64? = nil,
@@ -391,13 +389,13 @@ extension KeyspaceContext {
         unsafe value = SetValue(context.database, at: word, limits: context.setLimits)
     }
 
-    /// Puts the set at its key, in the place of what is there.
+    /// Stores the set at its key, and replaces what is there.
     func store() {
         context.store(value.entry, key: key, replacing: context.find(key, .peek))
         unsafe context.database.allocator.deallocate(word)
     }
 
-    /// Gives the set's entry, which is in no table, to the caller; this is at its end.
+    /// Returns the set's entry, which is in no table. The set must not be used afterwards.
     func detach() -> Entry {
         defer { unsafe context.database.allocator.deallocate(word) }
         return value.entry

@@ -1,11 +1,11 @@
 // The members of a set, to be read: whether they lie in a sorted array of integers, a packed list or a table.
 //
-// Knows only the entry, not where it is kept, so a view outlives what happens to other keys. The operations of set
-// algebra are made of one: the members of one set that are in all of some others, or in none of them.
+// It has only the entry, not its slot, so a view stays valid when other keys change. All operations of set algebra use one: the
+// members of one set that are in all of some others, or in none of them.
 
 import RespCodec
 
-/// Good until the set changes.
+/// Valid until the set changes.
 @safe struct SetView {
     let entry: Entry
 
@@ -44,7 +44,7 @@ import RespCodec
         }
     }
 
-    // MARK: going through
+    // MARK: visiting
 
     /// Calls `body` with each member, until it returns false. The set must not change meanwhile.
     /// - Returns: whether all members were seen.
@@ -104,8 +104,7 @@ import RespCodec
         }
     }
 
-    /// Calls `body` with random members, `wanted` of them and the same perhaps several times, while it returns true. There must be
-    /// a member.
+    /// Calls `body` with `wanted` random members, which may repeat, until it returns false. There must be a member.
     /// - Complexity: O(wanted) expected, O(members + wanted) for a packed list.
     func drawRandom(_ wanted: Int, using generator: inout RandomSource, _ body: (PackedElement) -> Bool) {
         guard entry.encoding == .packed && wanted > 1 else {
@@ -117,7 +116,7 @@ import RespCodec
         for _ in 0..<wanted where !body(members[generator.below(members.count)]) { return }
     }
 
-    /// Calls `body` with so many different random members; there must be as many. Any selection is as likely as any
+    /// Calls `body` with `wanted` different random members; there must be that many. Any selection is as likely as any
     /// other.
     /// - Complexity: O(wanted) expected, O(members) for a packed list.
     func visitRandom(_ wanted: Int, using generator: inout RandomSource, _ body: (PackedElement) -> Void) {
@@ -135,7 +134,7 @@ import RespCodec
             }
             return
         }
-        // Few of many: one that comes a second time is drawn again.
+        // Few of many: one that was drawn before is drawn again.
         var drawn: Set<Int> = []
         drawn.reserveCapacity(wanted)
         while drawn.count < wanted {
@@ -146,10 +145,10 @@ import RespCodec
 
     // MARK: algebra
 
-    /// What a look-up costs, if one in a table costs 1.
+    /// The cost of a look-up, relative to one in a table.
     var lookupCost: Int { entry.encoding == .packed ? 1 + count / 8 : 1 }
 
-    /// Which members of a set are wanted, by what others hold.
+    /// Which members of a set are wanted, by whether other sets have them.
     enum Membership {
         case inAll
         case inNone
@@ -157,7 +156,7 @@ import RespCodec
 
     /// Calls `body` with the members that are in all of `others`, or in none of them, until it returns false.
     /// - Returns: whether all such members were seen.
-    /// - Complexity: O(members * others), apart from what `contains` takes.
+    /// - Complexity: O(members * others) look-ups.
     @discardableResult
     func visit(_ membership: Membership, of others: ArraySlice<SetView>, _ body: (PackedElement) -> Bool) -> Bool {
         switch entry.encoding {

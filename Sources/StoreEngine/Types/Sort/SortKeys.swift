@@ -1,5 +1,5 @@
-// The names of the keys that patterns lead to from some elements, one behind the other in memory that is used again and again: SORT
-// looks for many keys, and asks for the memory of several before it needs the first.
+// The names of the keys that patterns give for some elements, one after the other in reused memory: SORT looks up many keys, and
+// prefetches several before it reads the first.
 
 import Glibc
 import RespCodec
@@ -13,7 +13,7 @@ import RespCodec
 
     init() { unsafe bytes = .allocate(capacity: capacity) }
 
-    /// Frees the memory; this is not to be used any more.
+    /// Frees the memory. The value must not be used afterwards.
     func deallocate() { unsafe bytes.deallocate() }
 
     mutating func removeAll() {
@@ -21,7 +21,7 @@ import RespCodec
         ends.removeAll(keepingCapacity: true)
     }
 
-    /// Adds the name that an element between two texts makes.
+    /// Adds the name that consists of `prefix`, the element and `suffix`.
     mutating func append(_ prefix: ByteSlice, _ element: PackedElement, _ suffix: ByteSlice) {
         let needed = used + prefix.count + suffix.count + max(element.byteCount, Decimal.maximumLength)
         if needed > capacity { grow(to: needed) }
@@ -47,13 +47,13 @@ import RespCodec
         unsafe bytes = larger
     }
 
-    /// Name number `index`, good until the next change.
+    /// Name number `index`, valid until the next change.
     subscript(index: Int) -> ByteSlice {
         let start = index == 0 ? 0 : ends[index - 1]
         return unsafe ByteSlice(start: bytes + start, count: ends[index] - start)
     }
 
-    /// Asks for the memory in which a database has these keys.
+    /// Prefetches the entries of these keys in a database.
     mutating func prefetch(from database: Database) {
         let hash = database.hash
         hashes.removeAll(keepingCapacity: true)

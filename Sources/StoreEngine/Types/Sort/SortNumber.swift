@@ -1,11 +1,11 @@
-// The number that SORT takes an element or a weight for: what C's `strtod` reads, so white space may stand in front, nothing at all
-// is zero, hexadecimal digits and infinities count, and a zero byte ends the text.
+// The number of an element or a weight in SORT, as C's `strtod` reads it: white space may precede it, an empty text is zero, hexadecimal
+// digits and infinities are read, and a zero byte ends the text.
 
 import Glibc
 import RespCodec
 
 enum SortNumber {
-    /// The number; nil for a text that is none, and for one that a double cannot hold.
+    /// The number; nil for a text that is no number, or is out of the range of doubles.
     static func parse(_ element: PackedElement) -> Double? {
         switch element {
         case .integer(let value): Double(value)
@@ -13,7 +13,7 @@ enum SortNumber {
         }
     }
 
-    /// Of digits, with a sign in front and a point among them: exact, as long as the digits fit 53 bits. Nil for anything else.
+    /// The number of digits with an optional sign and point, which is exact if the digits fit 53 bits. Nil for anything else.
     private static func plain(_ text: ByteSlice) -> Double? {
         guard text.count > 0 && text.count <= 17 else { return nil }
         let isNegative = text[0] == UInt8(ascii: "-")

@@ -1,9 +1,8 @@
-// In which order SORT puts elements: by numbers, or by texts.
+// The order of elements in SORT: by numbers, or by texts.
 //
-// All that is compared is first made a number of 64 bits whose order is the wanted one, and items of such a number and an index are
-// sorted by radix. A double's bits serve as that number nearly as they are; of texts, eight bytes at a time do. What is then still
-// equal, and usually that is little, is compared. Comparing all, as Redis does, means two jumps to distant memory for each of
-// count * log2(count) comparisons.
+// Each element gets a 64-bit key in the wanted order, and items of such a key and an index are sorted by radix. The key of a double is its
+// bits, slightly changed; that of a text is eight of its bytes at a time. What is still equal, usually little, is compared. Comparing all,
+// as Redis does, takes two accesses to distant memory for each of count * log2(count) comparisons.
 
 import RespCodec
 
@@ -28,12 +27,12 @@ enum SortOrder {
             }
         }
         let order = items.map(\.index)
-        // Only equal elements are in one place as well as in another, so the whole can be turned round.
+        // Elements that compare equal are identical, so the whole order can be reversed.
         return descending ? order.reversed() : order
     }
 
-    /// The indexes of texts by their bytes; equal texts stay in their order, descending too. Those without a text are less than all.
-    /// - Parameter wanted: if not nil, only these places are put in order, and equal texts come as `PartialSort` leaves them.
+    /// The indexes of texts by their bytes; equal texts keep their order, also if descending. Elements without a text come first.
+    /// - Parameter wanted: if not nil, only these places are sorted, and equal texts are in the order in which `PartialSort` leaves them.
     static func byTexts(
         _ elements: [PackedElement?], endingAtZero: Bool, descending: Bool, wanted: Range<Int>? = nil
     ) -> [Int] {
@@ -68,7 +67,7 @@ enum SortOrder {
         return start..<end
     }
 
-    /// Whether elements of one number are written in different ways.
+    /// Whether elements with equal numbers have different texts.
     private static func hasDifferentEquals(_ items: [SortItem], _ elements: [PackedElement]) -> Bool {
         for place in items.indices.dropFirst() where items[place].key == items[place - 1].key {
             guard case .integer(let left) = elements[items[place - 1].index],
@@ -78,12 +77,12 @@ enum SortOrder {
         return false
     }
 
-    /// Sorts a range of items by their texts, whose first `offset` bytes are the same. They come in the order of their indexes.
+    /// Sorts a range of items by their texts, whose first `offset` bytes are equal. They must be in the order of their indexes.
     private static func sortByTexts(
         _ items: inout [SortItem], _ range: Range<Int>, from offset: Int, _ texts: borrowing SortTexts,
         descending: Bool
     ) {
-        // Long texts that begin alike, or few of them, are compared at once.
+        // Few texts, or long ones with a common beginning, are compared directly.
         if range.count <= 16 { return insertByTexts(&items, range, texts, descending) }
         if offset > 64 {
             let sorted = items[range].sorted { precedes($0, $1, texts, descending) }
@@ -102,7 +101,7 @@ enum SortOrder {
             if lengths.allSatisfy({ $0 > end }) {
                 sortByTexts(&items, run, from: end, texts, descending: descending)
             } else if lengths.contains(where: { $0 != lengths[0] }) {
-                // Some end here, and zero bytes are no end.
+                // Some texts end here, and the padding equals zero bytes of others.
                 let sorted = items[run].sorted { precedes($0, $1, texts, descending) }
                 items.replaceSubrange(run, with: sorted)
             }

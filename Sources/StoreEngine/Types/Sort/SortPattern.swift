@@ -1,17 +1,16 @@
-// The patterns of SORT, which lead from an element to a value elsewhere: "weight_*" to a string, "object_*->name" to a field of a hash,
-// "#" to the element itself.
+// The patterns of SORT, which give a value for an element: "weight_*" a string, "object_*->name" a field of a hash, "#" the element itself.
 
 import RespCodec
 
 enum SortPattern {
     /// The element itself.
     case element
-    /// The key is the element between two texts; the value a field of it if there is one, else all of it.
+    /// The key consists of `prefix`, the element and `suffix`; the value is the field of the hash, or the string without a field.
     case key(prefix: ByteSlice, suffix: ByteSlice, field: ByteSlice?)
-    /// The same for all elements, which is no use: it stands for no value at all.
+    /// A pattern without "*", which gives no value.
     case constant
 
-    /// As Redis, this looks at a pattern up to its first zero byte; what follows that belongs to it only behind something found.
+    /// As in Redis, "*" and "->" are looked for up to the first zero byte; what follows them is taken completely.
     init(_ text: ByteSlice) {
         let visible = text.index(of: 0) ?? text.count
         if visible == 1 && text[0] == UInt8(ascii: "#") {
@@ -25,7 +24,7 @@ enum SortPattern {
         var end = text.count
         var field: ByteSlice?
         var index = star + 1
-        // An arrow with nothing behind it belongs to the key.
+        // An arrow with nothing after it belongs to the key.
         while index + 2 < visible {
             if text[index] == UInt8(ascii: "-") && text[index + 1] == UInt8(ascii: ">") {
                 field = text.dropFirst(index + 2)
@@ -37,6 +36,6 @@ enum SortPattern {
         self = .key(prefix: text[0..<star], suffix: text[star + 1..<end], field: field)
     }
 
-    /// Whether it has no place for the element, by which nothing can be sorted.
+    /// Whether it has no place for the element, so that it cannot be sorted by.
     var isWithoutStar: Bool { if case .key = self { false } else { true } }
 }

@@ -1,4 +1,4 @@
-// The texts that a SORT compares, as slices: those of integers lie in memory of their own, as long as this lives.
+// The texts that SORT compares, as slices: those of integers are in memory that this value owns.
 
 import RespCodec
 
@@ -7,8 +7,8 @@ import RespCodec
     private let spelled: UnsafeMutablePointer<UInt8>
 
     /// - Parameters:
-    ///   - elements: must not change while this lives.
-    ///   - endingAtZero: whether a text ends at its first zero byte, as `strcoll` has it.
+    ///   - elements: must not change while this value is in use.
+    ///   - endingAtZero: whether a text ends at its first zero byte, as for `strcoll`.
     init(_ elements: [PackedElement], endingAtZero: Bool) {
         let integers = elements.count { if case .integer = $0 { true } else { false } }
         unsafe spelled = SystemMemory.allocate(UInt8.self, count: integers * Decimal.maximumLength)
@@ -32,7 +32,7 @@ import RespCodec
 
     subscript(index: Int) -> ByteSlice { slices[index] }
 
-    /// Eight bytes of a text from an offset on, zeros behind its end, as a number that is the larger the later they come.
+    /// Eight bytes of a text from an offset on, zeros after its end, as a number in the order of the bytes.
     func word(_ index: Int, at offset: Int) -> UInt64 {
         let rest = slices[index].dropFirst(offset)
         if rest.count >= 8 { return unsafe UInt64(bigEndian: rest.rawBytes.loadUnaligned(as: UInt64.self)) }

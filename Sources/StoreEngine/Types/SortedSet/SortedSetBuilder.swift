@@ -1,7 +1,7 @@
-// A sorted set in the making: members come in any order, may come again and may go again, and are put in order at the end.
+// Builds a sorted set: members are added in any order, may be added again or removed, and are sorted at the end.
 //
-// Sorting once costs much less than a place in the tree for each member as it comes, and members that come in runs, as from other
-// sorted sets, are sorted run by run.
+// Sorting once costs much less than inserting each member in the tree, and members that come in sorted runs, as from other sorted sets,
+// are merged run by run.
 
 import RespCodec
 
@@ -12,7 +12,7 @@ struct SortedSetBuilder {
     private var longest = 0
     private var hasRemoved = false
 
-    /// - Parameter expected: how many members are likely to come.
+    /// - Parameter expected: how many members are likely to be added.
     init(_ database: Database, expecting expected: Int = 0) {
         self.database = database
         table = SortedSetTable(allocator: database.allocator, hash: database.hash, expecting: expected)
@@ -21,7 +21,7 @@ struct SortedSetBuilder {
 
     var count: Int { table.count }
 
-    /// Adds a member that has not come before.
+    /// Adds a member that was not added before.
     mutating func add(_ member: ByteSlice, _ score: Double) { add(member, score, hash: database.hash(member)) }
 
     private mutating func add(_ member: ByteSlice, _ score: Double, hash: UInt64) {
@@ -31,7 +31,7 @@ struct SortedSetBuilder {
         unsafe entries.append(RankedEntry(score, block.address))
     }
 
-    /// Adds a member, or gives one that has come before the score that `combine` makes of its own and the new one.
+    /// Adds a member; if it was added before, its score becomes the result of `combine` on its own and the new one.
     mutating func add(_ member: ByteSlice, _ score: Double, combine: (Double, Double) -> Double) {
         let hash = database.hash(member)
         if let slot = table.table.find(member, hash: hash) {
@@ -42,14 +42,14 @@ struct SortedSetBuilder {
         }
     }
 
-    /// Takes a member out again, if it is there.
+    /// Removes a member again, if it is there.
     mutating func remove(_ member: ByteSlice) {
         guard let slot = table.table.find(member, hash: database.hash(member)) else { return }
         table.removeUnordered(slot)
         hasRemoved = true
     }
 
-    /// Puts the members in order.
+    /// Sorts the members.
     private mutating func order() {
         if hasRemoved {
             entries.removeAll()
@@ -73,10 +73,10 @@ struct SortedSetBuilder {
         for entry in entries { unsafe body(MemberBlock(entry.block).member, entry.score) }
     }
 
-    /// Gives everything back; the builder is at its end.
+    /// Frees everything. The builder must not be used afterwards.
     func discard(_ engine: EngineState) { engine.freeing.free(table) }
 
-    /// An entry, in no table yet, with the members as its value; the builder is at its end.
+    /// An entry, in no table yet, with the members as its value. The builder must not be used afterwards.
     mutating func makeEntry(_ key: ByteSlice, _ context: KeyspaceContext, deadline: Int64? = nil) -> Entry {
         order()
         let settings = context.settings
@@ -106,8 +106,8 @@ struct SortedSetBuilder {
 }
 
 extension KeyspaceContext {
-    /// Puts what was built at a key in the place of whatever is there, or removes the key if nothing was.
-    /// - Parameter changes: how much this adds to the count of changes, if something was built.
+    /// Stores the sorted set at a key, and replaces what is there; removes the key if there are no members.
+    /// - Parameter changes: how much this adds to the count of changes, if there are members.
     func store(_ builder: inout SortedSetBuilder, at key: ByteSlice, _ event: KeyEvent, changes: Int = 1) {
         let slot = find(key, .peek)
         guard builder.count > 0 else {

@@ -1,8 +1,8 @@
-// Which part of a sorted set is meant: by score, or by member among members of one score.
+// Ranges of a sorted set: by score, or by member among members of one score.
 
 import RespCodec
 
-/// Scores from a lowest to a highest one, each itself included or not.
+/// A range of scores, whose bounds are included or excluded.
 struct ScoreRange {
     var minimum: Double
     var maximum: Double
@@ -16,8 +16,8 @@ struct ScoreRange {
         self.excludesMaximum = excludesMaximum
     }
 
-    /// The range that two arguments name: a number each, behind "(" if it is not included.
-    /// - Throws: a message, if one is no number.
+    /// The range that two arguments give: a number each, after "(" if it is excluded.
+    /// - Throws: a message, if one is not a number.
     init(_ minimum: ByteSlice, _ maximum: ByteSlice) throws(CommandError) {
         (self.minimum, excludesMinimum) = try Self.bound(minimum)
         (self.maximum, excludesMaximum) = try Self.bound(maximum)
@@ -31,13 +31,13 @@ struct ScoreRange {
         return (value, isExcluded)
     }
 
-    /// Whether no score at all can be in it.
+    /// Whether it contains no score.
     var isEmpty: Bool { minimum > maximum || minimum == maximum && (excludesMinimum || excludesMaximum) }
     func isBefore(_ score: Double) -> Bool { excludesMinimum ? minimum < score : minimum <= score }
     func isBehind(_ score: Double) -> Bool { excludesMaximum ? score < maximum : score <= maximum }
 }
 
-/// Members from a lowest to a highest one in the order of their bytes.
+/// A range of members in the order of their bytes.
 struct MemberRange {
     enum Bound {
         case lowest
@@ -49,7 +49,7 @@ struct MemberRange {
     let minimum: Bound
     let maximum: Bound
 
-    /// The range that two arguments name: "-", "+", or a member behind "[" or, if it is not included, "(".
+    /// The range that two arguments give: "-", "+", or a member after "[" or, if it is excluded, "(".
     /// - Throws: a message, if one is none of these.
     init(_ minimum: ByteSlice, _ maximum: ByteSlice) throws(CommandError) {
         self.minimum = try Self.bound(minimum)
@@ -57,7 +57,7 @@ struct MemberRange {
     }
 
     private static func bound(_ text: ByteSlice) throws(CommandError) -> Bound {
-        // As in C, a zero byte ends what must stand alone.
+        // As in C, a zero byte ends the text of "-" and "+".
         let isAlone = text.count == 1 || text.count > 1 && text[1] == 0
         switch text.isEmpty ? 0 : text[0] {
         case UInt8(ascii: "-") where isAlone: return .lowest
@@ -68,10 +68,10 @@ struct MemberRange {
         }
     }
 
-    /// Whether no member at all can be in it.
+    /// Whether it contains no member.
     var isEmpty: Bool {
         switch (minimum, maximum) {
-        // Either end of all members counts as not included in itself.
+        // The bounds "-" and "+" are excluded.
         case (.lowest, .lowest), (.highest, _), (_, .lowest): true
         case (.lowest, _), (_, .highest): false
         case (.included(let low), .included(let high)): high < low
@@ -91,7 +91,7 @@ struct MemberRange {
         }
     }
 
-    /// Whether the range ends at `member` or behind it.
+    /// Whether the range ends at `member` or after it.
     func isBehind(_ member: ByteSlice) -> Bool {
         switch maximum {
         case .lowest: false

@@ -1,13 +1,13 @@
 // The members of a large sorted set: a table of them by name, and a tree of the same blocks by score.
 //
-//     8 bytes         score
-//     1 or 5 bytes    length of the member: see `LengthPrefix`
+//     8 bytes           score
+//     1, 5 or 13 bytes  length of the member: see `LengthPrefix`
 //     member
 //
-// The score stands in the block for those who come by name, and in the tree for those who search by score.
+// The score is in the block for look-ups by name, and in the tree for searches by score.
 //
-// Invariant: table and tree hold the same blocks, and the tree has each one's score; only between `makeUnordered...` and `order` is
-// the tree empty while the table fills.
+// Invariant: table and tree have the same blocks, with the same scores; only while a set is built, from `insertUnordered` to `order`, is
+// the tree empty.
 
 import Glibc
 import RespCodec
@@ -19,7 +19,7 @@ enum ScoredMemberLayout: TableLayout {
     }
 }
 
-/// One member and its score.
+/// The block of one member and its score. A handle on raw memory, which trusts what it was made of.
 @safe struct MemberBlock {
     let address: UnsafeMutableRawPointer
 
@@ -45,7 +45,7 @@ enum ScoredMemberLayout: TableLayout {
     }
 }
 
-/// A handle on a table and a tree that live in a database's allocator.
+/// A handle on a table and a tree in the allocator of a database. Valid until they are freed.
 @safe struct SortedSetTable: LargeValue {
     @unsafe struct Storage {
         var table: SegmentedTable<ScoredMemberLayout>
@@ -54,7 +54,7 @@ enum ScoredMemberLayout: TableLayout {
 
     private let storage: UnsafeMutablePointer<Storage>
 
-    /// The table at an address that an entry holds.
+    /// The table at an address that an entry contains.
     @unsafe init(at address: UnsafeMutableRawPointer) {
         unsafe storage = address.assumingMemoryBound(to: Storage.self)
     }
@@ -106,7 +106,7 @@ enum ScoredMemberLayout: TableLayout {
         unsafe tree.insert(score, block.address)
     }
 
-    /// Gives a member of the set another score.
+    /// Changes the score of a member of the set.
     func setScore(_ block: MemberBlock, _ score: Double) {
         unsafe tree.move(block.address, from: block.score, to: score)
         block.score = score
@@ -142,12 +142,12 @@ enum ScoredMemberLayout: TableLayout {
 
     // MARK: building
 
-    /// Adds a member to the table alone; `order` is to follow.
+    /// Adds a member to the table only; `order` must follow.
     func insertUnordered(_ block: MemberBlock, hash: UInt64) {
         _ = unsafe table.insert(block.address, hash: hash, deadline: SegmentedTable<ScoredMemberLayout>.noDeadline)
     }
 
-    /// Takes a member out of the table alone, and frees its block.
+    /// Removes a member from the table only, and frees its block.
     func removeUnordered(_ slot: Slot) {
         let block = unsafe slot.entry
         table.remove(slot)
@@ -166,7 +166,7 @@ enum ScoredMemberLayout: TableLayout {
 
     // MARK: as a large value
 
-    /// Bytes in use, those of the members by as many samples.
+    /// Bytes in use, estimated from the size of up to `samples` members.
     /// - Complexity: O(samples + members / 400).
     func byteCount(samples: Int) -> Int {
         unsafe table.byteCount(samples: samples) + tree.ownByteCount + allocator.capacity(of: storage)
@@ -190,10 +190,11 @@ enum ScoredMemberLayout: TableLayout {
         return copy
     }
 
-    /// Where the members are gone and the nodes of the tree begin.
+    /// The place from which the nodes of the tree are freed, after all members.
     private static let treePlace = 1 << 60
 
-    /// Frees up to about `budget` members or nodes from a place on; nil when all is gone, the handle's memory too.
+    /// Frees up to about `budget` members or nodes from a place on. Returns the place to continue from; nil when everything is freed, and
+    /// the handle must not be used any more.
     func deallocateSlice(from place: Int, budget: Int) -> Int? {
         let allocator = allocator
         guard place == Self.treePlace else {

@@ -1,15 +1,15 @@
-// Sorted sets: while small a packed list of members and scores by turns, in their order; when large a table and a tree. Nothing here
+// Sorted sets: while small a packed list of members and scores alternating, in their order; when large a table and a tree. Nothing here
 // knows of clients or replies.
 //
-// Whatever part of a set is meant, by rank, score or member, becomes a range of ranks first: then it is known how many there are,
-// and one loop over ranks does the rest.
+// A range by score or member is converted to a range of ranks first, which gives the number of members, and is visited by one loop over
+// ranks.
 
 import Glibc
 import RespCodec
 
 /// The sorted set at a slot of a database.
 @safe struct SortedSetValue {
-    /// Up to where a sorted set stays packed.
+    /// The limits of a packed sorted set.
     struct Limits {
         let entries: Int
         let length: Int
@@ -45,7 +45,7 @@ import RespCodec
         return list[list.next(after: offset)].score
     }
 
-    /// How many members are before this one; nil if it is none.
+    /// How many members are before this one; nil if it is not in the set.
     /// - Complexity: O(log(members)), O(members) while packed.
     func rank(of member: ByteSlice) -> Int? { rankAndScore(of: member)?.rank }
 
@@ -71,8 +71,7 @@ import RespCodec
 
     // MARK: random members
 
-    /// Calls `body` with random members and their scores, `wanted` of them and the same perhaps several times, while it returns true.
-    /// There must be a member.
+    /// Calls `body` with `wanted` random members and their scores, which may repeat, until it returns false. There must be a member.
     /// - Complexity: O(wanted) expected, O(members + wanted) while packed.
     func drawRandom(_ wanted: Int, using generator: inout RandomSource, _ body: (PackedElement, Double) -> Bool) {
         guard isPacked else {
@@ -91,8 +90,8 @@ import RespCodec
         }
     }
 
-    /// Calls `body` with so many different random members and their scores; there must be as many. Any selection is as likely as
-    /// any other.
+    /// Calls `body` with `wanted` different random members and their scores; there must be that many. Any selection is as likely as any
+    /// other.
     /// - Complexity: O(wanted) expected, O(members) while packed.
     func visitRandom(_ wanted: Int, using generator: inout RandomSource, _ body: (PackedElement, Double) -> Void) {
         guard isPacked else {
@@ -109,7 +108,7 @@ import RespCodec
 
     // MARK: ranges
 
-    /// The ranks that a range given by its ends means, which count from the end if negative.
+    /// The ranks from `first` through `last`, which count from the end if negative.
     func ranks(from first: Int, through last: Int) -> Range<Int> {
         let count = count
         let start = max(first < 0 ? first + count : first, 0)
@@ -143,8 +142,8 @@ import RespCodec
         return start..<end
     }
 
-    /// The ranks of the members in a range. If scores differ, members are in no such order, and what is found is, as in Redis, what
-    /// a search from the front or, if `reversed`, from the back meets first.
+    /// The ranks of the members in a range. If scores differ, members are not in order, and as in Redis the result is what a search from the
+    /// front or, if `reversed`, from the back finds first.
     /// - Complexity: O(log(members)), O(members) while packed.
     func ranks(in range: MemberRange, reversed: Bool = false) -> Range<Int> {
         let count = count
@@ -236,7 +235,7 @@ import RespCodec
 
     // MARK: changing
 
-    /// When a score is to be set.
+    /// Under which conditions a score is set.
     struct Condition: OptionSet {
         let rawValue: UInt8
         static let isNew = Condition(rawValue: 1)
@@ -245,7 +244,7 @@ import RespCodec
         static let isLess = Condition(rawValue: 8)
     }
 
-    /// What became of a member.
+    /// The result of setting a score.
     enum Change {
         case added(Double)
         case updated(Double)
@@ -295,7 +294,7 @@ import RespCodec
         return change
     }
 
-    /// What becomes of a member that has a score already.
+    /// The result for a member that has a score already.
     private static func decide(_ old: Double, _ score: Double, _ adds: Bool, _ condition: Condition) -> Change {
         if condition.contains(.isNew) { return .refused }
         let new = adds ? old + score : score
@@ -311,7 +310,7 @@ import RespCodec
         return false
     }
 
-    /// Puts a member that is not in the list in its place.
+    /// Inserts a member that is not in the list.
     private func insertPacked(_ member: PackedValue, _ score: Double) {
         let list = list
         var offset = list.first
@@ -345,7 +344,7 @@ import RespCodec
         payload.remove(at: list.offset(ofElement: ranks.lowerBound * 2, of: list.count), count: ranks.count * 2)
     }
 
-    /// Makes a table of a packed set that is about to get so many members.
+    /// Converts a packed set to a table if `members` members would exceed its limits.
     func prepare(for members: Int) {
         if isPacked && members > limits.entries { unpack() }
     }
@@ -408,7 +407,7 @@ extension KeyspaceContext {
         return sortedSet(in: slot)
     }
 
-    /// The sorted set at a key, a new one without members if the key is absent.
+    /// The sorted set at a key; if the key is absent, a new one without members, which the caller must fill.
     /// - Throws: `wrongType`.
     @inline(__always)
     func sortedSetMade(at key: ByteSlice) throws(CommandError) -> SortedSetValue {

@@ -1,14 +1,13 @@
 // Blocks in the order of their names: the groups of a stream, the consumers of a group.
 //
-// A sorted array of addresses. Each block begins with a `StoredName`; the rest of it is the owner's business.
+// A sorted array of addresses. Each block begins with a `StoredName`; the rest of it belongs to the owner.
 //
-// Rejected: a table, which has no order, while XINFO and XPENDING list by name; a tree, for what are mostly a few
-// names.
+// Rejected: a table, which has no order, while XINFO and XPENDING list by name; a tree, as there are mostly few names.
 
 import Glibc
 import RespCodec
 
-/// A name in a block of its own, so that the block of what is named has a fixed layout.
+/// A name in a block of its own, so that the block that has the name has a fixed layout.
 @unsafe struct StoredName {
     let start: UnsafeMutableRawPointer
     let count: Int
@@ -24,7 +23,7 @@ import RespCodec
     func deallocate(_ allocator: SlabAllocator) { unsafe allocator.deallocate(start) }
 }
 
-/// Plain memory with one owner, who hands over the allocator each time and at last calls `deallocate`.
+/// A plain value with one owner, which passes the allocator to each call, always the same, and calls `deallocate` at the end.
 @safe struct NamedBlocks {
     private var slots: UnsafeMutableRawPointer?
     private(set) var count = 0
@@ -64,13 +63,13 @@ import RespCodec
         return place.isFound ? place.index : nil
     }
 
-    /// Puts a block in; its name must not be there.
-    /// - Complexity: O(log n) and a move of what lies behind.
+    /// Inserts a block, whose name must not be there.
+    /// - Complexity: O(log n + blocks after it).
     @unsafe mutating func insert(_ block: UnsafeMutableRawPointer, _ allocator: SlabAllocator) {
         unsafe insert(block, at: rank(block.assumingMemoryBound(to: StoredName.self).pointee.bytes), allocator)
     }
 
-    /// Puts a block in where its name belongs, as `place(of:)` has said.
+    /// Inserts a block at the index that `place(of:)` has returned for its name.
     @unsafe mutating func insert(_ block: UnsafeMutableRawPointer, at index: Int, _ allocator: SlabAllocator) {
         let held = unsafe slots.map { unsafe allocator.capacity(of: $0) } ?? 0
         if held < (count + 1) * 8 {
@@ -85,7 +84,7 @@ import RespCodec
         count += 1
     }
 
-    /// Takes a block out.
+    /// Removes a block.
     @unsafe mutating func remove(at index: Int, _ allocator: SlabAllocator) -> UnsafeMutableRawPointer {
         let block = unsafe self[index]
         let place = unsafe slots! + index * 8

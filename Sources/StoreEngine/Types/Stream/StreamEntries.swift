@@ -1,14 +1,14 @@
-// Going through the entries of a stream.
+// Iterating over the entries of a stream.
 
 import RespCodec
 
-/// Entries of a stream in their order or against it. The stream must not change while they are looked at.
+/// An iterator over entries of a stream, forwards or backwards. The stream must not change meanwhile.
 struct StreamEntries {
     private var place: IDTree.Place?
     private let low: StreamID
     private let high: StreamID
     private let backwards: Bool
-    /// Where in the node the next entry begins; backwards, where the last one began.
+    /// The offset of the next entry in the node; backwards, that of the last one.
     private var offset = 0
     private var masterFields = 0
     private var masterOffset = 0
@@ -42,7 +42,7 @@ struct StreamEntries {
         self.node = node
     }
 
-    /// The next living entry; nil behind the last.
+    /// The next entry that is not deleted; nil after the last.
     mutating func next() -> StreamNode.Entry? { backwards ? nextBackwards() : nextForwards() }
 
     private mutating func nextForwards() -> StreamNode.Entry? {
@@ -75,7 +75,7 @@ struct StreamEntries {
         return nil
     }
 
-    /// Calls `body` with each field and value of the entry that came last.
+    /// Calls `body` with each field and value of the entry that `next` has returned.
     @inline(__always)
     func forEachField(of entry: StreamNode.Entry, _ body: (PackedElement, PackedElement) -> Void) {
         guard let list = node?.list else { return }

@@ -1,20 +1,20 @@
-// The groups of a stream, their consumers, and what is pending: entries that were delivered and not yet acknowledged.
+// The groups of a stream, their consumers, and pending entries: those that were delivered and not yet acknowledged.
 //
-// A pending entry is one block, known to three: the group's tree and its consumer's, both by id, and the group's list
-// by time of delivery. The list is for those who claim what has been idle longest without looking at all there is.
-// Entries that were released (they have no consumer any more) stand at its head, in the order in which they were
-// released, and count as idle for ever.
+// A pending entry is one block, in three structures: the group's tree and its consumer's, both by id, and the group's list
+// by time of delivery. The list serves commands that claim the entries that have been idle longest, without visiting all.
+// Entries that were released (they have no consumer any more) are at its head, in the order in which they were released,
+// and count as idle for an infinite time.
 //
 //     group     name | last id, entries read | tree of pending entries | consumers | oldest, newest, last released
 //     consumer  name | seen, active | tree of pending entries
 //     pending   id | delivery time, count | consumer | earlier, later
 //
 // Invariants: the group's tree has the entries of all its consumers' trees and the released ones; the list has the
-// same, in order of time behind the released ones.
+// same, in order of time after the released ones.
 
 import RespCodec
 
-/// One entry that was delivered. Good until it is taken out.
+/// One entry that was delivered. Valid until it is removed.
 @safe struct PendingEntry: Equatable {
     @unsafe fileprivate struct Storage {
         let id: StreamID
@@ -56,7 +56,7 @@ import RespCodec
     var later: PendingEntry? { unsafe pointer.pointee.later.map { unsafe PendingEntry($0) } }
 }
 
-/// Who reads entries in the name of a group. Good until it is removed.
+/// A consumer of a group. Valid until it is removed.
 @safe struct StreamConsumer: Equatable {
     @unsafe fileprivate struct Storage {
         let name: StoredName
@@ -82,12 +82,12 @@ import RespCodec
     fileprivate var address: UnsafeMutableRawPointer { unsafe UnsafeMutableRawPointer(pointer) }
 
     var name: ByteSlice { unsafe pointer.pointee.name.bytes }
-    /// When it last tried to read or claim, in milliseconds since 1970.
+    /// When it last tried to read or claim entries, in milliseconds since 1970.
     var seenTime: Int64 {
         get { unsafe pointer.pointee.seenTime }
         nonmutating set { unsafe pointer.pointee.seenTime = newValue }
     }
-    /// When it last was given something; -1 if never.
+    /// When it last got entries, in milliseconds since 1970; -1 if never.
     var activeTime: Int64 {
         get { unsafe pointer.pointee.activeTime }
         nonmutating set { unsafe pointer.pointee.activeTime = newValue }
@@ -107,7 +107,7 @@ import RespCodec
     }
 }
 
-/// Pending entries in the order of their ids. What was pending must not change while they are looked at.
+/// Pending entries in the order of their ids. They must not change meanwhile.
 struct PendingEntries: Sequence, IteratorProtocol {
     private var place: IDTree.Place?
 
@@ -120,7 +120,7 @@ struct PendingEntries: Sequence, IteratorProtocol {
     }
 }
 
-/// A handle on a group. Good until it is destroyed.
+/// A handle on a group. Valid until it is destroyed.
 @safe struct StreamGroup {
     @unsafe private struct Storage {
         let name: StoredName
@@ -131,12 +131,12 @@ struct PendingEntries: Sequence, IteratorProtocol {
         var oldest: UnsafeMutablePointer<PendingEntry.Storage>?
         var newest: UnsafeMutablePointer<PendingEntry.Storage>?
         var lastReleased: UnsafeMutablePointer<PendingEntry.Storage>?
-        /// Of those with a consumer, the one that was put in its place last, if it is still there.
+        /// The entry with a consumer that was linked last, if it is still there.
         var lastLinked: UnsafeMutablePointer<PendingEntry.Storage>?
         var releasedCount = 0
     }
 
-    /// What `entriesRead` is when nobody knows.
+    /// The value of `entriesRead` when the number is unknown.
     static let unknown = -1
 
     private let pointer: UnsafeMutablePointer<Storage>
@@ -162,7 +162,7 @@ struct PendingEntries: Sequence, IteratorProtocol {
         get { unsafe pointer.pointee.lastID }
         nonmutating set { unsafe pointer.pointee.lastID = newValue }
     }
-    /// How many entries were read to get there; `unknown` if nobody can tell.
+    /// How many entries of the stream were read up to `lastID`; or `unknown`.
     var entriesRead: Int {
         get { unsafe pointer.pointee.entriesRead }
         nonmutating set { unsafe pointer.pointee.entriesRead = newValue }
@@ -191,7 +191,7 @@ struct PendingEntries: Sequence, IteratorProtocol {
         return isNew ? consumer : nil
     }
 
-    /// The consumer of a name, a new one if there is none; and whether it is new.
+    /// The consumer of a name, which is made if there is none; and whether it is new.
     func consumer(made name: ByteSlice, seen: Int64, active: Int64 = -1) -> (consumer: StreamConsumer, isNew: Bool) {
         let (index, isFound) = consumers.place(of: name)
         if isFound { return (consumer(at: index), false) }
@@ -200,8 +200,7 @@ struct PendingEntries: Sequence, IteratorProtocol {
         return (consumer, true)
     }
 
-    /// Removes a consumer with all that it has pending, and returns how much that was; nil if there is none of this
-    /// name.
+    /// Removes a consumer with its pending entries, and returns how many these were; nil if there is none of this name.
     func removeConsumer(_ name: ByteSlice) -> Int? {
         guard let index = consumers.find(name) else { return nil }
         let consumer = consumer(at: index)
@@ -219,7 +218,7 @@ struct PendingEntries: Sequence, IteratorProtocol {
         return count
     }
 
-    /// Whose an entry is; nil if it was released.
+    /// The consumer of an entry; nil if it was released.
     func consumer(of entry: PendingEntry) -> StreamConsumer? {
         unsafe entry.pointer.pointee.consumer.map { unsafe StreamConsumer(at: $0) }
     }
@@ -232,19 +231,19 @@ struct PendingEntries: Sequence, IteratorProtocol {
     }
 
     var pendingCount: Int { tree.count }
-    /// How many of them were released.
+    /// How many of the pending entries were released.
     var releasedCount: Int { unsafe pointer.pointee.releasedCount }
     /// What is pending, by id.
     var pending: PendingEntries { PendingEntries(tree.first) }
     func pending(from id: StreamID) -> PendingEntries { PendingEntries(tree.place(atOrAfter: id)) }
     var firstPendingID: StreamID? { tree.first?.id }
     var lastPendingID: StreamID? { tree.last?.id }
-    /// What was delivered first, or was released.
+    /// The first pending entry in the order of delivery, released ones first.
     var oldest: PendingEntry? { unsafe pointer.pointee.oldest.map { unsafe PendingEntry($0) } }
 
     func pendingEntry(_ id: StreamID) -> PendingEntry? { tree.find(id).map { PendingEntry(bits: $0.value) } }
 
-    /// A new pending entry, which was released; nil if there is one of this id.
+    /// A new pending entry, which counts as released; nil if there is one of this id.
     func makePending(_ id: StreamID, deliveryCount: Int) -> PendingEntry? {
         let block = unsafe allocator.allocate(MemoryLayout<PendingEntry.Storage>.stride)
         let entry = unsafe PendingEntry(block.bindMemory(to: PendingEntry.Storage.self, capacity: 1))
@@ -269,7 +268,7 @@ struct PendingEntries: Sequence, IteratorProtocol {
         return entry
     }
 
-    /// Gives an entry to a consumer, at a time.
+    /// Assigns an entry to a consumer, with a time of delivery.
     func assign(_ entry: PendingEntry, to consumer: StreamConsumer, time: Int64) {
         unlink(entry)
         if let owner = self.consumer(of: entry), owner != consumer {
@@ -283,7 +282,7 @@ struct PendingEntries: Sequence, IteratorProtocol {
         link(entry)
     }
 
-    /// Takes an entry from its consumer, for whoever claims it first.
+    /// Releases an entry from its consumer, so that any consumer can claim it.
     func release(_ entry: PendingEntry) {
         unlink(entry)
         consumer(of: entry)?.tree.remove(entry.id, allocator)
@@ -292,7 +291,7 @@ struct PendingEntries: Sequence, IteratorProtocol {
         link(entry)
     }
 
-    /// Takes an entry out; false if it is not pending.
+    /// Removes an entry; false if it is not pending.
     func removePending(_ id: StreamID) -> Bool {
         guard let bits = tree.remove(id, allocator) else { return false }
         let entry = PendingEntry(bits: bits)
@@ -304,8 +303,8 @@ struct PendingEntries: Sequence, IteratorProtocol {
 
     // MARK: the order of delivery
 
-    /// Behind which entry one with this time belongs, which is not the first of those with a consumer. Where many are put at one time,
-    /// each belongs beside the last.
+    /// The entry after which one with this time belongs, if that is not the first of those with a consumer. The search begins at the entry
+    /// that was linked last, as many are often linked with the same time.
     private func place(of time: Int64) -> UnsafeMutablePointer<PendingEntry.Storage>? {
         var before = unsafe pointer.pointee.newest
         if let last = unsafe pointer.pointee.lastLinked, unsafe last.pointee.deliveryTime <= time,
@@ -323,7 +322,7 @@ struct PendingEntries: Sequence, IteratorProtocol {
         return unsafe before
     }
 
-    /// Puts an entry in the list: behind the released ones, or where its time belongs.
+    /// Links an entry in the list: a released one after the others, any other one by its time.
     private func link(_ entry: PendingEntry) {
         let item = unsafe entry.pointer
         var before: UnsafeMutablePointer<PendingEntry.Storage>?
@@ -335,7 +334,7 @@ struct PendingEntries: Sequence, IteratorProtocol {
             let time = entry.deliveryTime
             let zone = unsafe pointer.pointee.lastReleased
             defer { unsafe pointer.pointee.lastLinked = item }
-            // Mostly it is the newest. One that is older than all the others belongs behind the released ones.
+            // Mostly it is the newest. One that is older than all others belongs after the released ones.
             let eldest = unsafe zone == nil ? pointer.pointee.oldest : zone!.pointee.later
             if let eldest = unsafe eldest, unsafe eldest.pointee.deliveryTime <= time {
                 unsafe before = place(of: time)
@@ -378,7 +377,7 @@ struct PendingEntries: Sequence, IteratorProtocol {
         }
     }
 
-    // MARK: the whole
+    // MARK: size and freeing
 
     /// Bytes in use, names not counted.
     var byteCount: Int {
@@ -409,7 +408,7 @@ struct PendingEntries: Sequence, IteratorProtocol {
         return copy
     }
 
-    /// Frees a part of the group, counting `budget` down; true when it is gone.
+    /// Frees a part of the group, and decreases `budget`; true when everything is freed.
     func deallocateSlice(_ budget: inout Int) -> Bool {
         var left = budget
         defer { budget = left }
@@ -436,7 +435,7 @@ struct PendingEntries: Sequence, IteratorProtocol {
         return true
     }
 
-    /// Walks the group and stops the program when an invariant does not hold. For tests.
+    /// Traps when an invariant does not hold. For tests.
     func checkInvariants() {
         tree.checkInvariants()
         var owned = 0

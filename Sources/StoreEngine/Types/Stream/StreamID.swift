@@ -1,4 +1,4 @@
-// The ids of a stream's entries: a time in milliseconds and a number within it, which only ever grow.
+// The ids of a stream's entries: a time in milliseconds and a sequence number. The ids of a stream ascend.
 
 import RespCodec
 
@@ -14,7 +14,7 @@ struct StreamID: Hashable, Comparable {
             ? left.milliseconds < right.milliseconds : left.sequence < right.sequence
     }
 
-    /// The next greater id; nil behind the greatest.
+    /// The next greater id; nil after the greatest.
     var successor: StreamID? {
         if sequence < .max { return StreamID(milliseconds: milliseconds, sequence: sequence + 1) }
         return milliseconds < .max ? StreamID(milliseconds: milliseconds + 1, sequence: 0) : nil
@@ -47,7 +47,7 @@ struct StreamID: Hashable, Comparable {
         return length + 1
     }
 
-    /// What an argument says about an id.
+    /// An id as parsed from an argument.
     struct Parsed {
         var id: StreamID
         /// The sequence was "*": it is to be chosen.

@@ -1,22 +1,22 @@
-// Some entries of a stream in one packed list, in the layout that snapshots have too.
+// Some entries of a stream in one packed list, in the layout of snapshots.
 //
 //     live | deleted | fields | field ... | 0         the master entry: how many entries, and the fields of the first
 //     flags | milliseconds | sequence | value ... | elements           an entry with the master's fields
 //     flags | milliseconds | sequence | fields | field | value | ... | elements           an entry with its own
 //
 // Milliseconds and sequence are differences to the node's id, that of its first entry. The number of elements at the
-// end of an entry (not counting itself) leads back to its flags; the 0 of the master entry ends the way back. Deleting
-// an entry sets a flag: nothing moves, and offsets of entries stay good until one of the counts at the front changes
+// end of an entry (not counting itself) leads back to its flags; the 0 of the master entry marks the beginning. Deleting
+// an entry sets a flag: nothing moves, and offsets of entries stay valid until one of the counts at the front changes
 // its length.
 //
 // Source: Redis, t_stream.c, "Low level stream encoding".
 
 import RespCodec
 
-/// Where a node's list lies is the business of its stream. Good until the stream changes.
+/// A node of a stream. Valid until the stream changes.
 struct StreamNode {
     let list: PackedList
-    /// The id of the first entry ever.
+    /// The id of the first entry, even if it is deleted.
     let id: StreamID
 
     struct Flags {
@@ -27,7 +27,7 @@ struct StreamNode {
     // MARK: the master entry
 
     private var deletedOffset: Int { list.next(after: list.first) }
-    /// How many entries there are, those that were deleted not counted.
+    /// How many entries there are, without deleted ones.
     var liveCount: Int { list.integer(at: list.first) }
     var deletedCount: Int { list.integer(at: deletedOffset) }
     private var fieldCountOffset: Int { list.next(after: deletedOffset) }
@@ -49,7 +49,7 @@ struct StreamNode {
     }
 
     /// Sets the counts. The list must have room for two bytes more.
-    /// - Returns: by how much what lies behind them has moved.
+    /// - Returns: by how much what lies after them has moved.
     func setCounts(live: Int, deleted: Int) -> Int {
         let size = list.byteCount
         list.replace(at: list.first, with: PackedValue(integer: live))
@@ -59,14 +59,14 @@ struct StreamNode {
 
     // MARK: entries
 
-    /// An entry, and where its parts are.
+    /// An entry, and the offsets of its parts.
     struct Entry {
-        /// Of the flags.
+        /// The offset of the flags.
         let offset: Int
         let flags: Int
         let id: StreamID
         let fieldCount: Int
-        /// Of the first field, or of the first value if the fields are the master's.
+        /// The offset of the first field, or of the first value if the fields are the master's.
         let content: Int
 
         var isDeleted: Bool { flags & Flags.deleted != 0 }
@@ -93,7 +93,7 @@ struct StreamNode {
         return Entry(offset: offset, flags: flags, id: id, fieldCount: fields, content: position)
     }
 
-    /// The offset behind an entry: of the next one, or the list's end.
+    /// The offset after an entry: of the next one, or the list's end.
     @inline(__always)
     func next(after entry: Entry) -> Int {
         var offset = entry.content
@@ -132,14 +132,14 @@ struct StreamNode {
 
     // MARK: writing
 
-    /// At most how many bytes an element of so many bytes takes.
+    /// An upper bound of the bytes of an element whose text has `length` bytes.
     @inline(__always) static func elementBound(_ length: Int) -> Int {
         length &+ (length < 64 ? 2 : length < 4096 ? 4 : 10)
     }
-    /// At most how many bytes the numbers of an entry and a change of the counts take.
+    /// An upper bound of the bytes of an entry's numbers and of a change of the counts.
     static let numbersBound = 48
 
-    /// Fields and values by turns, as a request has them.
+    /// Fields and values alternating, in the arguments of a request.
     struct Content {
         let arguments: Arguments
         let first: Int
@@ -149,7 +149,7 @@ struct StreamNode {
         @inline(__always) func value(_ index: Int) -> ByteSlice { arguments[first &+ index &* 2 &+ 1] }
     }
 
-    /// Writes the master entry of a list that is empty, for one entry to come.
+    /// Writes the master entry of an empty list, for one entry that will be added.
     func begin(_ content: Content) {
         var end = list.end
         func put(_ value: PackedValue) { end += list.write(value, at: end) }
@@ -174,7 +174,7 @@ struct StreamNode {
         return true
     }
 
-    /// Writes an entry behind the last one; the counts are the caller's business. The list must have room.
+    /// Writes an entry after the last one. The caller updates the counts. The list must have room.
     @inline(__always)
     func append(_ id: StreamID, _ content: Content, sameFields: Bool) {
         let list = list

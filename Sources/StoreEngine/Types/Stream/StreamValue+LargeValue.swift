@@ -1,11 +1,11 @@
-// A stream as a whole: putting it together from the nodes of a snapshot, its size, copying it, freeing it in slices, checking it.
+// A stream as a whole: building it from the nodes of a snapshot, its size, copying it, freeing it in slices, checking it.
 
 import RespCodec
 
 extension StreamValue: LargeValue {
     // MARK: building
 
-    /// Puts a node behind the others, as a snapshot has it: the bytes of a sound list whose entries are sound.
+    /// Appends a node of a snapshot: the bytes of a list that was validated with its entries.
     func appendNode(_ id: StreamID, _ bytes: ByteSlice) {
         let block = unsafe allocator.allocate(bytes.count)
         unsafe block.copyMemory(from: bytes.rawBytes.baseAddress!, byteCount: bytes.count)
@@ -13,7 +13,7 @@ extension StreamValue: LargeValue {
         tailChanged()
     }
 
-    /// Counts the entries of nodes that were appended, and looks for the first.
+    /// Counts the entries of the appended nodes, and finds the first.
     func finishBuilding() {
         var empty: [StreamID] = []
         length = 0
@@ -27,7 +27,7 @@ extension StreamValue: LargeValue {
 
     // MARK: as a large value
 
-    /// Entries and what is pending.
+    /// Entries and pending entries.
     var count: Int {
         var total = length
         for index in 0..<groupCount { total += 1 + group(at: index).pendingCount + group(at: index).consumerCount }
@@ -87,7 +87,7 @@ extension StreamValue: LargeValue {
 
     // MARK: checking
 
-    /// Walks the stream and stops the program when an invariant does not hold. For tests.
+    /// Traps when an invariant does not hold. For tests.
     func checkInvariants() {
         nodes.checkInvariants()
         var total = 0

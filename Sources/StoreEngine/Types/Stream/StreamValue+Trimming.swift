@@ -1,23 +1,23 @@
-// Making a stream shorter from its beginning, and deleting with regard to the groups that have not read or acknowledged an entry.
+// Trimming a stream from its beginning, and deleting entries that groups have not read or acknowledged.
 
 extension StreamValue {
     // MARK: trimming
 
-    /// What is to be left of a stream.
+    /// What trimming keeps of a stream.
     enum Threshold {
-        /// At most so many entries.
+        /// Up to this many entries.
         case length(Int)
-        /// No entry of a smaller id.
+        /// Entries of this id and greater ones.
         case id(StreamID)
     }
 
     /// Deletes entries from the first on, and returns how many.
     /// - Parameters:
-    ///   - approximately: only nodes that may go whole are looked into.
-    ///   - most: at most about so many are deleted; 0 for any number.
-    ///   - references: what becomes of entries that groups have pending.
-    /// - Complexity: O(nodes that go), and O(entries of a node) unless approximately; O(entries that go)
-    ///   with regard to groups.
+    ///   - approximately: whether only whole nodes are deleted.
+    ///   - most: about how many are deleted at most; 0 for no limit.
+    ///   - references: what to do with entries that groups have pending.
+    /// - Complexity: O(nodes deleted), plus O(entries of a node) unless approximately; O(entries deleted) unless `references` is
+    ///   `keep`.
     func trim(to threshold: Threshold, approximately: Bool, most: Int, references: References = .keep) -> Int {
         if references != .keep && groupCount > 0 {
             return trimByEntry(to: threshold, approximately: approximately, most: most, references)
@@ -47,7 +47,7 @@ extension StreamValue {
         }
     }
 
-    /// Marks the first entries of the first node as deleted, not all of them.
+    /// Marks the first entries of the first node as deleted, but not all of them.
     private func trimFirstNode(_ place: IDTree.Place, to threshold: Threshold) {
         let node = Self.node(at: place)
         let fields = node.master.fields
@@ -71,23 +71,23 @@ extension StreamValue {
         func finish() {
             guard deleted > 0 else { return }
             headOffset = offset
-            if !settle(place, deleted: deleted) { removeNode(place.id) }
+            if !updateCounts(place, deleted: deleted) { removeNode(place.id) }
         }
     }
 
-    // MARK: deleting with regard to groups
+    // MARK: references of groups
 
-    /// What becomes of an entry that groups have pending, or have not read, when it is to be deleted.
+    /// What to do with an entry to be deleted that groups have pending or have not read.
     enum References {
-        /// It is deleted, and stays pending.
+        /// Delete it; it stays pending.
         case keep
-        /// It is deleted, and is no longer pending.
+        /// Delete it, and its pending entries.
         case delete
-        /// It is deleted only when all groups have read and acknowledged it.
+        /// Delete it only if all groups have read and acknowledged it.
         case acknowledged
     }
 
-    /// Whether a group has an entry pending or will still read it.
+    /// Whether a group has an entry pending, or has not read it yet.
     /// - Complexity: O(groups).
     func isReferenced(_ id: StreamID) -> Bool {
         for index in 0..<groupCount {
@@ -97,7 +97,7 @@ extension StreamValue {
         return false
     }
 
-    /// Takes an entry out of all that is pending; false if it was pending nowhere.
+    /// Removes an entry from the pending entries of all groups; false if it was in none.
     @discardableResult
     func removeReferences(to id: StreamID) -> Bool {
         var removed = false
@@ -115,7 +115,7 @@ extension StreamValue {
             if case .length(let maximum) = threshold, length <= maximum { break }
             let node = Self.node(at: place)
             let live = node.liveCount
-            // What must stay counts, too: else each call would go through all that nobody has acknowledged.
+            // Entries that stay count too, or each call would visit all entries that are not acknowledged.
             if most > 0 && examined + live > most { break }
             examined += live
             if approximately && !goesWhole(node, live, threshold) { break }
@@ -140,7 +140,7 @@ extension StreamValue {
             }
             if deleted > 0 {
                 headOffset = 0
-                if !settle(place, deleted: deleted) { removeNode(id) }
+                if !updateCounts(place, deleted: deleted) { removeNode(id) }
             }
             if isOver { break }
             next = id.successor.flatMap { nodes.place(atOrAfter: $0) }

@@ -1,10 +1,9 @@
-// What is said about a stream as a whole: its size in a snapshot, how far a group lags behind, the size of Redis's
-// tree.
+// Properties of a stream as a whole: its size in a snapshot, the lag of a group, the size of Redis's radix tree.
 
 import RespCodec
 
 extension StreamValue {
-    /// Calls `body` with each entry's id and a function that goes through its fields and values.
+    /// Calls `body` with each entry's id and a function that visits its fields and values.
     func forEachEntry(_ body: (StreamID, ((PackedElement, PackedElement) -> Void) -> Void) -> Void) {
         var entries = entries()
         while let entry = entries.next() { body(entry.id) { entries.forEachField(of: entry, $0) } }
@@ -35,14 +34,14 @@ extension StreamValue {
         return total
     }
 
-    // MARK: what groups have read
+    // MARK: reading of groups
 
-    /// Whether an entry behind `id` may have been deleted by its id.
+    /// Whether an entry after `id` may have been deleted by its id.
     func hasDeletions(from id: StreamID) -> Bool {
         length > 0 && maximumDeletedID != .zero && id <= maximumDeletedID
     }
 
-    /// How many entries had been added up to an id; nil if that cannot be told.
+    /// How many entries had been added up to an id; nil if that cannot be determined.
     func entriesAdded(upTo id: StreamID) -> Int? {
         if entriesAdded == 0 { return 0 }
         if length == 0 && id <= lastID { return entriesAdded }
@@ -53,12 +52,12 @@ extension StreamValue {
         return id == firstID ? entriesAdded &- length &+ 1 : nil
     }
 
-    /// How many entries a group has still to read; nil if that cannot be told.
+    /// How many entries a group has still to read; nil if that cannot be determined.
     ///
     /// - Source: Redis 8.0, t_stream.c, streamReplyWithCGLag.
     func lag(of group: StreamGroup) -> Int? {
         if entriesAdded == 0 || length == 0 { return 0 }
-        // All that is left is behind what the group has read, and nothing between was deleted by its id.
+        // All entries are after those that the group has read, and none after those was deleted by its id.
         if group.lastID < firstID && maximumDeletedID < firstID { return length }
         if group.entriesRead != StreamGroup.unknown && !hasDeletions(from: group.lastID) {
             return entriesAdded &- group.entriesRead
@@ -66,8 +65,8 @@ extension StreamValue {
         return entriesAdded(upTo: group.lastID).map { entriesAdded &- $0 }
     }
 
-    /// Notes in a group that an entry behind the last one was read. What it has read is counted on where nothing is missing between its
-    /// last entry and this one, and else found anew.
+    /// Records in a group that an entry after `lastID` was read. If no entry is missing between the two, `entriesRead` is increased; else it
+    /// is determined anew.
     func noteRead(_ id: StreamID, by group: StreamGroup) {
         guard id > group.lastID else { return }
         if group.entriesRead != StreamGroup.unknown && group.lastID >= firstID && !hasDeletions(from: group.lastID) {
@@ -80,11 +79,11 @@ extension StreamValue {
 
     // MARK: the tree of Redis
 
-    /// How many nodes Redis's radix tree has for the same ids, which XINFO tells.
+    /// How many nodes Redis's radix tree would have for the ids of the nodes, which XINFO reports.
     ///
-    /// Each id is a leaf. Where ids part there is one node; the bytes between two such places, or before a leaf, are
-    /// one node more if there are any. Where neighbours part says where the tree branches.
-    /// - Complexity: O(1): the first 512 nodes are looked at, and the rest is taken to be like these.
+    /// Each id is a leaf. Each place where ids diverge is a node, and the bytes between two such places, or before a leaf, are
+    /// another one if there are any. Comparing adjacent ids gives the places.
+    /// - Complexity: O(1): the first 512 nodes are visited, and the number for the others is estimated from these.
     var radixNodeCount: Int {
         guard nodeCount > 0 else { return 1 }
         // Depths of the open branches, each deeper than the one before.

@@ -1,21 +1,20 @@
-// Streams: entries in order of their ids, in nodes of some hundred, and the groups that read them. Nothing here knows
-// of clients or replies.
+// Streams: entries in order of their ids, in nodes of about a hundred, and the groups that read them. Nothing here knows of
+// clients or replies.
 //
-// The nodes (see `StreamNode`) are found through a tree by the ids of their first entries. The last one, which grows,
-// is known without a look-up; it doubles its block as it grows, and gives back what it does not need when the next one
-// is begun. Nodes without a living entry are freed at once, so the first living entry is always in the first node and
-// the last in the last.
+// The nodes (see `StreamNode`) are found in a tree by the ids of their first entries. The last one, which grows, is known
+// without a look-up; its block is doubled as it grows, and shrunk when the next node is begun. Nodes with only deleted
+// entries are freed at once, so the first entry is always in the first node and the last in the last.
 //
-// Invariants: `length` is the sum of the nodes' living entries; `firstID` is the id of the first of them, or 0-0;
-// `headOffset` is that entry's offset in its node, or 0 if it is to be looked for; `lastID` never gets smaller unless
-// it is set.
+// Invariants: `length` is the sum of the nodes' entries that are not deleted; `firstID` is the id of the first of them, or
+// 0-0; `headOffset` is that entry's offset in its node, or 0 if it is not known; `lastID` decreases only if a command sets
+// it.
 
 import Glibc
 import RespCodec
 
-/// A handle on a stream at an address that an entry of the keyspace holds.
+/// A handle on a stream, whose address an entry of the keyspace contains. Valid until the stream is freed.
 @safe struct StreamValue {
-    /// When the next node is begun.
+    /// The limits of a node.
     struct Limits {
         /// Bytes of a node; 0 for as many as a list may have.
         let bytes: Int
@@ -37,14 +36,14 @@ import RespCodec
         var groups = NamedBlocks()
     }
 
-    /// No list is made larger than this.
+    /// The largest size of a node.
     private static let maximumNodeSize = 1 << 30
-    /// Up to here the block of a node doubles.
+    /// Up to this size the block of a node is doubled when it grows.
     private static let doublingLimit = 4096
 
     let pointer: UnsafeMutablePointer<Storage>
 
-    /// The stream at an address that an entry holds.
+    /// The stream at an address that an entry contains.
     @unsafe init(at address: UnsafeMutableRawPointer) {
         unsafe pointer = address.assumingMemoryBound(to: Storage.self)
     }
@@ -59,7 +58,7 @@ import RespCodec
     var address: UnsafeMutableRawPointer { unsafe UnsafeMutableRawPointer(pointer) }
     var allocator: SlabAllocator { unsafe pointer.pointee.allocator }
 
-    // MARK: facts
+    // MARK: properties
 
     /// How many entries there are.
     var length: Int {
@@ -232,7 +231,7 @@ import RespCodec
         let needed = node.list.byteCount + more
         if capacity >= needed { return node }
         guard let place = nodes.last else { preconditionFailure("the last node is in no tree") }
-        // Beyond the limit of doubling, an eighth more than needed keeps the copying in proportion.
+        // Beyond the limit of doubling, an eighth more than needed keeps appending O(1) amortized.
         let size =
             needed <= Self.doublingLimit ? min(max(capacity * 2, needed), Self.doublingLimit) : needed + needed / 8
         move(place, toSize: size)
@@ -267,7 +266,7 @@ import RespCodec
             if entry.id == id {
                 guard !entry.isDeleted else { return false }
                 node.markDeleted(entry)
-                if !settle(place, deleted: 1) { removeNode(place.id) }
+                if !updateCounts(place, deleted: 1) { removeNode(place.id) }
                 if id == firstID { updateFirst() }
                 return true
             }
@@ -277,8 +276,8 @@ import RespCodec
         return false
     }
 
-    /// Notes that `deleted` entries of a node have been marked; false if it has no living entry left.
-    func settle(_ place: IDTree.Place, deleted: Int) -> Bool {
+    /// Updates the counts after `deleted` entries of a node were marked; false if all its entries are deleted.
+    func updateCounts(_ place: IDTree.Place, deleted: Int) -> Bool {
         length -= deleted
         let node = Self.node(at: place)
         let live = node.liveCount - deleted
@@ -291,7 +290,7 @@ import RespCodec
         return true
     }
 
-    /// Looks for the first living entry.
+    /// Finds the first entry that is not deleted.
     func updateFirst() {
         guard let place = nodes.first else {
             firstID = .zero
@@ -337,7 +336,7 @@ import RespCodec
         return group
     }
 
-    /// Takes a group out, in a stream of nothing else, which is to be freed; nil if there is none of this name.
+    /// Removes a group and returns it in a stream of its own, for the caller to free; nil if there is none of this name.
     func detachGroup(_ name: ByteSlice) -> StreamValue? {
         guard let index = groups.find(name) else { return nil }
         let rest = StreamValue(allocator)
@@ -354,7 +353,7 @@ extension KeyspaceContext {
         return unsafe StreamValue(at: entry(slot).pointer)
     }
 
-    /// The stream at a key, a new one without entries if the key is absent.
+    /// The stream at a key; if the key is absent, a new one without entries.
     /// - Throws: `wrongType`.
     func streamMade(at key: ByteSlice) throws(CommandError) -> StreamValue {
         if let stream = try stream(at: key, .write) { return stream }

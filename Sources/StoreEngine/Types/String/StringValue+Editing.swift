@@ -1,13 +1,12 @@
-// Strings whose bytes are changed where they lie: what SETBIT, BITFIELD and the HyperLogLogs do to them, and strings that are
-// made of computed bytes instead of copied ones.
+// Changing strings in place, for SETBIT, BITFIELD and HyperLogLogs, and making strings of computed bytes.
 //
-// A string that was touched this way is "raw", even if nothing of it changed: Redis gives it a buffer of its own before it looks.
+// A string that was accessed this way is "raw", even if it did not change, as in Redis, which first moves it to a buffer of its own.
 
 import Glibc
 import RespCodec
 
 extension KeyspaceContext {
-    /// The bytes of a string where they lie; nil for one that is kept as an integer. Good until the next change of the key.
+    /// The bytes of a string; nil for one that is stored as an integer. Valid until the next change of the key.
     func storedBytes(_ entry: Entry) -> ByteSlice? {
         switch entry.encoding {
         case .integer: return nil
@@ -18,15 +17,15 @@ extension KeyspaceContext {
         }
     }
 
-    /// Throws `stringTooLong` unless the system has the memory for a string to become `length` bytes long. An offset in a request makes
-    /// a string longer than all that the request brings; only then is it worth asking.
+    /// Throws `stringTooLong` unless the system has the memory for a string of `length` bytes. To be called when an offset in a request
+    /// makes a string longer than the bytes that the request contains.
     func checkStringGrowth(from before: Int, to length: Int) throws(CommandError) {
         guard length - before > 1 << 26 else { return }
         guard SlabAllocator.canAllocate(length) else { throw .stringTooLong }
     }
 
-    /// The bytes of a string for changing in place: as many as it has, but at least `length`, the new ones zero. A key that does
-    /// not exist is made. Good until the next change of the database.
+    /// The bytes of a string for changing in place. The string is extended with zeros to `length` bytes if it is shorter, and created if
+    /// the key is absent. Valid until the next change of the database.
     @inline(__always)
     func editableBytes(_ key: ByteSlice, _ slot: Slot?, atLeast length: Int) -> UnsafeMutableRawBufferPointer {
         if let slot {
@@ -59,8 +58,8 @@ extension KeyspaceContext {
         return unsafe editableBytes(key, slot, atLeast: 0)
     }
 
-    /// A new entry with a raw string of `length` bytes, which is not in the table yet, and its bytes to be written.
-    /// - Parameter isZeroed: whether the bytes are to be zero; those of a long string then cost nothing until they are used.
+    /// A new entry, not in the table, with a raw string of `length` bytes, and these bytes, which the caller must write.
+    /// - Parameter isZeroed: whether the bytes are zero. For a long string that takes no time until they are used.
     func makeRawString(
         _ key: ByteSlice, length: Int, isZeroed: Bool = false
     ) -> (entry: Entry, bytes: UnsafeMutableRawBufferPointer) {
@@ -76,7 +75,7 @@ extension KeyspaceContext {
         return unsafe (entry, UnsafeMutableRawBufferPointer(start: block, count: length))
     }
 
-    /// Makes a raw string `length` bytes long, no longer than it is, keeping its first bytes.
+    /// Shortens a raw string to its first `length` bytes.
     func shortenString(_ slot: Slot, to length: Int) {
         database.willChange(slot)
         let entry = entry(slot)
@@ -86,17 +85,17 @@ extension KeyspaceContext {
             let (block, _) = unsafe entry.external
             unsafe entry.external = (block, length)
         case .embedded, .raw:
-            // The length field may shrink from five bytes to one: the bytes move towards it.
+            // The length prefix may become shorter, so the bytes move to the front.
             let bytes = entry.inlineBytes
             unsafe memmove(entry.setInlineLength(length), bytes.rawBytes.baseAddress!, length)
         default: preconditionFailure("a number is not shortened")
         }
     }
 
-    /// Replaces what the key holds by a raw string of `length` bytes, at least one, that `write` fills. The deadline goes.
+    /// Replaces the value of the key by a raw string of `length` bytes, at least one, that `write` fills. The key loses its deadline.
     ///
-    /// The old value is there while `write` runs, so that the new one may be made of it: a long string's block is used again where
-    /// it is, and then `write` finds the old bytes in it; it must not read a byte after it has written it.
+    /// The old value exists while `write` runs, so that the new one can be computed from it. The block of a long string may be reused, and
+    /// then `write` gets the old bytes: it must not read a byte after it has written it.
     func replaceString(
         _ key: ByteSlice, slot: Slot?, length: Int, _ write: (UnsafeMutableRawBufferPointer) -> Void
     ) {
@@ -112,7 +111,7 @@ extension KeyspaceContext {
         store(entry, key: key, replacing: slot)
     }
 
-    /// The block of a long string that has room for `length` bytes and is not much too large.
+    /// The block of a long string, if it has room for `length` bytes and is not much too large.
     private func reusableBlock(_ slot: Slot, length: Int) -> UnsafeMutableRawPointer? {
         let entry = entry(slot)
         guard entry.encoding == .external, !Self.liesInline(length, key: entry.key) else { return nil }

@@ -1,19 +1,19 @@
 // Strings: how they are stored, read and changed in their entries.
 //
-// Text that is the canonical form of a 64-bit integer is kept as the integer. Other strings lie in the entry, or, above some
-// 16 KiB, in a block of their own that grows with room to spare.
+// Text that is the canonical form of a 64-bit integer is stored as the integer. Other strings are in the entry, or, above some 16 KiB, in
+// a block of their own, which grows with spare room.
 
 import Glibc
 import RespCodec
 
 extension KeyspaceContext {
-    /// The largest string that lies in its entry.
+    /// The largest string with its key that is stored in the entry.
     private static var largestInline: Int { SlabAllocator.largestSmall - 1024 }
 
-    /// Whether a string of so many bytes lies in the entry of its key.
+    /// Whether a string of `length` bytes is stored in the entry of its key.
     static func liesInline(_ length: Int, key: ByteSlice) -> Bool { length + key.count <= largestInline }
 
-    /// Lends the string's bytes to `body`.
+    /// Calls `body` with the string's bytes.
     func withString<Result>(_ entry: Entry, _ body: (ByteSlice) -> Result) -> Result {
         switch entry.encoding {
         case .integer: return Decimal.withText(entry.integer, body)
@@ -44,8 +44,8 @@ extension KeyspaceContext {
 
     /// Sets the key to a string, replacing whatever it held.
     /// - Parameters:
-    ///   - deadline: when the key expires; nil if it stays.
-    ///   - keepsText: whether the bytes are kept as text even if they spell an integer.
+    ///   - deadline: when the key expires; nil for no deadline.
+    ///   - keepsText: whether the bytes are stored as text even if they spell an integer.
     @inline(__always)
     func setString(_ key: ByteSlice, _ value: ByteSlice, slot: Slot?, deadline: Int64?, keepsText: Bool = false) {
         if !keepsText && value.count <= Decimal.maximumLength, let integer = Decimal.parse(value) {
@@ -56,7 +56,7 @@ extension KeyspaceContext {
         }
         let payload = Entry.inlineSize(value.count)
         if let slot {
-            // A string that fits the block of the old one is written over it.
+            // A string that fits the block of the old one overwrites it.
             let old = entry(slot)
             let room = database.payloadCapacity(old)
             if old.hasDeadline == (deadline != nil) && slot.hasDeadline == (deadline != nil) && payload <= room
@@ -109,7 +109,7 @@ extension KeyspaceContext {
 
     private func makeExternal(_ key: ByteSlice, _ value: ByteSlice, deadline: Int64?) -> Entry {
         let block: UnsafeMutableRawPointer
-        // What is taken over may be gone before its command is told of, as with a key that MSET sets twice.
+        // An adopted block may be freed before the command's effect is recorded, as with a key that MSET sets twice.
         if !isRecorded, let base = unsafe adoptable?.take(value) {
             unsafe block = database.allocator.adopt(base: base)
         } else {
@@ -121,7 +121,7 @@ extension KeyspaceContext {
         return entry
     }
 
-    /// Makes the string `length` bytes long, the new ones zero, and writes `bytes` at `offset`. The key keeps its deadline.
+    /// Extends the string with zeros to `length` bytes, and writes `bytes` at `offset`. The key keeps its deadline.
     func overwriteString(_ slot: Slot, length: Int, offset: Int, with bytes: ByteSlice) {
         database.willChange(slot)
         let entry = entry(slot)
@@ -140,7 +140,7 @@ extension KeyspaceContext {
             target = database.resizePayload(slot, to: payload, keeping: entry.payloadSize)
         }
         let wasInteger = target.encoding == .integer
-        // The length field may grow from one byte to five: the old bytes are moved out of its way first.
+        // The length prefix may become longer, so the old bytes are moved first.
         let source = wasInteger ? ByteSlice.empty : target.inlineBytes
         target.encoding = .raw
         let place: UnsafeMutableRawPointer

@@ -1,8 +1,8 @@
-// XXH3 of 64 bits without a seed: the digest by which DIGEST and the conditions on digests tell strings apart. Fast, and the same in
-// every implementation, so that clients can compute it themselves; not for secrets.
+// XXH3 of 64 bits without a seed: the digest of DIGEST and of the conditions on digests. It is fast, and the same in every implementation,
+// so that clients can compute it themselves; not for secrets.
 //
-// Short texts are mixed in a few multiplications, by length: up to 16 bytes, to 128, to 240. Longer ones go through eight lanes, 64
-// bytes at a time, each against another eight bytes of a fixed secret; after sixteen such stripes the lanes are scrambled.
+// Short texts are mixed by a few multiplications, by length: up to 16 bytes, to 128, to 240. Longer ones are mixed into eight lanes, 64
+// bytes at a time, each with another eight bytes of a fixed secret; after sixteen such stripes the lanes are scrambled.
 //
 // - Source: Collet, xxHash, doc/xxhash_spec.md, "XXH3 Algorithm Overview".
 
@@ -32,7 +32,7 @@ enum XXH3 {
         0x2B, 0x16, 0xBE, 0x58, 0x7D, 0x47, 0xA1, 0xFC, 0x8F, 0xF8, 0xB8, 0xD1, 0x7A, 0xD0, 0x31, 0xCE,
         0x45, 0xCB, 0x3A, 0x8F, 0x95, 0x16, 0x04, 0x28, 0xAF, 0xD7, 0xFB, 0xCA, 0xBB, 0x4B, 0x40, 0x7E,
     ]
-    /// How much of the secret there is, and how much of it texts of up to 240 bytes are mixed with.
+    /// Bytes of the secret, and how many of them texts of up to 240 bytes are mixed with.
     private static let secretSize = 192
     private static let leastSecretSize = 136
     private static let stripeSize = 64
@@ -155,7 +155,7 @@ enum XXH3 {
         var sums = Lanes(
             prime32.2, prime64.0, prime64.1, prime64.2, prime64.3, prime32.1, prime64.4, prime32.0)
         let stripesPerBlock = (secretSize - stripeSize) / 8
-        // The last stripe ends where the text ends, and is taken apart from the others.
+        // The last stripe ends at the end of the text, overlapping the one before, and is mixed separately.
         let stripes = (text.count - 1) / stripeSize
         for stripe in 0..<stripes {
             let inBlock = stripe % stripesPerBlock
