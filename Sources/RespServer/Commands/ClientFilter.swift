@@ -75,7 +75,8 @@ struct ClientFilter {
     ) throws(CommandError) {
         var reader = ArgumentReader(arguments, from: index)
         while !reader.isAtEnd {
-            guard reader.left >= 2 else { throw .syntax }
+            // Behind other filters the ids that are not wanted may be none.
+            guard reader.left >= 2 || reader.index > index && reader.isAt("not-id") else { throw .syntax }
             let option = reader.next()
             let isNegated = Self.isNegated(option)
             let word = isNegated ? option.dropFirst(4) : option

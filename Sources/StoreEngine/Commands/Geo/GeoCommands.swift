@@ -11,7 +11,7 @@ enum GeoCommands {
                 "GEOADD", group: .geo, since: "3.2.0", arity: -5, flags: [.write, .denyOOM], effect: .explicit,
                 keys: [.first([.rw, .update])],
                 syntax: "key condition=[NX | XX] [change=CH] longitude latitude member [longitude latitude member ...]",
-                summary: "Adds places, or updatedCount them.",
+                summary: "Adds places, or moves them.",
                 complexity: "O(log(N)) for each place, N being the number of places in the sorted set", run: add
             )
             .changed("6.2.0", "Takes `CH`, `NX` and `XX`."),

@@ -164,11 +164,48 @@ struct RangeQuery {
         case members(MemberRange)
     }
 
+    /// What is told by words rather than by the bounds.
+    private struct Options {
+        var kind: Kind?
+        var isReversed: Bool?
+        var withScores = false
+        var offset = 0
+        var limit = -1
+
+        /// Reads the words behind the bounds, of which most requests have none.
+        @inline(never)
+        mutating func read(_ arguments: Arguments, from start: Int, takesScores: Bool) throws(CommandError) {
+            var reader = ArgumentReader(arguments, from: start)
+            while !reader.isAtEnd {
+                if takesScores && reader.takes("withscores") {
+                    withScores = true
+                } else if let limits = try reader.takesLimits() {
+                    (offset, limit) = limits
+                } else if isReversed == nil && reader.takes("rev") {
+                    isReversed = true
+                } else if kind == nil && reader.takes("bylex") {
+                    kind = .members
+                } else if kind == nil && reader.takes("byscore") {
+                    kind = .scores
+                } else {
+                    throw .syntax
+                }
+            }
+            if limit != -1 && (kind ?? .ranks) == .ranks {
+                throw .message(
+                    "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX")
+            }
+            if withScores && kind == .members {
+                throw .message("ERR syntax error, WITHSCORES not supported in combination with BYLEX")
+            }
+        }
+    }
+
     private let bounds: Bounds
-    private(set) var isReversed: Bool
-    private(set) var withScores = false
-    private var offset = 0
-    private var limit = -1
+    private let options: Options
+
+    var isReversed: Bool { options.isReversed ?? false }
+    var withScores: Bool { options.withScores }
 
     /// Reads two bounds from argument `start` on, and the options behind them.
     /// - Parameters:
@@ -177,36 +214,13 @@ struct RangeQuery {
     init(
         _ arguments: Arguments, from start: Int, _ kind: Kind?, isReversed: Bool?, takesScores: Bool
     ) throws(CommandError) {
-        var chosen = kind
-        var direction = isReversed
-        var options = ArgumentReader(arguments, from: start + 2)
-        while !options.isAtEnd {
-            if takesScores && options.takes("withscores") {
-                withScores = true
-            } else if let limits = try options.takesLimits() {
-                (offset, limit) = limits
-            } else if direction == nil && options.takes("rev") {
-                direction = true
-            } else if chosen == nil && options.takes("bylex") {
-                chosen = .members
-            } else if chosen == nil && options.takes("byscore") {
-                chosen = .scores
-            } else {
-                throw .syntax
-            }
-        }
-        self.isReversed = direction ?? false
-        let kind = chosen ?? .ranks
-        if limit != -1 && kind == .ranks {
-            throw .message(
-                "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX")
-        }
-        if withScores && kind == .members {
-            throw .message("ERR syntax error, WITHSCORES not supported in combination with BYLEX")
-        }
-        let low = arguments[self.isReversed ? start + 1 : start]
-        let high = arguments[self.isReversed ? start : start + 1]
-        switch kind {
+        var options = Options(kind: kind, isReversed: isReversed)
+        if arguments.count > start + 2 { try options.read(arguments, from: start + 2, takesScores: takesScores) }
+        self.options = options
+        let isReversed = options.isReversed ?? false
+        let low = arguments[isReversed ? start + 1 : start]
+        let high = arguments[isReversed ? start : start + 1]
+        switch options.kind ?? .ranks {
         case .ranks: bounds = .ranks(first: try arguments.integer(start), last: try arguments.integer(start + 1))
         case .scores: bounds = .scores(try ScoreRange(low, high))
         case .members: bounds = .members(try MemberRange(low, high))
@@ -224,6 +238,7 @@ struct RangeQuery {
         case .scores(let range): ranks = set.ranks(in: range)
         case .members(let range): ranks = set.ranks(in: range, reversed: isReversed)
         }
+        let (offset, limit) = (options.offset, options.limit)
         guard offset >= 0 && offset < ranks.count else { return 0..<0 }
         let left = ranks.count - offset
         let count = limit < 0 ? left : min(limit, left)

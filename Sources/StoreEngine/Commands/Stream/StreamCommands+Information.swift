@@ -60,20 +60,16 @@ extension StreamCommands {
         for index in 0..<stream.groupCount {
             let group = stream.group(at: index)
             reply.map(6)
-            reply.bulkString("name")
-            reply.bulkString(group.name)
-            reply.bulkString("consumers")
-            reply.integer(group.consumerCount)
-            reply.bulkString("pending")
-            reply.integer(group.pendingCount)
+            reply.field("name", group.name)
+            reply.field("consumers", group.consumerCount)
+            reply.field("pending", group.pendingCount)
             replyProgress(reply, group, of: stream)
         }
     }
 
     /// The last delivered id, the entries read and the lag, three pairs of a map.
     private static func replyProgress(_ reply: ReplyWriter, _ group: StreamGroup, of stream: StreamValue) {
-        reply.bulkString("last-delivered-id")
-        reply.id(group.lastID)
+        reply.field("last-delivered-id", group.lastID)
         reply.bulkString("entries-read")
         if group.entriesRead == StreamGroup.unknown { reply.null() } else { reply.integer(group.entriesRead) }
         reply.bulkString("lag")
@@ -91,14 +87,10 @@ extension StreamCommands {
         for index in 0..<group.consumerCount {
             let consumer = group.consumer(at: index)
             reply.map(4)
-            reply.bulkString("name")
-            reply.bulkString(consumer.name)
-            reply.bulkString("pending")
-            reply.integer(consumer.pendingCount)
-            reply.bulkString("idle")
-            reply.integer(Int(max(context.now &- consumer.seenTime, 0)))
-            reply.bulkString("inactive")
-            reply.integer(consumer.activeTime == -1 ? -1 : Int(context.now &- consumer.activeTime))
+            reply.field("name", consumer.name)
+            reply.field("pending", consumer.pendingCount)
+            reply.field("idle", Int(max(context.now &- consumer.seenTime, 0)))
+            reply.field("inactive", consumer.activeTime == -1 ? -1 : Int(context.now &- consumer.activeTime))
         }
     }
 
@@ -117,23 +109,15 @@ extension StreamCommands {
         try options.end(otherwise: .subcommandSyntax(of: "XINFO", arguments[1]))
         let reply = context.reply
         reply.map(isFull ? 9 : 10)
-        reply.bulkString("length")
-        reply.integer(stream.length)
-        reply.bulkString("radix-tree-keys")
-        reply.integer(stream.nodeCount)
-        reply.bulkString("radix-tree-nodes")
-        reply.integer(stream.radixNodeCount)
-        reply.bulkString("last-generated-id")
-        reply.id(stream.lastID)
-        reply.bulkString("max-deleted-entry-id")
-        reply.id(stream.maximumDeletedID)
-        reply.bulkString("entries-added")
-        reply.integer(stream.entriesAdded)
-        reply.bulkString("recorded-first-entry-id")
-        reply.id(stream.firstID)
+        reply.field("length", stream.length)
+        reply.field("radix-tree-keys", stream.nodeCount)
+        reply.field("radix-tree-nodes", stream.radixNodeCount)
+        reply.field("last-generated-id", stream.lastID)
+        reply.field("max-deleted-entry-id", stream.maximumDeletedID)
+        reply.field("entries-added", stream.entriesAdded)
+        reply.field("recorded-first-entry-id", stream.firstID)
         guard !isFull else { return replyContents(reply, stream, limit) }
-        reply.bulkString("groups")
-        reply.integer(stream.groupCount)
+        reply.field("groups", stream.groupCount)
         for (name, backwards) in [("first-entry", false), ("last-entry", true)] {
             reply.bulkString(text: name)
             var entries = stream.entries(backwards: backwards)
@@ -151,11 +135,9 @@ extension StreamCommands {
         for index in 0..<stream.groupCount {
             let group = stream.group(at: index)
             reply.map(7)
-            reply.bulkString("name")
-            reply.bulkString(group.name)
+            reply.field("name", group.name)
             replyProgress(reply, group, of: stream)
-            reply.bulkString("pel-count")
-            reply.integer(group.pendingCount)
+            reply.field("pel-count", group.pendingCount)
             reply.bulkString("pending")
             replyPending(reply, group.pending, min(group.pendingCount, limit), of: group)
             reply.bulkString("consumers")
@@ -163,14 +145,10 @@ extension StreamCommands {
             for index in 0..<group.consumerCount {
                 let consumer = group.consumer(at: index)
                 reply.map(5)
-                reply.bulkString("name")
-                reply.bulkString(consumer.name)
-                reply.bulkString("seen-time")
-                reply.integer(Int(consumer.seenTime))
-                reply.bulkString("active-time")
-                reply.integer(Int(consumer.activeTime))
-                reply.bulkString("pel-count")
-                reply.integer(consumer.pendingCount)
+                reply.field("name", consumer.name)
+                reply.field("seen-time", Int(consumer.seenTime))
+                reply.field("active-time", Int(consumer.activeTime))
+                reply.field("pel-count", consumer.pendingCount)
                 reply.bulkString("pending")
                 replyPending(reply, consumer.pending, min(consumer.pendingCount, limit))
             }
@@ -189,5 +167,23 @@ extension StreamCommands {
             reply.integer(Int(entry.deliveryTime))
             reply.integer(entry.deliveryCount)
         }
+    }
+}
+
+extension ReplyWriter {
+    /// A pair of a map: the name of a field and a number, an id or a text.
+    fileprivate func field(_ name: ByteSlice, _ value: Int) {
+        bulkString(name)
+        integer(value)
+    }
+
+    fileprivate func field(_ name: ByteSlice, _ value: StreamID) {
+        bulkString(name)
+        id(value)
+    }
+
+    fileprivate func field(_ name: ByteSlice, _ value: ByteSlice) {
+        bulkString(name)
+        bulkString(value)
     }
 }

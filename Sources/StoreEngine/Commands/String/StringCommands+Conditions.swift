@@ -116,8 +116,8 @@ extension StringCommands {
     }
 
     private static func comparesValue(_ arguments: Arguments, _ index: Int) -> Bool {
-        let words: [StaticString] = ["ifeq", "ifne", "ifdeq", "ifdne"]
-        return words.contains { arguments.word(index, is: $0) }
+        arguments.word(index, is: "ifeq") || arguments.word(index, is: "ifne") || arguments.word(index, is: "ifdeq")
+            || arguments.word(index, is: "ifdne")
     }
 
     @Sendable static func digest(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
