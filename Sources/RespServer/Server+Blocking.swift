@@ -16,7 +16,7 @@ extension Server {
         }
         let request = wait.request.map { OwnedArguments($0) } ?? OwnedArguments(call.arguments)
         let waiter = WaitingCommand(
-            connection: connection, record: call.command.pointee.record, arguments: request, wait: wait)
+            connection: connection, record: call.command.record, arguments: request, wait: wait)
         connection.waiting = waiter
         // It counts when it is over.
         statistics.commandsProcessed &-= 1
@@ -50,7 +50,7 @@ extension Server {
         let connection = waiter.connection
         replies.begin(for: connection)
         defer { replies.end() }
-        var call = Call(waiter.record.hot, waiter.arguments.view, for: connection)
+        var call = Call(waiter.record.handle, waiter.arguments.view, for: connection)
         call.options.insert(.hasWaited)
         if connection.leavesAccessTimes(waiter.record) { call.options.insert(.leavesAccessTimes) }
         let hasReplied = run(call)
@@ -106,11 +106,11 @@ extension Server {
         if withError {
             reply.error("UNBLOCKED client unblocked via CLIENT UNBLOCK")
             countError()
-            waiter.record.hot.pointee.failedCalls += 1
+            waiter.record.handle.failedCalls += 1
         } else {
             waiter.wait.timeoutReply.write(to: reply)
         }
-        waiter.record.hot.pointee.calls &+= 1
+        waiter.record.handle.calls &+= 1
         goOn(behind: waiter)
     }
 }

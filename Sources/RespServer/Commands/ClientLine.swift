@@ -35,7 +35,7 @@ enum ClientLine {
         field("omem", capacity)
         field("tot-mem", queued + unparsed + capacity + connection.objectByteCount)
         reply.raw(connection.isWatchedForWriting ? "events=rw " : "events=r ")
-        field("cmd", text: connection.lastCommand?.pointee.record.fullName ?? "NULL")
+        field("cmd", text: connection.lastCommand?.record.fullName ?? "NULL")
         field("user", text: connection.user)
         reply.raw("redir=-1 ")
         field("resp", connection.version.rawValue)

@@ -198,7 +198,7 @@ enum CommandCommands {
         _ context: SessionContext, _ arguments: Arguments, withFlags: Bool
     ) throws(CommandError) {
         let request = arguments.dropFirst(2)
-        let found = context.server.commands.find(request[0])?.pointee.record
+        let found = context.server.commands.find(request[0])?.record
         let isWithSubcommand = request.count > 1 && found?.subcommands.isEmpty == false
         guard let record = isWithSubcommand ? found?.subcommand(request[1]) : found else {
             throw .message("ERR Invalid command specified")
@@ -333,10 +333,10 @@ enum CommandCommands {
 extension CommandTable {
     /// The command of a full name: "get", or "config|get".
     func find(fullName: ByteSlice) -> CommandRecord? {
-        guard let bar = fullName.index(of: UInt8(ascii: "|")) else { return find(fullName)?.pointee.record }
+        guard let bar = fullName.index(of: UInt8(ascii: "|")) else { return find(fullName)?.record }
         let rest = fullName.dropFirst(bar + 1)
         guard rest.index(of: UInt8(ascii: "|")) == nil else { return nil }
-        return find(fullName[0..<bar])?.pointee.record.subcommand(rest)
+        return find(fullName[0..<bar])?.record.subcommand(rest)
     }
 }
 
@@ -344,7 +344,7 @@ extension CommandRecord {
     /// The access categories, in the order in which Redis lists them.
     var categories: [String] {
         var found = Set(info.categories)
-        let isBareContainer = hot.pointee.data == nil && session == nil
+        let isBareContainer = handle.data == nil && session == nil
         // A generic command that declares categories of types, as SORT does, is only in these.
         let namesTypes = info.group == .generic && found.contains("list")
         if !isBareContainer && !namesTypes, let category = info.group.category { found.insert(category) }

@@ -126,7 +126,7 @@ final class Connection {
     var replyMode = ReplyMode.on
     var isNoEvict = false
     var isNoTouch = false
-    @exclusivity(unchecked) var lastCommand: UnsafeMutablePointer<CommandRecord.Hot>?
+    @exclusivity(unchecked) var lastCommand: CommandHandle?
     @exclusivity(unchecked) var commandCount = 0
     @exclusivity(unchecked) var inputByteCount = 0
     @exclusivity(unchecked) var outputByteCount = 0

@@ -33,14 +33,14 @@ extension Server {
     ) -> Bool {
         let admission = admit(found, arguments, connection)
         if case .suspend = admission { return false }
-        connection.lastCommand = admission.record?.hot
+        connection.lastCommand = admission.record?.handle
         if connection.replyMode == .skipNext { connection.replyMode = .skipping }
         // However long the reply will be that is dropped, what was answered before stays.
         if connection.replyMode != .on { replies.handOver(to: connection) }
         let start = reply.count
         switch admission {
         case .run(let record):
-            var call = Call(record.hot, arguments, for: connection, adoptable: adoptable)
+            var call = Call(record.handle, arguments, for: connection, adoptable: adoptable)
             if connection.leavesAccessTimes(record) { call.options.insert(.leavesAccessTimes) }
             run(call)
         case .queue(let record, let transaction):

@@ -5,7 +5,7 @@ import StoreEngine
 
 /// What runs, for whom, and what holds meanwhile.
 struct Call {
-    let command: UnsafeMutablePointer<CommandRecord.Hot>
+    let command: CommandHandle
     let arguments: Arguments
     /// Who asks: its database is used, in its protocol it is answered.
     unowned(unsafe) let connection: Connection
@@ -19,7 +19,7 @@ struct Call {
 
     @inline(__always)
     init(
-        _ command: UnsafeMutablePointer<CommandRecord.Hot>, _ arguments: Arguments, for connection: Connection,
+        _ command: CommandHandle, _ arguments: Arguments, for connection: Connection,
         key: HashedKey? = nil, adoptable: AdoptableArguments? = nil
     ) {
         self.command = command
@@ -37,13 +37,13 @@ extension Server {
     func run(_ call: Call) -> Bool {
         let command = call.command
         var isOver = true
-        if let run = command.pointee.data {
+        if let run = command.data {
             engine.run(
-                run, keys: command.pointee.keys, call.arguments, database: call.connection.database, reply: reply,
+                run, keys: command.keys, call.arguments, database: call.connection.database, reply: reply,
                 key: call.key,
                 adoptable: call.adoptable, options: call.options,
-                effect: command.pointee.effect)
-            if command.pointee.flags.contains(.blocking), let wait = engine.takeWait() {
+                effect: command.effect)
+            if command.flags.contains(.blocking), let wait = engine.takeWait() {
                 suspend(call, wait)
                 isOver = false
                 if call.options.contains(.hasWaited) { return false }
@@ -58,7 +58,7 @@ extension Server {
     private func runSession(_ call: Call) {
         let start = reply.count
         do throws(CommandError) {
-            let record = call.command.pointee.record
+            let record = call.command.record
             guard let run = record.session else { throw .wrongArity(record.fullName) }
             var context = SessionContext(server: self, connection: call.connection, reply: reply)
             try run(&context, call.arguments)
@@ -73,12 +73,12 @@ extension Server {
     @inline(__always)
     private func finish(_ call: Call, isOver: Bool) {
         let taken = clock.lap()
-        call.command.pointee.cycles &+= taken
-        if isOver { call.command.pointee.calls &+= 1 }
+        call.command.cycles &+= taken
+        if isOver { call.command.calls &+= 1 }
         if taken > clock.millisecond && !call.isNested { updateTime() }
         // The errors of commands that it ran have been counted as theirs.
         if reply.errorCount != countedErrors {
-            call.command.pointee.failedCalls += 1
+            call.command.failedCalls += 1
             countError()
         }
     }

@@ -5,34 +5,12 @@ import StoreEngine
 
 /// One command of the table, or one subcommand.
 final class CommandRecord {
-    /// What every request needs of its command, reached by an address that costs no reference count. Commands live as long as the
-    /// program.
-    struct Hot {
-        var calls = 0
-        var cycles: UInt64 = 0
-        var failedCalls = 0
-        let arity: Int
-        /// The only key's place, when there is just one that is found by its index; else 0.
-        let firstKey: Int
-        /// The place of a member or field that it looks for in the key's value; 0 if there is none.
-        let member: Int
-        let flags: CommandFlags
-        let keys: KeySpecs
-        /// How it tells what it did.
-        let effect: CommandEffect
-        /// Its function, if it works on data.
-        let data: Command<KeyspaceContext>.Run?
-        unowned(unsafe) let record: CommandRecord
-
-        @inline(__always) func accepts(_ count: Int) -> Bool { arity >= 0 ? count == arity : count >= -arity }
-    }
-
-    let hot: UnsafeMutablePointer<Hot>
+    let handle: CommandHandle
     /// "get", or "client|kill".
     let fullName: String
     let info: CommandInfo
-    var arity: Int { hot.pointee.arity }
-    var flags: CommandFlags { hot.pointee.flags }
+    var arity: Int { handle.arity }
+    var flags: CommandFlags { handle.flags }
     let session: Command<SessionContext>.Run?
     private(set) var subcommands: [CommandRecord] = [] {
         didSet { subcommandNames = subcommands.map { Array($0.info.name.lowercased().utf8) } }
@@ -42,9 +20,9 @@ final class CommandRecord {
     private(set) var rejectedCalls = 0
     /// What COMMAND DOCS replies of it, by protocol, once that was asked for.
     var documentation: [ProtocolVersion: ByteSlice] = [:]
-    var calls: Int { hot.pointee.calls }
-    var cycles: UInt64 { hot.pointee.cycles }
-    var failedCalls: Int { hot.pointee.failedCalls }
+    var calls: Int { handle.calls }
+    var cycles: UInt64 { handle.cycles }
+    var failedCalls: Int { handle.failedCalls }
 
     convenience init(_ command: Command<KeyspaceContext>, parent: String? = nil) {
         self.init(command, parent: parent, data: command.run, session: nil) { CommandRecord($0, parent: $1) }
@@ -65,9 +43,9 @@ final class CommandRecord {
         if let first = command.keys.first, case .index(let index) = first.begin, command.subcommands.isEmpty {
             firstKey = index
         }
-        hot = .allocate(capacity: 1)
-        hot.initialize(
-            to: Hot(
+        handle = CommandHandle()
+        handle.initialize(
+            to: CommandHandle.Fields(
                 arity: command.arity, firstKey: firstKey, member: command.member, flags: command.flags.union(.any),
                 keys: KeySpecs(command.keys), effect: command.effect, data: data, record: self))
         let name = fullName
@@ -77,11 +55,7 @@ final class CommandRecord {
     /// A function of its own, as within `init` nobody would observe it.
     private func setSubcommands(_ records: [CommandRecord]) { subcommands = records }
 
-    deinit {
-        hot.pointee.keys.deallocate()
-        hot.deinitialize(count: 1)
-        hot.deallocate()
-    }
+    deinit { handle.deallocate() }
 
     /// Takes in the subcommands of another container of the same name.
     fileprivate func join(_ other: CommandRecord) {
@@ -92,13 +66,13 @@ final class CommandRecord {
     func countRejection() { rejectedCalls += 1 }
 
     func resetStatistics() {
-        hot.pointee.calls = 0
-        hot.pointee.cycles = 0
-        hot.pointee.failedCalls = 0
+        handle.calls = 0
+        handle.cycles = 0
+        handle.failedCalls = 0
         rejectedCalls = 0
     }
 
-    func accepts(_ count: Int) -> Bool { hot.pointee.accepts(count) }
+    func accepts(_ count: Int) -> Bool { handle.accepts(count) }
 
     /// The subcommand that a word names, in any letter case.
     func subcommand(_ word: ByteSlice) -> CommandRecord? {
@@ -146,23 +120,23 @@ final class CommandTable {
 
     /// How many calls of all commands there were, and how long they took.
     var totals: (calls: Int, cycles: UInt64) {
-        if counters.isEmpty { counters = allRecords.map(\.hot) }
+        if counters.isEmpty { counters = allRecords.map(\.handle) }
         var totals = (calls: 0, cycles: UInt64(0))
         for counter in counters {
-            totals.calls &+= counter.pointee.calls
-            totals.cycles &+= counter.pointee.cycles
+            totals.calls &+= counter.calls
+            totals.cycles &+= counter.cycles
         }
         return totals
     }
 
     /// The counters of `allRecords`, once somebody asked for them; empty again when other commands are there.
-    private var counters: [UnsafeMutablePointer<CommandRecord.Hot>] = []
+    private var counters: [CommandHandle] = []
 
     /// A name in lower case: its words, which overlap in names of more than eight bytes, and its length.
     private typealias Key = (UInt64, UInt64, UInt64, length: UInt64)
     private struct Entry {
         var name: Key = (0, 0, 0, 0)
-        var command: UnsafeMutablePointer<CommandRecord.Hot>?
+        var command: CommandHandle?
     }
     private let slots: UnsafeMutablePointer<Entry>
     private static let capacity = 1024
@@ -188,7 +162,7 @@ final class CommandTable {
     ///
     /// - Returns: What is wrong with the names; nil when it is done.
     func rename(_ name: [UInt8], to newName: [UInt8]) -> String? {
-        guard let record = name.withByteSlice({ find($0)?.pointee.record }) else {
+        guard let record = name.withByteSlice({ find($0)?.record }) else {
             return "No such command in rename-command"
         }
         if newName.isEmpty {
@@ -221,11 +195,11 @@ final class CommandTable {
         }
         var place = Self.place(key)
         while slots[place].command != nil { place = (place + 1) % Self.capacity }
-        slots[place] = Entry(name: key, command: record.hot)
+        slots[place] = Entry(name: key, command: record.handle)
     }
 
     @inline(__always)
-    func find(_ name: ByteSlice) -> UnsafeMutablePointer<CommandRecord.Hot>? {
+    func find(_ name: ByteSlice) -> CommandHandle? {
         guard let key = Self.key(name) else { return findLong(name) }
         var place = Self.place(key)
         while let command = slots[place].command {
@@ -238,8 +212,8 @@ final class CommandTable {
     /// Names too long for `key`, in lower case: only renaming makes them.
     private var longNames: [[UInt8]: CommandRecord] = [:]
 
-    private func findLong(_ name: ByteSlice) -> UnsafeMutablePointer<CommandRecord.Hot>? {
-        longNames.isEmpty ? nil : longNames[name.array.map(ByteSlice.lowercased)]?.hot
+    private func findLong(_ name: ByteSlice) -> CommandHandle? {
+        longNames.isEmpty ? nil : longNames[name.array.map(ByteSlice.lowercased)]?.handle
     }
 
     /// Nil if the name is longer than any command's.

@@ -10,13 +10,13 @@ extension Server {
     /// - Returns: False if its client has been suspended before it, and the request is to be executed later.
     @inline(__always)
     func execute(
-        _ command: UnsafeMutablePointer<CommandRecord.Hot>?, _ arguments: Arguments, on connection: Connection,
+        _ command: CommandHandle?, _ arguments: Arguments, on connection: Connection,
         key: HashedKey?, adoptable: AdoptableArguments? = nil
     ) -> Bool {
-        guard let command, command.pointee.flags.isDisjoint(with: connection.gate.union(gate)),
-            command.pointee.accepts(arguments.count), command.pointee.data != nil
+        guard let command, command.flags.isDisjoint(with: connection.gate.union(gate)),
+            command.accepts(arguments.count), command.data != nil
         else {
-            return executeWithChecks(command?.pointee.record, arguments, on: connection, adoptable: adoptable)
+            return executeWithChecks(command?.record, arguments, on: connection, adoptable: adoptable)
         }
         connection.lastCommand = command
         run(Call(command, arguments, for: connection, key: key, adoptable: adoptable))

@@ -6,7 +6,7 @@ import StoreEngine
 
 /// What a request of the batch needs of its command.
 struct BatchedCall {
-    var command: UnsafeMutablePointer<CommandRecord.Hot>?
+    var command: CommandHandle?
     /// Where its key is among those of the batch; -1 if it has none that can be told without its command.
     var key = -1
 }
@@ -24,7 +24,7 @@ final class RequestBatch {
 
     /// The command of a request, by its place in the reader's batch.
     @inline(__always)
-    func command(_ index: Int) -> UnsafeMutablePointer<CommandRecord.Hot>? { calls[index].command }
+    func command(_ index: Int) -> CommandHandle? { calls[index].command }
 
     /// Its only key, hashed.
     @inline(__always)
@@ -46,12 +46,12 @@ final class RequestBatch {
             let name = reader.arguments[request.firstArgument]
             let command = commands.find(ByteSlice(start: base + name.offset, count: name.count))
             var key = -1
-            if let command, command.pointee.firstKey > 0, command.pointee.firstKey < request.argumentCount {
-                let piece = reader.arguments[request.firstArgument + command.pointee.firstKey]
+            if let command, command.firstKey > 0, command.firstKey < request.argumentCount {
+                let piece = reader.arguments[request.firstArgument + command.firstKey]
                 keys[keyCount] = HashedKey(ByteSlice(start: base + piece.offset, count: piece.count))
                 key = keyCount
                 keyCount += 1
-                let place = command.pointee.member
+                let place = command.member
                 if place > 0 && place < request.argumentCount {
                     let piece = reader.arguments[request.firstArgument + place]
                     let member = ByteSlice(start: base + piece.offset, count: piece.count)

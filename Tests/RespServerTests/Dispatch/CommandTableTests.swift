@@ -15,7 +15,7 @@ import Testing
     }()
 
     private func find(_ name: String) -> CommandRecord? {
-        Array(name.utf8).withByteSlice { table.find($0)?.pointee.record }
+        Array(name.utf8).withByteSlice { table.find($0)?.record }
     }
 
     private func rename(_ name: String, _ newName: String) -> String? { table.rename(bytes(name), to: bytes(newName)) }
@@ -102,7 +102,7 @@ import Testing
         let all = table.records.flatMap { [$0] + $0.subcommands }
         for record in all {
             let writes = !record.flags.isDisjoint(with: [.write, .mayWrite])
-            #expect((record.hot.pointee.effect != .none) == writes, "\(record.fullName)")
+            #expect((record.handle.effect != .none) == writes, "\(record.fullName)")
         }
     }
 }

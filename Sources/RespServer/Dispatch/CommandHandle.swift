@@ -1,0 +1,54 @@
+// What every request needs of its command.
+
+import StoreEngine
+
+/// A command, reached by an address that costs no reference count. Commands live as long as the program.
+@safe @dynamicMemberLookup struct CommandHandle {
+    struct Fields {
+        var calls = 0
+        var cycles: UInt64 = 0
+        var failedCalls = 0
+        let arity: Int
+        /// The only key's place, when there is just one that is found by its index; else 0.
+        let firstKey: Int
+        /// The place of a member or field that it looks for in the key's value; 0 if there is none.
+        let member: Int
+        let flags: CommandFlags
+        let keys: KeySpecs
+        /// How it tells what it did.
+        let effect: CommandEffect
+        /// Its function, if it works on data.
+        let data: Command<KeyspaceContext>.Run?
+        unowned(unsafe) let record: CommandRecord
+    }
+
+    private let fields: UnsafeMutablePointer<Fields>
+
+    /// Room for a command: see `initialize`.
+    init() { unsafe fields = .allocate(capacity: 1) }
+
+    /// To be called once, before anybody looks.
+    func initialize(to initial: Fields) { unsafe fields.initialize(to: initial) }
+
+    /// To be called when nobody has the command any more.
+    func deallocate() {
+        self.keys.deallocate()
+        unsafe fields.deinitialize(count: 1)
+        unsafe fields.deallocate()
+    }
+
+    subscript<Value>(dynamicMember path: KeyPath<Fields, Value>) -> Value {
+        @inline(__always) get { unsafe fields.pointee[keyPath: path] }
+    }
+
+    subscript<Value>(dynamicMember path: WritableKeyPath<Fields, Value>) -> Value {
+        @inline(__always) get { unsafe fields.pointee[keyPath: path] }
+        @inline(__always) nonmutating set { unsafe fields.pointee[keyPath: path] = newValue }
+    }
+
+    /// Whether it takes so many arguments, its name included.
+    @inline(__always) func accepts(_ count: Int) -> Bool {
+        let arity = self.arity
+        return arity >= 0 ? count == arity : count >= -arity
+    }
+}
