@@ -113,6 +113,7 @@ extension Server {
         closed.append(connection)
         unwatchAll(connection)
         forgetWait(of: connection)
+        endMonitoring(connection)
         if connection.isPaused { pause.forget(connection) }
         switch connection.transport {
         case .socket(let descriptor) where mayLinger && !connection.hasEnded:

@@ -148,7 +148,7 @@ extension Server {
         for connection in connections.all {
             if connection.unsent.byteCount > 0 { replies.checkLimit(connection) }
             if timeout > 0 && now - connection.lastActive > timeout && !connection.isPaused
-                && connection.waiting == nil
+                && connection.waiting == nil && !connection.isMonitor
             {
                 close(connection)
             }

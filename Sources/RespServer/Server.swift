@@ -48,6 +48,7 @@ final class Server {
     /// Commands that must be looked at before they run, whoever asks.
     @exclusivity(unchecked) private(set) var gate: CommandFlags = []
     @exclusivity(unchecked) var pause = Pause()
+    var monitors = Monitors()
     /// Whether more memory is in use than `maxmemory` allows, and for how long there was.
     @exclusivity(unchecked) var isOverMemory = false
     var memoryExcess = MemoryExcess()
@@ -104,7 +105,7 @@ final class Server {
     }
 
     /// To be called when what the gate depends on has changed.
-    func updateGate() { gate = pause.gate.union(isOverMemory ? .denyOOM : []) }
+    func updateGate() { gate = pause.gate.union(monitors.gate).union(isOverMemory ? .denyOOM : []) }
 
     /// Whose timers they are: known when all of the server is there.
     private final class TimerActions {

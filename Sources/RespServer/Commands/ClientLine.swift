@@ -55,7 +55,7 @@ enum ClientLine {
 
     /// What CLIENT LIST tells of the state of a connection, one letter for each thing; N for none.
     static func flags(of connection: Connection) -> String {
-        var flags = ""
+        var flags = connection.isMonitor ? "O" : ""
         if connection.transaction != nil { flags += "x" }
         if connection.isPaused || connection.waiting != nil { flags += "b" }
         if connection.watches.isBroken { flags += "d" }

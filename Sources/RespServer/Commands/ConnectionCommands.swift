@@ -21,14 +21,15 @@ enum ConnectionCommands {
                 "AUTH", group: .connection, since: "1.0.0", arity: -2, flags: greeting, syntax: "[username] password",
                 summary: "Authenticates the connection.", complexity: "O(1)", run: authenticate
             )
-            .changed("6.0.0", "Takes a user name."),
+            .changed("6.0.0", "Takes a user name.").hiding(.all),
             Command(
                 "HELLO", group: .connection, since: "6.0.0", arity: -1, flags: greeting,
                 syntax: "[protover [AUTH username password] [SETNAME clientname]]",
                 summary: "Chooses the protocol, and may authenticate and name the connection.", complexity: "O(1)",
                 run: hello
             )
-            .changed("6.2.0", "Without a protocol version, describes the connection and changes nothing."),
+            .changed("6.2.0", "Without a protocol version, describes the connection and changes nothing.")
+            .hiding(.behind("AUTH", count: 2)),
             Command(
                 "SELECT", group: .connection, since: "1.0.0", arity: 2, flags: [.loading, .stale, .fast],
                 syntax: "index",
@@ -64,6 +65,7 @@ enum ConnectionCommands {
         connection.database = 0
         connection.version = .resp2
         context.reply.version = .resp2
+        context.server.endMonitoring(connection)
         context.server.forgetAuthentication(of: connection)
         connection.name = ""
         if connection.replyMode != .skipping { connection.replyMode = .on }

@@ -25,7 +25,7 @@ enum ServerCommands {
             )
             .changed("7.0.0", "Takes `NOW`, `FORCE` and `ABORT`."),
         ] + CommandCommands.all + ConfigCommands.all + DebugCommands.all + FunctionCommands.all + InfoCommands.all
-        + LolwutCommands.all + MemoryCommands.all
+        + LolwutCommands.all + MemoryCommands.all + MonitorCommand.all
 
     @Sendable private static func shutDown(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError)
     {

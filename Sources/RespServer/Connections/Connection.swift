@@ -100,7 +100,7 @@ final class Connection {
 
     /// To be called after something has changed that its commands are checked for.
     func updateGate() {
-        gate = !isAuthenticated || transaction != nil || replyMode != .on || isNoTouch ? .any : []
+        gate = !isAuthenticated || transaction != nil || replyMode != .on || isNoTouch || isMonitor ? .any : []
         set(.needsChecks, !gate.isEmpty)
     }
 
@@ -126,6 +126,8 @@ final class Connection {
     var replyMode = ReplyMode.on
     var isNoEvict = false
     var isNoTouch = false
+    /// It is shown what others ask for.
+    var isMonitor = false
     @exclusivity(unchecked) var lastCommand: CommandHandle?
     @exclusivity(unchecked) var commandCount = 0
     @exclusivity(unchecked) var inputByteCount = 0

@@ -43,6 +43,7 @@ extension Server {
             var call = Call(record.handle, arguments, for: connection, adoptable: adoptable)
             if connection.leavesAccessTimes(record) { call.options.insert(.leavesAccessTimes) }
             run(call)
+            showToMonitors(record, arguments, of: connection)
         case .queue(let record, let transaction):
             // It counts when EXEC runs it.
             connection.commandCount &-= 1
@@ -91,6 +92,9 @@ extension Server {
                 // Only Valkey refuses it, and it names the command.
                 return .refuse(record, .text("ERR Command '\(record.fullName)' not allowed inside a transaction"))
             }
+        }
+        if connection.isMonitor && !flags.isDisjoint(with: [.write, .readOnly, .mayWrite]) {
+            return .refuse(record, .message("ERR Replica can't interact with the keyspace"))
         }
         if isPaused(flags, connection) {
             pause.suspend(connection)

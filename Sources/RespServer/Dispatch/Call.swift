@@ -60,7 +60,7 @@ extension Server {
         do throws(CommandError) {
             let record = call.command.record
             guard let run = record.session else { throw .wrongArity(record.fullName) }
-            var context = SessionContext(server: self, connection: call.connection, reply: reply)
+            var context = SessionContext(server: self, connection: call.connection, reply: reply, isNested: call.isNested)
             try run(&context, call.arguments)
         } catch {
             reply.truncate(to: start)

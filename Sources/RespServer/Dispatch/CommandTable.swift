@@ -96,6 +96,7 @@ struct CommandInfo {
     let complexity: String
     let history: [CommandChange]
     let deprecation: CommandChange?
+    let secrets: SecretArguments
 
     init<Context>(_ command: Command<Context>) {
         name = command.name
@@ -109,6 +110,7 @@ struct CommandInfo {
         complexity = command.complexity
         history = command.history
         deprecation = command.deprecation
+        secrets = command.secrets
     }
 }
 

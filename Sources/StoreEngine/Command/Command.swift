@@ -75,6 +75,15 @@ public struct CommandChange: Sendable {
     public let text: String
 }
 
+/// Which arguments of a command are secrets: they are not shown to those who are shown requests.
+public enum SecretArguments: Sendable, Equatable {
+    case none
+    /// All behind the name.
+    case all
+    /// So many arguments behind a word.
+    case behind(String, count: Int)
+}
+
 /// A command and its function.
 public struct Command<Context>: Sendable {
     public typealias Run = @Sendable (inout Context, Arguments) throws(CommandError) -> Void
@@ -104,6 +113,7 @@ public struct Command<Context>: Sendable {
     public private(set) var deprecation: CommandChange?
     /// The place of an argument that is looked for in the key's value, so that memory can be asked for early; 0 if there is none.
     public private(set) var member = 0
+    public private(set) var secrets = SecretArguments.none
     /// Nil only for a command that always needs one of its subcommands.
     public let run: Run?
 
@@ -133,6 +143,13 @@ public struct Command<Context>: Sendable {
     func lookingForMember(at place: Int) -> Command<Context> {
         var command = self
         command.member = place
+        return command
+    }
+
+    /// The same command with arguments that nobody is shown.
+    public func hiding(_ secrets: SecretArguments) -> Command<Context> {
+        var command = self
+        command.secrets = secrets
         return command
     }
 

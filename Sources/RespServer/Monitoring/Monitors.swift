@@ -1,0 +1,92 @@
+// MONITOR: clients that are shown every request of others when it has run.
+
+import RespCodec
+import StoreEngine
+
+struct Monitors {
+    private(set) var connections: [Connection] = []
+
+    mutating func add(_ connection: Connection) {
+        connection.isMonitor = true
+        connections.append(connection)
+    }
+
+    mutating func remove(_ connection: Connection) {
+        guard connection.isMonitor else { return }
+        connection.isMonitor = false
+        connections.removeAll { $0 === connection }
+    }
+
+    /// Monitors are shown what runs, so all of it goes by the checks.
+    var gate: CommandFlags { connections.isEmpty ? [] : .any }
+}
+
+extension Server {
+    /// To be called when a client becomes a monitor.
+    func beginMonitoring(_ connection: Connection) {
+        monitors.add(connection)
+        connection.updateGate()
+        updateGate()
+    }
+
+    /// To be called when a client is none any more, if it was one.
+    func endMonitoring(_ connection: Connection) {
+        guard connection.isMonitor else { return }
+        monitors.remove(connection)
+        connection.updateGate()
+        updateGate()
+    }
+
+    /// Shows a request that has run to all monitors.
+    /// - Complexity: O(N+M) in the request's bytes and the monitors.
+    func showToMonitors(_ record: CommandRecord, _ arguments: Arguments, of connection: Connection) {
+        guard !monitors.connections.isEmpty, record.flags.isDisjoint(with: [.admin, .skipMonitor]) else { return }
+        let line = MonitorLine.bytes(
+            arguments, hiding: record.info.secrets, database: connection.database, address: connection.shownAddress,
+            microseconds: Int(Syscall.wallMicroseconds()))
+        let message = Message { writer in line.withByteSlice { writer.raw($0) } }
+        for monitor in monitors.connections where monitor.replyMode == .on { replies.push(message, to: monitor) }
+    }
+}
+
+extension Connection {
+    /// The address as monitors are told it.
+    fileprivate var shownAddress: String { isUnix ? "unix:\(address.dropLast(2))" : address }
+}
+
+enum MonitorLine {
+    private static let hidden = Array("(redacted)".utf8)
+
+    /// `+1339518083.107412 [0 127.0.0.1:60866] "keys" "*"`, with its line end.
+    /// - Parameter microseconds: the time since 1970.
+    static func bytes(
+        _ arguments: Arguments, hiding secrets: SecretArguments, database: Int, address: String, microseconds: Int
+    ) -> [UInt8] {
+        let fraction = String(1_000_000 + microseconds % 1_000_000).dropFirst()
+        var line = Array("+\(microseconds / 1_000_000).\(fraction) [\(database) \(address)]".utf8)
+        let hiddenPlaces = secrets.places(in: arguments)
+        for index in 0..<arguments.count {
+            line.append(UInt8(ascii: " "))
+            let shown = hiddenPlaces.contains(index) ? hidden : arguments[index].array
+            ByteEscapes.quotedWord.appendQuoted(shown, to: &line)
+        }
+        line += [0x0D, 0x0A]
+        return line
+    }
+}
+
+extension SecretArguments {
+    /// Which arguments of a request are not to be shown.
+    func places(in arguments: Arguments) -> Range<Int> {
+        switch self {
+        case .none: return 0..<0
+        case .all: return min(1, arguments.count)..<arguments.count
+        case .behind(let word, let count):
+            let name = Array(word.lowercased().utf8)
+            for index in 1..<max(arguments.count, 1) where arguments[index].equalsIgnoringCase(name) {
+                return min(index + 1, arguments.count)..<min(index + 1 + count, arguments.count)
+            }
+            return 0..<0
+        }
+    }
+}
