@@ -18,7 +18,8 @@ let package = Package(
             name: "StoreEngine", dependencies: ["RespCodec", "CLinux"],
             swiftSettings: [.strictMemorySafety()]),
         .executableTarget(
-            name: "RespServer", dependencies: ["StoreEngine", "RespCodec", "ProcessArguments", "CLinux"]),
+            name: "RespServer", dependencies: ["StoreEngine", "RespCodec", "ProcessArguments", "CLinux"],
+            swiftSettings: [.strictMemorySafety()]),
         .executableTarget(name: "respcli", dependencies: ["RespCodec", "ProcessArguments", "CLinux"]),
         .testTarget(name: "RespCodecTests", dependencies: ["RespCodec"]),
         .testTarget(name: "StoreEngineTests", dependencies: ["StoreEngine"]),

@@ -21,7 +21,7 @@ struct EntryPoint {
             }
         } catch {
             let text = Array("\(error)\n".utf8)
-            _ = write(STDERR_FILENO, text, text.count)
+            _ = unsafe write(STDERR_FILENO, text, text.count)
             exit(1)
         }
     }
@@ -34,7 +34,7 @@ struct EntryPoint {
         }
         Signals.install()
         SystemMemory.makeReserve()
-        SystemMemory.whenExhausted = { size in log.warning("Out Of Memory allocating \(size) bytes!") }
+        unsafe SystemMemory.whenExhausted = { size in log.warning("Out Of Memory allocating \(size) bytes!") }
         let server = try Server(configuration: configuration, log: log)
         server.supervisor = supervisor
         try server.renameCommands()

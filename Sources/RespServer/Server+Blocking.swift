@@ -10,7 +10,7 @@ import StoreEngine
 extension Server {
     /// Suspends the client of a command that waits. Who has waited already keeps its place.
     func suspend(_ call: Call, _ wait: Wait) {
-        let connection = call.connection
+        let connection = unsafe call.connection
         if let waiter = connection.waiting {
             return keyspaceListeners.blocked.setAlarm(of: waiter, retryTime: wait.retryTime)
         }

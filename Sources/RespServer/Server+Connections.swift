@@ -13,7 +13,7 @@ extension Server {
             let descriptor = clinux_accept_nonblocking(listener)
             guard descriptor >= 0 else {
                 if errno != EAGAIN && errno != EINTR {
-                    log.warning("Accepting client connection: \(String(cString: strerror(errno)))")
+                    log.warning(unsafe "Accepting client connection: \(String(cString: strerror(errno)))")
                 }
                 return
             }
@@ -77,7 +77,7 @@ extension Server {
 
     private func reject(_ descriptor: Int32, _ text: ByteSlice) {
         text.withSpan { span in
-            span.withUnsafeBytes { _ = Syscall.send(descriptor, $0.baseAddress!, $0.count) }
+            unsafe span.withUnsafeBytes { _ = unsafe Syscall.send(descriptor, $0.baseAddress!, $0.count) }
         }
         statistics.connectionsRejected += 1
         Glibc.close(descriptor)

@@ -36,18 +36,18 @@ extension Server {
         guard connection.pending == nil || connection.pending!.isShort, !connection.isSuspended else {
             return readBehindPending(connection)
         }
-        let transfer = connection.transport.read(reader.room, RequestReader.capacity)
+        let transfer = unsafe connection.transport.read(reader.room, RequestReader.capacity)
         guard let count = accepted(transfer, of: RequestReader.capacity, connection) else { return }
-        var window = reader.window(count, behind: nil)
+        var window = unsafe reader.window(count, behind: nil)
         if let pending = connection.pending {
-            window = reader.window(count, behind: pending.rest)
+            unsafe window = reader.window(count, behind: pending.rest)
             connection.pending = nil
         }
         if connection.transaction != nil && isOverQueryLimit(connection, unparsed: count) { return }
-        let rest = consume(window, from: 0, connection)
+        let rest = unsafe consume(window, from: 0, connection)
         guard rest.start < window.count, !connection.isEnding else { return }
         let pending = PendingInput()
-        pending.append(UnsafeRawBufferPointer(rebasing: window[rest.start...]))
+        unsafe pending.append(UnsafeRawBufferPointer(rebasing: window[rest.start...]))
         if let unfinished = rest.unfinished { begin(unfinished, at: rest.start, in: pending) }
         connection.pending = pending
     }
@@ -55,19 +55,19 @@ extension Server {
     /// Adds to what is kept of a connection's input, a large argument straight to its own memory.
     private func readBehindPending(_ connection: Connection) {
         let pending = connection.pending ?? PendingInput()
-        if let room = pending.receivingRoom {
+        if let room = unsafe pending.receivingRoom {
             // Some at a time, so that others get their turn.
             let wanted = min(room.count, 1 << 20)
-            let transfer = connection.transport.read(room.baseAddress!, wanted)
+            let transfer = unsafe connection.transport.read(room.baseAddress!, wanted)
             guard let count = accepted(transfer, of: wanted, connection),
                 // Also what has arrived whole now was too long.
                 !isOverQueryLimit(connection, unparsed: pending.unparsedCount + count)
             else { return }
             pending.received(count)
         } else {
-            let transfer = connection.transport.read(reader.room, RequestReader.capacity)
+            let transfer = unsafe connection.transport.read(reader.room, RequestReader.capacity)
             guard let count = accepted(transfer, of: RequestReader.capacity, connection) else { return }
-            pending.append(UnsafeRawBufferPointer(start: reader.room, count: count))
+            unsafe pending.append(UnsafeRawBufferPointer(start: reader.room, count: count))
         }
         connection.pending = pending
         if isOverQueryLimit(connection, unparsed: pending.unparsedCount) { return }
@@ -132,14 +132,14 @@ extension Server {
             // The bounds may have changed with the last command (AUTH, CONFIG SET).
             reader.limits.isUnauthenticated = !connection.isAuthenticated
             var parser = RequestParser(limits: reader.limits)
-            let ending = reader.readBatch(
+            let ending = unsafe reader.readBatch(
                 window, from: place, limit: connection.needsChecks ? 1 : RequestReader.batchCapacity, parser: &parser)
             if connection.needsChecks && ending.beganEmpty && connection.replyMode == .skipNext {
                 // The empty request was the one without a reply.
                 connection.replyMode = .on
                 connection.updateGate()
             }
-            batch.lookUp(reader, base, commands: commands, engine: engine, database: connection.database)
+            unsafe batch.lookUp(reader, base, commands: commands, engine: engine, database: connection.database)
             place = ending.start
             if reader.count == 0 {
                 // Empty requests cost time, too.
@@ -152,7 +152,7 @@ extension Server {
             var isOutdated = false
             for index in 0..<reader.count {
                 let request = reader[index]
-                let view = reader.arguments.view(
+                let view = unsafe reader.arguments.view(
                     request.firstArgument..<request.firstArgument + request.argumentCount, base: base)
                 guard execute(batch.command(index), view, on: connection, key: batch.key(index)) else {
                     return Rest(start: request.start)
@@ -229,7 +229,7 @@ extension Server {
             if pending.isInsideRequest {
                 guard finishRequest(pending, connection) else { break }
             } else {
-                let rest = consume(pending.bytes, from: pending.start, connection)
+                let rest = unsafe consume(pending.bytes, from: pending.start, connection)
                 pending.executed(upTo: rest.start)
                 if let unfinished = rest.unfinished { begin(unfinished, at: 0, in: pending) }
                 break

@@ -33,7 +33,7 @@ extension Server {
             listener.isUnix ? settings.unixSocket : Listener.address(of: listener.descriptor, peer: false)
         }
         for name in ["dbfilename", "appenddirname", "appendfilename"] {
-            guard let file = configuration.nonEmptyText(of: name), access(file, F_OK) == 0 else { continue }
+            guard let file = configuration.nonEmptyText(of: name), unsafe access(file, F_OK) == 0 else { continue }
             log.warning("\(file) in \(settings.directory) is not loaded: this version reads and writes no data files")
         }
         log.notice("Data is kept in memory only and ends with this process")
@@ -97,8 +97,9 @@ extension Server {
     /// Writes a number as a line of its own; the file is replaced as a whole.
     private func writeNote(_ number: Int, to path: String) {
         guard !path.isEmpty else { return }
-        guard let file = fopen(path + ".tmp", "we"), fputs("\(number)\n", file) >= 0, fclose(file) == 0,
-            rename(path + ".tmp", path) == 0
+        guard let file = unsafe fopen(path + ".tmp", "we"), unsafe fputs("\(number)\n", unsafe file) >= 0,
+            unsafe fclose(file) == 0,
+            unsafe rename(path + ".tmp", path) == 0
         else { return log.warning("Could not write \(path): \(FileFailure().text)") }
     }
 
@@ -110,14 +111,14 @@ extension Server {
         let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
         let wanted = rlim_t(clients + Self.ownDescriptors)
         var limit = rlimit()
-        guard getrlimit(resource, &limit) == 0, limit.rlim_cur < wanted else { return clients }
+        guard unsafe getrlimit(resource, &limit) == 0, limit.rlim_cur < wanted else { return clients }
         var raised = rlimit(rlim_cur: wanted, rlim_max: max(wanted, limit.rlim_max))
-        if setrlimit(resource, &raised) != 0 {
+        if unsafe setrlimit(resource, &raised) != 0 {
             // Not beyond the hard limit, then.
             raised = rlimit(rlim_cur: min(wanted, limit.rlim_max), rlim_max: limit.rlim_max)
-            setrlimit(resource, &raised)
+            unsafe setrlimit(resource, &raised)
         }
-        getrlimit(resource, &limit)
+        unsafe getrlimit(resource, &limit)
         return min(clients, max(1, Int(clamping: limit.rlim_cur) - Self.ownDescriptors))
     }
 
@@ -129,7 +130,9 @@ extension Server {
         for listener in listeners { listener.close() }
         listeners = []
         let settings = configuration.settings
-        for path in [settings.unixSocket, settings.portFile, settings.pidFile] where !path.isEmpty { unlink(path) }
+        for path in [settings.unixSocket, settings.portFile, settings.pidFile] where !path.isEmpty {
+            unsafe unlink(path)
+        }
         log.warning("\(Product.title) is now ready to exit, bye bye...")
     }
 }

@@ -97,7 +97,7 @@ extension Server {
             return
         }
         guard let connection = connections[descriptor, registration: event.word >> 32], !connection.isClosed
-        else { return lingering.drain(Int32(descriptor), into: reader.room, RequestReader.capacity) }
+        else { return unsafe lingering.drain(Int32(descriptor), into: reader.room, RequestReader.capacity) }
         loop.count(connection)
         if event.isWritable && connection.isWatchedForWriting {
             connection.lastActive = now

@@ -17,25 +17,25 @@ final class Server {
     // MARK: the loop
 
     let loop: EventLoop
-    @exclusivity(unchecked) var clock = TurnClock()
+    let clock = TurnClock()
     /// Connections to be served in the next turn though no event tells of them, first come first served.
-    @exclusivity(unchecked) var queue: [Connection] = []
+    var queue: [Connection] = []
     let upkeepTimer: LoopTimer
     let expiryTimer: LoopTimer
     let evictionTimer: LoopTimer
     let pauseTimer: LoopTimer
     let lingeringTimer: LoopTimer
-    @exclusivity(unchecked) var isStopping = false
+    var isStopping = false
     var exitStatus: Int32 = 0
 
     // MARK: connections
 
     var listeners: [Listener] = []
-    @exclusivity(unchecked) var connections = ConnectionTable()
+    var connections = ConnectionTable()
     /// To be closed at the end of the turn.
-    @exclusivity(unchecked) var closing: [Connection] = []
+    var closing: [Connection] = []
     /// Connections that were closed in this turn, kept until its end: others may still be looking at them.
-    @exclusivity(unchecked) var closed: [Connection] = []
+    var closed: [Connection] = []
     var lingering = LingeringSockets()
 
     // MARK: the request path
@@ -46,11 +46,11 @@ final class Server {
     /// The writer of `replies`.
     let reply: ReplyWriter
     /// Commands that must be looked at before they run, whoever asks.
-    @exclusivity(unchecked) private(set) var gate: CommandFlags = []
-    @exclusivity(unchecked) var pause = Pause()
+    private(set) var gate: CommandFlags = []
+    var pause = Pause()
     var monitors = Monitors()
     /// Whether more memory is in use than `maxmemory` allows, and for how long there was.
-    @exclusivity(unchecked) var isOverMemory = false
+    var isOverMemory = false
     var memoryExcess = MemoryExcess()
     /// What commands did, while DEBUG EFFECTS records it.
     var effectLog: EffectLog?
@@ -58,13 +58,13 @@ final class Server {
     var activeExpireEnabled = true
 
     /// How many errors of those that the writer has written are in the statistics.
-    @exclusivity(unchecked) var countedErrors = 0
+    var countedErrors = 0
 
     // MARK: what is told of the server
 
     let runID: String
-    @exclusivity(unchecked) var statistics = ServerStatistics()
-    @exclusivity(unchecked) var lastUpkeep: Int64 = 0
+    var statistics = ServerStatistics()
+    var lastUpkeep: Int64 = 0
     var rates = ServerRates()
     var memoryPeak = MemoryPeak()
     var lastSample = SampledFigures()

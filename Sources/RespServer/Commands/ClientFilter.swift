@@ -180,7 +180,7 @@ struct ClientFilter {
 
     private static func areLetters(_ value: ByteSlice, of letters: StaticString) -> Bool {
         (0..<value.count).allSatisfy { index in
-            (0..<letters.utf8CodeUnitCount).contains { letters.utf8Start[$0] == value[index] }
+            (0..<letters.utf8CodeUnitCount).contains { unsafe letters.utf8Start[$0] == value[index] }
         }
     }
 

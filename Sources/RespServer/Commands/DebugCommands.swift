@@ -93,15 +93,15 @@ enum DebugCommands {
 
     private static func sleep(_ text: ByteSlice) {
         // What strtod makes of it: text that is no number is 0.
-        let seconds = strtod(text.description, nil)
+        let seconds = unsafe strtod(text.description, nil)
         guard seconds > 0 else { return }
         let bounded = min(seconds, 1e9)
         var time = timespec(tv_sec: Int(bounded), tv_nsec: Int((bounded - bounded.rounded(.down)) * 1e9))
-        nanosleep(&time, nil)
+        unsafe nanosleep(&time, nil)
     }
 
     /// The integer that the text begins with, or 0.
-    private static func leadingInteger(_ text: ByteSlice) -> Int { strtol(text.description, nil, 10) }
+    private static func leadingInteger(_ text: ByteSlice) -> Int { unsafe strtol(text.description, nil, 10) }
 
     private static func describe(_ key: ByteSlice, _ facts: ValueFacts?, _ reply: ReplyWriter) throws(CommandError) {
         guard let facts else { throw .noSuchKey }

@@ -314,7 +314,7 @@ enum InfoCommands {
         }
         func add(_ who: Int32, _ suffix: ByteSlice) {
             var usage = rusage()
-            getrusage(who, &usage)
+            unsafe getrusage(who, &usage)
             add("used_cpu_sys", suffix, usage.ru_stime)
             add("used_cpu_user", suffix, usage.ru_utime)
         }
@@ -421,16 +421,16 @@ private struct ZeroFields {
 enum SystemFacts {
     static let operatingSystem: String = {
         var name = utsname()
-        guard uname(&name) == 0 else { return "unknown" }
+        guard unsafe uname(&name) == 0 else { return "unknown" }
         func text<Field>(_ field: Field) -> String {
-            withUnsafeBytes(of: field) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            unsafe withUnsafeBytes(of: field) { unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
         }
         return "\(text(name.sysname)) \(text(name.release)) \(text(name.machine))"
     }()
 
     static let executable: String = {
         var path = [CChar](repeating: 0, count: 4096)
-        let length = readlink("/proc/self/exe", &path, path.count)
+        let length = unsafe readlink("/proc/self/exe", &path, path.count)
         return length > 0 ? String(decoding: path[0..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self) : ""
     }()
 
@@ -439,10 +439,10 @@ enum SystemFacts {
 
     /// The second number of /proc/self/statm counts resident pages.
     static var residentBytes: Int {
-        guard let file = fopen("/proc/self/statm", "r") else { return 0 }
-        defer { fclose(file) }
+        guard let file = unsafe fopen("/proc/self/statm", "r") else { return 0 }
+        defer { unsafe fclose(file) }
         var line = [CChar](repeating: 0, count: 256)
-        guard fgets(&line, Int32(line.count), file) != nil else { return 0 }
+        guard unsafe fgets(&line, Int32(line.count), file) != nil else { return 0 }
         let words = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self).split(
             separator: " ")
         return words.count > 1 ? (Int(words[1]) ?? 0) * pageSize : 0

@@ -50,18 +50,18 @@ extension Configuration {
     /// The environment of the process.
     static var processEnvironment: [(name: String, value: [UInt8])] {
         var variables: [(name: String, value: [UInt8])] = []
-        var position = environ
-        while let entry = position.pointee {
-            let text = bytes(of: entry)
+        var position = unsafe environ
+        while let entry = unsafe position.pointee {
+            let text = unsafe bytes(of: entry)
             if let equals = text.firstIndex(of: UInt8(ascii: "=")) {
                 variables.append((String(decoding: text[..<equals], as: UTF8.self), Array(text[(equals + 1)...])))
             }
-            position += 1
+            unsafe position += 1
         }
         return variables
     }
 
     private static func bytes(of text: UnsafePointer<CChar>) -> [UInt8] {
-        UnsafeRawBufferPointer(start: text, count: strlen(text)).map { $0 }
+        unsafe UnsafeRawBufferPointer(start: text, count: strlen(text)).map { $0 }
     }
 }

@@ -22,7 +22,7 @@ final class Configuration {
     /// The values in force.
     ///
     /// Nothing that runs while this is written reads it, so the exclusivity check on each access is left out.
-    @exclusivity(unchecked) private(set) var settings: Settings
+    private(set) var settings: Settings
     /// Absolute path of the file the server was started with, if any.
     let filePath: String?
 

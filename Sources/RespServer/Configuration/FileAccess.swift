@@ -8,7 +8,7 @@ struct FileFailure: Error {
     let code: Int32
     init(_ code: Int32 = errno) { self.code = code }
     /// The system's message, such as "No such file or directory".
-    var text: String { String(cString: strerror(code)) }
+    var text: String { unsafe String(cString: strerror(code)) }
     var isAbsence: Bool { code == ENOENT }
 }
 
@@ -18,7 +18,7 @@ enum FileAccess {
 
     /// The whole content of a file of at most `largestFile` bytes.
     static func read(_ path: String) -> Result<[UInt8], FileFailure> {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return .failure(FileFailure()) }
         defer { close(descriptor) }
         return readAll(descriptor)
@@ -30,7 +30,7 @@ enum FileAccess {
         var content: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 16384)
         while true {
-            let count = Glibc.read(descriptor, &chunk, chunk.count)
+            let count = unsafe Glibc.read(descriptor, &chunk, chunk.count)
             if count < 0 && errno == EINTR { continue }
             guard count >= 0 else { return .failure(FileFailure()) }
             if count == 0 { return .success(content) }
@@ -41,16 +41,16 @@ enum FileAccess {
 
     /// The paths that match a shell pattern, sorted; none if nothing does.
     static func paths(matching pattern: String) -> [String] {
-        var found = glob_t()
-        defer { globfree(&found) }
-        guard glob(pattern, 0, nil, &found) == 0, let names = found.gl_pathv else { return [] }
-        return (0..<Int(found.gl_pathc)).compactMap { names[$0].map { String(cString: $0) } }
+        var found = unsafe glob_t()
+        defer { unsafe globfree(&found) }
+        guard unsafe glob(pattern, 0, nil, &found) == 0, let names = unsafe found.gl_pathv else { return [] }
+        return unsafe (0..<Int(found.gl_pathc)).compactMap { unsafe names[$0].map { unsafe String(cString: $0) } }
     }
 
     static var currentDirectory: String {
-        guard let path = getcwd(nil, 0) else { return "" }
-        defer { free(path) }
-        return String(cString: path)
+        guard let path = unsafe getcwd(nil, 0) else { return "" }
+        defer { unsafe free(path) }
+        return unsafe String(cString: path)
     }
 
     static func absolute(_ path: String, from directory: String) -> String {
@@ -61,20 +61,22 @@ enum FileAccess {
     /// The absolute path of a directory, without symbolic links, if a process could enter it.
     static func enterableDirectory(_ path: String, from directory: String) -> Result<String, FileFailure> {
         if path.isEmpty { return .failure(FileFailure(ENOENT)) }
-        guard let resolved = realpath(absolute(path, from: directory), nil) else { return .failure(FileFailure()) }
-        defer { free(resolved) }
+        guard let resolved = unsafe realpath(absolute(path, from: directory), nil) else {
+            return .failure(FileFailure())
+        }
+        defer { unsafe free(resolved) }
         var status = stat()
-        guard stat(resolved, &status) == 0 else { return .failure(FileFailure()) }
+        guard unsafe stat(resolved, &status) == 0 else { return .failure(FileFailure()) }
         guard status.st_mode & S_IFMT == S_IFDIR else { return .failure(FileFailure(ENOTDIR)) }
-        guard access(resolved, X_OK) == 0 else { return .failure(FileFailure()) }
-        return .success(String(cString: resolved))
+        guard unsafe access(resolved, X_OK) == 0 else { return .failure(FileFailure()) }
+        return unsafe .success(String(cString: resolved))
     }
 
-    static func enter(_ directory: String) -> FileFailure? { chdir(directory) == 0 ? nil : FileFailure() }
+    static func enter(_ directory: String) -> FileFailure? { unsafe chdir(directory) == 0 ? nil : FileFailure() }
 
     /// Whether a file can be opened for appending; it is created if it is not there.
     static func checkAppending(to path: String) -> FileFailure? {
-        let descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o644)
+        let descriptor = unsafe open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { return FileFailure() }
         close(descriptor)
         return nil
@@ -86,23 +88,23 @@ enum FileAccess {
     /// symbolic link stays a link: what it points to is replaced.
     static func replace(_ path: String, with content: [UInt8]) -> FileFailure? {
         var target = path
-        if let resolved = realpath(path, nil) {
-            target = String(cString: resolved)
-            free(resolved)
+        if let resolved = unsafe realpath(path, nil) {
+            target = unsafe String(cString: resolved)
+            unsafe free(resolved)
         }
         var template = Array("\(target).XXXXXX".utf8CString)
-        let descriptor = mkstemp(&template)
+        let descriptor = unsafe mkstemp(&template)
         guard descriptor >= 0 else { return FileFailure() }
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
         if let failure = fill(descriptor, with: content, asWas: target) {
             close(descriptor)
-            unlink(template)
+            unsafe unlink(template)
             return failure
         }
         close(descriptor)
-        guard rename(template, target) == 0 else {
+        guard unsafe rename(template, target) == 0 else {
             let failure = FileFailure()
-            unlink(template)
+            unsafe unlink(template)
             return failure
         }
         return synchronizeDirectory(of: target)
@@ -111,7 +113,7 @@ enum FileAccess {
     private static func fill(_ descriptor: Int32, with content: [UInt8], asWas target: String) -> FileFailure? {
         if let failure = write(content, to: descriptor) { return failure }
         var old = stat()
-        if stat(target, &old) == 0 {
+        if unsafe stat(target, &old) == 0 {
             // Only root may set another owner; else the file belongs to the user who rewrites it.
             if fchown(descriptor, old.st_uid, old.st_gid) != 0 && errno != EPERM { return FileFailure() }
             guard fchmod(descriptor, old.st_mode & 0o7777) == 0 else { return FileFailure() }
@@ -126,8 +128,8 @@ enum FileAccess {
     private static func write(_ content: [UInt8], to descriptor: Int32) -> FileFailure? {
         var written = 0
         while written < content.count {
-            let count = content.withUnsafeBytes {
-                Glibc.write(descriptor, $0.baseAddress! + written, content.count - written)
+            let count = unsafe content.withUnsafeBytes {
+                unsafe Glibc.write(descriptor, $0.baseAddress! + written, content.count - written)
             }
             if count < 0 && errno == EINTR { continue }
             guard count > 0 else { return FileFailure() }
@@ -139,7 +141,7 @@ enum FileAccess {
     private static func synchronizeDirectory(of path: String) -> FileFailure? {
         let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
         let parent = slash.map { String(path[..<$0]) } ?? "."
-        let descriptor = open(parent.isEmpty ? "/" : parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        let descriptor = unsafe open(parent.isEmpty ? "/" : parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { return FileFailure() }
         defer { close(descriptor) }
         return fsync(descriptor) == 0 || errno == EINVAL ? nil : FileFailure()

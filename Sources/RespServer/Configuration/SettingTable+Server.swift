@@ -86,10 +86,10 @@ extension SettingTable {
         .text(
             "locale-collate",
             check: { value in
-                guard let locale = newlocale(LC_COLLATE_MASK, value.textValue, nil) else {
+                guard let locale = unsafe newlocale(LC_COLLATE_MASK, value.textValue, nil) else {
                     return "Invalid locale name"
                 }
-                freelocale(locale)
+                unsafe freelocale(locale)
                 return nil
             }),
     ]

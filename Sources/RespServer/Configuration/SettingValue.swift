@@ -131,7 +131,7 @@ enum SettingNumber {
     /// Up to six places after the point, without trailing zeros.
     static func decimalText(_ value: Double) -> String {
         var buffer = [CChar](repeating: 0, count: 400)
-        let count = withVaList([value]) { vsnprintf(&buffer, buffer.count, "%f", $0) }
+        let count = unsafe withVaList([value]) { unsafe vsnprintf(&buffer, buffer.count, "%f", $0) }
         var text = buffer.prefix(Int(count)).map { UInt8(bitPattern: $0) }
         while text.last == UInt8(ascii: "0") { text.removeLast() }
         if text.last == UInt8(ascii: ".") { text.removeLast() }

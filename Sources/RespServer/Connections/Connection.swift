@@ -38,36 +38,36 @@ final class Connection {
     var registration: UInt64 { id % 0xFFFF_FFFF + 1 }
     /// By the engine's clock, in milliseconds.
     let created: Int64
-    @exclusivity(unchecked) var lastActive: Int64
+    var lastActive: Int64
     /// The number of its last event: see `ArrivalMeter`.
-    @exclusivity(unchecked) var lastEvent = 0
+    var lastEvent = 0
     let address: String
     let localAddress: String
 
     // MARK: buffers
 
     /// What has been sent and not executed.
-    @exclusivity(unchecked) var pending: PendingInput?
+    var pending: PendingInput?
     /// What the socket would not take yet.
-    @exclusivity(unchecked) var unsent = OutputQueue()
+    var unsent = OutputQueue()
     /// Where its newest part of this turn stands in the `ReplyQueue`; -1 if there is none.
-    @exclusivity(unchecked) var lastQueuedPart = -1
+    var lastQueuedPart = -1
     /// By which limits it is bounded.
-    @exclusivity(unchecked) var clientClass = ClientClass.normal
+    var clientClass = ClientClass.normal
     var softLimitSince: Int64?
     /// Whether the loop is told when the socket can be written to.
-    @exclusivity(unchecked) var isWatchedForWriting = false
+    var isWatchedForWriting = false
     /// The client has closed its side: the end follows what is there to read.
-    @exclusivity(unchecked) var isHungUp = false
+    var isHungUp = false
     /// The end has been read.
     var hasEnded = false
     /// In which turn of the loop it was served last, and whether it will be served in the next one.
-    @exclusivity(unchecked) var lastTurn = 0
-    @exclusivity(unchecked) var isQueued = false
+    var lastTurn = 0
+    var isQueued = false
 
     // MARK: state
 
-    @exclusivity(unchecked) private(set) var state: ConnectionState = []
+    private(set) var state: ConnectionState = []
     @inline(__always) var isSuspended: Bool { !state.isDisjoint(with: .suspended) }
     @inline(__always) var isEnding: Bool { !state.isDisjoint(with: .ending) }
     @inline(__always) var needsChecks: Bool { state.contains(.needsChecks) }
@@ -93,10 +93,10 @@ final class Connection {
         set { set(.isClosed, newValue) }
     }
     /// The command that waits for a key.
-    @exclusivity(unchecked) var waiting: WaitingCommand? { didSet { set(.isWaiting, waiting != nil) } }
+    var waiting: WaitingCommand? { didSet { set(.isWaiting, waiting != nil) } }
 
     /// Commands of this client that must be looked at before they run.
-    @exclusivity(unchecked) private(set) var gate: CommandFlags = []
+    private(set) var gate: CommandFlags = []
 
     /// To be called after something has changed that its commands are checked for.
     func updateGate() {
@@ -111,7 +111,7 @@ final class Connection {
 
     // MARK: session
 
-    @exclusivity(unchecked) var database = 0
+    var database = 0
     var version = ProtocolVersion.resp2
     /// The client has named the password, or none was set when it came.
     var hasAuthenticated = true
@@ -128,10 +128,10 @@ final class Connection {
     var isNoTouch = false
     /// It is shown what others ask for.
     var isMonitor = false
-    @exclusivity(unchecked) var lastCommand: CommandHandle?
-    @exclusivity(unchecked) var commandCount = 0
-    @exclusivity(unchecked) var inputByteCount = 0
-    @exclusivity(unchecked) var outputByteCount = 0
+    var lastCommand: CommandHandle?
+    var commandCount = 0
+    var inputByteCount = 0
+    var outputByteCount = 0
 
     enum ReplyMode {
         case on
@@ -152,7 +152,7 @@ final class Connection {
     }
 
     /// The memory of the object itself.
-    var objectByteCount: Int { malloc_usable_size(Unmanaged.passUnretained(self).toOpaque()) }
+    var objectByteCount: Int { unsafe malloc_usable_size(Unmanaged.passUnretained(self).toOpaque()) }
 
     var isLocal: Bool { isUnix || address.hasPrefix("127.") || address.hasPrefix("[::1]") }
 }

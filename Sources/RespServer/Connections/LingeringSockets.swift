@@ -30,7 +30,7 @@ struct LingeringSockets {
     /// - Parameter room: where it may be read to.
     mutating func drain(_ descriptor: Int32, into room: UnsafeMutableRawPointer, _ size: Int) {
         guard let index = sockets.firstIndex(where: { $0.descriptor == descriptor }) else { return }
-        switch Syscall.read(descriptor, room, size) {
+        switch unsafe Syscall.read(descriptor, room, size) {
         case .bytes, .wouldBlock: break
         case .ended, .failed: close(at: index)
         }

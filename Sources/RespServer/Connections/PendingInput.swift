@@ -11,7 +11,7 @@ import Glibc
 import RespCodec
 import StoreEngine
 
-final class PendingInput {
+@safe final class PendingInput {
     private var base: UnsafeMutableRawPointer
     private var capacity: Int
     private(set) var count = 0
@@ -37,34 +37,34 @@ final class PendingInput {
 
     init() {
         capacity = 64
-        base = Self.allocate(capacity)
+        unsafe base = Self.allocate(capacity)
     }
 
     deinit {
-        arguments.deallocate()
-        free(base)
-        if let receiving { free(receiving.base) }
+        unsafe arguments.deallocate()
+        unsafe free(base)
+        if let receiving = unsafe receiving { unsafe free(receiving.base) }
     }
 
     private static func allocate(_ capacity: Int) -> UnsafeMutableRawPointer {
-        SystemMemory.allocate(capacity)
+        unsafe SystemMemory.allocate(capacity)
     }
 
     // MARK: bytes
 
     /// All bytes, executed ones included: what places count from. Good until bytes are added or dropped.
-    var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
+    var bytes: UnsafeRawBufferPointer { unsafe UnsafeRawBufferPointer(start: base, count: count) }
 
     /// The bytes that have not been executed.
-    var rest: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base + start, count: count - start) }
+    var rest: UnsafeRawBufferPointer { unsafe UnsafeRawBufferPointer(start: base + start, count: count - start) }
 
     /// Whether all that has been sent was executed.
-    var isEmpty: Bool { start == count && !isInsideRequest && receiving == nil }
+    var isEmpty: Bool { unsafe start == count && !isInsideRequest && receiving == nil }
 
     func append(_ bytes: UnsafeRawBufferPointer) {
         guard let source = bytes.baseAddress, bytes.count > 0 else { return }
         if capacity - count < bytes.count { makeRoom(bytes.count) }
-        memcpy(base + count, source, bytes.count)
+        unsafe memcpy(base + count, source, bytes.count)
         count += bytes.count
         needsInput = false
     }
@@ -72,17 +72,17 @@ final class PendingInput {
     private func makeRoom(_ length: Int) {
         if start > 0 && arguments.count == 0 {
             // Nothing points to what was executed.
-            memmove(base, base + start, count - start)
+            unsafe memmove(base, base + start, count - start)
             count -= start
             position = max(position - start, 0)
             start = 0
         }
         let needed = count + length
         guard needed > capacity else { return }
-        let larger = Self.allocate(max(needed, capacity * 2))
-        memcpy(larger, base, count)
-        free(base)
-        base = larger
+        let larger = unsafe Self.allocate(max(needed, capacity * 2))
+        unsafe memcpy(larger, base, count)
+        unsafe free(base)
+        unsafe base = larger
         capacity = max(needed, capacity * 2)
     }
 
@@ -116,7 +116,7 @@ final class PendingInput {
 
     /// Whether it is nothing but few bytes: these are put in front of what is read next, and parsed again.
     var isShort: Bool {
-        count - start <= Self.mostParsedAgain && large.blocks.isEmpty && receiving == nil && !isWhole
+        unsafe count - start <= Self.mostParsedAgain && large.blocks.isEmpty && receiving == nil && !isWhole
     }
 
     /// Bytes of a request that may be parsed again from its beginning.
@@ -127,7 +127,7 @@ final class PendingInput {
     /// Goes on with the request under way.
     func parse(limits: RequestLimits) -> RequestParser.Outcome {
         parser.limits = limits
-        let outcome = parser.parse(bytes, position: &position, into: arguments)
+        let outcome = unsafe parser.parse(bytes, position: &position, into: arguments)
         switch outcome {
         case .request: isWhole = true
         case .needMore:
@@ -143,35 +143,35 @@ final class PendingInput {
 
     /// Gives a large argument that is under way a block of its own.
     private func receiveLargeArgument() {
-        guard let length = parser.bulkLength, length >= Self.largeArgument, receiving == nil else { return }
+        guard let length = parser.bulkLength, length >= Self.largeArgument, unsafe receiving == nil else { return }
         let header = AdoptableArguments.headerSize
         // Anybody may announce more than there can be, and none of it need ever arrive: nobody ends for that.
-        guard length < Int.max - header - 2, let block = malloc(header + length + 2) else { return }
+        guard length < Int.max - header - 2, let block = unsafe malloc(header + length + 2) else { return }
         let present = count - position
-        memcpy(block + header, base + position, present)
+        unsafe memcpy(block + header, base + position, present)
         count = position
-        receiving = (block, length + 2, present)
+        unsafe receiving = (block, length + 2, present)
     }
 
     /// Where the next bytes of the large argument go, and how many are missing.
     var receivingRoom: UnsafeMutableRawBufferPointer? {
-        guard let receiving else { return nil }
-        return UnsafeMutableRawBufferPointer(
+        guard let receiving = unsafe receiving else { return nil }
+        return unsafe UnsafeMutableRawBufferPointer(
             start: receiving.base + AdoptableArguments.headerSize + receiving.received,
             count: receiving.length - receiving.received)
     }
 
     /// Takes note of bytes that were received for the large argument.
     func received(_ length: Int) {
-        guard var block = receiving else { return }
-        block.received += length
-        precondition(block.received <= block.length, "more was received than was asked for")
-        receiving = block
-        guard block.received == block.length else { return }
-        receiving = nil
+        guard var block = unsafe receiving else { return }
+        unsafe block.received += length
+        unsafe precondition(block.received <= block.length, "more was received than was asked for")
+        unsafe receiving = block
+        guard unsafe block.received == block.length else { return }
+        unsafe receiving = nil
         largePlaces.append(arguments.count)
-        arguments.append(ArgumentPiece(offset: 0, count: block.length - 2))
-        large.append(base: block.base, count: block.length - 2)
+        unsafe arguments.append(ArgumentPiece(offset: 0, count: block.length - 2))
+        unsafe large.append(base: block.base, count: block.length - 2)
         parser.takeBulkElsewhere()
         isWhole = !parser.isInsideRequest
         needsInput = false
@@ -180,12 +180,13 @@ final class PendingInput {
     /// Lends the whole request's arguments to `body`.
     func withRequest<Result>(_ body: (Arguments) -> Result) -> Result {
         let list = ArgumentList(capacity: max(arguments.count, 1))
-        defer { list.deallocate() }
+        defer { unsafe list.deallocate() }
         var next = 0
         for index in 0..<arguments.count {
             if next < largePlaces.count, largePlaces[next] == index {
                 let block = large.bytes(next)
-                let offset = block.withSpan { span in span.withUnsafeBytes { $0.baseAddress! - UnsafeRawPointer(base) }
+                let offset = block.withSpan { span in
+                    unsafe span.withUnsafeBytes { unsafe $0.baseAddress! - UnsafeRawPointer(base) }
                 }
                 list.append(ArgumentPiece(offset: offset, count: block.count))
                 next += 1
@@ -193,14 +194,16 @@ final class PendingInput {
                 list.append(arguments[index])
             }
         }
-        return body(list.view(0..<list.count, base: base))
+        return unsafe body(list.view(0..<list.count, base: base))
     }
 
     // MARK: figures
 
+    private var receivingLength: Int { unsafe receiving?.length ?? 0 }
+
     /// All bytes that have arrived, or for which there is room.
-    var byteCount: Int { count - start + large.blocks.reduce(0) { $0 + $1.count } + (receiving?.length ?? 0) }
+    var byteCount: Int { count - start + large.blocks.reduce(0) { $0 + $1.count } + receivingLength }
 
     /// The bytes that are no whole argument yet: what `client-query-buffer-limit` is about.
-    var unparsedCount: Int { count - position + (receiving?.received ?? 0) }
+    var unparsedCount: Int { unsafe count - position + (receiving?.received ?? 0) }
 }

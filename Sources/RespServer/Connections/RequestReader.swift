@@ -14,7 +14,7 @@ struct ParsedRequest {
     var start = 0
 }
 
-final class RequestReader {
+@safe final class RequestReader {
     static let capacity = 64 * 1024
     static let batchCapacity = 32
 
@@ -25,32 +25,35 @@ final class RequestReader {
     let arguments = ArgumentList(capacity: 4096)
     private let batch = UnsafeMutablePointer<ParsedRequest>.allocate(capacity: RequestReader.batchCapacity)
     /// Requests in the batch.
-    @exclusivity(unchecked) private(set) var count = 0
+    private(set) var count = 0
     /// What is asked of requests.
     var limits = RequestLimits()
 
-    init() { batch.initialize(repeating: ParsedRequest(), count: Self.batchCapacity) }
+    init() { unsafe batch.initialize(repeating: ParsedRequest(), count: Self.batchCapacity) }
 
     deinit {
-        memory.deallocate()
-        arguments.deallocate()
-        batch.deallocate()
+        unsafe memory.deallocate()
+        unsafe arguments.deallocate()
+        unsafe batch.deallocate()
     }
 
-    @inline(__always) subscript(index: Int) -> ParsedRequest { batch[index] }
+    @inline(__always) subscript(index: Int) -> ParsedRequest {
+        precondition(index >= 0 && index < Self.batchCapacity, "a request outside the batch")
+        return unsafe batch[index]
+    }
 
     /// Where to read to: `capacity` bytes.
-    @inline(__always) var room: UnsafeMutableRawPointer { memory + PendingInput.mostParsedAgain }
+    @inline(__always) var room: UnsafeMutableRawPointer { unsafe memory + PendingInput.mostParsedAgain }
 
     /// The bytes that were read to `room`, behind the short beginning of a request: a pipeline that is cut anywhere by reading costs no
     /// more than parsing that again.
     @inline(__always)
     func window(_ count: Int, behind beginning: UnsafeRawBufferPointer?) -> UnsafeRawBufferPointer {
-        guard let beginning, let source = beginning.baseAddress else {
-            return UnsafeRawBufferPointer(start: room, count: count)
+        guard let beginning = unsafe beginning, let source = beginning.baseAddress else {
+            return unsafe UnsafeRawBufferPointer(start: room, count: count)
         }
-        memcpy(room - beginning.count, source, beginning.count)
-        return UnsafeRawBufferPointer(start: room - beginning.count, count: beginning.count + count)
+        unsafe memcpy(room - beginning.count, source, beginning.count)
+        return unsafe UnsafeRawBufferPointer(start: room - beginning.count, count: beginning.count + count)
     }
 
     /// How the reading of a batch ended.
@@ -83,7 +86,7 @@ final class RequestReader {
         var emptyCount = 0
         while count < limit && ending.position < window.count {
             ending.firstArgument = arguments.count
-            ending.outcome = parser.parse(window, position: &ending.position, into: arguments)
+            ending.outcome = unsafe parser.parse(window, position: &ending.position, into: arguments)
             guard case .request = ending.outcome else { return ending }
             let argumentCount = arguments.count - ending.firstArgument
             guard argumentCount > 0 else {
@@ -92,7 +95,7 @@ final class RequestReader {
                 if emptyCount == Self.mostEmpty { break }
                 continue
             }
-            batch[count] = ParsedRequest(
+            unsafe batch[count] = ParsedRequest(
                 firstArgument: ending.firstArgument, argumentCount: argumentCount, start: ending.start)
             count += 1
             ending.start = ending.position

@@ -18,24 +18,24 @@ enum Transport {
     @inline(__always)
     func read(_ target: UnsafeMutableRawPointer, _ count: Int) -> Transfer {
         switch self {
-        case .socket(let descriptor): Syscall.read(descriptor, target, count)
-        case .scripted(let peer): peer.read(UnsafeMutableRawBufferPointer(start: target, count: count))
+        case .socket(let descriptor): unsafe Syscall.read(descriptor, target, count)
+        case .scripted(let peer): unsafe peer.read(UnsafeMutableRawBufferPointer(start: target, count: count))
         }
     }
 
     @inline(__always)
     func send(_ bytes: UnsafeRawBufferPointer) -> Transfer {
         switch self {
-        case .socket(let descriptor): Syscall.send(descriptor, bytes.baseAddress!, bytes.count)
-        case .scripted(let peer): peer.send([bytes])
+        case .socket(let descriptor): unsafe Syscall.send(descriptor, bytes.baseAddress!, bytes.count)
+        case .scripted(let peer): unsafe peer.send([bytes])
         }
     }
 
     /// Sends as much of several runs of bytes as is taken.
     func send(_ parts: [UnsafeRawBufferPointer]) -> Transfer {
         switch self {
-        case .socket(let descriptor): Syscall.send(descriptor, parts)
-        case .scripted(let peer): peer.send(parts)
+        case .socket(let descriptor): unsafe Syscall.send(descriptor, parts)
+        case .scripted(let peer): unsafe peer.send(parts)
         }
     }
 }
@@ -50,5 +50,5 @@ class ScriptedPeer {
     init(descriptor: Int32) { self.descriptor = descriptor }
 
     func read(_ room: UnsafeMutableRawBufferPointer) -> Transfer { .wouldBlock }
-    func send(_ parts: [UnsafeRawBufferPointer]) -> Transfer { .bytes(parts.reduce(0) { $0 + $1.count }) }
+    func send(_ parts: [UnsafeRawBufferPointer]) -> Transfer { unsafe .bytes(parts.reduce(0) { $0 + $1.count }) }
 }

@@ -24,9 +24,9 @@ struct Call {
     ) {
         self.command = command
         self.arguments = arguments
-        self.connection = connection
+        unsafe self.connection = connection
         self.key = key
-        self.adoptable = adoptable
+        unsafe self.adoptable = adoptable
     }
 }
 
@@ -38,7 +38,7 @@ extension Server {
         let command = call.command
         var isOver = true
         if let run = command.data {
-            engine.run(
+            unsafe engine.run(
                 run, keys: command.keys, call.arguments, database: call.connection.database, reply: reply,
                 key: call.key,
                 adoptable: call.adoptable, options: call.options,
@@ -60,7 +60,8 @@ extension Server {
         do throws(CommandError) {
             let record = call.command.record
             guard let run = record.session else { throw .wrongArity(record.fullName) }
-            var context = SessionContext(server: self, connection: call.connection, reply: reply, isNested: call.isNested)
+            var context = unsafe SessionContext(
+                server: self, connection: call.connection, reply: reply, isNested: call.isNested)
             try run(&context, call.arguments)
         } catch {
             reply.truncate(to: start)

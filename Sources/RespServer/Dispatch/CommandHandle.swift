@@ -17,9 +17,8 @@ import StoreEngine
         let keys: KeySpecs
         /// How it tells what it did.
         let effect: CommandEffect
-        /// Its function, if it works on data.
-        let data: Command<KeyspaceContext>.Run?
-        unowned(unsafe) let record: CommandRecord
+        let function: Command<KeyspaceContext>.Run?
+        unowned(unsafe) let owner: CommandRecord
     }
 
     private let fields: UnsafeMutablePointer<Fields>
@@ -37,13 +36,21 @@ import StoreEngine
         unsafe fields.deallocate()
     }
 
+    /// Its function, if it works on data. No key path leads to a function as it lies in memory.
+    @inline(__always) var data: Command<KeyspaceContext>.Run? { unsafe fields.pointee.function }
+
+    /// All else that is known of it.
+    @inline(__always) var record: CommandRecord { unsafe fields.pointee.owner }
+
+    // Addresses, so that a field that is an object or a function is used without a reference count.
+
     subscript<Value>(dynamicMember path: KeyPath<Fields, Value>) -> Value {
-        @inline(__always) get { unsafe fields.pointee[keyPath: path] }
+        @inline(__always) unsafeAddress { unsafe UnsafePointer(fields).pointer(to: path)! }
     }
 
     subscript<Value>(dynamicMember path: WritableKeyPath<Fields, Value>) -> Value {
-        @inline(__always) get { unsafe fields.pointee[keyPath: path] }
-        @inline(__always) nonmutating set { unsafe fields.pointee[keyPath: path] = newValue }
+        @inline(__always) unsafeAddress { unsafe UnsafePointer(fields).pointer(to: path)! }
+        @inline(__always) nonmutating unsafeMutableAddress { unsafe fields.pointer(to: path)! }
     }
 
     /// Whether it takes so many arguments, its name included.

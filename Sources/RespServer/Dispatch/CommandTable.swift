@@ -47,7 +47,7 @@ final class CommandRecord {
         handle.initialize(
             to: CommandHandle.Fields(
                 arity: command.arity, firstKey: firstKey, member: command.member, flags: command.flags.union(.any),
-                keys: KeySpecs(command.keys), effect: command.effect, data: data, record: self))
+                keys: KeySpecs(command.keys), effect: command.effect, function: data, owner: self))
         let name = fullName
         setSubcommands(command.subcommands.map { subcommand($0, name) })
     }
@@ -114,7 +114,7 @@ struct CommandInfo {
     }
 }
 
-final class CommandTable {
+@safe final class CommandTable {
     private(set) var records: [CommandRecord] = [] { didSet { counters = [] } }
 
     /// Commands and subcommands, each container before its own.
@@ -144,11 +144,11 @@ final class CommandTable {
     private static let capacity = 1024
 
     init() {
-        slots = .allocate(capacity: Self.capacity)
-        slots.initialize(repeating: Entry(), count: Self.capacity)
+        unsafe slots = .allocate(capacity: Self.capacity)
+        unsafe slots.initialize(repeating: Entry(), count: Self.capacity)
     }
 
-    deinit { slots.deallocate() }
+    deinit { unsafe slots.deallocate() }
 
     /// Adds a command. Subcommands of one container may come from the engine and from the server.
     func add(_ record: CommandRecord) {
@@ -185,7 +185,7 @@ final class CommandTable {
     private var removed: [CommandRecord] = []
 
     private func rebuild() {
-        slots.update(repeating: Entry(), count: Self.capacity)
+        unsafe slots.update(repeating: Entry(), count: Self.capacity)
         longNames = [:]
         for record in records { enter(names[ObjectIdentifier(record)] ?? Array(record.info.name.utf8), record) }
     }
@@ -196,16 +196,16 @@ final class CommandTable {
             return
         }
         var place = Self.place(key)
-        while slots[place].command != nil { place = (place + 1) % Self.capacity }
-        slots[place] = Entry(name: key, command: record.handle)
+        while unsafe slots[place].command != nil { place = (place + 1) % Self.capacity }
+        unsafe slots[place] = Entry(name: key, command: record.handle)
     }
 
     @inline(__always)
     func find(_ name: ByteSlice) -> CommandHandle? {
         guard let key = Self.key(name) else { return findLong(name) }
         var place = Self.place(key)
-        while let command = slots[place].command {
-            if slots[place].name == key { return command }
+        while let command = unsafe slots[place].command {
+            if unsafe slots[place].name == key { return command }
             place = (place &+ 1) & (Self.capacity - 1)
         }
         return nil

@@ -11,26 +11,32 @@ struct BatchedCall {
     var key = -1
 }
 
-final class RequestBatch {
+@safe final class RequestBatch {
     private let calls = UnsafeMutablePointer<BatchedCall>.allocate(capacity: RequestReader.batchCapacity)
     private let keys = UnsafeMutablePointer<HashedKey>.allocate(capacity: RequestReader.batchCapacity)
     private let members = UnsafeMutablePointer<HashedMember>.allocate(capacity: RequestReader.batchCapacity)
 
     deinit {
-        calls.deallocate()
-        keys.deallocate()
-        members.deallocate()
+        unsafe calls.deallocate()
+        unsafe keys.deallocate()
+        unsafe members.deallocate()
     }
 
     /// The command of a request, by its place in the reader's batch.
     @inline(__always)
-    func command(_ index: Int) -> CommandHandle? { calls[index].command }
+    func command(_ index: Int) -> CommandHandle? { self[index].command }
+
+    @inline(__always)
+    private subscript(index: Int) -> BatchedCall {
+        precondition(index >= 0 && index < RequestReader.batchCapacity, "a request outside the batch")
+        return unsafe calls[index]
+    }
 
     /// Its only key, hashed.
     @inline(__always)
     func key(_ index: Int) -> HashedKey? {
-        let place = calls[index].key
-        return place < 0 ? nil : keys[place]
+        let place = self[index].key
+        return unsafe place < 0 ? nil : keys[place]
     }
 
     /// Finds the commands of the requests that a reader has found, and has the engine ask for the memory of their keys.
@@ -44,25 +50,25 @@ final class RequestBatch {
         for index in 0..<reader.count {
             let request = reader[index]
             let name = reader.arguments[request.firstArgument]
-            let command = commands.find(ByteSlice(start: base + name.offset, count: name.count))
+            let command = unsafe commands.find(ByteSlice(start: base + name.offset, count: name.count))
             var key = -1
             if let command, command.firstKey > 0, command.firstKey < request.argumentCount {
                 let piece = reader.arguments[request.firstArgument + command.firstKey]
-                keys[keyCount] = HashedKey(ByteSlice(start: base + piece.offset, count: piece.count))
+                unsafe keys[keyCount] = unsafe HashedKey(ByteSlice(start: base + piece.offset, count: piece.count))
                 key = keyCount
                 keyCount += 1
                 let place = command.member
                 if place > 0 && place < request.argumentCount {
                     let piece = reader.arguments[request.firstArgument + place]
-                    let member = ByteSlice(start: base + piece.offset, count: piece.count)
-                    HashedMember.write(member, ofKey: key, to: members + memberCount)
+                    let member = unsafe ByteSlice(start: base + piece.offset, count: piece.count)
+                    unsafe HashedMember.write(member, ofKey: key, to: members + memberCount)
                     memberCount += 1
                 }
             }
-            calls[index] = BatchedCall(command: command, key: key)
+            unsafe calls[index] = BatchedCall(command: command, key: key)
         }
         guard keyCount > 0 else { return }
-        engine.prepare(
+        unsafe engine.prepare(
             UnsafeMutableBufferPointer(start: keys, count: keyCount),
             UnsafeMutableBufferPointer(start: members, count: memberCount), database: database)
     }

@@ -56,6 +56,6 @@ struct ArrivalMeter {
     /// Looks away.
     func gather() {
         var time = timespec(tv_sec: 0, tv_nsec: Self.gatheringNanoseconds)
-        nanosleep(&time, nil)
+        unsafe nanosleep(&time, nil)
     }
 }

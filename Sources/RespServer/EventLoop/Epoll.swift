@@ -8,7 +8,7 @@
 import CLinux
 import Glibc
 
-struct Epoll: ~Copyable {
+@safe struct Epoll: ~Copyable {
     struct Event {
         let word: UInt64
         let flags: UInt32
@@ -25,12 +25,12 @@ struct Epoll: ~Copyable {
     init() throws(SyscallError) {
         descriptor = epoll_create1(Int32(EPOLL_CLOEXEC))
         guard descriptor >= 0 else { throw SyscallError("epoll_create1") }
-        events = .allocate(capacity: Self.capacity)
+        unsafe events = .allocate(capacity: Self.capacity)
     }
 
     deinit {
         close(descriptor)
-        events.deallocate()
+        unsafe events.deallocate()
     }
 
     static func word(_ descriptor: Int32, registration: UInt64) -> UInt64 {
@@ -39,33 +39,33 @@ struct Epoll: ~Copyable {
 
     /// Watches a descriptor that is readable until it has been emptied: a listener, a timer.
     func addByLevel(_ watched: Int32, word: UInt64) throws(SyscallError) {
-        try add(watched, epoll_event(events: EPOLLIN.rawValue, data: epoll_data_t(u64: word)))
+        try unsafe add(watched, epoll_event(events: EPOLLIN.rawValue, data: epoll_data_t(u64: word)))
     }
 
     /// Watches a connection by edges.
     func add(_ watched: Int32, word: UInt64) throws(SyscallError) {
-        try add(watched, epoll_event(events: interest(writing: false), data: epoll_data_t(u64: word)))
+        try unsafe add(watched, epoll_event(events: interest(writing: false), data: epoll_data_t(u64: word)))
     }
 
     private func add(_ watched: Int32, _ event: epoll_event) throws(SyscallError) {
-        var event = event
-        guard epoll_ctl(descriptor, EPOLL_CTL_ADD, watched, &event) == 0 else { throw SyscallError("epoll_ctl") }
+        var event = unsafe event
+        guard unsafe epoll_ctl(descriptor, EPOLL_CTL_ADD, watched, &event) == 0 else { throw SyscallError("epoll_ctl") }
     }
 
     func modify(_ watched: Int32, word: UInt64, writing: Bool) {
-        var event = epoll_event(events: interest(writing: writing), data: epoll_data_t(u64: word))
-        epoll_ctl(descriptor, EPOLL_CTL_MOD, watched, &event)
+        var event = unsafe epoll_event(events: interest(writing: writing), data: epoll_data_t(u64: word))
+        unsafe epoll_ctl(descriptor, EPOLL_CTL_MOD, watched, &event)
     }
 
     /// Has a descriptor that was watched by edges watched as long as it is readable.
     func modifyToLevel(_ watched: Int32, word: UInt64) {
-        var event = epoll_event(events: EPOLLRDHUP.rawValue | EPOLLIN.rawValue, data: epoll_data_t(u64: word))
-        epoll_ctl(descriptor, EPOLL_CTL_MOD, watched, &event)
+        var event = unsafe epoll_event(events: EPOLLRDHUP.rawValue | EPOLLIN.rawValue, data: epoll_data_t(u64: word))
+        unsafe epoll_ctl(descriptor, EPOLL_CTL_MOD, watched, &event)
     }
 
     func remove(_ watched: Int32) {
-        var event = epoll_event()
-        epoll_ctl(descriptor, EPOLL_CTL_DEL, watched, &event)
+        var event = unsafe epoll_event()
+        unsafe epoll_ctl(descriptor, EPOLL_CTL_DEL, watched, &event)
     }
 
     private func interest(writing: Bool) -> UInt32 {
@@ -74,12 +74,12 @@ struct Epoll: ~Copyable {
 
     /// Waits for events, unless that would block and must not, and returns how many there are.
     func wait(blocking: Bool) -> Int {
-        let count = epoll_wait(descriptor, events, Int32(Self.capacity), blocking ? -1 : 0)
+        let count = unsafe epoll_wait(descriptor, events, Int32(Self.capacity), blocking ? -1 : 0)
         return max(0, Int(count))
     }
 
     subscript(index: Int) -> Event {
         precondition(index >= 0 && index < Self.capacity, "an event outside the batch")
-        return Event(word: events[index].data.u64, flags: events[index].events)
+        return unsafe Event(word: events[index].data.u64, flags: events[index].events)
     }
 }

@@ -7,8 +7,8 @@ import Glibc
 
 final class EventLoop {
     private let epoll: Epoll
-    @exclusivity(unchecked) private var wakeTimer: WakeTimer
-    @exclusivity(unchecked) private var arrivals = ArrivalMeter()
+    private var wakeTimer: WakeTimer
+    private var arrivals = ArrivalMeter()
     let timers = LoopTimers()
 
     init() throws(SyscallError) {

@@ -27,7 +27,7 @@ final class LoopTimer {
 final class LoopTimers {
     private var timers: [LoopTimer] = []
     /// No timer's time comes before this one. It may be that of a timer that was put off.
-    @exclusivity(unchecked) fileprivate(set) var earliest = Int64.max
+    fileprivate(set) var earliest = Int64.max
     private var lastTime = Int64.min
 
     /// Registers what is to be done at the times that the timer is set for.

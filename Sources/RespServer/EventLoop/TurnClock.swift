@@ -2,7 +2,7 @@
 
 import CLinux
 
-struct TurnClock {
+final class TurnClock {
     /// Counts the turns of the loop.
     private(set) var turn = 0
     /// When the last command was over.
@@ -15,7 +15,7 @@ struct TurnClock {
     private let startMicroseconds = Syscall.monotonicMicroseconds()
 
     @inline(__always)
-    mutating func beginTurn() {
+    func beginTurn() {
         turn &+= 1
         last = clinux_cycle_counter()
         turnStart = last
@@ -23,7 +23,7 @@ struct TurnClock {
 
     /// Reads the counter, and returns how many cycles have passed since it was read last.
     @inline(__always)
-    mutating func lap() -> UInt64 {
+    func lap() -> UInt64 {
         let now = clinux_cycle_counter()
         let taken = now &- last
         last = now
@@ -37,7 +37,7 @@ struct TurnClock {
     @inline(__always) var isTurnOver: Bool { last &- turnStart > millisecond &* 8 }
 
     /// One connection begins to be served.
-    @inline(__always) mutating func beginSlice() { sliceStart = last }
+    @inline(__always) func beginSlice() { sliceStart = last }
 
     /// Whether it has been served for long enough, a quarter of a millisecond.
     @inline(__always) var isSliceOver: Bool { last &- sliceStart > millisecond / 4 }
@@ -52,7 +52,7 @@ struct TurnClock {
     /// Since the server was made.
     var uptimeSeconds: Int { Int((Syscall.monotonicMicroseconds() - startMicroseconds) / 1_000_000) }
 
-    mutating func correctMillisecond() {
+    func correctMillisecond() {
         millisecond = max(1000, UInt64(1e6 / max(1, microseconds(cycles: 1000))))
     }
 }

@@ -24,13 +24,13 @@ struct WakeTimer: ~Copyable {
         let wait = max(1, Int(time - now))
         var specification = itimerspec(
             it_interval: timespec(), it_value: timespec(tv_sec: wait / 1000, tv_nsec: wait % 1000 * 1_000_000))
-        timerfd_settime(descriptor, 0, &specification, nil)
+        unsafe timerfd_settime(descriptor, 0, &specification, nil)
     }
 
     /// Takes note that it has woken the loop.
     mutating func hasFired() {
         var count: UInt64 = 0
-        _ = read(descriptor, &count, MemoryLayout<UInt64>.size)
+        _ = unsafe read(descriptor, &count, MemoryLayout<UInt64>.size)
         setFor = Int64.max
     }
 }

@@ -90,14 +90,14 @@ final class Log: Sendable {
 
     /// From now on also sends each message to the system log. To be called once; the identity is never freed.
     func openSystemLog(identity: String, facility: SyslogFacility) {
-        openlog(strdup(identity), LOG_PID | LOG_NDELAY | LOG_NOWAIT, facility.number)
+        unsafe openlog(strdup(identity), LOG_PID | LOG_NDELAY | LOG_NOWAIT, facility.number)
         state.withLock { $0.syslogIsOpen = true }
     }
 
     // MARK: Destinations
 
     private static func append(_ bytes: [UInt8], to path: String) {
-        let descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o644)
+        let descriptor = unsafe open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { return write(bytes, to: STDERR_FILENO) }
         write(bytes, to: descriptor)
         close(descriptor)
@@ -107,8 +107,8 @@ final class Log: Sendable {
     private static func write(_ bytes: [UInt8], to descriptor: Int32) {
         var written = 0
         while written < bytes.count {
-            let count = bytes.withUnsafeBytes {
-                Glibc.write(descriptor, $0.baseAddress! + written, bytes.count - written)
+            let count = unsafe bytes.withUnsafeBytes {
+                unsafe Glibc.write(descriptor, $0.baseAddress! + written, bytes.count - written)
             }
             if count < 0 && errno == EINTR { continue }
             if count <= 0 { return }
@@ -124,14 +124,14 @@ final class Log: Sendable {
             case .notice: LOG_NOTICE
             case .warning, .nothing: LOG_WARNING
             }
-        message.withCString { text in
-            withVaList([text]) { vsyslog(priority, "%s", $0) }
+        unsafe message.withCString { text in
+            unsafe withVaList([text]) { unsafe vsyslog(priority, "%s", $0) }
         }
     }
 
     static func systemMilliseconds() -> Int {
         var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
+        unsafe clock_gettime(CLOCK_REALTIME, &now)
         return now.tv_sec * 1000 + now.tv_nsec / 1_000_000
     }
 }

@@ -24,22 +24,22 @@ struct LogLine {
     }
 
     private var textLine: [UInt8] {
-        var clock = tm()
+        var clock = unsafe tm()
         var seconds = time_t(milliseconds.quotient(by: 1000))
-        localtime_r(&seconds, &clock)
+        unsafe localtime_r(&seconds, &clock)
         let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-        let date = "\(two(clock.tm_mday)) \(months[Int(clock.tm_mon)]) \(Int(clock.tm_year) + 1900)"
-        var line = Array("\(processID):\(role.letter) \(date) \(time(clock)) \(level.mark) ".utf8)
+        let date = unsafe "\(two(clock.tm_mday)) \(months[Int(clock.tm_mon)]) \(Int(clock.tm_year) + 1900)"
+        var line = Array(unsafe "\(processID):\(role.letter) \(date) \(time(clock)) \(level.mark) ".utf8)
         ByteEscapes.textLine.append(message.utf8, to: &line)
         line.append(0x0A)
         return line
     }
 
     private var jsonLine: [UInt8] {
-        var clock = tm()
+        var clock = unsafe tm()
         var seconds = time_t(milliseconds.quotient(by: 1000))
-        gmtime_r(&seconds, &clock)
-        let date = "\(Int(clock.tm_year) + 1900)-\(two(clock.tm_mon + 1))-\(two(clock.tm_mday))T\(time(clock))Z"
+        unsafe gmtime_r(&seconds, &clock)
+        let date = unsafe "\(Int(clock.tm_year) + 1900)-\(two(clock.tm_mon + 1))-\(two(clock.tm_mday))T\(time(clock))Z"
         var line = Array("{\"ts\":\"\(date)\",\"level\":\"\(level.rawValue)\",\"pid\":\(processID),".utf8)
         line += Array("\"role\":\"\(role.name)\",\"msg\":\"".utf8)
         ByteEscapes.printableJSON.append(message.utf8, to: &line)
@@ -50,7 +50,7 @@ struct LogLine {
     private func time(_ clock: tm) -> String {
         let fraction = milliseconds - milliseconds.quotient(by: 1000) * 1000
         let digits = String(fraction + 1000).dropFirst()
-        return "\(two(clock.tm_hour)):\(two(clock.tm_min)):\(two(clock.tm_sec)).\(digits)"
+        return unsafe "\(two(clock.tm_hour)):\(two(clock.tm_min)):\(two(clock.tm_sec)).\(digits)"
     }
 
     private func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }

@@ -45,7 +45,9 @@ extension Server {
             arguments, hiding: record.info.secrets, database: connection.database, address: connection.shownAddress,
             microseconds: Int(Syscall.wallMicroseconds()))
         let message = Message { writer in line.withByteSlice { writer.raw($0) } }
-        for monitor in monitors.connections where monitor.replyMode == .on { replies.push(message, to: monitor) }
+        for monitor in monitors.connections where monitor.replyMode == .on || monitor.replyMode == .skipNext {
+            replies.push(message, to: monitor)
+        }
     }
 }
 

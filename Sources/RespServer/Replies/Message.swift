@@ -3,7 +3,7 @@
 import RespCodec
 
 /// It is put into bytes once for each protocol version, however many clients get it.
-final class Message {
+@safe final class Message {
     private let write: (ReplyWriter) -> Void
     private var resp2: UnsafeRawBufferPointer?
     private var resp3: UnsafeRawBufferPointer?
@@ -12,26 +12,30 @@ final class Message {
     init(_ write: @escaping (ReplyWriter) -> Void) { self.write = write }
 
     deinit {
-        resp2?.deallocate()
-        resp3?.deallocate()
+        unsafe resp2?.deallocate()
+        unsafe resp3?.deallocate()
     }
 
     /// - Parameter encoder: an empty writer, which is left empty.
     func encode(_ version: ProtocolVersion, with encoder: ReplyWriter) {
-        guard (version == .resp2 ? resp2 : resp3) == nil else { return }
+        guard unsafe (version == .resp2 ? resp2 : resp3) == nil else { return }
         encoder.version = version
         write(encoder)
         let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: encoder.count, alignment: 1)
-        bytes.copyMemory(from: encoder.written(0..<encoder.count).rawBytes)
-        if version == .resp2 { resp2 = UnsafeRawBufferPointer(bytes) } else { resp3 = UnsafeRawBufferPointer(bytes) }
+        unsafe bytes.copyMemory(from: encoder.written(0..<encoder.count).rawBytes)
+        if version == .resp2 {
+            unsafe resp2 = UnsafeRawBufferPointer(bytes)
+        } else {
+            unsafe resp3 = UnsafeRawBufferPointer(bytes)
+        }
         encoder.removeAll(keeping: 64 * 1024)
     }
 
     /// Its bytes for a version for which it was encoded. They last as long as the message.
     func bytes(_ version: ProtocolVersion) -> UnsafeRawBufferPointer {
-        guard let bytes = version == .resp2 ? resp2 : resp3 else {
+        guard let bytes = unsafe version == .resp2 ? resp2 : resp3 else {
             preconditionFailure("a message that was not encoded")
         }
-        return bytes
+        return unsafe bytes
     }
 }

@@ -7,7 +7,7 @@ import RespCodec
 
 struct OutputQueue {
     /// Memory for some of the bytes, filled from the front.
-    private final class Piece {
+    @safe private final class Piece {
         static let usualCapacity = 256 * 1024
         let base: UnsafeMutableRawPointer
         let capacity: Int
@@ -17,21 +17,24 @@ struct OutputQueue {
         var count = 0
 
         init() {
-            let memory = mmap(nil, Self.usualCapacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-            guard let memory, memory != MAP_FAILED else { SystemMemory.exhausted(Self.usualCapacity) }
-            base = memory
+            let memory = unsafe mmap(
+                nil, Self.usualCapacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+            guard let memory = unsafe memory, unsafe memory != MAP_FAILED else {
+                SystemMemory.exhausted(Self.usualCapacity)
+            }
+            unsafe base = memory
             capacity = Self.usualCapacity
             isBlock = false
         }
 
         init(block: UnsafeMutableRawPointer, count: Int, capacity: Int) {
-            base = block
+            unsafe base = block
             self.count = count
             self.capacity = capacity
             isBlock = true
         }
 
-        deinit { if isBlock { free(base) } else { munmap(base, capacity) } }
+        deinit { if isBlock { unsafe free(base) } else { unsafe munmap(base, capacity) } }
     }
 
     /// The pieces from `first` on; those before have been sent.
@@ -55,7 +58,7 @@ struct OutputQueue {
                 add(last)
             }
             let count = min(bytes.count - taken, last.capacity - last.count)
-            memcpy(last.base + last.count, bytes.baseAddress! + taken, count)
+            unsafe memcpy(last.base + last.count, bytes.baseAddress! + taken, count)
             last.count += count
             taken += count
         }
@@ -66,11 +69,11 @@ struct OutputQueue {
     mutating func append(block: UnsafeMutableRawPointer, sent skipped: Int, count: Int, capacity: Int) {
         precondition(skipped < count && count <= capacity, "a block without bytes that wait")
         guard byteCount == 0 else {
-            append(UnsafeRawBufferPointer(start: block + skipped, count: count - skipped))
-            return free(block)
+            unsafe append(UnsafeRawBufferPointer(start: block + skipped, count: count - skipped))
+            return unsafe free(block)
         }
         self = OutputQueue()
-        add(Piece(block: block, count: count, capacity: capacity))
+        unsafe add(Piece(block: block, count: count, capacity: capacity))
         sent = skipped
         byteCount = count - skipped
     }
@@ -82,13 +85,15 @@ struct OutputQueue {
 
     /// The bytes to be sent first; none if nothing waits. Good until the queue changes.
     var front: UnsafeRawBufferPointer {
-        guard byteCount > 0, let piece = pieces[first] else { return UnsafeRawBufferPointer(start: nil, count: 0) }
-        return UnsafeRawBufferPointer(start: piece.base + sent, count: piece.count - sent)
+        guard byteCount > 0, let piece = pieces[first] else {
+            return unsafe UnsafeRawBufferPointer(start: nil, count: 0)
+        }
+        return unsafe UnsafeRawBufferPointer(start: piece.base + sent, count: piece.count - sent)
     }
 
     /// Forgets bytes that have been sent, at most those of `front`.
     mutating func removeFirst(_ count: Int) {
-        precondition(count <= front.count, "more was sent than there was")
+        unsafe precondition(count <= front.count, "more was sent than there was")
         sent += count
         byteCount -= count
         guard byteCount > 0 else {

@@ -17,10 +17,10 @@ extension ReplyQueue {
     @inline(__always)
     func send(_ part: Part) {
         if let message = part.message {
-            send(message.bytes(part.connection.version), part.connection)
+            unsafe send(message.bytes(part.connection.version), part.connection)
         } else {
             writer.written(part.range).withSpan { span in
-                span.withUnsafeBytes { send($0, part.connection) }
+                unsafe span.withUnsafeBytes { unsafe send($0, part.connection) }
             }
         }
     }
@@ -28,21 +28,21 @@ extension ReplyQueue {
     /// Sends all parts of a connection, of which `first` is the first.
     func sendChain(from first: Part, of all: [Part]) {
         let connection = first.connection
-        var pieces: [UnsafeRawBufferPointer] = []
+        var pieces: [UnsafeRawBufferPointer] = unsafe []
         var part = first
         while true {
-            pieces.append(part.message?.bytes(connection.version) ?? writer.written(part.range).rawBytes)
+            unsafe pieces.append(part.message?.bytes(connection.version) ?? writer.written(part.range).rawBytes)
             guard part.next >= 0 else { break }
             part = all[part.next]
         }
-        send(pieces, connection)
+        unsafe send(pieces, connection)
     }
 
     private func send(_ bytes: UnsafeRawBufferPointer, _ connection: Connection) {
         count(bytes.count, to: connection)
         var sent = 0
         if connection.unsent.byteCount == 0 {
-            switch connection.transport.send(bytes) {
+            switch unsafe connection.transport.send(bytes) {
             case .bytes(let count):
                 writes &+= 1
                 sent = count
@@ -51,21 +51,21 @@ extension ReplyQueue {
             }
         }
         guard sent < bytes.count else { return }
-        connection.unsent.append(UnsafeRawBufferPointer(rebasing: bytes[sent...]))
+        unsafe connection.unsent.append(UnsafeRawBufferPointer(rebasing: bytes[sent...]))
         hasUnsent(connection)
     }
 
     private func send(_ pieces: [UnsafeRawBufferPointer], _ connection: Connection) {
-        count(pieces.reduce(0) { $0 + $1.count }, to: connection)
-        guard let sent = sendNow(pieces, connection) else { return }
-        keep(pieces, from: sent, connection)
+        unsafe count(pieces.reduce(0) { $0 + $1.count }, to: connection)
+        guard let sent = unsafe sendNow(pieces, connection) else { return }
+        unsafe keep(pieces, from: sent, connection)
         if connection.unsent.byteCount > 0 { hasUnsent(connection) }
     }
 
     /// How much of some bytes goes out at once; nil if that ends the connection.
     private func sendNow(_ pieces: [UnsafeRawBufferPointer], _ connection: Connection) -> Int? {
         guard connection.unsent.byteCount == 0 else { return 0 }
-        switch connection.transport.send(pieces) {
+        switch unsafe connection.transport.send(pieces) {
         case .bytes(let count):
             writes &+= 1
             return count
@@ -78,10 +78,11 @@ extension ReplyQueue {
 
     private func keep(_ pieces: [UnsafeRawBufferPointer], from sent: Int, _ connection: Connection) {
         var sent = sent
-        for piece in pieces {
+        for index in unsafe pieces.indices {
+            let piece = unsafe pieces[index]
             let skipped = min(sent, piece.count)
             sent -= skipped
-            connection.unsent.append(UnsafeRawBufferPointer(rebasing: piece[skipped...]))
+            unsafe connection.unsent.append(UnsafeRawBufferPointer(rebasing: piece[skipped...]))
         }
     }
 
@@ -95,22 +96,22 @@ extension ReplyQueue {
         sendParts()
         if connection.isClosed { return writer.discardRun() }
         let run = writer.run
-        let pieces = pieces(of: run)
-        let total = pieces.reduce(0) { $0 + $1.count }
+        let pieces = unsafe pieces(of: run)
+        let total = unsafe pieces.reduce(0) { $0 + $1.count }
         count(total, to: connection)
-        guard let sent = sendNow(pieces, connection) else { return writer.discardRun() }
+        guard let sent = unsafe sendNow(pieces, connection) else { return writer.discardRun() }
         if sent < total {
             guard !limits.isOverHardLimit(connection.unsent.byteCount + total - sent, connection) else {
                 writer.discardRun()
                 owner?.closeOverLimit(connection)
                 return
             }
-            if pieces.count == 1 && total - sent >= Self.worthTheBuffer {
-                let taken = writer.takeBuffer()
-                connection.unsent.append(
+            if unsafe pieces.count == 1 && total - sent >= Self.worthTheBuffer {
+                let taken = unsafe writer.takeBuffer()
+                unsafe connection.unsent.append(
                     block: taken.base, sent: run.lowerBound + sent, count: taken.count, capacity: taken.capacity)
             } else {
-                keep(pieces, from: sent, connection)
+                unsafe keep(pieces, from: sent, connection)
             }
             hasUnsent(connection)
         }
@@ -119,16 +120,16 @@ extension ReplyQueue {
 
     /// The bytes of a run in order, those included that lie elsewhere.
     private func pieces(of run: Range<Int>) -> [UnsafeRawBufferPointer] {
-        var pieces: [UnsafeRawBufferPointer] = []
+        var pieces: [UnsafeRawBufferPointer] = unsafe []
         var place = run.lowerBound
-        func add(_ bytes: ByteSlice) { if bytes.count > 0 { pieces.append(bytes.rawBytes) } }
+        func add(_ bytes: ByteSlice) { if bytes.count > 0 { unsafe pieces.append(bytes.rawBytes) } }
         for borrowed in writer.borrowed {
             add(writer.written(place..<borrowed.position))
             add(borrowed.bytes)
             place = borrowed.position
         }
         add(writer.written(place..<run.upperBound))
-        return pieces
+        return unsafe pieces
     }
 
     // MARK: what sockets would not take
@@ -159,8 +160,8 @@ extension ReplyQueue {
                 watchForWriting(connection)
                 break
             }
-            let front = connection.unsent.front
-            let result = connection.transport.send(front)
+            let front = unsafe connection.unsent.front
+            let result = unsafe connection.transport.send(front)
             guard case .bytes(let count) = result else {
                 if result != .wouldBlock { return close(connection) }
                 break

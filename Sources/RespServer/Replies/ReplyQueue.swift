@@ -41,23 +41,23 @@ final class ReplyQueue {
 
     let writer = ReplyWriter(capacity: 64 * 1024)
     /// What is to be sent at the end of the turn, and the list that is gone through then.
-    @exclusivity(unchecked) private var parts: [Part] = []
-    @exclusivity(unchecked) private var sending: [Part] = []
+    private var parts: [Part] = []
+    private var sending: [Part] = []
     /// The bytes of messages among them.
-    @exclusivity(unchecked) private var messageBytes = 0
+    private var messageBytes = 0
     /// Whose requests are being executed: what is written is its.
-    @exclusivity(unchecked) private(set) var current: Connection?
+    private(set) var current: Connection?
     /// Messages for it, which go behind the reply of its command.
-    @exclusivity(unchecked) private var deferred: [Message] = []
+    private var deferred: [Message] = []
     /// Messages are put into bytes here.
     private let encoder = ReplyWriter(capacity: 256)
 
     var limits = OutputLimits() { didSet { mostReplyBytes = limits.mostReplyBytes(.normal) } }
-    @exclusivity(unchecked) private var mostReplyBytes = Int.max / 2
+    private var mostReplyBytes = Int.max / 2
     weak var owner: (any ReplyQueueOwner)?
     /// Times that something was written to a socket, and how many bytes have been handed over.
-    @exclusivity(unchecked) var writes = 0
-    @exclusivity(unchecked) var outputBytes = 0
+    var writes = 0
+    var outputBytes = 0
 
     func resetStatistics() {
         writes = 0
@@ -67,8 +67,8 @@ final class ReplyQueue {
     init() { writer.beginBorrowing() }
 
     deinit {
-        writer.deallocate()
-        encoder.deallocate()
+        unsafe writer.deallocate()
+        unsafe encoder.deallocate()
     }
 
     // MARK: runs
@@ -177,7 +177,7 @@ final class ReplyQueue {
     }
 
     private func appendMessage(_ message: Message, to connection: Connection) {
-        messageBytes += message.bytes(connection.version).count
+        unsafe messageBytes += message.bytes(connection.version).count
         append(connection, 0..<0, message)
     }
 

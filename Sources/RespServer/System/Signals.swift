@@ -14,11 +14,11 @@ enum Signals {
         signal(SIGHUP, SIG_IGN)
         for number in [SIGTERM, SIGINT] {
             var action = sigaction()
-            action.__sigaction_handler.sa_handler = { number in
+            unsafe action.__sigaction_handler.sa_handler = { number in
                 // A second request while the first is being served ends at once.
                 if Signals.flag.exchange(number, ordering: .relaxed) != 0 { _exit(1) }
             }
-            sigaction(number, &action, nil)
+            unsafe sigaction(number, &action, nil)
         }
     }
 }

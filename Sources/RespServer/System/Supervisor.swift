@@ -19,21 +19,21 @@ struct Supervisor {
     let problem: String?
 
     init(_ setting: Supervision = .no) {
-        let socket = getenv("NOTIFY_SOCKET")
-        let hasJob = getenv("UPSTART_JOB") != nil
-        address = socket.map { Array(UnsafeRawBufferPointer(start: $0, count: strlen($0))) } ?? []
+        let socket = unsafe getenv("NOTIFY_SOCKET")
+        let hasJob = unsafe getenv("UPSTART_JOB") != nil
+        address = unsafe socket.map { unsafe Array(UnsafeRawBufferPointer(start: $0, count: strlen($0))) } ?? []
         switch setting {
         case .no:
             kind = .none
             problem = nil
         case .systemd:
-            kind = socket == nil ? .none : .systemd
-            problem = socket == nil ? "systemd supervision requested, but NOTIFY_SOCKET is not set" : nil
+            kind = unsafe socket == nil ? .none : .systemd
+            problem = unsafe socket == nil ? "systemd supervision requested, but NOTIFY_SOCKET is not set" : nil
         case .upstart:
             kind = hasJob ? .upstart : .none
             problem = hasJob ? nil : "upstart supervision requested, but UPSTART_JOB is not set"
         case .auto:
-            kind = hasJob ? .upstart : socket != nil ? .systemd : .none
+            kind = unsafe hasJob ? .upstart : socket != nil ? .systemd : .none
             problem = nil
         }
     }
@@ -62,9 +62,9 @@ struct Supervisor {
         guard isAbstract || address.first == UInt8(ascii: "/"),
             address.count < MemoryLayout.size(ofValue: target.sun_path)
         else { return SyscallError("NOTIFY_SOCKET", EINVAL) }
-        withUnsafeMutableBytes(of: &target.sun_path) {
-            $0.copyBytes(from: address)
-            if isAbstract { $0[0] = 0 }
+        unsafe withUnsafeMutableBytes(of: &target.sun_path) {
+            unsafe $0.copyBytes(from: address)
+            if isAbstract { unsafe $0[0] = 0 }
         }
         // An abstract name ends where the address does, a path with a zero byte.
         let length = MemoryLayout.offset(of: \sockaddr_un.sun_path)! + address.count + (isAbstract ? 0 : 1)
@@ -72,9 +72,9 @@ struct Supervisor {
         guard descriptor >= 0 else { return SyscallError("socket") }
         defer { close(descriptor) }
         let bytes = Array(message.utf8)
-        let sent = withUnsafePointer(to: &target) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                sendto(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL), $0, socklen_t(length))
+        let sent = unsafe withUnsafePointer(to: &target) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                unsafe sendto(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL), $0, socklen_t(length))
             }
         }
         return sent == bytes.count ? nil : SyscallError("sendto")

@@ -13,7 +13,7 @@ struct SyscallError: Error, CustomStringConvertible {
         self.number = number
     }
 
-    var reason: String { String(cString: strerror(number)) }
+    var reason: String { unsafe String(cString: strerror(number)) }
     var description: String { "\(call): \(reason)" }
 }
 
@@ -29,7 +29,7 @@ enum Syscall {
     @inline(__always)
     static func read(_ descriptor: Int32, _ target: UnsafeMutableRawPointer, _ count: Int) -> Transfer {
         while true {
-            let result = recv(descriptor, target, count, 0)
+            let result = unsafe recv(descriptor, target, count, 0)
             if result > 0 { return .bytes(result) }
             if result == 0 { return .ended }
             if errno == EINTR { continue }
@@ -41,7 +41,7 @@ enum Syscall {
     @inline(__always)
     static func send(_ descriptor: Int32, _ source: UnsafeRawPointer, _ count: Int) -> Transfer {
         while true {
-            let result = Glibc.send(descriptor, source, count, Int32(MSG_NOSIGNAL))
+            let result = unsafe Glibc.send(descriptor, source, count, Int32(MSG_NOSIGNAL))
             if result >= 0 { return .bytes(result) }
             if errno == EINTR { continue }
             return errno == EAGAIN ? .wouldBlock : .failed(errno)
@@ -52,17 +52,17 @@ enum Syscall {
     static func send(_ descriptor: Int32, _ parts: [UnsafeRawBufferPointer]) -> Transfer {
         var total = 0
         var next = 0
-        while next < parts.count {
-            let group = parts[next..<min(next + 64, parts.count)]
-            var vectors = group.map {
-                iovec(iov_base: UnsafeMutableRawPointer(mutating: $0.baseAddress), iov_len: $0.count)
+        while unsafe next < parts.count {
+            let group = unsafe parts[next..<min(next + 64, parts.count)]
+            var vectors = unsafe group.map {
+                unsafe iovec(iov_base: UnsafeMutableRawPointer(mutating: $0.baseAddress), iov_len: $0.count)
             }
-            let wanted = group.reduce(0) { $0 + $1.count }
-            let result = vectors.withUnsafeMutableBufferPointer { buffer in
-                var message = msghdr()
-                message.msg_iov = buffer.baseAddress
-                message.msg_iovlen = buffer.count
-                return sendmsg(descriptor, &message, Int32(MSG_NOSIGNAL))
+            let wanted = unsafe group.reduce(0) { $0 + $1.count }
+            let result = unsafe vectors.withUnsafeMutableBufferPointer { buffer in
+                var message = unsafe msghdr()
+                unsafe message.msg_iov = buffer.baseAddress
+                unsafe message.msg_iovlen = buffer.count
+                return unsafe sendmsg(descriptor, &message, Int32(MSG_NOSIGNAL))
             }
             if result < 0 {
                 if errno == EINTR { continue }
@@ -71,25 +71,25 @@ enum Syscall {
             }
             total += result
             if result < wanted { return .bytes(total) }
-            next = group.endIndex
+            next = unsafe group.endIndex
         }
         return .bytes(total)
     }
 
     static func monotonicMicroseconds() -> Int64 {
         var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
+        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
         return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
     }
 
     static func wallMicroseconds() -> Int64 {
         var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
+        unsafe clock_gettime(CLOCK_REALTIME, &time)
         return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
     }
 
     static func setOption(_ descriptor: Int32, _ level: Int32, _ option: Int32, _ value: Int32) {
         var value = value
-        setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
+        unsafe setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
     }
 }
