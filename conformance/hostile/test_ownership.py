@@ -364,5 +364,5 @@ def test_many_owners_among_trouble(start):
         held = contents(control)
         for name, value in innocents.contents().items():
             assert held.pop(name, None) == value, name
-        known = {b"permitted", b"allowed", b"large", b"count"}
+        known = {b"permitted", b"allowed", b"large", b"count", b"queue"}
         assert not [name for name in held if not name.startswith(b"bad:") and name not in known]
