@@ -35,7 +35,7 @@ import Testing
         func expectOnly(_ bytes: [UInt8]) {
             let upper = bytes.map { $0 >= 0x61 && $0 <= 0x7A ? $0 - 0x20 : $0 }
             let name = String(decoding: upper, as: UTF8.self)
-            let found = bytes.withByteSlice { table.find($0)?.pointee.record.info.name.uppercased() }
+            let found = bytes.withByteSlice { table.find($0)?.record.info.name.uppercased() }
             #expect(found == (names.contains(name) && Array(name.utf8) == upper ? name : nil))
         }
         for name in names {
