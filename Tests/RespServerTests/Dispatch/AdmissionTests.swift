@@ -53,7 +53,7 @@ import Testing
             reader.text == "$1\r\nv\r\n-ERR wrong number of arguments for 'set' command\r\n"
                 + "-ERR unknown command 'NOSUCH', with args beginning with: \r\n+OK\r\n+QUEUED\r\n*1\r\n$1\r\nv\r\n")
         let writer = client(one, "GET k\nSET k w\nGET k")
-        let transaction = client(one, "MULTI\nSET k x\nEXEC\nPING")
+        let transaction = client(one, "MULTI\nSET other x\nEXEC\nPING")
         #expect(writer.text == "$1\r\nv\r\n" && writer.connection.isPaused)
         #expect(transaction.connection.isPaused, "\(transaction.text)")
         send(control, "CLIENT UNPAUSE", one)
