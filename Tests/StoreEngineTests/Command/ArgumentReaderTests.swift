@@ -20,6 +20,7 @@ struct ArgumentReaderTests {
             return "\(try read())"
         } catch let error as CommandError {
             let reply = ReplyWriter(capacity: 256)
+            defer { reply.deallocate() }
             error.write(to: reply)
             return reply.written(1..<reply.count - 2).description
         } catch {
