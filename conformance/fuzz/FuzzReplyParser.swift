@@ -1,4 +1,4 @@
-// sources: Sources/RespCodec/Bytes/ByteSlice.swift Sources/RespCodec/Bytes/Decimal.swift
+// sources: Sources/RespCodec/Bytes/*.swift
 // sources: Sources/RespCodec/Reply/Reply.swift Sources/RespCodec/Reply/ReplyParser.swift
 //
 // Any bytes go through the reply parser. Besides not crashing, three things must hold:

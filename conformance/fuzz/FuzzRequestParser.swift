@@ -1,4 +1,4 @@
-// sources: Sources/RespCodec/Bytes/ByteSlice.swift Sources/RespCodec/Bytes/Decimal.swift Sources/RespCodec/Bytes/SystemMemory.swift Sources/RespCodec/Request/*.swift
+// sources: Sources/RespCodec/Bytes/*.swift Sources/RespCodec/Request/*.swift
 //
 // Any bytes go through the request parser. Besides not crashing, three things must hold:
 //   - the outcome is the same in one piece and in pieces (whose lengths the input itself decides);

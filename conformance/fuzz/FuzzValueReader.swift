@@ -56,12 +56,14 @@ private func walk(_ bytes: UnsafeRawBufferPointer) {
     let list = unsafe PackedList(lookingAt: slice)
     var count = 0
     var offset = list.first
+    var sum: UInt64 = 0
     while offset < list.end {
-        _ = list[offset].withBytes { $0.array }
+        // Every byte is looked at, in a copy.
+        sum &+= list[offset].withBytes { $0.array.reduce(0) { $0 &+ UInt64($1) } }
         offset = list.next(after: offset)
         count += 1
     }
-    precondition(count == examination.count && offset == list.end, "a list of another length")
+    precondition(count == examination.count && offset == list.end && sum < UInt64.max, "a list of another length")
     while let previous = list.previous(before: offset) {
         offset = previous
         count -= 1
