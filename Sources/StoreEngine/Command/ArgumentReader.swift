@@ -2,19 +2,11 @@
 //
 // The reader is a place among a request's arguments, kept in registers, and every command reads its options with it in one way:
 //
-//     var options = ArgumentReader(arguments, from: 2)
-//     while !options.isAtEnd {
-//         if options.takes("justid") {
-//             onlyIDs = true
-//         } else if options.takes("count", with: 1) {
-//             count = try options.integer(atLeast: 1, otherwise: .message("ERR COUNT must be > 0"))
-//         } else {
-//             throw .syntax
-//         }
-//     }
+//  - as long as `isAtEnd` is not reached, it asks for one option after the other: `takes("justid")`, or `takes("count", with: 1)` for one with
+//    an operand, which `integer(atLeast:otherwise:)` then reads;
+//  - what no option takes is a syntax error.
 //
-// A word that lacks its operands, or does not go with what was read before, is no option: it ends in the last branch, as anything else
-// that is left over does. Which mistake a caller hears of depends on the order of reading, so what a command tests stands in the order in
+// A word that lacks its operands, or does not go with what was read before, is no option either. Which mistake a caller hears of depends on the order of reading, so what a command tests stands in the order in
 // which Redis tests it. Words are given in lower case and match in any letter case; as in C, a zero byte ends an argument.
 
 import RespCodec
