@@ -11,16 +11,19 @@ pytestmark = pytest.mark.ours
 def test_a_soft_limit_as_large_as_can_be(server):
     """A client that leaves output unread ends nobody but itself, whatever the limit."""
     with server.connect() as control:
-        for limit in ("normal 0 9223372036854775807 60", "normal 9223372036854775807 9223372036854775807 60", "pubsub 0 9223372036854775807 1",
-                      "replica 9223372036854775807 9223372036854775807 0"):
-            assert control("CONFIG", "SET", "client-output-buffer-limit", limit).raw == b"+OK\r\n"
-        control("CONFIG", "SET", "client-output-buffer-limit", "normal 0 9223372036854775807 60")
-        control("SETRANGE", "large", 20_000_000, "x")
-        with server.connect(receive_buffer=4096) as client:
-            client.send_raw(encode("GET", "large") * 3)
-            eventually(lambda: b"omem=0 " not in line_of(control, b"events=rw"))
-        server.check_alive()
-        control("CONFIG", "SET", "client-output-buffer-limit", "normal 0 0 0")
+        before = control("CONFIG", "GET", "client-output-buffer-limit").as_pairs()[b"client-output-buffer-limit"]
+        try:
+            for limit in ("normal 0 9223372036854775807 60", "normal 9223372036854775807 9223372036854775807 60",
+                          "pubsub 0 9223372036854775807 1", "replica 9223372036854775807 9223372036854775807 0",
+                          "normal 0 9223372036854775807 60"):
+                assert control("CONFIG", "SET", "client-output-buffer-limit", limit).raw == b"+OK\r\n"
+            control("SETRANGE", "large", 20_000_000, "x")
+            with server.connect(receive_buffer=4096) as client:
+                client.send_raw(encode("GET", "large") * 3)
+                eventually(lambda: b"omem=0 " not in line_of(control, b"events=rw"))
+            server.check_alive()
+        finally:
+            assert control("CONFIG", "SET", "client-output-buffer-limit", before).raw == b"+OK\r\n"
 
 
 def line_of(control, word):
