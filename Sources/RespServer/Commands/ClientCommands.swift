@@ -283,11 +283,6 @@ enum ClientCommands {
         context.reply.integer(1)
     }
 
-    /// All connections, the oldest first.
-    private static func connections(_ server: Server) -> [Connection] {
-        server.connections.byAge
-    }
-
     private static func filter(
         _ context: SessionContext, _ arguments: Arguments, idMessage: StaticString?
     ) throws(CommandError) -> ClientFilter {
@@ -309,9 +304,9 @@ enum ClientCommands {
         } else if arguments.count > 2 {
             let filter = try filter(context, arguments, idMessage: nil)
             let asking = filter.skipsSelf == true ? context.connection : nil
-            listed = connections(context.server).filter { $0 !== asking && filter.accepts($0) }
+            listed = context.server.connections.byAge.filter { $0 !== asking && filter.accepts($0) }
         } else {
-            listed = connections(context.server)
+            listed = context.server.connections.byAge
         }
         let now = context.server.engine.now
         let text = context.reply.beginDeferred()
@@ -329,7 +324,7 @@ enum ClientCommands {
             : try filter(context, arguments, idMessage: "ERR client-id should be greater than 0")
         let skipsSelf = filter.skipsSelf ?? !isOldForm
         var killed = 0
-        for connection in connections(context.server) where filter.accepts(connection) {
+        for connection in context.server.connections.byAge where filter.accepts(connection) {
             if connection === context.connection {
                 if skipsSelf { continue }
                 context.server.closeLater(connection)

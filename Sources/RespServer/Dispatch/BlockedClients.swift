@@ -107,7 +107,7 @@ final class BlockedClients {
         waiter.setAlarm(time)
         if let time { alarms.insert(time, waiter) }
         alarms.dropStale(alive: alarmCount)
-        timer?.set(for: alarms.first?.time)
+        timer?.set(for: nextAlarm)
     }
 
     /// Ends a wait, however it has ended.

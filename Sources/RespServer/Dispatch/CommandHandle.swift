@@ -42,7 +42,7 @@ import StoreEngine
     /// All else that is known of it.
     @inline(__always) var record: CommandRecord { unsafe fields.pointee.owner }
 
-    // Addresses, so that a field that is an object or a function is used without a reference count.
+    // Addresses, so that a field that is an object is used without a reference count.
 
     subscript<Value>(dynamicMember path: KeyPath<Fields, Value>) -> Value {
         @inline(__always) unsafeAddress { unsafe UnsafePointer(fields).pointer(to: path)! }

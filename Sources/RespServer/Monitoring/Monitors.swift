@@ -12,7 +12,6 @@ struct Monitors {
     }
 
     mutating func remove(_ connection: Connection) {
-        guard connection.isMonitor else { return }
         connection.isMonitor = false
         connections.removeAll { $0 === connection }
     }

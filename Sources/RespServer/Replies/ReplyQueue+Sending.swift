@@ -42,13 +42,8 @@ extension ReplyQueue {
         count(bytes.count, to: connection)
         var sent = 0
         if connection.unsent.byteCount == 0 {
-            switch unsafe connection.transport.send(bytes) {
-            case .bytes(let count):
-                writes &+= 1
-                sent = count
-            case .wouldBlock: break
-            case .ended, .failed: return close(connection)
-            }
+            guard let count = unsafe taken(connection.transport.send(bytes), by: connection) else { return }
+            sent = count
         }
         guard sent < bytes.count else { return }
         unsafe connection.unsent.append(UnsafeRawBufferPointer(rebasing: bytes[sent...]))
@@ -64,8 +59,13 @@ extension ReplyQueue {
 
     /// How much of some bytes goes out at once; nil if that ends the connection.
     private func sendNow(_ pieces: [UnsafeRawBufferPointer], _ connection: Connection) -> Int? {
-        guard connection.unsent.byteCount == 0 else { return 0 }
-        switch unsafe connection.transport.send(pieces) {
+        connection.unsent.byteCount == 0 ? unsafe taken(connection.transport.send(pieces), by: connection) : 0
+    }
+
+    /// How many bytes a socket took; nil if it has ended, and with it the connection.
+    @inline(__always)
+    private func taken(_ transfer: Transfer, by connection: Connection) -> Int? {
+        switch transfer {
         case .bytes(let count):
             writes &+= 1
             return count
