@@ -99,7 +99,7 @@ extension Server {
         closing = []
         for connection in now where !connection.isClosed {
             // What is unsent is waited for by the write interest; the close follows it.
-            if connection.unsent.byteCount == 0 { close(connection, mayLinger: true) }
+            if connection.unsent == nil { close(connection, mayLinger: true) }
         }
     }
 
@@ -126,6 +126,6 @@ extension Server {
         }
         connections.remove(connection)
         connection.pending = nil
-        connection.unsent = OutputQueue()
+        connection.dropOutputQueue()
     }
 }

@@ -96,6 +96,7 @@ extension Server {
 
     private func resetStatistics() {
         statistics = ServerStatistics()
+        errors = ErrorStatistics()
         replies.resetStatistics()
         engine.statistics = EngineStatistics()
         memoryExcess.reset()

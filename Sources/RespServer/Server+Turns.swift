@@ -146,7 +146,7 @@ extension Server {
     private func closeIdle() {
         let timeout = Int64(configuration.settings.timeoutSeconds) * 1000
         for connection in connections.all {
-            if connection.unsent.byteCount > 0 { replies.checkLimit(connection) }
+            if connection.unsent != nil { replies.checkLimit(connection) }
             if timeout > 0 && now - connection.lastActive > timeout && !connection.isPaused
                 && connection.waiting == nil && !connection.isMonitor
             {

@@ -5,8 +5,8 @@ import RespCodec
 import StoreEngine
 
 final class Server {
-    // What changes with every request is without the check that nobody reads it meanwhile: the server runs on one thread, and
-    // nothing is handed out of it as inout while commands run.
+    // What changes with every request is a plain number or a handle: of all else Swift checks at run time that nobody is using it while
+    // it changes, and a few such checks cost as much as a short command.
 
     let configuration: Configuration
     let log: Log
@@ -64,6 +64,7 @@ final class Server {
 
     let runID: String
     var statistics = ServerStatistics()
+    var errors = ErrorStatistics()
     var lastUpkeep: Int64 = 0
     var rates = ServerRates()
     var memoryPeak = MemoryPeak()

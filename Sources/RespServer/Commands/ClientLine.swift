@@ -10,8 +10,8 @@ enum ClientLine {
     static func write(_ connection: Connection, now: Int64, to reply: ReplyWriter) {
         let queued = connection.transaction?.byteCount ?? 0
         let unparsed = connection.pending?.byteCount ?? 0
-        let unsent = connection.unsent.byteCount
-        let capacity = connection.unsent.capacity
+        let unsent = connection.unsentByteCount
+        let capacity = connection.unsent?.capacity ?? 0
         func field(_ name: ByteSlice, _ value: Int) { reply.text(name, "=", value, " ") }
         func field(_ name: ByteSlice, text value: String) { reply.text(name, "=", string: value, " ") }
         field("id", Int(connection.id))

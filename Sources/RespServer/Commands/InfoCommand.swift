@@ -274,7 +274,7 @@ enum InfoCommands {
         text.add("keyspace_hits", engine.keyspaceHits)
         text.add("keyspace_misses", engine.keyspaceMisses)
         text.add(noPublishing)
-        text.add("total_error_replies", statistics.errorReplies)
+        text.add("total_error_replies", server.errors.total)
         text.add("total_reads_processed", statistics.reads)
         text.add("total_writes_processed", server.replies.writes)
         text.add(noThreads)
@@ -339,7 +339,7 @@ enum InfoCommands {
     }
 
     @Sendable private static func writeErrors(_ server: Server, _ text: InfoText) {
-        for (code, count) in server.statistics.errors.sorted(by: { $0.key < $1.key }) {
+        for (code, count) in server.errors.byCode.sorted(by: { $0.key < $1.key }) {
             // Characters with a meaning in a line are replaced.
             let name = String(code.map { "#:\r\n".contains($0) ? "_" : $0 })
             text.piece("errorstat_", text: name)

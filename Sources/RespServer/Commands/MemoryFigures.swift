@@ -71,7 +71,7 @@ extension Server {
         sample.residentBytes = SystemFacts.residentBytes
         for connection in connections.all {
             let input = connection.pending?.byteCount ?? 0
-            let output = connection.unsent.byteCount
+            let output = connection.unsentByteCount
             sample.largestInput = max(sample.largestInput, input)
             sample.largestOutput = max(sample.largestOutput, output)
             sample.clientBytes += input + output + (connection.transaction?.byteCount ?? 0)

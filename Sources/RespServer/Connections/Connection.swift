@@ -48,8 +48,9 @@ final class Connection {
 
     /// What has been sent and not executed.
     var pending: PendingInput?
-    /// What the socket would not take yet.
-    var unsent = OutputQueue()
+    /// What the socket would not take yet, if there is anything.
+    private(set) var unsent: OutputQueue?
+    var unsentByteCount: Int { unsent?.byteCount ?? 0 }
     /// Where its newest part of this turn stands in the `ReplyQueue`; -1 if there is none.
     var lastQueuedPart = -1
     /// By which limits it is bounded.
@@ -108,6 +109,18 @@ final class Connection {
     func leavesAccessTimes(_ record: CommandRecord) -> Bool {
         isNoTouch && !record.flags.contains(.alwaysTouches)
     }
+
+    // MARK: unsent replies
+
+    /// Where what the socket would not take is kept.
+    func outputQueue() -> OutputQueue {
+        if let unsent { return unsent }
+        let queue = OutputQueue()
+        unsent = queue
+        return queue
+    }
+
+    func dropOutputQueue() { unsent = nil }
 
     // MARK: session
 

@@ -89,7 +89,6 @@ extension Server {
         countedErrors = reply.errorCount
         let text = reply.lastError
         let code = text[0..<(text.index(of: UInt8(ascii: " ")) ?? text.count)].description
-        statistics.errors[code, default: 0] += 1
-        statistics.errorReplies += 1
+        errors.count(code)
     }
 }

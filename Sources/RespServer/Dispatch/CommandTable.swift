@@ -214,6 +214,7 @@ struct CommandInfo {
     /// Names too long for `key`, in lower case: only renaming makes them.
     private var longNames: [[UInt8]: CommandRecord] = [:]
 
+    @inline(never)
     private func findLong(_ name: ByteSlice) -> CommandHandle? {
         longNames.isEmpty ? nil : longNames[name.array.map(ByteSlice.lowercased)]?.handle
     }

@@ -53,7 +53,7 @@ struct OutputLimits {
     /// Whether a client has taken too little for too long.
     func isExceeded(by connection: Connection, now: Int64) -> Bool {
         let limit = self[connection.clientClass]
-        let size = connection.unsent.byteCount
+        let size = connection.unsentByteCount
         guard limit.softBytes > 0 && size >= limit.softBytes else {
             connection.softLimitSince = nil
             return isOverHardLimit(size, connection)

@@ -5,7 +5,7 @@
 import Glibc
 import RespCodec
 
-struct OutputQueue {
+final class OutputQueue {
     /// Memory for some of the bytes, filled from the front.
     @safe private final class Piece {
         static let usualCapacity = 256 * 1024
@@ -47,7 +47,7 @@ struct OutputQueue {
     /// The memory that the pieces take.
     private(set) var capacity = 0
 
-    mutating func append(_ bytes: UnsafeRawBufferPointer) {
+    func append(_ bytes: UnsafeRawBufferPointer) {
         var taken = 0
         while taken < bytes.count {
             let last: Piece
@@ -66,19 +66,27 @@ struct OutputQueue {
     }
 
     /// Takes over a block of malloc whose bytes up to `count` wait, but for the first `sent`.
-    mutating func append(block: UnsafeMutableRawPointer, sent skipped: Int, count: Int, capacity: Int) {
+    func append(block: UnsafeMutableRawPointer, sent skipped: Int, count: Int, capacity: Int) {
         precondition(skipped < count && count <= capacity, "a block without bytes that wait")
         guard byteCount == 0 else {
             unsafe append(UnsafeRawBufferPointer(start: block + skipped, count: count - skipped))
             return unsafe free(block)
         }
-        self = OutputQueue()
+        removeAll()
         unsafe add(Piece(block: block, count: count, capacity: capacity))
         sent = skipped
         byteCount = count - skipped
     }
 
-    private mutating func add(_ piece: Piece) {
+    private func removeAll() {
+        pieces = []
+        first = 0
+        sent = 0
+        byteCount = 0
+        capacity = 0
+    }
+
+    private func add(_ piece: Piece) {
         pieces.append(piece)
         capacity += piece.capacity
     }
@@ -92,13 +100,12 @@ struct OutputQueue {
     }
 
     /// Forgets bytes that have been sent, at most those of `front`.
-    mutating func removeFirst(_ count: Int) {
+    func removeFirst(_ count: Int) {
         unsafe precondition(count <= front.count, "more was sent than there was")
         sent += count
         byteCount -= count
         guard byteCount > 0 else {
-            self = OutputQueue()
-            return
+            return removeAll()
         }
         guard let piece = pieces[first], sent == piece.count else { return }
         capacity -= piece.capacity

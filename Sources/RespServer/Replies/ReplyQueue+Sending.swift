@@ -41,25 +41,26 @@ extension ReplyQueue {
     private func send(_ bytes: UnsafeRawBufferPointer, _ connection: Connection) {
         count(bytes.count, to: connection)
         var sent = 0
-        if connection.unsent.byteCount == 0 {
+        if connection.unsent == nil {
             guard let count = unsafe taken(connection.transport.send(bytes), by: connection) else { return }
             sent = count
         }
         guard sent < bytes.count else { return }
-        unsafe connection.unsent.append(UnsafeRawBufferPointer(rebasing: bytes[sent...]))
+        unsafe connection.outputQueue().append(UnsafeRawBufferPointer(rebasing: bytes[sent...]))
         hasUnsent(connection)
     }
 
     private func send(_ pieces: [UnsafeRawBufferPointer], _ connection: Connection) {
-        unsafe count(pieces.reduce(0) { $0 + $1.count }, to: connection)
-        guard let sent = unsafe sendNow(pieces, connection) else { return }
+        let total = unsafe pieces.reduce(0) { $0 + $1.count }
+        count(total, to: connection)
+        guard let sent = unsafe sendNow(pieces, connection), sent < total else { return }
         unsafe keep(pieces, from: sent, connection)
-        if connection.unsent.byteCount > 0 { hasUnsent(connection) }
+        hasUnsent(connection)
     }
 
     /// How much of some bytes goes out at once; nil if that ends the connection.
     private func sendNow(_ pieces: [UnsafeRawBufferPointer], _ connection: Connection) -> Int? {
-        connection.unsent.byteCount == 0 ? unsafe taken(connection.transport.send(pieces), by: connection) : 0
+        connection.unsent == nil ? unsafe taken(connection.transport.send(pieces), by: connection) : 0
     }
 
     /// How many bytes a socket took; nil if it has ended, and with it the connection.
@@ -78,11 +79,12 @@ extension ReplyQueue {
 
     private func keep(_ pieces: [UnsafeRawBufferPointer], from sent: Int, _ connection: Connection) {
         var sent = sent
+        let queue = connection.outputQueue()
         for index in unsafe pieces.indices {
             let piece = unsafe pieces[index]
             let skipped = min(sent, piece.count)
             sent -= skipped
-            unsafe connection.unsent.append(UnsafeRawBufferPointer(rebasing: piece[skipped...]))
+            unsafe queue.append(UnsafeRawBufferPointer(rebasing: piece[skipped...]))
         }
     }
 
@@ -101,14 +103,14 @@ extension ReplyQueue {
         count(total, to: connection)
         guard let sent = unsafe sendNow(pieces, connection) else { return writer.discardRun() }
         if sent < total {
-            guard !limits.isOverHardLimit(connection.unsent.byteCount + total - sent, connection) else {
+            guard !limits.isOverHardLimit(connection.unsentByteCount + total - sent, connection) else {
                 writer.discardRun()
                 owner?.closeOverLimit(connection)
                 return
             }
             if unsafe pieces.count == 1 && total - sent >= Self.worthTheBuffer {
                 let taken = unsafe writer.takeBuffer()
-                unsafe connection.unsent.append(
+                unsafe connection.outputQueue().append(
                     block: taken.base, sent: run.lowerBound + sent, count: taken.count, capacity: taken.capacity)
             } else {
                 unsafe keep(pieces, from: sent, connection)
@@ -140,7 +142,7 @@ extension ReplyQueue {
     private func hasUnsent(_ connection: Connection) {
         if !connection.isWatchedForWriting { watchForWriting(connection) }
         checkLimit(connection)
-        if !connection.isClosed && connection.unsent.byteCount >= limits.mostUnsentBytes(connection.clientClass) {
+        if !connection.isClosed && connection.unsentByteCount >= limits.mostUnsentBytes(connection.clientClass) {
             connection.isBehind = true
         }
     }
@@ -154,31 +156,32 @@ extension ReplyQueue {
     /// Sends more of what a socket would not take before, up to a bound, so that others get their turn.
     func flush(_ connection: Connection) {
         var budget = 1 << 20
-        while connection.unsent.byteCount > 0 {
+        while let queue = connection.unsent {
             // The socket may take more: to ask for it anew has the loop told at once.
             guard budget > 0 else {
                 watchForWriting(connection)
                 break
             }
-            let front = unsafe connection.unsent.front
+            let front = unsafe queue.front
             let result = unsafe connection.transport.send(front)
             guard case .bytes(let count) = result else {
                 if result != .wouldBlock { return close(connection) }
                 break
             }
             writes &+= 1
-            connection.unsent.removeFirst(count)
+            queue.removeFirst(count)
+            if queue.byteCount == 0 { connection.dropOutputQueue() }
             // What it did not take it will ask for.
             if count < front.count { break }
             budget -= count
         }
         if connection.isBehind
-            && connection.unsent.byteCount <= limits.mostUnsentBytes(connection.clientClass) / 2
+            && connection.unsentByteCount <= limits.mostUnsentBytes(connection.clientClass) / 2
         {
             connection.isBehind = false
             owner?.enqueue(connection)
         }
-        guard connection.unsent.byteCount == 0 else { return }
+        guard connection.unsent == nil else { return }
         connection.softLimitSince = nil
         if connection.isClosing {
             owner?.close(connection, mayLinger: true)

@@ -132,11 +132,9 @@ final class ReplyQueue {
 
     @inline(__always)
     private func append(_ connection: Connection, _ range: Range<Int>, _ message: Message?) {
-        let place = parts.count
         let last = connection.lastQueuedPart
-        if last >= 0 { parts[last].next = place }
-        connection.lastQueuedPart = place
-        parts.append(Part(connection: connection, range: range, message: message, isFirst: last < 0))
+        connection.lastQueuedPart = parts.add(
+            Part(connection: connection, range: range, message: message, isFirst: last < 0), behind: last)
     }
 
     /// Hands over what has been written so far within a command that runs others, as far as it must be sent before the next one of them.
@@ -200,5 +198,16 @@ final class ReplyQueue {
             if part.next < 0 { send(part) } else { sendChain(from: part, of: sending) }
         }
         sending.removeAll(keepingCapacity: true)
+    }
+}
+
+extension [ReplyQueue.Part] {
+    /// - Parameter last: where the connection's last part stands, -1 if there is none.
+    /// - Returns: Where the part stands now.
+    @inline(__always)
+    fileprivate mutating func add(_ part: Element, behind last: Int) -> Int {
+        if last >= 0 { self[last].next = count }
+        append(part)
+        return count - 1
     }
 }

@@ -1,4 +1,5 @@
-// What the server counts, for INFO; CONFIG RESETSTAT sets it back.
+// What the server counts, for INFO; CONFIG RESETSTAT sets it back. Plain numbers: some are counted with every request, and adding to a
+// number needs no check that nobody else is changing them meanwhile.
 
 struct ServerStatistics {
     var connectionsReceived = 0
@@ -10,9 +11,6 @@ struct ServerStatistics {
     /// Turns of the loop, and how long they took without the wait for events.
     var turns = 0
     var turnCycles: UInt64 = 0
-    var errorReplies = 0
-    /// By the first word of their texts.
-    var errors: [String: Int] = [:]
     var clientsClosedByOutputLimit = 0
     var clientsClosedByQueryLimit = 0
 }

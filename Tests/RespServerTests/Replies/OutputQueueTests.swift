@@ -7,7 +7,7 @@ import Testing
     /// Random bytes go in and out in random runs, and come out as they went in.
     @Test func keepsBytesInOrder() {
         var generator = SystemRandomNumberGenerator()
-        var queue = OutputQueue()
+        let queue = OutputQueue()
         var written: UInt8 = 0
         var read: UInt8 = 0
         var waiting = 0
@@ -42,7 +42,7 @@ import Testing
 
     /// A block that is taken over comes out from where it was sent up to, and what follows it behind it.
     @Test(arguments: [0, 1, 999]) func takesOverBlocks(sent: Int) throws {
-        var queue = OutputQueue()
+        let queue = OutputQueue()
         let block = try #require(malloc(2000))
         for index in 0..<1000 {
             block.storeBytes(of: UInt8(truncatingIfNeeded: index), toByteOffset: index, as: UInt8.self)
@@ -63,7 +63,7 @@ import Testing
     }
 
     @Test func aBlockBehindOthersIsCopied() throws {
-        var queue = OutputQueue()
+        let queue = OutputQueue()
         Array("first ".utf8).withUnsafeBytes { queue.append($0) }
         let block = try #require(malloc(8))
         memcpy(block, "xxsecond", 8)

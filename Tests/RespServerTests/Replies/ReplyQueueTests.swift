@@ -45,7 +45,7 @@ private final class Desk: ReplyQueueOwner {
     func sendAll(_ connections: Connection...) {
         queue.send()
         for _ in 0..<10_000 {
-            let behind = connections.filter { !$0.isClosed && $0.unsent.byteCount > 0 }
+            let behind = connections.filter { !$0.isClosed && $0.unsentByteCount > 0 }
             if behind.isEmpty { return }
             for connection in behind { queue.flush(connection) }
         }
@@ -164,7 +164,7 @@ private func message(_ text: String) -> Message { Message { $0.bulkString(text: 
                 desk.queue.push(message("m2"), to: connection)
                 desk.sendAll(connection, other)
                 #expect(peer.text == whole && witness.text == "$2\r\nm1\r\n", "\(count) \(second)")
-                #expect(!connection.isWatchedForWriting && connection.unsent.byteCount == 0)
+                #expect(!connection.isWatchedForWriting && connection.unsentByteCount == 0)
             }
         }
     }
@@ -179,7 +179,7 @@ private func message(_ text: String) -> Message { Message { $0.bulkString(text: 
                 desk.queue.push(message("m"), to: victim)
                 desk.queue.push(message("m"), to: other)
                 desk.queue.send()
-                if victim.unsent.byteCount > 0 && !victim.isClosed { desk.queue.flush(victim) }
+                if victim.unsentByteCount > 0 && !victim.isClosed { desk.queue.flush(victim) }
             }
             #expect(
                 victim.isClosed && desk.closed.count == 1
@@ -205,13 +205,13 @@ private func message(_ text: String) -> Message { Message { $0.bulkString(text: 
             desk.queue.push(news, to: normal)
             desk.queue.send()
         }
-        #expect(desk.closedOverLimit.isEmpty && subscriber.unsent.byteCount == 9 * 97)
+        #expect(desk.closedOverLimit.isEmpty && subscriber.unsentByteCount == 9 * 97)
         for _ in 0..<10 {
             desk.queue.push(news, to: subscriber)
             desk.queue.push(news, to: normal)
             desk.queue.send()
         }
-        #expect(desk.closedOverLimit.map(\.id) == [subscriber.id] && normal.unsent.byteCount == 19 * 97)
+        #expect(desk.closedOverLimit.map(\.id) == [subscriber.id] && normal.unsentByteCount == 19 * 97)
     }
 
     /// The soft limit counts while it is exceeded without a break.
@@ -258,7 +258,7 @@ private func message(_ text: String) -> Message { Message { $0.bulkString(text: 
         peer.takes = Array(repeating: 1 << 18, count: 40)
         while connection.isBehind { desk.queue.flush(connection) }
         #expect(desk.queued.map(\.id) == [connection.id])
-        #expect(connection.unsent.byteCount <= 8 << 20 && connection.unsent.byteCount > 7 << 20)
+        #expect(connection.unsentByteCount <= 8 << 20 && connection.unsentByteCount > 7 << 20)
     }
 
     @Test func aReplyBeyondTheLimitIsNeverHeld() {
