@@ -89,6 +89,9 @@ extension Server {
         countedErrors = reply.errorCount
         let text = reply.lastError
         let code = text[0..<(text.index(of: UInt8(ascii: " ")) ?? text.count)].description
-        errors.count(code)
+        guard let codes = errors.count(code) else { return }
+        log.warning(
+            "Errors are no longer counted by their codes, because there were too many different ones: CONFIG RESETSTAT starts anew. They were \(codes.joined(separator: ", "))"
+        )
     }
 }
