@@ -53,7 +53,7 @@ extension Server {
         var call = Call(waiter.record.handle, waiter.arguments.view, for: connection)
         call.options.insert(.hasWaited)
         if connection.leavesAccessTimes(waiter.record) { call.options.insert(.leavesAccessTimes) }
-        let hasReplied = run(call)
+        let hasReplied = runMeasured(call)
         engine.endEffects()
         withExtendedLifetime(waiter.arguments) {}
         if hasReplied { goOn(behind: waiter) }
@@ -111,6 +111,12 @@ extension Server {
             waiter.wait.timeoutReply.write(to: reply)
         }
         waiter.record.handle.calls &+= 1
+        let taken = clock.lap()
+        observer.observe(.commandUnblocking, cycles: taken)
+        observer.observe(
+            FinishedCall(
+                command: waiter.record.handle, arguments: waiter.arguments.view, connection: waiter.connection,
+                cycles: waiter.cycles &+ taken))
         goOn(behind: waiter)
     }
 }

@@ -96,10 +96,13 @@ extension Server {
     /// - Returns: False if there is no room, and none could be made.
     @discardableResult
     func makeRoom() -> Bool {
-        defer { followMemoryUse() }
         // Nothing is removed during a pause.
         guard pause.end <= now else { return true }
         let start = clinux_cycle_counter()
+        defer {
+            followMemoryUse()
+            observer.observe(.evictionCycle, cycles: clinux_cycle_counter() &- start)
+        }
         let limit = evictionCycles
         var hasProgress = false
         var searches = 0

@@ -141,6 +141,10 @@ extension Server {
             }
             unsafe batch.lookUp(reader, base, commands: commands, engine: engine, database: connection.database)
             place = ending.start
+            let hasSample = samplesKeys && prepareSample(reader.count)
+            defer { if hasSample { updateGate() } }
+            // Reading and looking up are nobody's time.
+            clock.restart()
             if reader.count == 0 {
                 // Empty requests cost time, too.
                 _ = clock.lap()
@@ -154,10 +158,11 @@ extension Server {
                 let request = reader[index]
                 let view = unsafe reader.arguments.view(
                     request.firstArgument..<request.firstArgument + request.argumentCount, base: base)
+                let replyStart = reply.count
                 guard execute(batch.command(index), view, on: connection, key: batch.key(index)) else {
                     return Rest(start: request.start)
                 }
-                afterCommand(connection)
+                afterCommand(connection, view, replyStart: replyStart)
                 let next = index + 1 < reader.count ? reader[index + 1].start : ending.start
                 if !connection.state.isEmpty {
                     if connection.isEnding { return Rest(start: window.count) }
@@ -166,11 +171,13 @@ extension Server {
                     if index + 1 < reader.count || ending.outcome != .request {
                         place = next
                         isOutdated = true
+                        if samplesKeys && !hasSample { hotKeys?.takeBack(reader.count - index - 1) }
                         break
                     }
                 }
                 if clock.isSliceOver && next < window.count {
                     enqueue(connection)
+                    if samplesKeys && !hasSample { hotKeys?.takeBack(reader.count - index - 1) }
                     return Rest(start: next)
                 }
             }
@@ -186,8 +193,9 @@ extension Server {
         return Rest(start: window.count)
     }
 
+    /// - Parameter replyStart: where the command's reply begins.
     @inline(__always)
-    private func afterCommand(_ connection: Connection) {
+    private func afterCommand(_ connection: Connection, _ arguments: Arguments, replyStart: Int) {
         statistics.commandsProcessed &+= 1
         connection.commandCount &+= 1
         if engine.isHeard {
@@ -197,7 +205,18 @@ extension Server {
             }
             if engine.isMemoryLimited { followMemoryUse() }
         }
-        if reply.needsSending { replies.handOver(to: connection) }
+        if reply.needsSending { sendLongReply(connection, arguments, replyStart: replyStart) }
+    }
+
+    private func sendLongReply(_ connection: Connection, _ arguments: Arguments, replyStart: Int) {
+        if let command = connection.lastCommand, !observer.hasMeasuredReply {
+            observer.observeLongReply(
+                FinishedCall(command: command, arguments: arguments, connection: connection, cycles: 0),
+                reply.byteCount(from: replyStart))
+        }
+        observer.hasMeasuredReply = false
+        replies.handOver(to: connection)
+        clock.restart()
     }
 
     private func fail(_ connection: Connection, _ error: ProtocolError) {
@@ -253,10 +272,23 @@ extension Server {
             case .request: break
             }
         }
+        let hasSample = samplesKeys && prepareSample(1)
+        defer { if hasSample { updateGate() } }
+        clock.restart()
         let isExecuted = pending.withRequest { arguments in
+            observe(pending, arguments)
+            defer {
+                observer.capturedWords = nil
+                observer.requestMayBeLarge = false
+            }
             let command = commands.find(arguments[0])
-            guard execute(command, arguments, on: connection, key: nil, adoptable: pending.large) else { return false }
-            afterCommand(connection)
+            let replyStart = reply.count
+            let isExecuted =
+                observer.requestMayBeLarge
+                ? executeWithChecks(command?.record, arguments, on: connection, adoptable: pending.large)
+                : execute(command, arguments, on: connection, key: nil, adoptable: pending.large)
+            guard isExecuted else { return false }
+            afterCommand(connection, arguments, replyStart: replyStart)
             return true
         }
         guard isExecuted else { return false }
@@ -264,5 +296,17 @@ extension Server {
         guard clock.isSliceOver && !pending.isEmpty else { return true }
         enqueue(connection)
         return false
+    }
+
+    /// Has the observer know what it must of a request before it runs.
+    private func observe(_ pending: PendingInput, _ arguments: Arguments) {
+        let log = observer.logs[.largeRequest]
+        observer.requestMayBeLarge = log.isOn && pending.byteCount + 2 * arguments.count >= log.threshold
+        // A command that takes over the memory of a large argument may free it.
+        if !pending.large.blocks.isEmpty, observer.mayLog, let command = commands.find(arguments[0]),
+            command.data != nil
+        {
+            observer.capturedWords = LoggedWords(arguments, hiding: command.record.info.secrets)
+        }
     }
 }

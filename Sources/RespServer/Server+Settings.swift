@@ -14,6 +14,20 @@ extension Server {
             self?.warnOfMemoryLimit()
             return nil
         }
+        observer.follow(configuration.settings)
+        updateGate()
+        configuration.onChange(
+            of: "slowlog-log-slower-than", "slowlog-max-len", "commandlog-request-larger-than",
+            "commandlog-large-request-max-len", "commandlog-reply-larger-than", "commandlog-large-reply-max-len",
+            "latency-monitor-threshold", "latency-tracking"
+        ) { [weak self] old, new in
+            self?.observer.follow(new)
+            if old.latencyTracking != new.latencyTracking {
+                for record in self?.commands.allRecords ?? [] { record.handle.latencies.decideAnew() }
+            }
+            self?.updateGate()
+            return nil
+        }
         configuration.onChange(of: "client-output-buffer-limit") { [weak self] _, _ in
             self?.applyOutputLimits()
             return nil
@@ -95,6 +109,8 @@ extension Server {
     }
 
     private func resetStatistics() {
+        hotKeys?.follow(hotKeyTotals)
+        hotKeys?.statisticsWereReset()
         statistics = ServerStatistics()
         errors = ErrorStatistics()
         replies.resetStatistics()

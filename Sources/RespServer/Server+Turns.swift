@@ -10,6 +10,7 @@
 //
 // Each phase does a bounded amount of work, so no client and no upkeep holds up the others for long.
 
+import CLinux
 import Glibc
 import StoreEngine
 
@@ -54,7 +55,12 @@ extension Server {
     private func endTurn() {
         setExpiryTimer()
         statistics.turns &+= 1
-        statistics.turnCycles &+= clock.turnCycles
+        let taken = clock.turnCycles
+        statistics.turnCycles &+= taken
+        statistics.longestTurnCycles = max(statistics.longestTurnCycles, taken)
+        statistics.mostCommandsInATurn = max(
+            statistics.mostCommandsInATurn, statistics.commandsProcessed &- statistics.commandsBeforeTurn)
+        statistics.commandsBeforeTurn = statistics.commandsProcessed
     }
 
     /// Whether there is something to do even if nothing happens and it is no timer's time.
@@ -113,7 +119,12 @@ extension Server {
 
     /// Removes keys whose deadline has passed, some at a time.
     func expireKeys() {
-        if activeExpireEnabled { _ = engine.expireCycle(budget: 1000) }
+        guard activeExpireEnabled else { return }
+        let start = clinux_cycle_counter()
+        _ = engine.expireCycle(budget: 1000)
+        let taken = clinux_cycle_counter() &- start
+        statistics.expiryCycles &+= taken
+        observer.observe(.expireCycle, cycles: taken)
     }
 
     /// The timer follows the earliest deadline, which any command may have changed.
@@ -132,6 +143,8 @@ extension Server {
 
     /// Upkeep: `hz` times a second.
     func maintain() {
+        let start = clinux_cycle_counter()
+        defer { statistics.upkeepCycles &+= clinux_cycle_counter() &- start }
         let passed = now - lastUpkeep
         lastUpkeep = now
         upkeepTimer.set(for: now + Int64(1000 / configuration.settings.hz))

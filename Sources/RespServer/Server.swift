@@ -25,6 +25,7 @@ final class Server {
     let evictionTimer: LoopTimer
     let pauseTimer: LoopTimer
     let lingeringTimer: LoopTimer
+    let hotKeysTimer: LoopTimer
     var isStopping = false
     var exitStatus: Int32 = 0
 
@@ -49,6 +50,10 @@ final class Server {
     private(set) var gate: CommandFlags = []
     var pause = Pause()
     var monitors = Monitors()
+    let observer: CommandObserver
+    var hotKeys: HotKeys?
+    /// Whether requests are sampled for the hot keys.
+    var samplesKeys = false
     /// Whether more memory is in use than `maxmemory` allows, and for how long there was.
     var isOverMemory = false
     var memoryExcess = MemoryExcess()
@@ -82,6 +87,7 @@ final class Server {
             seed: seed.isEmpty
                 ? UInt64.random(in: 1...UInt64.max) : Array(seed.utf8).withByteSlice { Engine.seed(from: $0) })
         loop = try EventLoop()
+        observer = CommandObserver(clock)
         reply = replies.writer
         // Timers are registered in the order in which they are looked at.
         let actions = TimerActions()
@@ -90,6 +96,7 @@ final class Server {
         evictionTimer = loop.timers.add { actions.server?.makeRoom() }
         let waitTimer = loop.timers.add { actions.server?.serveExpiredWaits() }
         lingeringTimer = loop.timers.add { actions.server?.closeLingering() }
+        hotKeysTimer = loop.timers.add { actions.server?.stopHotKeysInTime() }
         upkeepTimer = loop.timers.add { actions.server?.maintain() }
         keyspaceListeners = KeyspaceListeners(engine: engine, timer: waitTimer)
         var id = ""
@@ -106,7 +113,13 @@ final class Server {
     }
 
     /// To be called when what the gate depends on has changed.
-    func updateGate() { gate = pause.gate.union(monitors.gate).union(isOverMemory ? .denyOOM : []) }
+    func updateGate() {
+        gate = pause.gate.union(monitors.gate).union(observer.gate).union(isOverMemory ? .denyOOM : [])
+        if samplesKeys, let hotKeys, hotKeys.options.ratio == 1 { gate = .any }
+    }
+
+    /// For a batch of requests that is to be looked at. `updateGate` opens it again.
+    func closeGateForSample() { gate = .any }
 
     /// Whose timers they are: known when all of the server is there.
     private final class TimerActions {

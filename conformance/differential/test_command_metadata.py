@@ -13,7 +13,8 @@ from support.promised import full_names
 pytestmark = pytest.mark.ours
 
 # What Redis 8.4 and later versions have, with which there is nothing to compare.
-NEWER = {"blmovem", "delex", "digest", "increx", "lmovem", "sdiffcard", "sunioncard", "xnack"}
+NEWER = {"blmovem", "delex", "digest", "increx", "lmovem", "sdiffcard", "sunioncard", "xnack", "hotkeys", "hotkeys|get", "hotkeys|help", "hotkeys|reset",
+         "hotkeys|start", "hotkeys|stop"}
 
 # Arguments of Redis 8.4 and later, or of both servers, where each has only a part: here is all of it.
 AGGREGATE = "aggregate:oneof=AGGREGATE?(sum:token=SUM min:token=MIN max:token=MAX count:token=COUNT)"

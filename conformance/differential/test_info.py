@@ -19,11 +19,11 @@ OWN_TO_REDIS = {
                "mem_total_replication_buffers", "mem_clients_slaves", "mem_aof_buffer"},
     # What was never done has no last status.
     "persistence": {"rdb_last_bgsave_status", "aof_last_bgrewrite_status", "aof_last_write_status"},
-    "stats": {"reply_buffer_shrinks", "reply_buffer_expands", "acl_access_denied_auth", "sync_full", "sync_partial_ok", "sync_partial_err", "total_net_repl_input_bytes",
+    "stats": {"reply_buffer_shrinks", "reply_buffer_expands", "sync_full", "sync_partial_ok", "sync_partial_err", "total_net_repl_input_bytes",
               "total_net_repl_output_bytes",
               "instantaneous_input_repl_kbps", "instantaneous_output_repl_kbps", "migrate_cached_sockets",
               "slave_expires_tracked_keys", "io_threaded_reads_processed", "io_threaded_writes_processed",
-              "expire_cycle_cpu_milliseconds", "expired_stale_perc", "expired_time_cap_reached_count",
+              "expired_stale_perc", "expired_time_cap_reached_count",
               "dump_payload_sanitizations", "active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits",
               "active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time"},
     "cpu": {"used_cpu_sys_main_thread", "used_cpu_user_main_thread"},
@@ -32,8 +32,7 @@ OWN_TO_REDIS = {
 
 # What is not told: nothing was done that could have gone well, or nobody counts it.
 UNTOLD = {("Persistence", name) for name in OWN_TO_REDIS["persistence"]} | {
-    ("Stats", name) for name in ("reply_buffer_shrinks", "reply_buffer_expands", "acl_access_denied_auth", "expire_cycle_cpu_milliseconds",
-                                 "dump_payload_sanitizations")}
+    ("Stats", name) for name in ("reply_buffer_shrinks", "reply_buffer_expands", "dump_payload_sanitizations")}
 
 
 def info(connection, *sections):
@@ -233,3 +232,46 @@ def test_memory(server):
     assert int(after["used_memory_peak"]) >= int(after["used_memory"])
     assert freed
     assert after["maxmemory"] == "0" and after["maxmemory_human"] == "0B" and after["maxmemory_policy"] == "noeviction"
+
+
+@pytest.mark.ours
+def test_wrong_passwords_are_counted(server, newer_redis):
+    for one in (newer_redis, server):
+        with one.connect() as client:
+            def denied():
+                return int(info(client, "stats")["Stats"]["acl_access_denied_auth"])
+            before = denied()
+            client("AUTH", "nobody", "x")
+            client("HELLO", "2", "AUTH", "nobody", "x")
+            client("AUTH", "default", "whatever it is, as none is set")
+            assert denied() == before + 2
+
+
+def test_mean_time_to_live(server, reference):
+    for one in (reference, server):
+        with one.connect() as client:
+            for number in range(200):
+                client("SET", f"k{number}", "v", "PX", 400_000 + number * 1000)
+                client("SET", f"other{number}", "v")
+
+            def mean():
+                return int(re.search(r"avg_ttl=(\d+)", info(client, "keyspace")["Keyspace"]["db0"])[1])
+            assert eventually(lambda: 440_000 < mean() < 560_000), mean()
+            client("PERSIST", "k0")
+            client("FLUSHDB")
+            client("SET", "k", "v")
+            assert info(client, "keyspace")["Keyspace"]["db0"].startswith("keys=1,expires=0,avg_ttl=0")
+
+
+@pytest.mark.ours
+def test_debug_section(server, newer_redis):
+    """What the turns of the loop took: told only to who asks for it."""
+    for one in (newer_redis, server):
+        with one.connect() as client:
+            assert "Debug" not in info(client, "everything")
+            client("CONFIG", "RESETSTAT")
+            client.pipeline([("PING",)] * 20)
+            client("DEBUG", "SLEEP", "0.02")
+            fields = info(client, "debug")["Debug"]
+            assert int(fields["eventloop_duration_max"]) >= 20_000 and int(fields["eventloop_cmd_per_cycle_max"]) >= 1
+            assert fields["eventloop_duration_aof_sum"] == "0" and int(fields["eventloop_duration_cron_sum"]) >= 0

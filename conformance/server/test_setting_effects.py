@@ -32,6 +32,13 @@ def test_enable_debug_command(start):
             assert client("DEBUG", "SLEEP", "0").is_error != allowed
 
 
+def test_enable_module_command(start):
+    for setting, error in (("no", b"ERR MODULE command not allowed."), ("local", b"ERR Error "), ("yes", b"ERR Error ")):
+        with start("--enable-module-command", setting).connect() as client:
+            assert client("MODULE", "LOAD", "/nosuch.so").value.startswith(error)
+            assert client("MODULE", "UNLOAD", "nosuch").value.startswith(error)
+
+
 def test_databases(start):
     with start("--databases", "3").connect() as client:
         assert client("SELECT", 2).raw == b"+OK\r\n"

@@ -354,6 +354,12 @@ public struct BorrowedBytes {
     /// The borrowed bytes of the run, in order; valid until the next command.
     public var borrowed: [BorrowedBytes] { unsafe storage.pointee.borrowed }
 
+    /// How many bytes were written behind the first `start`, borrowed ones included; 0 if the run was abandoned.
+    public func byteCount(from start: Int) -> Int {
+        guard start <= count, unsafe !storage.pointee.isAbandoned else { return 0 }
+        return borrowed.reduce(count - start) { $1.position >= start ? $0 + $1.bytes.count : $0 }
+    }
+
     @usableFromInline func dropBorrowed(behind count: Int) {
         while let last = unsafe storage.pointee.borrowed.last, last.position >= count {
             unsafe storage.pointee.borrowed.removeLast()

@@ -345,8 +345,8 @@ extension CommandRecord {
     var categories: [String] {
         var found = Set(info.categories)
         let isBareContainer = handle.data == nil && session == nil
-        // A generic command that declares categories of types, as SORT does, is only in these.
-        let namesTypes = info.group == .generic && found.contains("list")
+        // A generic command that declares categories of types, as SORT does, or that of connections, is only in these.
+        let namesTypes = info.group == .generic && (found.contains("list") || found.contains("connection"))
         if !isBareContainer && !namesTypes, let category = info.group.category { found.insert(category) }
         if flags.contains(.write) { found.insert("write") }
         if flags.contains(.readOnly) && info.group != .scripting { found.insert("read") }

@@ -36,7 +36,7 @@ enum ConfigCommands {
                     syntax: "parameter value [parameter value ...]", summary: "Changes settings, all or none.",
                     complexity: "O(N) in the settings given", run: set
                 )
-                .changed("7.0.0", "Takes several settings."),
+                .changed("7.0.0", "Takes several settings.").hiding(.valuesOfSettings),
             ])
     ]
 

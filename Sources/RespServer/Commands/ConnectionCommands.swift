@@ -91,7 +91,10 @@ enum ConnectionCommands {
         _ context: SessionContext, user: ByteSlice, password: ByteSlice
     ) throws(CommandError) {
         let wanted = context.server.configuration.settings.requirePassword
-        guard user == "default", wanted.isEmpty || isPassword(password, wanted) else { throw wrongPassword }
+        guard user == "default", wanted.isEmpty || isPassword(password, wanted) else {
+            context.server.statistics.deniedAuthentications += 1
+            throw wrongPassword
+        }
         context.connection.hasAuthenticated = true
         context.connection.isAuthenticated = true
         context.connection.updateGate()

@@ -17,22 +17,32 @@ enum InfoCommands {
             complexity: "O(N) in the commands and the databases in use", run: run
         )
         .changed("7.0.0", "Takes several sections.")
+        .differing("What was never done, such as a snapshot, has no last status.")
     ]
 
     private typealias Section = (
-        name: StaticString, title: StaticString, isDefault: Bool, write: @Sendable (Server, InfoText) -> Void
+        name: StaticString, title: StaticString, isShown: Occasion, write: @Sendable (Server, InfoText) -> Void
     )
+
+    /// When a section is shown.
+    private enum Occasion: Int {
+        case always
+        case withAll
+        case whenNamed
+    }
 
     /// In the order in which they are shown.
     private static let sections: [Section] = [
-        ("server", "Server", true, writeServer), ("clients", "Clients", true, writeClients),
-        ("memory", "Memory", true, writeMemory), ("persistence", "Persistence", true, writePersistence),
-        ("threads", "Threads", true, writeThreads),
-        ("stats", "Stats", true, writeStatistics), ("replication", "Replication", true, writeReplication),
-        ("cpu", "CPU", true, writeProcessor), ("modules", "Modules", true, { _, _ in }),
-        ("commandstats", "Commandstats", false, writeCommands), ("errorstats", "Errorstats", true, writeErrors),
-        ("cluster", "Cluster", true, { _, text in text.add("cluster_enabled", 0) }),
-        ("keyspace", "Keyspace", true, writeKeyspace),
+        ("server", "Server", .always, writeServer), ("clients", "Clients", .always, writeClients),
+        ("memory", "Memory", .always, writeMemory), ("persistence", "Persistence", .always, writePersistence),
+        ("threads", "Threads", .always, writeThreads),
+        ("stats", "Stats", .always, writeStatistics), ("replication", "Replication", .always, writeReplication),
+        ("cpu", "CPU", .always, writeProcessor), ("modules", "Modules", .always, { _, _ in }),
+        ("commandstats", "Commandstats", .withAll, writeCommands), ("errorstats", "Errorstats", .always, writeErrors),
+        ("latencystats", "Latencystats", .withAll, writeLatencies),
+        ("cluster", "Cluster", .always, { _, text in text.add("cluster_enabled", 0) }),
+        ("keyspace", "Keyspace", .always, writeKeyspace),
+        ("debug", "Debug", .whenNamed, writeTurns),
     ]
 
     /// The sections that were requested, a bit for each.
@@ -48,7 +58,7 @@ enum InfoCommands {
 
     private static let defaultChoice: Choice = {
         var choice = Choice()
-        choice.insert(where: \.isDefault)
+        choice.insert { $0.isShown == .always }
         return choice
     }()
 
@@ -57,9 +67,9 @@ enum InfoCommands {
         for index in 1..<max(arguments.count, 1) {
             let word = arguments[index]
             if word.isWord("all") || word.isWord("everything") {
-                choice.insert { _ in true }
+                choice.insert { $0.isShown != .whenNamed }
             } else if word.isWord("default") {
-                choice.insert(where: \.isDefault)
+                choice.insert { $0.isShown == .always }
             } else if word.equalsIgnoringCase("module_list") {
                 choice.insert { word in ByteSlice(word.name) == "modules" }
             } else {
@@ -267,6 +277,8 @@ enum InfoCommands {
         text.add("expired_keys", engine.expiredKeys)
         text.add("expired_stale_perc", "0.00")
         text.add("expired_time_cap_reached_count", 0)
+        text.add(
+            "expire_cycle_cpu_milliseconds", Int(server.clock.microseconds(cycles: statistics.expiryCycles) / 1000))
         text.add("evicted_keys", engine.evictedKeys)
         text.add(noOtherEvictions)
         text.add("total_eviction_exceeded_time", Int(server.memoryExcess.total / 1000))
@@ -282,11 +294,13 @@ enum InfoCommands {
         text.add("client_output_buffer_limit_disconnections", statistics.clientsClosedByOutputLimit)
         text.add("eventloop_cycles", statistics.turns)
         text.add("eventloop_duration_sum", Int(server.clock.microseconds(cycles: statistics.turnCycles)))
-        text.add("eventloop_duration_cmd_sum", Int(server.clock.microseconds(cycles: cycles)))
+        text.add(
+            "eventloop_duration_cmd_sum", Int(server.clock.microseconds(cycles: cycles &- statistics.nestedCycles)))
         text.add("instantaneous_eventloop_cycles_per_sec", Int(server.rates.turns))
         text.add(
             "instantaneous_eventloop_duration_usec",
             Int(server.clock.microseconds(cycles: UInt64(server.rates.turnCycles))))
+        text.add("acl_access_denied_auth", statistics.deniedAuthentications)
         text.add(noRefusals)
     }
 
@@ -347,12 +361,37 @@ enum InfoCommands {
         }
     }
 
+    @Sendable private static func writeLatencies(_ server: Server, _ text: InfoText) {
+        guard server.configuration.settings.latencyTracking else { return }
+        let percentages = server.configuration.settings.latencyTrackingPercentiles
+        for record in server.commands.allRecords where !record.handle.latencies.isEmpty {
+            text.piece("latency_percentiles_usec_", text: record.fullName)
+            let times = record.handle.latencies.percentiles(percentages)
+            for (index, (percentage, time)) in zip(percentages, times).enumerated() {
+                text.piece(index == 0 ? ":p" : ",p", text: SettingNumber.decimalText(percentage))
+                text.piece("=", time / 1000)
+                Decimal.withText(1000 + time % 1000) { text.piece(".", $0.dropFirst(1)) }
+            }
+            if percentages.isEmpty { text.piece(":", "") }
+            text.endLine()
+        }
+    }
+
+    @Sendable private static func writeTurns(_ server: Server, _ text: InfoText) {
+        let statistics = server.statistics
+        text.add("eventloop_duration_aof_sum", 0)
+        text.add("eventloop_duration_cron_sum", Int(server.clock.microseconds(cycles: statistics.upkeepCycles)))
+        text.add("eventloop_duration_max", Int(server.clock.microseconds(cycles: statistics.longestTurnCycles)))
+        text.add("eventloop_cmd_per_cycle_max", statistics.mostCommandsInATurn)
+    }
+
     @Sendable private static func writeKeyspace(_ server: Server, _ text: InfoText) {
         for database in server.engine.databasesInUse where database.count > 0 {
             text.piece("db", database.index)
             text.piece(":keys=", database.count)
             text.piece(",expires=", database.deadlineCount)
-            text.piece(",avg_ttl=0,subexpiry=", database.fieldDeadlineCount, "\r\n")
+            text.piece(",avg_ttl=", database.meanTimeToLive(now: server.engine.now))
+            text.piece(",subexpiry=", database.fieldDeadlineCount, "\r\n")
         }
     }
 }

@@ -23,9 +23,12 @@ enum ServerCommands {
                 syntax: "save-selector=[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
                 summary: "Ends the server.", complexity: "O(1)", run: shutDown
             )
-            .changed("7.0.0", "Takes `NOW`, `FORCE` and `ABORT`."),
-        ] + CommandCommands.all + ConfigCommands.all + DebugCommands.all + FunctionCommands.all + InfoCommands.all
-        + LolwutCommands.all + MemoryCommands.all + MonitorCommand.all
+            .changed("7.0.0", "Takes `NOW`, `FORCE` and `ABORT`.")
+            .differing("`SAVE` without `FORCE` is refused: there are no snapshots."),
+        ] + ClusterCommands.all + CommandCommands.all + CommandLogCommands.all + ConfigCommands.all + DebugCommands.all
+        + FunctionCommands.all + HotKeysCommands.all + InfoCommands.all + LatencyCommands.all + LolwutCommands.all
+        + MemoryCommands.all
+        + ModuleCommands.all + MonitorCommand.all + ReplicationCommands.all
 
     @Sendable private static func shutDown(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError)
     {

@@ -78,7 +78,7 @@ enum TransactionCommands {
             call.options = connection.leavesAccessTimes(queued.record) ? .leavesAccessTimes : []
             let start = context.reply.count
             let isKilled = connection.isEnding
-            server.run(call)
+            server.runMeasured(call)
             // A client that has killed itself is told nothing more.
             if isKilled { context.reply.truncate(to: start) }
             connection.commandCount &+= 1

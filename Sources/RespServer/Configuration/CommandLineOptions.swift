@@ -10,7 +10,7 @@ import ProcessArguments
 
 struct CommandLineOptions {
     /// What the first argument makes the program do.
-    enum Mode { case run, help, version, check }
+    enum Mode { case run, help, version, check, commands }
 
     private(set) var mode = Mode.run
     private(set) var file: String?
@@ -26,6 +26,7 @@ struct CommandLineOptions {
         switch rest.first.map({ String(decoding: $0, as: UTF8.self) }) {
         case "-h", "--help": mode = .help
         case "-v", "--version": mode = .version
+        case "--commands": mode = .commands
         case "--check-config":
             mode = .check
             rest = rest.dropFirst()
@@ -92,6 +93,7 @@ extension CommandLineOptions {
           -               also read a configuration from standard input, as first or last argument
           --NAME VALUE    any setting of the file; the command line has the last word
           --check-config  load the configuration, report the first error, and do not start
+          --commands      print what commands there are, as docs/COMMANDS.md
           -v, --version   print the version
           -h, --help      print this text
 

@@ -21,6 +21,7 @@ extension Configuration {
         switch options.mode {
         case .help: return .show(CommandLineOptions.helpText)
         case .version: return .show(CommandLineOptions.versionText)
+        case .commands: return .show(CommandPage.ofAllCommands)
         case .run, .check: break
         }
         let directory = FileAccess.currentDirectory

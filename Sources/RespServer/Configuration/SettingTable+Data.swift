@@ -101,16 +101,21 @@ extension SettingTable {
     ]
 
     static let observation: [Setting] = [
-        .integer("slowlog-log-slower-than", \.slowlogThresholdMicroseconds, -1...Int.max, [.inert])
-            .always(like: .integer(-1)),
-        .integer("slowlog-max-len", \.slowlogMaxCount, 0...Int.max, [.inert]).always(like: .integer(0)),
-        .integer("latency-monitor-threshold", \.latencyMonitorThresholdMilliseconds, 0...Int.max, [.inert]),
-        .boolean("latency-tracking", \.latencyTracking, [.inert]).always(like: .boolean(false)),
+        .integer(
+            "slowlog-log-slower-than", alias: "commandlog-execution-slower-than", \.slowlogThresholdMicroseconds,
+            -1...Int.max),
+        .integer("slowlog-max-len", alias: "commandlog-slow-execution-max-len", \.slowlogMaxCount, 0...Int.max),
+        .integer("commandlog-request-larger-than", \.largeRequestThreshold, -1...Int.max),
+        .integer("commandlog-large-request-max-len", \.largeRequestMaxCount, 0...Int.max),
+        .integer("commandlog-reply-larger-than", \.largeReplyThreshold, -1...Int.max),
+        .integer("commandlog-large-reply-max-len", \.largeReplyMaxCount, 0...Int.max),
+        .integer("latency-monitor-threshold", \.latencyMonitorThresholdMilliseconds, 0...Int.max),
+        .boolean("latency-tracking", \.latencyTracking),
         .own(
-            "latency-tracking-info-percentiles", .percentiles, [.multiWord, .inert],
+            "latency-tracking-info-percentiles", .percentiles, [.multiWord],
             load: { .decimals($0.latencyTrackingPercentiles) },
             store: { $0.latencyTrackingPercentiles = $1.decimalsValue }
-        ).always(like: .decimals([])),
+        ),
         .integer("busy-reply-threshold", alias: "lua-time-limit", kept: 5000, 0...Int.max),
         .choice("propagation-error-behavior", kept: "ignore", of: ["ignore", "panic", "panic-on-replicas"]),
     ]

@@ -48,7 +48,7 @@ extension SettingTable {
         .boolean("protected-mode", \.protectedMode),
         .choice("enable-debug-command", \.enableDebugCommand, [.immutable]),
         .choice("enable-protected-configs", \.enableProtectedConfigs, [.immutable]),
-        .choice("enable-module-command", kept: "no", of: ["no", "yes", "local"], [.immutable]),
+        .choice("enable-module-command", \.enableModuleCommand, [.immutable]),
         .text(
             "aclfile", kept: "", [.immutable, .refused],
             check: { $0 == .text("") ? nil : unsupportedText("access control lists are") }),

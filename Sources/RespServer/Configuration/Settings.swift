@@ -42,6 +42,7 @@ struct Settings: Sendable {
     /// While no password is set: serve only clients from this machine.
     var protectedMode = true
     var enableDebugCommand = AccessRule.no
+    var enableModuleCommand = AccessRule.no
     var enableProtectedConfigs = AccessRule.no
     /// Commands to be renamed at start, in order. They come from `rename-command` lines and never change later.
     var renamedCommands: [RenamedCommand] = []
@@ -127,6 +128,12 @@ struct Settings: Sendable {
     /// In microseconds; 0 logs every command, a negative number none.
     var slowlogThresholdMicroseconds = 10000
     var slowlogMaxCount = 128
+    /// In bytes; a negative number logs none.
+    var largeRequestThreshold = 1 << 20
+    var largeRequestMaxCount = 128
+    /// In bytes; a negative number logs none.
+    var largeReplyThreshold = 1 << 20
+    var largeReplyMaxCount = 128
     /// In milliseconds; 0 is off.
     var latencyMonitorThresholdMilliseconds = 0
     var latencyTracking = true

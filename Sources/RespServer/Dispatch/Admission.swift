@@ -40,9 +40,13 @@ extension Server {
         let start = reply.count
         switch admission {
         case .run(let record):
-            var call = Call(record.handle, arguments, for: connection, adoptable: adoptable)
+            // What monitors are shown must not be freed before.
+            var call = Call(
+                record.handle, arguments, for: connection, adoptable: monitors.connections.isEmpty ? adoptable : nil)
             if connection.leavesAccessTimes(record) { call.options.insert(.leavesAccessTimes) }
-            run(call)
+            // The time for making room is not the command's.
+            clock.restart()
+            runMeasured(call)
             showToMonitors(record, arguments, of: connection)
         case .queue(let record, let transaction):
             // It counts when EXEC runs it.
@@ -63,6 +67,25 @@ extension Server {
             connection.replyMode = .on
             connection.updateGate()
         }
+        observer.hasMeasuredReply = reply.needsSending
+        return true
+    }
+
+    /// Runs a call, and has its time and the sizes of its request and its reply looked at.
+    @discardableResult
+    func runMeasured(_ call: Call) -> Bool {
+        let requestByteCount = observer.measure(call.arguments)
+        let start = reply.count
+        let begin = clock.last
+        guard run(call) else { return false }
+        if samplesKeys {
+            sampleKeys(call, cycles: clock.last &- begin, replyByteCount: reply.byteCount(from: start))
+        }
+        if requestByteCount > 0 || observer.logs[.largeReply].isOn {
+            unsafe observer.observe(
+                FinishedCall(command: call.command, arguments: call.arguments, connection: call.connection, cycles: 0),
+                requestByteCount: requestByteCount, replyByteCount: reply.byteCount(from: start))
+        }
         return true
     }
 
@@ -80,7 +103,9 @@ extension Server {
         }
         let flags = record.flags
         guard record.accepts(arguments.count) else { return .refuse(record, .wrongArity(record.fullName)) }
-        if flags.contains(.protected), !allowsDebug(connection) { return .refuse(record, .text(Self.debugRefusal)) }
+        if flags.contains(.protected), !allows(configuration.settings.enableDebugCommand, connection) {
+            return .refuse(record, .text(Self.debugRefusal))
+        }
         if !connection.isAuthenticated && !flags.contains(.noAuth) {
             return .refuse(record, .message("NOAUTH Authentication required."))
         }
@@ -153,8 +178,9 @@ extension Server {
     private static let debugRefusal =
         "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server."
 
-    private func allowsDebug(_ connection: Connection) -> Bool {
-        switch configuration.settings.enableDebugCommand {
+    /// Whether a client may do what only clients of this machine, or none, are to do.
+    func allows(_ rule: AccessRule, _ connection: Connection) -> Bool {
+        switch rule {
         case .yes: true
         case .local: connection.isLocal
         case .no: false

@@ -14,6 +14,8 @@ final class WaitingCommand: Waiter {
     let connection: Connection
     let record: CommandRecord
     let arguments: OwnedArguments
+    /// How long it has run so far, without the waiting.
+    var cycles: UInt64 = 0
 
     init(connection: Connection, record: CommandRecord, arguments: OwnedArguments, wait: Wait) {
         self.connection = connection

@@ -36,7 +36,6 @@ extension Server {
     @inline(__always) @discardableResult
     func run(_ call: Call) -> Bool {
         let command = call.command
-        var isOver = true
         if let run = command.data {
             unsafe engine.run(
                 run, keys: command.keys, call.arguments, database: call.connection.database, reply: reply,
@@ -44,15 +43,27 @@ extension Server {
                 adoptable: call.adoptable, options: call.options,
                 effect: command.effect)
             if command.flags.contains(.blocking), let wait = engine.takeWait() {
-                suspend(call, wait)
-                isOver = false
-                if call.options.contains(.hasWaited) { return false }
+                beginWait(call, wait)
+                return false
             }
+            finish(call, clock.lap())
         } else {
+            // The time of the commands that it runs is its, too.
+            let start = clock.last
             runSession(call)
+            _ = clock.lap()
+            finish(call, clock.last &- start)
         }
-        finish(call, isOver: isOver)
         return true
+    }
+
+    /// Suspends the client of a command that waits. The call counts when the wait ends.
+    private func beginWait(_ call: Call, _ wait: Wait) {
+        suspend(call, wait)
+        let taken = clock.lap()
+        call.command.cycles &+= taken
+        unsafe call.connection.waiting?.cycles &+= taken
+        if taken > clock.millisecond { updateTime() }
     }
 
     private func runSession(_ call: Call) {
@@ -69,19 +80,32 @@ extension Server {
         }
     }
 
-    /// Counts a call. The time since the last one counted is this one's.
-    /// - Parameter isOver: false if it has begun to wait: it counts when the wait ends.
+    /// Counts a call.
+    /// - Parameter taken: how many cycles it took.
     @inline(__always)
-    private func finish(_ call: Call, isOver: Bool) {
-        let taken = clock.lap()
+    private func finish(_ call: Call, _ taken: UInt64) {
         call.command.cycles &+= taken
-        if isOver { call.command.calls &+= 1 }
-        if taken > clock.millisecond && !call.isNested { updateTime() }
+        call.command.calls &+= 1
+        if call.isNested { statistics.nestedCycles &+= taken }
+        if call.options.contains(.hasWaited) || taken >= clock.noticed
+            || !call.command.latencies.count(clock.nanoseconds(short: taken))
+        {
+            observe(call, taken)
+        }
         // The errors of commands that it ran have been counted as theirs.
         if reply.errorCount != countedErrors {
             call.command.failedCalls += 1
             countError()
         }
+    }
+
+    private func observe(_ call: Call, _ taken: UInt64) {
+        if taken > clock.millisecond && !call.isNested { updateTime() }
+        let connection = unsafe call.connection
+        let earlier = call.options.contains(.hasWaited) ? connection.waiting?.cycles ?? 0 : 0
+        observer.observe(
+            FinishedCall(
+                command: call.command, arguments: call.arguments, connection: connection, cycles: earlier &+ taken))
     }
 
     /// Counts the error that has just been written, by its first word.

@@ -8,6 +8,8 @@ import StoreEngine
         var calls = 0
         var cycles: UInt64 = 0
         var failedCalls = 0
+        /// How long its calls took.
+        var latencies = LatencyHistogram()
         let arity: Int
         /// The only key's place, when there is just one that is found by its index; else 0.
         let firstKey: Int
@@ -32,6 +34,7 @@ import StoreEngine
     /// To be called when nobody has the command any more.
     func deallocate() {
         self.keys.deallocate()
+        self.latencies.reset()
         unsafe fields.deinitialize(count: 1)
         unsafe fields.deallocate()
     }

@@ -69,6 +69,7 @@ final class CommandRecord {
         handle.calls = 0
         handle.cycles = 0
         handle.failedCalls = 0
+        handle.latencies.reset()
         rejectedCalls = 0
     }
 
@@ -97,6 +98,7 @@ struct CommandInfo {
     let history: [CommandChange]
     let deprecation: CommandChange?
     let secrets: SecretArguments
+    let difference: String?
 
     init<Context>(_ command: Command<Context>) {
         name = command.name
@@ -111,6 +113,7 @@ struct CommandInfo {
         history = command.history
         deprecation = command.deprecation
         secrets = command.secrets
+        difference = command.difference
     }
 }
 

@@ -11,6 +11,12 @@ final class TurnClock {
     private var sliceStart: UInt64 = 0
     /// Cycles of about a millisecond; corrected while the server runs.
     private(set) var millisecond: UInt64 = 1 << 20
+    /// Commands that took so many cycles are looked at (`CommandObserver`): a millisecond or less.
+    private(set) var noticed: UInt64 = 1 << 20
+    /// From how many microseconds on they are; where that is more than a millisecond, others are looked at in vain.
+    var noticedMicroseconds = Int.max { didSet { followMillisecond() } }
+    /// Nanoseconds in 2^20 cycles.
+    private var nanosecondRate: UInt64 = 1_000_000
     private let startCycles = clinux_cycle_counter()
     private let startMicroseconds = Syscall.monotonicMicroseconds()
 
@@ -29,6 +35,14 @@ final class TurnClock {
         last = now
         return taken
     }
+
+    /// Lets the time up to now be nobody's: what is counted next begins here.
+    @inline(__always)
+    func restart() { last = clinux_cycle_counter() }
+
+    /// Nanoseconds for up to a millisecond's cycles.
+    @inline(__always)
+    func nanoseconds(short cycles: UInt64) -> UInt64 { (cycles &* nanosecondRate) &>> 20 }
 
     /// How many cycles the turn has taken up to now.
     @inline(__always) var turnCycles: UInt64 { clinux_cycle_counter() &- turnStart }
@@ -54,5 +68,13 @@ final class TurnClock {
 
     func correctMillisecond() {
         millisecond = max(1000, UInt64(1e6 / max(1, microseconds(cycles: 1000))))
+        followMillisecond()
+    }
+
+    private func followMillisecond() {
+        nanosecondRate = (1_000_000 << 20) / millisecond
+        // A call at the edge is looked at rather once too often.
+        noticed =
+            noticedMicroseconds >= 1000 ? millisecond : UInt64(max(0, noticedMicroseconds - 1)) * millisecond / 1000
     }
 }

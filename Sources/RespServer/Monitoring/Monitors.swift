@@ -56,8 +56,6 @@ extension Connection {
 }
 
 enum MonitorLine {
-    private static let hidden = Array("(redacted)".utf8)
-
     /// `+1339518083.107412 [0 127.0.0.1:60866] "keys" "*"`, with its line end.
     /// - Parameter microseconds: the time since 1970.
     static func bytes(
@@ -68,26 +66,10 @@ enum MonitorLine {
         let hiddenPlaces = secrets.places(in: arguments)
         for index in 0..<arguments.count {
             line.append(UInt8(ascii: " "))
-            let shown = hiddenPlaces.contains(index) ? hidden : arguments[index].array
+            let shown = hiddenPlaces.contains(index) ? SecretArguments.shownInstead : arguments[index].array
             ByteEscapes.quotedWord.appendQuoted(shown, to: &line)
         }
         line += [0x0D, 0x0A]
         return line
-    }
-}
-
-extension SecretArguments {
-    /// Which arguments of a request are not to be shown.
-    func places(in arguments: Arguments) -> Range<Int> {
-        switch self {
-        case .none: return 0..<0
-        case .all: return min(1, arguments.count)..<arguments.count
-        case .behind(let word, let count):
-            let name = Array(word.lowercased().utf8)
-            for index in 1..<max(arguments.count, 1) where arguments[index].equalsIgnoringCase(name) {
-                return min(index + 1, arguments.count)..<min(index + 1 + count, arguments.count)
-            }
-            return 0..<0
-        }
     }
 }

@@ -24,7 +24,7 @@ protocol ReplyQueueOwner: AnyObject {
 
 final class ReplyQueue {
     /// A run of this many bytes is sent before the client's next request runs.
-    private static let longRun = 256 * 1024
+    static let longRun = 256 * 1024
     /// Runs and messages of so many bytes are sent before the turn ends.
     private static let mostQueuedBytes = 1024 * 1024
 

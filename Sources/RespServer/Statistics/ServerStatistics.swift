@@ -11,6 +11,18 @@ struct ServerStatistics {
     /// Turns of the loop, and how long they took without the wait for events.
     var turns = 0
     var turnCycles: UInt64 = 0
+    var longestTurnCycles: UInt64 = 0
+    var mostCommandsInATurn = 0
+    /// How many commands there had been when the last turn was over.
+    var commandsBeforeTurn = 0
+    /// How long upkeep took.
+    var upkeepCycles: UInt64 = 0
+    /// How long the commands took that others ran as a part of themselves.
+    var nestedCycles: UInt64 = 0
+    /// Wrong names of users and passwords.
+    var deniedAuthentications = 0
+    /// How long the removal of expired keys took.
+    var expiryCycles: UInt64 = 0
     var clientsClosedByOutputLimit = 0
     var clientsClosedByQueryLimit = 0
 }

@@ -82,6 +82,8 @@ public enum SecretArguments: Sendable, Equatable {
     case all
     /// So many arguments behind a word.
     case behind(String, count: Int)
+    /// From the third argument on names of settings and their values: the values of those that are secrets.
+    case valuesOfSettings
 }
 
 /// A command and its function.
@@ -114,6 +116,8 @@ public struct Command<Context>: Sendable {
     /// The place of an argument that is looked for in the key's value, so that memory can be asked for early; 0 if there is none.
     public private(set) var member = 0
     public private(set) var secrets = SecretArguments.none
+    /// What is different from the servers that have it, too, for the page of all commands.
+    public private(set) var difference: String?
     /// Nil only for a command that always needs one of its subcommands.
     public let run: Run?
 
@@ -150,6 +154,13 @@ public struct Command<Context>: Sendable {
     public func hiding(_ secrets: SecretArguments) -> Command<Context> {
         var command = self
         command.secrets = secrets
+        return command
+    }
+
+    /// The same command, with a sentence about what is different here.
+    public func differing(_ difference: String) -> Command<Context> {
+        var command = self
+        command.difference = difference
         return command
     }
 

@@ -25,11 +25,20 @@ public struct Wait: Sendable {
     public enum TimeoutReply: Sendable {
         case null
         case nullArray
+        /// How many have acknowledged something.
+        case zero
+        /// The same of two kinds.
+        case twoZeros
 
         public func write(to reply: ReplyWriter) {
             switch self {
             case .null: reply.null()
             case .nullArray: reply.nullArray()
+            case .zero: reply.integer(0)
+            case .twoZeros:
+                reply.array(2)
+                reply.integer(0)
+                reply.integer(0)
             }
         }
     }

@@ -23,6 +23,7 @@ public final class Engine {
         StringCommands.all + BitmapCommands.all + HyperLogLogCommands.all + ListCommands.all + SetCommands.all
         + SortedSetCommands.all + GeoCommands.all + HashCommands.all + StreamCommands.all + GenericCommands.all
         + SortCommands.all + SerializationCommands.all + KeyspaceCommands.all + KeyMemoryCommands.all
+        + AcknowledgementCommands.all
 
     private let writer = ReplyWriter()
 

@@ -76,6 +76,23 @@ import RespCodec
     public var deadlineCount: Int { unsafe storage.pointee.deadlineCount }
     /// How many hashes have fields with deadlines, those included whose last such field was removed before its time.
     public var fieldDeadlineCount: Int { unsafe storage.pointee.fieldDeadlineCount }
+    /// About how long keys that have a deadline still live on the average, in milliseconds, by as many samples; 0 if none has one.
+    /// - Complexity: O(samples).
+    public func meanTimeToLive(now: Int64, samples: Int = 400) -> Int {
+        guard deadlineCount > 0 else { return 0 }
+        // Of its own, so that nothing that is drawn depends on who asks.
+        var random = RandomSource(seed: UInt64(truncatingIfNeeded: now))
+        var sum: Int64 = 0
+        var found: Int64 = 0
+        for _ in 0..<samples {
+            guard let deadline = randomEntry(using: &random).expireTime, deadline > now else { continue }
+            // Some deadlines are as far away as can be written.
+            sum = sum.addingReportingOverflow(deadline - now).partialValue
+            found += 1
+        }
+        return found > 0 ? Int(max(0, sum) / found) : 0
+    }
+
     /// About how many bytes the table of keys takes without the keys.
     public var tableBytes: Int { table.ownByteCount(samples: 500) }
     /// Segments of the table, for statistics.

@@ -151,13 +151,14 @@ import Testing
             try shown("--check-config", "--appendonly", "yes")?.contains("Without effect in this version: appendonly")
                 == true)
         #expect(throws: ConfigurationError.self) { try shown("--check-config", "--port", "x") }
+        #expect(try shown("--commands")?.hasPrefix("# Commands\n") == true)
         #expect(try shown("--port", "5") == nil)
     }
 
     @Test func helpNamesOnlySettingsThatExist() {
         let words = CommandLineOptions.helpText.split { " \n".contains($0) }
         let options = words.filter { $0.hasPrefix("--") }.map { $0.dropFirst(2).filter { $0 != "," } }
-        for option in options where !["NAME", "check-config", "version", "help"].contains(option) {
+        for option in options where !["NAME", "check-config", "commands", "version", "help"].contains(option) {
             #expect(SettingTable.shared.entry(Array(option.utf8)) != nil, "--\(option)")
         }
         #expect(options.count > 15)

@@ -204,6 +204,8 @@ import Testing
 
     /// Visible names that later versions of Redis, up to 8.2, or Valkey added, and our own.
     static let newerNames: Set<String> = [
+        "commandlog-execution-slower-than", "commandlog-large-reply-max-len", "commandlog-large-request-max-len",
+        "commandlog-reply-larger-than", "commandlog-request-larger-than", "commandlog-slow-execution-max-len",
         "cluster-announce-human-nodename", "locale-collate", "set-max-listpack-entries", "set-max-listpack-value",
         "aof-rewrite-cpulist", "bgsave-cpulist", "bio-cpulist", "server-cpulist", "hide-user-data-from-log",
         "max-new-connections-per-cycle", "max-new-tls-connections-per-cycle", "cluster-compatibility-sample-ratio",

@@ -65,6 +65,22 @@ import Testing
         "lfu-decay-time": (
             "Tests/StoreEngineTests/AccessClock/AccessFrequencyTests.swift", "func theCounterFadesByTheMinutesSet"
         ),
+        "enable-module-command": ("conformance/server/test_setting_effects.py", "def test_enable_module_command"),
+        "slowlog-log-slower-than": (
+            "conformance/differential/test_command_logs.py", "def test_how_long_and_how_many("
+        ),
+        "slowlog-max-len": ("conformance/differential/test_command_logs.py", "def test_how_long_and_how_many("),
+        "commandlog-request-larger-than": ("conformance/differential/test_command_logs.py", "def test_sizes("),
+        "commandlog-large-request-max-len": (
+            "conformance/differential/test_command_logs.py", "def test_logs_of_sizes_are_kept_short("
+        ),
+        "commandlog-reply-larger-than": ("conformance/differential/test_command_logs.py", "def test_sizes("),
+        "commandlog-large-reply-max-len": (
+            "conformance/differential/test_command_logs.py", "def test_logs_of_sizes_are_kept_short("
+        ),
+        "latency-monitor-threshold": ("conformance/differential/test_latency.py", "def test_spikes("),
+        "latency-tracking": ("conformance/differential/test_latency.py", "def test_percentiles("),
+        "latency-tracking-info-percentiles": ("conformance/differential/test_latency.py", "def test_percentiles("),
         "rdbcompression": ("conformance/server/test_setting_effects.py", "def test_rdbcompression"),
     ]
 
@@ -85,10 +101,9 @@ import Testing
         "cluster-ping-interval", "cluster-port", "cluster-preferred-endpoint-type",
         "cluster-replica-no-failover", "cluster-replica-validity-factor",
         "cluster-require-full-coverage", "cluster-slot-stats-enabled", "crash-log-enabled",
-        "crash-memcheck-enabled", "dbfilename", "disable-thp", "dynamic-hz", "enable-module-command",
+        "crash-memcheck-enabled", "dbfilename", "disable-thp", "dynamic-hz",
         "hide-user-data-from-log", "ignore-warnings", "io-threads", "io-threads-do-reads",
-        "jemalloc-bg-thread", "key-load-delay", "latency-monitor-threshold", "latency-tracking",
-        "latency-tracking-info-percentiles", "lazyfree-lazy-eviction", "lazyfree-lazy-expire",
+        "jemalloc-bg-thread", "key-load-delay", "lazyfree-lazy-eviction", "lazyfree-lazy-expire",
         "lazyfree-lazy-server-del", "lazyfree-lazy-user-del", "lazyfree-lazy-user-flush",
         "loading-process-events-interval-bytes", "locale-collate", "masterauth", "masteruser",
         "max-new-connections-per-cycle", "max-new-tls-connections-per-cycle", "maxmemory-clients",
@@ -101,7 +116,7 @@ import Testing
         "replica-announced", "replica-full-sync-buffer-limit", "replica-ignore-disk-write-errors",
         "replica-ignore-maxmemory", "replica-lazy-flush", "replica-priority", "replica-read-only",
         "replica-serve-stale-data", "sanitize-dump-payload", "save", "server-cpulist", "set-proc-title",
-        "shutdown-timeout", "slowlog-log-slower-than", "slowlog-max-len", "socket-mark-id",
+        "shutdown-timeout", "socket-mark-id",
         "stop-writes-on-bgsave-error", "tls-auth-clients", "tls-ca-cert-dir", "tls-ca-cert-file",
         "tls-cert-file", "tls-ciphers", "tls-ciphersuites", "tls-client-cert-file",
         "tls-client-key-file", "tls-client-key-file-pass", "tls-dh-params-file", "tls-key-file",

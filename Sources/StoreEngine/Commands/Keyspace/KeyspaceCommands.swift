@@ -40,6 +40,7 @@ enum KeyspaceCommands {
         }
         .changed("4.0.0", "Takes `ASYNC`.")
         .changed("6.2.0", "Takes `SYNC`.")
+        .differing("The keys are freed in the background with `SYNC`, too.")
     }
 
     @Sendable static func swap(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {

@@ -1,0 +1,100 @@
+// What is noticed of commands that ran: how long each took, which were slow, and which had large requests or replies.
+//
+// The request path counts a call in the histogram of its command. Only a call that took at least `TurnClock.noticed` cycles, or the first
+// one of a command, comes here.
+
+import CLinux
+import RespCodec
+import StoreEngine
+
+/// A call that is over.
+struct FinishedCall {
+    let command: CommandHandle
+    let arguments: Arguments
+    unowned(unsafe) let connection: Connection
+    /// How long it took, with what it took before it waited.
+    let cycles: UInt64
+}
+
+final class CommandObserver {
+    private(set) var logs = CommandLogs()
+    var latency = LatencyMonitor()
+    private(set) var tracksLatency = true
+    /// The words of the request at hand, where its command may keep or free the memory in which they lie.
+    var capturedWords: LoggedWords?
+    /// The request at hand may be one for the log of large requests.
+    var requestMayBeLarge = false
+    /// The reply at hand, which is to be sent at once, has been looked at.
+    var hasMeasuredReply = false
+    private let clock: TurnClock
+
+    init(_ clock: TurnClock) { self.clock = clock }
+
+    func follow(_ settings: Settings) {
+        logs.follow(settings)
+        latency.threshold = settings.latencyMonitorThresholdMilliseconds
+        tracksLatency = settings.latencyTracking
+        clock.noticedMicroseconds = logs[.slow].isOn ? logs[.slow].threshold : Int.max
+    }
+
+    func resetLog(_ kind: CommandLog.Kind) { logs[kind].removeAll() }
+
+    /// Whether anything of a request may have to be logged once its command has run.
+    var mayLog: Bool { CommandLog.Kind.allCases.contains { logs[$0].isOn } }
+
+    /// Commands that must be looked at.
+    var gate: CommandFlags { logs.gate }
+
+    // MARK: time
+
+    /// Looks at a call that took long, or whose time is not counted yet.
+    func observe(_ call: FinishedCall) {
+        let microseconds = clock.microseconds(cycles: call.cycles)
+        call.command.latencies.countAny(
+            UInt64(min(max(microseconds * 1000, 0), 1e15)), isTracked: tracksLatency)
+        let whole = Int(microseconds)
+        let flags = call.command.flags
+        if latency.threshold > 0 {
+            latency.add(flags.contains(.fast) ? .fastCommand : .command, milliseconds: whole / 1000, now: Self.now)
+        }
+        if logs[.slow].accepts(whole) { log(call, .slow, whole) }
+    }
+
+    /// Takes note of how long an event took that is no command.
+    /// - Parameter cycles: of the processor.
+    func observe(_ event: LatencyMonitor.Event, cycles: UInt64) {
+        guard latency.threshold > 0 else { return }
+        latency.add(event, milliseconds: Int(clock.microseconds(cycles: cycles) / 1000), now: Self.now)
+    }
+
+    private static var now: Int64 { Syscall.wallMicroseconds() / 1000 }
+
+    // MARK: bytes
+
+    /// The bytes of a request, if they matter; else 0.
+    func measure(_ arguments: Arguments) -> Int {
+        let log = logs[.largeRequest]
+        guard log.isOn, requestMayBeLarge || log.threshold < CommandLogs.surelyNoticedRequest else { return 0 }
+        return arguments.requestByteCount
+    }
+
+    /// Looks at the sizes of a call's request and reply.
+    func observe(_ call: FinishedCall, requestByteCount: Int, replyByteCount: Int) {
+        if requestByteCount > 0 && logs[.largeRequest].accepts(requestByteCount) {
+            log(call, .largeRequest, requestByteCount)
+        }
+        if logs[.largeReply].accepts(replyByteCount) { log(call, .largeReply, replyByteCount) }
+    }
+
+    /// Looks at a reply that is sent at once.
+    func observeLongReply(_ call: FinishedCall, _ byteCount: Int) {
+        if logs[.largeReply].accepts(byteCount) { log(call, .largeReply, byteCount) }
+    }
+
+    private func log(_ call: FinishedCall, _ kind: CommandLog.Kind, _ value: Int) {
+        guard !call.command.flags.contains(.skipSlowLog) else { return }
+        let words = capturedWords ?? LoggedWords(call.arguments, hiding: call.command.record.info.secrets)
+        let connection = unsafe call.connection
+        logs[kind].append(value, words, address: connection.address, name: connection.name, now: Self.now)
+    }
+}

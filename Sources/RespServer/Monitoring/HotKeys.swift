@@ -1,0 +1,160 @@
+// Hot keys: which keys take most of the processor's time, and of the bytes that clients send and are sent. HOTKEYS tells of them.
+//
+// Requests are sampled, every `ratio`-th on the average. Between two samples nothing is done but to count down once for each batch of
+// requests; a batch in which there is one goes by the checks, which measure it. So what sampling costs becomes small with its ratio. With a
+// ratio of 1 every request goes by the checks.
+
+import CLinux
+import Glibc
+import RespCodec
+import StoreEngine
+
+struct HotKeys {
+    struct Options {
+        var tracksTime = false
+        var tracksBytes = false
+        /// How many keys are told of.
+        var count = 10
+        /// In milliseconds; nil until it is ended.
+        var duration: Int64?
+        var ratio = 1
+    }
+
+    /// What the whole server has done up to a moment.
+    struct Totals {
+        /// Of commands with keys.
+        var cycles: UInt64 = 0
+        var bytes = 0
+    }
+
+    let options: Options
+    /// In milliseconds since 1970.
+    let start: Int64
+    private(set) var end: Int64?
+    private(set) var byTime: HeavyHitters
+    private(set) var byBytes: HeavyHitters
+    /// What the process had used of the processor at the start.
+    let usageAtStart: rusage
+    private(set) var totals = Totals()
+    private var totalsBefore: Totals
+    private var random: RandomSource
+    /// How many requests there are to the next sample.
+    private var countdown: Int
+
+    var isActive: Bool { end == nil }
+
+    init(_ options: Options, now: Int64, totals: Totals, seed: UInt64) {
+        self.options = options
+        start = now
+        // Many more counters than keys that are told of: so the counts of these are exact where the rest is not one even mass.
+        byTime = HeavyHitters(capacity: options.count * 16)
+        byBytes = HeavyHitters(capacity: options.count * 16)
+        var usage = rusage()
+        unsafe getrusage(RUSAGE_SELF.rawValue, &usage)
+        usageAtStart = usage
+        totalsBefore = totals
+        random = RandomSource(seed: seed)
+        countdown = 1
+        draw()
+    }
+
+    /// From 1 to twice the ratio less 1.
+    private mutating func draw() { countdown = 1 + random.below(2 * options.ratio - 1) }
+
+    /// Whether there is no sample among so many requests; then they are passed over.
+    mutating func passesOver(_ count: Int) -> Bool {
+        guard countdown > count else { return false }
+        countdown -= count
+        return true
+    }
+
+    /// So many of the requests that were passed over have not run after all.
+    mutating func takeBack(_ count: Int) { if options.ratio > 1 { countdown += count } }
+
+    /// Whether the request at hand is a sample.
+    mutating func takesNext() -> Bool {
+        countdown -= 1
+        guard countdown <= 0 else { return false }
+        draw()
+        return true
+    }
+
+    /// Adds what a request took, to each of its keys the same part.
+    mutating func add(nanoseconds: Int, bytes: Int, to arguments: Arguments, _ specs: KeySpecs) {
+        var keys: [[UInt8]] = []
+        specs.forEachKey(in: arguments) { index, _ in keys.append(arguments[index].array) }
+        guard !keys.isEmpty else { return }
+        for key in keys {
+            if options.tracksTime { byTime.add(max(1, nanoseconds / keys.count), to: key) }
+            if options.tracksBytes { byBytes.add(bytes / keys.count, to: key) }
+        }
+    }
+
+    /// Takes in what the server has done since.
+    mutating func follow(_ now: Totals) {
+        guard isActive else { return }
+        totals.cycles &+= now.cycles &- totalsBefore.cycles
+        totals.bytes += now.bytes - totalsBefore.bytes
+        totalsBefore = now
+    }
+
+    /// The statistics have been set back to nothing.
+    mutating func statisticsWereReset() { totalsBefore = Totals() }
+
+    mutating func stop(now: Int64) { end = now }
+}
+
+extension Server {
+    /// What HOTKEYS compares with.
+    var hotKeyTotals: HotKeys.Totals {
+        HotKeys.Totals(
+            cycles: commands.allRecords.reduce(0) { $1.info.keys.isEmpty ? $0 : $0 &+ $1.cycles },
+            bytes: statistics.inputBytes + replies.outputBytes)
+    }
+
+    func startHotKeys(_ options: HotKeys.Options) {
+        hotKeys = HotKeys(options, now: now, totals: hotKeyTotals, seed: UInt64.random(in: 1...UInt64.max))
+        hotKeysTimer.set(for: options.duration.map { now + $0 })
+        followHotKeys()
+    }
+
+    func stopHotKeys() {
+        hotKeys?.follow(hotKeyTotals)
+        hotKeys?.stop(now: now)
+        hotKeysTimer.set(for: nil)
+        followHotKeys()
+    }
+
+    func removeHotKeys() {
+        hotKeys = nil
+        followHotKeys()
+    }
+
+    /// To be called at the end of the time for which keys are counted.
+    func stopHotKeysInTime() {
+        guard let tracked = hotKeys, tracked.isActive, let duration = tracked.options.duration else { return }
+        let end = tracked.start + duration
+        end <= now ? stopHotKeys() : hotKeysTimer.set(for: end)
+    }
+
+    private func followHotKeys() {
+        samplesKeys = hotKeys?.isActive == true
+        updateGate()
+    }
+
+    /// Closes the gate for a batch of requests if one of them is a sample.
+    /// - Returns: Whether it is to be opened again behind it.
+    func prepareSample(_ count: Int) -> Bool {
+        guard hotKeys!.options.ratio > 1, !hotKeys!.passesOver(count) else { return false }
+        closeGateForSample()
+        return true
+    }
+
+    /// Looks at a request that has run, if it is a sample.
+    func sampleKeys(_ call: Call, cycles: UInt64, replyByteCount: Int) {
+        guard !call.command.record.info.keys.isEmpty, hotKeys!.takesNext() else { return }
+        hotKeys!.add(
+            nanoseconds: Int(clock.microseconds(cycles: cycles) * 1000),
+            bytes: call.arguments.requestByteCount + replyByteCount, to: call.arguments, call.command.keys)
+    }
+}

@@ -1,0 +1,64 @@
+// Goal: no heavy key is missed, and no count is larger than the truth. Method: random amounts for many keys, few of them heavy, compared
+// with exact sums; the seed is printed.
+
+import StoreEngine
+import Testing
+
+@testable import RespServer
+
+@Suite struct HeavyHittersTests {
+    private func key(_ number: Int) -> [UInt8] { Array("key:\(number)".utf8) }
+
+    @Test func whileThereIsRoomCountsAreExact() {
+        var hitters = HeavyHitters(capacity: 5)
+        for (number, amount) in [(1, 10), (2, 5), (1, 1), (3, 7), (4, 7), (5, 0)] {
+            hitters.add(amount, to: key(number))
+        }
+        #expect(hitters.total == 30)
+        #expect(hitters.largest(10).map(\.count) == [11, 7, 7, 5])
+        #expect(hitters.largest(3).map(\.key) == [key(1), key(3), key(4)])
+        #expect(hitters.largest(0).isEmpty)
+    }
+
+    @Test func heavyKeysAreNeverMissed() {
+        let seed = UInt64.random(in: 1...UInt64.max)
+        var random = RandomSource(seed: seed)
+        for capacity in [1, 2, 3, 16, 100] {
+            var hitters = HeavyHitters(capacity: capacity)
+            var sums: [[UInt8]: Int] = [:]
+            for _ in 0..<20_000 {
+                let one = key(random.below(3) == 0 ? random.below(3) : random.below(5000))
+                let amount = 1 + random.below(100)
+                hitters.add(amount, to: one)
+                sums[one, default: 0] += amount
+            }
+            let found = hitters.largest(capacity)
+            #expect(found.count == capacity && hitters.total == sums.values.reduce(0, +))
+            for (one, count) in found { #expect(count <= sums[one]!, "seed \(seed)") }
+            for (one, sum) in sums where sum > hitters.total / capacity {
+                #expect(found.contains { $0.key == one }, "seed \(seed), capacity \(capacity)")
+            }
+        }
+    }
+
+    @Test func samplesComeAsOftenAsTheRatioSays() {
+        for ratio in [1, 2, 10, 1000] {
+            var options = HotKeys.Options()
+            options.ratio = ratio
+            var keys = HotKeys(options, now: 0, totals: HotKeys.Totals(), seed: 7)
+            var samples = 0
+            var requests = 0
+            while samples < 2000 {
+                if ratio > 1 && keys.passesOver(32) {
+                    requests += 32
+                    continue
+                }
+                for _ in 0..<32 {
+                    requests += 1
+                    if keys.takesNext() { samples += 1 }
+                }
+            }
+            #expect(abs(Double(requests) / Double(samples) / Double(ratio) - 1) < 0.1)
+        }
+    }
+}
