@@ -54,6 +54,7 @@ extension Server {
         call.options.insert(.hasWaited)
         if connection.leavesAccessTimes(waiter.record) { call.options.insert(.leavesAccessTimes) }
         let hasReplied = runMeasured(call)
+        tracking.remember(waiter.record, waiter.arguments.view, readBy: connection)
         engine.endEffects()
         withExtendedLifetime(waiter.arguments) {}
         if hasReplied { goOn(behind: waiter) }

@@ -114,6 +114,8 @@ extension Server {
         unwatchAll(connection)
         forgetWait(of: connection)
         endMonitoring(connection)
+        unsubscribeFromAll(connection)
+        endTracking(connection)
         if connection.isPaused { pause.forget(connection) }
         switch connection.transport {
         case .socket(let descriptor) where mayLinger && !connection.hasEnded:

@@ -8,6 +8,8 @@ extension Server {
     func followSettings() {
         applyEngineSettings()
         applyOutputLimits()
+        applyEventClasses()
+        applyTrackingLimit()
         followMemoryLimit()
         configuration.onChange(of: "maxmemory") { [weak self] _, _ in
             self?.followMemoryLimit()
@@ -42,6 +44,14 @@ extension Server {
             self?.applyEngineSettings()
             return nil
         }
+        configuration.onChange(of: "notify-keyspace-events") { [weak self] _, _ in
+            self?.applyEventClasses()
+            return nil
+        }
+        configuration.onChange(of: "tracking-table-max-keys") { [weak self] _, _ in
+            self?.applyTrackingLimit()
+            return nil
+        }
         configuration.onChange(of: "requirepass") { [weak self] old, new in
             guard let self, old.requirePassword.isEmpty != new.requirePassword.isEmpty else { return nil }
             for connection in connections.all { followPassword(connection) }
@@ -64,6 +74,13 @@ extension Server {
             normal: settings.normalOutputLimit, replica: settings.replicaOutputLimit, pubsub: settings.pubsubOutputLimit
         )
     }
+
+    private func applyEventClasses() {
+        keyspaceListeners.events.classes = configuration.settings.notifyKeyspaceEvents
+        keyspaceListeners.update()
+    }
+
+    private func applyTrackingLimit() { tracking.mostKeys = configuration.settings.trackingTableMaxKeys }
 
     private func applyEngineSettings() {
         let settings = configuration.settings

@@ -38,6 +38,7 @@ extension Server {
             handle(event(index))
         }
         serveBlocked()
+        if tracking.hasBroadcasts { tracking.broadcast() }
         replies.send()
         if engine.hasGarbage { engine.freeSlice() }
         closeFinished()
@@ -153,6 +154,10 @@ extension Server {
         memoryPeak.follow(engine.usedBytes, now: now)
         if engine.isMemoryLimited { followMemoryLimit() }
         closeIdle()
+        if tracking.hasUpkeep {
+            tracking.maintain()
+            keyspaceListeners.update()
+        }
     }
 
     /// Closes clients that do not take what they are sent, or send nothing, for too long.
@@ -161,7 +166,7 @@ extension Server {
         for connection in connections.all {
             if connection.unsent != nil { replies.checkLimit(connection) }
             if timeout > 0 && now - connection.lastActive > timeout && !connection.isPaused
-                && connection.waiting == nil && !connection.isMonitor
+                && connection.waiting == nil && !connection.isMonitor && connection.subscriber == nil
             {
                 close(connection)
             }

@@ -54,6 +54,8 @@ final class Server {
     var hotKeys: HotKeys?
     /// Whether requests are sampled for the hot keys.
     var samplesKeys = false
+    let pubsub: PubSub
+    var tracking: Tracking { keyspaceListeners.tracking }
     /// Whether more memory is in use than `maxmemory` allows, and for how long there was.
     var isOverMemory = false
     var memoryExcess = MemoryExcess()
@@ -98,11 +100,16 @@ final class Server {
         lingeringTimer = loop.timers.add { actions.server?.closeLingering() }
         hotKeysTimer = loop.timers.add { actions.server?.stopHotKeysInTime() }
         upkeepTimer = loop.timers.add { actions.server?.maintain() }
-        keyspaceListeners = KeyspaceListeners(engine: engine, timer: waitTimer)
+        keyspaceListeners = KeyspaceListeners(engine: engine, replies: replies, timer: waitTimer)
+        pubsub = PubSub(engine: engine)
+        keyspaceListeners.events.pubsub = pubsub
         var id = ""
         for _ in 0..<40 { id.append("0123456789abcdef".randomElement() ?? "0") }
         runID = id
         actions.server = self
+        keyspaceListeners.tracking.connection = { [unowned self] id in connections[id: Int(id)] }
+        keyspaceListeners.connections = { [unowned self] in connections.byAge }
+        keyspaceListeners.events.publish = { [unowned self] channel, payload in publish(payload, to: channel) }
         replies.owner = self
         engine.observer = keyspaceListeners
         for command in Engine.allCommands { commands.add(CommandRecord(command)) }

@@ -29,6 +29,7 @@ in braces says otherwise:
     {ignore}      any reply will do
     {noreply}     no reply will come
     {raw}         the rest of the line is sent as it is, with the escapes of a quoted string; one reply is read
+    {next}        nothing is sent; what the server sends next is compared (the rest of the line says what)
     {closes}      after its reply the server closes the connection
     {closed}      nothing is sent; the server has closed the connection
 
@@ -143,7 +144,7 @@ STEP = re.compile(r"""(?:repeat\ (?P<repeat>\d+):\s+)?
                       (?:\{(?P<mode>[a-z]+)(?:\ (?P<argument>/.*/|[^}]*))?\}\s*)?
                       (?P<rest>.*)""", re.X | re.S)
 PEERS = {"8.2": "newer_redis", "valkey": "valkey"}
-MODES = """exact sorted pairs near scores shape greeting kind match walk walkpairs ignore noreply raw closes closed""".split()
+MODES = """exact sorted pairs near scores shape greeting kind match walk walkpairs ignore noreply raw next closes closed""".split()
 
 
 def read_cases(path):
@@ -179,7 +180,9 @@ def read_cases(path):
                             repeat=int(parts["repeat"] or 1))
                 if step.mode not in MODES:
                     raise BadCase(f"unknown mode {step.mode}")
-                if step.mode == "raw":
+                if step.mode == "next":
+                    pass
+                elif step.mode == "raw":
                     step.raw = expand(unescape(parts["rest"]))
                 else:
                     step.arguments = split(parts["rest"])
@@ -233,6 +236,8 @@ class Side:
         if step.mode == "closed":
             self.await_close(connection)
             return None
+        if step.mode == "next":
+            return connection.read()
         if step.raw is not None:
             connection.send_raw(step.raw)
         else:

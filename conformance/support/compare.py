@@ -4,7 +4,7 @@ import re
 
 def difference(mode, argument, expected, actual):
     """None if `actual` is as good as `expected`, else a description of both."""
-    if mode in ("exact", "closes", "raw"):
+    if mode in ("exact", "closes", "raw", "next"):
         same = expected.raw == actual.raw
     elif mode == "sorted":
         same = expected.kind == actual.kind and in_order(expected) == in_order(actual)

@@ -7,7 +7,7 @@ enum ClientCommands {
     static let all: [Command<SessionContext>] = [
         .container(
             "CLIENT", group: .connection, since: "2.4.0", summary: "Commands about client connections.",
-            subcommands: subcommands)
+            subcommands: (subcommands + tracking).sorted { $0.name < $1.name })
     ]
 
     private static let subcommands: [Command<SessionContext>] = [
@@ -16,10 +16,6 @@ enum ClientCommands {
             let name = context.connection.name
             name.isEmpty ? context.reply.null() : context.reply.bulkString(text: name)
         },
-        subcommand(
-            "GETREDIR", since: "6.0.0", arity: 2,
-            summary: "Returns where notices about keys go that the connection has read: -1, as it gets none."
-        ) { (context, _) throws(CommandError) in context.reply.integer(-1) },
         .help(of: "CLIENT", group: .connection, since: "5.0.0", help),
         subcommand("ID", since: "5.0.0", arity: 2, summary: "Returns the number of the connection.") {
             (context, _) throws(CommandError) in context.reply.integer(Int(context.connection.id))
@@ -99,19 +95,6 @@ enum ClientCommands {
             context.reply.ok()
         },
         subcommand(
-            "TRACKINGINFO", since: "6.2.0", arity: 2,
-            summary: "Returns which notices the connection gets about keys that it has read: none."
-        ) { (context, _) throws(CommandError) in
-            context.reply.map(3)
-            context.reply.bulkString("flags")
-            context.reply.set(1)
-            context.reply.bulkString("off")
-            context.reply.bulkString("redirect")
-            context.reply.integer(-1)
-            context.reply.bulkString("prefixes")
-            context.reply.array(0)
-        },
-        subcommand(
             "UNBLOCK", since: "5.0.0", arity: -3, flags: [.admin, .noScript],
             syntax: "client-id unblock-type=[TIMEOUT | ERROR]",
             summary: "Ends the waiting of a connection for a key.", complexity: "O(log N) in the connections that wait",
@@ -124,13 +107,15 @@ enum ClientCommands {
         },
     ]
 
-    private static func subcommand(
+    static func subcommand(
         _ name: String, since: String, arity: Int, flags: CommandFlags = [.noScript], tips: [String] = [],
         syntax: String = "",
         summary: String, complexity: String = "O(1)", run: @escaping Command<SessionContext>.Run
     ) -> Command<SessionContext> {
         Command(
-            name, group: .connection, since: since, arity: arity, flags: flags.union([.loading, .stale]), tips: tips,
+            name, group: .connection, since: since, arity: arity,
+            flags: flags.union([.loading, .stale, .keepsCaching]),
+            tips: tips,
             syntax: syntax,
             summary: summary, complexity: complexity, run: run)
     }
@@ -161,8 +146,9 @@ enum ClientCommands {
     }
 
     private static let help = [
+        "CACHING (YES|NO)", "    Say whether this connection keeps what it reads with the next command.",
         "GETNAME", "    Return the name of this connection.",
-        "GETREDIR", "    Return where notices about keys go that this connection has read.",
+        "GETREDIR", "    Return who is told about keys that this connection keeps.",
         "ID", "    Return the number of this connection.",
         "INFO", "    Describe this connection.",
         "KILL <ip:port>", "    Close the connection that comes from an address.",
@@ -182,7 +168,9 @@ enum ClientCommands {
         "REPLY (ON|OFF|SKIP)", "    Whether this connection gets replies; SKIP leaves out the next one.",
         "SETINFO <option> <value>", "    Tell about this connection's library: LIB-NAME or LIB-VER.",
         "SETNAME <name>", "    Name this connection.",
-        "TRACKINGINFO", "    Return which notices this connection gets about keys that it has read.",
+        "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]] [OPTIN] [OPTOUT] [NOLOOP]",
+        "    Whether this connection is told when keys change that it has read, or that begin as its prefixes do.",
+        "TRACKINGINFO", "    Return what this connection is told about keys that it keeps.",
         "UNBLOCK <client-id> [TIMEOUT|ERROR]",
         "    End the waiting of a connection for a key, as if its time were over or with an error.",
         "UNPAUSE", "    End a pause.",

@@ -210,7 +210,7 @@ enum ClientKind {
 }
 
 extension Connection {
-    var kind: ClientKind { .normal }
+    var kind: ClientKind { subscriber == nil ? .normal : .subscriber }
 
     /// The client's address without its port; empty for a socket in the file system.
     fileprivate var ip: String {

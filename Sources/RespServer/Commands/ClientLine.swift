@@ -23,7 +23,9 @@ enum ClientLine {
         field("idle", Int(max(0, now - connection.lastActive) / 1000))
         field("flags", text: flags(of: connection))
         field("db", connection.database)
-        reply.raw("sub=0 psub=0 ssub=0 ")
+        field("sub", connection.subscriber?.channels.count ?? 0)
+        field("psub", connection.subscriber?.patterns.count ?? 0)
+        field("ssub", connection.subscriber?.shardChannels.count ?? 0)
         field("multi", connection.transaction?.queue.count ?? -1)
         field("watch", connection.watches.count)
         field("qbuf", unparsed)
@@ -33,11 +35,12 @@ enum ClientLine {
         field("obl", unsent)
         reply.raw("oll=0 ")
         field("omem", capacity)
-        field("tot-mem", queued + unparsed + capacity + connection.objectByteCount)
+        let subscriptions = connection.subscriber?.byteCount ?? 0
+        field("tot-mem", queued + unparsed + capacity + subscriptions + connection.objectByteCount)
         reply.raw(connection.isWatchedForWriting ? "events=rw " : "events=r ")
         field("cmd", text: connection.lastCommand?.record.fullName ?? "NULL")
         field("user", text: connection.user)
-        reply.raw("redir=-1 ")
+        field("redir", connection.tracker.map { Int($0.redirection) } ?? -1)
         field("resp", connection.version.rawValue)
         name("lib-name", connection.libraryName, to: reply)
         name("lib-ver", connection.libraryVersion, to: reply)
@@ -56,8 +59,14 @@ enum ClientLine {
     /// What CLIENT LIST tells of the state of a connection, one letter for each thing; N for none.
     static func flags(of connection: Connection) -> String {
         var flags = connection.isMonitor ? "O" : ""
+        if connection.subscriber != nil { flags += "P" }
         if connection.transaction != nil { flags += "x" }
         if connection.isPaused || connection.waiting != nil { flags += "b" }
+        if let tracker = connection.tracker {
+            flags += "t"
+            if tracker.isRedirectionBroken { flags += "R" }
+            if tracker.options.contains(.broadcasts) { flags += "B" }
+        }
         if connection.watches.isBroken { flags += "d" }
         if connection.isClosing { flags += "c" }
         if connection.isUnix { flags += "U" }

@@ -399,8 +399,8 @@ extension CommandGroup {
         case .generic: "keyspace"
         case .transactions: "transaction"
         case .sortedSet: "sortedset"
-        case .server, .cluster: nil
-        case .string, .hash, .connection, .list, .set, .stream, .bitmap, .hyperloglog, .geo, .pubsub, .scripting:
+        case .pubsub, .server, .cluster: nil
+        case .string, .hash, .connection, .list, .set, .stream, .bitmap, .hyperloglog, .geo, .scripting:
             rawValue
         }
     }

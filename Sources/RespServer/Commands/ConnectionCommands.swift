@@ -9,7 +9,7 @@ enum ConnectionCommands {
     static let all: [Command<SessionContext>] =
         [
             Command(
-                "PING", group: .connection, since: "1.0.0", arity: -1, flags: [.fast],
+                "PING", group: .connection, since: "1.0.0", arity: -1, flags: [.fast, .allowedToSubscribers],
                 tips: ["request_policy:all_shards", "response_policy:all_succeeded"], syntax: "[message]",
                 summary: "Answers PONG, or with the message.", complexity: "O(1)", run: ping),
             Command(
@@ -35,7 +35,8 @@ enum ConnectionCommands {
                 syntax: "index",
                 summary: "Chooses the database of the connection.", complexity: "O(1)", run: select),
             Command(
-                "QUIT", group: .connection, since: "1.0.0", arity: -1, flags: greeting.union(.transactionControl),
+                "QUIT", group: .connection, since: "1.0.0", arity: -1,
+                flags: greeting.union([.transactionControl, .allowedToSubscribers]),
                 syntax: "",
                 summary: "Closes the connection.", complexity: "O(1)"
             ) { (context, _) throws(CommandError) in
@@ -44,13 +45,19 @@ enum ConnectionCommands {
             }
             .deprecated("7.2.0", replacedBy: "closing the connection"),
             Command(
-                "RESET", group: .connection, since: "6.2.0", arity: 1, flags: greeting.union(.transactionControl),
+                "RESET", group: .connection, since: "6.2.0", arity: 1,
+                flags: greeting.union([.transactionControl, .allowedToSubscribers]),
                 syntax: "",
                 summary: "Puts the connection back into the state of a new one.", complexity: "O(1)", run: reset),
         ] + ClientCommands.all
 
     @Sendable static func ping(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
         guard arguments.count <= 2 else { throw .wrongArity("ping") }
+        if context.connection.isLimitedToMessages {
+            context.reply.array(2)
+            context.reply.bulkString("pong")
+            return context.reply.bulkString(arguments.count == 1 ? .empty : arguments[1])
+        }
         arguments.count == 1 ? context.reply.status("PONG") : context.reply.bulkString(arguments[1])
     }
 
@@ -66,6 +73,8 @@ enum ConnectionCommands {
         connection.version = .resp2
         context.reply.version = .resp2
         context.server.endMonitoring(connection)
+        context.server.unsubscribeFromAll(connection)
+        context.server.endTracking(connection)
         context.server.forgetAuthentication(of: connection)
         connection.name = ""
         if connection.replyMode != .skipping { connection.replyMode = .on }
@@ -144,6 +153,7 @@ enum ConnectionCommands {
         }
         if let name { connection.name = name.description }
         connection.version = version
+        connection.updateGate()
         context.reply.version = version
         greet(connection, context.reply)
     }

@@ -108,11 +108,10 @@ enum InfoCommands {
     private static let noSynchronizations = ZeroFields(
         "sync_full", "sync_partial_ok", "sync_partial_err")
     private static let noOtherEvictions = ZeroFields("evicted_clients", "evicted_scripts")
-    private static let noPublishing = ZeroFields(
-        "pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "latest_fork_usec", "total_forks",
+    private static let noForksOrDefragmentation = ZeroFields(
+        "latest_fork_usec", "total_forks",
         "migrate_cached_sockets", "slave_expires_tracked_keys", "active_defrag_hits", "active_defrag_misses",
-        "active_defrag_key_hits", "active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time",
-        "tracking_total_keys", "tracking_total_items", "tracking_total_prefixes", "unexpected_error_replies")
+        "active_defrag_key_hits", "active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time")
     private static let noThreads = ZeroFields(
         "io_threaded_reads_processed", "io_threaded_writes_processed", "io_threaded_total_prefetch_batches",
         "io_threaded_total_prefetch_entries")
@@ -175,8 +174,8 @@ enum InfoCommands {
         text.add("client_recent_max_output_buffer", sample.largestOutput)
         text.add(
             "blocked_clients", server.pause.suspended.count + server.keyspaceListeners.blocked.count)
-        text.add("tracking_clients", 0)
-        text.add("pubsub_clients", 0)
+        text.add("tracking_clients", server.tracking.clientCount)
+        text.add("pubsub_clients", server.pubsub.subscriberCount)
         text.add("watching_clients", watching)
         text.add("clients_in_timeout_table", server.keyspaceListeners.blocked.deadlineCount)
         text.add("total_watched_keys", server.keyspaceListeners.watches.keyCount)
@@ -285,7 +284,14 @@ enum InfoCommands {
         text.add("current_eviction_exceeded_time", Int(server.memoryExcess.current / 1000))
         text.add("keyspace_hits", engine.keyspaceHits)
         text.add("keyspace_misses", engine.keyspaceMisses)
-        text.add(noPublishing)
+        text.add("pubsub_channels", server.pubsub.channels.count)
+        text.add("pubsub_patterns", server.pubsub.patterns.count)
+        text.add("pubsubshard_channels", server.pubsub.shardChannels.count)
+        text.add(noForksOrDefragmentation)
+        text.add("tracking_total_keys", server.tracking.keyCount)
+        text.add("tracking_total_items", server.tracking.itemCount)
+        text.add("tracking_total_prefixes", server.tracking.prefixCount)
+        text.add("unexpected_error_replies", 0)
         text.add("total_error_replies", server.errors.total)
         text.add("total_reads_processed", statistics.reads)
         text.add("total_writes_processed", server.replies.writes)

@@ -9,7 +9,7 @@ import StoreEngine
 struct MemoryFigures {
     /// The buffers that all connections share.
     let startup: Int
-    /// Input and output buffers of clients, and queued commands.
+    /// Input and output buffers of clients, queued commands, and subscriptions.
     let clients: Int
     /// For each database that has keys: bytes of its table, and bytes of deadlines.
     let tables: [(database: Int, main: Int, expires: Int)]
@@ -51,7 +51,7 @@ struct MemoryFigures {
 struct SampledFigures {
     fileprivate var time = Int64.min
     fileprivate(set) var residentBytes = 0
-    /// Input and output buffers of clients, and queued commands.
+    /// Input and output buffers of clients, queued commands, and subscriptions.
     fileprivate(set) var clientBytes = 0
     fileprivate(set) var largestInput = 0
     fileprivate(set) var largestOutput = 0
@@ -75,6 +75,7 @@ extension Server {
             sample.largestInput = max(sample.largestInput, input)
             sample.largestOutput = max(sample.largestOutput, output)
             sample.clientBytes += input + output + (connection.transaction?.byteCount ?? 0)
+            sample.clientBytes += connection.subscriber?.byteCount ?? 0
         }
         lastSample = sample
         return sample

@@ -92,7 +92,11 @@ struct KeyspaceEventClasses: OptionSet, Sendable {
     static let keyMiss = KeyspaceEventClasses(rawValue: 1 << 11)
     static let module = KeyspaceEventClasses(rawValue: 1 << 13)
     static let newKey = KeyspaceEventClasses(rawValue: 1 << 14)
-    /// The letter A: every class but misses and new keys.
+    static let overwritten = KeyspaceEventClasses(rawValue: 1 << 15)
+    static let typeChanged = KeyspaceEventClasses(rawValue: 1 << 16)
+    /// What is no change of its own.
+    static let notices: KeyspaceEventClasses = [.keyMiss, .newKey, .overwritten, .typeChanged]
+    /// The letter A: every class but misses, and keys that are new, overwritten or of another type.
     static let all: KeyspaceEventClasses = [
         .generic, .string, .list, .set, .hash, .sortedSet, .expired, .evicted, .stream, .module,
     ]
@@ -100,6 +104,7 @@ struct KeyspaceEventClasses: OptionSet, Sendable {
     private static let classLetters: [(Character, KeyspaceEventClasses)] = [
         ("g", .generic), ("$", .string), ("l", .list), ("s", .set), ("h", .hash), ("z", .sortedSet), ("x", .expired),
         ("e", .evicted), ("t", .stream), ("d", .module), ("n", .newKey),
+        ("o", .overwritten), ("c", .typeChanged),
     ]
     private static let otherLetters: [(Character, KeyspaceEventClasses)] = [
         ("K", .keyspaceChannel), ("E", .keyeventChannel), ("m", .keyMiss),

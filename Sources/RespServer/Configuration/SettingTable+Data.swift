@@ -34,7 +34,7 @@ extension SettingTable {
         .boolean("lazyfree-lazy-user-del", \.lazyfreeLazyUserDel, [.inert]).always(like: .boolean(true)),
         .boolean("lazyfree-lazy-user-flush", \.lazyfreeLazyUserFlush, [.inert]).always(like: .boolean(true)),
         .own(
-            "notify-keyspace-events", .eventClasses, [.inert], load: { .integer($0.notifyKeyspaceEvents.rawValue) },
+            "notify-keyspace-events", .eventClasses, load: { .integer($0.notifyKeyspaceEvents.rawValue) },
             store: { $0.notifyKeyspaceEvents = KeyspaceEventClasses(rawValue: $1.integerValue) }),
     ]
 

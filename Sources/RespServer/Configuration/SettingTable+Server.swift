@@ -40,7 +40,7 @@ extension SettingTable {
             }),
         .integer("maxmemory-clients", \.maxMemoryClients, -100...Int.max, in: .memoryOrPercent, [.inert]),
         .integer("max-new-connections-per-cycle", kept: 10, 1...1000, isUnsigned: true),
-        .integer("tracking-table-max-keys", kept: 1_000_000, 0...Int.max),
+        .integer("tracking-table-max-keys", \.trackingTableMaxKeys, 0...Int.max),
     ]
 
     static let access: [Setting] = [

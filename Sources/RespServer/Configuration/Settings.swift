@@ -97,6 +97,7 @@ struct Settings: Sendable {
     var lazyfreeLazyServerDel = false
     var lazyfreeLazyUserDel = false
     var lazyfreeLazyUserFlush = false
+    var trackingTableMaxKeys = 1_000_000
     var notifyKeyspaceEvents: KeyspaceEventClasses = []
 
     // MARK: Memory

@@ -101,8 +101,12 @@ final class Connection {
 
     /// To be called after something has changed that its commands are checked for.
     func updateGate() {
-        gate = !isAuthenticated || transaction != nil || replyMode != .on || isNoTouch || isMonitor ? .any : []
-        set(.needsChecks, !gate.isEmpty)
+        let isOpen =
+            isAuthenticated && transaction == nil && replyMode == .on && !isNoTouch && !isMonitor
+            && !isLimitedToMessages
+        // What a tracker reads is remembered, which only the way by the checks does.
+        gate = isOpen ? tracker?.gate ?? [] : .any
+        set(.needsChecks, gate.contains(.any))
     }
 
     /// Whether a command does not count as a use of its keys.
@@ -139,6 +143,10 @@ final class Connection {
     var replyMode = ReplyMode.on
     var isNoEvict = false
     var isNoTouch = false
+    /// What it is subscribed to, if anything.
+    var subscriber: Subscriber?
+    /// How it is told of keys that change, if it is.
+    var tracker: Tracker?
     /// It is shown what others ask for.
     var isMonitor = false
     var lastCommand: CommandHandle?

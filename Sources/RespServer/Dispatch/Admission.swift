@@ -47,6 +47,7 @@ extension Server {
             // The time for making room is not the command's.
             clock.restart()
             runMeasured(call)
+            tracking.remember(record, arguments, readBy: connection)
             showToMonitors(record, arguments, of: connection)
         case .queue(let record, let transaction):
             // It counts when EXEC runs it.
@@ -60,6 +61,7 @@ extension Server {
         case .hangUp: rejectBrowser(connection)
         case .suspend: break
         }
+        connection.forgetCachingChoice(behind: admission.record)
         if connection.replyMode == .off { replies.discard(from: start) }
         // The reply of a command that waits is still to come.
         if connection.replyMode == .skipping && connection.waiting == nil {
@@ -117,6 +119,13 @@ extension Server {
                 // Only Valkey refuses it, and it names the command.
                 return .refuse(record, .text("ERR Command '\(record.fullName)' not allowed inside a transaction"))
             }
+        }
+        if connection.isLimitedToMessages && !flags.contains(.allowedToSubscribers) {
+            return .refuse(
+                record,
+                .text(
+                    "ERR Can't execute '\(record.fullName)': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
+                ))
         }
         if connection.isMonitor && !flags.isDisjoint(with: [.write, .readOnly, .mayWrite]) {
             return .refuse(record, .message("ERR Replica can't interact with the keyspace"))

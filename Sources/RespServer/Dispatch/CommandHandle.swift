@@ -20,6 +20,8 @@ import StoreEngine
         /// How it tells what it did.
         let effect: CommandEffect
         let function: Command<KeyspaceContext>.Run?
+        /// It has a function of its own on the session, and where no gate is closed nothing is to be looked at before it.
+        let runsOnSession: Bool
         unowned(unsafe) let owner: CommandRecord
     }
 

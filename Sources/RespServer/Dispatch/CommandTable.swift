@@ -40,14 +40,18 @@ final class CommandRecord {
         info = CommandInfo(command)
         self.session = session
         var firstKey = 0
-        if let first = command.keys.first, case .index(let index) = first.begin, command.subcommands.isEmpty {
+        if let first = command.keys.first, case .index(let index) = first.begin, command.subcommands.isEmpty,
+            !first.flags.contains(.notKey)
+        {
             firstKey = index
         }
         handle = CommandHandle()
         handle.initialize(
             to: CommandHandle.Fields(
                 arity: command.arity, firstKey: firstKey, member: command.member, flags: command.flags.union(.any),
-                keys: KeySpecs(command.keys), effect: command.effect, function: data, owner: self))
+                keys: KeySpecs(command.keys), effect: command.effect, function: data,
+                runsOnSession: session != nil && command.subcommands.isEmpty && !command.flags.contains(.protected),
+                owner: self))
         let name = fullName
         setSubcommands(command.subcommands.map { subcommand($0, name) })
     }

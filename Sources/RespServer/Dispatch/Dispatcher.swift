@@ -14,7 +14,7 @@ extension Server {
         key: HashedKey?, adoptable: AdoptableArguments? = nil
     ) -> Bool {
         guard let command, command.flags.isDisjoint(with: connection.gate.union(gate)),
-            command.accepts(arguments.count), command.data != nil
+            command.accepts(arguments.count), command.data != nil || command.runsOnSession
         else {
             return executeWithChecks(command?.record, arguments, on: connection, adoptable: adoptable)
         }

@@ -1,5 +1,5 @@
-// Who on the server hears of changes of the keyspace: those who watch keys and those who wait for them. The engine tells of changes
-// only while there is somebody to hear.
+// Who on the server hears of changes of the keyspace: those who watch keys, those who wait for them, those who are subscribed to events, and
+// those who keep what they have read. The engine tells of changes only while there is somebody to hear.
 
 import RespCodec
 import StoreEngine
@@ -9,23 +9,44 @@ final class KeyspaceListeners: KeyspaceObserver {
     private let filter: KeyFilter
     let watches: WatchRegistry
     let blocked: BlockedClients
+    let events = KeyspaceEvents()
+    let tracking: Tracking
+    private let replies: ReplyQueue
+    /// All connections.
+    var connections: () -> [Connection] = { [] }
 
-    init(engine: Engine, timer: LoopTimer? = nil) {
+    /// - Parameter replies: where messages to clients go, and whose command runs.
+    init(engine: Engine, replies: ReplyQueue = ReplyQueue(), timer: LoopTimer? = nil) {
         self.engine = engine
+        self.replies = replies
+        tracking = Tracking(engine: engine, replies: replies)
         filter = KeyFilter(engine: engine)
         watches = WatchRegistry(engine: engine, filter: filter)
         blocked = BlockedClients(engine: engine, filter: filter, timer: timer)
     }
 
     /// To be called when somebody has begun to listen, or has ceased to.
-    func update() { engine.isObserved = watches.keyCount > 0 || blocked.count > 0 }
+    func update() {
+        let tellsEvents = events.isHeard
+        engine.isObserved = watches.keyCount > 0 || blocked.count > 0 || tellsEvents || tracking.isActive
+        engine.tellsNotices = tellsEvents && events.wantsNotices
+    }
+
+    func keyNoticed(_ key: ByteSlice, database: Int, event: KeyEvent) { events.tell(key, database: database, event) }
 
     func keyChanged(_ key: ByteSlice, database: Int, event: KeyEvent) {
+        if tracking.isActive && event.breaksWatches {
+            let isOfItself = event.eventClass == .expired || event.eventClass == .evicted
+            tracking.keyChanged(key, by: isOfItself ? nil : replies.current)
+        }
+        events.tell(key, database: database, event)
         guard filter.mayHold(key) else { return }
         let key = key.array
         watches.keyChanged(key, database: database, event: event)
         blocked.keyChanged(key, database: database, event: event)
     }
+
+    func keysWillFlush() { if tracking.isActive { tracking.allKeysChanged(connections()) } }
 
     func databaseWillFlush(_ database: Int, presence: (ByteSlice) -> KeyPresence) {
         watches.databaseWillFlush(database, presence: presence)

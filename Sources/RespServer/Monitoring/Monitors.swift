@@ -43,9 +43,9 @@ extension Server {
         let line = MonitorLine.bytes(
             arguments, hiding: record.info.secrets, database: connection.database, address: connection.shownAddress,
             microseconds: Int(Syscall.wallMicroseconds()))
-        let message = Message { writer in line.withByteSlice { writer.raw($0) } }
+        var message = Message()
         for monitor in monitors.connections where monitor.replyMode == .on || monitor.replyMode == .skipNext {
-            replies.push(message, to: monitor)
+            replies.push(&message, to: monitor) { writer in line.withByteSlice { writer.raw($0) } }
         }
     }
 }

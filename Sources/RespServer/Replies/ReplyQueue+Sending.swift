@@ -15,27 +15,18 @@ extension ReplyQueue {
 
     /// Sends the only part of a connection.
     @inline(__always)
-    func send(_ part: Part) {
-        if let message = part.message {
-            unsafe send(message.bytes(part.connection.version), part.connection)
-        } else {
-            writer.written(part.range).withSpan { span in
-                unsafe span.withUnsafeBytes { unsafe send($0, part.connection) }
-            }
-        }
-    }
+    func send(_ part: Part) { unsafe send(bytes(of: part).rawBytes, part.connection) }
 
     /// Sends all parts of a connection, of which `first` is the first.
     func sendChain(from first: Part, of all: [Part]) {
-        let connection = first.connection
         var pieces: [UnsafeRawBufferPointer] = unsafe []
         var part = first
         while true {
-            unsafe pieces.append(part.message?.bytes(connection.version) ?? writer.written(part.range).rawBytes)
+            unsafe pieces.append(bytes(of: part).rawBytes)
             guard part.next >= 0 else { break }
             part = all[part.next]
         }
-        unsafe send(pieces, connection)
+        unsafe send(pieces, first.connection)
     }
 
     private func send(_ bytes: UnsafeRawBufferPointer, _ connection: Connection) {
@@ -45,7 +36,7 @@ extension ReplyQueue {
             guard let count = unsafe taken(connection.transport.send(bytes), by: connection) else { return }
             sent = count
         }
-        guard sent < bytes.count else { return }
+        guard sent < bytes.count, hasRoom(for: bytes.count - sent, connection) else { return }
         unsafe connection.outputQueue().append(UnsafeRawBufferPointer(rebasing: bytes[sent...]))
         hasUnsent(connection)
     }
@@ -53,9 +44,17 @@ extension ReplyQueue {
     private func send(_ pieces: [UnsafeRawBufferPointer], _ connection: Connection) {
         let total = unsafe pieces.reduce(0) { $0 + $1.count }
         count(total, to: connection)
-        guard let sent = unsafe sendNow(pieces, connection), sent < total else { return }
+        guard let sent = unsafe sendNow(pieces, connection), sent < total, hasRoom(for: total - sent, connection)
+        else { return }
         unsafe keep(pieces, from: sent, connection)
         hasUnsent(connection)
+    }
+
+    /// Whether so many bytes more may wait for a connection. If not, it is closed, and nothing is copied for it.
+    private func hasRoom(for count: Int, _ connection: Connection) -> Bool {
+        guard limits.isOverHardLimit(connection.unsentByteCount + count, connection) else { return true }
+        owner?.closeOverLimit(connection)
+        return false
     }
 
     /// How much of some bytes goes out at once; nil if that ends the connection.
@@ -103,11 +102,7 @@ extension ReplyQueue {
         count(total, to: connection)
         guard let sent = unsafe sendNow(pieces, connection) else { return writer.discardRun() }
         if sent < total {
-            guard !limits.isOverHardLimit(connection.unsentByteCount + total - sent, connection) else {
-                writer.discardRun()
-                owner?.closeOverLimit(connection)
-                return
-            }
+            guard hasRoom(for: total - sent, connection) else { return writer.discardRun() }
             if unsafe pieces.count == 1 && total - sent >= Self.worthTheBuffer {
                 let taken = unsafe writer.takeBuffer()
                 unsafe connection.outputQueue().append(

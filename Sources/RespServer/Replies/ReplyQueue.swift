@@ -1,11 +1,13 @@
 // What is on its way to clients: replies, and messages.
 //
 // The replies of a turn lie in the writer's buffer. Whoever is being served writes a run there; it is handed over when its requests are
-// done, or when somebody else is to be written to. A message may be pushed to any client at any moment; it lies outside of the buffer,
-// so that a command that runs is not disturbed, and its place is behind what the client has been answered up to then. At the end of the
-// turn everybody's runs and messages go out in their order, all of one client at once. Only what a socket would not take moves to the
-// connection's own `OutputQueue`. A long run is sent at once: so the buffer stays small, large values go out from where they lie, and what
-// a client does not take is known before its next request runs.
+// done, or when somebody else is to be written to. A message may be pushed to any client at any moment; it lies in a buffer of messages,
+// one for each protocol version, so that a command that runs is not disturbed, and its place is behind what the client has been answered
+// up to then. Messages that lie side by side are one part of what a client is sent: a thousand subscribers who get the same sixteen
+// messages are sent one run of bytes each, which are there once. At the end of the turn everybody's runs and messages go out in their
+// order, all of one client at once. Only what a socket would not take moves to the connection's own `OutputQueue`. A long run is sent at
+// once: so the buffer stays small, large values go out from where they lie, and what a client does not take is known before its next
+// request runs.
 
 import RespCodec
 
@@ -28,12 +30,24 @@ final class ReplyQueue {
     /// Runs and messages of so many bytes are sent before the turn ends.
     private static let mostQueuedBytes = 1024 * 1024
 
+    /// In which buffer something lies that is to be sent.
+    enum Source {
+        case replies
+        case resp2Messages
+        case resp3Messages
+
+        /// The messages of a protocol version.
+        @inline(__always)
+        static func messages(_ version: ProtocolVersion) -> Source {
+            version == .resp2 ? .resp2Messages : .resp3Messages
+        }
+    }
+
     /// Something that one client is to be sent.
     struct Part {
         let connection: Connection
-        /// Where it lies in the writer's buffer, if it is no message.
-        let range: Range<Int>
-        let message: Message?
+        let source: Source
+        var range: Range<Int>
         /// Whether it is the client's first of this turn, and where its next one stands, -1 if there is none.
         let isFirst: Bool
         var next = -1
@@ -43,14 +57,14 @@ final class ReplyQueue {
     /// What is to be sent at the end of the turn, and the list that is gone through then.
     private var parts: [Part] = []
     private var sending: [Part] = []
-    /// The bytes of messages among them.
-    private var messageBytes = 0
+    /// The messages among them, as they are in each protocol version, and how many times these have been emptied.
+    private let resp2Messages = ReplyWriter(capacity: 4096)
+    private let resp3Messages = ReplyWriter(capacity: 4096)
+    private var messageRound = 0
     /// Whose requests are being executed: what is written is its.
     private(set) var current: Connection?
     /// Messages for it, which go behind the reply of its command.
-    private var deferred: [Message] = []
-    /// Messages are put into bytes here.
-    private let encoder = ReplyWriter(capacity: 256)
+    private var deferred: [(bytes: [UInt8], version: ProtocolVersion)] = []
 
     var limits = OutputLimits() { didSet { mostReplyBytes = limits.mostReplyBytes(.normal) } }
     private var mostReplyBytes = Int.max / 2
@@ -64,11 +78,15 @@ final class ReplyQueue {
         outputBytes = 0
     }
 
-    init() { writer.beginBorrowing() }
+    init() {
+        writer.beginBorrowing()
+        resp3Messages.version = .resp3
+    }
 
     deinit {
         unsafe writer.deallocate()
-        unsafe encoder.deallocate()
+        unsafe resp2Messages.deallocate()
+        unsafe resp3Messages.deallocate()
     }
 
     // MARK: runs
@@ -112,29 +130,32 @@ final class ReplyQueue {
         if writer.needsSending || writer.isOverfull {
             handOverAtOnce(to: connection)
         } else if !writer.run.isEmpty {
-            append(connection, writer.run, nil)
+            append(connection, .replies, writer.run)
             if writer.count > Self.mostQueuedBytes { send() }
         }
         startRun()
     }
 
     private func handOverAtOnce(to connection: Connection) {
-        let messages = deferred
+        let waiting = deferred
         deferred = []
         if writer.isOverfull || writer.run.count > Self.longRun || !writer.borrowed.isEmpty {
             sendRun(of: connection)
         } else if !writer.run.isEmpty {
-            append(connection, writer.run, nil)
+            append(connection, .replies, writer.run)
         }
-        for message in messages where !connection.isClosed { appendMessage(message, to: connection) }
-        if writer.count > Self.mostQueuedBytes || messageBytes > Self.mostQueuedBytes { send() }
+        for message in waiting where !connection.isClosed {
+            let buffer = messages(message.version)
+            let start = buffer.count
+            message.bytes.withByteSlice { buffer.raw($0) }
+            append(connection, .messages(message.version), start..<buffer.count)
+        }
+        if writer.count > Self.mostQueuedBytes || messageByteCount > Self.mostQueuedBytes { send() }
     }
 
     @inline(__always)
-    private func append(_ connection: Connection, _ range: Range<Int>, _ message: Message?) {
-        let last = connection.lastQueuedPart
-        connection.lastQueuedPart = parts.add(
-            Part(connection: connection, range: range, message: message, isFirst: last < 0), behind: last)
+    private func append(_ connection: Connection, _ source: Source, _ range: Range<Int>) {
+        connection.lastQueuedPart = parts.add(connection, source, range, behind: connection.lastQueuedPart)
     }
 
     /// Hands over what has been written so far within a command that runs others, as far as it must be sent before the next one of them.
@@ -160,30 +181,76 @@ final class ReplyQueue {
 
     /// Sends a message to a client, behind what it has been answered so far. It may be told something while its own command runs,
     /// and then the message comes behind the command's reply.
+    /// - Parameters:
+    ///   - message: a new one for the first client; the same for all others who get it.
+    ///   - write: writes it as a reply; called once for each protocol version, and again if others were sent something meanwhile.
     /// - Complexity: O(1), but for the first client of each protocol version, for whom the message is put into bytes.
-    func push(_ message: Message, to connection: Connection) {
+    @inline(__always)
+    func push(_ message: inout Message, to connection: Connection, _ write: (ReplyWriter) -> Void) {
         guard !connection.isEnding else { return }
-        message.encode(connection.version, with: encoder)
-        if connection === current {
-            deferred.append(message)
-            writer.requestSending()
+        let version = connection.version
+        if message.round != messageRound {
+            message = Message()
+            message.round = messageRound
+        }
+        let range: Range<Int>
+        if let known = version == .resp2 ? message.resp2 : message.resp3 {
+            range = known
         } else {
-            appendMessage(message, to: connection)
+            let buffer = messages(version)
+            let start = buffer.count
+            write(buffer)
+            range = start..<buffer.count
+            if version == .resp2 { message.resp2 = range } else { message.resp3 = range }
+        }
+        if connection === current {
+            deferToReply(range, version)
+        } else {
+            append(connection, .messages(version), range)
             // Who has much to be sent is not looked for here: somebody may be going through all clients.
-            if messageBytes > Self.mostQueuedBytes && current != nil { writer.requestSending() }
+            if messageByteCount > Self.mostQueuedBytes && current != nil { writer.requestSending() }
         }
     }
 
-    private func appendMessage(_ message: Message, to connection: Connection) {
-        unsafe messageBytes += message.bytes(connection.version).count
-        append(connection, 0..<0, message)
+    /// Keeps a message for the client whose command runs.
+    @inline(never)
+    private func deferToReply(_ range: Range<Int>, _ version: ProtocolVersion) {
+        deferred.append((messages(version).written(range).array, version))
+        writer.requestSending()
+    }
+
+    /// The buffer of messages in a protocol version.
+    @inline(__always)
+    private func messages(_ version: ProtocolVersion) -> ReplyWriter {
+        version == .resp2 ? resp2Messages : resp3Messages
+    }
+
+    /// The bytes of all messages that are to be sent, each counted once.
+    @inline(__always)
+    private var messageByteCount: Int { resp2Messages.count &+ resp3Messages.count }
+
+    private func emptyMessages() {
+        guard messageByteCount > 0 else { return }
+        messageRound &+= 1
+        resp2Messages.removeAll()
+        resp3Messages.removeAll()
+    }
+
+    /// The bytes of a part; good until something is written.
+    @inline(__always)
+    func bytes(of part: Part) -> ByteSlice {
+        switch part.source {
+        case .replies: writer.written(part.range)
+        case .resp2Messages: resp2Messages.written(part.range)
+        case .resp3Messages: resp3Messages.written(part.range)
+        }
     }
 
     // MARK: sending
 
     /// Sends everything. Nothing may be under way in the writer: see `interrupt`.
     func send() {
-        sendParts()
+        repeat { sendParts() } while !parts.isEmpty
         writer.removeAll()
     }
 
@@ -192,22 +259,31 @@ final class ReplyQueue {
         guard !parts.isEmpty else { return }
         // Somebody may be told something meanwhile: that is another list.
         swap(&parts, &sending)
-        messageBytes = 0
         for part in sending where part.isFirst { part.connection.lastQueuedPart = -1 }
         for part in sending where part.isFirst && !part.connection.isClosed {
             if part.next < 0 { send(part) } else { sendChain(from: part, of: sending) }
         }
         sending.removeAll(keepingCapacity: true)
+        if parts.isEmpty { emptyMessages() }
     }
 }
 
 extension [ReplyQueue.Part] {
+    /// Adds bytes to what a connection is sent; to its last part, if they lie behind that.
     /// - Parameter last: where the connection's last part stands, -1 if there is none.
-    /// - Returns: Where the part stands now.
+    /// - Returns: Where its last part stands now.
     @inline(__always)
-    fileprivate mutating func add(_ part: Element, behind last: Int) -> Int {
-        if last >= 0 { self[last].next = count }
-        append(part)
+    fileprivate mutating func add(
+        _ connection: Connection, _ source: ReplyQueue.Source, _ range: Range<Int>, behind last: Int
+    ) -> Int {
+        if last >= 0 {
+            if self[last].source == source && self[last].range.upperBound == range.lowerBound {
+                self[last].range = self[last].range.lowerBound..<range.upperBound
+                return last
+            }
+            self[last].next = count
+        }
+        append(Element(connection: connection, source: source, range: range, isFirst: last < 0))
         return count - 1
     }
 }

@@ -45,6 +45,10 @@ public struct CommandFlags: OptionSet, Sendable {
     @inlinable public static var alwaysTouches: CommandFlags { CommandFlags(rawValue: 1 << 26) }
     /// Changes which replies the client gets, which within a transaction would take EXEC's reply apart.
     @inlinable public static var changesReplies: CommandFlags { CommandFlags(rawValue: 1 << 25) }
+    /// May be called by a client that is subscribed to channels in RESP2, where all that it is sent are messages.
+    @inlinable public static var allowedToSubscribers: CommandFlags { CommandFlags(rawValue: 1 << 29) }
+    /// Does not count as the command for which CLIENT CACHING has chosen.
+    @inlinable public static var keepsCaching: CommandFlags { CommandFlags(rawValue: 1 << 30) }
     /// What every command of a table has, for a gate that lets none through unseen.
     @inlinable public static var any: CommandFlags { CommandFlags(rawValue: 1 << 31) }
 

@@ -1,17 +1,17 @@
-// Patterns as KEYS, SCAN and CONFIG GET take them: * ? [abc] [^a-z] and a backslash before a byte that stands for itself. A bracket that
+// Patterns as KEYS, SCAN and PSUBSCRIBE take them: * ? [abc] [^a-z] and a backslash before a byte that stands for itself. A bracket that
 // is never closed reaches to the end of the pattern.
 //
 // Source: Redis 7.4, util.c, stringmatchlen.
 
 import RespCodec
 
-enum GlobPattern {
+public enum GlobPattern {
     /// Stars beyond this many, runs of them counted once, fit nothing: Redis's guard against abusive patterns.
     private static let mostStars = 1000
 
     /// Whether the whole of `text` fits `pattern`.
     /// - Complexity: O(pattern * text) at worst: only the newest star is ever tried again.
-    static func matches(_ pattern: ByteSlice, _ text: ByteSlice, ignoringCase: Bool = false) -> Bool {
+    public static func matches(_ pattern: ByteSlice, _ text: ByteSlice, ignoringCase: Bool = false) -> Bool {
         // Stars match nothing as well as anything, but Redis does not look at the pattern when there is no text.
         if text.isEmpty { return pattern.isEmpty }
         var place = 0
@@ -45,6 +45,23 @@ enum GlobPattern {
         }
         while place < pattern.count && pattern[place] == UInt8(ascii: "*") { place += 1 }
         return place == pattern.count
+    }
+
+    /// The text with which everything begins that fits a pattern: what stands in front of its first special character, backslashes
+    /// before others taken away.
+    public static func literalBeginning(_ pattern: ByteSlice) -> [UInt8] {
+        var beginning: [UInt8] = []
+        var place = 0
+        while place < pattern.count {
+            switch pattern[place] {
+            case UInt8(ascii: "*"), UInt8(ascii: "?"), UInt8(ascii: "["): return beginning
+            case UInt8(ascii: "\\") where place + 1 < pattern.count: place += 1
+            default: break
+            }
+            beginning.append(pattern[place])
+            place += 1
+        }
+        return beginning
     }
 
     /// Whether `byte` fits the piece of the pattern at `place`, and where the next piece begins.

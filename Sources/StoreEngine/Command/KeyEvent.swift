@@ -14,6 +14,9 @@ public enum KeyEventClass: Character, Sendable {
     case expired = "x"
     case evicted = "e"
     case new = "n"
+    case miss = "m"
+    case overwritten = "o"
+    case typeChanged = "c"
     /// Not an event: the key has changed, as WATCH and a log must know, but nobody is told what happened.
     case silent = "-"
 }
@@ -57,6 +60,11 @@ public struct KeyEvent: Sendable {
     public static let copyTo = KeyEvent(.generic, "copy_to")
     public static let expired = KeyEvent(.expired, "expired")
     public static let evicted = KeyEvent(.evicted, "evicted")
+    /// Notices: see `KeyspaceObserver.keyNoticed`.
+    public static let new = KeyEvent(.new, "new")
+    public static let keyMiss = KeyEvent(.miss, "keymiss")
+    public static let overwritten = KeyEvent(.overwritten, "overwritten")
+    public static let typeChanged = KeyEvent(.typeChanged, "type_changed")
     public static let set = KeyEvent(.string, "set")
     public static let append = KeyEvent(.string, "append")
     public static let setRange = KeyEvent(.string, "setrange")
@@ -81,6 +89,11 @@ public enum KeyPresence: Sendable {
 public protocol KeyspaceObserver: AnyObject {
     /// A key was changed, made or removed. `key` is good until the call returns.
     func keyChanged(_ key: ByteSlice, database: Int, event: KeyEvent)
+    /// Something is to be known of a key that is no change, such as that it was looked for and is not there, or goes with a change that
+    /// is told of by itself. Called only while somebody wants it: `Engine.tellsNotices`.
+    func keyNoticed(_ key: ByteSlice, database: Int, event: KeyEvent)
+    /// All keys of a database, or of all, are about to be dropped by a command; there may be none.
+    func keysWillFlush()
     /// All keys of a database went at once. Called before they go; `presence` tells which keys are there.
     func databaseWillFlush(_ database: Int, presence: (ByteSlice) -> KeyPresence)
     /// Two databases changed places. Called before they do; `presence` tells which keys are in the database of an index.

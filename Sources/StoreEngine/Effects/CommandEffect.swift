@@ -36,4 +36,6 @@ public protocol EffectSink: AnyObject {
     @inlinable static var effects: ChangeListeners { ChangeListeners(rawValue: 2) }
     /// Whoever keeps memory within a limit.
     @inlinable static var memoryLimit: ChangeListeners { ChangeListeners(rawValue: 4) }
+    /// The observer, where it also wants to know of what is no change of its own: see `KeyspaceObserver.keyNoticed`.
+    @inlinable static var notices: ChangeListeners { ChangeListeners(rawValue: 8) }
 }

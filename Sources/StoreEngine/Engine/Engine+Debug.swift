@@ -89,7 +89,7 @@ extension Engine {
                         context.setString(key, $0, slot: nil, deadline: nil)
                         context.effect("SET", key, $0)
                     }
-                    context.changed(key, .set, count: 0)
+                    context.changed(key, KeyEvent(.silent, "populate"), count: 0)
                 }
             }
         }

@@ -183,4 +183,9 @@ public final class Engine {
         get { state.isObserved }
         set { state.isObserved = newValue }
     }
+    /// Whether the observer is also told of keys that are made, overwritten, or looked for in vain.
+    public var tellsNotices: Bool {
+        get { state.tellsNotices }
+        set { state.tellsNotices = newValue }
+    }
 }

@@ -83,6 +83,12 @@ import RespCodec
         nonmutating set { if newValue { self.listeners.insert(.observer) } else { self.listeners.remove(.observer) } }
     }
 
+    /// Whether the observer is told of what is no change of its own.
+    @inline(__always) var tellsNotices: Bool {
+        get { self.listeners.contains(.notices) }
+        nonmutating set { if newValue { self.listeners.insert(.notices) } else { self.listeners.remove(.notices) } }
+    }
+
     /// Whether somebody takes the effects of writes.
     @inline(__always) var isRecorded: Bool { self.listeners.contains(.effects) }
 
@@ -100,6 +106,12 @@ import RespCodec
     func changed(_ key: ByteSlice, _ event: KeyEvent, count: Int, in database: Database) {
         countChanges(count)
         if isObserved { observer?.keyChanged(key, database: database.index, event: event) }
+    }
+
+    /// Tells the observer of what is no change of its own. To be called only if `tellsNotices`.
+    @inline(never)
+    func notice(_ key: ByteSlice, _ event: KeyEvent, in database: Database) {
+        observer?.keyNoticed(key, database: database.index, event: event)
     }
 
     /// Says that a key was removed though no command was to do so: as DEL to those who take effects.

@@ -12,7 +12,7 @@ extension KeyspaceContext {
             old.type, old.encoding, key: key, deadline: old.expireTime, payload: payload,
             accessClock: old.accessClock)
         unsafe memcpy(renamed.payload, old.payload, payload)
-        database.insert(renamed, hash: hash(key))
+        insert(renamed, key: key)
         unsafe database.allocator.deallocate(old.address)
     }
 
@@ -20,7 +20,7 @@ extension KeyspaceContext {
     /// - Complexity: O(1).
     func move(_ slot: Slot, to target: Database) {
         let entry = database.detach(slot)
-        target.insert(entry, hash: hash(entry.key))
+        insert(entry, key: entry.key, in: target)
     }
 
     /// Makes a key that does not exist in `target` with a copy of an entry's value.
@@ -42,7 +42,7 @@ extension KeyspaceContext {
             guard let value = entry.large else { preconditionFailure("a large value lies outside its entry") }
             unsafe copied.pointer = value.copied(to: target.allocator, hash: engine.hash).address
         }
-        target.insert(copied, hash: hash(key))
+        insert(copied, key: key, in: target)
     }
 
     /// The access clock of an entry that was used last some time ago, or so often; nil when what is known is not what is counted.

@@ -16,10 +16,12 @@ public enum KeyAccess: Sendable {
     case update
     /// Counts as a hit or a miss, but not as a use of the key.
     case inspect
+    /// The same, but nobody is told of a miss.
+    case examine
     /// Leaves no trace.
     case peek
 
-    @inline(__always) fileprivate var isCounted: Bool { self == .read || self == .update || self == .inspect }
+    @inline(__always) fileprivate var isCounted: Bool { self != .write && self != .peek }
     @inline(__always) fileprivate var isUse: Bool { self == .read || self == .update || self == .write }
     @inline(__always) fileprivate var mayChange: Bool { self == .write || self == .update }
 }
@@ -77,7 +79,10 @@ public enum KeyAccess: Sendable {
         guard let slot = database.table.find(key, hash: hash(key)),
             !slot.hasDeadline || !database.entry(at: slot).isExpired(engine.expiryTime)
         else {
-            if access.isCounted { engine.statistics.keyspaceMisses &+= 1 }
+            if access.isCounted {
+                engine.statistics.keyspaceMisses &+= 1
+                if engine.tellsNotices && access != .examine { engine.notice(key, .keyMiss, in: database) }
+            }
             return nil
         }
         if access.isCounted { engine.statistics.keyspaceHits &+= 1 }
@@ -108,6 +113,30 @@ public enum KeyAccess: Sendable {
         engine.changed(key, event, count: count, in: database)
     }
 
+    /// Says that a key, if it is there, gets a new value in place of the one that it has, which is not made of that. To be called before.
+    @inline(__always)
+    func noticeOverwriting(_ key: ByteSlice, _ slot: Slot?, with type: ValueType) {
+        if engine.tellsNotices, let slot { noticeOverwritten(key, database.entry(at: slot).type, type, in: database) }
+    }
+
+    /// Has nobody told of a key that is made in place of one that was removed before.
+    func withoutNotices<Result>(
+        if isReplacement: Bool, _ body: () throws(CommandError) -> Result
+    ) throws(CommandError) -> Result {
+        let tellsNotices = engine.tellsNotices
+        if isReplacement { engine.tellsNotices = false }
+        defer { engine.tellsNotices = tellsNotices }
+        return try body()
+    }
+
+    /// Says that the value of a key was replaced by another one.
+    @inline(never)
+    func noticeOverwritten(_ key: ByteSlice, _ old: ValueType, _ new: ValueType, in database: Database) {
+        guard engine.tellsNotices else { return }
+        engine.notice(key, .overwritten, in: database)
+        if old != new { engine.notice(key, .typeChanged, in: database) }
+    }
+
     /// Removes a key and frees its value, a large one in slices later. Says nothing to anybody.
     func removeQuietly(_ slot: Slot, in database: Database? = nil) {
         let database = database ?? self.database
@@ -133,6 +162,15 @@ public enum KeyAccess: Sendable {
             type, encoding, key: key, deadline: deadline, payload: payload, accessClock: engine.accessClock.fresh)
     }
 
+    /// Puts a new entry in a table; its key must not be there.
+    @inline(__always) @discardableResult
+    func insert(_ entry: Entry, key: ByteSlice, in database: Database? = nil) -> Slot {
+        let database = database ?? self.database
+        let slot = database.insert(entry, hash: hash(key))
+        if engine.tellsNotices { engine.notice(key, .new, in: database) }
+        return slot
+    }
+
     /// Puts a new entry in the table, in place of the old one of its key if there is one.
     @inline(__always)
     func store(_ entry: Entry, key: ByteSlice, replacing slot: Slot?) {
@@ -142,7 +180,7 @@ public enum KeyAccess: Sendable {
             engine.freeing.freePayload(of: database.entry(at: slot), in: database)
             database.replace(slot, with: entry)
         } else {
-            database.insert(entry, hash: hash(key))
+            insert(entry, key: key)
         }
     }
 }

@@ -81,6 +81,10 @@ import Testing
         "latency-monitor-threshold": ("conformance/differential/test_latency.py", "def test_spikes("),
         "latency-tracking": ("conformance/differential/test_latency.py", "def test_percentiles("),
         "latency-tracking-info-percentiles": ("conformance/differential/test_latency.py", "def test_percentiles("),
+        "notify-keyspace-events": (
+            "Tests/RespServerTests/KeyspaceEvents/KeyspaceEventsTests.swift", "func everyClass"
+        ),
+        "tracking-table-max-keys": ("conformance/differential/test_tracking.py", "def test_tracking_table_max_keys"),
         "rdbcompression": ("conformance/server/test_setting_effects.py", "def test_rdbcompression"),
     ]
 
@@ -107,7 +111,7 @@ import Testing
         "lazyfree-lazy-server-del", "lazyfree-lazy-user-del", "lazyfree-lazy-user-flush",
         "loading-process-events-interval-bytes", "locale-collate", "masterauth", "masteruser",
         "max-new-connections-per-cycle", "max-new-tls-connections-per-cycle", "maxmemory-clients",
-        "min-replicas-max-lag", "no-appendfsync-on-rewrite", "notify-keyspace-events", "oom-score-adj",
+        "min-replicas-max-lag", "no-appendfsync-on-rewrite", "oom-score-adj",
         "oom-score-adj-values", "proc-title-template", "propagation-error-behavior",
         "rdb-del-sync-files", "rdb-key-save-delay", "rdb-save-incremental-fsync", "rdbchecksum",
         "repl-backlog-size", "repl-backlog-ttl", "repl-disable-tcp-nodelay", "repl-diskless-load",
@@ -121,7 +125,7 @@ import Testing
         "tls-cert-file", "tls-ciphers", "tls-ciphersuites", "tls-client-cert-file",
         "tls-client-key-file", "tls-client-key-file-pass", "tls-dh-params-file", "tls-key-file",
         "tls-key-file-pass", "tls-prefer-server-ciphers", "tls-protocols", "tls-session-cache-size",
-        "tls-session-cache-timeout", "tls-session-caching", "tracking-table-max-keys",
+        "tls-session-cache-timeout", "tls-session-caching",
         "use-exit-on-panic", "vset-force-single-threaded-execution", "watchdog-period",
     ]
 

@@ -12,6 +12,7 @@ private final class Desk: ReplyQueueOwner {
     var closed: [Connection] = []
     var closedOverLimit: [Connection] = []
     var queued: [Connection] = []
+    var whenClosed: () -> Void = {}
     private var count: Int32 = 0
 
     init() { queue.owner = self }
@@ -28,6 +29,7 @@ private final class Desk: ReplyQueueOwner {
     func close(_ connection: Connection, mayLinger: Bool) {
         connection.isClosed = true
         closed.append(connection)
+        whenClosed()
     }
 
     func closeOverLimit(_ connection: Connection) {
@@ -51,6 +53,12 @@ private final class Desk: ReplyQueueOwner {
         }
     }
 
+    /// Pushes the same message to some clients.
+    func push(_ text: String, to connections: Connection...) {
+        var message = Message()
+        for connection in connections { queue.push(&message, to: connection) { $0.bulkString(text: text) } }
+    }
+
     /// Answers a connection as a command does.
     func answer(_ connection: Connection, _ texts: String...) {
         queue.begin(for: connection)
@@ -58,8 +66,6 @@ private final class Desk: ReplyQueueOwner {
         queue.end()
     }
 }
-
-private func message(_ text: String) -> Message { Message { $0.bulkString(text: text) } }
 
 @Suite struct ReplyQueueTests {
     /// What is told while a command runs comes behind its reply if it is for who asked, and does not disturb the reply if not.
@@ -70,8 +76,8 @@ private func message(_ text: String) -> Message { Message { $0.bulkString(text: 
         desk.queue.begin(for: first)
         let start = desk.queue.writer.count
         desk.queue.writer.array(2)
-        desk.queue.push(message("to other"), to: second)
-        desk.queue.push(message("to self"), to: first)
+        desk.push("to other", to: second)
+        desk.push("to self", to: first)
         desk.queue.writer.status("a")
         // An error takes back what its command has written, and nothing else.
         desk.queue.writer.truncate(to: start)
@@ -95,7 +101,7 @@ private func message(_ text: String) -> Message { Message { $0.bulkString(text: 
         desk.queue.begin(for: connection)
         desk.queue.writer.array(3)
         let long = String(repeating: "x", count: 300 * 1024)
-        desk.queue.push(message("told"), to: connection)
+        desk.push("told", to: connection)
         desk.queue.handOverWithinCommand(to: connection, from: 0)
         desk.queue.writer.bulkString(text: long)
         desk.queue.handOverWithinCommand(to: connection, from: 0)
@@ -112,12 +118,14 @@ private func message(_ text: String) -> Message { Message { $0.bulkString(text: 
     @Test func aMessageIsPutIntoBytesOnceForEachProtocol() {
         let desk = Desk()
         var versions: [ProtocolVersion] = []
-        let message = Message { writer in
-            versions.append(writer.version)
-            writer.null()
-        }
+        var message = Message()
         let clients = (0..<1000).map { desk.client($0 % 3 == 0 ? .resp3 : .resp2) }
-        for (_, connection) in clients { desk.queue.push(message, to: connection) }
+        for (_, connection) in clients {
+            desk.queue.push(&message, to: connection) { writer in
+                versions.append(writer.version)
+                writer.null()
+            }
+        }
         desk.queue.send()
         #expect(versions.count == 2 && Set(versions).count == 2)
         for (index, client) in clients.enumerated() { #expect(client.0.text == (index % 3 == 0 ? "_\r\n" : "$-1\r\n")) }
@@ -133,7 +141,7 @@ private func message(_ text: String) -> Message { Message { $0.bulkString(text: 
                 if round % 2 == 0 {
                     desk.answer(client.1, "\(round)")
                 } else {
-                    desk.queue.push(message("\(place)"), to: client.1)
+                    desk.push("\(place)", to: client.1)
                 }
             }
         }
@@ -143,9 +151,58 @@ private func message(_ text: String) -> Message { Message { $0.bulkString(text: 
         }
         #expect(desk.queue.writes == 5)
         // The next turn begins anew.
-        desk.queue.push(message("x"), to: clients[0].1)
+        desk.push("x", to: clients[0].1)
         desk.queue.send()
         #expect(clients[0].0.text.hasSuffix("$1\r\nx\r\n") && desk.queue.writes == 6)
+    }
+
+    /// Several messages that all of many clients get are sent to each as one run of bytes; who gets others between them has them there.
+    @Test func messagesThatManyGet() {
+        let desk = Desk()
+        let clients = (0..<100).map { desk.client($0 % 2 == 0 ? .resp3 : .resp2) }
+        for text in ["a", "b", "c", "d"] {
+            var message = Message()
+            for (_, connection) in clients { desk.queue.push(&message, to: connection) { $0.bulkString(text: text) } }
+            if text == "b" {
+                desk.answer(clients[2].1, "reply")
+                desk.push("alone", to: clients[3].1)
+            }
+        }
+        desk.queue.send()
+        let (first, second) = ("$1\r\na\r\n$1\r\nb\r\n", "$1\r\nc\r\n$1\r\nd\r\n")
+        for (index, client) in clients.enumerated() {
+            let between = [2: "+reply\r\n", 3: "$5\r\nalone\r\n"][index] ?? ""
+            #expect(client.0.text == first + between + second)
+            // The bytes for one alone lie among those in the same protocol.
+            #expect(client.0.sentRuns == [2: 3, 3: 1][index] ?? (index % 2 == 0 ? 1 : 2), "\(index)")
+        }
+        #expect(desk.queue.writes == 100)
+    }
+
+    /// A message that is pushed to others after some have been sent it is put into bytes again.
+    @Test func aMessageThatOutlivesItsRound() {
+        let desk = Desk()
+        let (clients, count) = ((0..<3).map { _ in desk.client() }, 300_000)
+        var message = Message()
+        for (_, connection) in clients {
+            desk.queue.push(&message, to: connection) { $0.bulkString(text: String(repeating: "m", count: count)) }
+            desk.push("other", to: clients[0].1)
+            desk.queue.send()
+        }
+        let whole = "$\(count)\r\n\(String(repeating: "m", count: count))\r\n"
+        #expect(clients[0].0.text == whole + String(repeating: "$5\r\nother\r\n", count: 3))
+        #expect(clients[1].0.text == whole && clients[2].0.text == whole)
+    }
+
+    /// What is pushed because sending ends a connection is sent, too.
+    @Test func messagesThatSendingCauses() {
+        let desk = Desk()
+        let ((gone, victim), (witness, other)) = (desk.client(), desk.client())
+        gone.takes = [-1]
+        desk.whenClosed = { [unowned desk] in desk.push("it has gone", to: other) }
+        desk.push("m", to: victim, other)
+        desk.queue.send()
+        #expect(victim.isClosed && witness.text.hasSuffix("$11\r\nit has gone\r\n"))
     }
 
     /// However little sockets take, and whatever comes meanwhile, nothing is lost or out of order.
@@ -156,12 +213,12 @@ private func message(_ text: String) -> Message { Message { $0.bulkString(text: 
                 let desk = Desk()
                 let ((peer, connection), (witness, other)) = (desk.client(takes: [count] + second), desk.client())
                 desk.answer(connection, "a")
-                desk.queue.push(message("m1"), to: connection)
-                desk.queue.push(message("m1"), to: other)
+                desk.push("m1", to: connection)
+                desk.push("m1", to: other)
                 desk.queue.send()
                 desk.answer(connection, "b", "c")
                 desk.queue.send()
-                desk.queue.push(message("m2"), to: connection)
+                desk.push("m2", to: connection)
                 desk.sendAll(connection, other)
                 #expect(peer.text == whole && witness.text == "$2\r\nm1\r\n", "\(count) \(second)")
                 #expect(!connection.isWatchedForWriting && connection.unsentByteCount == 0)
@@ -176,8 +233,8 @@ private func message(_ text: String) -> Message { Message { $0.bulkString(text: 
             gone.takes = (0..<failure).map { _ in 2 } + [-1]
             for _ in 0..<4 {
                 desk.answer(victim, "reply")
-                desk.queue.push(message("m"), to: victim)
-                desk.queue.push(message("m"), to: other)
+                desk.push("m", to: victim)
+                desk.push("m", to: other)
                 desk.queue.send()
                 if victim.unsentByteCount > 0 && !victim.isClosed { desk.queue.flush(victim) }
             }
@@ -187,7 +244,7 @@ private func message(_ text: String) -> Message { Message { $0.bulkString(text: 
             // Nothing is sent to who is closed; `ScriptedClient` would trap.
             gone.isClosed = true
             desk.answer(victim, "more")
-            desk.queue.push(message("more"), to: victim)
+            desk.push("more", to: victim)
             desk.queue.send()
         }
     }
@@ -199,16 +256,14 @@ private func message(_ text: String) -> Message { Message { $0.bulkString(text: 
         let takesNothing = Array(repeating: nil as Int?, count: 1000)
         let ((_, subscriber), (_, normal)) = (desk.client(takes: takesNothing), desk.client(takes: takesNothing))
         subscriber.clientClass = .pubsub
-        let news = message(String(repeating: "n", count: 90))
+        let news = String(repeating: "n", count: 90)
         for _ in 0..<9 {
-            desk.queue.push(news, to: subscriber)
-            desk.queue.push(news, to: normal)
+            desk.push(news, to: subscriber, normal)
             desk.queue.send()
         }
         #expect(desk.closedOverLimit.isEmpty && subscriber.unsentByteCount == 9 * 97)
         for _ in 0..<10 {
-            desk.queue.push(news, to: subscriber)
-            desk.queue.push(news, to: normal)
+            desk.push(news, to: subscriber, normal)
             desk.queue.send()
         }
         #expect(desk.closedOverLimit.map(\.id) == [subscriber.id] && normal.unsentByteCount == 19 * 97)

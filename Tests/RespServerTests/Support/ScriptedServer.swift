@@ -15,6 +15,8 @@ final class ScriptedClient: ScriptedPeer {
     /// nothing more.
     var takes: [Int?] = []
     private(set) var received: [UInt8] = []
+    /// In how many runs of bytes it was sent to.
+    private(set) var sentRuns = 0
     fileprivate(set) var connection: Connection!
     var text: String { String(decoding: received, as: UTF8.self) }
 
@@ -29,6 +31,7 @@ final class ScriptedClient: ScriptedPeer {
 
     override func send(_ parts: [UnsafeRawBufferPointer]) -> Transfer {
         precondition(!isClosed, "nothing is sent to who is closed")
+        sentRuns += parts.count
         let all = parts.flatMap { Array($0) }
         guard !takes.isEmpty else {
             received += all

@@ -47,6 +47,8 @@ final class WaitingRoom: KeyspaceObserver {
     func keyChanged(_ key: ByteSlice, database: Int, event: KeyEvent) {
         listeners.keyChanged(key, database: database, event: event)
     }
+    func keysWillFlush() {}
+    func keyNoticed(_ key: ByteSlice, database: Int, event: KeyEvent) {}
     func databaseWillFlush(_ database: Int, presence: (ByteSlice) -> KeyPresence) {
         listeners.databaseWillFlush(database, presence: presence)
     }

@@ -15,6 +15,8 @@ struct EvictionTests {
         func keyChanged(_ key: ByteSlice, database: Int, event: KeyEvent) {
             if event.eventClass == .evicted { evicted.append("\(database) \(key.description)") }
         }
+        func keysWillFlush() {}
+        func keyNoticed(_ key: ByteSlice, database: Int, event: KeyEvent) {}
         func databaseWillFlush(_ database: Int, presence: (ByteSlice) -> KeyPresence) {}
         func databasesWillSwap(_ first: Int, _ second: Int, presence: (Int, ByteSlice) -> KeyPresence) {}
     }

@@ -12,6 +12,8 @@ struct RequestExpiryTests {
         func keyChanged(_ key: ByteSlice, database: Int, event: KeyEvent) {
             events.append("\(database) \(event.name) \(key)")
         }
+        func keysWillFlush() {}
+        func keyNoticed(_ key: ByteSlice, database: Int, event: KeyEvent) {}
         func databaseWillFlush(_ database: Int, presence: (ByteSlice) -> KeyPresence) {}
         func databasesWillSwap(_ first: Int, _ second: Int, presence: (Int, ByteSlice) -> KeyPresence) {}
     }

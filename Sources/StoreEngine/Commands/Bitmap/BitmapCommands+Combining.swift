@@ -71,6 +71,7 @@ extension BitmapCommands {
         try context.checkStringGrowth(from: 0, to: length)
         let slot = context.find(destination)
         if length > 0 {
+            context.noticeOverwriting(destination, slot, with: .string)
             unsafe context.replaceString(destination, slot: slot, length: length) {
                 unsafe operation.combine(UnsafeBufferPointer(sources), into: $0)
             }

@@ -174,6 +174,11 @@ extension BitmapCommands {
             if case .add = step.action { context.reply.integer(new) } else { context.reply.integer(old) }
         }
         // A string that only became longer has changed too, which Redis does not tell.
-        if isLonger || changes > 0 { context.changed(key, .setBit, count: max(changes, 1)) }
+        // As in Redis nobody is told of a string that was only made longer.
+        if changes > 0 {
+            context.changed(key, .setBit, count: changes)
+        } else if isLonger {
+            context.changed(key, KeyEvent(.silent, "setbit"))
+        }
     }
 }

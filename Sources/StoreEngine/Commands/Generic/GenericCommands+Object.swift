@@ -56,7 +56,7 @@ extension GenericCommands {
             tips: ["nondeterministic_output"],
             syntax: "key", summary: summary, complexity: "O(1)"
         ) { (context, arguments) throws(CommandError) in
-            guard let slot = context.find(arguments[2], .inspect) else { return context.reply.null() }
+            guard let slot = context.find(arguments[2], .examine) else { return context.reply.null() }
             try answer(context, context.entry(slot))
         }
     }

@@ -100,15 +100,19 @@ enum GenericCommands {
         let new = arguments[2]
         guard context.find(old) != nil else { throw .noSuchKey }
         if old == new { return replaces }
+        var oldType: ValueType?
         if let taken = context.find(new) {
             guard replaces else { return false }
+            oldType = context.entry(taken).type
             context.removeQuietly(taken)
         }
         // Looked up again: removing the other may have moved it.
         guard let slot = context.find(old) else { throw .noSuchKey }
+        let type = context.entry(slot).type
         context.rename(context.database.detach(slot), to: new)
         context.changed(old, .renameFrom)
         context.changed(new, .renameTo, count: 0)
+        if let oldType { context.noticeOverwritten(new, oldType, type, in: context.database) }
         return true
     }
 
@@ -146,13 +150,17 @@ enum GenericCommands {
         guard target.index != context.database.index || source != destination else { throw sameObject }
         context.expireIfNeeded(destination, in: target)
         guard context.find(source, .read) != nil else { return context.reply.integer(0) }
+        var oldType: ValueType?
         if let taken = context.find(destination, in: target) {
             guard replaces else { return context.reply.integer(0) }
+            oldType = target.entry(at: taken).type
             context.removeQuietly(taken, in: target)
         }
         guard let slot = context.find(source, .peek) else { return context.reply.integer(0) }
+        let type = context.entry(slot).type
         context.copy(context.entry(slot), to: destination, in: target, deadline: context.database.deadline(slot))
         context.changed(destination, .copyTo, in: target)
+        if let oldType { context.noticeOverwritten(destination, oldType, type, in: target) }
         context.reply.integer(1)
     }
 }

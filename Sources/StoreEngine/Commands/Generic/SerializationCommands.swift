@@ -98,8 +98,13 @@ enum SerializationCommands {
         if let clock = context.accessClock(idleSeconds: options.idleSeconds, frequency: options.frequency) {
             entry.accessClock = clock
         }
+        let oldType = old.map { context.entry($0).type }
+        let type = entry.type
         context.store(entry, key: key, replacing: old)
+        // The old one was removed before.
+        if oldType != nil && context.engine.tellsNotices { context.engine.notice(key, .new, in: context.database) }
         context.changed(key, .restore)
+        if let oldType { context.noticeOverwritten(key, oldType, type, in: context.database) }
         tell(context, arguments, options, deadline)
         context.reply.ok()
     }

@@ -114,12 +114,16 @@ enum SortCommands {
         _ context: KeyspaceContext, _ results: [PackedElement], at key: ByteSlice
     ) throws(CommandError) {
         let old = context.find(key, .peek)
+        let oldType = old.map { context.entry($0).type }
         if let old { context.removeQuietly(old) }
         guard !results.isEmpty else {
             if old != nil { context.changed(key, .del) }
             return
         }
-        let list = try context.listMade(at: key)
+        let list = try context.withoutNotices(if: old != nil) { () throws(CommandError) in
+            try context.listMade(at: key)
+        }
+        if let oldType { context.noticeOverwritten(key, oldType, .list, in: context.database) }
         for result in results { result.withBytes { list.append($0, at: .tail) } }
         context.changed(key, .sortStore, count: results.count)
     }

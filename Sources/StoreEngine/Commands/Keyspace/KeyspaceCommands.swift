@@ -62,6 +62,7 @@ extension KeyspaceContext {
     /// Removes every key of this database, or of all.
     mutating func flush(all: Bool) {
         let selected = database.index
+        if engine.isObserved { engine.observer?.keysWillFlush() }
         if all {
             engine.countChanges(engine.databasesInUse.reduce(0) { $0 + $1.count })
             engine.flushAll()

@@ -210,6 +210,7 @@ extension SetCommands {
             return 0
         }
         _ = context.find(destination)
+        context.noticeOverwriting(destination, context.find(destination, .peek), with: .set)
         result.store()
         switch operation {
         case .intersection: context.changed(destination, .sinterStore)

@@ -58,6 +58,7 @@ extension StringCommands {
             case .keep: deadline = slot.flatMap { context.database.deadline($0) }
             case .until(let time): deadline = time
             }
+            context.noticeOverwriting(key, slot, with: .string)
             context.setString(key, arguments[index + 1], slot: slot, deadline: deadline)
             context.changed(key, .set)
             if case .until = lifetime { context.changed(key, .expire, count: 0) }

@@ -93,14 +93,11 @@ extension StringCommands {
     @Sendable static func longestCommonSubsequence(
         _ context: inout KeyspaceContext, _ arguments: Arguments
     ) throws(CommandError) {
-        var texts: [[UInt8]] = []
-        for index in 1...2 {
-            let slot = context.find(arguments[index], .read)
-            if let slot, !context.entry(slot).isType(.string) {
-                throw .message("ERR The specified keys must contain string values")
-            }
-            texts.append(slot.map { context.withString(context.entry($0)) { $0.array } } ?? [])
+        let slots = [context.find(arguments[1], .read), context.find(arguments[2], .read)]
+        for case let slot? in slots where !context.entry(slot).isType(.string) {
+            throw .message("ERR The specified keys must contain string values")
         }
+        let texts = slots.map { slot in slot.map { context.withString(context.entry($0)) { $0.array } } ?? [] }
         var wantsIndexes = false
         var wantsLength = false
         var withLengths = false

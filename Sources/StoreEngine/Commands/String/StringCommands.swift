@@ -98,7 +98,9 @@ enum StringCommands {
         let key = arguments[1]
         if arguments.count == 3 {
             // The plain form needs nothing of what the options ask for.
-            context.setString(key, arguments[2], slot: context.find(key), deadline: nil)
+            let slot = context.find(key)
+            context.noticeOverwriting(key, slot, with: .string)
+            context.setString(key, arguments[2], slot: slot, deadline: nil)
             context.changed(key, .set)
             context.effect(arguments)
             return context.reply.ok()
@@ -146,6 +148,7 @@ enum StringCommands {
                 return
             }
         }
+        context.noticeOverwriting(key, slot, with: .string)
         switch lifetime {
         case .unlimited:
             context.setString(key, arguments[2], slot: slot, deadline: nil)
@@ -173,7 +176,9 @@ enum StringCommands {
         _ context: inout KeyspaceContext, _ arguments: Arguments, _ form: ExpireTime.Form, command: String
     ) throws(CommandError) {
         let deadline = try ExpireTime.positiveDeadline(arguments[2], form, now: context.now, command: command)
-        context.setString(arguments[1], arguments[3], slot: context.find(arguments[1]), deadline: deadline)
+        let slot = context.find(arguments[1])
+        context.noticeOverwriting(arguments[1], slot, with: .string)
+        context.setString(arguments[1], arguments[3], slot: slot, deadline: deadline)
         context.changed(arguments[1], .set)
         context.changed(arguments[1], .expire, count: 0)
         context.effect("SET", arguments[1], arguments[3], "PXAT", deadline)
@@ -183,6 +188,7 @@ enum StringCommands {
     @Sendable static func getSet(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
         let slot = try context.find(arguments[1], as: .string, .read)
         if let slot { context.replyString(context.entry(slot)) } else { context.reply.null() }
+        context.noticeOverwriting(arguments[1], slot, with: .string)
         context.setString(arguments[1], arguments[2], slot: slot, deadline: nil)
         context.changed(arguments[1], .set)
         context.effect("SET", arguments[1], arguments[2])
@@ -232,7 +238,9 @@ enum StringCommands {
     private static func setPairs(_ context: inout KeyspaceContext, _ arguments: Arguments) {
         for index in stride(from: 1, to: arguments.count, by: 2) {
             let key = arguments[index]
-            context.setString(key, arguments[index + 1], slot: context.find(key), deadline: nil)
+            let slot = context.find(key)
+            context.noticeOverwriting(key, slot, with: .string)
+            context.setString(key, arguments[index + 1], slot: slot, deadline: nil)
             context.changed(key, .set)
         }
     }

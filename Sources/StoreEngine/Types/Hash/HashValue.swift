@@ -252,6 +252,6 @@ extension KeyspaceContext {
         }
         let entry = makeEntry(.hash, .packed, key: key, deadline: nil, payload: ForwardList.emptySize)
         unsafe _ = ForwardList.makeEmpty(at: entry.payload)
-        return HashValue(database, database.insert(entry, hash: hash(key)), settings: settings, now: engine.expiryTime)
+        return HashValue(database, insert(entry, key: key), settings: settings, now: engine.expiryTime)
     }
 }

@@ -173,6 +173,6 @@ extension KeyspaceContext {
         unsafe HyperLogLog.writeHeader(.sparse, to: bytes)
         unsafe bytes[HyperLogLog.headerSize] = runs.0
         unsafe bytes[HyperLogLog.headerSize + 1] = runs.1
-        return HyperLogLogValue(self, key, database.insert(entry, hash: hash(key)))
+        return HyperLogLogValue(self, key, insert(entry, key: key))
     }
 }

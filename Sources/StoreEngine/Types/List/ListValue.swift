@@ -271,7 +271,7 @@ extension KeyspaceContext {
         } else {
             let entry = makeEntry(.list, .packed, key: key, deadline: nil, payload: PackedList.emptySize)
             unsafe _ = PackedList.makeEmpty(at: entry.payload)
-            slot = database.insert(entry, hash: hash(key))
+            slot = insert(entry, key: key)
         }
         return ListValue(database, slot, limits: ListLimits(settings))
     }

@@ -330,7 +330,7 @@ extension KeyspaceContext {
         } else {
             entry = makeSet(key, .table)
         }
-        return SetValue(database, database.insert(entry, hash: hash(key)), limits: limits)
+        return SetValue(database, insert(entry, key: key), limits: limits)
     }
 
     var setLimits: SetValue.Limits {

@@ -117,6 +117,7 @@ extension KeyspaceContext {
             return changed(key, .del)
         }
         let entry = builder.makeEntry(key, self)
+        noticeOverwriting(key, slot, with: .sortedSet)
         store(entry, key: key, replacing: slot)
         changed(key, event, count: changes)
     }

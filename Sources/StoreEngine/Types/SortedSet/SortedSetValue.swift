@@ -414,7 +414,7 @@ extension KeyspaceContext {
         if let slot = try find(key, as: .sortedSet, .write) { return sortedSet(in: slot) }
         let entry = makeEntry(.sortedSet, .packed, key: key, deadline: nil, payload: PackedList.emptySize)
         unsafe _ = PackedList.makeEmpty(at: entry.payload)
-        return sortedSet(in: database.insert(entry, hash: hash(key)))
+        return sortedSet(in: insert(entry, key: key))
     }
 
     @inline(__always)

@@ -360,7 +360,7 @@ extension KeyspaceContext {
         let stream = StreamValue(database.allocator)
         let entry = makeEntry(.stream, .stream, key: key, deadline: nil, payload: 8)
         unsafe entry.pointer = stream.address
-        database.insert(entry, hash: hash(key))
+        insert(entry, key: key)
         return stream
     }
 }

@@ -1,0 +1,146 @@
+// Publishing and subscribing: who is subscribed to which channels, shard channels and patterns.
+//
+//     name -> topic -> its subscriptions: subscriber, and where the topic stands among the subscriber's
+//     subscriber -> its topics: topic, and where the subscriber stands among the topic's
+//
+// Each side of a subscription knows the place of the other, so that subscribing and unsubscribing cost the same however many there are.
+// A subscription takes an entry on either side and no object of its own.
+//
+// A message looks for its channel, and for patterns by the literal text with which they begin: only those are tested with whose beginning the
+// channel's name begins.
+
+import RespCodec
+import StoreEngine
+
+final class PubSub {
+    private let engine: Engine
+    private(set) var channels = NamedTable<Topic>()
+    private(set) var shardChannels = NamedTable<Topic>()
+    private(set) var patterns = NamedTable<Topic>()
+    private var beginnings = PrefixTable<PatternGroup>()
+    /// How many clients are subscribed to anything.
+    private(set) var subscriberCount = 0
+    let steps = StepCounter()
+
+    /// - Parameter engine: whose hash names are found by.
+    init(engine: Engine) { self.engine = engine }
+
+    /// Patterns that begin with the same literal text, which is the group's name.
+    private final class PatternGroup: NamedObject {
+        var patterns: [Topic] = []
+    }
+
+    /// Whether a message can reach anybody.
+    @inline(__always) var hasListeners: Bool { channels.count > 0 || patterns.count > 0 }
+
+    func topics(_ kind: Topic.Kind) -> NamedTable<Topic> {
+        switch kind {
+        case .channel: channels
+        case .shardChannel: shardChannels
+        case .pattern: patterns
+        }
+    }
+
+    /// How many are subscribed to a channel by its name.
+    func subscriptionCount(_ name: ByteSlice, _ kind: Topic.Kind) -> Int {
+        topics(kind).find(name, hash: engine.hash(name))?.subscriptions.count ?? 0
+    }
+
+    // MARK: subscribing
+
+    /// Subscribes somebody who may be subscribed already.
+    /// - Complexity: O(1).
+    func subscribe(_ subscriber: Subscriber, to name: ByteSlice, _ kind: Topic.Kind) {
+        let topic: Topic
+        if let known = topics(kind).find(name, hash: engine.hash(name)) {
+            topic = known
+            if subscriber.contains(topic, steps) { return }
+        } else {
+            topic = Topic(name, hash: engine.hash(name), kind)
+            insert(topic)
+        }
+        if subscriber.isEmpty { subscriberCount += 1 }
+        subscriber.join(topic, steps)
+    }
+
+    /// Takes back a subscription, if there is one.
+    /// - Complexity: O(1); for a pattern O(patterns that begin with the same literal text).
+    func unsubscribe(_ subscriber: Subscriber, from name: ByteSlice, _ kind: Topic.Kind) {
+        guard let topic = topics(kind).find(name, hash: engine.hash(name)), subscriber.contains(topic, steps) else {
+            return
+        }
+        leave(topic, subscriber)
+    }
+
+    /// Takes back all subscriptions of a kind, and calls `body` after each.
+    func unsubscribeFromAll(_ subscriber: Subscriber, _ kind: Topic.Kind, _ body: (Topic) -> Void = { _ in }) {
+        while let topic = subscriber[kind].last {
+            leave(topic, subscriber)
+            body(topic)
+        }
+    }
+
+    private func leave(_ topic: Topic, _ subscriber: Subscriber) {
+        subscriber.leave(topic, steps)
+        if subscriber.isEmpty { subscriberCount -= 1 }
+        if topic.subscriptions.isEmpty { remove(topic) }
+    }
+
+    private func insert(_ topic: Topic) {
+        switch topic.kind {
+        case .channel: channels.insert(topic)
+        case .shardChannel: shardChannels.insert(topic)
+        case .pattern:
+            patterns.insert(topic)
+            let beginning = topic.name.withByteSlice { GlobPattern.literalBeginning($0) }
+            beginning.withByteSlice { name in
+                let hash = engine.hash(name)
+                if let group = beginnings.find(name, hash: hash) {
+                    topic.placeInGroup = group.patterns.count
+                    group.patterns.append(topic)
+                } else {
+                    let group = PatternGroup(name, hash: hash)
+                    group.patterns.append(topic)
+                    beginnings.insert(group)
+                }
+            }
+        }
+    }
+
+    private func remove(_ topic: Topic) {
+        switch topic.kind {
+        case .channel: channels.remove(topic)
+        case .shardChannel: shardChannels.remove(topic)
+        case .pattern:
+            patterns.remove(topic)
+            let beginning = topic.name.withByteSlice { GlobPattern.literalBeginning($0) }
+            let group = beginning.withByteSlice { beginnings.find($0, hash: engine.hash($0)) }
+            guard let group else { preconditionFailure("a pattern without a group") }
+            let last = group.patterns.removeLast()
+            if last !== topic {
+                last.placeInGroup = topic.placeInGroup
+                group.patterns[topic.placeInGroup] = last
+            }
+            if group.patterns.isEmpty { beginnings.remove(group) }
+        }
+    }
+
+    // MARK: publishing
+
+    /// Calls `body` with each topic whose subscribers get what is published to a channel: the channel itself, then patterns. No
+    /// subscription may be made or taken back meanwhile.
+    /// - Complexity: O(1), and for each pattern that begins as the channel's name does what comparing them takes.
+    @inline(__always)
+    func forEachTopic(of channel: ByteSlice, isSharded: Bool, _ body: (Topic) -> Void) {
+        let table = isSharded ? shardChannels : channels
+        steps.step()
+        if table.count > 0, let topic = table.find(channel, hash: engine.hash(channel)) { body(topic) }
+        if isSharded || patterns.count == 0 { return }
+        beginnings.forEach(beginning: channel, hash: { engine.hash($0) }, steps: steps) { group in
+            for pattern in group.patterns {
+                steps.step()
+                if pattern.name.withByteSlice({ GlobPattern.matches($0, channel) }) { body(pattern) }
+            }
+        }
+    }
+}
