@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(config, items):
     kept, dropped = [], []
     for item in items:
         foreign = item.get_closest_marker("ours") and redis
-        newer = item.get_closest_marker("since72") and version < (7, 2)
+        newer = any(item.get_closest_marker(name) and version < since for name, since in (("since72", (7, 2)), ("since74", (7, 4))))
         (dropped if foreign or newer else kept).append(item)
     if dropped:
         config.hook.pytest_deselected(items=dropped)

@@ -1,0 +1,79 @@
+"""Django's cache and sessions under gunicorn with four workers; and what the cache can do, from this process."""
+import json
+
+import pytest
+from django.conf import settings
+from django.core.cache import CacheHandler
+
+ALIASES = ["default"]
+PREFIXES = {"default": "django:1:"}
+
+
+@pytest.fixture(scope="module")
+def site(gunicorn):
+    return gunicorn("django_site", "urls:application", {"DJANGO_SETTINGS_MODULE": "site_settings"})
+
+
+@pytest.fixture(scope="module")
+def caches(load_app):
+    given = load_app("django_site", "site_settings").CACHES
+    if not settings.configured:
+        settings.configure()
+    handler = CacheHandler(given)
+    yield handler
+    handler.close_all()
+
+
+@pytest.fixture(params=ALIASES)
+def cache(request, caches):
+    yield caches[request.param]
+    caches[request.param].clear()
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+def test_counters_and_claims_of_all_workers(alias, site, data, load):
+    hits = [json.loads(text) for _, text, _ in site.together(200 * load, lambda _: site.request("GET", f"/hit/{alias}"))]
+    assert sorted(hits) == list(range(1, 200 * load + 1))
+    claims = [json.loads(text) for _, text, _ in site.together(40, lambda n: site.request("GET", f"/claim/{alias}/{n % 4}"))]
+    assert claims.count(True) == 4
+    assert data.ttl(PREFIXES[alias] + "hits") == -1 and 0 < data.ttl(PREFIXES[alias] + "claim:0") <= 300
+
+
+def test_a_page_is_made_once_and_served_by_all(site, data):
+    first = site.request("GET", "/page/news")[1]
+    assert first == "news 1" and set(site.together(100, lambda _: site.request("GET", "/page/news")[1])) == {first}
+
+
+def test_sessions_go_from_worker_to_worker_and_outlive_them(site, data, load):
+    def user(number):
+        cookie = site.request("GET", f"/login/user-{number}")[2]
+        visits = [json.loads(site.request("GET", "/visit", cookie)[1]) for _ in range(10)]
+        assert [visit[:2] for visit in visits] == [[f"user-{number}", i] for i in range(1, 11)]
+        return cookie, {visit[2] for visit in visits}
+    cookies, workers = zip(*site.together(20 * load, user))
+    assert len(set().union(*workers)) > 1
+    site.kill_worker(next(iter(workers[0])))
+    answers = [json.loads(text) for _, text, _ in site.together(20 * load, lambda n: site.request("GET", "/visit", cookies[n]))]
+    assert [answer[:2] for answer in answers] == [[f"user-{number}", 11] for number in range(20 * load)]
+    site.request("GET", "/logout", cookies[0])
+    assert json.loads(site.request("GET", "/visit", cookies[0])[1])[0] is None
+
+
+def test_what_the_cache_can_do(cache):
+    cache.set("a", {"any": ["object"]}, timeout=100)
+    assert cache.get("a") == {"any": ["object"]} and cache.get("absent", "default") == "default" and "a" in cache
+    assert cache.add("a", 1) is False and cache.add("b", 1, timeout=100) is True
+    assert cache.incr("b", 5) == 6 and cache.decr("b", 2) == 4
+    with pytest.raises(ValueError):
+        cache.incr("absent")
+    assert cache.touch("b", 200) is True and cache.touch("absent", 200) is False
+    assert cache.get_or_set("c", lambda: "made", 100) == "made" and cache.get("c") == "made"
+    cache.set_many({f"n{i}": i for i in range(100)}, timeout=100)
+    assert cache.get_many([f"n{i}" for i in range(101)]) == {f"n{i}": i for i in range(100)}
+    cache.delete_many([f"n{i}" for i in range(50)])
+    assert len(cache.get_many([f"n{i}" for i in range(100)])) == 50
+    cache.set("v", "old", version=1)
+    assert cache.incr_version("v") == 2 and cache.get("v", version=2) == "old" and cache.get("v") is None
+    assert cache.delete("a") is True and cache.delete("a") is False
+    cache.set("now", 1, timeout=0)
+    assert cache.get("now") is None
