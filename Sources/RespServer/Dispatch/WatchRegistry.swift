@@ -172,7 +172,7 @@ final class WatchRegistry {
                 if old != .absent {
                     change(&cohorts, to: new)
                 } else if new == .expired {
-                    // What was not there is still not there, logically.
+                    // What counted as absent still does.
                     cohorts.expired = cohorts.regular
                     cohorts.regular = nil
                     cohorts.expired?.wasExpired = true
@@ -186,7 +186,7 @@ final class WatchRegistry {
         }
     }
 
-    /// The key, which was there, has its place taken, all of a sudden, by what `new` says.
+    /// The key, which was there, is replaced as a whole by what `new` says.
     private func change(_ cohorts: inout Cohorts, to new: KeyPresence) {
         breakWatches(&cohorts.regular)
         switch new {

@@ -18,7 +18,7 @@ import RespCodec
         let memory = UnsafeMutablePointer<Storage>.allocate(capacity: 1)
         unsafe memory.initialize(to: Storage(variables: EngineVariables(databaseCount: databaseCount, seed: seed)))
         unsafe storage = UnsafeMutableRawPointer(memory)
-        // Where everyone begins.
+        // The database that clients begin with.
         _ = database(0)
     }
 

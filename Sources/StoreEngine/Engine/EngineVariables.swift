@@ -17,7 +17,7 @@ import RespCodec
     var random: RandomSource
     /// Milliseconds since 1970, as last set.
     public internal(set) var now: Int64 = 0
-    /// By what time keys and fields are expired: now, but before all time while effects are run.
+    /// By what time keys and fields are expired: `now`, but earlier than any deadline while effects are run.
     var expiryTime: Int64 = 0
     /// Changes since the last save.
     public internal(set) var dirty = 0

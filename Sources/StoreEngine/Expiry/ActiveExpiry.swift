@@ -2,7 +2,7 @@
 //
 // Nothing is sampled. The table of each database knows its segments by their earliest deadlines, so the cycle takes what has expired
 // in about the order in which it did, a bounded number each turn. The earliest deadline of all databases is known as a bound that
-// is never after the truth: the loop sleeps until then, and a request compares it with the time (`RequestExpiry.swift`).
+// is never later than it: the loop sleeps until then, and a request compares it with the time (`RequestExpiry.swift`).
 
 import RespCodec
 

@@ -57,7 +57,7 @@ public enum KeyAccess: Sendable {
     }
 
     @inline(__always) var settings: EngineSettings { engine.settings }
-    /// By what time keys and fields are expired: now, but before all time while effects are run.
+    /// By what time keys and fields are expired: `now`, but earlier than any deadline while effects are run.
     @inline(__always) var expiryTime: Int64 { engine.expiryTime }
 
     /// Another database of the engine.
