@@ -36,7 +36,8 @@ extension Server {
         let interrupted = replies.interrupt()
         let blocked = keyspaceListeners.blocked
         for (waiter, withError) in blocked.takeUnblocked() { endWait(waiter, withError: withError) }
-        while blocked.hasReady {
+        // During a pause nothing is changed, and so nobody served; the turn in which it ends comes here again.
+        while blocked.hasReady && pause.end <= now {
             for queue in blocked.takeReady() {
                 var round = blocked.round(through: queue)
                 while let waiter = round.next() { runAgain(waiter) }

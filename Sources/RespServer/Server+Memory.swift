@@ -33,7 +33,7 @@ struct MemoryExcess {
 }
 
 extension Server {
-    /// So often in a row a key to evict is looked for in vain before a command is refused.
+    /// So often a key to evict is looked for in vain before that is left to the next turn.
     private static let mostSearches = 100
 
     /// Has the engine follow `maxmemory`.
@@ -93,7 +93,7 @@ extension Server {
     }
 
     /// Makes room, for a bounded time; if that was too short, goes on in the next turn.
-    /// - Returns: False if there is no room, and none could be made.
+    /// - Returns: False if there is no room, and no key that may go.
     @discardableResult
     func makeRoom() -> Bool {
         // Nothing is removed during a pause.
@@ -104,12 +104,11 @@ extension Server {
             observer.observe(.evictionCycle, cycles: clinux_cycle_counter() &- start)
         }
         let limit = evictionCycles
-        var hasProgress = false
         var searches = 0
         while true {
             switch engine.makeRoom() {
             case .enough: return true
-            case .continues: hasProgress = true
+            case .continues: break
             case .searching: searches += 1
             case .exhausted:
                 memoryExcess.begin()
@@ -118,7 +117,8 @@ extension Server {
             guard searches < Self.mostSearches, clinux_cycle_counter() &- start <= limit else {
                 memoryExcess.begin()
                 evictionTimer.set(for: now)
-                return hasProgress
+                // There are keys that may go: the next turns find them.
+                return true
             }
         }
     }

@@ -153,15 +153,17 @@ extension Server {
         rates.sample(statistics, outputBytes: replies.outputBytes, milliseconds: passed)
         memoryPeak.follow(engine.usedBytes, now: now)
         if engine.isMemoryLimited { followMemoryLimit() }
-        closeIdle()
+        if now - lastIdleCheck >= 100 || now < lastIdleCheck { closeIdle() }
         if tracking.hasUpkeep {
             tracking.maintain()
             keyspaceListeners.update()
         }
     }
 
-    /// Closes clients that do not take what they are sent, or send nothing, for too long.
+    /// Closes clients that do not take what they are sent, or send nothing, for too long. What is asked of them is counted in seconds: a
+    /// look at all of them ten times a second is enough.
     private func closeIdle() {
+        lastIdleCheck = now
         let timeout = Int64(configuration.settings.timeoutSeconds) * 1000
         for connection in connections.all {
             if connection.unsent != nil { replies.checkLimit(connection) }

@@ -73,6 +73,7 @@ final class Server {
     var statistics = ServerStatistics()
     var errors = ErrorStatistics()
     var lastUpkeep: Int64 = 0
+    var lastIdleCheck: Int64 = 0
     var rates = ServerRates()
     var memoryPeak = MemoryPeak()
     var lastSample = SampledFigures()

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from support.resp import eventually
+from support.resp import encode, eventually
 
 
 @pytest.fixture(autouse=True)
@@ -104,3 +104,38 @@ def test_fields_that_are_due_are_not_drawn(server):
         assert client("HRANDFIELD", "h").plain() == b"live"
         assert client("HRANDFIELD", "gone").is_null
         assert client("HRANDFIELD", "gone", 3).plain() == [] and client("HRANDFIELD", "gone", -3).plain() == []
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("requests", [[["RPUSH", "q", "1"], ["CLIENT", "PAUSE", "300", "WRITE"]],
+                                      [["RENAME", "src", "q"], ["CLIENT", "PAUSE", "300", "ALL"]],
+                                      [["CLIENT", "PAUSE", "300", "WRITE"], ["RPUSH", "q", "1"]]],
+                         ids=["push", "rename", "pause first"])
+def test_nobody_who_waits_is_served_during_a_pause(requests, server):
+    """As redis-server 7.4; 7.0 serves them at once."""
+    with server.connect() as waiting, server.connect() as client, server.connect() as watching:
+        client("DEL", "q")
+        client("RPUSH", "src", "1")
+        waiting.send("BLPOP", "q", "0")
+        eventually(lambda: b"flags=b" in client("CLIENT", "LIST").plain())
+        begun = time.monotonic()
+        client.send_raw(b"".join(encode(*request) for request in [["MULTI"], *requests, ["EXEC"]]))
+        assert waiting.read(timeout=5).raw == b"*2\r\n$1\r\nq\r\n$1\r\n1\r\n"
+        assert time.monotonic() - begun >= 0.29
+        assert watching("EXISTS", "q").raw == b":0\r\n"
+
+
+def test_monitors_are_not_paused(server, reference):
+    def play(one):
+        with one.connect() as monitor, one.connect() as client:
+            monitor("MONITOR")
+            client("CLIENT", "PAUSE", "2000", "ALL")
+            client.send("PING")
+            monitor.send("PING")
+            replies = [monitor.read(timeout=5).raw for _ in range(2)]
+            client.socket.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                client.socket.recv(1)
+            client.socket.settimeout(10)
+            return [b"PING" in replies[1], replies[0], client.read().raw]
+    both(server, reference, play)

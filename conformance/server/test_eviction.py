@@ -444,3 +444,32 @@ def test_effects_of_random_commands_under_limits(start):
         client("DISCARD")
         assert evicted(control) > 0
         effects.check()
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("policy", ["volatile-lru", "volatile-lfu", "volatile-ttl", "volatile-random"])
+def test_few_volatile_keys_among_many_with_fields_that_expire(policy, start):
+    """Deadlines of fields do not make a key volatile. Those that are volatile may be hard to find: nothing is refused while there are some."""
+    with start("--save", "").connect() as client:
+        run(client, (command for number in range(30_000) for command in (
+            ("HSET", f"h{number}", "f", "v"), ("HEXPIRE", f"h{number}", 100_000 + number, "FIELDS", 1, "f"))))
+        run(client, (("SET", f"k{number}", VALUE * 4, "EX", 100_000) for number in range(60)))
+        bound(client, policy, 20_000)
+        run(client, (("SET", f"new{number}", VALUE * 4) for number in range(30)))
+        settled(client)
+        assert client("DBSIZE").value < 30_090 and client("EXISTS", "h0", "new0", "new29").value == 3
+
+
+@pytest.mark.parametrize("command", [("SET", "k", "w"), ("SET", "k", "w", "EX", 100), ("SET", "k", "1"), ("GETSET", "k", "w"),
+                                     ("BITOP", "OR", "k", "other"), ("SUNIONSTORE", "k", "set"), ("SORT", "set", "STORE", "k"),
+                                     ("ZUNIONSTORE", "k", 1, "set"), ("ZRANGESTORE", "k", "sorted", 0, 1),
+                                     ("GEOSEARCHSTORE", "k", "places", "FROMLONLAT", 1, 1, "BYRADIUS", 100, "km")],
+                         ids=lambda words: " ".join(map(str, words)))
+def test_frequency_outlives_the_value(command, start):
+    with start("--save", "", "--maxmemory-policy", "allkeys-lfu", "--lfu-log-factor", 0).connect() as client:
+        run(client, [("SET", "k", "v"), ("SET", "other", "x" * 100), ("SADD", "set", 1, 2, 3), ("ZADD", "sorted", 1, "a"),
+                     ("GEOADD", "places", 1, 1, "here")])
+        run(client, [("GET", "k")] * 50)
+        before = client("OBJECT", "FREQ", "k").value
+        run(client, [command])
+        assert before >= 55 and before <= client("OBJECT", "FREQ", "k").value <= before + 2

@@ -29,7 +29,13 @@ enum ConnectionCommands {
                 run: hello
             )
             .changed("6.2.0", "Without a protocol version, describes the connection and changes nothing.")
-            .hiding(.behind("AUTH", count: 2)),
+            .hiding(
+                .options(
+                    from: 2,
+                    [
+                        SecretArguments.Option("AUTH", operands: 2, isSecret: true),
+                        SecretArguments.Option("SETNAME", operands: 1, isSecret: false),
+                    ])),
             Command(
                 "SELECT", group: .connection, since: "1.0.0", arity: 2, flags: [.loading, .stale, .fast],
                 syntax: "index",

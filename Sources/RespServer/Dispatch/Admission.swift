@@ -52,12 +52,17 @@ extension Server {
         case .queue(let record, let transaction):
             // It counts when EXEC runs it.
             connection.commandCount &-= 1
-            // What EXEC will not run need not be kept.
-            if !transaction.isAborted && !connection.watches.isBroken {
+            // What EXEC will not run need not be kept. To look whether a watched key was changed takes time for each of them.
+            if !transaction.isAborted && !(transaction.queue.count % 64 == 0 && connection.watches.isBroken) {
                 transaction.append(Transaction.Queued(record: record, arguments: OwnedArguments(arguments)))
             }
             reply.status("QUEUED")
-        case .refuse(let record, let error): refuse(record, on: connection, error)
+        case .refuse(let record, let error):
+            refuse(record, on: connection, error)
+            // The transaction that they saw begin ends here.
+            if let record, record.flags.contains(.executesTransaction) {
+                showToMonitors(record, arguments, of: connection)
+            }
         case .hangUp: rejectBrowser(connection)
         case .suspend: break
         }

@@ -51,6 +51,8 @@ extension Server {
             engine.removesExpiredKeys = true
             return false
         }
+        // Monitors count as replicas, which are not paused.
+        guard !connection.isMonitor else { return false }
         guard pause.isForWritesOnly else { return true }
         let writes: CommandFlags = [.write, .mayWrite]
         return !flags.isDisjoint(with: writes)

@@ -44,7 +44,9 @@ extension Server {
             arguments, hiding: record.info.secrets, database: connection.database, address: connection.shownAddress,
             microseconds: Int(Syscall.wallMicroseconds()))
         var message = Message()
-        for monitor in monitors.connections where monitor.replyMode == .on || monitor.replyMode == .skipNext {
+        // Who leaves out the reply to its next request is still shown the one that said so.
+        for monitor in monitors.connections
+        where monitor.replyMode == .on || (monitor.replyMode == .skipNext && monitor === connection) {
             replies.push(&message, to: monitor) { writer in line.withByteSlice { writer.raw($0) } }
         }
     }

@@ -11,12 +11,7 @@ extension SecretArguments {
         switch self {
         case .none: return []
         case .all: return Set(min(1, arguments.count)..<arguments.count)
-        case .behind(let word, let count):
-            let name = Array(word.lowercased().utf8)
-            for index in 1..<max(arguments.count, 1) where arguments[index].equalsIgnoringCase(name) {
-                return Set(min(index + 1, arguments.count)..<min(index + 1 + count, arguments.count))
-            }
-            return []
+        case .options(let start, let options): return Self.places(in: arguments, from: start, options)
         case .valuesOfSettings:
             var places: Set<Int> = []
             for index in stride(from: 2, to: arguments.count - 1, by: 2)
@@ -25,5 +20,19 @@ extension SecretArguments {
             }
             return places
         }
+    }
+
+    /// The operands of secret options, as far as the options go on.
+    private static func places(in arguments: Arguments, from start: Int, _ options: [Option]) -> Set<Int> {
+        var places: Set<Int> = []
+        var index = start
+        while index < arguments.count,
+            let option = options.first(where: { arguments[index].equalsIgnoringCase(Array($0.word.lowercased().utf8)) })
+        {
+            let end = min(index + 1 + option.operandCount, arguments.count)
+            if option.isSecret { places.formUnion(index + 1..<end) }
+            index = end
+        }
+        return places
     }
 }

@@ -179,7 +179,8 @@ extension ReplyQueue {
         guard connection.unsent == nil else { return }
         connection.softLimitSince = nil
         if connection.isClosing {
-            owner?.close(connection, mayLinger: true)
+            // What it was answered in this turn is still to go out, and the end of the turn closes it then.
+            if connection.lastQueuedPart < 0 { owner?.close(connection, mayLinger: true) }
             return
         }
         connection.isWatchedForWriting = false

@@ -27,8 +27,9 @@ protocol ReplyQueueOwner: AnyObject {
 final class ReplyQueue {
     /// A run of this many bytes is sent before the client's next request runs.
     static let longRun = 256 * 1024
-    /// Runs and messages of so many bytes are sent before the turn ends.
+    /// Runs and messages of so many bytes are sent before the turn ends, and so many parts.
     private static let mostQueuedBytes = 1024 * 1024
+    private static let mostParts = 32 * 1024
 
     /// In which buffer something lies that is to be sent.
     enum Source {
@@ -150,7 +151,7 @@ final class ReplyQueue {
             message.bytes.withByteSlice { buffer.raw($0) }
             append(connection, .messages(message.version), start..<buffer.count)
         }
-        if writer.count > Self.mostQueuedBytes || messageByteCount > Self.mostQueuedBytes { send() }
+        if writer.count > Self.mostQueuedBytes || isCrowded { send() }
     }
 
     @inline(__always)
@@ -162,7 +163,11 @@ final class ReplyQueue {
     /// - Parameter start: where its reply begins.
     func handOverWithinCommand(to connection: Connection, from start: Int) {
         guard writer.needsSending else { return }
-        guard connection.replyMode == .on else { return discard(from: start) }
+        guard connection.replyMode == .on else {
+            discard(from: start)
+            if isCrowded { sendParts() }
+            return
+        }
         let messages = deferred
         deferred = []
         handOver(to: connection)
@@ -208,7 +213,7 @@ final class ReplyQueue {
         } else {
             append(connection, .messages(version), range)
             // Who has much to be sent is not looked for here: somebody may be going through all clients.
-            if messageByteCount > Self.mostQueuedBytes && current != nil { writer.requestSending() }
+            if isCrowded && current != nil { writer.requestSending() }
         }
     }
 
@@ -228,6 +233,10 @@ final class ReplyQueue {
     /// The bytes of all messages that are to be sent, each counted once.
     @inline(__always)
     private var messageByteCount: Int { resp2Messages.count &+ resp3Messages.count }
+
+    /// Whether messages take so much that they are sent before the turn ends.
+    @inline(__always)
+    private var isCrowded: Bool { messageByteCount > Self.mostQueuedBytes || parts.count > Self.mostParts }
 
     private func emptyMessages() {
         guard messageByteCount > 0 else { return }
@@ -263,7 +272,7 @@ final class ReplyQueue {
         for part in sending where part.isFirst && !part.connection.isClosed {
             if part.next < 0 { send(part) } else { sendChain(from: part, of: sending) }
         }
-        sending.removeAll(keepingCapacity: true)
+        if sending.count > Self.mostParts { sending = [] } else { sending.removeAll(keepingCapacity: true) }
         if parts.isEmpty { emptyMessages() }
     }
 }

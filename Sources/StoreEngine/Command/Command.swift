@@ -84,10 +84,23 @@ public enum SecretArguments: Sendable, Equatable {
     case none
     /// All behind the name.
     case all
-    /// So many arguments behind a word.
-    case behind(String, count: Int)
+    /// The operands of some of the options that begin at an index.
+    case options(from: Int, [Option])
     /// From the third argument on names of settings and their values: the values of those that are secrets.
     case valuesOfSettings
+
+    /// An option by its word, and how many arguments belong to it.
+    public struct Option: Sendable, Equatable {
+        public let word: String
+        public let operandCount: Int
+        public let isSecret: Bool
+
+        public init(_ word: String, operands: Int, isSecret: Bool) {
+            self.word = word
+            operandCount = operands
+            self.isSecret = isSecret
+        }
+    }
 }
 
 /// A command and its function.

@@ -31,6 +31,8 @@ import RespCodec
     /// Bytes of the header before a large block.
     static let largeHeaderSize = unsafe Large.headerSize
     static let pageHeaderSize = 64
+    /// So many bytes of large blocks are freed at once.
+    private static let bytesOfSlice = 1024 * 1024
     /// All blocks begin at a multiple of this, so that two bytes can hold the place of one in its page.
     private static let linkUnit = 2
     /// Classes are 2 bytes apart up to here, ...
@@ -69,6 +71,10 @@ import RespCodec
         /// Pages that a class has.
         var pageCount = 0
         var largeBytes = 0
+        /// Large blocks that are to be freed, linked by `next`.
+        var discarded: UnsafeMutablePointer<Large>?
+        var discardedBytes = 0
+        var postponesLarge = false
         var chunks = ChunkStore()
     }
 
@@ -251,22 +257,66 @@ import RespCodec
     }
 
     private func disown(_ large: UnsafeMutablePointer<Large>) {
-        let size = unsafe large.pointee.size
+        unsafe unlink(large)
+        unsafe discount(large)
+    }
+
+    /// Takes a large block out of the list of those in use.
+    private func unlink(_ large: UnsafeMutablePointer<Large>) {
         if let previous = unsafe large.pointee.previous {
             unsafe previous.pointee.next = large.pointee.next
         } else {
             unsafe storage.pointee.large = large.pointee.next
         }
         unsafe large.pointee.next?.pointee.previous = large.pointee.previous
-        unsafe storage.pointee.usedBytes -= size + Large.headerSize
-        unsafe storage.pointee.largeBytes -= size + Large.headerSize
+    }
+
+    /// Counts a large block no more, and returns how many bytes it has.
+    @discardableResult
+    private func discount(_ large: UnsafeMutablePointer<Large>) -> Int {
+        let count = unsafe large.pointee.size + Large.headerSize
+        unsafe storage.pointee.usedBytes -= count
+        unsafe storage.pointee.largeBytes -= count
+        return count
     }
 
     @inline(never)
     private func deallocateLarge(_ block: UnsafeMutableRawPointer) {
         let large = unsafe (block - Large.headerSize).assumingMemoryBound(to: Large.self)
-        unsafe disown(large)
-        unsafe free(large)
+        if unsafe storage.pointee.postponesLarge {
+            unsafe unlink(large)
+            unsafe large.pointee.next = storage.pointee.discarded
+            unsafe storage.pointee.discarded = large
+            unsafe storage.pointee.discardedBytes += large.pointee.size
+        } else {
+            unsafe disown(large)
+            unsafe free(large)
+        }
+    }
+
+    /// While `body` runs, large blocks that are deallocated are only put aside, to be freed by `freeDiscarded`: what returning one to
+    /// the system takes grows with it.
+    func postponingLarge(_ body: () -> Void) {
+        let before = unsafe storage.pointee.postponesLarge
+        unsafe storage.pointee.postponesLarge = true
+        body()
+        unsafe storage.pointee.postponesLarge = before
+    }
+
+    /// Whether blocks were put aside. They count as in use.
+    @inline(__always) var hasDiscarded: Bool { unsafe storage.pointee.discarded != nil }
+
+    /// Frees some of the blocks that were put aside: about a megabyte, one at least. The more there are, the faster they go, so that they
+    /// do not become more and more.
+    func freeDiscarded() {
+        let enough = max(Self.bytesOfSlice, unsafe storage.pointee.discardedBytes / 64)
+        var freed = 0
+        while freed < enough, let large = unsafe storage.pointee.discarded {
+            unsafe storage.pointee.discarded = large.pointee.next
+            unsafe storage.pointee.discardedBytes -= large.pointee.size
+            freed += unsafe discount(large)
+            unsafe free(large)
+        }
     }
 
     private func reallocateLarge(_ block: UnsafeMutableRawPointer, size: Int) -> UnsafeMutableRawPointer {
@@ -347,9 +397,14 @@ import RespCodec
 
     /// Frees a bounded part of what the allocator holds; true when nothing is left, and the handle must not be used any more.
     func releaseSlice() -> Bool {
-        for _ in 0..<64 {
-            guard let large = unsafe storage.pointee.large else { break }
-            unsafe disown(large)
+        if hasDiscarded {
+            freeDiscarded()
+            return false
+        }
+        var freed = 0
+        while freed < Self.bytesOfSlice, let large = unsafe storage.pointee.large {
+            unsafe unlink(large)
+            freed += unsafe discount(large)
             unsafe free(large)
         }
         if unsafe storage.pointee.large != nil { return false }

@@ -1,6 +1,7 @@
 // Lazy freeing: what no key has any more is freed in slices, so that no command and no turn takes time that grows with a value.
 //
-// Small values and entries are freed at once; the rest becomes `Garbage`. Between commands, `slice` frees a bounded part of it; when
+// Small values and entries are freed at once; the rest becomes `Garbage`. Between commands, `slice` frees a bounded part of it, bounded in
+// elements and in bytes: large elements are put aside first, and go some at a time (`SlabAllocator.freeDiscarded`). When
 // nothing waits, it gives pages that nobody needs back to the system, and forgets empty databases.
 
 import RespCodec
@@ -43,7 +44,9 @@ struct Freeing {
 
     /// Frees a large value that no key has any more, at once or in slices later.
     func free(_ value: any LargeValue) {
-        if garbage.add(value) { engine.statistics.lazyFreedObjects += 1 }
+        var isPostponed = false
+        engine.allocator.postponingLarge { isPostponed = garbage.add(value) }
+        if isPostponed { engine.statistics.lazyFreedObjects += 1 }
     }
 
     /// Frees the keys of a database, and their table, in slices.
@@ -58,16 +61,20 @@ struct Freeing {
     // MARK: slices
 
     /// Whether there is something for `slice` to do.
-    var hasWork: Bool { !garbage.isEmpty || engine.allocator.hasSurplus || engine.mayBeSwept }
+    var hasWork: Bool {
+        !garbage.isEmpty || engine.allocator.hasDiscarded || engine.allocator.hasSurplus || engine.mayBeSwept
+    }
     /// Whether something waits that counts as in use.
-    var holdsMemoryInUse: Bool { garbage.holdsMemoryInUse }
+    var holdsMemoryInUse: Bool { garbage.holdsMemoryInUse || engine.allocator.hasDiscarded }
     /// How many values and dropped databases wait to be freed.
     var garbageCount: Int { garbage.count }
 
     /// Frees a bounded part of what waits.
     func slice() {
-        if !garbage.isEmpty {
-            freeGarbage()
+        if engine.allocator.hasDiscarded {
+            engine.allocator.freeDiscarded()
+        } else if !garbage.isEmpty {
+            engine.allocator.postponingLarge { freeGarbage() }
         } else if engine.allocator.hasSurplus {
             engine.allocator.giveBackSlice()
         } else if engine.mayBeSwept {

@@ -171,12 +171,18 @@ public enum KeyAccess: Sendable {
         return slot
     }
 
+    /// The access clock of a key, if it tells how often the key is used: that does not begin anew with another value.
+    func frequencyClock(_ slot: Slot) -> UInt32? {
+        engine.settings.tracksFrequency ? database.entry(at: slot).accessClock : nil
+    }
+
     /// Puts a new entry in the table, in place of the old one of its key if there is one.
     @inline(__always)
     func store(_ entry: Entry, key: ByteSlice, replacing slot: Slot?) {
         if let slot {
             database.willChange(slot)
             database.forgetFields(slot)
+            if let frequency = frequencyClock(slot) { entry.accessClock = frequency }
             engine.freeing.freePayload(of: database.entry(at: slot), in: database)
             database.replace(slot, with: entry)
         } else {

@@ -115,6 +115,7 @@ enum SortCommands {
     ) throws(CommandError) {
         let old = context.find(key, .peek)
         let oldType = old.map { context.entry($0).type }
+        let frequency = old.flatMap(context.frequencyClock)
         if let old { context.removeQuietly(old) }
         guard !results.isEmpty else {
             if old != nil { context.changed(key, .del) }
@@ -125,6 +126,9 @@ enum SortCommands {
         }
         if let oldType { context.noticeOverwritten(key, oldType, .list, in: context.database) }
         for result in results { result.withBytes { list.append($0, at: .tail) } }
+        if let frequency, let slot = context.find(key, .peek) {
+            context.database.entry(at: slot).accessClock = frequency
+        }
         context.changed(key, .sortStore, count: results.count)
     }
 }
