@@ -141,8 +141,8 @@ extension Server {
             }
             unsafe batch.lookUp(reader, base, commands: commands, engine: engine, database: connection.database)
             place = ending.start
-            let hasSample = samplesKeys && prepareSample(reader.count)
-            defer { if hasSample { updateGate() } }
+            let hasSample = prepareSample(reader.count)
+            defer { if hasSample { endSample() } }
             // Reading and looking up are nobody's time.
             clock.restart()
             if reader.count == 0 {
@@ -171,13 +171,13 @@ extension Server {
                     if index + 1 < reader.count || ending.outcome != .request {
                         place = next
                         isOutdated = true
-                        if samplesKeys && !hasSample { hotKeys?.takeBack(reader.count - index - 1) }
+                        if !hasSample { requestsToSample &+= reader.count - index - 1 }
                         break
                     }
                 }
                 if clock.isSliceOver && next < window.count {
                     enqueue(connection)
-                    if samplesKeys && !hasSample { hotKeys?.takeBack(reader.count - index - 1) }
+                    if !hasSample { requestsToSample &+= reader.count - index - 1 }
                     return Rest(start: next)
                 }
             }
@@ -208,6 +208,7 @@ extension Server {
         if reply.needsSending { sendLongReply(connection, arguments, replyStart: replyStart) }
     }
 
+    @inline(never)
     private func sendLongReply(_ connection: Connection, _ arguments: Arguments, replyStart: Int) {
         if let command = connection.lastCommand, !observer.hasMeasuredReply {
             observer.observeLongReply(
@@ -272,8 +273,8 @@ extension Server {
             case .request: break
             }
         }
-        let hasSample = samplesKeys && prepareSample(1)
-        defer { if hasSample { updateGate() } }
+        let hasSample = prepareSample(1)
+        defer { if hasSample { endSample() } }
         clock.restart()
         let isExecuted = pending.withRequest { arguments in
             observe(pending, arguments)
@@ -299,6 +300,7 @@ extension Server {
     }
 
     /// Has the observer know what it must of a request before it runs.
+    @inline(never)
     private func observe(_ pending: PendingInput, _ arguments: Arguments) {
         let log = observer.logs[.largeRequest]
         observer.requestMayBeLarge = log.isOn && pending.byteCount + 2 * arguments.count >= log.threshold

@@ -56,6 +56,8 @@ final class Server {
     var samplesKeys = false
     let pubsub: PubSub
     var tracking: Tracking { keyspaceListeners.tracking }
+    /// How many requests there are up to the next sample.
+    var requestsToSample = HotKeys.never
     /// Whether more memory is in use than `maxmemory` allows, and for how long there was.
     var isOverMemory = false
     var memoryExcess = MemoryExcess()
@@ -127,6 +129,7 @@ final class Server {
     }
 
     /// For a batch of requests that is to be looked at. `updateGate` opens it again.
+    @inline(never)
     func closeGateForSample() { gate = .any }
 
     /// Whose timers they are: known when all of the server is there.

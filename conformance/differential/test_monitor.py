@@ -23,6 +23,8 @@ PIPELINES = [
     "RESET; PING",
     "HELLO 2 SETNAME auth AUTH default x; HELLO 2 SETNAME auth SETNAME x; HELLO 2 nosuch AUTH default x",
     "MULTI; EXEC x; PING",
+    # Values that are kept as they came, and one that is freed at once.
+    "MSET k <a*100000> k <b*100000>; SET k <c*70000>; GET none",
 ]
 
 

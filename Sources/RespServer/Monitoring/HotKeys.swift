@@ -27,6 +27,9 @@ struct HotKeys {
         var bytes = 0
     }
 
+    /// So many requests are never served, nor can they be exceeded by those that are taken back.
+    static let never = Int.max / 2
+
     let options: Options
     /// In milliseconds since 1970.
     let start: Int64
@@ -38,8 +41,6 @@ struct HotKeys {
     private(set) var totals = Totals()
     private var totalsBefore: Totals
     private var random: RandomSource
-    /// How many requests there are to the next sample.
-    private var countdown: Int
 
     var isActive: Bool { end == nil }
 
@@ -54,30 +55,10 @@ struct HotKeys {
         usageAtStart = usage
         totalsBefore = totals
         random = RandomSource(seed: seed)
-        countdown = 1
-        draw()
     }
 
-    /// From 1 to twice the ratio less 1.
-    private mutating func draw() { countdown = 1 + random.below(2 * options.ratio - 1) }
-
-    /// Whether there is no sample among so many requests; then they are passed over.
-    mutating func passesOver(_ count: Int) -> Bool {
-        guard countdown > count else { return false }
-        countdown -= count
-        return true
-    }
-
-    /// So many of the requests that were passed over have not run after all.
-    mutating func takeBack(_ count: Int) { if options.ratio > 1 { countdown += count } }
-
-    /// Whether the request at hand is a sample.
-    mutating func takesNext() -> Bool {
-        countdown -= 1
-        guard countdown <= 0 else { return false }
-        draw()
-        return true
-    }
+    /// How many requests there are up to the next sample: from 1 to twice the ratio less 1.
+    mutating func drawDistance() -> Int { 1 + random.below(2 * options.ratio - 1) }
 
     /// Adds what a request took, to each of its keys the same part.
     mutating func add(nanoseconds: Int, bytes: Int, to arguments: Arguments, _ specs: KeySpecs) {
@@ -139,22 +120,36 @@ extension Server {
 
     private func followHotKeys() {
         samplesKeys = hotKeys?.isActive == true
+        requestsToSample = samplesKeys ? hotKeys!.drawDistance() : HotKeys.never
         updateGate()
     }
 
-    /// Closes the gate for a batch of requests if one of them is a sample.
-    /// - Returns: Whether it is to be opened again behind it.
+    /// Counts down to the next sample.
+    /// - Parameter count: how many requests are about to run.
+    /// - Returns: Whether there is a sample among them: then the gate has been closed, and `endSample` opens it behind them.
+    @inline(__always)
     func prepareSample(_ count: Int) -> Bool {
-        guard hotKeys!.options.ratio > 1, !hotKeys!.passesOver(count) else { return false }
+        // While nothing is sampled the next sample is so far away that nobody comes to it.
+        guard requestsToSample <= count else {
+            requestsToSample &-= count
+            return false
+        }
         closeGateForSample()
         return true
     }
 
+    /// Out of line: the way of a request is not to be checked for what seldom happens.
+    @inline(never)
+    func endSample() { updateGate() }
+
     /// Looks at a request that has run, if it is a sample.
     func sampleKeys(_ call: Call, cycles: UInt64, replyByteCount: Int) {
-        guard !call.command.record.info.keys.isEmpty, hotKeys!.takesNext() else { return }
+        guard !call.command.record.info.keys.isEmpty else { return }
+        requestsToSample -= 1
+        guard requestsToSample <= 0 else { return }
+        requestsToSample = hotKeys!.drawDistance()
         hotKeys!.add(
-            nanoseconds: Int(clock.microseconds(cycles: cycles) * 1000),
+            nanoseconds: clock.nanoseconds(cycles),
             bytes: call.arguments.requestByteCount + replyByteCount, to: call.arguments, call.command.keys)
     }
 }

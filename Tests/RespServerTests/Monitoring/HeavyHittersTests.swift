@@ -46,17 +46,12 @@ import Testing
             var options = HotKeys.Options()
             options.ratio = ratio
             var keys = HotKeys(options, now: 0, totals: HotKeys.Totals(), seed: 7)
-            var samples = 0
+            let samples = 2000
             var requests = 0
-            while samples < 2000 {
-                if ratio > 1 && keys.passesOver(32) {
-                    requests += 32
-                    continue
-                }
-                for _ in 0..<32 {
-                    requests += 1
-                    if keys.takesNext() { samples += 1 }
-                }
+            for _ in 0..<samples {
+                let distance = keys.drawDistance()
+                #expect(distance >= 1 && distance < 2 * ratio)
+                requests += distance
             }
             #expect(abs(Double(requests) / Double(samples) / Double(ratio) - 1) < 0.1)
         }
