@@ -60,9 +60,18 @@ import Testing
     @Test func secretsAreHidden() {
         let hidden = "(redacted)"
         #expect(words(["AUTH", "a", "b"], hiding: .all) == ["AUTH", hidden, hidden])
+        let hello = SecretArguments.options(
+            from: 2,
+            [
+                SecretArguments.Option("AUTH", operands: 2, isSecret: true),
+                SecretArguments.Option("SETNAME", operands: 1, isSecret: false),
+            ])
         #expect(
-            words(["HELLO", "3", "auth", "u", "p", "SETNAME", "n"], hiding: .behind("AUTH", count: 2))
+            words(["HELLO", "3", "auth", "u", "p", "SETNAME", "n"], hiding: hello)
                 == ["HELLO", "3", "auth", hidden, hidden, "SETNAME", "n"])
+        #expect(
+            words(["HELLO", "3", "SETNAME", "AUTH", "AUTH", "u", "p", "AUTH", "x"], hiding: hello)
+                == ["HELLO", "3", "SETNAME", "AUTH", "AUTH", hidden, hidden, "AUTH", hidden])
         #expect(
             words(
                 ["CONFIG", "SET", "timeout", "1", "requirepass", "x", "MASTERAUTH", "y", "port"],
