@@ -94,6 +94,11 @@ extension Server {
 
     func closeFinished() {
         closed.removeAll(keepingCapacity: true)
+        closeWaiting()
+    }
+
+    /// Closes who is done with.
+    func closeWaiting() {
         guard !closing.isEmpty else { return }
         let now = closing
         closing = []

@@ -199,7 +199,8 @@ extension Server {
         statistics.commandsProcessed &+= 1
         connection.commandCount &+= 1
         if engine.isHeard {
-            if engine.tellsChanges {
+            // What a busy script has changed so far is told when it ends.
+            if engine.tellsChanges && !scripts.isBusy {
                 engine.endEffects()
                 serveBlocked()
             }

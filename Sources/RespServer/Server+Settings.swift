@@ -30,6 +30,10 @@ extension Server {
             self?.updateGate()
             return nil
         }
+        configuration.onChange(of: "script-memory-limit") { [weak self] _, _ in
+            self?.scripts.followSettings()
+            return nil
+        }
         configuration.onChange(of: "client-output-buffer-limit") { [weak self] _, _ in
             self?.applyOutputLimits()
             return nil

@@ -37,6 +37,7 @@ extension Server {
             log.warning("\(file) in \(settings.directory) is not loaded: this version reads and writes no data files")
         }
         log.notice("Data is kept in memory only and ends with this process")
+        if !LuaLibrary.isThere { log.warning("Scripts are off: \(LuaLibrary.advice)") }
         warnOfMemoryLimit()
         let ready = "Ready to accept connections on \(places.joined(separator: ", "))"
         log.notice(ready)

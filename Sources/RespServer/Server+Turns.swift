@@ -33,7 +33,8 @@ extension Server {
         beginTurn(events: count)
         loop.timers.run(now: now)
         serveQueued()
-        for index in 0..<count {
+        events = 0..<count
+        while let index = events.popFirst() {
             if index & 15 == 15 { updateTime() }
             handle(event(index))
         }
@@ -43,6 +44,22 @@ extension Server {
         if engine.hasGarbage { engine.freeSlice() }
         closeFinished()
         endTurn()
+    }
+
+    /// A turn within a command that takes long: only clients are served, who can do little.
+    func takeTurnWhileBusy() {
+        clock.beginTurn()
+        // Those whose turn was still to come.
+        queue = Array(serving) + queue
+        serving = []
+        serveQueued()
+        while let index = events.popFirst() { handle(loop[index]) }
+        events = 0..<loop.wait(now: now, hasWork: true)
+        while let index = events.popFirst() { handle(loop[index]) }
+        replies.send()
+        closeWaiting()
+        _ = clock.lap()
+        if Signals.received != 0 { stop(because: Signals.received) }
     }
 
     @inline(__always)
@@ -71,7 +88,11 @@ extension Server {
 
     /// Tells the engine what time it is: once a turn, after every sixteenth event of it, and after a command that took
     /// long.
-    func updateTime() { engine.setTime(Syscall.wallMicroseconds() / 1000) }
+    ///
+    /// While a script is busy, time stands still.
+    func updateTime() {
+        if !scripts.isBusy { engine.setTime(Syscall.wallMicroseconds() / 1000) }
+    }
 
     // MARK: clients
 
@@ -84,16 +105,18 @@ extension Server {
 
     private func serveQueued() {
         guard !queue.isEmpty else { return }
-        let connections = queue
+        serving = queue[...]
         queue = []
-        for (index, connection) in connections.enumerated() {
+        while let connection = serving.first {
             if clock.isTurnOver {
-                queue = connections[index...] + queue
-                return
+                queue = serving + queue
+                break
             }
+            serving.removeFirst()
             connection.isQueued = false
             if !connection.isEnding { serve(connection) }
         }
+        serving = []
     }
 
     @inline(__always)
@@ -153,6 +176,7 @@ extension Server {
         rates.sample(statistics, outputBytes: replies.outputBytes, milliseconds: passed)
         memoryPeak.follow(engine.usedBytes, now: now)
         if engine.isMemoryLimited { followMemoryLimit() }
+        scripts.maintain()
         if now - lastIdleCheck >= 100 || now < lastIdleCheck { closeIdle() }
         if tracking.hasUpkeep {
             tracking.maintain()
@@ -177,7 +201,7 @@ extension Server {
 
     // MARK: the end
 
-    private func stop(because signal: Int32) {
+    func stop(because signal: Int32) {
         log.warning(
             signal == SIGINT
                 ? "Received SIGINT scheduling shutdown..." : "Received SIGTERM scheduling shutdown...")

@@ -13,6 +13,7 @@ final class Server {
     let engine: Engine
     let commands = CommandTable()
     let keyspaceListeners: KeyspaceListeners
+    let scripts = ScriptRunner()
 
     // MARK: the loop
 
@@ -20,6 +21,9 @@ final class Server {
     let clock = TurnClock()
     /// Connections to be served in the next turn though no event tells of them, first come first served.
     var queue: [Connection] = []
+    /// Of those that are served in this turn, who is still to come; and which events of the turn are.
+    var serving: ArraySlice<Connection> = []
+    var events = 0..<0
     let upkeepTimer: LoopTimer
     let expiryTimer: LoopTimer
     let evictionTimer: LoopTimer
@@ -114,6 +118,7 @@ final class Server {
         keyspaceListeners.connections = { [unowned self] in connections.byAge }
         keyspaceListeners.events.publish = { [unowned self] channel, payload in publish(payload, to: channel) }
         replies.owner = self
+        unsafe scripts.server = self
         engine.observer = keyspaceListeners
         for command in Engine.allCommands { commands.add(CommandRecord(command)) }
         for command in SessionCommands.all { commands.add(CommandRecord(command)) }
@@ -125,6 +130,7 @@ final class Server {
     /// To be called when what the gate depends on has changed.
     func updateGate() {
         gate = pause.gate.union(monitors.gate).union(observer.gate).union(isOverMemory ? .denyOOM : [])
+            .union(scripts.isBusy ? .any : [])
         if samplesKeys, let hotKeys, hotKeys.options.ratio == 1 { gate = .any }
     }
 

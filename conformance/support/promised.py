@@ -44,9 +44,11 @@ SERVER = "DBSIZE FLUSHDB FLUSHALL SWAPDB TIME INFO COMMAND CONFIG DEBUG SHUTDOWN
 
 OBSERVATION = "SLOWLOG COMMANDLOG LATENCY ROLE WAIT WAITAOF MODULE HOTKEYS".split()
 
+SCRIPTS = "EVAL EVALSHA EVAL_RO EVALSHA_RO SCRIPT FCALL FCALL_RO".split()
+
 CLUSTER = "CLUSTER READONLY READWRITE ASKING".split()
 
-COMMANDS = STRINGS + BITMAPS + HYPERLOGLOGS + KEYS + SERIALIZATION + HASHES + HASH_FIELDS + LISTS + SETS + SORTED_SETS + STREAMS + GEO + SORTING + CONNECTION + PUBLISHING + TRANSACTIONS + SERVER + OBSERVATION + CLUSTER
+COMMANDS = STRINGS + BITMAPS + HYPERLOGLOGS + KEYS + SERIALIZATION + HASHES + HASH_FIELDS + LISTS + SETS + SORTED_SETS + STREAMS + GEO + SORTING + CONNECTION + PUBLISHING + TRANSACTIONS + SERVER + OBSERVATION + CLUSTER + SCRIPTS
 
 SUBCOMMANDS = {
     "OBJECT": "ENCODING FREQ HELP IDLETIME REFCOUNT".split(),
@@ -64,7 +66,8 @@ SUBCOMMANDS = {
     "CLUSTER": """ADDSLOTS ADDSLOTSRANGE BUMPEPOCH COUNT-FAILURE-REPORTS COUNTKEYSINSLOT DELSLOTS DELSLOTSRANGE FAILOVER FLUSHSLOTS
         FORGET GETKEYSINSLOT HELP INFO KEYSLOT LINKS MEET MYID MYSHARDID NODES REPLICAS REPLICATE RESET SAVECONFIG SET-CONFIG-EPOCH
         SETSLOT SHARDS SLAVES SLOTS""".split(),
-    "FUNCTION": "FLUSH LIST HELP".split(),
+    "FUNCTION": "DELETE DUMP FLUSH HELP KILL LIST LOAD RESTORE STATS".split(),
+    "SCRIPT": "DEBUG EXISTS FLUSH HELP KILL LOAD SHOW".split(),
     "PUBSUB": "CHANNELS HELP NUMPAT NUMSUB SHARDCHANNELS SHARDNUMSUB".split(),
     "DEBUG": "SLEEP OBJECT SET-ACTIVE-EXPIRE POPULATE QUICKLIST-PACKED-THRESHOLD STRINGMATCH-LEN DIGEST DIGEST-VALUE PROTOCOL ERROR HELP".split(),
 }
@@ -73,7 +76,7 @@ SUBCOMMANDS = {
 CONTAINERS = [name for name in SUBCOMMANDS if name != "DEBUG"]
 
 # New in Redis 7.2 or later, so not to be asked of an older reference.
-NEW_IN_72 = ["client|no-touch", "client|setinfo", "delex", "delifeq", "digest", "increx", "msetex", "blmovem", "lmovem", "sdiffcard", "sunioncard", "xackdel", "xdelex", "xnack"]
+NEW_IN_72 = ["client|no-touch", "client|setinfo", "delex", "delifeq", "digest", "increx", "msetex", "blmovem", "lmovem", "sdiffcard", "sunioncard", "xackdel", "xdelex", "xnack", "script|show"]
 NEW_IN_72 += ["hotkeys", "hotkeys|get", "hotkeys|help", "hotkeys|reset", "hotkeys|start", "hotkeys|stop"]
 NEW_IN_72 += ["waitaof", "cluster|myshardid", "commandlog", "commandlog|get", "commandlog|len", "commandlog|reset", "commandlog|help"]
 NEW_IN_72 += [name.lower() for name in HASH_FIELDS]

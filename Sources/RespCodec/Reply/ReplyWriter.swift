@@ -86,6 +86,9 @@ public struct BorrowedBytes {
 
     /// How many bytes have been written.
     @inlinable public var count: Int { unsafe storage.pointee.count }
+    /// Exchanges all that two writers hold.
+    public func exchange(with other: ReplyWriter) { unsafe swap(&storage.pointee, &other.storage.pointee) }
+
     /// Whether the run has exceeded its limit. A command that writes many replies can stop then.
     @inlinable public var isOverfull: Bool {
         if unsafe storage.pointee.isAbandoned { return true }

@@ -47,6 +47,9 @@
 
     @inlinable public var count: Int { unsafe storage.pointee.count }
 
+    /// Exchanges the contents of two lists.
+    public func exchange(with other: ArgumentList) { unsafe swap(&storage.pointee, &other.storage.pointee) }
+
     /// Empties the list, and shrinks one that had become unusually long.
     public func removeAll() {
         unsafe storage.pointee.count = 0

@@ -28,7 +28,7 @@ enum ServerCommands {
         ] + ClusterCommands.all + CommandCommands.all + CommandLogCommands.all + ConfigCommands.all + DebugCommands.all
         + FunctionCommands.all + HotKeysCommands.all + InfoCommands.all + LatencyCommands.all + LolwutCommands.all
         + MemoryCommands.all
-        + ModuleCommands.all + MonitorCommand.all + ReplicationCommands.all
+        + ModuleCommands.all + MonitorCommand.all + ReplicationCommands.all + ScriptCommands.all
 
     @Sendable private static func shutDown(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError)
     {
@@ -54,6 +54,8 @@ enum ServerCommands {
             guard options.isEmpty else { throw .syntax }
             throw .message("ERR No shutdown in progress.")
         }
+        let scripts = context.server.scripts
+        if scripts.isBusy && !options.contains(.noSave) { throw scripts.busyError }
         if options.contains(.save) && !options.contains(.force) {
             // To end here would lose what the caller asked to be kept.
             context.server.log.warning("SHUTDOWN SAVE is refused: this version has no snapshots")

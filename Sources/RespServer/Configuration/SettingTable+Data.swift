@@ -116,7 +116,9 @@ extension SettingTable {
             load: { .decimals($0.latencyTrackingPercentiles) },
             store: { $0.latencyTrackingPercentiles = $1.decimalsValue }
         ),
-        .integer("busy-reply-threshold", alias: "lua-time-limit", kept: 5000, 0...Int.max),
+        .integer("busy-reply-threshold", alias: "lua-time-limit", \.busyReplyThresholdMilliseconds, 0...Int.max),
+        .integer("script-kill-after", \.scriptKillAfterMilliseconds, 0...Int.max),
+        .integer("script-memory-limit", \.scriptMemoryLimit, 1 << 20...Int.max, in: .memory),
         .choice("propagation-error-behavior", kept: "ignore", of: ["ignore", "panic", "panic-on-replicas"]),
     ]
 

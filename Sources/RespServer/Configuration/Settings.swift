@@ -124,6 +124,15 @@ struct Settings: Sendable {
     var appendOnly = false
     var appendSync = AppendSync.everySecond
 
+    // MARK: Scripts
+
+    /// After how many milliseconds others are told that a script is busy; 0 is never.
+    var busyReplyThresholdMilliseconds = 5000
+    /// After how many milliseconds a script that has written nothing is ended; 0 is never.
+    var scriptKillAfterMilliseconds = 0
+    /// How much memory the interpreter of scripts may take, and that of functions, in bytes.
+    var scriptMemoryLimit = 1 << 30
+
     // MARK: Observation
 
     /// In microseconds; 0 logs every command, a negative number none.

@@ -19,11 +19,11 @@ struct ParsedRequest {
     static let batchCapacity = 32
 
     /// Where input is read to, with room in front for the beginning of a request.
-    private let memory = UnsafeMutableRawPointer.allocate(
+    private var memory = UnsafeMutableRawPointer.allocate(
         byteCount: PendingInput.mostParsedAgain + RequestReader.capacity, alignment: 64)
     /// Where the arguments of the batch are.
     let arguments = ArgumentList(capacity: 4096)
-    private let batch = UnsafeMutablePointer<ParsedRequest>.allocate(capacity: RequestReader.batchCapacity)
+    private var batch = UnsafeMutablePointer<ParsedRequest>.allocate(capacity: RequestReader.batchCapacity)
     /// Requests in the batch.
     private(set) var count = 0
     /// What is asked of requests.
@@ -35,6 +35,15 @@ struct ParsedRequest {
         unsafe memory.deallocate()
         unsafe arguments.deallocate()
         unsafe batch.deallocate()
+    }
+
+    /// Exchanges what two readers have read: what one of them is at stays as it is while the other works in its place.
+    func exchange(with other: RequestReader) {
+        unsafe swap(&memory, &other.memory)
+        unsafe swap(&batch, &other.batch)
+        swap(&count, &other.count)
+        swap(&limits, &other.limits)
+        arguments.exchange(with: other.arguments)
     }
 
     @inline(__always) subscript(index: Int) -> ParsedRequest {

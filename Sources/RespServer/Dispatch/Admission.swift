@@ -135,6 +135,7 @@ extension Server {
         if connection.isMonitor && !flags.isDisjoint(with: [.write, .readOnly, .mayWrite]) {
             return .refuse(record, .message("ERR Replica can't interact with the keyspace"))
         }
+        if scripts.isBusy && !flags.contains(.allowBusy) { return .refuse(record, scripts.busyError) }
         if isPaused(flags, connection) {
             pause.suspend(connection)
             return .suspend

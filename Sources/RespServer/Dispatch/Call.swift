@@ -50,7 +50,7 @@ extension Server {
         } else {
             // The time of the commands that it runs is its, too.
             let start = clock.last
-            runSession(call)
+            runSession(call, replyingTo: reply)
             _ = clock.lap()
             finish(call, clock.last &- start)
         }
@@ -66,7 +66,31 @@ extension Server {
         if taken > clock.millisecond { updateTime() }
     }
 
-    private func runSession(_ call: Call) {
+    /// Runs a command of a script, whose reply goes to a writer of its own; `countedErrors` of the errors there are in the statistics.
+    func run(_ call: Call, replyingTo reply: ReplyWriter, countedErrors: inout Int) {
+        let command = call.command
+        // What Lua took up to here is the script's own.
+        _ = clock.lap()
+        if let run = command.data {
+            unsafe engine.run(
+                run, keys: command.keys, call.arguments, database: call.connection.database, reply: reply,
+                options: call.options, effect: command.effect)
+        } else {
+            runSession(call, replyingTo: reply)
+        }
+        let taken = clock.lap()
+        command.cycles &+= taken
+        command.calls &+= 1
+        statistics.nestedCycles &+= taken
+        if taken < clock.noticed { _ = command.latencies.count(clock.nanoseconds(short: taken)) }
+        if reply.errorCount != countedErrors {
+            command.failedCalls += 1
+            countedErrors = reply.errorCount
+            count(error: reply.lastError)
+        }
+    }
+
+    private func runSession(_ call: Call, replyingTo reply: ReplyWriter) {
         let start = reply.count
         do throws(CommandError) {
             let record = call.command.record
@@ -111,7 +135,10 @@ extension Server {
     /// Counts the error that has just been written, by its first word.
     func countError() {
         countedErrors = reply.errorCount
-        let text = reply.lastError
+        count(error: reply.lastError)
+    }
+
+    func count(error text: ByteSlice) {
         let code = text[0..<(text.index(of: UInt8(ascii: " ")) ?? text.count)].description
         guard let codes = errors.count(code) else { return }
         log.warning(

@@ -12,14 +12,21 @@ struct BatchedCall {
 }
 
 @safe final class RequestBatch {
-    private let calls = UnsafeMutablePointer<BatchedCall>.allocate(capacity: RequestReader.batchCapacity)
-    private let keys = UnsafeMutablePointer<HashedKey>.allocate(capacity: RequestReader.batchCapacity)
-    private let members = UnsafeMutablePointer<HashedMember>.allocate(capacity: RequestReader.batchCapacity)
+    private var calls = UnsafeMutablePointer<BatchedCall>.allocate(capacity: RequestReader.batchCapacity)
+    private var keys = UnsafeMutablePointer<HashedKey>.allocate(capacity: RequestReader.batchCapacity)
+    private var members = UnsafeMutablePointer<HashedMember>.allocate(capacity: RequestReader.batchCapacity)
 
     deinit {
         unsafe calls.deallocate()
         unsafe keys.deallocate()
         unsafe members.deallocate()
+    }
+
+    /// Exchanges what two batches hold.
+    func exchange(with other: RequestBatch) {
+        unsafe swap(&calls, &other.calls)
+        unsafe swap(&keys, &other.keys)
+        unsafe swap(&members, &other.members)
     }
 
     /// The command of a request, by its place in the reader's batch.

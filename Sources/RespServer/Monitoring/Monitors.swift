@@ -38,10 +38,18 @@ extension Server {
 
     /// Shows a request that has run to all monitors.
     /// - Complexity: O(N+M) in the request's bytes and the monitors.
-    func showToMonitors(_ record: CommandRecord, _ arguments: Arguments, of connection: Connection) {
+    /// - Parameter address: what is told of where it came from, if that is not the client's address.
+    func showToMonitors(
+        _ record: CommandRecord, _ arguments: Arguments, of connection: Connection, as address: String? = nil
+    ) {
         guard !monitors.connections.isEmpty, record.flags.isDisjoint(with: [.admin, .skipMonitor]) else { return }
+        show(record, arguments, of: connection, as: address)
+    }
+
+    /// Shows a request to all monitors, whatever its command is.
+    func show(_ record: CommandRecord, _ arguments: Arguments, of connection: Connection, as address: String? = nil) {
         let line = MonitorLine.bytes(
-            arguments, hiding: record.info.secrets, database: connection.database, address: connection.shownAddress,
+            arguments, hiding: record.info.secrets, database: connection.database, address: address ?? connection.shownAddress,
             microseconds: Int(Syscall.wallMicroseconds()))
         var message = Message()
         // Who leaves out the reply to its next request is still shown the one that said so.

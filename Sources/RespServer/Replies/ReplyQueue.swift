@@ -66,6 +66,9 @@ final class ReplyQueue {
     private(set) var current: Connection?
     /// Messages for it, which go behind the reply of its command.
     private var deferred: [(bytes: [UInt8], version: ProtocolVersion)] = []
+    /// What is set aside while others are served within a command: its client, what it was answered, and messages for it.
+    private var aside:
+        (connection: Connection?, writer: ReplyWriter, messages: [(bytes: [UInt8], version: ProtocolVersion)])?
 
     var limits = OutputLimits() { didSet { mostReplyBytes = limits.mostReplyBytes(.normal) } }
     private var mostReplyBytes = Int.max / 2
@@ -182,6 +185,32 @@ final class ReplyQueue {
         if writer.isOverfull { writer.discardRun() } else { writer.truncate(to: start) }
     }
 
+    // MARK: others within a command
+
+    /// Sends what is queued, and sets the run at hand aside, with the command that writes it. `takeBack` goes on.
+    func setAside() {
+        sendParts()
+        let other = ReplyWriter(capacity: 16 * 1024)
+        other.beginBorrowing()
+        writer.exchange(with: other)
+        aside = (current, other, deferred)
+        current = nil
+        deferred = []
+        startRun()
+    }
+
+    /// Sends what was written meanwhile, and goes on with the run that was set aside.
+    func takeBack() {
+        guard let aside else { return }
+        send()
+        writer.exchange(with: aside.writer)
+        unsafe aside.writer.deallocate()
+        current = aside.connection
+        deferred = aside.messages
+        if !deferred.isEmpty { writer.requestSending() }
+        self.aside = nil
+    }
+
     // MARK: messages
 
     /// Sends a message to a client, behind what it has been answered so far. It may be told something while its own command runs,
@@ -210,6 +239,8 @@ final class ReplyQueue {
         }
         if connection === current {
             deferToReply(range, version)
+        } else if let client = aside?.connection, connection === client {
+            aside?.messages.append((messages(version).written(range).array, version))
         } else {
             append(connection, .messages(version), range)
             // Who has much to be sent is not looked for here: somebody may be going through all clients.

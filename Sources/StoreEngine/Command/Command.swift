@@ -43,6 +43,8 @@ public struct CommandFlags: OptionSet, Sendable {
     @inlinable public static var mayWrite: CommandFlags { CommandFlags(rawValue: 1 << 24) }
     /// Counts as a use of its keys even for a client whose commands do not.
     @inlinable public static var alwaysTouches: CommandFlags { CommandFlags(rawValue: 1 << 26) }
+    /// May be called without keys though it has specs of keys.
+    @inlinable public static var noMandatoryKeys: CommandFlags { CommandFlags(rawValue: 1 << 28) }
     /// Changes which replies the client gets, which within a transaction would take EXEC's reply apart.
     @inlinable public static var changesReplies: CommandFlags { CommandFlags(rawValue: 1 << 25) }
     /// May be called by a client that is subscribed to channels in RESP2, where all that it is sent are messages.
@@ -58,7 +60,7 @@ public struct CommandFlags: OptionSet, Sendable {
             (.write, "write"), (.readOnly, "readonly"), (.denyOOM, "denyoom"), (.admin, "admin"), (.pubsub, "pubsub"),
             (.noScript, "noscript"), (.blocking, "blocking"), (.loading, "loading"), (.stale, "stale"),
             (.skipMonitor, "skip_monitor"), (.skipSlowLog, "skip_slowlog"), (.asking, "asking"), (.fast, "fast"),
-            (.noAuth, "no_auth"), (.noAsyncLoading, "no_async_loading"), (.noMulti, "no_multi"),
+            (.noAuth, "no_auth"), (.noMandatoryKeys, "no_mandatory_keys"), (.noAsyncLoading, "no_async_loading"), (.noMulti, "no_multi"),
             (.movableKeys, "movablekeys"), (.allowBusy, "allow_busy"),
         ]
         return all.filter { contains($0.0) }.map { $0.1 }

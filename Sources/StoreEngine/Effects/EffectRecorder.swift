@@ -8,6 +8,8 @@ final class EffectRecorder {
     /// How far the count of changes is told of: a command that has moved it further has changed something.
     var toldChanges: Int
     private var isInGroup = false
+    /// While it is, nobody is told of what happens.
+    var isMuted = false
     /// The effect that is being put together.
     private var text: [UInt8] = []
     private let pieces = ArgumentList(capacity: 16)
@@ -20,6 +22,7 @@ final class EffectRecorder {
     deinit { unsafe pieces.deallocate() }
 
     func take(_ words: Arguments, database: Int) {
+        guard !isMuted else { return }
         isInGroup = true
         unsafe sink.take(words, database: database)
     }

@@ -65,6 +65,12 @@ extension Engine {
         set { state.recordEffects(with: newValue.map { EffectRecorder(sink: $0, changes: state.dirty) }) }
     }
 
+    /// Whether whoever takes effects is kept from hearing of them.
+    public var hidesEffects: Bool {
+        get { state.effects?.isMuted ?? false }
+        set { state.effects?.isMuted = newValue }
+    }
+
     /// To be called after each call (a request, a transaction, a wait that was served): its effects are a group.
     public func endEffects() { state.effects?.endGroup() }
 }

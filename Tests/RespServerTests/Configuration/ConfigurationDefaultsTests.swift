@@ -210,7 +210,7 @@ import Testing
         "aof-rewrite-cpulist", "bgsave-cpulist", "bio-cpulist", "server-cpulist", "hide-user-data-from-log",
         "max-new-connections-per-cycle", "max-new-tls-connections-per-cycle", "cluster-compatibility-sample-ratio",
         "cluster-slot-stats-enabled", "replica-full-sync-buffer-limit", "vset-force-single-threaded-execution",
-        "hash-seed", "log-format", "port-file",
+        "hash-seed", "log-format", "port-file", "script-kill-after", "script-memory-limit",
     ]
 
     /// The active lines of Debian's redis.conf 7.0.15, but for dir and logfile, whose directories need not exist here.

@@ -86,6 +86,13 @@ import Testing
         ),
         "tracking-table-max-keys": ("conformance/differential/test_tracking.py", "def test_tracking_table_max_keys"),
         "rdbcompression": ("conformance/server/test_setting_effects.py", "def test_rdbcompression"),
+        "busy-reply-threshold": (
+            "conformance/server/test_busy_scripts.py", "def test_others_are_told_that_a_script_is_busy"
+        ),
+        "script-kill-after": (
+            "conformance/server/test_busy_scripts.py", "def test_script_kill_after_ends_scripts_that_only_read"
+        ),
+        "script-memory-limit": ("conformance/server/test_busy_scripts.py", "def test_script_memory_limit"),
     ]
 
     /// Checked, kept and returned; the log warns when one is set.
@@ -97,7 +104,7 @@ import Testing
         "aof-rewrite-incremental-fsync", "aof-timestamp-enabled", "aof-use-rdb-preamble",
         "appenddirname", "appendfilename", "appendfsync", "appendonly", "auto-aof-rewrite-min-size",
         "auto-aof-rewrite-percentage", "bgsave-cpulist", "bind-source-addr", "bio-cpulist",
-        "busy-reply-threshold", "cluster-allow-pubsubshard-when-down", "cluster-allow-reads-when-down",
+        "cluster-allow-pubsubshard-when-down", "cluster-allow-reads-when-down",
         "cluster-allow-replica-migration", "cluster-announce-bus-port", "cluster-announce-hostname",
         "cluster-announce-human-nodename", "cluster-announce-ip", "cluster-announce-port",
         "cluster-announce-tls-port", "cluster-compatibility-sample-ratio", "cluster-config-file",

@@ -1,0 +1,223 @@
+// The library `cjson`: its functions, and what they may be set to. What scripts set is theirs alone: the next one finds the defaults.
+
+import RespCodec
+
+@safe final class LuaJSON {
+    /// What scripts can set.
+    struct Settings {
+        enum InvalidNumbers: Int {
+            case refused, written, null
+        }
+
+        var convertsSparse = false
+        var sparseRatio = 2
+        var sparseSafe = 10
+        var mostEncodedDepth = 1000
+        var mostDecodedDepth = 1000
+        var invalidNumbersEncoded = InvalidNumbers.refused
+        var decodesInvalidNumbers = true
+        var precision: Int32 = 14
+        var keepsBuffer = true
+    }
+
+    var settings = Settings()
+    /// Whether a script has set anything.
+    var isChanged = false
+
+    func reset() {
+        guard isChanged else { return }
+        settings = Settings()
+        isChanged = false
+    }
+
+    static var functions: [(ByteSlice, LuaFunctions.Function)] {
+        unsafe [
+            ("encode", encode), ("decode", decode), ("encode_sparse_array", encodeSparseArray),
+            ("encode_max_depth", encodeMaxDepth), ("decode_max_depth", decodeMaxDepth),
+            ("encode_number_precision", encodeNumberPrecision), ("encode_keep_buffer", encodeKeepBuffer),
+            ("encode_invalid_numbers", encodeInvalidNumbers), ("decode_invalid_numbers", decodeInvalidNumbers),
+        ]
+    }
+
+    private static let encode: LuaFunctions.Function = { state in
+        unsafe LuaEnvironment.enter(state) { environment, lua in
+            guard lua.count == 1 else { return lua.failArgument(1, of: "encode", "expected 1 argument") }
+            environment.buffer.removeAll()
+            let encoder = JSONEncoder(
+                lua: lua, buffer: environment.buffer, settings: environment.json.settings)
+            do throws(JSONEncoder.Mistake) {
+                try encoder.write(depth: 0)
+            } catch {
+                return error.isMemory ? lua.failMemory() : lua.fail(error.text)
+            }
+            lua.push(environment.buffer.written)
+            return 1
+        }
+    }
+
+    private static let decode: LuaFunctions.Function = { state in
+        unsafe LuaEnvironment.enter(state) { environment, lua in
+            guard lua.count == 1 else { return lua.failArgument(1, of: "decode", "expected 1 argument") }
+            guard let text = lua.string(1) else { return lua.failType(1, of: "decode", expected: "string") }
+            if text.count >= 2 && (text[0] == 0 || text[1] == 0) {
+                return lua.fail("JSON parser does not support UTF-16 or UTF-32")
+            }
+            var decoder = JSONDecoder(
+                lua: lua, text: text, buffer: environment.buffer, settings: environment.json.settings)
+            do throws(JSONDecoder.Mistake) {
+                try decoder.pushDocument()
+            } catch {
+                return error.isMemory ? lua.failMemory() : lua.fail(error.text)
+            }
+            return 1
+        }
+    }
+
+    // MARK: settings
+
+    /// The argument at an index as a whole number within bounds; nil if there is none.
+    private static func integer(
+        _ lua: Lua, _ index: Int32, _ name: String, _ range: ClosedRange<Int>, _ result: (Int) -> Void
+    ) -> Int32? {
+        guard lua.count >= index, lua.type(index) != .nil else { return nil }
+        guard lua.isNumber(index) else { return lua.failType(index, of: name, expected: "number") }
+        let value = Int(LuaNumber.int32(lua.number(index)))
+        guard range.contains(value) else {
+            return lua.failArgument(
+                1, of: name, "expected integer between \(range.lowerBound) and \(range.upperBound)")
+        }
+        result(value)
+        return nil
+    }
+
+    /// The argument at an index as a boolean, "on" or "off", or another of `words`.
+    private static func choice(
+        _ lua: Lua, _ index: Int32, _ name: String, _ words: [String], _ result: (Int) -> Void
+    ) -> Int32? {
+        guard lua.count >= index, lua.type(index) != .nil else { return nil }
+        if lua.type(index) == .boolean {
+            result(lua.boolean(index) ? 1 : 0)
+            return nil
+        }
+        guard let word = lua.text(index)?.description else {
+            return lua.failType(index, of: name, expected: "string")
+        }
+        guard let place = words.firstIndex(of: word) else {
+            return lua.failArgument(index, of: name, "invalid option '\(word)'")
+        }
+        result(place)
+        return nil
+    }
+
+    /// A function that sets something: `apply` returns what is to be raised instead, and `push` the value now.
+    @inline(__always)
+    private static func set(
+        _ state: LuaFunctions.State, _ name: String, most: Int32,
+        _ apply: (Lua, inout Settings) -> Int32?, _ push: (Lua, Settings) -> Int32
+    ) -> Int32 {
+        unsafe LuaEnvironment.enter(state) { environment, lua in
+            guard lua.count <= most else { return lua.failArgument(most + 1, of: name, "found too many arguments") }
+            let json = environment.json
+            if let failure = apply(lua, &json.settings) { return failure }
+            json.isChanged = true
+            return push(lua, json.settings)
+        }
+    }
+
+    private static let largest = Int(Int32.max)
+
+    private static let encodeSparseArray: LuaFunctions.Function = { state in
+        let name = "encode_sparse_array"
+        return unsafe set(state, name, most: 3) { lua, settings in
+            var new = settings
+            let failure =
+                choice(lua, 1, name, ["off", "on"]) { new.convertsSparse = $0 == 1 }
+                ?? integer(lua, 2, name, 0...largest) { new.sparseRatio = $0 }
+                ?? integer(lua, 3, name, 0...largest) { new.sparseSafe = $0 }
+            if failure == nil { settings = new }
+            return failure
+        } _: { lua, settings in
+            lua.push(settings.convertsSparse)
+            lua.push(Double(settings.sparseRatio))
+            lua.push(Double(settings.sparseSafe))
+            return 3
+        }
+    }
+
+    private static let encodeMaxDepth: LuaFunctions.Function = { state in
+        unsafe set(state, "encode_max_depth", most: 1) { lua, settings in
+            var value = settings.mostEncodedDepth
+            let failure = integer(lua, 1, "encode_max_depth", 1...largest) { value = $0 }
+            settings.mostEncodedDepth = value
+            return failure
+        } _: { lua, settings in
+            lua.push(Double(settings.mostEncodedDepth))
+            return 1
+        }
+    }
+
+    private static let decodeMaxDepth: LuaFunctions.Function = { state in
+        unsafe set(state, "decode_max_depth", most: 1) { lua, settings in
+            var value = settings.mostDecodedDepth
+            let failure = integer(lua, 1, "decode_max_depth", 1...largest) { value = $0 }
+            settings.mostDecodedDepth = value
+            return failure
+        } _: { lua, settings in
+            lua.push(Double(settings.mostDecodedDepth))
+            return 1
+        }
+    }
+
+    private static let encodeNumberPrecision: LuaFunctions.Function = { state in
+        unsafe set(state, "encode_number_precision", most: 1) { lua, settings in
+            var value = Int(settings.precision)
+            let failure = integer(lua, 1, "encode_number_precision", 1...14) { value = $0 }
+            settings.precision = Int32(value)
+            return failure
+        } _: { lua, settings in
+            lua.push(Double(settings.precision))
+            return 1
+        }
+    }
+
+    /// The buffer is the server's; only what was set is remembered.
+    private static let encodeKeepBuffer: LuaFunctions.Function = { state in
+        unsafe set(state, "encode_keep_buffer", most: 1) { lua, settings in
+            var value = settings.keepsBuffer
+            let failure = choice(lua, 1, "encode_keep_buffer", ["off", "on"]) { value = $0 == 1 }
+            settings.keepsBuffer = value
+            return failure
+        } _: { lua, settings in
+            lua.push(settings.keepsBuffer)
+            return 1
+        }
+    }
+
+    private static let encodeInvalidNumbers: LuaFunctions.Function = { state in
+        unsafe set(state, "encode_invalid_numbers", most: 1) { lua, settings in
+            var value = settings.invalidNumbersEncoded.rawValue
+            let failure = choice(lua, 1, "encode_invalid_numbers", ["off", "on", "null"]) { value = $0 }
+            settings.invalidNumbersEncoded = Settings.InvalidNumbers(rawValue: value) ?? .refused
+            return failure
+        } _: { lua, settings in
+            if settings.invalidNumbersEncoded == .null {
+                lua.push("null")
+            } else {
+                lua.push(settings.invalidNumbersEncoded == .written)
+            }
+            return 1
+        }
+    }
+
+    private static let decodeInvalidNumbers: LuaFunctions.Function = { state in
+        unsafe set(state, "decode_invalid_numbers", most: 1) { lua, settings in
+            var value = settings.decodesInvalidNumbers
+            let failure = choice(lua, 1, "decode_invalid_numbers", ["off", "on"]) { value = $0 == 1 }
+            settings.decodesInvalidNumbers = value
+            return failure
+        } _: { lua, settings in
+            lua.push(settings.decodesInvalidNumbers)
+            return 1
+        }
+    }
+}

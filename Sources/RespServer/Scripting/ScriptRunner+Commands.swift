@@ -1,0 +1,144 @@
+// How scripts run commands: redis.call and redis.pcall.
+//
+// A command of a script is a `Call` like any other, nested in that of the script: it may not wait, time stands still, and its effects belong to
+// the script's. Its words are used where Lua has them, and its reply goes to a writer of the runner's own, from which Lua's
+// values are made.
+
+import RespCodec
+import StoreEngine
+
+extension ScriptRunner: LuaHost {
+    func call(_ lua: Lua, raisesErrors: Bool) -> Int32 {
+        let failure: Int32 = raisesErrors ? -1 : 1
+        guard let run else {
+            LuaEnvironment.pushError(lua, "redis.call can only be used while a script or function runs")
+            return failure
+        }
+        let count = Int(lua.count)
+        guard count > 0 else {
+            LuaEnvironment.pushError(lua, "Please specify at least one argument for this redis lib call")
+            return failure
+        }
+        guard let arguments = words.collect(lua, count: count) else {
+            lua.truncate(to: 0)
+            LuaEnvironment.pushError(lua, "Lua redis lib command arguments must be strings or integers")
+            return failure
+        }
+        if let refusal = execute(arguments, run) {
+            lua.truncate(to: 0)
+            LuaEnvironment.pushError(lua, ByteSlice(refusal))
+            lua.push(true)
+            lua.setField("ignore_error_stats_update", of: -2)
+            return failure
+        }
+        lua.truncate(to: 0)
+        let bytes = reply.written(0..<reply.count)
+        let isError = bytes.count > 0 && (bytes[0] == UInt8(ascii: "-") || bytes[0] == UInt8(ascii: "!"))
+        var conversion = ReplyToLua(lua, bytes)
+        do throws(ReplyToLua.Mistake) {
+            try conversion.push()
+        } catch {
+            lua.truncate(to: 0)
+            LuaEnvironment.pushError(
+                lua, error == .memory ? "not enough memory for the reply" : "the reply has no form in Lua")
+            reply.removeAll()
+            return failure
+        }
+        // What was long is given back.
+        if bytes.count > 1 << 20 { reply.removeAll() }
+        return isError ? failure : 1
+    }
+
+    /// Runs a command; its reply is then in the writer.
+    /// - Returns: why it was refused, and then there is no reply.
+    @inline(__always)
+    private func execute(_ arguments: Arguments, _ run: ScriptRun) -> StaticString? {
+        guard let found = unsafe server.commands.find(arguments[0]) else { return refuse(nil, Self.unknownText) }
+        var command = found
+        if found.data == nil {
+            let container = found.record
+            if !container.subcommands.isEmpty && arguments.count > 1 {
+                guard let subcommand = container.subcommand(arguments[1]) else { return refuse(nil, Self.unknownText) }
+                command = subcommand.handle
+            }
+        }
+        guard command.accepts(arguments.count) else {
+            return refuse(command.record, "Wrong number of args calling Redis command from script")
+        }
+        let flags = command.flags
+        if !flags.isDisjoint(with: refusedFlags), let text = refusal(flags, run) {
+            return refuse(command.record, text)
+        }
+        if flags.contains(.write) { run.hasWritten = true }
+        let connection = run.connection
+        reply.removeAll()
+        reply.version = run.version
+        var call = Call(command, arguments, for: connection)
+        call.isNested = true
+        call.options = []
+        if connection.isNoTouch && connection.leavesAccessTimes(command.record) {
+            call.options.insert(.leavesAccessTimes)
+        }
+        unsafe server.run(call, replyingTo: reply, countedErrors: &countedErrors)
+        unsafe server.statistics.commandsProcessed &+= 1
+        if unsafe !server.monitors.connections.isEmpty {
+            unsafe server.showToMonitors(command.record, arguments, of: connection, as: "lua")
+        }
+        return nil
+    }
+
+    private static let unknownText: StaticString = "Unknown Redis command called from script"
+
+    /// Why a command of such flags is not run.
+    private func refusal(_ flags: CommandFlags, _ run: ScriptRun) -> StaticString? {
+        if flags.contains(.noScript) { return "This Redis command is not allowed from script" }
+        if refusedFlags.contains(.write) && !flags.isDisjoint(with: [.write, .mayWrite]) {
+            return "Write commands are not allowed from read-only scripts."
+        }
+        // What has begun to write is not stopped halfway.
+        if refusedFlags.contains(.denyOOM) && flags.contains(.denyOOM) && !run.hasWritten {
+            return "-OOM command not allowed when used memory > 'maxmemory'."
+        }
+        return nil
+    }
+
+    private func refuse(_ record: CommandRecord?, _ text: StaticString) -> StaticString {
+        record?.countRejection()
+        unsafe server.count(error: ByteSlice(text)[0] == UInt8(ascii: "-") ? "OOM" : "ERR")
+        return text
+    }
+
+    // MARK: the rest of the library
+
+    func checkPermission(_ lua: Lua) -> Int32 {
+        let count = Int(lua.count)
+        guard count > 0 else {
+            return LuaEnvironment.raise(lua, "Please specify at least one argument for this redis lib call")
+        }
+        guard let arguments = words.collect(lua, count: count) else {
+            return LuaEnvironment.raise(lua, "Lua redis lib command arguments must be strings or integers")
+        }
+        let found = unsafe server.commands.find(arguments[0])?.record
+        let isContainer = found?.subcommands.isEmpty == false
+        guard let found, !isContainer || arguments.count == 1 || found.subcommand(arguments[1]) != nil else {
+            return LuaEnvironment.raise(lua, "Invalid command passed to redis.acl_check_cmd()")
+        }
+        // Whoever may run scripts may run any command, as there is but one user.
+        lua.push(true)
+        return 1
+    }
+
+    func setProtocol(_ version: ProtocolVersion) { run?.version = version }
+
+    /// While effects are hidden nobody is told what the script does.
+    func setReplication(_ isTold: Bool) {
+        guard let run, run.hidesEffects == isTold else { return }
+        run.hidesEffects = !isTold
+        unsafe server.engine.hidesEffects = !isTold
+    }
+
+    func log(_ level: Int, _ text: ByteSlice) {
+        let levels: [LogLevel] = [.debug, .verbose, .notice, .warning]
+        unsafe server.log.line(levels[level], text.description)
+    }
+}

@@ -1,0 +1,311 @@
+// Runs scripts: compiles them once, calls them with their keys and arguments, and answers with what they return.
+//
+// There are two interpreters, one for scripts and one for functions, each made when it is first needed. What one script of them runs is all
+// here: only one runs at a time, and its commands run as parts of the request that began it. `ScriptRunner+Commands.swift` has how a script
+// runs commands, `ScriptRunner+Busy.swift` what happens while one takes long.
+
+import CLinux
+import RespCodec
+import StoreEngine
+
+@safe final class ScriptRunner {
+    /// Set before anybody asks for a script, as the server is made of its parts.
+    unowned(unsafe) var server: Server!
+    /// The interpreter of scripts.
+    private var scriptEnvironment: LuaEnvironment?
+    /// That of functions, and the libraries in it.
+    private(set) var functionInterpreter: LuaEnvironment?
+    var functions = FunctionSet()
+    /// The library that is being loaded.
+    var loading: FunctionLibrary?
+    private(set) var cache = ScriptCache()
+    private(set) var evictedCount = 0
+
+    // MARK: what runs
+
+    /// The script or function that runs; nil while none does.
+    var run: ScriptRun?
+    /// Whether it takes so long that others are served meanwhile.
+    var isBusy = false
+
+    // MARK: commands of a script
+
+    /// The reply of the command that a script runs.
+    let reply = ReplyWriter(capacity: 4096)
+    /// How many of its errors are in the statistics.
+    var countedErrors = 0
+    /// The words of the command.
+    var words = LuaWords()
+    /// Commands that a script may not run, whatever it is.
+    var refusedFlags: CommandFlags = []
+
+    deinit {
+        unsafe reply.deallocate()
+        words.deallocate()
+    }
+
+    // MARK: what is told of scripts
+
+    /// Whether a script runs.
+    @inline(__always) var isRunning: Bool { run != nil }
+    /// The memory of the interpreters.
+    var interpreterBytes: Int { (scriptEnvironment?.usedBytes ?? 0) + (functionInterpreter?.usedBytes ?? 0) }
+
+    // MARK: the interpreter
+
+    /// The interpreter of scripts.
+    func environment() throws(CommandError) -> LuaEnvironment {
+        if let scriptEnvironment { return scriptEnvironment }
+        let new = try makeEnvironment()
+        scriptEnvironment = new
+        return new
+    }
+
+    /// The interpreter of functions.
+    func functionEnvironment() throws(CommandError) -> LuaEnvironment {
+        if let functionInterpreter { return functionInterpreter }
+        let new = try makeEnvironment()
+        functionInterpreter = new
+        return new
+    }
+
+    /// Removes all libraries, and whatever they have left in the interpreter.
+    func flushFunctions() {
+        functions = FunctionSet()
+        functionInterpreter = nil
+    }
+
+    private func makeEnvironment() throws(CommandError) -> LuaEnvironment {
+        guard let new = unsafe LuaEnvironment(host: self, limit: server.configuration.settings.scriptMemoryLimit) else {
+            throw .text("ERR Scripts are off: \(LuaLibrary.advice)")
+        }
+        return new
+    }
+
+    /// To be called when the settings of scripts have changed.
+    func followSettings() {
+        for environment in [scriptEnvironment, functionInterpreter] {
+            environment?.limit = unsafe server.configuration.settings.scriptMemoryLimit
+        }
+    }
+
+    /// Forgets all scripts, and whatever they have left in the interpreter.
+    func flush() {
+        scriptEnvironment = nil
+        cache = ScriptCache()
+    }
+
+    /// To be called at times: collects garbage, while there is much.
+    func maintain() {
+        guard !isRunning else { return }
+        for environment in [scriptEnvironment, functionInterpreter] {
+            if let environment, environment.usedBytes > 1 << 20 { environment.collectSome() }
+        }
+    }
+
+    // MARK: the cache
+
+    /// The script of EVALSHA.
+    @inline(__always)
+    func script(digest: ByteSlice) throws(CommandError) -> Script {
+        guard let script = cache.find(digest: digest) else {
+            throw .message("NOSCRIPT No matching script. Please use EVAL.")
+        }
+        return script
+    }
+
+    /// Whether there is a script of a digest.
+    func contains(digest: ByteSlice) -> Bool { cache.contains(digest: digest) }
+
+    func find(digest: ByteSlice) -> Script? { cache.find(digest: digest) }
+
+    /// The script of a text, which is compiled if it is new.
+    /// - Parameter isDroppable: whether a new one goes when there are too many.
+    func script(body: ByteSlice, isDroppable: Bool) throws(CommandError) -> Script {
+        let hash = unsafe server.engine.hash(body)
+        if let script = cache.find(body: body, hash: hash) { return script }
+        let digest = SHA1.hexadecimal(of: body)
+        // Another text may have the same hash.
+        if let script = digest.withByteSlice({ cache.find(digest: $0) }) { return script }
+        let header = try ScriptHeader(of: body)
+        let environment = try environment()
+        environment.rest()
+        let lua = environment.lua
+        guard lua.load(body.dropFirst(header.byteCount), named: "@user_script") == .done else {
+            defer { environment.rest() }
+            throw .bytes(
+                Array("ERR Error compiling script (new function): ".utf8) + (lua.text(-1)?.array ?? []))
+        }
+        let script = Script(
+            digest: digest, body: body.array, bodyHash: hash, flags: header.flags, function: lua.keep())
+        for dropped in cache.add(script, isDroppable: isDroppable) {
+            lua.release(dropped.function)
+            evictedCount += 1
+        }
+        return script
+    }
+
+    // MARK: running
+
+    /// Runs a script of EVAL or EVALSHA and answers the request.
+    /// - Parameters:
+    ///   - arguments: the request: its keys begin at 3, `keyCount` of them, and then its arguments.
+    ///   - isReadOnly: whether nothing may be written.
+    func evaluate(
+        _ script: Script, _ context: SessionContext, _ arguments: Arguments, keyCount: Int, isReadOnly: Bool
+    ) throws(CommandError) {
+        let environment = try environment()
+        try begin(
+            script.digest, script.flags, context, arguments, isReadOnly: isReadOnly, isFunction: false, environment)
+        let lua = environment.lua
+        if push(arguments, 3..<3 + keyCount, lua) {
+            lua.setField("KEYS", of: LuaEnvironment.globalsIndex)
+            if push(arguments, 3 + keyCount..<arguments.count, lua) {
+                lua.setField("ARGV", of: LuaEnvironment.globalsIndex)
+                lua.push(kept: script.function)
+                let outcome = lua.call(argumentCount: 0, resultCount: 1, handler: LuaEnvironment.handlerIndex)
+                finish(outcome, context.reply, environment)
+                return cache.touch(script)
+            }
+        }
+        lua.push("not enough memory")
+        finish(.outOfMemory, context.reply, environment)
+    }
+
+    /// Pushes arguments of a request as a table; false if there is no memory for it.
+    @inline(__always)
+    func push(_ arguments: Arguments, _ range: Range<Int>, _ lua: Lua) -> Bool {
+        lua.pushTable(elements: range.count)
+        for index in range {
+            let argument = arguments[index]
+            guard !lua.isOverLimit(adding: argument.count) else { return false }
+            lua.push(argument)
+            lua.setElement(index - range.lowerBound + 1, of: -2)
+        }
+        return true
+    }
+
+    /// Checks whether a script may run now, and begins.
+    func begin(
+        _ name: [UInt8], _ flags: ScriptFlags, _ context: SessionContext, _ arguments: Arguments,
+        isReadOnly: Bool, isFunction: Bool, _ environment: LuaEnvironment
+    ) throws(CommandError) {
+        // No script runs another one: commands that would are not for scripts.
+        guard run == nil else { throw .message("ERR A script is running") }
+        // As for any other command, room is made first.
+        let isOutOfMemory = unsafe server.isOverMemory && !server.makeRoom()
+        var refused: CommandFlags = .noScript
+        if flags.contains(.undeclared) {
+            if isReadOnly { refused.formUnion([.write, .mayWrite]) }
+            if isOutOfMemory { refused.insert(.denyOOM) }
+        } else {
+            if !flags.contains(.noWrites) && isReadOnly {
+                throw .message("ERR Can not execute a script with write flag using *_ro command.")
+            }
+            let mayUseMemory = !flags.isDisjoint(with: [.allowOOM, .noWrites])
+            if isOutOfMemory && !mayUseMemory {
+                throw .message(
+                    "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'")
+            }
+            if flags.contains(.noWrites) { refused.formUnion([.write, .mayWrite]) }
+        }
+        refusedFlags = refused
+        environment.rest()
+        run = ScriptRun(
+            name: name, isFunction: isFunction, connection: context.connection, arguments: arguments,
+            environment: environment)
+    }
+
+    /// Writes the reply, and ends the run.
+    func finish(_ outcome: Lua.Outcome, _ reply: ReplyWriter, _ environment: LuaEnvironment) {
+        guard let run else { return }
+        let lua = environment.lua
+        var isCounted = false
+        if outcome == .done {
+            var conversion = LuaToReply(lua, reply, scriptVersion: run.version)
+            conversion.write()
+            isCounted = conversion.holdsCountedError
+        } else {
+            isCounted = writeError(of: run, lua, reply)
+        }
+        if isCounted { unsafe server.countedErrors = reply.errorCount }
+        end(run, environment)
+    }
+
+    private func end(_ run: ScriptRun, _ environment: LuaEnvironment) {
+        environment.rest()
+        environment.random.forgetSeed()
+        environment.json.reset()
+        if run.isKilled {
+            environment.interruptAtTimes()
+            followSettings()
+        }
+        if isBusy { endBusy() }
+        if run.database != run.connection.database { run.connection.database = run.database }
+        if run.hidesEffects { setReplication(true) }
+        self.run = nil
+    }
+
+    /// Writes what a script has raised, which is on top of the stack.
+    /// - Returns: Whether it was counted when it came.
+    private func writeError(of run: ScriptRun, _ lua: Lua, _ reply: ReplyWriter) -> Bool {
+        if run.isKilled && !lua.isTable(-1) {
+            LuaEnvironment.pushError(lua, run.killedText)
+        }
+        guard lua.isTable(-1) else {
+            let text = (lua.text(-1)?.array ?? Array("execution failure".utf8)).prefix(100)
+            (Array("ERR Error running script ".utf8) + run.name + Array(", ".utf8) + text).withByteSlice {
+                reply.error($0)
+            }
+            return false
+        }
+        let table = lua.count
+        lua.pushField("err", of: table)
+        var text = lua.text(-1)?.array ?? Array("ERR unknown error".utf8)
+        lua.pushField("source", of: table)
+        lua.pushField("line", of: table)
+        lua.pushField("ignore_error_stats_update", of: table)
+        let isCounted = lua.boolean(-1)
+        if let line = lua.text(-2)?.array, let source = lua.text(-3)?.array {
+            text += Array(" script: ".utf8) + run.name + Array(", on ".utf8) + source + [UInt8(ascii: ":")] + line
+            text.append(UInt8(ascii: "."))
+        }
+        text.withByteSlice { reply.error($0) }
+        return isCounted
+    }
+}
+
+/// A script or function that runs.
+final class ScriptRun {
+    /// The digest, or the name of the function.
+    let name: [UInt8]
+    let isFunction: Bool
+    /// Who asked for it.
+    let connection: Connection
+    /// The database of the caller, to which it comes back.
+    let database: Int
+    let arguments: Arguments
+    let environment: LuaEnvironment
+    /// When it began, in cycles.
+    let start = clinux_cycle_counter()
+    /// In which version of the protocol its commands are answered.
+    var version = ProtocolVersion.resp2
+    /// It has run a command that writes.
+    var hasWritten = false
+    var isKilled = false
+    /// It is ended because it took too long.
+    var isTooLong = false
+    /// Its effects are not told.
+    var hidesEffects = false
+
+    init(
+        name: [UInt8], isFunction: Bool, connection: Connection, arguments: Arguments, environment: LuaEnvironment
+    ) {
+        self.name = name
+        self.isFunction = isFunction
+        self.connection = connection
+        database = connection.database
+        self.arguments = arguments
+        self.environment = environment
+    }
+}
