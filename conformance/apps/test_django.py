@@ -1,17 +1,24 @@
-"""Django's cache and sessions under gunicorn with four workers; and what the cache can do, from this process."""
+"""Django's cache and sessions, and django-redis, under gunicorn with four workers; and what their caches can do, from this process."""
 import json
 
 import pytest
 from django.conf import settings
 from django.core.cache import CacheHandler
 
-ALIASES = ["default"]
-PREFIXES = {"default": "django:1:"}
+ALIASES = ["default", "django-redis"]
+PREFIXES = {"default": "django:1:", "django-redis": "django-redis:1:"}
 
 
 @pytest.fixture(scope="module")
 def site(gunicorn):
     return gunicorn("django_site", "urls:application", {"DJANGO_SETTINGS_MODULE": "site_settings"})
+
+
+@pytest.fixture(scope="module", params=ALIASES)
+def site_with_sessions(gunicorn, request):
+    if request.param == "default":
+        return request.getfixturevalue("site")
+    return gunicorn("django_site", "urls:application", {"DJANGO_SETTINGS_MODULE": "site_settings", "SESSION_CACHE": request.param})
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +46,19 @@ def test_counters_and_claims_of_all_workers(alias, site, data, load):
     assert data.ttl(PREFIXES[alias] + "hits") == -1 and 0 < data.ttl(PREFIXES[alias] + "claim:0") <= 300
 
 
+def test_no_deposit_is_lost_under_the_lock_of_django_redis(site, data, load):
+    assert {status for status, _, _ in site.together(100 * load, lambda _: site.request("GET", "/deposit"))} == {200}
+    assert data.get("django-redis:1:account") == str(100 * load)
+
+
 def test_a_page_is_made_once_and_served_by_all(site, data):
     first = site.request("GET", "/page/news")[1]
     assert first == "news 1" and set(site.together(100, lambda _: site.request("GET", "/page/news")[1])) == {first}
 
 
-def test_sessions_go_from_worker_to_worker_and_outlive_them(site, data, load):
+def test_sessions_go_from_worker_to_worker_and_outlive_them(site_with_sessions, data, load):
+    site = site_with_sessions
+
     def user(number):
         cookie = site.request("GET", f"/login/user-{number}")[2]
         visits = [json.loads(site.request("GET", "/visit", cookie)[1]) for _ in range(10)]
@@ -59,7 +73,7 @@ def test_sessions_go_from_worker_to_worker_and_outlive_them(site, data, load):
     assert json.loads(site.request("GET", "/visit", cookies[0])[1])[0] is None
 
 
-def test_what_the_cache_can_do(cache):
+def test_what_both_caches_can_do(cache):
     cache.set("a", {"any": ["object"]}, timeout=100)
     assert cache.get("a") == {"any": ["object"]} and cache.get("absent", "default") == "default" and "a" in cache
     assert cache.add("a", 1) is False and cache.add("b", 1, timeout=100) is True
@@ -77,3 +91,24 @@ def test_what_the_cache_can_do(cache):
     assert cache.delete("a") is True and cache.delete("a") is False
     cache.set("now", 1, timeout=0)
     assert cache.get("now") is None
+
+
+def test_what_django_redis_adds(caches):
+    cache = caches["django-redis"]
+    cache.set("k", "v", timeout=100)
+    assert 0 < cache.ttl("k") <= 100 and 0 < cache.pttl("k") <= 100_000 and cache.ttl("absent") == 0
+    assert cache.expire("k", 50) is True and cache.ttl("k") <= 50
+    assert cache.persist("k") is True and cache.ttl("k") is None
+    assert not cache.set("k", "other", nx=True) and cache.set("k", "other", xx=True) is True
+    cache.set_many({f"user:{i}": i for i in range(500)})
+    assert len(cache.keys("user:*")) == 500
+    assert {key for key in cache.iter_keys("user:*", itersize=50)} == {f"user:{i}" for i in range(500)}
+    assert cache.delete_pattern("user:1*", itersize=50) == 111 and len(cache.keys("user:*")) == 389
+    cache.set("text", 1)
+    assert cache.incr("text") == 2 and cache.ttl("text") <= 300
+    assert cache.sadd("set", 1, 2, 3) == 3 and cache.smembers("set") == {1, 2, 3} and cache.sismember("set", 2) is True
+    assert cache.hset("hash", "field", {"x": 1}) == 1 and cache.hexists("hash", "field") is True and cache.hlen("hash") == 1
+    with cache.lock("a lock", timeout=10) as lock:
+        assert lock.owned() and cache.lock("a lock", timeout=10).acquire(blocking=False) is False
+    assert cache.lock("a lock", timeout=10).acquire(blocking=False) is True
+    cache.clear()

@@ -12,10 +12,12 @@ from django.conf import settings
 
 url = os.environ.get("STORE_URL", "redis://127.0.0.1:6379/0")
 LAYERS = {
+    # Keeps messages in sorted sets until they are read. `capacity`: how many wait for a reader who is slow before more are dropped.
+    "core": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [url], "capacity": 100_000}},
     # Passes messages on to those who listen now.
     "pubsub": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [url]}},
 }
-settings.configure(CHANNEL_LAYERS={"default": LAYERS[os.environ.get("LAYER", "pubsub")]})
+settings.configure(CHANNEL_LAYERS={"default": LAYERS[os.environ.get("LAYER", "core")]})
 
 
 async def hear(count):

@@ -28,6 +28,14 @@ def claim(request, alias, name):
     return JsonResponse(caches[alias].add(f"claim:{name}", os.getpid()), safe=False)
 
 
+def deposit(request):
+    """Reads, works and writes, one worker at a time: django-redis hands out redis-py's Lock."""
+    cache = caches["django-redis"]
+    with cache.lock("account lock", timeout=60, sleep=0.005):
+        cache.set("account", cache.get("account", 0) + 1, timeout=None)
+    return JsonResponse(True, safe=False)
+
+
 def login(request, user):
     request.session.cycle_key()
     request.session["user"], request.session["visits"] = user, 0
@@ -53,6 +61,7 @@ urlpatterns = [
     path("", index),
     path("hit/<alias>", hit),
     path("claim/<alias>/<name>", claim),
+    path("deposit", deposit),
     path("login/<user>", login),
     path("visit", visit),
     path("logout", logout),
