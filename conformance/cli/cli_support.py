@@ -202,6 +202,7 @@ class TerminalProcess:
 
     def __init__(self, program, arguments, stdin=None, env=None):
         self.master, slave = pty.openpty()
+        self.attributes = termios.tcgetattr(slave)
         self.output = b""
 
         def take_terminal():

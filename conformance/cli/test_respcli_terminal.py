@@ -347,7 +347,6 @@ def test_the_terminal_is_left_as_it_was(server):
     for ending in endings:
         process = TerminalProcess(RESPCLI, at(server))
         try:
-            before = termios.tcgetattr(process.master)
             process.read_until(b"> ")
             assert not termios.tcgetattr(process.master)[3] & termios.ICANON
             if isinstance(ending, bytes):
@@ -355,7 +354,7 @@ def test_the_terminal_is_left_as_it_was(server):
             else:
                 process.process.send_signal(ending)
             wait_for(lambda: process.process.poll() is not None)
-            assert termios.tcgetattr(process.master) == before, ending
+            assert termios.tcgetattr(process.master) == process.attributes, ending
         finally:
             process.kill()
 

@@ -150,7 +150,7 @@ def sizes(server, kind, lines, threshold):
 
 
 SIZED = {
-    "small ones": "SET k v; GET k; MGET k k k; ECHO x; CLIENT SETNAME me; GET k; CLIENT ID; STRLEN k",
+    "small ones": "SET k v; GET k; MGET k k k; ECHO x; CLIENT SETNAME me; GET k; CLIENT GETNAME; STRLEN k",
     "larger ones": "SET k <a*1000>; GET k; GETRANGE k 0 99; SETRANGE k 5 <b*70000>; GET k; APPEND k <c*200000>; GET k; MGET k k; PING",
     "very large ones": "SET k <a*1500000>; GET k; SETRANGE k 3000000 x; GET k; ECHO <b*1100000>; RPUSH l <c*600000> <d*600000>; LRANGE l 0 -1",
     "refused ones": "SET k <a*3000> NOSUCH; NOSUCH <b*3000>; GET k <c*3000>; LPUSH k <d*3000>; SET k v; LPUSH k <d*3000>",

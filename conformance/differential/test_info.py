@@ -274,4 +274,4 @@ def test_debug_section(server, newer_redis):
             client("DEBUG", "SLEEP", "0.02")
             fields = info(client, "debug")["Debug"]
             assert int(fields["eventloop_duration_max"]) >= 20_000 and int(fields["eventloop_cmd_per_cycle_max"]) >= 1
-            assert fields["eventloop_duration_aof_sum"] == "0" and int(fields["eventloop_duration_cron_sum"]) >= 0
+            assert int(fields["eventloop_duration_aof_sum"]) >= 0 and int(fields["eventloop_duration_cron_sum"]) >= 0

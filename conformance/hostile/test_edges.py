@@ -36,6 +36,7 @@ INTENDED = [
     (re.compile("geosearch(store)?"), lambda request: b"BYPOLYGON" in request, "a shape of Valkey 9"),
     (re.compile("z(union|inter)(store)?"), lambda request: b"COUNT" in request, "a way to aggregate of Redis 8.8"),
     (re.compile(r"client\|list"), lambda request: any(word.startswith(b"NOT-") or word in VALKEY_FILTERS for word in request), "filters of Valkey 8.1 and 9"),
+    (re.compile(r"script\|debug"), None, "the debugger for scripts, which there is not"),
     (re.compile("zscan"), lambda request: b"NOSCORES" in request, "an option of Valkey 8.1"),
     (re.compile("hscan"), lambda request: b"NOVALUES" in request, "an option of 7.4, and cursors with a sign as 7.0 takes them"),
 ]

@@ -116,6 +116,6 @@ struct SnapshotReader: ~Copyable {
         if let clock = context.accessClock(idleSeconds: traits.idleSeconds, frequency: traits.frequency) {
             entry.accessClock = clock
         }
-        context.store(entry, key: entry.key, replacing: old)
+        context.store(entry, key: entry.key, replacing: old, keepsFrequency: false)
     }
 }

@@ -177,12 +177,13 @@ public enum KeyAccess: Sendable {
     }
 
     /// Puts a new entry in the table, in place of the old one of its key if there is one.
+    /// - Parameter keepsFrequency: whether the key is used as often as before; else that is the entry's own.
     @inline(__always)
-    func store(_ entry: Entry, key: ByteSlice, replacing slot: Slot?) {
+    func store(_ entry: Entry, key: ByteSlice, replacing slot: Slot?, keepsFrequency: Bool = true) {
         if let slot {
             database.willChange(slot)
             database.forgetFields(slot)
-            if let frequency = frequencyClock(slot) { entry.accessClock = frequency }
+            if keepsFrequency, let frequency = frequencyClock(slot) { entry.accessClock = frequency }
             engine.freeing.freePayload(of: database.entry(at: slot), in: database)
             database.replace(slot, with: entry)
         } else {

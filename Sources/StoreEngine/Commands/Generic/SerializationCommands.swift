@@ -100,7 +100,7 @@ enum SerializationCommands {
         }
         let oldType = old.map { context.entry($0).type }
         let type = entry.type
-        context.store(entry, key: key, replacing: old)
+        context.store(entry, key: key, replacing: old, keepsFrequency: false)
         // The old one was removed before.
         if oldType != nil && context.engine.tellsNotices { context.engine.notice(key, .new, in: context.database) }
         context.changed(key, .restore)
