@@ -1,6 +1,5 @@
 // modules: RespCodec
 // sources: Sources/RespServer/Scripting/Lua/*.swift
-// sources: Sources/RespServer/Scripting/SHA1.swift
 // sources: Sources/RespServer/Configuration/Product.swift
 //
 // Any bytes go between Lua and the outside: as a reply that a command made, as JSON, as MessagePack, as a packed structure with its format, and

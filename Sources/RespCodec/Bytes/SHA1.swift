@@ -1,14 +1,12 @@
-// SHA-1, by which scripts are named. Not for anything that has to withstand an attacker.
+// SHA-1, by which scripts are named and data is compared. Not for anything that has to withstand an attacker.
 //
 // Source: FIPS 180-4, 6.1.
 
-import RespCodec
-
-enum SHA1 {
-    static let digestBytes = 20
+public enum SHA1 {
+    public static let digestBytes = 20
 
     /// The digest as forty hexadecimal digits.
-    static func hexadecimal(of bytes: ByteSlice) -> [UInt8] {
+    public static func hexadecimal(of bytes: ByteSlice) -> [UInt8] {
         var text: [UInt8] = []
         text.reserveCapacity(2 * digestBytes)
         for byte in digest(of: bytes) { Hexadecimal.append(byte, to: &text) }
@@ -16,7 +14,7 @@ enum SHA1 {
     }
 
     /// - Complexity: O(bytes).
-    static func digest(of bytes: ByteSlice) -> [UInt8] {
+    public static func digest(of bytes: ByteSlice) -> [UInt8] {
         var state: (UInt32, UInt32, UInt32, UInt32, UInt32) = (
             0x6745_2301, 0xEFCD_AB89, 0x98BA_DCFE, 0x1032_5476, 0xC3D2_E1F0
         )

@@ -1,8 +1,6 @@
 import RespCodec
 import Testing
 
-@testable import RespServer
-
 /// Vectors of FIPS 180-4 and RFC 3174, and lengths around the ends of blocks, whose digests OpenSSL made.
 struct SHA1Tests {
     private func digest(_ bytes: [UInt8]) -> String {
