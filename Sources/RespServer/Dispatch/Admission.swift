@@ -52,8 +52,8 @@ extension Server {
         case .queue(let record, let transaction):
             // It counts when EXEC runs it.
             connection.commandCount &-= 1
-            // What EXEC will not run need not be kept. To look whether a watched key was changed takes time for each of them.
-            if !transaction.isAborted && !(transaction.queue.count % 64 == 0 && connection.watches.isBroken) {
+            // What EXEC will not run need not be kept.
+            if !transaction.isAborted && !keyspaceListeners.watches.isBroken(&connection.watches) {
                 transaction.append(Transaction.Queued(record: record, arguments: OwnedArguments(arguments)))
             }
             reply.status("QUEUED")

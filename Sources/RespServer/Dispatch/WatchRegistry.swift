@@ -30,6 +30,10 @@ struct ClientWatches {
     private var cohorts: [WatchCohort] = []
     /// The same, once they are many.
     private var identities: Set<ObjectIdentifier> = []
+    /// How many changes had broken watches of anybody when these were looked at last, and whether one of them was broken then.
+    fileprivate var lookedAfter = 0
+    fileprivate var wasBroken = false
+    fileprivate var keyCount: Int { cohorts.count }
 
     /// How many keys are watched; none once one of them was changed.
     var count: Int { isBroken ? 0 : cohorts.count }
@@ -81,6 +85,19 @@ final class WatchRegistry {
 
     /// How many keys are watched and were not changed since.
     private(set) var keyCount = 0
+    /// How many times a change has broken watches.
+    private var breakCount = 0
+
+    /// Whether one of the keys that a client watches was changed.
+    /// - Complexity: O(1) if no change has broken anybody's watches since the last call, else O(n) in the keys.
+    func isBroken(_ watches: inout ClientWatches) -> Bool {
+        if !watches.wasBroken && watches.lookedAfter != breakCount {
+            steps.step(watches.keyCount)
+            watches.lookedAfter = breakCount
+            watches.wasBroken = watches.isBroken
+        }
+        return watches.wasBroken
+    }
 
     /// - Complexity: O(1).
     func watch(_ key: ByteSlice, database: Int, by watches: inout ClientWatches) {
@@ -202,6 +219,7 @@ final class WatchRegistry {
     private func breakWatches(_ cohort: inout WatchCohort?) {
         guard let broken = cohort else { return }
         broken.isBroken = true
+        breakCount &+= 1
         filter.remove(broken.key.key)
         cohort = nil
     }

@@ -43,6 +43,28 @@ import Testing
         #expect(room.watches.keyCount == 0)
     }
 
+    /// Each command of a transaction asks.
+    @Test func askingWhetherAWatchIsBrokenCostsLittle() {
+        var client = ClientWatches()
+        var other = ClientWatches()
+        for key in 0..<5000 { watch(&client, "k\(key)") }
+        watch(&other, "elsewhere")
+        let steps = room.steps {
+            for _ in 0..<1000 { #expect(!room.watches.isBroken(&client)) }
+        }
+        #expect(steps <= 5000)
+        room.run("SET elsewhere v")
+        #expect(room.watches.isBroken(&other) && !room.watches.isBroken(&client))
+        #expect(room.steps { _ = room.watches.isBroken(&client) } == 0)
+        room.run("SET k0 v")
+        #expect(room.watches.isBroken(&client))
+        var isStillBroken = false
+        #expect(room.steps { isStillBroken = room.watches.isBroken(&client) } == 0)
+        #expect(isStillBroken)
+        room.watches.unwatchAll(&client)
+        #expect(!room.watches.isBroken(&client))
+    }
+
     @Test func watchingManyKeysCostsTheSameForEach() {
         var client = ClientWatches()
         let steps = room.steps {
