@@ -6,6 +6,4 @@ struct Message {
     var round = -1
     var resp2: Range<Int>?
     var resp3: Range<Int>?
-
-    init() {}
 }

@@ -223,10 +223,7 @@ final class ReplyQueue {
     func push(_ message: inout Message, to connection: Connection, _ write: (ReplyWriter) -> Void) {
         guard !connection.isEnding else { return }
         let version = connection.version
-        if message.round != messageRound {
-            message = Message()
-            message.round = messageRound
-        }
+        if message.round != messageRound { message = Message(round: messageRound) }
         let range: Range<Int>
         if let known = version == .resp2 ? message.resp2 : message.resp3 {
             range = known

@@ -256,9 +256,11 @@ import RespCodec
         unsafe storage.pointee.largeBytes += size + Large.headerSize
     }
 
-    private func disown(_ large: UnsafeMutablePointer<Large>) {
+    /// - Returns: how many bytes it has.
+    @discardableResult
+    private func disown(_ large: UnsafeMutablePointer<Large>) -> Int {
         unsafe unlink(large)
-        unsafe discount(large)
+        return unsafe discount(large)
     }
 
     /// Takes a large block out of the list of those in use.
@@ -272,7 +274,6 @@ import RespCodec
     }
 
     /// Counts a large block no more, and returns how many bytes it has.
-    @discardableResult
     private func discount(_ large: UnsafeMutablePointer<Large>) -> Int {
         let count = unsafe large.pointee.size + Large.headerSize
         unsafe storage.pointee.usedBytes -= count
@@ -296,11 +297,11 @@ import RespCodec
 
     /// While `body` runs, large blocks that are deallocated are only put aside, to be freed by `freeDiscarded`: what returning one to
     /// the system takes grows with it.
-    func postponingLarge(_ body: () -> Void) {
+    func postponingLarge<Result>(_ body: () -> Result) -> Result {
         let before = unsafe storage.pointee.postponesLarge
         unsafe storage.pointee.postponesLarge = true
-        body()
-        unsafe storage.pointee.postponesLarge = before
+        defer { unsafe storage.pointee.postponesLarge = before }
+        return body()
     }
 
     /// Whether blocks were put aside. They count as in use.
@@ -403,8 +404,7 @@ import RespCodec
         }
         var freed = 0
         while freed < Self.bytesOfSlice, let large = unsafe storage.pointee.large {
-            unsafe unlink(large)
-            freed += unsafe discount(large)
+            freed += unsafe disown(large)
             unsafe free(large)
         }
         if unsafe storage.pointee.large != nil { return false }

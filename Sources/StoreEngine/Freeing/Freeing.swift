@@ -44,9 +44,8 @@ struct Freeing {
 
     /// Frees a large value that no key has any more, at once or in slices later.
     func free(_ value: any LargeValue) {
-        var isPostponed = false
-        engine.allocator.postponingLarge { isPostponed = garbage.add(value) }
-        if isPostponed { engine.statistics.lazyFreedObjects += 1 }
+        let waits = engine.allocator.postponingLarge { garbage.add(value) }
+        if waits { engine.statistics.lazyFreedObjects += 1 }
     }
 
     /// Frees the keys of a database, and their table, in slices.

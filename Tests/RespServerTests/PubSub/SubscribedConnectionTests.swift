@@ -7,23 +7,9 @@ import Testing
 @Suite struct SubscribedConnectionTests {
     private let one = ScriptedServer("client-output-buffer-limit pubsub 1000 0 0\n")
 
-    private func client(_ lines: String = "PING") -> ScriptedClient {
-        let client = one.connect()
-        send(client, lines)
-        return client
-    }
-
-    private func send(_ client: ScriptedClient, _ lines: String) {
-        client.pieces.append(requests(lines))
-        one.run()
-    }
-
-    /// What a client receives meanwhile.
-    private func received(_ client: ScriptedClient, _ body: () -> Void) -> String {
-        let before = client.received.count
-        body()
-        return String(decoding: client.received[before...], as: UTF8.self)
-    }
+    private func client(_ lines: String = "PING") -> ScriptedClient { one.connect(sending: lines) }
+    private func send(_ client: ScriptedClient, _ lines: String) { one.send(client, lines) }
+    private func received(_ client: ScriptedClient, _ body: () -> Void) -> String { client.received(during: body) }
 
     @Test func eachGetsAMessageInItsProtocol() {
         let old = client("SUBSCRIBE c")

@@ -20,6 +20,13 @@ final class ScriptedClient: ScriptedPeer {
     fileprivate(set) var connection: Connection!
     var text: String { String(decoding: received, as: UTF8.self) }
 
+    /// What it receives meanwhile.
+    func received(during body: () -> Void) -> String {
+        let before = received.count
+        body()
+        return String(decoding: received[before...], as: UTF8.self)
+    }
+
     override func read(_ room: UnsafeMutableRawBufferPointer) -> Transfer {
         guard !isClosed, let piece = pieces.first else { return .wouldBlock }
         guard !piece.isEmpty else { return .ended }
@@ -64,6 +71,19 @@ final class ScriptedServer {
         server.enter(connection)
         clients.append(client)
         return client
+    }
+
+    /// A new client that has sent some requests.
+    func connect(sending lines: String) -> ScriptedClient {
+        let client = connect()
+        send(client, lines)
+        return client
+    }
+
+    /// Has a client send requests, and runs until they are answered.
+    func send(_ client: ScriptedClient, _ lines: String) {
+        client.pieces.append(requests(lines))
+        run()
     }
 
     static func readable(_ client: ScriptedClient) -> Epoll.Event {

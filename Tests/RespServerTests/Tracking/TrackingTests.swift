@@ -10,23 +10,9 @@ import Testing
     private let one = ScriptedServer("tracking-table-max-keys 1000\n")
     private var tracking: Tracking { one.server.tracking }
 
-    private func client(_ lines: String = "HELLO 3") -> ScriptedClient {
-        let client = one.connect()
-        send(client, lines)
-        return client
-    }
-
-    private func send(_ client: ScriptedClient, _ lines: String) {
-        client.pieces.append(requests(lines))
-        one.run()
-    }
-
-    /// What a client receives meanwhile.
-    private func received(_ client: ScriptedClient, _ body: () -> Void) -> String {
-        let before = client.received.count
-        body()
-        return String(decoding: client.received[before...], as: UTF8.self)
-    }
+    private func client(_ lines: String = "HELLO 3") -> ScriptedClient { one.connect(sending: lines) }
+    private func send(_ client: ScriptedClient, _ lines: String) { one.send(client, lines) }
+    private func received(_ client: ScriptedClient, _ body: () -> Void) -> String { client.received(during: body) }
 
     private func invalidation(_ keys: String...) -> String {
         ">2\r\n$10\r\ninvalidate\r\n*\(keys.count)\r\n" + keys.map { "$\($0.utf8.count)\r\n\($0)\r\n" }.joined()

@@ -85,7 +85,7 @@ import RespCodec
             {
                 return Decimal.withText(whole) { buffer.append($0) }
             }
-            return buffer.append(value, precision: precision)
+            return buffer.append(value, precision: Int32(precision))
         }
         switch settings.invalidNumbersEncoded {
         case .refused: throw mistake(index, "must not be NaN or Inf")

@@ -16,7 +16,7 @@ import RespCodec
         var mostDecodedDepth = 1000
         var invalidNumbersEncoded = InvalidNumbers.refused
         var decodesInvalidNumbers = true
-        var precision: Int32 = 14
+        var precision = 14
         var keepsBuffer = true
     }
 
@@ -124,6 +124,37 @@ import RespCodec
         }
     }
 
+    /// A function that sets a whole number.
+    private static func setInteger(
+        _ state: LuaFunctions.State, _ name: String, _ range: ClosedRange<Int>,
+        _ setting: WritableKeyPath<Settings, Int>
+    ) -> Int32 {
+        unsafe set(state, name, most: 1) { lua, settings in
+            var value = settings[keyPath: setting]
+            let failure = integer(lua, 1, name, range) { value = $0 }
+            settings[keyPath: setting] = value
+            return failure
+        } _: { lua, settings in
+            lua.push(Double(settings[keyPath: setting]))
+            return 1
+        }
+    }
+
+    /// A function that sets something that is on or off.
+    private static func setSwitch(
+        _ state: LuaFunctions.State, _ name: String, _ setting: WritableKeyPath<Settings, Bool>
+    ) -> Int32 {
+        unsafe set(state, name, most: 1) { lua, settings in
+            var value = settings[keyPath: setting]
+            let failure = choice(lua, 1, name, ["off", "on"]) { value = $0 == 1 }
+            settings[keyPath: setting] = value
+            return failure
+        } _: { lua, settings in
+            lua.push(settings[keyPath: setting])
+            return 1
+        }
+    }
+
     private static let largest = Int(Int32.max)
 
     private static let encodeSparseArray: LuaFunctions.Function = { state in
@@ -145,52 +176,20 @@ import RespCodec
     }
 
     private static let encodeMaxDepth: LuaFunctions.Function = { state in
-        unsafe set(state, "encode_max_depth", most: 1) { lua, settings in
-            var value = settings.mostEncodedDepth
-            let failure = integer(lua, 1, "encode_max_depth", 1...largest) { value = $0 }
-            settings.mostEncodedDepth = value
-            return failure
-        } _: { lua, settings in
-            lua.push(Double(settings.mostEncodedDepth))
-            return 1
-        }
+        unsafe setInteger(state, "encode_max_depth", 1...largest, \.mostEncodedDepth)
     }
 
     private static let decodeMaxDepth: LuaFunctions.Function = { state in
-        unsafe set(state, "decode_max_depth", most: 1) { lua, settings in
-            var value = settings.mostDecodedDepth
-            let failure = integer(lua, 1, "decode_max_depth", 1...largest) { value = $0 }
-            settings.mostDecodedDepth = value
-            return failure
-        } _: { lua, settings in
-            lua.push(Double(settings.mostDecodedDepth))
-            return 1
-        }
+        unsafe setInteger(state, "decode_max_depth", 1...largest, \.mostDecodedDepth)
     }
 
     private static let encodeNumberPrecision: LuaFunctions.Function = { state in
-        unsafe set(state, "encode_number_precision", most: 1) { lua, settings in
-            var value = Int(settings.precision)
-            let failure = integer(lua, 1, "encode_number_precision", 1...14) { value = $0 }
-            settings.precision = Int32(value)
-            return failure
-        } _: { lua, settings in
-            lua.push(Double(settings.precision))
-            return 1
-        }
+        unsafe setInteger(state, "encode_number_precision", 1...14, \.precision)
     }
 
     /// The buffer is the server's; only what was set is remembered.
     private static let encodeKeepBuffer: LuaFunctions.Function = { state in
-        unsafe set(state, "encode_keep_buffer", most: 1) { lua, settings in
-            var value = settings.keepsBuffer
-            let failure = choice(lua, 1, "encode_keep_buffer", ["off", "on"]) { value = $0 == 1 }
-            settings.keepsBuffer = value
-            return failure
-        } _: { lua, settings in
-            lua.push(settings.keepsBuffer)
-            return 1
-        }
+        unsafe setSwitch(state, "encode_keep_buffer", \.keepsBuffer)
     }
 
     private static let encodeInvalidNumbers: LuaFunctions.Function = { state in
@@ -210,14 +209,6 @@ import RespCodec
     }
 
     private static let decodeInvalidNumbers: LuaFunctions.Function = { state in
-        unsafe set(state, "decode_invalid_numbers", most: 1) { lua, settings in
-            var value = settings.decodesInvalidNumbers
-            let failure = choice(lua, 1, "decode_invalid_numbers", ["off", "on"]) { value = $0 == 1 }
-            settings.decodesInvalidNumbers = value
-            return failure
-        } _: { lua, settings in
-            lua.push(settings.decodesInvalidNumbers)
-            return 1
-        }
+        unsafe setSwitch(state, "decode_invalid_numbers", \.decodesInvalidNumbers)
     }
 }
