@@ -212,9 +212,9 @@ extension Server {
     @inline(never)
     private func sendLongReply(_ connection: Connection, _ arguments: Arguments, replyStart: Int) {
         if let command = connection.lastCommand, !observer.hasMeasuredReply {
-            observer.observeLongReply(
+            observer.observe(
                 FinishedCall(command: command, arguments: arguments, connection: connection, cycles: 0),
-                reply.byteCount(from: replyStart))
+                requestByteCount: 0, replyByteCount: reply.byteCount(from: replyStart))
         }
         observer.hasMeasuredReply = false
         replies.handOver(to: connection)

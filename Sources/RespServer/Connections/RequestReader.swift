@@ -38,11 +38,13 @@ struct ParsedRequest {
     }
 
     /// Exchanges what two readers have read: what one of them is at stays as it is while the other works in its place.
+    ///
+    /// No property is passed on as inout: that would have every use of it checked for exclusivity when it runs.
     func exchange(with other: RequestReader) {
-        unsafe swap(&memory, &other.memory)
-        unsafe swap(&batch, &other.batch)
-        swap(&count, &other.count)
-        swap(&limits, &other.limits)
+        unsafe (memory, other.memory) = (other.memory, memory)
+        unsafe (batch, other.batch) = (other.batch, batch)
+        (count, other.count) = (other.count, count)
+        (limits, other.limits) = (other.limits, limits)
         arguments.exchange(with: other.arguments)
     }
 

@@ -22,11 +22,11 @@ struct BatchedCall {
         unsafe members.deallocate()
     }
 
-    /// Exchanges what two batches hold.
+    /// Exchanges what two batches hold, as `RequestReader` does.
     func exchange(with other: RequestBatch) {
-        unsafe swap(&calls, &other.calls)
-        unsafe swap(&keys, &other.keys)
-        unsafe swap(&members, &other.members)
+        unsafe (calls, other.calls) = (other.calls, calls)
+        unsafe (keys, other.keys) = (other.keys, keys)
+        unsafe (members, other.members) = (other.members, members)
     }
 
     /// The command of a request, by its place in the reader's batch.

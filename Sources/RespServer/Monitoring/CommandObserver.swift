@@ -79,16 +79,12 @@ final class CommandObserver {
     }
 
     /// Looks at the sizes of a call's request and reply.
+    /// - Parameter requestByteCount: 0 if it does not matter.
     func observe(_ call: FinishedCall, requestByteCount: Int, replyByteCount: Int) {
         if requestByteCount > 0 && logs[.largeRequest].accepts(requestByteCount) {
             log(call, .largeRequest, requestByteCount)
         }
         if logs[.largeReply].accepts(replyByteCount) { log(call, .largeReply, replyByteCount) }
-    }
-
-    /// Looks at a reply that is sent at once.
-    func observeLongReply(_ call: FinishedCall, _ byteCount: Int) {
-        if logs[.largeReply].accepts(byteCount) { log(call, .largeReply, byteCount) }
     }
 
     private func log(_ call: FinishedCall, _ kind: CommandLog.Kind, _ value: Int) {

@@ -54,6 +54,11 @@ final class ReplyQueue {
         var next = -1
     }
 
+    private struct DeferredMessage {
+        let bytes: [UInt8]
+        let version: ProtocolVersion
+    }
+
     let writer = ReplyWriter(capacity: 64 * 1024)
     /// What is to be sent at the end of the turn, and the list that is gone through then.
     private var parts: [Part] = []
@@ -65,10 +70,9 @@ final class ReplyQueue {
     /// Whose requests are being executed: what is written is its.
     private(set) var current: Connection?
     /// Messages for it, which go behind the reply of its command.
-    private var deferred: [(bytes: [UInt8], version: ProtocolVersion)] = []
+    private var deferred: [DeferredMessage] = []
     /// What is set aside while others are served within a command: its client, what it was answered, and messages for it.
-    private var aside:
-        (connection: Connection?, writer: ReplyWriter, messages: [(bytes: [UInt8], version: ProtocolVersion)])?
+    private var aside: (connection: Connection?, writer: ReplyWriter, messages: [DeferredMessage])?
 
     var limits = OutputLimits() { didSet { mostReplyBytes = limits.mostReplyBytes(.normal) } }
     private var mostReplyBytes = Int.max / 2
@@ -235,9 +239,10 @@ final class ReplyQueue {
             if version == .resp2 { message.resp2 = range } else { message.resp3 = range }
         }
         if connection === current {
-            deferToReply(range, version)
+            deferred.append(copied(range, version))
+            writer.requestSending()
         } else if let client = aside?.connection, connection === client {
-            aside?.messages.append((messages(version).written(range).array, version))
+            aside?.messages.append(copied(range, version))
         } else {
             append(connection, .messages(version), range)
             // Who has much to be sent is not looked for here: somebody may be going through all clients.
@@ -245,11 +250,10 @@ final class ReplyQueue {
         }
     }
 
-    /// Keeps a message for the client whose command runs.
+    /// A message for a client whose command has not replied yet, as it is kept until then.
     @inline(never)
-    private func deferToReply(_ range: Range<Int>, _ version: ProtocolVersion) {
-        deferred.append((messages(version).written(range).array, version))
-        writer.requestSending()
+    private func copied(_ range: Range<Int>, _ version: ProtocolVersion) -> DeferredMessage {
+        DeferredMessage(bytes: messages(version).written(range).array, version: version)
     }
 
     /// The buffer of messages in a protocol version.
@@ -295,7 +299,7 @@ final class ReplyQueue {
     func sendParts() {
         guard !parts.isEmpty else { return }
         // Somebody may be told something meanwhile: that is another list.
-        swap(&parts, &sending)
+        (parts, sending) = (sending, parts)
         for part in sending where part.isFirst { part.connection.lastQueuedPart = -1 }
         for part in sending where part.isFirst && !part.connection.isClosed {
             if part.next < 0 { send(part) } else { sendChain(from: part, of: sending) }
