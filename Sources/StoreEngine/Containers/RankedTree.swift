@@ -147,6 +147,18 @@ import RespCodec
         return unsafe rank &+ bound(UnsafePointer(node.leaf.scores), node.leaf.count)
     }
 
+    /// The block of an entry; nil if it is not in the tree.
+    /// - Complexity: O(log n).
+    func find(_ score: Double, _ member: ByteSlice) -> UnsafeMutableRawPointer? {
+        var node = root
+        for _ in 0..<height { unsafe node = node.branch.children[child(of: node.branch, score, member)] }
+        let leaf = node.leaf
+        let index = position(in: leaf, score, member)
+        guard unsafe index < leaf.count && leaf.scores[index] == score else { return nil }
+        let block = unsafe leaf.block(index)
+        return unsafe Layout.hasKey(block, member) ? block : nil
+    }
+
     private func place(ofRank rank: Int) -> (leaf: RankedLeaf, index: Int) {
         precondition(rank >= 0 && rank < count, "no entry has such a rank")
         var node = root

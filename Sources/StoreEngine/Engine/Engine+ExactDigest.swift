@@ -42,7 +42,7 @@ extension Engine {
             digest.mix(stream.lastID)
             digest.mix(stream.maximumDeletedID)
             digest.mix(number: stream.entriesAdded)
-            for index in 0..<stream.groupCount { add(stream.group(at: index), to: &digest) }
+            stream.forEachGroup { add($0, to: &digest) }
         case .string, .list, .set, .sortedSet: break
         }
     }
@@ -51,7 +51,7 @@ extension Engine {
         digest.mix(group.name)
         digest.mix(group.lastID)
         digest.mix(number: group.entriesRead)
-        for index in 0..<group.consumerCount { digest.mix(group.consumer(at: index).name) }
+        group.forEachConsumer { digest.mix($0.name) }
         for entry in group.pending {
             digest.mix(entry.id)
             digest.mix(number: Int(entry.deliveryTime))

@@ -129,7 +129,7 @@ extension RecordWriter {
         write(id: stream.maximumDeletedID)
         write(number: UInt64(bitPattern: Int64(stream.entriesAdded)))
         write(length: stream.groupCount)
-        for index in 0..<stream.groupCount { write(group: stream.group(at: index), as: type) }
+        stream.forEachGroup { write(group: $0, as: type) }
     }
 
     private func write(group: StreamGroup, as type: RecordType) {
@@ -143,8 +143,7 @@ extension RecordWriter {
             write(length: entry.deliveryCount)
         }
         write(length: group.consumerCount)
-        for index in 0..<group.consumerCount {
-            let consumer = group.consumer(at: index)
+        group.forEachConsumer { consumer in
             write(string: consumer.name)
             write(time: consumer.seenTime)
             if type == .stream { write(time: consumer.activeTime) }

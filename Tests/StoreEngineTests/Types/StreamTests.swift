@@ -430,6 +430,7 @@ struct StreamGroupTests {
         var budget = Int.max
         let isGone = copy.deallocateSlice(&budget)
         #expect(isGone)
+        copy.deallocate()
         guard let rest = Array("group".utf8).withByteSlice({ stream.detachGroup($0) }) else {
             return #expect(Bool(false))
         }

@@ -227,9 +227,8 @@ extension StreamCommands {
         guard group.pendingCount > 0 else { return reply.nullArray() }
         let list = reply.beginDeferred()
         var count = 0
-        for index in 0..<group.consumerCount {
-            let consumer = group.consumer(at: index)
-            guard consumer.pendingCount > 0 else { continue }
+        group.forEachConsumer { consumer in
+            guard consumer.pendingCount > 0 else { return }
             reply.array(2)
             reply.bulkString(consumer.name)
             reply.bulkString(consumer.pendingCount)

@@ -57,8 +57,7 @@ extension StreamCommands {
         let stream = try found(context, arguments[2])
         let reply = context.reply
         reply.array(stream.groupCount)
-        for index in 0..<stream.groupCount {
-            let group = stream.group(at: index)
+        stream.forEachGroup { group in
             reply.map(6)
             reply.field("name", group.name)
             reply.field("consumers", group.consumerCount)
@@ -84,8 +83,7 @@ extension StreamCommands {
         }
         let reply = context.reply
         reply.array(group.consumerCount)
-        for index in 0..<group.consumerCount {
-            let consumer = group.consumer(at: index)
+        group.forEachConsumer { consumer in
             reply.map(4)
             reply.field("name", consumer.name)
             reply.field("pending", consumer.pendingCount)
@@ -132,8 +130,7 @@ extension StreamCommands {
         _ = reply.entries(&entries, atMost: limit)
         reply.bulkString("groups")
         reply.array(stream.groupCount)
-        for index in 0..<stream.groupCount {
-            let group = stream.group(at: index)
+        stream.forEachGroup { group in
             reply.map(7)
             reply.field("name", group.name)
             replyProgress(reply, group, of: stream)
@@ -142,8 +139,7 @@ extension StreamCommands {
             replyPending(reply, group.pending, min(group.pendingCount, limit), of: group)
             reply.bulkString("consumers")
             reply.array(group.consumerCount)
-            for index in 0..<group.consumerCount {
-                let consumer = group.consumer(at: index)
+            group.forEachConsumer { consumer in
                 reply.map(5)
                 reply.field("name", consumer.name)
                 reply.field("seen-time", Int(consumer.seenTime))

@@ -30,7 +30,7 @@ extension StreamValue: LargeValue {
     /// Entries and pending entries.
     var count: Int {
         var total = length
-        for index in 0..<groupCount { total += 1 + group(at: index).pendingCount + group(at: index).consumerCount }
+        forEachGroup { total += 1 + $0.pendingCount + $0.consumerCount }
         return total
     }
 
@@ -44,7 +44,7 @@ extension StreamValue: LargeValue {
             place = current.next
         }
         if measured > 0 { bytes += Int(Double(sum) / Double(measured) * Double(nodeCount)) }
-        for index in 0..<groupCount { bytes += group(at: index).byteCount }
+        forEachGroup { bytes += $0.byteCount }
         return bytes
     }
 
@@ -57,8 +57,7 @@ extension StreamValue: LargeValue {
         copy.maximumDeletedID = maximumDeletedID
         copy.entriesAdded = entriesAdded
         copy.headOffset = headOffset
-        for index in 0..<groupCount {
-            let group = group(at: index)
+        forEachGroup { group in
             unsafe copy.groups.insert(group.copied(to: allocator).address, allocator)
         }
         return copy
@@ -71,7 +70,8 @@ extension StreamValue: LargeValue {
             guard left > 0 else { return 1 }
             let group = group(at: groupCount - 1)
             guard group.deallocateSlice(&left) else { return 1 }
-            _ = unsafe groups.remove(at: groupCount - 1, allocator)
+            unsafe groups.remove(group.address, allocator)
+            group.deallocate()
         }
         while !nodes.isEmpty {
             guard left > 0 else { return 1 }
@@ -120,6 +120,7 @@ extension StreamValue: LargeValue {
         }
         precondition(total == length && (first ?? .zero) == firstID && last <= lastID, "wrong counts in a stream")
         precondition(unsafe (nodes.last?.id ?? .zero) == pointer.pointee.tailID, "a wrong last node")
-        for index in 0..<groupCount { group(at: index).checkInvariants() }
+        groups.checkInvariants()
+        forEachGroup { $0.checkInvariants() }
     }
 }

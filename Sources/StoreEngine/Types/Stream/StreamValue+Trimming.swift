@@ -101,7 +101,7 @@ extension StreamValue {
     @discardableResult
     func removeReferences(to id: StreamID) -> Bool {
         var removed = false
-        for index in 0..<groupCount where group(at: index).removePending(id) { removed = true }
+        forEachGroup { if $0.removePending(id) { removed = true } }
         return removed
     }
 

@@ -21,13 +21,11 @@ extension StreamValue {
         var total = number(nodeCount) + number(length) + id(lastID) + id(firstID) + id(maximumDeletedID)
         total += number(entriesAdded) + number(groupCount)
         forEachNode { total += string(16) + string($0.list.byteCount) }
-        for index in 0..<groupCount {
-            let group = group(at: index)
+        forEachGroup { group in
             total += string(group.name.count) + id(group.lastID) + number(group.entriesRead)
             total += number(group.pendingCount) + number(group.consumerCount)
             for entry in group.pending { total += 16 + 8 + number(entry.deliveryCount) }
-            for index in 0..<group.consumerCount {
-                let consumer = group.consumer(at: index)
+            group.forEachConsumer { consumer in
                 total += string(consumer.name.count) + 16 + number(consumer.pendingCount) + 16 * consumer.pendingCount
             }
         }
@@ -86,27 +84,29 @@ extension StreamValue {
     /// - Complexity: O(1): the first 512 nodes are visited, and the number for the others is estimated from these.
     var radixNodeCount: Int {
         guard nodeCount > 0 else { return 1 }
-        // Depths of the open branches, each deeper than the one before.
-        var branches: [Int] = []
+        // The open branches: a bit for each depth at which there is one.
+        var branches: UInt32 = 0
         var total = 0
         var counted = 0
         var previous: StreamID?
-        func hang(_ depth: Int, below parent: Int?) { if depth > (parent.map { $0 + 1 } ?? 0) { total += 1 } }
-        /// Closes the branches deeper than `depth`; `bottom` is where the last path ends.
+        func deepest() -> Int { 31 - branches.leadingZeroBitCount }
+        func hang(_ depth: Int, below parent: Int) { if depth > parent + 1 { total += 1 } }
+        /// Closes the branches deeper than `depth`, which is -1 for all; `bottom` is where the last path ends.
         func close(to depth: Int, from bottom: Int) {
             var bottom = bottom
-            while let last = branches.last, last > depth {
-                branches.removeLast()
+            while deepest() > depth {
+                let last = deepest()
+                branches &= ~(1 << last)
                 hang(bottom, below: last)
                 total += 1
                 bottom = last
             }
-            if branches.last != depth && depth >= 0 { branches.append(depth) }
-            hang(bottom, below: depth >= 0 ? depth : nil)
+            if depth >= 0 { branches |= 1 << depth }
+            hang(bottom, below: depth)
         }
         var place = nodes.first
         while let current = place, counted < 512 {
-            let id = Self.node(at: current).id
+            let id = current.id
             total += 1
             counted += 1
             if let previous { close(to: Self.commonBytes(previous, id), from: 16) }

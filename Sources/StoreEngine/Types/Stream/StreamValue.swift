@@ -321,16 +321,22 @@ import RespCodec
     var groupCount: Int { groups.count }
 
     func group(_ name: ByteSlice) -> StreamGroup? {
-        guard let index = groups.find(name) else { return nil }
-        return group(at: index)
+        unsafe groups.find(name).map { unsafe StreamGroup(at: $0, allocator) }
     }
 
     /// A group by its place in the order of names.
+    /// - Complexity: O(log n); to visit all, use `forEachGroup`.
     func group(at index: Int) -> StreamGroup { unsafe StreamGroup(at: groups[index], allocator) }
+
+    /// Calls `body` with each group in the order of names. There must be the same ones meanwhile.
+    func forEachGroup(_ body: (StreamGroup) -> Void) {
+        let allocator = allocator
+        unsafe groups.forEach { unsafe body(StreamGroup(at: $0, allocator)) }
+    }
 
     /// A new group; nil if there is one of this name.
     func makeGroup(_ name: ByteSlice, lastID: StreamID, entriesRead: Int) -> StreamGroup? {
-        guard groups.find(name) == nil else { return nil }
+        guard unsafe groups.find(name) == nil else { return nil }
         let group = StreamGroup(name, lastID: lastID, entriesRead: entriesRead, allocator)
         unsafe groups.insert(group.address, allocator)
         return group
@@ -338,9 +344,10 @@ import RespCodec
 
     /// Removes a group and returns it in a stream of its own, for the caller to free; nil if there is none of this name.
     func detachGroup(_ name: ByteSlice) -> StreamValue? {
-        guard let index = groups.find(name) else { return nil }
+        guard let block = unsafe groups.find(name) else { return nil }
         let rest = StreamValue(allocator)
-        unsafe rest.groups.insert(groups.remove(at: index, allocator), allocator)
+        unsafe groups.remove(block, allocator)
+        unsafe rest.groups.insert(block, allocator)
         return rest
     }
 }
