@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
@@ -53,6 +55,14 @@ static inline uint64_t clinux_cycle_counter(void) {
 
 /// Has this thread's short sleeps end when they should, and not up to 50 microseconds later.
 static inline void clinux_use_exact_timers(void) { prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0); }
+
+/// Has the system begin to write a part of a file to the disk, without waiting for it.
+static inline void clinux_begin_sync(int descriptor, long offset, long count) {
+    long syscall(long, ...);
+#if defined(__x86_64__) || defined(__aarch64__)
+    syscall(SYS_sync_file_range, descriptor, offset, count, 2);
+#endif
+}
 
 /// The bytes a malloc block really has.
 size_t malloc_usable_size(void *_Nullable block);

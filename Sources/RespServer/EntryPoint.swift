@@ -43,6 +43,7 @@ struct EntryPoint {
         guard !server.listeners.isEmpty else {
             throw ConfigurationError("There is no address, port or socket to listen on")
         }
+        guard server.loadData() else { server.end(status: server.isStopping ? 0 : 1) }
         server.announce()
         server.run()
         exit(server.exitStatus)

@@ -32,11 +32,15 @@ extension Server {
         let places = listeners.map { listener in
             listener.isUnix ? settings.unixSocket : Listener.address(of: listener.descriptor, peer: false)
         }
-        for name in ["dbfilename", "appenddirname", "appendfilename"] {
+        for name in ["appenddirname", "appendfilename"] {
             guard let file = configuration.nonEmptyText(of: name), unsafe access(file, F_OK) == 0 else { continue }
-            log.warning("\(file) in \(settings.directory) is not loaded: this version reads and writes no data files")
+            log.warning(
+                "\(file) in \(settings.directory) is not loaded: this version reads and writes no append-only files")
         }
-        log.notice("Data is kept in memory only and ends with this process")
+        log.notice(
+            settings.dbFilename.isEmpty
+                ? "Data is kept in memory only and ends with this process"
+                : "Data is kept in memory; SAVE writes it to \(settings.dbFilename) in \(settings.directory)")
         if !LuaLibrary.isThere { log.warning("Scripts are off: \(LuaLibrary.advice)") }
         warnOfMemoryLimit()
         let ready = "Ready to accept connections on \(places.joined(separator: ", "))"
@@ -123,11 +127,18 @@ extension Server {
         return min(clients, max(1, Int(clamping: limit.rlim_cur) - Self.ownDescriptors))
     }
 
+    /// Ends the process before it has served anybody.
+    func end(status: Int32) -> Never {
+        replies.send()
+        for connection in connections.byAge { close(connection) }
+        closeListeners()
+        exit(status)
+    }
+
     /// Closes all listening sockets and removes what the server left in the file system.
     func closeListeners() {
         if let error = supervisor.tellStopping(status: "Stopping") { log.warning("Could not tell systemd: \(error)") }
-        let count = engine.databasesInUse.reduce(0) { $0 + $1.count }
-        if count > 0 { log.warning("\(count) keys end with this process: data is kept in memory only") }
+        if engine.dirty > 0 { log.warning("\(engine.dirty) changes since the last save end with this process") }
         for listener in listeners { listener.close() }
         listeners = []
         let settings = configuration.settings

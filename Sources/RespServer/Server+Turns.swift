@@ -205,12 +205,32 @@ extension Server {
         log.warning(
             signal == SIGINT
                 ? "Received SIGINT scheduling shutdown..." : "Received SIGTERM scheduling shutdown...")
-        shutDown()
+        let settings = configuration.settings
+        if !shutDown(signal == SIGINT ? settings.shutdownOnSIGINT : settings.shutdownOnSIGTERM) {
+            log.warning(
+                "\(signal == SIGINT ? "SIGINT" : "SIGTERM") received but errors trying to shut down the server, check the logs for more information"
+            )
+            Signals.forget()
+        }
     }
 
-    func shutDown() {
+    /// Ends the server after this turn, and saves first if that is wanted.
+    /// - Returns: false if data could not be saved, and the server goes on.
+    func shutDown(_ options: ShutdownOptions) -> Bool {
         log.warning("User requested shutdown...")
+        // What is half loaded must not replace what is on the disk.
+        if options.contains(.save) && persistence.loading == nil {
+            log.notice("Saving the final RDB snapshot before exiting.")
+            if !saveNow() {
+                guard options.contains(.force) else {
+                    log.warning("Error trying to save the DB, can't exit.")
+                    return false
+                }
+                log.warning("Error trying to save the DB. Exit anyway.")
+            }
+        }
         isStopping = true
+        return true
     }
 }
 

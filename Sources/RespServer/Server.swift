@@ -14,6 +14,7 @@ final class Server {
     let commands = CommandTable()
     let keyspaceListeners: KeyspaceListeners
     let scripts = ScriptRunner()
+    let persistence: Persistence
 
     // MARK: the loop
 
@@ -95,6 +96,7 @@ final class Server {
             databases: configuration.settings.databases,
             seed: seed.isEmpty
                 ? UInt64.random(in: 1...UInt64.max) : Array(seed.utf8).withByteSlice { Engine.seed(from: $0) })
+        persistence = Persistence(now: Syscall.wallMicroseconds() / 1000)
         loop = try EventLoop()
         observer = CommandObserver(clock)
         reply = replies.writer
@@ -130,7 +132,7 @@ final class Server {
     /// To be called when what the gate depends on has changed.
     func updateGate() {
         gate = pause.gate.union(monitors.gate).union(observer.gate).union(isOverMemory ? .denyOOM : [])
-            .union(scripts.isBusy ? .any : [])
+            .union(scripts.isBusy || persistence.loading != nil ? .any : [])
         if samplesKeys, let hotKeys, hotKeys.options.ratio == 1 { gate = .any }
     }
 

@@ -5,6 +5,14 @@ from differential.test_dump import RECIPES, encoding, made
 from support.effects import recorded
 
 
+def without_active_times(shown):
+    """When a consumer was active has no place in the form that Redis 7.0 reads."""
+    if not isinstance(shown, list):
+        return shown
+    place = shown.index(b"active-time") if b"active-time" in shown else len(shown)
+    return [without_active_times(part) for index, part in enumerate(shown) if index not in (place, place + 1)]
+
+
 def picture(connection, keys):
     """What reloading must not change."""
     shown = [connection("DEBUG", "DIGEST").plain(), connection("DBSIZE").plain(), connection("SELECT", 3).plain(), connection("DBSIZE").plain()]
@@ -13,7 +21,7 @@ def picture(connection, keys):
         kind = connection("TYPE", key).plain()
         shown.append([key, kind, connection("PEXPIRETIME", key).plain(), connection("DEBUG", "DIGEST-VALUE", key).plain()])
         if kind == b"stream":
-            shown.append(connection("XINFO", "STREAM", key, "FULL", "COUNT", 0).plain()[8:])
+            shown.append(without_active_times(connection("XINFO", "STREAM", key, "FULL", "COUNT", 0).plain()[8:]))
     return shown
 
 

@@ -68,8 +68,10 @@ enum ConfigCommands {
     @Sendable private static func set(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
         let server = context.server
         let pairs = Array(arguments.owned.dropFirst(2))
-        let isLocal = context.connection.isLocal
-        try refusing { () throws(ConfigurationRefusal) in try server.configuration.set(pairs, clientIsLocal: isLocal) }
+        let (isLocal, isLoading) = (context.connection.isLocal, server.persistence.loading != nil)
+        try refusing { () throws(ConfigurationRefusal) in
+            try server.configuration.set(pairs, clientIsLocal: isLocal, isLoading: isLoading)
+        }
         context.reply.ok()
     }
 

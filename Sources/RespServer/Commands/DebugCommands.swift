@@ -80,9 +80,9 @@ enum DebugCommands {
         "    attrib, push, verbatim, true or false.",
         "QUICKLIST-PACKED-THRESHOLD <size>",
         "    From how many bytes on an element of a large list is kept by itself: 0 for the default of 1gb.",
-        "RELOAD [MERGE] [NOFLUSH]",
-        "    Write all data as a snapshot in memory, drop it and read it back. With NOFLUSH it is not dropped, so that no",
-        "    key may be there; with MERGE neither, and what is read takes the place of what is there.",
+        "RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
+        "    Save all data, drop it and load it from the file. With NOFLUSH it is not dropped, so that no key may be there;",
+        "    with MERGE neither, and what is loaded takes the place of what is there. With NOSAVE it is not saved before.",
         "SET-ACTIVE-EXPIRE <0|1>", "    Whether keys that are due are removed before anybody looks for them.",
         "SLEEP <seconds>", "    Do nothing for a time, which may have decimals. All clients wait.",
         "STRINGMATCH-LEN <count> <pattern>",
@@ -128,7 +128,7 @@ enum DebugCommands {
     }
 
     private static func reload(_ server: Server, _ arguments: Arguments) throws(CommandError) {
-        var (flushes, replaces) = (true, false)
+        var (flushes, replaces, saves) = (true, false, true)
         var options = ArgumentReader(arguments, from: 2)
         while !options.isAtEnd {
             if options.takes("merge") {
@@ -136,7 +136,7 @@ enum DebugCommands {
             } else if options.takes("noflush") {
                 flushes = false
             } else if options.takes("nosave") {
-                throw .message("ERR DEBUG RELOAD NOSAVE is not supported: this version keeps no snapshots in files")
+                saves = false
             } else {
                 throw .message("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
             }
@@ -144,15 +144,15 @@ enum DebugCommands {
         let engine = server.engine
         // Reading would drop what has expired without a word.
         engine.removeExpired()
-        do {
-            try engine.withSnapshot { snapshot in
-                if flushes { engine.removeAll() }
-                try engine.load(snapshot, replacing: replaces)
-            }
-        } catch {
-            server.log.warning("DEBUG RELOAD: \(error)")
+        guard server.persistence.loading == nil, !saves || server.saveNow() else { throw .message("ERR") }
+        if flushes {
+            engine.removeAll()
+            server.scripts.flushFunctions()
+        }
+        guard server.loadSnapshot(replacing: replaces, serving: false) == .loaded else {
             throw .message("ERR Error trying to load the RDB dump, check server logs.")
         }
+        server.log.notice("DB reloaded by DEBUG RELOAD")
     }
 
     private static func setPlainElementSize(_ context: SessionContext, _ text: ByteSlice) throws(CommandError) {

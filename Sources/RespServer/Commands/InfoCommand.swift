@@ -1,6 +1,6 @@
 // INFO: the state of the server as lines of text.
 //
-// Field names are those of Redis 7.2. Fields of features that this version does not have (snapshots, replication, scripts,
+// Field names are those of Redis 7.2. Fields of features that this version does not have (append-only files, replication, scripts,
 // defragmentation) are listed if a value can say that nothing happened, because monitoring programs read them. Fields whose value would
 // be wrong are left out: that the last snapshot succeeded, or numbers that are not counted.
 
@@ -17,7 +17,7 @@ enum InfoCommands {
             complexity: "O(N) in the commands and the databases in use", run: run
         )
         .changed("7.0.0", "Takes several sections.")
-        .differing("What was never done, such as a snapshot, has no last status.")
+        .differing("What was never done, such as rewriting an append-only file, has no last status.")
     ]
 
     private typealias Section = (
@@ -96,10 +96,9 @@ enum InfoCommands {
         "mem_not_counted_for_evict", "mem_replication_backlog", "mem_total_replication_buffers",
         "mem_replica_full_sync_buffer", "mem_clients_slaves")
     private static let noForks = ZeroFields(
-        "loading", "async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age")
-    private static let noSnapshots = ZeroFields(
-        "rdb_saves", "rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded", "aof_enabled",
-        "aof_rewrite_in_progress", "aof_rewrite_scheduled")
+        "async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age")
+    private static let noLog = ZeroFields(
+        "aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled")
     private static let noRewrites = ZeroFields(
         "aof_rewrites", "aof_rewrites_consecutive_failures", "aof_last_cow_size", "module_fork_in_progress",
         "module_fork_last_cow_size")
@@ -233,20 +232,34 @@ enum InfoCommands {
     }
 
     @Sendable private static func writePersistence(_ server: Server, _ text: InfoText) {
+        let persistence = server.persistence
+        text.add("loading", persistence.loading == nil ? 0 : 1)
         text.add(noForks)
         text.add("current_fork_perc", "0.00")
         text.add("current_save_keys_processed", 0)
         text.add("current_save_keys_total", 0)
         text.add("rdb_changes_since_last_save", server.engine.dirty)
         text.add("rdb_bgsave_in_progress", 0)
-        // 0: never. Redis reports its start, as if data had been saved then; monitoring of the age of backups should notice.
-        text.add("rdb_last_save_time", 0)
+        text.add("rdb_last_save_time", Int(persistence.lastSave))
+        text.add("rdb_last_bgsave_status", persistence.lastSaveSucceeded ? "ok" : "err")
         text.add("rdb_last_bgsave_time_sec", -1)
         text.add("rdb_current_bgsave_time_sec", -1)
-        text.add(noSnapshots)
+        text.add("rdb_saves", persistence.saveCount)
+        text.add("rdb_last_cow_size", 0)
+        text.add("rdb_last_load_keys_expired", persistence.lastLoad.expiredCount)
+        text.add("rdb_last_load_keys_loaded", persistence.lastLoad.keyCount)
+        text.add(noLog)
         text.add("aof_last_rewrite_time_sec", -1)
         text.add("aof_current_rewrite_time_sec", -1)
         text.add(noRewrites)
+        if let loading = persistence.loading {
+            text.add("loading_start_time", Int(loading.start))
+            text.add("loading_total_bytes", loading.byteCount)
+            text.add("loading_rdb_used_mem", loading.usedMemory)
+            text.add("loading_loaded_bytes", loading.loadedBytes)
+            text.add("loading_loaded_perc", decimal: loading.percentage)
+            text.add("loading_eta_seconds", loading.remainingSeconds(now: server.engine.now / 1000))
+        }
     }
 
     @Sendable private static func writeThreads(_ server: Server, _ text: InfoText) {

@@ -21,14 +21,16 @@ enum ServerCommands {
                 "SHUTDOWN", group: .server, since: "1.0.0", arity: -1,
                 flags: [.admin, .noScript, .loading, .stale, .noMulti, .allowBusy],
                 syntax: "save-selector=[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
-                summary: "Ends the server.", complexity: "O(1)", run: shutDown
+                summary: "Ends the server, and saves all data first if asked to.",
+                complexity: "O(N) in the bytes of all keys and values when saving, else O(1)", run: shutDown
             )
             .changed("7.0.0", "Takes `NOW`, `FORCE` and `ABORT`.")
-            .differing("`SAVE` without `FORCE` is refused: there are no snapshots."),
+            .differing("Without an option nothing is saved."),
         ] + ClusterCommands.all + CommandCommands.all + CommandLogCommands.all + ConfigCommands.all + DebugCommands.all
         + FunctionCommands.all + HotKeysCommands.all + InfoCommands.all + LatencyCommands.all + LolwutCommands.all
         + MemoryCommands.all
-        + ModuleCommands.all + MonitorCommand.all + ReplicationCommands.all + ScriptCommands.all
+        + ModuleCommands.all + MonitorCommand.all + PersistenceCommands.all + ReplicationCommands.all
+        + ScriptCommands.all
 
     @Sendable private static func shutDown(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError)
     {
@@ -56,12 +58,7 @@ enum ServerCommands {
         }
         let scripts = context.server.scripts
         if scripts.isBusy && !options.contains(.noSave) { throw scripts.busyError }
-        if options.contains(.save) && !options.contains(.force) {
-            // To end here would lose what the caller asked to be kept.
-            context.server.log.warning("SHUTDOWN SAVE is refused: this version has no snapshots")
-            throw .message("ERR Errors trying to SHUTDOWN. Check logs.")
-        }
-        context.server.shutDown()
+        guard context.server.shutDown(options) else { throw .message("ERR Errors trying to SHUTDOWN. Check logs.") }
         context.server.closeLater(context.connection)
     }
 }

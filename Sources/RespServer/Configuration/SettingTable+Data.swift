@@ -68,13 +68,13 @@ extension SettingTable {
                 }
             }
         ).always(like: .integers([])),
-        .text("dbfilename", \.dbFilename, [.protected, .inert], check: { baseName($0, "dbfilename", "filename") }),
+        .text("dbfilename", \.dbFilename, [.protected], check: { baseName($0, "dbfilename", "filename") }),
         .boolean("rdbcompression", \.rdbCompression),
-        .boolean("rdbchecksum", kept: true, [.immutable]),
+        .boolean("rdbchecksum", \.rdbChecksum, [.immutable]),
         .boolean("rdb-del-sync-files", kept: false),
-        .boolean("rdb-save-incremental-fsync", kept: true),
+        .boolean("rdb-save-incremental-fsync", \.rdbSaveIncrementalFsync),
         .integer("rdb-key-save-delay", kept: 0, Int(Int32.min)...largestInt32, [.hidden]),
-        .integer("key-load-delay", kept: 0, Int(Int32.min)...largestInt32, [.hidden]),
+        .integer("key-load-delay", \.keyLoadDelayMicroseconds, Int(Int32.min)...largestInt32, [.hidden]),
         .integer(
             "loading-process-events-interval-bytes", kept: 2 << 20, 1024...largestInt32, [.hidden]),
         .boolean("stop-writes-on-bgsave-error", kept: true),

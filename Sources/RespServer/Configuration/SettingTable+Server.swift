@@ -66,10 +66,8 @@ extension SettingTable {
         .integer("hz", \.hz, 0...largestInt32, clamp: 1...500),
         .boolean("dynamic-hz", \.dynamicHz, [.inert]).always(like: .boolean(false)),
         .integer("shutdown-timeout", \.shutdownTimeoutSeconds, 0...largestInt32, [.inert]).always(like: .integer(0)),
-        // A signal ends the server without saving and without waiting: as all words but "save" want it.
-        .flags("shutdown-on-sigint", \.shutdownOnSIGINT, ShutdownOptions.words, [.refused], check: shutdownOptionsFit),
-        .flags(
-            "shutdown-on-sigterm", \.shutdownOnSIGTERM, ShutdownOptions.words, [.refused], check: shutdownOptionsFit),
+        .flags("shutdown-on-sigint", \.shutdownOnSIGINT, ShutdownOptions.words, [], check: shutdownOptionsFit),
+        .flags("shutdown-on-sigterm", \.shutdownOnSIGTERM, ShutdownOptions.words, [], check: shutdownOptionsFit),
         .boolean("set-proc-title", kept: true, [.immutable]).always(like: .boolean(false)),
         .text(
             "proc-title-template", kept: "{title} {listen-addr} {server-mode}",
@@ -107,9 +105,7 @@ extension SettingTable {
     private static let shutdownOptionsFit: @Sendable (SettingValue) -> String? = { value in
         guard case .choice(let bits) = value else { return nil }
         let options = ShutdownOptions(rawValue: bits)
-        if options.isSuperset(of: [.save, .noSave]) {
-            return "shutdown options SAVE and NOSAVE can't be used simultaneously"
-        }
-        return options.contains(.save) ? unsupportedText("snapshots are") : nil
+        return options.isSuperset(of: [.save, .noSave])
+            ? "shutdown options SAVE and NOSAVE can't be used simultaneously" : nil
     }
 }

@@ -121,6 +121,11 @@ struct Settings: Sendable {
     ]
     var dbFilename = "dump.rdb"
     var rdbCompression = true
+    var rdbChecksum = true
+    /// Whether a snapshot is brought to the disk as it is written, and not at its end alone.
+    var rdbSaveIncrementalFsync = true
+    /// How long loading rests after each key: for tests.
+    var keyLoadDelayMicroseconds = 0
     var appendOnly = false
     var appendSync = AppendSync.everySecond
 

@@ -135,6 +135,9 @@ extension Server {
         if connection.isMonitor && !flags.isDisjoint(with: [.write, .readOnly, .mayWrite]) {
             return .refuse(record, .message("ERR Replica can't interact with the keyspace"))
         }
+        if persistence.loading != nil && !flags.contains(.loading) {
+            return .refuse(record, .message("LOADING Redis is loading the dataset in memory"))
+        }
         if scripts.isBusy && !flags.contains(.allowBusy) { return .refuse(record, scripts.busyError) }
         if isPaused(flags, connection) {
             pause.suspend(connection)

@@ -9,6 +9,9 @@ enum Signals {
     /// The signal that asked the server to stop, or 0.
     static var received: Int32 { flag.load(ordering: .relaxed) }
 
+    /// Goes on though one was received; the next one is the first again.
+    static func forget() { flag.store(0, ordering: .relaxed) }
+
     static func install() {
         signal(SIGPIPE, SIG_IGN)
         signal(SIGHUP, SIG_IGN)

@@ -31,6 +31,8 @@ public struct CommandFlags: OptionSet, Sendable {
     @inlinable public static var protected: CommandFlags { CommandFlags(rawValue: 1 << 17) }
     /// Runs at once inside a transaction instead of being queued.
     @inlinable public static var transactionControl: CommandFlags { CommandFlags(rawValue: 1 << 18) }
+    /// Is refused, too, while data cannot be saved: clients ask with it whether all is well.
+    @inlinable public static var asksForHealth: CommandFlags { CommandFlags(rawValue: 1 << 19) }
     /// Runs what a transaction has queued: a refusal of it ends the transaction.
     @inlinable public static var executesTransaction: CommandFlags { CommandFlags(rawValue: 1 << 21) }
     /// Is let through to a server to which a part of a cluster is being moved.
@@ -60,7 +62,8 @@ public struct CommandFlags: OptionSet, Sendable {
             (.write, "write"), (.readOnly, "readonly"), (.denyOOM, "denyoom"), (.admin, "admin"), (.pubsub, "pubsub"),
             (.noScript, "noscript"), (.blocking, "blocking"), (.loading, "loading"), (.stale, "stale"),
             (.skipMonitor, "skip_monitor"), (.skipSlowLog, "skip_slowlog"), (.asking, "asking"), (.fast, "fast"),
-            (.noAuth, "no_auth"), (.noMandatoryKeys, "no_mandatory_keys"), (.noAsyncLoading, "no_async_loading"), (.noMulti, "no_multi"),
+            (.noAuth, "no_auth"), (.noMandatoryKeys, "no_mandatory_keys"), (.noAsyncLoading, "no_async_loading"),
+            (.noMulti, "no_multi"),
             (.movableKeys, "movablekeys"), (.allowBusy, "allow_busy"),
         ]
         return all.filter { contains($0.0) }.map { $0.1 }

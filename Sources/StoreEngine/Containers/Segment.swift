@@ -77,6 +77,20 @@ import Glibc
     @inline(__always) func share(of depth: Int) -> Int { 1 << (depth - self.depth) }
     static func == (left: Segment, right: Segment) -> Bool { unsafe left.address == right.address }
 
+    /// Asks for the memory of all entries.
+    func prefetchEntries() {
+        for index in 0..<bucketCount {
+            let slots = unsafe bucket(index)
+            for place in 0..<Segment.slotsPerBucket {
+                let word = unsafe slots[place]
+                if word == 0 { break }
+                unsafe clinux_prefetch(SlotWord.entry(word))
+                // Many entries lie across two lines.
+                unsafe clinux_prefetch(SlotWord.entry(word) + 63)
+            }
+        }
+    }
+
     // MARK: memory
 
     /// An empty segment of at least `buckets` buckets.

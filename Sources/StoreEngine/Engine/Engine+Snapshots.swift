@@ -4,58 +4,80 @@ import RespCodec
 
 /// Why a snapshot could not be loaded.
 public struct SnapshotError: Error, Sendable, CustomStringConvertible {
-    public let description: String
+    public let reason: String
+    /// How many bytes had been read.
+    public let offset: Int
+    /// Where the record begins that could not be read.
+    public let recordOffset: Int
+    /// The key of that record, if it has one.
+    public let key: [UInt8]?
 
-    init(_ error: FormatError) {
-        description =
+    init(_ error: FormatError, _ reader: borrowing SnapshotReader) {
+        reason =
             switch error {
             case .truncated: "it ends too early"
             case .damaged(let what): "found \(what)"
-            case .unsupported(let what): "cannot take in \(what)"
+            case .unsupported(let what):
+                "cannot take in \(what)" + (reader.libraryProblem.map { ": \($0)" } ?? "")
             case .unknownType(let type): "cannot take in a value of type \(type)"
+            case .module(let number): "cannot take in data of the module type '\(ModuleName.text(number))'"
+            case .stopped: "it was read no further"
             case .empty: "found a collection of nothing"
             }
+        offset = reader.offset
+        recordOffset = reader.place
+        key = reader.key
+    }
+
+    public var description: String {
+        let text = "\(reason) at offset \(offset), in the record at offset \(recordOffset)"
+        return key.map { "\(text), of the key '\(String(decoding: $0.prefix(128), as: UTF8.self))'" } ?? text
     }
 }
 
 extension Engine {
     /// Calls `body` with all keys of all databases in the form of an RDB file.
-    /// - Parameter version: of the RDB format: 10 for what Redis 7.0 reads, and 12 for 7.4, where all of a stream is kept. Hashes whose
-    ///   fields have deadlines are written as in version 12 in any case.
     /// - Complexity: O(bytes of all keys and values).
-    public func withSnapshot<Result>(version: UInt16 = 12, _ body: (ByteSlice) throws -> Result) rethrows -> Result {
-        let sink = ReplyWriter()
-        defer { unsafe sink.deallocate() }
-        SnapshotWriter(sink: sink, version: version, compresses: self.settings.compressesRecords).write(self) {
-            index, body in
-            withQuietContext(index, body)
-        }
-        sink.append(littleEndian: CRC64.of(sink.written(0..<sink.count)))
-        return try body(sink.written(0..<sink.count))
+    public func withSnapshot<Result>(_ body: (ByteSlice) throws -> Result) rethrows -> Result {
+        let memory = SnapshotMemory(compresses: self.settings.compressesRecords)
+        let saver = SnapshotSaver(self, SnapshotSaver.Contents(), to: memory)
+        saver.saveAll()
+        return try memory.finished(version: saver.version).withByteSlice(body)
     }
 
     /// Puts all keys of a snapshot in the databases, except those that have expired.
     ///
     /// Nobody hears of the keys, as nobody does when a server starts.
-    /// - Parameter replacing: whether keys that are there give way; else they are an error.
     /// - Throws: when the snapshot cannot be read to its end. Keys that came before stay.
     /// - Complexity: O(bytes of the snapshot), O(n log n) for what must be put in an order.
-    public func load(_ snapshot: ByteSlice, replacing: Bool = false) throws(SnapshotError) {
+    @discardableResult
+    public func load(
+        from input: any SnapshotInput, _ loading: SnapshotLoading
+    ) throws(SnapshotError) -> SnapshotContents {
         let writer = ReplyWriter(capacity: 64)
         defer { unsafe writer.deallocate() }
         // During a pause, too: a key that has expired must not be in the way of the same key.
         let removedExpiredKeys = self.removesExpiredKeys
         self.removesExpiredKeys = true
         defer { self.removesExpiredKeys = removedExpiredKeys }
+        var reader = SnapshotReader(input, loading, longestString: self.settings.longestRestoredString)
         do throws(FormatError) {
-            var reader = try SnapshotReader(snapshot, longestString: self.settings.longestRestoredString)
-            try reader.read(whenThere: replacing ? .replace : .refuse) { number in
+            try reader.read { number in
                 guard let index = Int(exactly: number), index < self.databaseCount else { return nil }
                 return KeyspaceContext(self, database: database(index), reply: writer)
             }
         } catch {
-            throw SnapshotError(error)
+            throw SnapshotError(error, reader)
         }
+        return reader.contents
+    }
+
+    /// The same for a snapshot in memory.
+    @discardableResult
+    public func load(_ snapshot: ByteSlice, replacing: Bool = false) throws(SnapshotError) -> SnapshotContents {
+        var loading = SnapshotLoading()
+        loading.replaces = replacing
+        return try load(from: SnapshotBytes(snapshot), loading)
     }
 
     /// Removes all keys and fields that have expired, also while they otherwise stay, and tells of it.
@@ -70,5 +92,48 @@ extension Engine {
     /// Drops all keys of all databases.
     public func removeAll() {
         state.flushAll()
+    }
+}
+
+/// A snapshot that is put together in memory.
+private final class SnapshotMemory: SnapshotDestination {
+    private var bytes: [UInt8] = []
+    private let compresses: Bool
+    private var blocks: [SnapshotBlock] = []
+
+    init(compresses: Bool) { self.compresses = compresses }
+
+    func take(_ block: SnapshotBlock) { blocks.append(block) }
+
+    func finished(version: UInt16) -> [UInt8] {
+        var bytes: [UInt8] = []
+        let output = unsafe SnapshotOutput(compresses: compresses, hasChecksum: true) {
+            unsafe bytes += $0
+            return true
+        }
+        for block in blocks { output.add(block) }
+        unsafe output.finish(version: version) { digits, offset in
+            for index in digits.indices { bytes[offset + index] = unsafe digits[index] }
+            return true
+        }
+        return bytes
+    }
+}
+
+/// A snapshot in memory, to be read.
+private final class SnapshotBytes: SnapshotInput {
+    private var rest: ByteSlice
+    let byteCount: Int
+
+    init(_ bytes: ByteSlice) {
+        rest = bytes
+        byteCount = bytes.count
+    }
+
+    @unsafe func read(to target: UnsafeMutableRawBufferPointer) -> Int {
+        let count = min(target.count, rest.count)
+        unsafe target.baseAddress?.copyMemory(from: rest.rawBytes.baseAddress!, byteCount: count)
+        rest = rest.dropFirst(count)
+        return count
     }
 }

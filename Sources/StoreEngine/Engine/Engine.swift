@@ -130,6 +130,9 @@ public final class Engine {
 
     // MARK: upkeep
 
+    /// Says that so many changes are saved.
+    public func changesSaved(_ count: Int) { state.dirty &-= count }
+
     /// Whether there is something to do in the background: values or dropped databases to free, memory to give back.
     public var hasGarbage: Bool { state.freeing.hasWork }
     /// How many values and dropped databases wait to be freed.

@@ -6,9 +6,14 @@ import RespCodec
 protocol ByteSink {
     /// Appends bytes, which are valid only during the call.
     func append(_ bytes: ByteSlice)
+
+    /// Takes over a string that may be compressed, to encode it later. False, and nothing is taken, if whoever asks should encode it.
+    func appendCompressible(_ string: ByteSlice) -> Bool
 }
 
 extension ByteSink {
+    @inline(__always) func appendCompressible(_ string: ByteSlice) -> Bool { false }
+
     func append(byte: UInt8) {
         unsafe withUnsafeBytes(of: byte) { unsafe append(ByteSlice($0)) }
     }

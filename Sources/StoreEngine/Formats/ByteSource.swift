@@ -14,13 +14,23 @@ protocol ByteSource {
 
     /// Ends the use of all slices that were taken so far.
     mutating func release()
+
+    /// How many bytes were taken so far.
+    var offset: Int { get }
+
+    /// Copies the next `count` bytes to memory of the caller, in pieces; false if fewer are left.
+    @unsafe mutating func copy(_ count: Int, to target: UnsafeMutableRawPointer) -> Bool
 }
 
 /// Bytes in memory, which outlive the source.
 struct MemorySource: ByteSource {
     private var bytes: ByteSlice
+    private let total: Int
 
-    init(_ bytes: ByteSlice) { self.bytes = bytes }
+    init(_ bytes: ByteSlice) {
+        self.bytes = bytes
+        total = bytes.count
+    }
 
     var remaining: Int { bytes.count }
 
@@ -32,4 +42,12 @@ struct MemorySource: ByteSource {
     }
 
     func release() {}
+
+    var offset: Int { total - bytes.count }
+
+    @unsafe mutating func copy(_ count: Int, to target: UnsafeMutableRawPointer) -> Bool {
+        guard let taken = take(count) else { return false }
+        unsafe target.copyMemory(from: taken.rawBytes.baseAddress!, byteCount: count)
+        return true
+    }
 }

@@ -44,6 +44,42 @@ struct CRC64 {
         value = crc
     }
 
+    // MARK: changes
+
+    /// Makes the checksum that of other bytes: those that were `before` are `after`, and `following` bytes come behind them.
+    ///
+    /// The checksum of a sum is the sum of the checksums, as long as both begin with 0. So what changes it is the checksum of the
+    /// difference, moved on by the bytes behind.
+    /// - Complexity: O(bytes that differ + log following).
+    mutating func change(from before: [UInt8], to after: [UInt8], following: Int) {
+        precondition(before.count == after.count, "bytes give way to as many")
+        let difference = zip(before, after).map { $0 ^ $1 }
+        value ^= Self.product(difference.withByteSlice { Self.of($0) }, Self.power(ofBits: 8 * following))
+    }
+
+    /// x to the `bits`, modulo the polynomial; the highest bit is that of x to the 0.
+    private static func power(ofBits bits: Int) -> UInt64 {
+        var result: UInt64 = 1 << 63
+        var square: UInt64 = 1 << 62
+        var left = bits
+        while left > 0 {
+            if left & 1 != 0 { result = product(result, square) }
+            square = product(square, square)
+            left >>= 1
+        }
+        return result
+    }
+
+    private static func product(_ one: UInt64, _ other: UInt64) -> UInt64 {
+        var result: UInt64 = 0
+        var shifted = other
+        for bit in 0..<64 {
+            if one & (1 << (63 - UInt64(bit))) != 0 { result ^= shifted }
+            shifted = shifted & 1 != 0 ? shifted >> 1 ^ reflectedPolynomial : shifted >> 1
+        }
+        return result
+    }
+
     // MARK: tables
 
     private static let reflectedPolynomial: UInt64 = 0x95AC_9329_AC4B_C9B5

@@ -20,7 +20,7 @@ enum DumpPayload {
         let type = RecordType(of: entry, version: targetVersion(of: entry))
         writer.write(type: type)
         writer.write(valueOf: entry, as: type, context)
-        reply.append(littleEndian: version(of: entry, written: type))
+        reply.append(littleEndian: type.version(of: entry))
         // A reply that exceeds its limit is not sent, so it needs no checksum.
         guard !reply.isOverfull else { return }
         reply.append(littleEndian: CRC64.of(reply.written(start..<reply.count)))
@@ -35,15 +35,6 @@ enum DumpPayload {
         let stream = unsafe StreamValue(at: entry.pointer)
         let hasConsumers = (0..<stream.groupCount).contains { stream.group(at: $0).consumerCount > 0 }
         return hasConsumers ? RecordType.stream.version : usualVersion
-    }
-
-    /// The version in the payload, which a reader must know. Pending entries that were released have no consumer: older readers would accept
-    /// the value and fail later, so a version that they do not know makes them refuse it.
-    private static func version(of entry: Entry, written type: RecordType) -> UInt16 {
-        guard entry.encoding == .stream else { return type.version }
-        let stream = unsafe StreamValue(at: entry.pointer)
-        let hasReleased = (0..<stream.groupCount).contains { stream.group(at: $0).releasedCount > 0 }
-        return hasReleased ? RecordType.newestVersion : type.version
     }
 
     /// The value of a payload with its type, and the version of its format; nil when the format is too new or the checksum wrong.

@@ -10,6 +10,10 @@ enum FormatError: Error {
     case unsupported(StaticString)
     /// An unknown form of value.
     case unknownType(UInt8)
+    /// Something of a module; its number, in which its name is.
+    case module(UInt64)
+    /// Whoever had it read does not want to go on.
+    case stopped
     /// An empty collection, which old servers could save by mistake.
     case empty
 

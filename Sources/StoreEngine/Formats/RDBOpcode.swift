@@ -34,6 +34,15 @@ enum RDBOpcode: UInt8 {
     case end = 255
 
     static var magic: ByteSlice { "REDIS" }
+    /// Of Valkey's own versions, which have three digits: so the version ends at the same place.
+    static var magicOfValkey: ByteSlice { "VALKEY" }
+    static let headSize = 9
     static let versionDigits = 4
     static let checksumSize = 8
+
+    /// What a file of a version begins with.
+    static func head(version: UInt16) -> [UInt8] {
+        let digits = Decimal.text(Int(version))
+        return magic.array + [UInt8](repeating: UInt8(ascii: "0"), count: versionDigits - digits.count) + digits
+    }
 }

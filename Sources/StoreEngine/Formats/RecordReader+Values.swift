@@ -16,7 +16,10 @@ extension RecordReader {
         release()
         switch type {
         case .string:
-            return context.makeString(key, try string(), deadline: deadline)
+            switch try string(longerThan: Self.longestInPieces) {
+            case .bytes(let string): return context.makeString(key, string, deadline: deadline)
+            case .pending(let count): return try longString(count, key: key, deadline: deadline, context)
+            }
         case .sortedSet, .sortedSetOfTexts, .sortedSetZipList, .packedSortedSet:
             return try sortedSet(type, key: key, deadline: deadline, context)
         case .stream, .streamOfRedis5, .streamOfRedis7:
@@ -31,6 +34,25 @@ extension RecordReader {
         case .hashWithDeadlines, .packedHashWithDeadlines:
             return try hashWithDeadlines(type, key: key, deadline: deadline, context)
         }
+    }
+
+    /// Longer strings are copied to where they will lie as they come.
+    private static var longestInPieces: Int { 256 << 10 }
+
+    private mutating func longString(
+        _ count: Int, key: ByteSlice, deadline: Int64?, _ context: KeyspaceContext
+    ) throws(FormatError) -> Entry {
+        guard SlabAllocator.canAllocate(count) else { throw .damaged("a string that there is no memory for") }
+        let block = unsafe context.database.allocator.allocateLarge(count)
+        do throws(FormatError) {
+            unsafe try copy(count, to: block)
+        } catch {
+            unsafe context.database.allocator.deallocate(block)
+            throw error
+        }
+        let entry = context.makeEntry(.string, .external, key: key, deadline: deadline, payload: 16)
+        unsafe entry.external = (block, count)
+        return entry
     }
 
     /// A validated packed list of one or more groups of `stride` elements. That no two groups have the same first element is not checked.

@@ -10,7 +10,7 @@ import Glibc
 import RespCodec
 
 struct RecordReader<Source: ByteSource>: ~Copyable {
-    private var source: Source
+    private(set) var source: Source
     private let longestString: Int
     private var first = ScratchBlock()
     private var second = ScratchBlock()
@@ -29,6 +29,12 @@ struct RecordReader<Source: ByteSource>: ~Copyable {
 
     /// An upper bound of the bytes that are left.
     var remaining: Int { source.remaining }
+
+    /// How many bytes were read.
+    var offset: Int { source.offset }
+
+    /// Calls `body` with the source.
+    mutating func withSource<Result>(_ body: (inout Source) -> Result) -> Result { body(&source) }
 
     /// Ends the use of all strings that were read so far.
     mutating func release() { source.release() }
@@ -98,6 +104,33 @@ struct RecordReader<Source: ByteSource>: ~Copyable {
         case LengthMark.compressed: return try decompressed(place)
         default: return try take(try number(startingWith: mark))
         }
+    }
+
+    /// What comes of a string that may be long.
+    enum LongString {
+        case bytes(ByteSlice)
+        /// So many bytes as they are, which are still to be copied.
+        case pending(Int)
+    }
+
+    /// A string. One that lies in the source as it is, and is longer than `limit`, is not taken from it.
+    mutating func string(longerThan limit: Int) throws(FormatError) -> LongString {
+        let mark = try byte()
+        switch mark {
+        case LengthMark.integer8: return .bytes(text(of: Int(try littleEndian(as: Int8.self)), .first))
+        case LengthMark.integer16: return .bytes(text(of: Int(try littleEndian(as: Int16.self)), .first))
+        case LengthMark.integer32: return .bytes(text(of: Int(try littleEndian(as: Int32.self)), .first))
+        case LengthMark.compressed: return .bytes(try decompressed(.first))
+        default:
+            let count = try number(startingWith: mark)
+            guard count <= UInt64(remaining) else { throw .truncated }
+            return count <= limit ? .bytes(try take(Int(count))) : .pending(Int(count))
+        }
+    }
+
+    /// Copies bytes of the source to memory of the caller.
+    @unsafe mutating func copy(_ count: Int, to target: UnsafeMutableRawPointer) throws(FormatError) {
+        guard unsafe source.copy(count, to: target) else { throw .truncated }
     }
 
     private mutating func text(of value: Int, _ place: Place) -> ByteSlice {

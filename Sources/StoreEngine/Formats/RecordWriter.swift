@@ -41,7 +41,9 @@ struct RecordWriter<Sink: ByteSink> {
         if string.count <= Self.longestInteger, let integer = Decimal.parse(string), write(shortInteger: integer) {
             return
         }
-        if compresses && string.count >= Self.shortestCompressed && writeCompressed(string) { return }
+        if compresses && string.count >= Self.shortestCompressed {
+            if sink.appendCompressible(string) || writeCompressed(string) { return }
+        }
         write(length: string.count)
         sink.append(string)
     }

@@ -177,6 +177,19 @@ import RespCodec
         return entry.encoding == .external ? unsafe own + allocator.capacity(of: entry.external.block) : own
     }
 
+    /// Makes room for about as many keys as are likely to come, if there are none yet.
+    func reserve(_ count: Int) {
+        guard self.count == 0, count > 0 else { return }
+        let empty = table
+        unsafe storage.pointee.table = SegmentedTable(
+            allocator: empty.allocator, hash: empty.hash, expecting: min(count, Self.mostReserved))
+        var old = empty
+        _ = unsafe old.deallocateSlice(from: 0, budget: Int.max) { _ in }
+    }
+
+    /// The count that a table is asked to be ready for may be a lie.
+    private static let mostReserved = 1 << 27
+
     // MARK: all entries
 
     /// Calls `body` with each entry. The database must not change meanwhile.

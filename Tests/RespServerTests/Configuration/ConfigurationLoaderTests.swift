@@ -48,10 +48,6 @@ private let noAccessLists = "access control lists are not supported by this vers
             "min-slaves-to-write 1", 1, "min-slaves-to-write 1",
             "replication is not supported by this version of resp-server"
         ),
-        (
-            "shutdown-on-sigterm save", 1, "shutdown-on-sigterm save",
-            "snapshots are not supported by this version of resp-server"
-        ),
         ("tls-cluster yes", 1, "tls-cluster yes", "TLS is not supported by this version of resp-server"),
         ("tls-replication yes", 1, "tls-replication yes", "TLS is not supported by this version of resp-server"),
         ("tls-port 1", 1, "tls-port 1", "TLS is not supported by this version of resp-server"),

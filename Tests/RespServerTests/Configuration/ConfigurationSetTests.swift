@@ -83,7 +83,6 @@ import Testing
         ("dbfilename", "a", "can't set protected config"),
         ("tls-port", "5", "TLS is not supported by this version of resp-server"),
         ("min-replicas-to-write", "1", "replication is not supported by this version of resp-server"),
-        ("shutdown-on-sigint", "save force", "snapshots are not supported by this version of resp-server"),
         ("aclfile", "/etc/users.acl", "can't set immutable config"),
         ("syslog-ident", "x", "can't set immutable config"),
         ("tls-protocols", "a\0b", "argument must be valid UTF-8 text"),

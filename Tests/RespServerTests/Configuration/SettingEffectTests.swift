@@ -85,6 +85,12 @@ import Testing
             "Tests/RespServerTests/KeyspaceEvents/KeyspaceEventsTests.swift", "func everyClass"
         ),
         "tracking-table-max-keys": ("conformance/differential/test_tracking.py", "def test_tracking_table_max_keys"),
+        "dbfilename": ("conformance/persistence/test_files.py", "def test_settings_of_files"),
+        "rdbchecksum": ("conformance/persistence/test_files.py", "def test_settings_of_files"),
+        "rdb-save-incremental-fsync": ("conformance/persistence/test_files.py", "def test_settings_of_files"),
+        "key-load-delay": ("conformance/persistence/test_files.py", "def test_clients_of_a_server_that_loads"),
+        "shutdown-on-sigint": ("conformance/persistence/test_files.py", "def test_a_signal_saves_if_asked_to"),
+        "shutdown-on-sigterm": ("conformance/persistence/test_files.py", "def test_a_signal_saves_if_asked_to"),
         "rdbcompression": ("conformance/server/test_setting_effects.py", "def test_rdbcompression"),
         "busy-reply-threshold": (
             "conformance/server/test_busy_scripts.py", "def test_others_are_told_that_a_script_is_busy"
@@ -112,15 +118,15 @@ import Testing
         "cluster-ping-interval", "cluster-port", "cluster-preferred-endpoint-type",
         "cluster-replica-no-failover", "cluster-replica-validity-factor",
         "cluster-require-full-coverage", "cluster-slot-stats-enabled", "crash-log-enabled",
-        "crash-memcheck-enabled", "dbfilename", "disable-thp", "dynamic-hz",
+        "crash-memcheck-enabled", "disable-thp", "dynamic-hz",
         "hide-user-data-from-log", "ignore-warnings", "io-threads", "io-threads-do-reads",
-        "jemalloc-bg-thread", "key-load-delay", "lazyfree-lazy-eviction", "lazyfree-lazy-expire",
+        "jemalloc-bg-thread", "lazyfree-lazy-eviction", "lazyfree-lazy-expire",
         "lazyfree-lazy-server-del", "lazyfree-lazy-user-del", "lazyfree-lazy-user-flush",
         "loading-process-events-interval-bytes", "locale-collate", "masterauth", "masteruser",
         "max-new-connections-per-cycle", "max-new-tls-connections-per-cycle", "maxmemory-clients",
         "min-replicas-max-lag", "no-appendfsync-on-rewrite", "oom-score-adj",
         "oom-score-adj-values", "proc-title-template", "propagation-error-behavior",
-        "rdb-del-sync-files", "rdb-key-save-delay", "rdb-save-incremental-fsync", "rdbchecksum",
+        "rdb-del-sync-files", "rdb-key-save-delay",
         "repl-backlog-size", "repl-backlog-ttl", "repl-disable-tcp-nodelay", "repl-diskless-load",
         "repl-diskless-sync", "repl-diskless-sync-delay", "repl-diskless-sync-max-replicas",
         "repl-ping-replica-period", "repl-timeout", "replica-announce-ip", "replica-announce-port",
@@ -138,8 +144,8 @@ import Testing
 
     /// Only values that ask for nothing are taken.
     static let refused: Set<String> = [
-        "aclfile", "cluster-enabled", "min-replicas-to-write", "replicaof", "shutdown-on-sigint",
-        "shutdown-on-sigterm", "tls-cluster", "tls-port", "tls-replication",
+        "aclfile", "cluster-enabled", "min-replicas-to-write", "replicaof",
+        "tls-cluster", "tls-port", "tls-replication",
     ]
 
     private func names(_ effect: SettingEffect) -> Set<String> {
@@ -164,7 +170,7 @@ import Testing
     /// A value that asks for something is refused; the default is taken.
     @Test(arguments: [
         ("aclfile", "/etc/users.acl"), ("cluster-enabled", "yes"), ("min-replicas-to-write", "1"),
-        ("replicaof", "host 6379"), ("shutdown-on-sigint", "save"), ("shutdown-on-sigterm", "save now"),
+        ("replicaof", "host 6379"),
         ("tls-cluster", "yes"), ("tls-port", "6380"), ("tls-replication", "yes"),
     ])
     func whatIsRefusedIsRefused(name: String, value: String) throws {

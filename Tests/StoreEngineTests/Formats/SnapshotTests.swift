@@ -65,9 +65,17 @@ struct SnapshotTests {
         return keys.sorted().flatMap { key in
             Self.shown.map { question in
                 let parts = question.split(separator: "@")
-                return run(engine, "\(parts[0]) \(key) \(parts.count > 1 ? String(parts[1]) : "")")
+                return withoutActiveTimes(
+                    run(engine, "\(parts[0]) \(key) \(parts.count > 1 ? String(parts[1]) : "")"))
             }
         }
+    }
+
+    /// When a consumer was active is not in the form that Redis 7.0 reads.
+    private func withoutActiveTimes(_ reply: String) -> String {
+        let lines = reply.split(separator: "\r\n")
+        return lines.indices.filter { $0 == 0 || lines[$0 - 1] != "active-time" }.map { String(lines[$0]) }.joined(
+            separator: " ")
     }
 
     @Test(arguments: [true, false]) func everythingComesBack(compresses: Bool) throws {
@@ -184,7 +192,7 @@ struct SnapshotTests {
         let bytes = stride(from: 0, to: digits.count, by: 2).map { index in
             UInt8(String(decoding: digits[index...index + 1], as: UTF8.self), radix: 16) ?? 0
         }
-        try bytes.withByteSlice { try engine.load($0) }
+        try bytes.withByteSlice { _ = try engine.load($0) }
         let answers = [
             "DBSIZE": ":12\r\n", "GET greeting": "$5\r\nhello\r\n", "GET number": "$5\r\n12345\r\n",
             "STRLEN compressed": ":61\r\n", "EXISTS due": ":0\r\n", "PEXPIRETIME stays": ":32503680000000\r\n",
@@ -203,7 +211,7 @@ struct SnapshotTests {
             "", "REDIS", "REDIS0010", "REDIS0010\u{FF}", "REDIS00x0\u{FF}12345678", "RADIS0010\u{FF}12345678",
             "REDIS9999\u{FF}12345678",
         ] {
-            #expect(throws: SnapshotError.self) { try self.text(text).withByteSlice { try engine.load($0) } }
+            #expect(throws: SnapshotError.self) { _ = try self.text(text).withByteSlice { try engine.load($0) } }
         }
     }
 }

@@ -1,0 +1,44 @@
+// What the server knows of its data on the disk: when it was saved last and what came of it, and what is being loaded.
+
+import StoreEngine
+
+final class Persistence {
+    /// A file that is being loaded.
+    struct Loading {
+        /// In seconds since 1970.
+        let start: Int64
+        let byteCount: Int
+        var loadedBytes = 0
+        /// What the file says of the memory that its data took.
+        var usedMemory = 0
+
+        /// From 0 to 100.
+        var percentage: Double { byteCount == 0 ? 0 : Double(loadedBytes) * 100 / Double(byteCount) }
+
+        /// - Parameter now: in seconds since 1970.
+        func remainingSeconds(now: Int64) -> Int {
+            let elapsed = Int(now - start)
+            return elapsed == 0 ? 1 : elapsed * (byteCount - loadedBytes) / (loadedBytes + 1)
+        }
+    }
+
+    let helper = HelperThread()
+    /// In seconds since 1970: at first when the server started.
+    var lastSave: Int64
+    var lastSaveSucceeded = true
+    /// How many snapshots were begun.
+    var saveCount = 0
+    var loading: Loading?
+    var lastLoad = SnapshotContents()
+
+    init(now: Int64) { lastSave = now / 1000 }
+
+    /// Temporary files bear the number of the process.
+    static func temporaryName(process: Int32) -> String { "temp-\(process).rdb" }
+
+    /// The number of the process that a temporary file is of; nil for any other name.
+    static func process(ofTemporary name: String) -> Int32? {
+        guard name.hasPrefix("temp-"), name.hasSuffix(".rdb") else { return nil }
+        return Int32(name.dropFirst(5).dropLast(4))
+    }
+}

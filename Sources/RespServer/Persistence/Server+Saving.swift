@@ -1,0 +1,57 @@
+// Saving all data to a snapshot file.
+
+import Glibc
+import StoreEngine
+
+extension Server {
+    /// Saves everything at once; nobody is served meanwhile.
+    /// - Returns: whether it is saved. If not, the log says why, and the last snapshot is as it was.
+    func saveNow() -> Bool {
+        persistence.saveCount += 1
+        guard let file = makeSnapshotFile() else { return false }
+        let saver = SnapshotSaver(engine, snapshotContents, to: file)
+        saver.saveAll()
+        file.finish(version: saver.version)
+        switch file.waitForOutcome() {
+        case .saved:
+            log.notice("DB saved on disk")
+            engine.changesSaved(engine.dirty)
+            persistence.lastSave = now / 1000
+            persistence.lastSaveSucceeded = true
+            return true
+        case .failed(let reason):
+            log.warning("Write error while saving DB to the disk(\(reason))")
+            return false
+        }
+    }
+
+    /// A new file of the name that the settings say; nil, and a line in the log, if there can be none.
+    func makeSnapshotFile() -> SnapshotFile? {
+        let settings = configuration.settings
+        let options = SnapshotFile.Options(
+            compresses: settings.rdbCompression, hasChecksum: settings.rdbChecksum,
+            syncsOnTheWay: settings.rdbSaveIncrementalFsync)
+        let temporaryName = Persistence.temporaryName(process: getpid())
+        do throws(SyscallError) {
+            return try SnapshotFile(
+                settings.dbFilename, in: settings.directory, temporaryName: temporaryName, options,
+                thread: persistence.helper)
+        } catch {
+            log.warning(
+                "Failed opening the temp RDB file \(temporaryName) (in server root dir \(settings.directory)) for saving: \(error.reason)"
+            )
+            return nil
+        }
+    }
+
+    /// What a snapshot has besides keys.
+    var snapshotContents: SnapshotSaver.Contents {
+        var contents = SnapshotSaver.Contents()
+        contents.information = [
+            ("redis-ver", Product.redisVersion), ("redis-bits", "\(Int.bitWidth)"), ("ctime", "\(now / 1000)"),
+            ("used-mem", "\(engine.usedBytes)"), ("aof-base", "0"),
+        ]
+        contents.libraries = scripts.functions.sorted.map(\.code)
+        return contents
+    }
+}

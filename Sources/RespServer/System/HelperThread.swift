@@ -1,0 +1,108 @@
+// A thread for what would hold up the loop: writing files and waiting until they are on the disk. Jobs run one after the other, in the order
+// in which they were submitted. How much waits is known, so that whoever makes work can stop in time.
+
+import Glibc
+
+/// Used by one thread, which submits jobs.
+@safe final class HelperThread: @unchecked Sendable {
+    private struct Job {
+        let size: Int
+        let run: @Sendable () -> Void
+    }
+
+    private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+    private let changed: UnsafeMutablePointer<pthread_cond_t>
+    private var jobs: [Job] = []
+    private var next = 0
+    private var pending = 0
+    private var isIdle = true
+    private var hasStarted = false
+
+    init() {
+        unsafe mutex = .allocate(capacity: 1)
+        unsafe changed = .allocate(capacity: 1)
+        unsafe pthread_mutex_init(mutex, nil)
+        unsafe pthread_cond_init(changed, nil)
+    }
+
+    private func locked<Result>(_ body: () -> Result) -> Result {
+        unsafe pthread_mutex_lock(mutex)
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        return body()
+    }
+
+    // MARK: the other side
+
+    /// Submits a job.
+    /// - Parameter size: what it counts in `pendingSize`.
+    func submit(size: Int = 0, _ job: @escaping @Sendable () -> Void) {
+        if !hasStarted { start() }
+        locked {
+            jobs.append(Job(size: size, run: job))
+            pending += size
+            isIdle = false
+            unsafe _ = pthread_cond_broadcast(changed)
+        }
+    }
+
+    /// The sizes of the jobs that were not finished yet.
+    var pendingSize: Int { locked { pending } }
+
+    /// Waits until jobs of no more than this size are left.
+    func wait(untilBelow size: Int) {
+        locked { while pending > size { unsafe pthread_cond_wait(changed, mutex) } }
+    }
+
+    /// Waits until everything is done.
+    func waitUntilIdle() {
+        locked { while !isIdle { unsafe pthread_cond_wait(changed, mutex) } }
+    }
+
+    private func start() {
+        hasStarted = true
+        // Signals are for the loop.
+        var all = sigset_t()
+        var before = sigset_t()
+        unsafe sigfillset(&all)
+        unsafe pthread_sigmask(SIG_BLOCK, &all, &before)
+        var thread = pthread_t()
+        let result = unsafe pthread_create(
+            &thread, nil,
+            { context in
+                unsafe Unmanaged<HelperThread>.fromOpaque(context!).takeUnretainedValue().work()
+                return nil
+            }, Unmanaged.passRetained(self).toOpaque())
+        unsafe pthread_sigmask(SIG_SETMASK, &before, nil)
+        precondition(result == 0, "no thread could be made")
+        pthread_detach(thread)
+    }
+
+    // MARK: the thread
+
+    private func work() {
+        while true {
+            let job = locked {
+                while next == jobs.count {
+                    jobs.removeAll(keepingCapacity: true)
+                    next = 0
+                    isIdle = true
+                    unsafe pthread_cond_broadcast(changed)
+                    unsafe pthread_cond_wait(changed, mutex)
+                }
+                let job = jobs[next]
+                jobs[next] = Job(size: 0) {}
+                next += 1
+                if next >= 64 {
+                    jobs.removeFirst(next)
+                    next = 0
+                }
+                return job
+            }
+            job.run()
+            locked {
+                pending -= job.size
+                unsafe _ = pthread_cond_broadcast(changed)
+            }
+        }
+    }
+}

@@ -1,0 +1,234 @@
+// Reads a snapshot, of this server, of Redis 2.4 to 8.2 or of Valkey: see RDBOpcode.swift for its form.
+//
+// Contents that cannot be stored, such as a module's values, are an error: nothing is skipped silently, except information about the
+// server that saved.
+
+import Glibc
+import RespCodec
+
+/// How a snapshot is loaded.
+public struct SnapshotLoading {
+    /// Whether keys that are there give way; else they are an error.
+    public var replaces = false
+    /// Whether a wrong checksum is an error.
+    public var checksChecksum = true
+    /// Is told what the file says of the server that saved it: a name and a text.
+    public var information: (ByteSlice, ByteSlice) -> Void = { _, _ in }
+    /// Takes over the code of a library of functions, or returns why it cannot.
+    public var library: (ByteSlice) -> String? = { _ in "libraries of functions cannot be taken in" }
+
+    /// Is called from time to time with how many bytes were read, and tells whether to go on.
+    public var progress: ((Int) -> Bool)?
+    /// After how many bytes it is called, or, where that is 0, after each key.
+    public var progressInterval = 64 << 10
+
+    public init() {}
+}
+
+/// What came of loading one.
+public struct SnapshotContents: Sendable {
+    public var keyCount = 0
+    /// Keys that were expired, and stayed behind.
+    public var expiredCount = 0
+    /// Collections of nothing, which old servers saved by mistake, and which stayed behind.
+    public var emptyCount = 0
+    /// Whether the file says that it has no checksum.
+    public var hasNoChecksum = false
+
+    public init() {}
+}
+
+struct SnapshotReader: ~Copyable {
+    private var records: RecordReader<FileSource>
+    private let loading: SnapshotLoading
+    private var version: UInt16 = 0
+    private var keyBlock = ScratchBlock()
+    private var nextProgress = 0
+    private(set) var contents = SnapshotContents()
+    /// Where what is being read begins, and the key if it is one's value.
+    private(set) var place = 0
+    private(set) var key: [UInt8]?
+    /// Why a library could not be taken in.
+    private(set) var libraryProblem: String?
+
+    /// The attributes of a key that precede it.
+    private struct Traits {
+        var deadline: Int64?
+        var idleSeconds: Int?
+        var frequency: UInt32?
+    }
+
+    init(_ input: any SnapshotInput, _ loading: SnapshotLoading, longestString: Int) {
+        records = RecordReader(FileSource(input), longestString: longestString)
+        self.loading = loading
+    }
+
+    deinit { records.source.deallocate() }
+
+    /// How far the reader has come.
+    var offset: Int { records.offset }
+
+    // MARK: the frame
+
+    private mutating func readHead() throws(FormatError) {
+        let noSnapshot = FormatError.damaged("no RDB file")
+        let head = try records.take(RDBOpcode.headSize)
+        let isOfValkey = head[0..<RDBOpcode.magicOfValkey.count] == RDBOpcode.magicOfValkey
+        let magic = isOfValkey ? RDBOpcode.magicOfValkey : RDBOpcode.magic
+        guard head[0..<magic.count] == magic, let number = Self.number(head.dropFirst(magic.count)), number > 0 else {
+            throw noSnapshot
+        }
+        guard let version = UInt16(exactly: number), RecordType.isRead(version: version),
+            isOfValkey == (version >= RecordType.valkeyVersion)
+        else { throw .unsupported("a later version of the format") }
+        self.version = version
+        records.release()
+    }
+
+    /// The number that decimal digits spell.
+    private static func number(_ digits: ByteSlice) -> Int? {
+        var value = 0
+        for index in 0..<digits.count {
+            guard UInt8(ascii: "0")...UInt8(ascii: "9") ~= digits[index] else { return nil }
+            value = value * 10 + Int(digits[index] - UInt8(ascii: "0"))
+        }
+        return value
+    }
+
+    private mutating func readEnd() throws(FormatError) {
+        // Redis before 2.6 wrote no checksum, and with rdbchecksum off it is zero.
+        if version >= 5 {
+            let right = records.withSource { $0.checksum() }
+            let saved: UInt64 = try records.littleEndian()
+            contents.hasNoChecksum = saved == 0
+            guard saved == 0 || saved == right || !loading.checksChecksum else { throw .damaged("a wrong checksum") }
+        }
+        guard records.remaining == 0 else { throw .damaged("something behind the end") }
+    }
+
+    // MARK: the records
+
+    /// Adds all keys to an engine, except those that have expired.
+    /// - Parameter context: returns the context of a database; nil for one that the engine does not have.
+    /// - Throws: at the first part that cannot be read or stored. Keys that came before it stay.
+    /// - Complexity: O(bytes of the snapshot), O(n log n) for what must be put in an order.
+    mutating func read(context: (_ database: UInt64) -> KeyspaceContext?) throws(FormatError) {
+        try readHead()
+        guard var target = context(0) else { throw .unsupported("a database that is not there") }
+        var traits = Traits()
+        while true {
+            if traits.deadline == nil && traits.idleSeconds == nil && traits.frequency == nil {
+                place = records.offset
+                key = nil
+            }
+            records.release()
+            let byte = try records.byte()
+            guard let mark = RDBOpcode(rawValue: byte) else {
+                guard let type = RecordType(byte, version: version) else {
+                    throw RecordType.isOfModule(byte) ? .module(try moduleNumber()) : .unknownType(byte)
+                }
+                try readKey(type, traits, target)
+                traits = Traits()
+                if records.offset >= nextProgress { try tellProgress() }
+                continue
+            }
+            switch mark {
+            case .end: return try readEnd()
+            case .database:
+                guard let next = context(try records.number()) else {
+                    throw .unsupported("a database that is not there")
+                }
+                target = next
+            case .size:
+                let count = try records.number()
+                _ = try records.number()
+                // A key with its value takes some bytes of the file.
+                target.database.reserve(Int(min(count, UInt64(records.remaining / 8))))
+            case .slot: _ = (try records.number(), try records.number(), try records.number())
+            case .information: loading.information(try records.string(.first), try records.string(.second))
+            case .deadline: traits.deadline = try records.time()
+            case .deadlineInSeconds: traits.deadline = Int64(try records.littleEndian(as: Int32.self)) * 1000
+            case .idleSeconds: traits.idleSeconds = Int(clamping: try records.number())
+            case .frequency: traits.frequency = UInt32(try records.byte())
+            case .function:
+                libraryProblem = loading.library(try records.string())
+                if libraryProblem != nil { throw .unsupported("a library of functions") }
+            case .functionOfPreview: throw .unsupported("a library of functions of a preview")
+            case .module: throw .module(try records.number())
+            }
+        }
+    }
+
+    private mutating func tellProgress() throws(FormatError) {
+        nextProgress = records.offset + loading.progressInterval
+        guard let progress = loading.progress else {
+            nextProgress = Int.max
+            return
+        }
+        if !progress(records.offset) { throw .stopped }
+    }
+
+    /// The number of the module whose value follows the key.
+    private mutating func moduleNumber() throws(FormatError) -> UInt64 {
+        key = try records.string().array
+        records.release()
+        return try records.number()
+    }
+
+    private mutating func readKey(
+        _ type: RecordType, _ traits: Traits, _ context: KeyspaceContext
+    ) throws(FormatError) {
+        // Reading the value may overwrite the key in the reader's memory.
+        let saved = try records.string()
+        let block = unsafe keyBlock.room(for: saved.count)
+        unsafe block.copyMemory(from: saved.rawBytes.baseAddress!, byteCount: saved.count)
+        let key = unsafe ByteSlice(start: block, count: saved.count)
+        let entry: Entry
+        do throws(FormatError) {
+            entry = try records.value(type, key: key, deadline: traits.deadline, context)
+        } catch .empty {
+            contents.emptyCount += 1
+            return
+        } catch {
+            self.key = key.array
+            throw error
+        }
+        if let deadline = traits.deadline, deadline <= context.now {
+            contents.expiredCount += 1
+            return context.engine.freeing.free(entry, in: context.database)
+        }
+        if let clock = context.accessClock(idleSeconds: traits.idleSeconds, frequency: traits.frequency) {
+            entry.accessClock = clock
+        }
+        let hash = context.engine.hash(key)
+        context.expireIfNeeded(key)
+        guard let old = context.database.table.find(key, hash: hash) else {
+            context.database.insert(entry, hash: hash)
+            contents.keyCount += 1
+            return
+        }
+        guard loading.replaces else {
+            context.engine.freeing.free(entry, in: context.database)
+            self.key = key.array
+            throw .damaged("a key that is there twice")
+        }
+        context.store(entry, key: entry.key, replacing: old, keepsFrequency: false)
+        contents.keyCount += 1
+    }
+}
+
+extension RecordType {
+    /// Whether a byte stands for a value of a module.
+    static func isOfModule(_ byte: UInt8) -> Bool { byte == 6 || byte == 7 }
+}
+
+/// The name of a module's type: nine characters of six bits in its number, behind them the version of its encoding.
+///
+/// - Source: Redis, module.c, moduleTypeEncodeId.
+enum ModuleName {
+    private static let characters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+
+    static func text(_ number: UInt64) -> String {
+        String((0..<9).map { characters[Int(number >> UInt64(58 - 6 * $0) & 63)] })
+    }
+}
