@@ -128,10 +128,10 @@ def test_clients_are_counted(server):
 
 @pytest.mark.ours
 def test_fields_of_newer_versions(server, newer_redis):
-    """All that Redis 8.2 tells, but for its histograms of latencies and sizes, and for modules."""
+    """All that Redis 8.2 tells, but for its histograms of latencies, and for modules."""
     with server.connect() as tested, newer_redis.connect() as other:
         ours, theirs = info(tested, "everything"), info(other, "everything")
-    for title in ("Commandstats", "Errorstats", "Keyspace", "Latencystats", "Keysizes", "Modules"):
+    for title in ("Commandstats", "Errorstats", "Keyspace", "Latencystats", "Modules"):
         ours.pop(title, None)
         theirs.pop(title, None)
     assert set(theirs) <= set(ours)

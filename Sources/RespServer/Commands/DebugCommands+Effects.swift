@@ -70,12 +70,13 @@ extension DebugCommands {
         other.settings.setMaxPackedEntries = 4
         other.settings.setMaxIntsetEntries = 4
         other.setTime(engine.now + lead)
-        let failures: [String]
+        var failures: [String]
         do throws(ReplayError) {
             failures = try log.withByteSlice { bytes throws(ReplayError) in try other.replay(bytes) }
         } catch {
             throw .text("ERR \(error)")
         }
+        failures += [engine.problemOfKeySizes(), other.problemOfKeySizes()].compactMap { $0 }
         reply.array(3)
         reply.bulkString(text: engine.exactDigest())
         reply.bulkString(text: other.exactDigest())

@@ -69,7 +69,7 @@ enum DebugCommands {
         "EFFECTS LOG", "    Return what was recorded.",
         "EFFECTS REPLAY [<milliseconds>]",
         "    Run what was recorded in a second store, whose clock is ahead by that long, or ten minutes. Return a digest of all",
-        "    data, the same of the other store, and what failed there.",
+        "    data, the same of the other store, and what failed there or is miscounted in either.",
         "EFFECTS STOP", "    Forget what was recorded.",
         "ERROR <string>", "    Return the string as an error.",
         "OBJECT <key>", "    Tell how the value of a key is kept.",

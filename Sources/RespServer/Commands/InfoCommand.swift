@@ -41,7 +41,7 @@ enum InfoCommands {
         ("commandstats", "Commandstats", .withAll, writeCommands), ("errorstats", "Errorstats", .always, writeErrors),
         ("latencystats", "Latencystats", .withAll, writeLatencies),
         ("cluster", "Cluster", .always, { _, text in text.add("cluster_enabled", 0) }),
-        ("keyspace", "Keyspace", .always, writeKeyspace),
+        ("keyspace", "Keyspace", .always, writeKeyspace), ("keysizes", "Keysizes", .always, writeKeySizes),
         ("debug", "Debug", .whenNamed, writeTurns),
     ]
 
@@ -413,6 +413,36 @@ enum InfoCommands {
             text.piece(",subexpiry=", database.fieldDeadlineCount, "\r\n")
         }
     }
+
+    private static func sizesName(of type: ValueType) -> ByteSlice {
+        switch type {
+        case .string: "strings_sizes"
+        case .list: "lists_items"
+        case .set: "sets_items"
+        case .sortedSet: "zsets_items"
+        case .hash: "hashes_items"
+        case .stream: preconditionFailure("sizes of streams are not counted")
+        }
+    }
+
+    /// For each type of which a database has keys, how many have values of which sizes.
+    @Sendable private static func writeKeySizes(_ server: Server, _ text: InfoText) {
+        for database in server.engine.databasesInUse where database.count > 0 {
+            for type in ValueType.sized {
+                var isFirst = true
+                database.forEachKeySize(of: type) { smallest, count in
+                    if isFirst {
+                        text.piece("db", database.index)
+                        text.piece("_distrib_", sizesName(of: type))
+                    }
+                    text.powerOfTwo(isFirst ? ":" : ",", smallest)
+                    text.piece("=", count)
+                    isFirst = false
+                }
+                if !isFirst { text.endLine() }
+            }
+        }
+    }
 }
 
 /// The reply of INFO while it is written.
@@ -445,6 +475,12 @@ private struct InfoText {
         reply.text(name, "", string: value, end)
     }
     func piece(_ name: ByteSlice, _ value: ByteSlice) { reply.text(name, "", value, "") }
+    /// With a unit from 1024 on.
+    func powerOfTwo(_ name: ByteSlice, _ value: Int) {
+        let units: [ByteSlice] = ["", "K", "M", "G", "T", "P", "E"]
+        let unit = value == 0 ? 0 : value.trailingZeroBitCount / 10
+        piece(name, value >> (unit * 10), units[unit])
+    }
     func endLine() { reply.raw("\r\n") }
 
     /// A number of bytes, and a second field with it in a readable unit.

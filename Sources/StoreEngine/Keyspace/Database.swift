@@ -15,6 +15,7 @@ import RespCodec
         var index: Int
         var deadlineCount = 0
         var fieldDeadlineCount = 0
+        var sizes = KeySizes()
         /// Of the whole engine: the earliest deadline, or a moment before it.
         let alarm: UnsafeMutablePointer<Int64>
         #if DEBUG
@@ -37,6 +38,7 @@ import RespCodec
     func deallocate() {
         precondition(count == 0, "a database with keys is not to be freed")
         let allocator = allocator
+        forgetSizes()
         _ = unsafe table.deallocateSlice(from: 0, budget: Int.max) { _ in }
         unsafe storage.deinitialize(count: 1)
         unsafe allocator.deallocate(storage)
@@ -48,6 +50,7 @@ import RespCodec
     /// Takes all keys out, and returns the table that they are in.
     func detachAll() -> SegmentedTable<EntryLayout> {
         let full = table
+        forgetSizes()
         unsafe storage.pointee.table = SegmentedTable(allocator: full.allocator, hash: full.hash)
         unsafe storage.pointee.deadlineCount = 0
         unsafe storage.pointee.fieldDeadlineCount = 0
@@ -117,23 +120,26 @@ import RespCodec
     }
 
     /// Puts a new entry in the table; its key must not be there, not even as one that has expired.
+    /// - Parameter stringLength: of a string, how long it is, if that is known.
     @inline(__always) @discardableResult
-    func insert(_ entry: Entry, hash: UInt64) -> Slot {
+    func insert(_ entry: Entry, hash: UInt64, stringLength: Int? = nil) -> Slot {
         #if DEBUG
         precondition(table.find(entry.key, hash: hash) == nil, "a key has one entry")
         note(entry.key)
         #endif
+        if let stringLength { addSize(.string, stringLength) } else { countSize(of: entry) }
         if entry.hasDeadline { unsafe storage.pointee.deadlineCount += 1 }
         if entry.nextFieldDeadline != nil { unsafe storage.pointee.fieldDeadlineCount += 1 }
         return unsafe table.insert(entry.address, hash: hash, deadline: noted(entry.nextDeadline))
     }
 
     /// Puts a new entry of the same key in the place of an old one, whose block, but not what it points to, is freed. What the old one
-    /// points to may be gone: its fields are forgotten first (`forgetFields`).
+    /// points to may be gone: its fields are forgotten and its size is counted no more first (`forgetFields`, `uncountSize`).
     @inline(__always)
     func replace(_ slot: Slot, with entry: Entry) {
         willChange(slot)
         let old = unsafe slot.entry
+        countSize(of: entry)
         unsafe storage.pointee.deadlineCount += (entry.hasDeadline ? 1 : 0) - (deadline(slot) != nil ? 1 : 0)
         if entry.nextFieldDeadline != nil { unsafe storage.pointee.fieldDeadlineCount += 1 }
         unsafe table.replace(slot, with: entry.address, deadline: noted(entry.nextDeadline))
@@ -144,6 +150,7 @@ import RespCodec
     func detach(_ slot: Slot) -> Entry {
         willChange(slot)
         let entry = entry(at: slot)
+        uncountSize(of: entry)
         if deadline(slot) != nil { unsafe storage.pointee.deadlineCount -= 1 }
         forgetFields(slot)
         table.remove(slot)
@@ -169,7 +176,10 @@ import RespCodec
     }
 
     /// Room for the payload in the entry's present block.
-    func payloadCapacity(_ entry: Entry) -> Int { unsafe allocator.capacity(of: entry.address) - entry.payloadOffset }
+    func payloadCapacity(_ entry: Entry) -> Int { blockSize(of: entry) - entry.payloadOffset }
+
+    /// Bytes of the entry's present block.
+    func blockSize(of entry: Entry) -> Int { unsafe allocator.capacity(of: entry.address) }
 
     /// Bytes of the entry's block and of the one it may have for a long string.
     func byteCount(of entry: Entry) -> Int {

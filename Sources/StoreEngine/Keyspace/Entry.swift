@@ -200,9 +200,16 @@ enum EntryLayout: TableLayout {
 
     /// Sets the length of an embedded or raw string and returns where its bytes go.
     @inline(__always) func setInlineLength(_ length: Int) -> UnsafeMutableRawPointer {
-        let offset = payloadOffset
-        return unsafe address + offset + LengthPrefix.write(length, to: address + offset)
+        unsafe setInlineLength(length, at: payloadOffset)
     }
+
+    /// The same, where the payload's offset is known.
+    @inline(__always) func setInlineLength(_ length: Int, at offset: Int) -> UnsafeMutableRawPointer {
+        unsafe address + offset + LengthPrefix.write(length, to: address + offset)
+    }
+
+    /// Of an embedded or raw string whose payload has this offset: its length.
+    @inline(__always) func inlineLength(at offset: Int) -> Int { length(at: offset).length }
 
     /// Of an external string: its block and length.
     var external: (block: UnsafeMutableRawPointer, length: Int) {

@@ -163,10 +163,13 @@ public enum KeyAccess: Sendable {
     }
 
     /// Puts a new entry in a table; its key must not be there.
+    /// - Parameter stringLength: of a string, how long it is, if that is known.
     @inline(__always) @discardableResult
-    func insert(_ entry: Entry, key: ByteSlice, in database: Database? = nil) -> Slot {
+    func insert(
+        _ entry: Entry, key: ByteSlice, in database: Database? = nil, stringLength: Int? = nil
+    ) -> Slot {
         let database = database ?? self.database
-        let slot = database.insert(entry, hash: hash(key))
+        let slot = database.insert(entry, hash: hash(key), stringLength: stringLength)
         if engine.tellsNotices { engine.notice(key, .new, in: database) }
         return slot
     }
@@ -177,17 +180,22 @@ public enum KeyAccess: Sendable {
     }
 
     /// Puts a new entry in the table, in place of the old one of its key if there is one.
-    /// - Parameter keepsFrequency: whether the key is used as often as before; else that is the entry's own.
+    /// - Parameters:
+    ///   - keepsFrequency: whether the key is used as often as before; else that is the entry's own.
+    ///   - stringLength: of a string, how long it is, if that is known.
     @inline(__always)
-    func store(_ entry: Entry, key: ByteSlice, replacing slot: Slot?, keepsFrequency: Bool = true) {
+    func store(
+        _ entry: Entry, key: ByteSlice, replacing slot: Slot?, keepsFrequency: Bool = true, stringLength: Int? = nil
+    ) {
         if let slot {
             database.willChange(slot)
             database.forgetFields(slot)
+            database.uncountSize(of: database.entry(at: slot))
             if keepsFrequency, let frequency = frequencyClock(slot) { entry.accessClock = frequency }
             engine.freeing.freePayload(of: database.entry(at: slot), in: database)
             database.replace(slot, with: entry)
         } else {
-            insert(entry, key: key)
+            insert(entry, key: key, stringLength: stringLength)
         }
     }
 }

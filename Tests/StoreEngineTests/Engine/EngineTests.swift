@@ -38,13 +38,13 @@ struct EngineTests {
 
     @Test func flushingGivesEverythingBack() {
         let engine = Engine(seed: 1)
-        let empty = engine.usedBytes
+        let empty = engine.dataBytes
         for number in 0..<20_000 {
             _ = run(engine, "SET", "key:\(number)", String(repeating: "v", count: number % 300))
         }
         #expect(run(engine, "FLUSHALL") == "+OK\r\n")
         while engine.hasGarbage { engine.freeSlice() }
-        #expect(engine.usedBytes == empty)
+        #expect(engine.dataBytes == empty)
         #expect(run(engine, "DBSIZE") == ":0\r\n")
     }
 
@@ -160,9 +160,9 @@ struct EngineTests {
     /// What MEMORY USAGE says of the only key is what the allocator has given out for it, and the key's slot.
     @Test func memoryUsageIsWhatTheAllocatorGave() {
         let engine = Engine(databases: 1, seed: 6)
-        let before = engine.usedBytes
+        let before = engine.dataBytes
         for number in 0..<20_000 { _ = run(engine, "HSET", "h", "field:\(number)", "value \(number * 7)") }
         let slot = MemoryLayout<UInt64>.size
-        #expect(run(engine, "MEMORY", "USAGE", "h", "SAMPLES", "0") == ":\(engine.usedBytes - before + slot)\r\n")
+        #expect(run(engine, "MEMORY", "USAGE", "h", "SAMPLES", "0") == ":\(engine.dataBytes - before + slot)\r\n")
     }
 }

@@ -317,14 +317,14 @@ struct HashFieldExpiryTests {
         fill(1_000_000)
         _ = run(engine, "DEL", "h0", "h1", "h2", "h3", "h4", "h5", "h6")
         while engine.hasGarbage { engine.freeSlice() }
-        let empty = engine.usedBytes
+        let empty = engine.dataBytes
         #expect(engine.database(0).fieldDeadlineCount == 0)
         fill(2_000_000)
         engine.setTime(2_001_000)
         while !engine.expireCycle(budget: 100) {}
         _ = run(engine, "DEL", "h0", "h1", "h2", "h3", "h4", "h5", "h6")
         while engine.hasGarbage { engine.freeSlice() }
-        #expect(engine.usedBytes <= empty)
+        #expect(engine.dataBytes <= empty)
         #expect(run(engine, "DBSIZE") == ":0\r\n")
     }
 
@@ -335,13 +335,13 @@ struct HashFieldExpiryTests {
         // The keyspace's own table keeps its heap and the deadlines of a bucket.
         _ = run(engine, "HSETEX", "h", "EX", "100", "FIELDS", "1", "f", "v")
         _ = run(engine, "DEL", "h")
-        let before = engine.usedBytes
+        let before = engine.dataBytes
         for number in 0..<5000 {
             _ = run(
                 engine, "HSETEX", "h", "EX", "\(100 + number)", "FIELDS", "1", "field:\(number)", "value \(number * 7)")
         }
         let slot = MemoryLayout<UInt64>.size
-        #expect(run(engine, "MEMORY", "USAGE", "h", "SAMPLES", "0") == ":\(engine.usedBytes - before + slot)\r\n")
+        #expect(run(engine, "MEMORY", "USAGE", "h", "SAMPLES", "0") == ":\(engine.dataBytes - before + slot)\r\n")
     }
 
     /// A hash without deadlines takes what it took before there were any.
@@ -428,7 +428,7 @@ struct HashFieldExpiryTests {
             engine.settings.hashMaxPackedEntries = random.below(2) * 512
             _ = restore(engine, "h", sound)
             _ = run(engine, "DEL", "h")
-            let empty = engine.usedBytes
+            let empty = engine.dataBytes
             for _ in 0..<2000 {
                 var payload = Array(sound.dropLast(8))
                 for _ in 0...random.below(3) {
@@ -447,7 +447,7 @@ struct HashFieldExpiryTests {
                 }
                 while engine.hasGarbage { engine.freeSlice() }
                 #expect(engine.database(0).fieldDeadlineCount == 0)
-                #expect(engine.usedBytes <= empty + 1024, "seed \(seed)")
+                #expect(engine.dataBytes <= empty + 1024, "seed \(seed)")
             }
         }
     }

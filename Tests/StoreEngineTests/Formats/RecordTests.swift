@@ -135,7 +135,7 @@ struct RecordTests {
     @Test(arguments: makers) func valuesComeBackAndNothingIsLeft(maker: String) {
         let engine = Engine(databases: 1, seed: 3)
         engine.setTime(1_000_000)
-        let empty = engine.usedBytes
+        let empty = engine.dataBytes
         make(engine, maker)
         let key = text("k")
         let digest = key.withByteSlice { engine.valueDigest(of: $0, database: 0) }
@@ -148,7 +148,7 @@ struct RecordTests {
             run(engine, text("RESTORE"), key, text("1"), payload, text("REPLACE"), text("ABSTTL")) == text("+OK\r\n"))
         #expect(run(engine, text("EXISTS"), key) == text(":0\r\n"))
         while engine.hasGarbage { engine.freeSlice() }
-        #expect(engine.usedBytes == empty)
+        #expect(engine.dataBytes == empty)
         engine.database(0).allocator.checkInvariants()
     }
 
@@ -156,7 +156,7 @@ struct RecordTests {
     @Test(arguments: makers) func damagedValuesLeaveNothing(maker: String) {
         let engine = Engine(databases: 1, seed: 3)
         engine.setTime(1_000_000)
-        let empty = engine.usedBytes
+        let empty = engine.dataBytes
         make(engine, maker, long: 1000)
         let payload = dump(engine, "k")
         let value = Array(payload[0..<payload.count - 10])
@@ -184,7 +184,7 @@ struct RecordTests {
             }
         }
         while engine.hasGarbage { engine.freeSlice() }
-        #expect(engine.usedBytes == empty)
+        #expect(engine.dataBytes == empty)
         engine.database(0).allocator.checkInvariants()
     }
 

@@ -44,7 +44,7 @@ struct DatabaseTests {
         fill(engine, database: 0, count: 3000)
         _ = run(engine, "GET", "k", database: 4)
         let digests = Self.keys.map { key in Array(key.utf8).withByteSlice { engine.valueDigest(of: $0, database: 0) } }
-        let before = engine.usedBytes
+        let before = engine.dataBytes
         for key in Self.keys {
             let place = Array(key.utf8).withByteSlice { engine.facts(of: $0, database: 0)?.address }
             #expect(run(engine, "MOVE", key, "4") == ":1\r\n")
@@ -52,7 +52,7 @@ struct DatabaseTests {
             #expect(place == moved && place != nil, "\(key) was copied")
         }
         // Only the tables of keys have changed.
-        #expect(abs(engine.usedBytes - before) < 600 && !engine.hasGarbage)
+        #expect(abs(engine.dataBytes - before) < 600 && !engine.hasGarbage)
         #expect(engine.database(0).count == 0 && engine.database(0).deadlineCount == 0)
         #expect(engine.database(0).fieldDeadlineCount == 0 && engine.database(4).fieldDeadlineCount == 1)
         #expect(engine.database(4).deadlineCount == 1)
@@ -75,45 +75,45 @@ struct DatabaseTests {
         let engine = Engine(seed: 4)
         _ = run(engine, "SET", "stays", "v", database: 2)
         _ = run(engine, "GET", "k", database: 7)
-        let empty = engine.usedBytes
+        let empty = engine.dataBytes
         fill(engine, database: 7, count: 3000)
         for number in 0..<5000 { _ = run(engine, "SET", "key:\(number)", "v", "EX", "1000", database: 7) }
-        let full = engine.usedBytes
+        let full = engine.dataBytes
         #expect(run(engine, "FLUSHDB", database: 7) == "+OK\r\n")
         #expect(engine.database(7).count == 0 && engine.database(7).deadlineCount == 0)
-        #expect(engine.hasGarbage && engine.usedBytes >= full)
+        #expect(engine.hasGarbage && engine.dataBytes >= full)
         var slices = 0
         while engine.hasGarbage {
-            let before = engine.usedBytes
+            let before = engine.dataBytes
             engine.freeSlice()
             slices += 1
-            #expect(before - engine.usedBytes < 200_000)
+            #expect(before - engine.dataBytes < 200_000)
         }
         #expect(slices > 15)
-        #expect(engine.usedBytes == empty)
+        #expect(engine.dataBytes == empty)
         #expect(run(engine, "GET", "stays", database: 2) == "$1\r\nv\r\n")
         #expect(run(engine, "SET", "again", "v", database: 7) == "+OK\r\n" && engine.database(7).count == 1)
     }
 
     @Test func flushingTheOnlyOneDropsTheAllocator() {
         let engine = Engine(seed: 5)
-        let empty = engine.usedBytes
+        let empty = engine.dataBytes
         fill(engine, database: 9, count: 3000)
         #expect(run(engine, "FLUSHDB", database: 9) == "+OK\r\n")
-        #expect(engine.usedBytes <= empty + 1000)
+        #expect(engine.dataBytes <= empty + 1000)
         finish(engine)
         #expect(engine.database(9).count == 0)
         fill(engine, database: 9, count: 300)
         fill(engine, database: 3, count: 300)
         #expect(run(engine, "FLUSHALL", database: 3) == "+OK\r\n")
-        #expect(engine.usedBytes <= empty + 1000)
+        #expect(engine.dataBytes <= empty + 1000)
         finish(engine)
         #expect(engine.databasesInUse.allSatisfy { $0.count == 0 })
     }
 
     @Test func databasesThatAreNotUsedCostNothing() {
         let engine = Engine(databases: Int(Int32.max), seed: 6)
-        let empty = engine.usedBytes
+        let empty = engine.dataBytes
         #expect(empty == Engine(databases: 1, seed: 6).usedBytes)
         let last = Int(Int32.max) - 1
         #expect(run(engine, "SET", "k", "v", database: last) == "+OK\r\n")
@@ -130,7 +130,7 @@ struct DatabaseTests {
         #expect(run(engine, "MOVE", "k", "123457") == ":1\r\n")
         #expect(run(engine, "FLUSHALL") == "+OK\r\n")
         finish(engine)
-        #expect(engine.usedBytes == empty && engine.databasesInUse.map(\.index) == [0])
+        #expect(engine.dataBytes == empty && engine.databasesInUse.map(\.index) == [0])
     }
 
     @Test func emptyDatabasesAreForgottenWhenTheyAreMany() {
@@ -147,7 +147,7 @@ struct DatabaseTests {
             #expect(run(engine, "EXISTS", "k", database: index * 1000) == ":1\r\n")
             #expect(run(engine, "EXISTS", "k", database: index * 1000 + 1) == ":0\r\n")
         }
-        #expect(engine.usedBytes < 600 * 1000)
+        #expect(engine.dataBytes < 600 * 1000)
     }
 
     @Test func deadlinesOfAllDatabasesAreMet() {

@@ -199,7 +199,7 @@ struct BitmapTests {
         let engine = Engine(databases: 1, seed: seed)
         var random = RandomSource(seed: seed)
         func run(_ words: String...) -> [UInt8] { engine.execute(words.map { Array($0.utf8) }) }
-        let empty = engine.usedBytes
+        let empty = engine.dataBytes
         var model: [UInt8] = []
         for step in 0..<3000 {
             let offset = random.below(step < 1500 ? 120_000 : 2_000_000)
@@ -217,7 +217,7 @@ struct BitmapTests {
         #expect(run("BITCOUNT", "n") == Array(":\(model.count * 8)\r\n".utf8))
         _ = run("DEL", "k", "n")
         while engine.hasGarbage { engine.freeSlice() }
-        #expect(engine.usedBytes == empty)
+        #expect(engine.dataBytes == empty)
         engine.database(0).allocator.checkInvariants()
     }
 

@@ -59,7 +59,7 @@ struct HyperLogLogTests {
 
     @Test(arguments: [1, 2, 3]) func elementsRaiseTheRegistersOfTheModel(seed: UInt64) {
         var random = RandomSource(seed: seed)
-        let empty = engine.usedBytes
+        let empty = engine.dataBytes
         engine.settings.hyperLogLogSparseMaxBytes = [40, 3000, 16_000][Int(seed - 1)]
         var model = [UInt8](repeating: 0, count: 16_384)
         var sizes: Set<UInt8> = []
@@ -79,7 +79,7 @@ struct HyperLogLogTests {
         }
         #expect(sizes.contains(1))
         _ = run("DEL", "h")
-        #expect(engine.usedBytes == empty)
+        #expect(engine.dataBytes == empty)
         engine.database(0).allocator.checkInvariants()
     }
 
@@ -163,7 +163,7 @@ struct HyperLogLogTests {
     /// leaves as it was.
     @Test(arguments: [1, 2, 3, 4]) func damageIsFound(seed: UInt64) {
         var random = RandomSource(seed: seed)
-        let empty = engine.usedBytes
+        let empty = engine.dataBytes
         for round in 0..<250 {
             var bytes = Array("HYLL".utf8) + [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80]
             switch random.below(5) {
@@ -191,7 +191,7 @@ struct HyperLogLogTests {
             #expect(run("DEL", "h").hasPrefix(":1"))
         }
         _ = run("DEL", "m")
-        #expect(engine.usedBytes == empty)
+        #expect(engine.dataBytes == empty)
         engine.database(0).allocator.checkInvariants()
     }
 }

@@ -58,7 +58,7 @@ struct ListTests {
             defer { writer.deallocate() }
             let context = KeyspaceContext(engine, database: engine.database(0), reply: writer)
             var random = RandomSource(seed: seed)
-            let before = engine.usedBytes
+            let before = engine.dataBytes
             var model: [[UInt8]] = []
             for step in 0..<4000 {
                 let list = try context.listMade(at: "list")
@@ -146,7 +146,7 @@ struct ListTests {
             #expect(try context.list(at: "copy", .peek).map(contents) == model, "seed \(seed)")
             #expect(run(engine, "DEL", "list", "copy") == ":2\r\n")
             while engine.hasGarbage { engine.freeSlice() }
-            #expect(engine.usedBytes == before, "seed \(seed)")
+            #expect(engine.dataBytes == before, "seed \(seed)")
             engine.database(0).allocator.checkInvariants()
         }
     }
@@ -163,19 +163,19 @@ struct ListTests {
 
     @Test func aMillionElementsTakeTheirBytesAndLittleMore() {
         let engine = engine(Setup())
-        let before = engine.usedBytes
+        let before = engine.dataBytes
         for number in 0..<100_000 {
             let text = "element:" + String(1_000_000_000_000 + number).dropFirst()
             _ = run(engine, "RPUSH", "l", text)
         }
         #expect(run(engine, "STRLEN", "l").hasPrefix("-WRONGTYPE"))
-        #expect((engine.usedBytes - before) / 100_000 <= 22)
+        #expect((engine.dataBytes - before) / 100_000 <= 22)
         let slot = MemoryLayout<UInt64>.size
-        #expect(run(engine, "MEMORY", "USAGE", "l", "SAMPLES", "0") == ":\(engine.usedBytes - before + slot)\r\n")
+        #expect(run(engine, "MEMORY", "USAGE", "l", "SAMPLES", "0") == ":\(engine.dataBytes - before + slot)\r\n")
         #expect(run(engine, "LTRIM", "l", "40000", "40001") == "+OK\r\n")
         #expect(run(engine, "LRANGE", "l", "0", "-1").contains("element:000000040000\r\n$20\r\nelement:000000040001"))
         while engine.hasGarbage { engine.freeSlice() }
-        #expect(engine.usedBytes - before < 500)
+        #expect(engine.dataBytes - before < 500)
     }
 
     @Test func aListBecomesLargeBeforeItExceedsItsLimitAndSmallAtHalfOfIt() {
@@ -196,12 +196,12 @@ struct ListTests {
     @Test func pushesAtOneEndAndPopsAtTheOtherKeepTheListSmall() {
         let engine = engine(Setup())
         for number in 0..<2000 { _ = run(engine, "LPUSH", "l", "element:\(number)") }
-        let before = engine.usedBytes
+        let before = engine.dataBytes
         for number in 2000..<60_000 {
             _ = run(engine, "LPUSH", "l", "element:\(number)")
             let popped = "element:\(number - 2000)"
             #expect(run(engine, "RPOP", "l") == "$\(popped.utf8.count)\r\n\(popped)\r\n")
         }
-        #expect(engine.usedBytes <= before + 20_000)
+        #expect(engine.dataBytes <= before + 20_000)
     }
 }

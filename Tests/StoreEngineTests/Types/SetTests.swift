@@ -141,7 +141,7 @@ struct SetTests {
         var model: Set<String> = []
         // Dropping the table's first page would count as a leak: it stays with the engine.
         _ = run(engine, ["SADD", "other", "x"])
-        let empty = engine.usedBytes
+        let empty = engine.dataBytes
         for step in 0..<6000 {
             let range = [10, 60, 3000][step / 50 % 3]
             let member = Self.member(random.below(range), kind: kind)
@@ -176,7 +176,7 @@ struct SetTests {
         _ = run(engine, ["SPOP", "s", "1000000"])
         #expect(run(engine, ["EXISTS", "s"]) == ":0\r\n")
         while engine.hasGarbage { engine.freeSlice() }
-        #expect(engine.usedBytes == empty)
+        #expect(engine.dataBytes == empty)
     }
 
     /// Sets of every encoding and size, in every operation, against the sets of the language.
@@ -186,7 +186,7 @@ struct SetTests {
         engine.settings.setMaxPackedEntries = 50
         var random = RandomSource(seed: seed)
         _ = run(engine, ["SADD", "other", "x"])
-        let empty = engine.usedBytes
+        let empty = engine.dataBytes
         for _ in 0..<250 {
             let count = random.below(10) == 0 ? 24 : random.below(4) + 1
             let names = (0..<count).map { "s\($0)" }
@@ -223,7 +223,7 @@ struct SetTests {
             }
             _ = run(engine, ["DEL", "d"] + names)
             while engine.hasGarbage { engine.freeSlice() }
-            #expect(engine.usedBytes == empty)
+            #expect(engine.dataBytes == empty)
         }
     }
 

@@ -48,7 +48,7 @@ struct SortedSetTests {
     /// Few members stay packed, many become a tree.
     @Test(arguments: [1, 2, 3], [40, 2000]) func agreesWithADictionary(seed: UInt64, members: Int) {
         let engine = Engine(seed: seed)
-        let empty = engine.usedBytes
+        let empty = engine.dataBytes
         var random = RandomSource(seed: seed)
         var model = Model()
         for step in 0..<6000 {
@@ -98,7 +98,7 @@ struct SortedSetTests {
         }
         _ = run(engine, "DEL", "z", "copy", "sum")
         while engine.hasGarbage { engine.freeSlice() }
-        #expect(engine.usedBytes == empty)
+        #expect(engine.dataBytes == empty)
     }
 
     @Test func rangesOfRanksAreRemoved() {

@@ -201,7 +201,7 @@ extension HashValue {
     /// - Parameter willRemove: called with each before it is removed.
     func removeExpired(limit: Int, willRemove: (ByteSlice) -> Void) -> Int {
         guard hasDeadlines else { return 0 }
-        return changingDeadlines {
+        let removed = changingDeadlines {
             guard isTable else {
                 let expired = triples.expiredCount(now: now, limit: limit)
                 var field = list.first
@@ -217,6 +217,8 @@ extension HashValue {
             while removed < limit && table.removeExpired(now: now, willRemove: willRemove) { removed += 1 }
             return removed
         }
+        countChanged(by: -removed)
+        return removed
     }
 
     /// Removes a field if it is expired.

@@ -36,12 +36,13 @@ typealias HashElement = PackedElement
     var isTable: Bool { entry.encoding == .table }
 
     /// How many fields there are, including those that have expired and are not removed yet.
-    var count: Int {
-        switch entry.encoding {
-        case .packed: list.count / 2
-        case .packedWithDeadlines: list.count / DeadlineTriples.stride
-        default: table.count
-        }
+    var count: Int { entry.fieldCount }
+
+    /// To be called when fields were added, or removed if less than 0 of them.
+    @inline(__always)
+    func countChanged(by change: Int) {
+        let count = count
+        database.sizeChanged(.hash, from: count &- change, to: count)
     }
 
     // MARK: looking up
@@ -125,6 +126,13 @@ typealias HashElement = PackedElement
     /// - Parameter keepsDeadline: whether the field keeps its deadline; else that is removed.
     @inline(__always) @discardableResult
     func set(_ field: ByteSlice, _ value: ByteSlice, keepsDeadline: Bool = false) -> Bool {
+        let isNew = setUncounted(field, value, keepsDeadline: keepsDeadline)
+        if isNew { countChanged(by: 1) }
+        return isNew
+    }
+
+    @inline(__always)
+    private func setUncounted(_ field: ByteSlice, _ value: ByteSlice, keepsDeadline: Bool) -> Bool {
         if entry.encoding != .table
             && (field.count > maximumPackedLength || value.count > maximumPackedLength
                 || !list.mayTake(field.count &+ value.count))
@@ -175,6 +183,12 @@ typealias HashElement = PackedElement
 
     /// Removes a field, expired or not; false when there is none. A hash without fields is to be removed by the caller.
     func remove(_ field: ByteSlice) -> Bool {
+        let isRemoved = removeUncounted(field)
+        if isRemoved { countChanged(by: -1) }
+        return isRemoved
+    }
+
+    private func removeUncounted(_ field: ByteSlice) -> Bool {
         if entry.encoding == .packed {
             guard let offset = list.find(PackedValue(field), stride: 2) else { return false }
             payload.remove(at: offset, count: 2)
@@ -218,6 +232,15 @@ extension ForwardList {
 }
 
 extension Entry {
+    /// How many fields a hash has, expired or not.
+    @inline(__always) var fieldCount: Int {
+        switch encoding {
+        case .packed: fieldList.count / 2
+        case .packedWithDeadlines: fieldList.count / DeadlineTriples.stride
+        default: unsafe HashTable(at: pointer).count
+        }
+    }
+
     /// Calls `body` with each field and value of a hash, expired or not. The hash must not change meanwhile.
     @inline(__always)
     func forEachField(_ body: (HashElement, HashElement) -> Void) {

@@ -29,6 +29,12 @@ import RespCodec
     /// How many elements there are.
     @inline(__always) var count: Int { isPacked ? list.count : chain.count }
 
+    /// To be called when elements were added, or removed if less than 0 of them.
+    @inline(__always)
+    private func countChanged(by change: Int, to count: Int) {
+        database.sizeChanged(.list, from: count &- change, to: count)
+    }
+
     // MARK: visiting
 
     /// Calls `body` with each element from head to tail; the list must not change meanwhile.
@@ -99,9 +105,15 @@ import RespCodec
     @inline(__always)
     func push(_ element: ByteSlice, at end: ListEnd) {
         let value = PackedValue(element)
-        guard isPacked else { return chain.push(value, at: end, limits) }
-        let list = listWithRoom(for: value.encodedLength)
-        if end == .tail { list.append(value) } else { list.insert(value, at: list.first) }
+        if isPacked {
+            let list = listWithRoom(for: value.encodedLength)
+            if end == .tail { list.append(value) } else { list.insert(value, at: list.first) }
+            countChanged(by: 1, to: list.count)
+        } else {
+            let chain = chain
+            chain.push(value, at: end, limits)
+            countChanged(by: 1, to: chain.count)
+        }
     }
 
     /// Adds an element at an end. It must not lie in the list.
@@ -129,10 +141,12 @@ import RespCodec
             let chain = chain
             guard let (node, index) = chain.firstMatch(pivot) else { return false }
             chain.insert(value, nextTo: index, of: node, after: after, limits)
+            countChanged(by: 1, to: chain.count)
             return true
         }
         guard let offset = list.find(pivot) else { return false }
         payload.insert(value, at: after ? list.next(after: offset) : offset)
+        countChanged(by: 1, to: list.count)
         return true
     }
 
@@ -155,16 +169,23 @@ import RespCodec
     /// Removes the element at an end. There must be one. A list without elements is to be removed by the caller.
     @inline(__always)
     func removeElement(at end: ListEnd) {
-        guard isPacked else { return chain.pop(at: end) }
-        let list = list
-        if end == .head { list.remove(at: list.first, count: 1) } else { list.removeLast() }
-        payload.trim()
+        if isPacked {
+            let list = list
+            if end == .head { list.remove(at: list.first, count: 1) } else { list.removeLast() }
+            countChanged(by: -1, to: list.count)
+            payload.trim()
+        } else {
+            let chain = chain
+            chain.pop(at: end)
+            countChanged(by: -1, to: chain.count)
+        }
     }
 
     /// Removes `removed` elements from number `start` on, both within the list. Of a large list whole nodes are
     /// returned as a chain for the caller to free.
     func remove(from start: Int, count removed: Int) -> ListChain? {
         guard removed > 0 else { return nil }
+        defer { countChanged(by: -removed, to: count) }
         guard isPacked else { return chain.remove(from: start, count: removed) }
         payload.remove(at: list.offset(ofElement: start, of: list.count), count: removed)
         return nil
@@ -173,7 +194,12 @@ import RespCodec
     /// Removes up to `limit` elements that are `element`, the first ones from the head, or from the tail if
     /// `backwards`. Returns how many.
     func removeMatches(_ element: ByteSlice, backwards: Bool, limit: Int) -> Int {
-        let value = PackedValue(element)
+        let removed = removeMatches(PackedValue(element), backwards: backwards, limit: limit)
+        countChanged(by: -removed, to: count)
+        return removed
+    }
+
+    private func removeMatches(_ value: PackedValue, backwards: Bool, limit: Int) -> Int {
         guard isPacked else { return chain.removeMatches(value, backwards: backwards, limit: limit) }
         let list = list
         var skipped = 0

@@ -22,6 +22,8 @@ import RespCodec
     /// The slot's word, or a similar one, which contains the entry's address.
     private let word: UnsafeMutablePointer<UInt64>
     private let limits: Limits
+    /// Whether it is at a key, so that its size is counted.
+    private let isAttached: Bool
     #if DEBUG
     /// The set's slot in the keyspace's table, if it has one.
     private var slot: Slot?
@@ -29,17 +31,19 @@ import RespCodec
 
     @inline(__always)
     init(_ database: Database, _ slot: Slot, limits: Limits) {
-        unsafe self.init(database, at: slot.word, limits: limits)
+        unsafe self.init(database, at: slot.word, limits: limits, isAttached: true)
         #if DEBUG
         self.slot = slot
         #endif
     }
 
-    /// A set that is at no key.
-    @unsafe init(_ database: Database, at word: UnsafeMutablePointer<UInt64>, limits: Limits) {
+    /// A set that is at no key, unless it `isAttached`.
+    @unsafe @inline(__always)
+    init(_ database: Database, at word: UnsafeMutablePointer<UInt64>, limits: Limits, isAttached: Bool = false) {
         self.database = database
         unsafe self.word = word
         self.limits = limits
+        self.isAttached = isAttached
     }
 
     @inline(__always) var entry: Entry {
@@ -64,12 +68,28 @@ import RespCodec
     /// A random member, each as likely as any other. There must be one.
     func random(using generator: inout RandomSource) -> PackedElement { view.random(using: &generator) }
 
+    /// To be called when a member was added or removed; passes on whether it was.
+    @inline(__always)
+    private func counted(_ isChanged: Bool, by change: Int) -> Bool {
+        if isChanged && isAttached {
+            let count = count
+            database.sizeChanged(.set, from: count &- change, to: count)
+        }
+        return isChanged
+    }
+
     // MARK: adding
 
     /// Adds a member; false when it is there already.
     /// - Complexity: O(1), O(members) while small.
     @inline(__always) @discardableResult
-    func add(_ member: ByteSlice) -> Bool {
+    func add(_ member: ByteSlice) -> Bool { counted(addUncounted(member), by: 1) }
+
+    @discardableResult
+    func add(_ member: PackedElement) -> Bool { counted(addUncounted(member), by: 1) }
+
+    @inline(__always)
+    private func addUncounted(_ member: ByteSlice) -> Bool {
         switch entry.encoding {
         case .table:
             return table.add(member)
@@ -81,10 +101,9 @@ import RespCodec
         }
     }
 
-    @discardableResult
-    func add(_ member: PackedElement) -> Bool {
+    private func addUncounted(_ member: PackedElement) -> Bool {
         switch member {
-        case .bytes(let bytes): return add(bytes)
+        case .bytes(let bytes): return addUncounted(bytes)
         case .integer(let value):
             switch entry.encoding {
             case .table: return Decimal.withText(value) { table.add($0) }
@@ -146,7 +165,10 @@ import RespCodec
     /// Removes a member; false when it is not there. A set without members is to be removed by the caller.
     /// - Complexity: O(1), O(members) while small.
     @inline(__always)
-    func remove(_ member: ByteSlice) -> Bool {
+    func remove(_ member: ByteSlice) -> Bool { counted(removeUncounted(member), by: -1) }
+
+    @inline(__always)
+    private func removeUncounted(_ member: ByteSlice) -> Bool {
         switch entry.encoding {
         case .table:
             return table.remove(member)
@@ -185,11 +207,13 @@ import RespCodec
             body(list[offset])
             payload.remove(at: offset, count: 1)
         }
+        _ = counted(true, by: -1)
     }
 
     /// Calls `body` with `wanted` random members, then removes them; there must be that many.
     /// - Complexity: O(wanted) expected, O(members) unless there is a table.
     func removeRandom(_ wanted: Int, using generator: inout RandomSource, _ body: (PackedElement) -> Void) {
+        defer { _ = counted(true, by: -wanted) }
         guard !view.isTable else {
             for _ in 0..<wanted { table.removeRandom(using: &generator) { body(.bytes($0)) } }
             return

@@ -34,6 +34,13 @@ import RespCodec
     /// How many members there are.
     var count: Int { isPacked ? list.count / 2 : table.count }
 
+    /// To be called when members were added, or removed if less than 0 of them.
+    @inline(__always)
+    private func countChanged(by change: Int) {
+        let count = count
+        database.sizeChanged(.sortedSet, from: count &- change, to: count)
+    }
+
     // MARK: single members
 
     /// - Complexity: O(1), O(members) while packed.
@@ -278,6 +285,7 @@ import RespCodec
         } else {
             insertPacked(wanted, score)
         }
+        countChanged(by: 1)
         return .added(score)
     }
 
@@ -287,6 +295,7 @@ import RespCodec
         guard let block = table.find(member) else {
             guard !condition.contains(.exists) else { return .refused }
             table.insert(member, score)
+            countChanged(by: 1)
             return .added(score)
         }
         let change = Self.decide(block.score, score, adds, condition)
@@ -330,9 +339,13 @@ import RespCodec
 
     /// Removes a member; false when there is none. A set without members is to be removed by the caller.
     func remove(_ member: ByteSlice) -> Bool {
-        guard isPacked else { return table.remove(member) }
-        guard let offset = list.find(PackedValue(member), stride: 2) else { return false }
-        payload.remove(at: offset, count: 2)
+        if isPacked {
+            guard let offset = list.find(PackedValue(member), stride: 2) else { return false }
+            payload.remove(at: offset, count: 2)
+        } else {
+            guard table.remove(member) else { return false }
+        }
+        countChanged(by: -1)
         return true
     }
 
@@ -340,6 +353,7 @@ import RespCodec
     /// - Complexity: O(ranks + log(members)).
     func remove(ranks: Range<Int>) {
         guard !ranks.isEmpty else { return }
+        defer { countChanged(by: -ranks.count) }
         guard isPacked else { return table.remove(ranks: ranks) }
         payload.remove(at: list.offset(ofElement: ranks.lowerBound * 2, of: list.count), count: ranks.count * 2)
     }

@@ -79,7 +79,9 @@ extension KeyspaceContext {
     func shortenString(_ slot: Slot, to length: Int) {
         database.willChange(slot)
         let entry = entry(slot)
-        precondition(length <= stringLength(entry), "a string is not lengthened by shortening")
+        let before = stringLength(entry)
+        precondition(length <= before, "a string is not lengthened by shortening")
+        database.sizeChanged(.string, from: before, to: length)
         switch entry.encoding {
         case .external:
             let (block, _) = unsafe entry.external
@@ -102,6 +104,7 @@ extension KeyspaceContext {
         if let slot, let block = unsafe reusableBlock(slot, length: length) {
             database.willChange(slot)
             unsafe write(UnsafeMutableRawBufferPointer(start: block, count: length))
+            database.sizeChanged(.string, from: stringLength(entry(slot)), to: length)
             unsafe entry(slot).external = (block, length)
             if slot.hasDeadline { database.setDeadline(slot, nil) }
             return

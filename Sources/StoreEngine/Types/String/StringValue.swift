@@ -34,13 +34,7 @@ extension KeyspaceContext {
         }
     }
 
-    func stringLength(_ entry: Entry) -> Int {
-        switch entry.encoding {
-        case .integer: Decimal.length(of: entry.integer)
-        case .external: unsafe entry.external.length
-        default: entry.inlineBytes.count
-        }
-    }
+    func stringLength(_ entry: Entry) -> Int { entry.stringLength }
 
     /// Sets the key to a string, replacing whatever it held.
     /// - Parameters:
@@ -58,18 +52,23 @@ extension KeyspaceContext {
         if let slot {
             // A string that fits the block of the old one overwrites it.
             let old = entry(slot)
-            let room = database.payloadCapacity(old)
+            let offset = old.payloadOffset
+            let room = database.blockSize(of: old) - offset
             if old.hasDeadline == (deadline != nil) && slot.hasDeadline == (deadline != nil) && payload <= room
                 && room &- payload < 8 && (old.encoding == .embedded || old.encoding == .raw) && old.isType(.string)
             {
                 database.willChange(slot)
+                database.sizeChanged(.string, from: old.inlineLength(at: offset), to: value.count)
                 old.encoding = .embedded
-                unsafe _ = memcpy(old.setInlineLength(value.count), value.rawBytes.baseAddress!, value.count)
+                unsafe _ = memcpy(
+                    old.setInlineLength(value.count, at: offset), value.rawBytes.baseAddress!, value.count)
                 if let deadline { database.setDeadline(slot, deadline) }
                 return
             }
         }
-        store(makeEmbedded(key, value, payload: payload, deadline: deadline), key: key, replacing: slot)
+        store(
+            makeEmbedded(key, value, payload: payload, deadline: deadline), key: key, replacing: slot,
+            stringLength: value.count)
     }
 
     @inline(__always)
@@ -93,7 +92,10 @@ extension KeyspaceContext {
     func setInteger(_ key: ByteSlice, _ value: Int, slot: Slot?, deadline: Int64?) {
         if let slot, entry(slot).encoding == .integer, slot.hasDeadline == (deadline != nil) {
             database.willChange(slot)
-            entry(slot).integer = value
+            let entry = entry(slot)
+            let old = entry.integer
+            entry.integer = value
+            database.numberChanged(from: old, to: value)
             if let deadline { database.setDeadline(slot, deadline) }
             return
         }
@@ -140,6 +142,7 @@ extension KeyspaceContext {
             target = database.resizePayload(slot, to: payload, keeping: entry.payloadSize)
         }
         let wasInteger = target.encoding == .integer
+        database.sizeChanged(.string, from: before, to: length)
         // The length prefix may become longer, so the old bytes are moved first.
         let source = wasInteger ? ByteSlice.empty : target.inlineBytes
         target.encoding = .raw
@@ -165,6 +168,7 @@ extension KeyspaceContext {
         let roomy = length < 1 << 20 ? length * 2 : length + 1 << 20
         if entry.encoding == .external {
             let (block, old) = unsafe entry.external
+            database.sizeChanged(.string, from: old, to: length)
             if unsafe database.allocator.capacity(of: block) < length {
                 let moved = unsafe database.allocator.reallocate(block, size: roomy, keeping: old)
                 unsafe entry.external = (moved, length)
@@ -180,6 +184,17 @@ extension KeyspaceContext {
             let moved = makeEntry(.string, .external, key: key, deadline: database.deadline(slot), payload: 16)
             unsafe moved.external = (block, length)
             store(moved, key: key, replacing: slot)
+        }
+    }
+}
+
+extension Entry {
+    /// How many bytes a string has.
+    @inline(__always) var stringLength: Int {
+        switch encoding {
+        case .integer: Decimal.length(of: integer)
+        case .external: unsafe external.length
+        default: inlineBytes.count
         }
     }
 }
