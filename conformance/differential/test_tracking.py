@@ -24,16 +24,29 @@ def without_order(told):
     return sorted(told)
 
 
-def tracking_options(chance):
+def tracking_options(chance, scripts):
+    # redis-server tells a client of BCAST what its own scripts change, NOLOOP or not.
     mode = chance.random()
     if mode < 0.4:
         prefixes = chance.sample(PREFIXES, chance.choice([0, 1, 1, 2]))
-        return ["BCAST", *[word for prefix in prefixes for word in ("PREFIX", prefix)], *chance.choice([[], ["NOLOOP"]])]
+        return ["BCAST", *[word for prefix in prefixes for word in ("PREFIX", prefix)], *([] if scripts else chance.choice([[], ["NOLOOP"]]))]
     return [*chance.choice([[], [], ["OPTIN"], ["OPTOUT"]]), *chance.choice([[], ["NOLOOP"]])]
 
 
-def command(chance):
+def script(chance, key, other):
+    """What a script reads its client has read, and what it changes its client has changed."""
+    reads = chance.choice(["return redis.pcall('get', KEYS[1])", "return {redis.pcall('get', KEYS[1]), redis.pcall('strlen', KEYS[2])}",
+                           "redis.pcall('get', KEYS[2]) return redis.pcall('exists', KEYS[1], KEYS[2])", "return 1"])
+    writes = chance.choice(["return redis.call('set', KEYS[1], 'x')", "redis.pcall('get', KEYS[1]) return redis.call('del', KEYS[1])",
+                            "redis.call('set', KEYS[1], 'x') return redis.pcall('get', KEYS[1])"])
+    name, text = chance.choice([("EVAL", reads), ("EVAL_RO", reads), ("EVAL", writes)])
+    return [name, text, 2, key, other]
+
+
+def command(chance, scripts):
     key, other = chance.choice(KEYS), chance.choice(KEYS)
+    if scripts and chance.random() < 0.2:
+        return script(chance, key, other)
     return chance.choice([
         ["GET", key], ["GET", key], ["MGET", key, other], ["EXISTS", key, other], ["TTL", key], ["STRLEN", key], ["HGETALL", key],
         ["SET", key, "v"], ["DEL", key, other], ["HSET", key, "f", "v"], ["RPUSH", key, "a"], ["RENAME", key, other], ["LPOP", key],
@@ -43,6 +56,7 @@ def command(chance):
 
 
 def play(server, seed):
+    scripts = seed % 2 == 1
     chance, found = random.Random(seed), []
     clients = [server.connect(protocol=3) for _ in range(4)]
     try:
@@ -52,7 +66,7 @@ def play(server, seed):
                 client = chance.choice(clients)
                 what = chance.random()
                 if what < 0.1:
-                    found.append(client("CLIENT", "TRACKING", "ON", *tracking_options(chance)).raw)
+                    found.append(client("CLIENT", "TRACKING", "ON", *tracking_options(chance, scripts)).raw)
                 elif what < 0.14:
                     found.append(client("CLIENT", "TRACKING", "OFF").raw)
                 elif what < 0.22:
@@ -60,11 +74,11 @@ def play(server, seed):
                 elif what < 0.27:
                     found.append(client("CLIENT", "TRACKINGINFO").raw)
                 elif what < 0.33:
-                    requests = [["MULTI"], *[command(chance) for _ in range(chance.randrange(1, 5))], ["EXEC"]]
+                    requests = [["MULTI"], *[command(chance, scripts) for _ in range(chance.randrange(1, 5))], ["EXEC"]]
                     for request in requests:
                         client.send(*request)
                 else:
-                    client.send(*command(chance))
+                    client.send(*command(chance, scripts))
                 # When it has been answered, what is told of keys is on its way to all.
                 own = drained(client)
                 found.append([without_order(drained(one) + (own if one is client else [])) for one in clients])

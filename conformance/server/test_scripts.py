@@ -1,5 +1,6 @@
 """Scripts, where there is nothing to compare with, or more than one reply to look at."""
 import hashlib
+import os
 
 import pytest
 
@@ -108,3 +109,25 @@ def test_libraries_come_back_from_a_dump(server, reference):
             damaged = payload[:5] + b"\xff" + payload[6:]
             assert one("FUNCTION", "RESTORE", damaged).value == b"ERR DUMP payload version or checksum are wrong"
             one("FUNCTION", "FLUSH")
+
+
+@pytest.mark.ours
+def test_without_the_interpreter(start, tmp_path):
+    """The start says that scripts are off, and their replies what to install; all else works."""
+    for name in ("liblua5.1.so.0", "liblua-5.1.so", "liblua5.1.so"):
+        (tmp_path / name).write_bytes(b"")
+    server = start(environment={**os.environ, "LD_LIBRARY_PATH": str(tmp_path)})
+    advice = "Scripts are off: install Lua 5.1 (Debian, Ubuntu: apt-get install liblua5.1-0; "
+    assert server.log_path.read_text().count(f"# {advice}") == 1
+    with server.connect() as client:
+        for request in (["EVAL", "return 1", "0"], ["EVAL_RO", "return 1", "0"], ["SCRIPT", "LOAD", "return 1"],
+                        ["FUNCTION", "LOAD", "#!lua name=l\nredis.register_function('f', function() return 1 end)"]):
+            assert client(*request).raw.startswith(f"-ERR {advice}".encode()), request
+        assert client("EVALSHA", "0" * 40, "0").raw.startswith(b"-NOSCRIPT ")
+        assert client("FCALL", "f", "0").raw == b"-ERR Function not found\r\n"
+        assert client("SET", "k", "v").raw == b"+OK\r\n" and client("GET", "k").value == b"v"
+
+
+@pytest.mark.ours
+def test_with_the_interpreter_the_start_says_nothing_of_it(start):
+    assert "Scripts are off" not in start().log_path.read_text()

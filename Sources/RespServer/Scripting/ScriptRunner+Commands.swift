@@ -81,6 +81,9 @@ extension ScriptRunner: LuaHost {
         }
         unsafe server.run(call, replyingTo: reply, countedErrors: &countedErrors)
         unsafe server.statistics.commandsProcessed &+= 1
+        if connection.tracker != nil {
+            unsafe server.tracking.remember(command.record, arguments, readBy: connection)
+        }
         if unsafe !server.monitors.connections.isEmpty {
             unsafe server.showToMonitors(command.record, arguments, of: connection, as: "lua")
         }

@@ -157,11 +157,12 @@ final class Tracking {
 
     // MARK: what is read
 
-    /// Remembers the keys of a request that a tracking client has made, or has had made.
+    /// Remembers the keys of a command that a tracking client has sent, or has had run. Of a script these are the keys that its commands
+    /// read, not those that it was given.
     /// - Complexity: O(keys).
     func remember(_ record: CommandRecord, _ arguments: Arguments, readBy connection: Connection) {
         guard let tracker = connection.tracker, record.flags.contains(.readOnly),
-            !tracker.options.contains(.broadcasts), tracker.remembers
+            !record.flags.contains(.noMandatoryKeys), !tracker.options.contains(.broadcasts), tracker.remembers
         else { return }
         record.handle.keys.forEachKey(in: arguments) { index, _ in
             let key = arguments[index]
