@@ -132,6 +132,7 @@ extension Server {
         case .scripted(let peer): peer.isClosed = true
         }
         connections.remove(connection)
+        memoryGoes(with: connection)
         connection.pending = nil
         connection.dropOutputQueue()
     }

@@ -59,7 +59,7 @@ extension Server {
     }
 
     /// What counts besides the engine's memory.
-    private var ownBytes: Int { sharedBytes + sampledFigures.clientBytes }
+    private var ownBytes: Int { sharedBytes + sampledFigures.clientBytes + scripts.byteCount }
 
     /// To be called where memory may have been taken or given back. Closes or opens the gate.
     @inline(__always)

@@ -133,7 +133,7 @@ extension Server {
             reader.limits.isUnauthenticated = !connection.isAuthenticated
             var parser = RequestParser(limits: reader.limits)
             let ending = unsafe reader.readBatch(
-                window, from: place, limit: connection.needsChecks ? 1 : RequestReader.batchCapacity, parser: &parser)
+                window, from: place, limit: connection.needsChecks ? 1 : batchLimit, parser: &parser)
             if connection.needsChecks && ending.beganEmpty && connection.replyMode == .skipNext {
                 // The empty request was the one without a reply.
                 connection.replyMode = .on

@@ -135,6 +135,7 @@ extension Server {
         statistics = ServerStatistics()
         errors = ErrorStatistics()
         replies.resetStatistics()
+        scripts.resetStatistics()
         engine.statistics = EngineStatistics()
         memoryExcess.reset()
         for record in commands.records {

@@ -176,13 +176,15 @@ extension Server {
         rates.sample(statistics, outputBytes: replies.outputBytes, milliseconds: passed)
         memoryPeak.follow(engine.usedBytes, now: now)
         if engine.isMemoryLimited { followMemoryLimit() }
-        scripts.maintain()
+        maintainScripts()
         if now - lastIdleCheck >= 100 || now < lastIdleCheck { closeIdle() }
         if tracking.hasUpkeep {
             tracking.maintain()
             keyspaceListeners.update()
         }
     }
+
+    func maintainScripts() { scriptTimer.set(for: scripts.maintain() ? now : nil) }
 
     /// Closes clients that do not take what they are sent, or send nothing, for too long. What is asked of them is counted in seconds: a
     /// look at all of them ten times a second is enough.

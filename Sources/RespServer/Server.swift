@@ -31,6 +31,8 @@ final class Server {
     let pauseTimer: LoopTimer
     let lingeringTimer: LoopTimer
     let hotKeysTimer: LoopTimer
+    /// While there is much garbage of scripts.
+    let scriptTimer: LoopTimer
     var isStopping = false
     var exitStatus: Int32 = 0
 
@@ -73,6 +75,8 @@ final class Server {
 
     /// How many errors of those that the writer has written are in the statistics.
     var countedErrors = 0
+    /// Whether the error that a script has answered with was counted when a command of the script had it.
+    var isErrorCounted = false
 
     // MARK: what is told of the server
 
@@ -108,6 +112,7 @@ final class Server {
         let waitTimer = loop.timers.add { actions.server?.serveExpiredWaits() }
         lingeringTimer = loop.timers.add { actions.server?.closeLingering() }
         hotKeysTimer = loop.timers.add { actions.server?.stopHotKeysInTime() }
+        scriptTimer = loop.timers.add { actions.server?.maintainScripts() }
         upkeepTimer = loop.timers.add { actions.server?.maintain() }
         keyspaceListeners = KeyspaceListeners(engine: engine, replies: replies, timer: waitTimer)
         pubsub = PubSub(engine: engine)
@@ -131,8 +136,9 @@ final class Server {
 
     /// To be called when what the gate depends on has changed.
     func updateGate() {
-        gate = pause.gate.union(monitors.gate).union(observer.gate).union(isOverMemory ? .denyOOM : [])
-            .union(scripts.isBusy || persistence.loading != nil ? .any : [])
+        gate = pause.gate.union(monitors.gate).union(observer.gate)
+        if isOverMemory { gate.formUnion([.denyOOM, .noMandatoryKeys]) }
+        if scripts.isBusy || persistence.loading != nil { gate = .any }
         if samplesKeys, let hotKeys, hotKeys.options.ratio == 1 { gate = .any }
     }
 

@@ -121,3 +121,24 @@ def test_replies_that_are_left_out(pipeline, answer, server, reference):
             assert client.read_until_close() == answer, one
         with one.connect() as control:
             control("DEL", "k")
+
+
+@pytest.mark.parametrize("script", [
+    "return redis.call('select',99)", "return redis.pcall('select',99)", "redis.pcall('select',99) return 1",
+    "return redis.call('nosuch')", "redis.pcall('nosuch') return 1", "return {1,redis.pcall('select',99)}", "return {err='X y'}",
+    "return {1,{err='X y'}}", "return redis.call('get')", "error('boo')", "local a,e=pcall(redis.call,'select',99) return 1",
+    "local e=redis.pcall('select',99) error(e)", "redis.pcall('select',99) return {err='MY error'}",
+    "redis.pcall('select',99) redis.pcall('select',99) return redis.pcall('incr')",
+])
+@pytest.mark.parametrize("within", ["alone", "transaction"])
+def test_a_script_fails_if_it_answers_with_an_error(script, within, server, reference):
+    """Also with one that a command of it had, which is counted once among the errors."""
+    def figures(one):
+        with one.connect() as client:
+            client("CONFIG", "RESETSTAT")
+            for request in [["MULTI"], ["EVAL", script, "0"], ["EXEC"]] if within == "transaction" else [["EVAL", script, "0"]]:
+                client(*request)
+            text = b"".join(client("INFO", section).plain() for section in ("commandstats", "errorstats", "stats")).decode()
+        lines = re.findall(r"cmdstat_(eval|select|get|incr|exec):calls=(\d+),.*rejected_calls=(\d+),failed_calls=(\d+)", text)
+        return sorted(lines), sorted(re.findall(r"errorstat_\S+", text)), re.findall(r"total_error_replies:\d+", text)
+    assert figures(server) == figures(reference)

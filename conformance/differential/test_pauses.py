@@ -139,3 +139,38 @@ def test_monitors_are_not_paused(server, reference):
             client.socket.settimeout(10)
             return [b"PING" in replies[1], replies[0], client.read().raw]
     both(server, reference, play)
+
+
+@pytest.mark.parametrize("requests", [
+    [["EVAL", "#!lua flags=no-writes\nreturn 1", "0"]], [["EVALSHA", "3ccd8e1bd2d0e0a2bb2fd5c6b5ae7f6e60a3bdf6", "0"]],
+    [["FCALL", "g", "0"]], [["MULTI"], ["EVAL", "#!lua flags=no-writes\nreturn 1", "0"], ["EXEC"]],
+    [["EVAL_RO", "return 1", "0"]],
+], ids=["EVAL", "EVALSHA", "FCALL", "EXEC", "EVAL_RO"])
+def test_scripts_that_say_they_write_nothing_are_not_held_back(requests, server, reference):
+    def play(one):
+        with one.connect() as client, one.connect() as other:
+            client("FUNCTION", "FLUSH")
+            client("FUNCTION", "LOAD", "#!lua name=l\nredis.register_function{function_name='g', callback=function() return 1 end, flags={'no-writes'}}")
+            digest = client("SCRIPT", "LOAD", "#!lua flags=no-writes\nreturn 5").plain()
+            wanted = [[digest if len(word) == 40 else word for word in request] for request in requests]
+            other("CLIENT", "PAUSE", 20000, "WRITE")
+            try:
+                return pipeline(client, *wanted)
+            finally:
+                other("CLIENT", "UNPAUSE")
+                client("FUNCTION", "FLUSH")
+    both(server, reference, play)
+
+
+@pytest.mark.parametrize("request_", [["EVAL", "return 1", "0"], ["EVAL", "#!lua\nreturn 1", "0"], ["FCALL", "f", "0"]], ids=lambda request: request[1][:5])
+def test_scripts_that_do_not_say_so_are_held_back(request_, server):
+    with server.connect() as client, server.connect() as other:
+        client("FUNCTION", "FLUSH")
+        client("FUNCTION", "LOAD", "#!lua name=l\nredis.register_function('f', function() return 1 end)")
+        identity = client("CLIENT", "ID").value
+        other("CLIENT", "PAUSE", 20000, "WRITE")
+        client.send(*request_)
+        assert eventually(lambda: b" flags=b " in other("CLIENT", "LIST", "ID", identity).plain())
+        other("CLIENT", "UNPAUSE")
+        assert client.read(timeout=5).value == 1
+        client("FUNCTION", "FLUSH")

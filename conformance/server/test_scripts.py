@@ -4,6 +4,8 @@ import os
 
 import pytest
 
+from support.resp import eventually
+
 
 def digest(script):
     return hashlib.sha1(script.encode()).hexdigest()
@@ -57,7 +59,7 @@ def test_scripts_are_off_without_memory_for_writes(server):
                 b"OOM command not allowed when used memory > 'maxmemory'. script: ")
             assert client("EVAL", "return redis.call('get', 'k')", "0").value == b"v"
             assert client("EVAL", "#!lua\nreturn 1", "0").value == (
-                b"OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'")
+                b"OOM command not allowed when used memory > 'maxmemory'.")
             assert client("EVAL", "#!lua flags=allow-oom\nreturn redis.call('set', 'x', 1)", "0").value == b"OK"
             assert client("EVAL", "#!lua flags=no-writes\nreturn redis.call('get', 'k')", "0").value == b"v"
             # What has begun to write goes on.
@@ -109,6 +111,108 @@ def test_libraries_come_back_from_a_dump(server, reference):
             damaged = payload[:5] + b"\xff" + payload[6:]
             assert one("FUNCTION", "RESTORE", damaged).value == b"ERR DUMP payload version or checksum are wrong"
             one("FUNCTION", "FLUSH")
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("kind", ["script", "function"])
+def test_memory_that_one_has_used_up_is_there_for_the_next(kind, start):
+    server = start("--script-memory-limit", "64mb")
+    filling = "local t = {} while true do t = {t} end"
+    with server.connect() as client:
+        if kind == "script":
+            run, fill = ["EVAL", "local t = {1, 2, 3} return #t", "0"], ["EVAL", filling, "0"]
+        else:
+            client("FUNCTION", "LOAD", "#!lua name=l\nlocal runs = 0\nredis.register_function('f', function() " + filling + " end) "
+                   "redis.register_function('g', function() runs = runs + 1 return 3 end)")
+            run, fill = ["FCALL", "g", "0"], ["FCALL", "f", "0"]
+        for _ in range(3):
+            assert b"not enough memory" in client(*fill).value
+            for _ in range(3):
+                assert client(*run).value == 3
+        digest = client("SCRIPT", "LOAD", "#!lua\nreturn 7").plain()
+        assert eventually(lambda: memory(client)["used_memory_vm_total"] < 1 << 20)
+        # Compiled anew, if the interpreter was.
+        assert client("EVALSHA", digest, "0").value == 7 and client("SCRIPT", "EXISTS", digest).plain() == [1]
+
+
+def memory(client):
+    lines = client("INFO", "memory").plain().decode().splitlines()
+    return {name: int(value) for name, _, value in (line.partition(":") for line in lines) if value.isdigit()}
+
+
+@pytest.mark.ours
+def test_figures_of_scripts_move(start):
+    with start().connect() as client:
+        names = ["used_memory_lua", "used_memory_vm_eval", "used_memory_scripts_eval", "number_of_cached_scripts", "used_memory_vm_functions",
+                 "used_memory_vm_total", "used_memory_functions", "used_memory_scripts", "number_of_functions", "number_of_libraries"]
+        assert [memory(client)[name] for name in names] == [0] * 10
+        before = memory(client)["used_memory"]
+        client("EVAL", "return 1", "0")
+        client("FUNCTION", "LOAD", "#!lua name=l\nredis.register_function('f', function() return 1 end)")
+        found = memory(client)
+        assert all(found[name] > 0 for name in names)
+        assert (found["number_of_cached_scripts"], found["number_of_functions"], found["number_of_libraries"]) == (1, 1, 1)
+        assert found["used_memory"] >= before + found["used_memory_vm_total"] + found["used_memory_scripts"]
+        numbers = client("MEMORY", "STATS").plain()
+        numbers = dict(zip(numbers[::2], numbers[1::2]))
+        assert numbers[b"lua.caches"] == found["used_memory_scripts_eval"] and numbers[b"functions.caches"] == found["used_memory_functions"]
+        for number in range(600):
+            client("EVAL", f"return {number}", "0")
+        assert b"\r\nevicted_scripts:100\r\n" in client("INFO", "stats").plain()
+        client("SCRIPT", "FLUSH")
+        client("FUNCTION", "FLUSH")
+        assert [memory(client)[name] for name in names] == [0] * 10
+
+
+@pytest.mark.ours
+def test_what_scripts_run_is_looked_at(start):
+    """As any other command: its time, its histogram, and the size of its reply."""
+    with start().connect() as client:
+        client("CLIENT", "SETNAME", "bob")
+        client("CONFIG", "SET", "slowlog-log-slower-than", 0, "commandlog-reply-larger-than", 100)
+        for kind in ("slow", "large-reply"):
+            client("COMMANDLOG", "RESET", kind)
+        client("EVAL", "redis.call('set', KEYS[1], string.rep('x', 200)) return #redis.call('get', KEYS[1])", "1", "k")
+        client("CONFIG", "SET", "slowlog-log-slower-than", -1)
+        logged = [(entry[3][0], entry[5]) for entry in client("SLOWLOG", "GET", -1).plain()]
+        assert [name for name, _ in logged][-5:-2] == [b"EVAL", b"get", b"set"] and logged[-3] == (b"set", b"bob")
+        assert [entry[3] for entry in client("COMMANDLOG", "GET", -1, "large-reply").plain()] == [[b"get", b"k"]]
+        assert client("LATENCY", "HISTOGRAM", "get", "set").plain()[::2] == [b"get", b"set"]
+        assert client("CLIENT", "INFO").plain().split()[-1] == b"tot-cmds=9"
+
+
+@pytest.mark.ours
+def test_no_debugger_no_script(server):
+    """redis-cli --ldb does not look at the reply of SCRIPT DEBUG: its script must not run all the same."""
+    with server.connect() as client:
+        client("DEL", "n")
+        for mode in ("YES", "SYNC"):
+            refusal = client("SCRIPT", "DEBUG", mode).raw
+            assert refusal.startswith(b"-ERR SCRIPT DEBUG is not supported")
+            assert client("EVAL", "return redis.call('incr', KEYS[1])", "1", "n").raw == refusal
+        assert client("SCRIPT", "DEBUG", "NO").raw == b"+OK\r\n"
+        assert client("EVAL", "return redis.call('incr', KEYS[1])", "1", "n").value == 1
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_what_a_script_publishes_is_bounded(protocol, start):
+    server = start("--client-output-buffer-limit", "pubsub 1mb 0 0")
+    with server.connect() as client, server.connect(protocol) as slow, server.connect(protocol) as reader:
+        slow("SUBSCRIBE", "c")
+        reader("SUBSCRIBE", "c")
+        script = "local x = string.rep('x', 10000) for i = 1, 5000 do redis.call('publish', 'c', x) end return 1"
+        assert client("EVAL", script, "0").value == 1
+        assert b"\r\nclient_output_buffer_limit_disconnections:2\r\n" in client("INFO", "stats").plain()
+        assert server.peak_bytes() < 60 << 20
+    if protocol == 3:
+        with server.connect(3) as own:
+            own("SUBSCRIBE", "c")
+            own.send("EVAL", script, "0")
+            with pytest.raises(Exception):
+                while True:
+                    own.read()
+            assert server.peak_bytes() < 60 << 20
 
 
 @pytest.mark.ours

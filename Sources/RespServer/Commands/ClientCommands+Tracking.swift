@@ -19,7 +19,7 @@ extension ClientCommands {
             syntax:
                 "status=<ON | OFF> [REDIRECT client-id:integer] [PREFIX prefix [PREFIX prefix ...]] [BCAST] [OPTIN] [OPTOUT] [NOLOOP]",
             summary: "Whether the connection is told when keys change that it has read.",
-            complexity: "O(1); with prefixes O(N) in them", run: setTracking),
+            complexity: "O(1); with prefixes O(N log N) in them", run: setTracking),
         subcommand(
             "TRACKINGINFO", since: "6.2.0", arity: 2,
             summary: "Returns what the connection is told about keys that it keeps.", run: describeTracking),
@@ -94,22 +94,22 @@ extension ClientCommands {
                 "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and then re-enabling it with a different mode."
             )
         }
-        if broadcasts { try checkOverlaps(of: prefixes, with: tracker?.prefixes ?? []) }
+        if broadcasts { try checkOverlaps(of: prefixes, with: tracker?.prefixes ?? PrefixSet()) }
     }
 
-    private static func checkOverlaps(of prefixes: [[UInt8]], with present: [[UInt8]]) throws(CommandError) {
-        func overlap(_ prefix: [UInt8], _ what: String, _ others: some Sequence<[UInt8]>) throws(CommandError) {
-            guard let other = others.first(where: { $0.starts(with: prefix) || prefix.starts(with: $0) }) else {
-                return
-            }
+    private static func checkOverlaps(of prefixes: [[UInt8]], with present: PrefixSet) throws(CommandError) {
+        func refusal(_ prefix: [UInt8], _ what: String, _ other: [UInt8]) -> CommandError {
             func shown(_ text: [UInt8]) -> [UInt8] { text.withByteSlice { CommandError.shown($0, limit: Int.max) } }
-            throw .bytes(
+            return .bytes(
                 Array("ERR Prefix '".utf8) + shown(prefix) + Array("' overlaps with \(what) '".utf8) + shown(other)
                     + Array("'. Prefixes for a single client must not overlap.".utf8))
         }
-        for (index, prefix) in prefixes.enumerated() {
-            try overlap(prefix, "an existing prefix", present)
-            try overlap(prefix, "another provided prefix", prefixes[(index + 1)...])
+        let overlap = PrefixSet.firstOverlap(in: prefixes)
+        for (place, prefix) in prefixes.enumerated() {
+            if let other = present.firstOverlap(with: prefix) { throw refusal(prefix, "an existing prefix", other) }
+            if let overlap, place == overlap.place {
+                throw refusal(prefix, "another provided prefix", prefixes[overlap.other])
+            }
         }
     }
 
@@ -164,6 +164,6 @@ extension ClientCommands {
         reply.integer(tracker.map { Int($0.redirection) } ?? -1)
         reply.bulkString("prefixes")
         reply.array(tracker?.prefixes.count ?? 0)
-        for prefix in tracker?.prefixes ?? [] { reply.bulkString(prefix) }
+        for prefix in tracker?.prefixes ?? PrefixSet() { reply.bulkString(prefix) }
     }
 }

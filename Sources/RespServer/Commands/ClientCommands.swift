@@ -22,9 +22,10 @@ enum ClientCommands {
         },
         subcommand(
             "INFO", since: "6.2.0", arity: 2, tips: ["nondeterministic_output"], summary: "Describes the connection."
-        ) { (context, _) throws(CommandError) in
+        ) { (context, arguments) throws(CommandError) in
             let text = context.reply.beginDeferred()
-            ClientLine.write(context.connection, now: context.server.engine.now, to: context.reply)
+            ClientLine.write(
+                context.connection, now: context.server.engine.now, request: arguments, to: context.reply)
             context.reply.endVerbatim(text)
         },
         subcommand(
@@ -299,7 +300,8 @@ enum ClientCommands {
         let now = context.server.engine.now
         let text = context.reply.beginDeferred()
         for connection in listed where !context.reply.isOverfull {
-            ClientLine.write(connection, now: now, to: context.reply)
+            ClientLine.write(
+                connection, now: now, request: connection === context.connection ? arguments : nil, to: context.reply)
         }
         context.reply.endVerbatim(text)
     }

@@ -212,9 +212,9 @@ enum ClientKind {
 extension Connection {
     var kind: ClientKind { subscriber == nil ? .normal : .subscriber }
 
-    /// The client's address without its port; empty for a socket in the file system.
-    fileprivate var ip: String {
-        guard !isUnix, let colon = address.lastIndex(of: ":") else { return "" }
+    /// The client's address without its port; nil for a socket in the file system.
+    fileprivate var ip: String? {
+        guard !isUnix, let colon = address.lastIndex(of: ":") else { return nil }
         let host = address[..<colon]
         return String(host.hasPrefix("[") ? host.dropFirst().dropLast() : host)
     }

@@ -6,10 +6,13 @@ import StoreEngine
 enum ClientLine {
     /// A command that is not over, such as the one that asks, does not count yet.
     ///
-    /// - Parameter now: By the engine's clock, in milliseconds.
-    static func write(_ connection: Connection, now: Int64, to reply: ReplyWriter) {
+    /// - Parameters:
+    ///   - now: By the engine's clock, in milliseconds.
+    ///   - request: What the connection is asking; nil for one that is not.
+    static func write(_ connection: Connection, now: Int64, request: Arguments?, to reply: ReplyWriter) {
         let queued = connection.transaction?.byteCount ?? 0
-        let unparsed = connection.pending?.byteCount ?? 0
+        let unparsed = (connection.pending?.byteCount ?? 0) + (request?.requestByteCount ?? 0)
+        let argumentBytes = request?.argumentByteCount ?? 0
         let unsent = connection.unsentByteCount
         let capacity = connection.unsent?.capacity ?? 0
         func field(_ name: ByteSlice, _ value: Int) { reply.text(name, "=", value, " ") }
@@ -29,14 +32,16 @@ enum ClientLine {
         field("multi", connection.transaction?.queue.count ?? -1)
         field("watch", connection.watches.count)
         field("qbuf", unparsed)
-        reply.raw("qbuf-free=0 argv-mem=0 ")
+        reply.raw("qbuf-free=0 ")
+        field("argv-mem", argumentBytes)
         field("multi-mem", queued)
         reply.raw("rbs=0 rbp=0 ")
-        field("obl", unsent)
-        reply.raw("oll=0 ")
+        // There is no buffer of its own: all that waits is in the list.
+        reply.raw("obl=0 ")
+        field("oll", connection.unsent?.pieceCount ?? 0)
         field("omem", capacity)
         let subscriptions = connection.subscriber?.byteCount ?? 0
-        field("tot-mem", queued + unparsed + capacity + subscriptions + connection.objectByteCount)
+        field("tot-mem", queued + unparsed + argumentBytes + capacity + subscriptions + connection.objectByteCount)
         reply.raw(connection.isWatchedForWriting ? "events=rw " : "events=r ")
         field("cmd", text: connection.lastCommand?.record.fullName ?? "NULL")
         field("user", text: connection.user)

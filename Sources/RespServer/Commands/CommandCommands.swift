@@ -215,7 +215,9 @@ enum CommandCommands {
             keys.removeAll()
             _ = specs.forEachKeyCountedLeniently(in: request) { keys.append(($0, [])) }
         }
-        guard !keys.isEmpty else { throw .message("ERR Invalid arguments specified for command") }
+        guard !keys.isEmpty || record.flags.contains(.noMandatoryKeys) else {
+            throw .message("ERR Invalid arguments specified for command")
+        }
         let reply = context.reply
         reply.array(keys.count)
         for key in keys {

@@ -89,7 +89,8 @@ enum FunctionCommands {
                     find: .keyCount(count: 0, first: 1, step: 1), notes: notes)
             ],
             syntax: "function numkeys [key ...] [arg ...]", summary: summary, complexity: "That of the function",
-            run: run)
+            run: run
+        ).runningScript(.function)
     }
 
     private static let help = [

@@ -150,17 +150,19 @@ enum HotKeysCommands {
             field("total-cpu-time-sys-ms", milliseconds(usage.ru_stime) - milliseconds(found.usageAtStart.ru_stime))
         }
         if options.tracksBytes { field("total-net-bytes", found.byBytes.total) }
-        func keys(_ name: ByteSlice, _ hitters: HeavyHitters, dividingBy divisor: Int) {
+        func keys(_ name: ByteSlice, _ hitters: HeavyHitters, _ figure: (Int) -> Int) {
             reply.bulkString(name)
             let largest = hitters.largest(options.count)
             reply.array(2 * largest.count)
             for (key, count) in largest {
                 reply.bulkString(key)
-                reply.integer(max(1, count / divisor))
+                reply.integer(figure(count))
             }
         }
-        if options.tracksTime { keys("by-cpu-time-us", found.byTime, dividingBy: 1000) }
-        if options.tracksBytes { keys("by-net-bytes", found.byBytes, dividingBy: 1) }
+        if options.tracksTime {
+            keys("by-cpu-time-us", found.byTime) { Int(server.clock.microseconds(cycles: UInt64($0))) }
+        }
+        if options.tracksBytes { keys("by-net-bytes", found.byBytes) { $0 } }
     }
 
     private static func milliseconds(_ time: timeval) -> Int { time.tv_sec * 1000 + Int(time.tv_usec) / 1000 }

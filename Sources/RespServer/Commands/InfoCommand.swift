@@ -89,9 +89,6 @@ enum InfoCommands {
 
     // MARK: fields that are always 0
 
-    private static let noScripts = ZeroFields(
-        "used_memory_scripts_eval", "number_of_cached_scripts", "number_of_functions", "number_of_libraries",
-        "used_memory_vm_functions")
     private static let noReplicationMemory = ZeroFields(
         "mem_not_counted_for_evict", "mem_replication_backlog", "mem_total_replication_buffers",
         "mem_replica_full_sync_buffer", "mem_clients_slaves")
@@ -106,7 +103,6 @@ enum InfoCommands {
         "total_net_repl_input_bytes", "total_net_repl_output_bytes")
     private static let noSynchronizations = ZeroFields(
         "sync_full", "sync_partial_ok", "sync_partial_err")
-    private static let noOtherEvictions = ZeroFields("evicted_clients", "evicted_scripts")
     private static let noForksOrDefragmentation = ZeroFields(
         "latest_fork_usec", "total_forks",
         "migrate_cached_sockets", "slave_expires_tracked_keys", "active_defrag_hits", "active_defrag_misses",
@@ -200,13 +196,18 @@ enum InfoCommands {
         text.add("allocator_resident", figures.allocatorResident)
         text.add("allocator_muzzy", 0)
         text.addSize("total_system_memory", SystemFacts.totalMemory)
-        text.add("used_memory_lua", 0)
-        text.add("used_memory_vm_eval", 0)
-        text.add("used_memory_lua_human", "0B")
-        text.add(noScripts)
-        text.addSize("used_memory_vm_total", 0)
-        text.add("used_memory_functions", 0)
-        text.addSize("used_memory_scripts", 0)
+        let scripts = server.scripts
+        text.add("used_memory_lua", scripts.scriptInterpreterBytes)
+        text.add("used_memory_vm_eval", scripts.scriptInterpreterBytes)
+        text.addHuman("used_memory_lua", scripts.scriptInterpreterBytes)
+        text.add("used_memory_scripts_eval", scripts.cache.byteCount)
+        text.add("number_of_cached_scripts", scripts.cache.count)
+        text.add("number_of_functions", scripts.functions.functionCount)
+        text.add("number_of_libraries", scripts.functions.libraryCount)
+        text.add("used_memory_vm_functions", scripts.functionInterpreterBytes)
+        text.addSize("used_memory_vm_total", scripts.scriptInterpreterBytes + scripts.functionInterpreterBytes)
+        text.add("used_memory_functions", scripts.functions.byteCount)
+        text.addSize("used_memory_scripts", scripts.cache.byteCount + scripts.functions.byteCount)
         text.addSize("maxmemory", server.configuration.settings.maxMemory)
         text.add("maxmemory_policy", text: server.configuration.settings.maxMemoryPolicy.rawValue)
         text.add("allocator_frag_ratio", decimal: MemoryFigures.ratio(figures.active, figures.used))
@@ -292,7 +293,8 @@ enum InfoCommands {
         text.add(
             "expire_cycle_cpu_milliseconds", Int(server.clock.microseconds(cycles: statistics.expiryCycles) / 1000))
         text.add("evicted_keys", engine.evictedKeys)
-        text.add(noOtherEvictions)
+        text.add("evicted_clients", 0)
+        text.add("evicted_scripts", server.scripts.evictedCount)
         text.add("total_eviction_exceeded_time", Int(server.memoryExcess.total / 1000))
         text.add("current_eviction_exceeded_time", Int(server.memoryExcess.current / 1000))
         text.add("keyspace_hits", engine.keyspaceHits)
@@ -486,6 +488,11 @@ private struct InfoText {
     /// A number of bytes, and a second field with it in a readable unit.
     func addSize(_ name: ByteSlice, _ bytes: Int) {
         add(name, bytes)
+        addHuman(name, bytes)
+    }
+
+    /// A number of bytes as people write it.
+    func addHuman(_ name: ByteSlice, _ bytes: Int) {
         reply.raw(name)
         guard bytes >= 1024 else { return reply.text("_human", ":", bytes, "B\r\n") }
         var unit = 1024.0

@@ -25,7 +25,7 @@ enum MemoryCommands {
                     context.reply.ok()
                 },
                 subcommand("STATS", isReport: true, "Returns where the memory goes.") { context in
-                    writeStatistics(MemoryFigures(context.server), context.reply)
+                    writeStatistics(MemoryFigures(context.server), context.server.scripts, context.reply)
                 },
             ])
     ]
@@ -55,8 +55,8 @@ enum MemoryCommands {
 
     // MARK: statistics
 
-    /// Names are those of Redis 7.2; fields of features that this version does not have are 0.
-    private static func writeStatistics(_ figures: MemoryFigures, _ reply: ReplyWriter) {
+    /// Names are those of Redis 8.0; fields of features that this version does not have are 0.
+    private static func writeStatistics(_ figures: MemoryFigures, _ scripts: ScriptRunner, _ reply: ReplyWriter) {
         func add(_ name: String, _ value: Int) {
             reply.bulkString(text: name)
             reply.integer(value)
@@ -65,7 +65,7 @@ enum MemoryCommands {
             reply.bulkString(text: name)
             reply.double(value)
         }
-        reply.map(27 + figures.tables.count)
+        reply.map(28 + figures.tables.count)
         add("peak.allocated", figures.peak)
         add("total.allocated", figures.used)
         add("startup.allocated", figures.startup)
@@ -74,8 +74,9 @@ enum MemoryCommands {
         add("clients.normal", figures.clients)
         add("cluster.links", 0)
         add("aof.buffer", 0)
-        add("lua.caches", 0)
-        add("functions.caches", 0)
+        add("lua.caches", scripts.cache.byteCount)
+        add("functions.caches", scripts.functions.byteCount)
+        add("script.VMs", scripts.scriptInterpreterBytes + scripts.functionInterpreterBytes)
         for table in figures.tables {
             reply.bulkString(text: "db.\(table.database)")
             reply.map(3)

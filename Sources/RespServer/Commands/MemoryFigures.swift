@@ -11,6 +11,8 @@ struct MemoryFigures {
     let startup: Int
     /// Input and output buffers of clients, queued commands, and subscriptions.
     let clients: Int
+    /// Scripts and functions, and the interpreters in which they run.
+    let scripts: Int
     /// For each database that has keys: bytes of its table, and bytes of deadlines.
     let tables: [(database: Int, main: Int, expires: Int)]
     let used: Int
@@ -22,7 +24,7 @@ struct MemoryFigures {
     let keys: Int
 
     /// Memory that is not keys and values.
-    var overhead: Int { startup + clients + tables.reduce(0) { $0 + $1.main + $1.expires } }
+    var overhead: Int { startup + clients + scripts + tables.reduce(0) { $0 + $1.main + $1.expires } }
     var dataset: Int { max(used - overhead, 0) }
     var bytesPerKey: Int { keys > 0 ? (used - startup) / keys : 0 }
 
@@ -30,14 +32,15 @@ struct MemoryFigures {
         let sample = server.sampledFigures
         clients = sample.clientBytes
         startup = server.sharedBytes
+        scripts = server.scripts.byteCount
         let databases = server.engine.databasesInUse
         tables = databases.filter { $0.count > 0 }.map {
             ($0.index, $0.tableBytes, $0.deadlineCount * MemoryLayout<Int64>.size)
         }
         keys = databases.reduce(0) { $0 + $1.count }
         let data = server.engine.usedBytes
-        used = startup + clients + data
-        active = startup + clients + max(server.engine.heldBytes, data)
+        used = startup + clients + scripts + data
+        active = startup + clients + scripts + max(server.engine.heldBytes, data)
         resident = sample.residentBytes
         allocatorResident = max(resident - server.residentAtStart + startup, startup)
         server.memoryPeak.follow(used, now: server.now)
@@ -70,14 +73,25 @@ extension Server {
         sample.time = time
         sample.residentBytes = SystemFacts.residentBytes
         for connection in connections.all {
-            let input = connection.pending?.byteCount ?? 0
-            let output = connection.unsentByteCount
-            sample.largestInput = max(sample.largestInput, input)
-            sample.largestOutput = max(sample.largestOutput, output)
-            sample.clientBytes += input + output + (connection.transaction?.byteCount ?? 0)
-            sample.clientBytes += connection.subscriber?.byteCount ?? 0
+            sample.largestInput = max(sample.largestInput, connection.pending?.byteCount ?? 0)
+            sample.largestOutput = max(sample.largestOutput, connection.unsentByteCount)
+            sample.clientBytes += connection.byteCount
         }
         lastSample = sample
         return sample
+    }
+
+    /// A connection is about to go: what it holds counts no longer.
+    func memoryGoes(with connection: Connection) {
+        lastSample.clientBytes = max(0, lastSample.clientBytes - connection.byteCount)
+        if engine.isMemoryLimited { followMemoryLimit() }
+    }
+}
+
+extension Connection {
+    /// Input and output buffers, queued commands, subscriptions, and the object itself.
+    fileprivate var byteCount: Int {
+        (pending?.byteCount ?? 0) + unsentByteCount + (transaction?.byteCount ?? 0) + (subscriber?.byteCount ?? 0)
+            + objectByteCount
     }
 }

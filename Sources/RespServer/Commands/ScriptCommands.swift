@@ -79,7 +79,8 @@ enum ScriptCommands {
                     find: .keyCount(count: 0, first: 1, step: 1), notes: notes)
             ],
             syntax: "\(script) numkeys [key ...] [arg ...]", summary: summary,
-            complexity: "That of the script", run: run)
+            complexity: "That of the script", run: run
+        ).runningScript(script == "sha1" ? .digest : .text)
     }
 
     private static let help = [
@@ -118,6 +119,7 @@ enum ScriptCommands {
         if !server.monitors.connections.isEmpty, let command = server.commands.find(arguments[0]) {
             server.show(command.record, arguments, of: context.connection)
         }
+        if context.connection.wantsDebugger { throw noDebugger }
         if isDigest && arguments[1].count != 40 {
             throw .message("NOSCRIPT No matching script. Please use EVAL.")
         }
@@ -144,10 +146,18 @@ enum ScriptCommands {
 
     @Sendable private static func debug(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
         var reader = ArgumentReader(arguments, from: 2)
-        if reader.takes("no") { return context.reply.ok() }
+        if reader.takes("no") {
+            context.connection.wantsDebugger = false
+            return context.reply.ok()
+        }
         guard reader.takes("yes") || reader.takes("sync") else { throw .message("ERR Use SCRIPT DEBUG YES/SYNC/NO") }
-        throw .message("ERR SCRIPT DEBUG is not supported by this server: scripts run without a debugger")
+        // A client that does not look at this reply must not have its script run all the same.
+        context.connection.wantsDebugger = true
+        throw noDebugger
     }
+
+    private static let noDebugger = CommandError.message(
+        "ERR SCRIPT DEBUG is not supported by this server: scripts run without a debugger")
 
     @Sendable private static func exists(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
         context.reply.array(arguments.count - 2)

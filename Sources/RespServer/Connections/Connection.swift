@@ -93,6 +93,8 @@ final class Connection {
         get { state.contains(.isClosed) }
         set { set(.isClosed, newValue) }
     }
+    /// It has asked for a debugger, which there is not: its scripts are not run.
+    var wantsDebugger = false
     /// The command that waits for a key.
     var waiting: WaitingCommand? { didSet { set(.isWaiting, waiting != nil) } }
 

@@ -86,13 +86,6 @@ struct NamedTable<Element: NamedObject> {
         }
     }
 
-    /// Frees some of a table in which nothing is looked for any more.
-    /// - Returns: whether all of it is freed.
-    mutating func discard(_ limit: Int) -> Bool {
-        places.removeLast(min(limit, places.count))
-        return places.isEmpty
-    }
-
     /// In no order. The table must not be changed meanwhile.
     func forEach<Failure>(_ body: (Element) throws(Failure) -> Void) throws(Failure) {
         for case let element? in places { try body(element) }

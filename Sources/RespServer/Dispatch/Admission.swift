@@ -8,7 +8,7 @@ import StoreEngine
 private enum Admission {
     case run(CommandRecord)
     /// It belongs to a transaction.
-    case queue(CommandRecord, Transaction)
+    case queue(CommandRecord, CommandFlags, Transaction)
     case refuse(CommandRecord?, CommandError)
     /// Its client is suspended; it will be looked at again.
     case suspend
@@ -18,7 +18,7 @@ private enum Admission {
     /// The command that it names.
     var record: CommandRecord? {
         switch self {
-        case .run(let record), .queue(let record, _): record
+        case .run(let record), .queue(let record, _, _): record
         case .refuse(let record, _): record
         case .suspend, .hangUp: nil
         }
@@ -49,12 +49,13 @@ extension Server {
             runMeasured(call)
             tracking.remember(record, arguments, readBy: connection)
             showToMonitors(record, arguments, of: connection)
-        case .queue(let record, let transaction):
+        case .queue(let record, let flags, let transaction):
             // It counts when EXEC runs it.
             connection.commandCount &-= 1
             // What EXEC will not run need not be kept.
             if !transaction.isAborted && !keyspaceListeners.watches.isBroken(&connection.watches) {
-                transaction.append(Transaction.Queued(record: record, arguments: OwnedArguments(arguments)))
+                transaction.append(
+                    Transaction.Queued(record: record, arguments: OwnedArguments(arguments)), flags: flags)
             }
             reply.status("QUEUED")
         case .refuse(let record, let error):
@@ -89,9 +90,12 @@ extension Server {
             sampleKeys(call, cycles: clock.last &- begin, replyByteCount: reply.byteCount(from: start))
         }
         if requestByteCount > 0 || observer.logs[.largeReply].isOn {
-            unsafe observer.observe(
-                FinishedCall(command: call.command, arguments: call.arguments, connection: call.connection, cycles: 0),
-                requestByteCount: requestByteCount, replyByteCount: reply.byteCount(from: start))
+            let connection = unsafe call.connection
+            // What nobody is sent is no large reply.
+            let replyByteCount = connection.replyMode == .on ? reply.byteCount(from: start) : -1
+            observer.observe(
+                FinishedCall(command: call.command, arguments: call.arguments, connection: connection, cycles: 0),
+                requestByteCount: requestByteCount, replyByteCount: replyByteCount)
         }
         return true
     }
@@ -139,15 +143,17 @@ extension Server {
             return .refuse(record, .message("LOADING Redis is loading the dataset in memory"))
         }
         if scripts.isBusy && !flags.contains(.allowBusy) { return .refuse(record, scripts.busyError) }
-        if isPaused(flags, connection) {
+        // What a script says of itself counts for what may have to wait, or needs memory.
+        let callFlags = record.info.script == nil ? flags : scripts.flags(of: record, arguments)
+        if isPaused(callFlags, connection) {
             pause.suspend(connection)
             return .suspend
         }
-        if isRefusedForMemory(flags, connection) {
+        if isRefusedForMemory(callFlags, connection) {
             return .refuse(record, .message("OOM command not allowed when used memory > 'maxmemory'."))
         }
         if let transaction = connection.transaction, !flags.contains(.transactionControl) {
-            return .queue(record, transaction)
+            return .queue(record, callFlags, transaction)
         }
         return .run(record)
     }

@@ -78,11 +78,13 @@ extension Server {
         } else {
             runSession(call, replyingTo: reply)
         }
-        let taken = clock.lap()
-        command.cycles &+= taken
-        command.calls &+= 1
-        statistics.nestedCycles &+= taken
-        if taken < clock.noticed { _ = command.latencies.count(clock.nanoseconds(short: taken)) }
+        count(call, clock.lap())
+        if reply.count >= observer.noticedReply {
+            unsafe observer.observe(
+                FinishedCall(
+                    command: command, arguments: call.arguments, connection: call.connection, cycles: 0, isNested: true),
+                requestByteCount: 0, replyByteCount: reply.count)
+        }
         if reply.errorCount != countedErrors {
             command.failedCalls += 1
             countedErrors = reply.errorCount
@@ -104,10 +106,20 @@ extension Server {
         }
     }
 
-    /// Counts a call.
+    /// Counts a call that has replied.
     /// - Parameter taken: how many cycles it took.
     @inline(__always)
     private func finish(_ call: Call, _ taken: UInt64) {
+        count(call, taken)
+        // The errors of commands that it ran have been counted as theirs.
+        if reply.errorCount != countedErrors {
+            call.command.failedCalls += 1
+            countError()
+        }
+    }
+
+    @inline(__always)
+    private func count(_ call: Call, _ taken: UInt64) {
         call.command.cycles &+= taken
         call.command.calls &+= 1
         if call.isNested { statistics.nestedCycles &+= taken }
@@ -115,11 +127,6 @@ extension Server {
             || !call.command.latencies.count(clock.nanoseconds(short: taken))
         {
             observe(call, taken)
-        }
-        // The errors of commands that it ran have been counted as theirs.
-        if reply.errorCount != countedErrors {
-            call.command.failedCalls += 1
-            countError()
         }
     }
 
@@ -129,12 +136,17 @@ extension Server {
         let earlier = call.options.contains(.hasWaited) ? connection.waiting?.cycles ?? 0 : 0
         observer.observe(
             FinishedCall(
-                command: call.command, arguments: call.arguments, connection: connection, cycles: earlier &+ taken))
+                command: call.command, arguments: call.arguments, connection: connection, cycles: earlier &+ taken,
+                isNested: call.isNested))
     }
 
     /// Counts the error that has just been written, by its first word.
     func countError() {
         countedErrors = reply.errorCount
+        guard !isErrorCounted else {
+            isErrorCounted = false
+            return
+        }
         count(error: reply.lastError)
     }
 

@@ -102,6 +102,7 @@ struct CommandInfo {
     let history: [CommandChange]
     let deprecation: CommandChange?
     let secrets: SecretArguments
+    let script: ScriptReference?
     let difference: String?
 
     init<Context>(_ command: Command<Context>) {
@@ -117,6 +118,7 @@ struct CommandInfo {
         history = command.history
         deprecation = command.deprecation
         secrets = command.secrets
+        script = command.script
         difference = command.difference
     }
 }

@@ -19,9 +19,10 @@ final class Transaction {
     /// A command was refused while queueing, so EXEC will refuse all.
     var isAborted = false
 
-    func append(_ request: Queued) {
+    /// - Parameter flags: those of the call.
+    func append(_ request: Queued, flags: CommandFlags) {
         queue.append(request)
-        flags.formUnion(request.record.flags)
+        self.flags.formUnion(flags)
         argumentByteCount += request.arguments.argumentByteCount
         byteCount += request.arguments.byteCount
     }

@@ -45,9 +45,6 @@ final class TurnClock {
     @inline(__always)
     func nanoseconds(short cycles: UInt64) -> UInt64 { (cycles &* nanosecondRate) &>> 20 }
 
-    /// Nanoseconds for any number of cycles, to about a thousandth.
-    func nanoseconds(_ cycles: UInt64) -> Int { Int(min(Double(cycles) * 1e6 / Double(millisecond), 1e15)) }
-
     /// How many cycles the turn has taken up to now.
     @inline(__always) var turnCycles: UInt64 { clinux_cycle_counter() &- turnStart }
 

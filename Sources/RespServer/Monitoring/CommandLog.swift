@@ -129,6 +129,9 @@ struct CommandLogs {
 }
 
 extension Arguments {
+    /// The bytes of the arguments themselves.
+    var argumentByteCount: Int { (0..<count).reduce(0) { $0 + self[$1].count } }
+
     /// The bytes of the request as an array of bulk strings.
     var requestByteCount: Int {
         var total = 3 + Decimal.length(of: count)

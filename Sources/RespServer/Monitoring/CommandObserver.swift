@@ -14,6 +14,8 @@ struct FinishedCall {
     unowned(unsafe) let connection: Connection
     /// How long it took, with what it took before it waited.
     let cycles: UInt64
+    /// Whether it was a part of another one.
+    var isNested = false
 }
 
 final class CommandObserver {
@@ -26,6 +28,8 @@ final class CommandObserver {
     var requestMayBeLarge = false
     /// The reply at hand, which is to be sent at once, has been looked at.
     var hasMeasuredReply = false
+    /// Replies of at least so many bytes are logged.
+    private(set) var noticedReply = Int.max
     private let clock: TurnClock
 
     init(_ clock: TurnClock) { self.clock = clock }
@@ -34,6 +38,7 @@ final class CommandObserver {
         logs.follow(settings)
         latency.threshold = settings.latencyMonitorThresholdMilliseconds
         tracksLatency = settings.latencyTracking
+        noticedReply = logs[.largeReply].isOn ? logs[.largeReply].threshold : Int.max
         clock.noticedMicroseconds = logs[.slow].isOn ? logs[.slow].threshold : Int.max
     }
 
@@ -89,7 +94,9 @@ final class CommandObserver {
 
     private func log(_ call: FinishedCall, _ kind: CommandLog.Kind, _ value: Int) {
         guard !call.command.flags.contains(.skipSlowLog) else { return }
-        let words = capturedWords ?? LoggedWords(call.arguments, hiding: call.command.record.info.secrets)
+        let words =
+            (call.isNested ? nil : capturedWords)
+            ?? LoggedWords(call.arguments, hiding: call.command.record.info.secrets)
         let connection = unsafe call.connection
         logs[kind].append(value, words, address: connection.address, name: connection.name, now: Self.now)
     }

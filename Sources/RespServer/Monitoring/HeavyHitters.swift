@@ -4,20 +4,29 @@
 // much the new key's count may be too large, and is kept beside it. So a key whose share of everything is larger than one
 // counter's is never missed, and its count less the error is never more than what it really had.
 //
-// Counters are a heap by count, the smallest first, with an index by key.
+// The counters are found by key, and a heap has their places by count, the smallest first: in it nothing moves but numbers.
 //
 // - Source: Metwally, Agrawal and El Abbadi, "Efficient computation of frequent and top-k elements in data streams" (2005).
+
+import RespCodec
+import StoreEngine
 
 struct HeavyHitters {
     private struct Counter {
         var key: [UInt8]
+        var hash: UInt64
         var count: Int
         var error: Int
+        /// Where it stands in the heap.
+        var heapPlace: Int
     }
 
     private let capacity: Int
     private var counters: [Counter] = []
-    private var places: [[UInt8]: Int] = [:]
+    /// Places in `counters`.
+    private var heap: [Int] = []
+    /// Places in `counters` by hashes of keys; of keys of one hash, the newest has it.
+    private var places: [UInt64: Int] = [:]
     /// All that was added.
     private(set) var total = 0
 
@@ -26,24 +35,31 @@ struct HeavyHitters {
         precondition(capacity > 0, "room for no key")
         self.capacity = capacity
         counters.reserveCapacity(capacity)
+        heap.reserveCapacity(capacity)
+        places.reserveCapacity(capacity)
     }
 
+    /// - Parameter hash: of the key, hard to guess.
     /// - Complexity: O(log n) in the counters.
-    mutating func add(_ amount: Int, to key: [UInt8]) {
+    mutating func add(_ amount: Int, to key: ByteSlice, hash: UInt64) {
         guard amount > 0 else { return }
         total &+= amount
-        if let place = places[key] {
+        if let place = places[hash], counters[place].key.withByteSlice({ $0 == key }) {
             counters[place].count &+= amount
-            sink(place)
+            sink(counters[place].heapPlace)
         } else if counters.count < capacity {
-            places[key] = counters.count
-            counters.append(Counter(key: key, count: amount, error: 0))
-            rise(counters.count - 1)
+            let place = counters.count
+            places[hash] = place
+            counters.append(Counter(key: key.array, hash: hash, count: amount, error: 0, heapPlace: place))
+            heap.append(place)
+            rise(place)
         } else {
-            let smallest = counters[0]
-            places[smallest.key] = nil
-            places[key] = 0
-            counters[0] = Counter(key: key, count: smallest.count &+ amount, error: smallest.count)
+            let place = heap[0]
+            if places[counters[place].hash] == place { places[counters[place].hash] = nil }
+            places[hash] = place
+            let smallest = counters[place].count
+            counters[place] = Counter(
+                key: key.array, hash: hash, count: smallest &+ amount, error: smallest, heapPlace: 0)
             sink(0)
         }
     }
@@ -56,31 +72,37 @@ struct HeavyHitters {
                 .prefix(count))
     }
 
-    private mutating func exchange(_ one: Int, _ other: Int) {
-        counters.swapAt(one, other)
-        places[counters[one].key] = one
-        places[counters[other].key] = other
+    @inline(__always)
+    private func count(at heapPlace: Int) -> Int { counters[heap[heapPlace]].count }
+
+    private mutating func put(_ place: Int, at heapPlace: Int) {
+        heap[heapPlace] = place
+        counters[place].heapPlace = heapPlace
     }
 
     private mutating func rise(_ start: Int) {
-        var place = start
-        while place > 0, counters[place].count < counters[(place - 1) / 2].count {
-            exchange(place, (place - 1) / 2)
-            place = (place - 1) / 2
+        var heapPlace = start
+        let place = heap[start]
+        let count = counters[place].count
+        while heapPlace > 0, count < self.count(at: (heapPlace - 1) / 2) {
+            put(heap[(heapPlace - 1) / 2], at: heapPlace)
+            heapPlace = (heapPlace - 1) / 2
         }
+        put(place, at: heapPlace)
     }
 
     private mutating func sink(_ start: Int) {
-        var place = start
+        var heapPlace = start
+        let place = heap[start]
+        let count = counters[place].count
         while true {
-            var smallest = place
-            for child in [2 * place + 1, 2 * place + 2]
-            where child < counters.count && counters[child].count < counters[smallest].count {
-                smallest = child
-            }
-            guard smallest != place else { return }
-            exchange(place, smallest)
-            place = smallest
+            var child = 2 * heapPlace + 1
+            guard child < heap.count else { break }
+            if child + 1 < heap.count && self.count(at: child + 1) < self.count(at: child) { child += 1 }
+            guard self.count(at: child) < count else { break }
+            put(heap[child], at: heapPlace)
+            heapPlace = child
         }
+        put(place, at: heapPlace)
     }
 }

@@ -1,8 +1,8 @@
 // Hot keys: which keys take most of the processor's time, and of the bytes that clients send and are sent. HOTKEYS tells of them.
 //
 // Requests are sampled, every `ratio`-th on the average. Between two samples nothing is done but to count down once for each batch of
-// requests; a batch in which there is one goes by the checks, which measure it. So what sampling costs becomes small with its ratio. With a
-// ratio of 1 every request goes by the checks.
+// requests; the sample is a batch of its own and goes by the checks, which measure it. So what sampling costs becomes small with its ratio.
+// With a ratio of 1 every request goes by the checks.
 
 import CLinux
 import Glibc
@@ -61,13 +61,17 @@ struct HotKeys {
     mutating func drawDistance() -> Int { 1 + random.below(2 * options.ratio - 1) }
 
     /// Adds what a request took, to each of its keys the same part.
-    mutating func add(nanoseconds: Int, bytes: Int, to arguments: Arguments, _ specs: KeySpecs) {
-        var keys: [[UInt8]] = []
-        specs.forEachKey(in: arguments) { index, _ in keys.append(arguments[index].array) }
-        guard !keys.isEmpty else { return }
-        for key in keys {
-            if options.tracksTime { byTime.add(max(1, nanoseconds / keys.count), to: key) }
-            if options.tracksBytes { byBytes.add(bytes / keys.count, to: key) }
+    mutating func add(
+        cycles: Int, bytes: Int, to arguments: Arguments, _ specs: KeySpecs, _ hash: (ByteSlice) -> UInt64
+    ) {
+        var keyCount = 0
+        specs.forEachKey(in: arguments) { _, _ in keyCount += 1 }
+        guard keyCount > 0 else { return }
+        specs.forEachKey(in: arguments) { index, _ in
+            let key = arguments[index]
+            let hash = hash(key)
+            if options.tracksTime { byTime.add(cycles / keyCount, to: key, hash: hash) }
+            if options.tracksBytes { byBytes.add(bytes / keyCount, to: key, hash: hash) }
         }
     }
 
@@ -124,6 +128,12 @@ extension Server {
         updateGate()
     }
 
+    /// How many requests are read at once: a sample is a batch of its own, so that only it goes by the checks.
+    @inline(__always)
+    var batchLimit: Int {
+        requestsToSample > RequestReader.batchCapacity ? RequestReader.batchCapacity : max(1, requestsToSample - 1)
+    }
+
     /// Counts down to the next sample.
     /// - Parameter count: how many requests are about to run.
     /// - Returns: Whether there is a sample among them: then the gate has been closed, and `endSample` opens it behind them.
@@ -149,7 +159,8 @@ extension Server {
         guard requestsToSample <= 0 else { return }
         requestsToSample = hotKeys!.drawDistance()
         hotKeys!.add(
-            nanoseconds: clock.nanoseconds(cycles),
-            bytes: call.arguments.requestByteCount + replyByteCount, to: call.arguments, call.command.keys)
+            cycles: Int(clamping: cycles),
+            bytes: call.arguments.requestByteCount + replyByteCount, to: call.arguments, call.command.keys,
+            engine.hash)
     }
 }

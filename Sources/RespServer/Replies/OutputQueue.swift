@@ -42,6 +42,8 @@ final class OutputQueue {
     private var first = 0
     /// How much of the first piece has been sent.
     private var sent = 0
+    /// How many pieces wait.
+    var pieceCount: Int { pieces.count - first }
     /// Bytes that wait.
     private(set) var byteCount = 0
     /// The memory that the pieces take.

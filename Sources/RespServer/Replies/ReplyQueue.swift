@@ -54,9 +54,15 @@ final class ReplyQueue {
         var next = -1
     }
 
-    private struct DeferredMessage {
-        let bytes: [UInt8]
-        let version: ProtocolVersion
+    /// Messages for a client whose command has not replied yet.
+    private struct DeferredMessages {
+        var messages: [(bytes: [UInt8], version: ProtocolVersion)] = []
+        var byteCount = 0
+
+        mutating func append(_ bytes: [UInt8], _ version: ProtocolVersion) {
+            messages.append((bytes, version))
+            byteCount += bytes.count
+        }
     }
 
     let writer = ReplyWriter(capacity: 64 * 1024)
@@ -70,9 +76,9 @@ final class ReplyQueue {
     /// Whose requests are being executed: what is written is its.
     private(set) var current: Connection?
     /// Messages for it, which go behind the reply of its command.
-    private var deferred: [DeferredMessage] = []
+    private var deferred = DeferredMessages()
     /// What is set aside while others are served within a command: its client, what it was answered, and messages for it.
-    private var aside: (connection: Connection?, writer: ReplyWriter, messages: [DeferredMessage])?
+    private var aside: (connection: Connection?, writer: ReplyWriter, messages: DeferredMessages)?
 
     var limits = OutputLimits() { didSet { mostReplyBytes = limits.mostReplyBytes(.normal) } }
     private var mostReplyBytes = Int.max / 2
@@ -146,13 +152,13 @@ final class ReplyQueue {
 
     private func handOverAtOnce(to connection: Connection) {
         let waiting = deferred
-        deferred = []
+        deferred = DeferredMessages()
         if writer.isOverfull || writer.run.count > Self.longRun || !writer.borrowed.isEmpty {
             sendRun(of: connection)
         } else if !writer.run.isEmpty {
             append(connection, .replies, writer.run)
         }
-        for message in waiting where !connection.isClosed {
+        for message in waiting.messages where !connection.isClosed {
             let buffer = messages(message.version)
             let start = buffer.count
             message.bytes.withByteSlice { buffer.raw($0) }
@@ -176,11 +182,11 @@ final class ReplyQueue {
             return
         }
         let messages = deferred
-        deferred = []
+        deferred = DeferredMessages()
         handOver(to: connection)
         // They come behind all of the command's reply.
         deferred = messages
-        if !messages.isEmpty { writer.requestSending() }
+        if messages.byteCount > 0 { writer.requestSending() }
     }
 
     /// Drops the reply to a command, which is sent to nobody: all of the run, if it had more than it may have.
@@ -199,7 +205,7 @@ final class ReplyQueue {
         writer.exchange(with: other)
         aside = (current, other, deferred)
         current = nil
-        deferred = []
+        deferred = DeferredMessages()
         startRun()
     }
 
@@ -211,7 +217,7 @@ final class ReplyQueue {
         unsafe aside.writer.deallocate()
         current = aside.connection
         deferred = aside.messages
-        if !deferred.isEmpty { writer.requestSending() }
+        if deferred.byteCount > 0 { writer.requestSending() }
         self.aside = nil
     }
 
@@ -239,10 +245,13 @@ final class ReplyQueue {
             if version == .resp2 { message.resp2 = range } else { message.resp3 = range }
         }
         if connection === current {
-            deferred.append(copied(range, version))
-            writer.requestSending()
+            deferToReply(range, version, of: connection)
         } else if let client = aside?.connection, connection === client {
-            aside?.messages.append(copied(range, version))
+            aside?.messages.append(messages(version).written(range).array, version)
+            if limits.isOverHardLimit(client.unsentByteCount + (aside?.messages.byteCount ?? 0), client) {
+                aside?.messages = DeferredMessages()
+                owner?.closeOverLimit(client)
+            }
         } else {
             append(connection, .messages(version), range)
             // Who has much to be sent is not looked for here: somebody may be going through all clients.
@@ -250,10 +259,15 @@ final class ReplyQueue {
         }
     }
 
-    /// A message for a client whose command has not replied yet, as it is kept until then.
+    /// Keeps a message for the client whose command runs, unless it has more to be sent than it may.
     @inline(never)
-    private func copied(_ range: Range<Int>, _ version: ProtocolVersion) -> DeferredMessage {
-        DeferredMessage(bytes: messages(version).written(range).array, version: version)
+    private func deferToReply(_ range: Range<Int>, _ version: ProtocolVersion, of connection: Connection) {
+        deferred.append(messages(version).written(range).array, version)
+        if limits.isOverHardLimit(connection.unsentByteCount + deferred.byteCount, connection) {
+            deferred = DeferredMessages()
+            owner?.closeOverLimit(connection)
+        }
+        writer.requestSending()
     }
 
     /// The buffer of messages in a protocol version.

@@ -34,12 +34,16 @@ final class FunctionLibrary {
         self.name = name
         self.code = code
     }
+
+    var byteCount: Int { functions.reduce(name.count + code.count + 128) { $0 + $1.name.count + 128 } }
 }
 
 /// Libraries, and their functions by name.
 struct FunctionSet {
     private(set) var libraries: [[UInt8]: FunctionLibrary] = [:]
     private var functions: [[UInt8]: ScriptFunction] = [:]
+    /// The bytes of the libraries, without what they are in the interpreter.
+    private(set) var byteCount = 0
 
     var libraryCount: Int { libraries.count }
     var functionCount: Int { functions.count }
@@ -54,32 +58,39 @@ struct FunctionSet {
 
     mutating func remove(_ library: FunctionLibrary) {
         libraries[library.name] = nil
+        byteCount -= library.byteCount
         for function in library.functions { functions[Self.key(function.name)] = nil }
     }
 
     mutating func add(_ library: FunctionLibrary) {
         libraries[library.name] = library
+        byteCount += library.byteCount
         for function in library.functions { functions[Self.key(function.name)] = function }
     }
 
     /// Adds libraries, all or none.
     /// - Parameter replaces: whether those of the same names go.
     mutating func join(_ others: [FunctionLibrary], replaces: Bool) throws(CommandError) {
-        var joined = self
+        var replaced: [FunctionLibrary] = []
         for library in others {
-            guard let old = joined.libraries[library.name] else { continue }
+            guard let old = libraries[library.name] else { continue }
             guard replaces else {
                 throw .bytes(Array("ERR Library ".utf8) + library.name + Array(" already exists".utf8))
             }
-            joined.remove(old)
+            replaced.append(old)
         }
-        for library in others {
-            for function in library.functions where joined.functions[Self.key(function.name)] != nil {
-                throw .bytes(Array("ERR Function ".utf8) + function.name + Array(" already exists".utf8))
+        for library in replaced { remove(library) }
+        for (place, library) in others.enumerated() {
+            let taken = library.functions.first { functions[Self.key($0.name)] != nil }
+            guard let taken else {
+                add(library)
+                continue
             }
-            joined.add(library)
+            // As it was.
+            for added in others[..<place] { remove(added) }
+            for library in replaced { add(library) }
+            throw .bytes(Array("ERR Function ".utf8) + taken.name + Array(" already exists".utf8))
         }
-        self = joined
     }
 }
 

@@ -12,20 +12,28 @@ final class Script {
     let digest: [UInt8]
     let body: [UInt8]
     let flags: ScriptFlags
-    /// By which number its function is found.
-    let function: Int32
+    /// How many bytes of its text come before the function.
+    let headerByteCount: Int
+    /// By which number its function is found, in the interpreter of which number.
+    var function: Int32
+    var environment: Int
     fileprivate let bodyHash: UInt64
     /// Its neighbours among those that may be dropped, if it is one of them.
     fileprivate var isDroppable = false
     fileprivate unowned(unsafe) var older: Script?
     fileprivate unowned(unsafe) var newer: Script?
 
-    init(digest: [UInt8], body: [UInt8], bodyHash: UInt64, flags: ScriptFlags, function: Int32) {
+    init(
+        digest: [UInt8], body: [UInt8], bodyHash: UInt64, headerByteCount: Int, flags: ScriptFlags, function: Int32,
+        environment: Int
+    ) {
         self.digest = digest
         self.body = body
         self.bodyHash = bodyHash
+        self.headerByteCount = headerByteCount
         self.flags = flags
         self.function = function
+        self.environment = environment
     }
 
     var byteCount: Int { body.count + digest.count + 128 }

@@ -61,3 +61,27 @@ struct ScriptHeader {
         }
     }
 }
+
+extension ScriptRunner {
+    /// The flags of a call: those of its command, or, where the script itself says what it does, what follows from that.
+    func flags(of record: CommandRecord, _ arguments: Arguments) -> CommandFlags {
+        guard let reference = record.info.script, arguments.count > 1,
+            let declared = declaredFlags(of: arguments[1], reference), !declared.contains(.undeclared)
+        else { return record.flags }
+        var flags = record.flags.subtracting([.write, .mayWrite, .denyOOM])
+        if !declared.contains(.noWrites) {
+            flags.insert(.write)
+            if !declared.contains(.allowOOM) { flags.insert(.denyOOM) }
+        }
+        return flags
+    }
+
+    /// Nil for a script that is not known, or has a wrong first line.
+    private func declaredFlags(of name: ByteSlice, _ reference: ScriptReference) -> ScriptFlags? {
+        switch reference {
+        case .text: try? ScriptHeader(of: name).flags
+        case .digest: find(digest: name)?.flags
+        case .function: functions.function(name)?.flags
+        }
+    }
+}

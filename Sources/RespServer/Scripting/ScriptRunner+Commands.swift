@@ -75,18 +75,21 @@ extension ScriptRunner: LuaHost {
         reply.version = run.version
         var call = Call(command, arguments, for: connection)
         call.isNested = true
-        call.options = []
+        call.options = .scripted
         if connection.isNoTouch && connection.leavesAccessTimes(command.record) {
             call.options.insert(.leavesAccessTimes)
         }
         unsafe server.run(call, replyingTo: reply, countedErrors: &countedErrors)
         unsafe server.statistics.commandsProcessed &+= 1
+        connection.commandCount &+= 1
         if connection.tracker != nil {
             unsafe server.tracking.remember(command.record, arguments, readBy: connection)
         }
         if unsafe !server.monitors.connections.isEmpty {
             unsafe server.showToMonitors(command.record, arguments, of: connection, as: "lua")
         }
+        // Much may have been told to others.
+        unsafe server.replies.handOverWithinCommand(to: connection, from: run.replyStart)
         return nil
     }
 

@@ -13,6 +13,8 @@ import StoreEngine
     unowned(unsafe) var server: Server!
     /// The interpreter of scripts.
     private var scriptEnvironment: LuaEnvironment?
+    /// How many there have been: a script is compiled anew for each, when it is next run.
+    private var environmentNumber = 0
     /// That of functions, and the libraries in it.
     private(set) var functionInterpreter: LuaEnvironment?
     var functions = FunctionSet()
@@ -48,31 +50,53 @@ import StoreEngine
 
     /// Whether a script runs.
     @inline(__always) var isRunning: Bool { run != nil }
-    /// The memory of the interpreters.
-    var interpreterBytes: Int { (scriptEnvironment?.usedBytes ?? 0) + (functionInterpreter?.usedBytes ?? 0) }
+    /// The memory of the interpreter of scripts, and that of functions.
+    var scriptInterpreterBytes: Int { scriptEnvironment?.usedBytes ?? 0 }
+    var functionInterpreterBytes: Int { functionInterpreter?.usedBytes ?? 0 }
+    /// All memory of scripts and functions.
+    var byteCount: Int {
+        scriptInterpreterBytes + functionInterpreterBytes + cache.byteCount + functions.byteCount
+    }
+
+    func resetStatistics() { evictedCount = 0 }
 
     // MARK: the interpreter
 
     /// The interpreter of scripts.
     func environment() throws(CommandError) -> LuaEnvironment {
-        if let scriptEnvironment { return scriptEnvironment }
+        if let scriptEnvironment {
+            if scriptEnvironment.isCrowded { scriptEnvironment.collectAll() }
+            return scriptEnvironment
+        }
         let new = try makeEnvironment()
         scriptEnvironment = new
+        environmentNumber += 1
         return new
     }
 
     /// The interpreter of functions.
     func functionEnvironment() throws(CommandError) -> LuaEnvironment {
-        if let functionInterpreter { return functionInterpreter }
+        if let functionInterpreter {
+            if functionInterpreter.isCrowded { functionInterpreter.collectAll() }
+            return functionInterpreter
+        }
         let new = try makeEnvironment()
         functionInterpreter = new
         return new
     }
 
+    /// What goes at once.
+    private struct Compiled<What> {
+        let what: What
+        let interpreter: LuaEnvironment?
+    }
+
     /// Removes all libraries, and whatever they have left in the interpreter.
     func flushFunctions() {
+        let gone = Compiled(what: functions, interpreter: functionInterpreter)
         functions = FunctionSet()
         functionInterpreter = nil
+        BackgroundRelease.release(consume gone)
     }
 
     private func makeEnvironment() throws(CommandError) -> LuaEnvironment {
@@ -91,16 +115,31 @@ import StoreEngine
 
     /// Forgets all scripts, and whatever they have left in the interpreter.
     func flush() {
-        scriptEnvironment = nil
+        let gone = Compiled(what: cache, interpreter: scriptEnvironment)
         cache = ScriptCache()
+        scriptEnvironment = nil
+        BackgroundRelease.release(consume gone)
     }
 
-    /// To be called at times: collects garbage, while there is much.
-    func maintain() {
-        guard !isRunning else { return }
+    /// To be called at times: collects garbage.
+    /// - Returns: Whether there is more to be done soon.
+    func maintain() -> Bool {
+        guard !isRunning else { return false }
+        var isBehind = false
+        let end = unsafe clinux_cycle_counter() &+ server.clock.millisecond
         for environment in [scriptEnvironment, functionInterpreter] {
-            if let environment, environment.usedBytes > 1 << 20 { environment.collectSome() }
+            guard let environment, environment.hasGarbage else { continue }
+            var isDone = false
+            while !isDone && clinux_cycle_counter() < end { isDone = environment.collectSome() }
+            if !isDone { isBehind = true }
         }
+        // A new one needs less. The libraries of functions may keep what a new one would not have.
+        if scriptEnvironment?.isSparse == true, scriptEnvironment?.hasGarbage == false {
+            let gone = scriptEnvironment
+            scriptEnvironment = nil
+            BackgroundRelease.release(consume gone)
+        }
+        return isBehind
     }
 
     // MARK: the cache
@@ -131,18 +170,37 @@ import StoreEngine
         let environment = try environment()
         environment.rest()
         let lua = environment.lua
-        guard lua.load(body.dropFirst(header.byteCount), named: "@user_script") == .done else {
-            defer { environment.rest() }
-            throw .bytes(
-                Array("ERR Error compiling script (new function): ".utf8) + (lua.text(-1)?.array ?? []))
-        }
+        try compile(body.dropFirst(header.byteCount), environment)
         let script = Script(
-            digest: digest, body: body.array, bodyHash: hash, flags: header.flags, function: lua.keep())
+            digest: digest, body: body.array, bodyHash: hash, headerByteCount: header.byteCount, flags: header.flags,
+            function: lua.keep(), environment: environmentNumber)
         for dropped in cache.add(script, isDroppable: isDroppable) {
-            lua.release(dropped.function)
+            if dropped.environment == environmentNumber { lua.release(dropped.function) }
             evictedCount += 1
         }
         return script
+    }
+
+    /// Leaves the function of a script's text on the stack.
+    private func compile(_ text: ByteSlice, _ environment: LuaEnvironment) throws(CommandError) {
+        guard environment.lua.load(text, named: "@user_script") == .done else {
+            defer { environment.rest() }
+            throw .bytes(
+                Array("ERR Error compiling script (new function): ".utf8)
+                    + (environment.lua.text(-1)?.array ?? []))
+        }
+    }
+
+    /// Compiles a script that was compiled for an interpreter that is no more.
+    @inline(never)
+    private func compileAgain(_ script: Script, _ environment: LuaEnvironment) throws(CommandError) {
+        environment.rest()
+        let body = script.body
+        try body.withByteSlice { (body) throws(CommandError) in
+            try compile(body.dropFirst(script.headerByteCount), environment)
+        }
+        script.function = environment.lua.keep()
+        script.environment = environmentNumber
     }
 
     // MARK: running
@@ -155,6 +213,7 @@ import StoreEngine
         _ script: Script, _ context: SessionContext, _ arguments: Arguments, keyCount: Int, isReadOnly: Bool
     ) throws(CommandError) {
         let environment = try environment()
+        if script.environment != environmentNumber { try compileAgain(script, environment) }
         try begin(
             script.digest, script.flags, context, arguments, isReadOnly: isReadOnly, isFunction: false, environment)
         let lua = environment.lua
@@ -213,7 +272,7 @@ import StoreEngine
         environment.rest()
         run = ScriptRun(
             name: name, isFunction: isFunction, connection: context.connection, arguments: arguments,
-            environment: environment)
+            replyStart: context.reply.count, environment: environment)
     }
 
     /// Writes the reply, and ends the run.
@@ -228,7 +287,7 @@ import StoreEngine
         } else {
             isCounted = writeError(of: run, lua, reply)
         }
-        if isCounted { unsafe server.countedErrors = reply.errorCount }
+        unsafe server.isErrorCounted = isCounted
         end(run, environment)
     }
 
@@ -285,9 +344,13 @@ final class ScriptRun {
     /// The database of the caller, to which it comes back.
     let database: Int
     let arguments: Arguments
+    /// Where its reply begins.
+    let replyStart: Int
     let environment: LuaEnvironment
     /// When it began, in cycles.
     let start = clinux_cycle_counter()
+    /// What time it is for it from the beginning to the end, in microseconds since 1970.
+    private(set) lazy var startTime = Syscall.wallMicroseconds()
     /// In which version of the protocol its commands are answered.
     var version = ProtocolVersion.resp2
     /// It has run a command that writes.
@@ -299,13 +362,15 @@ final class ScriptRun {
     var hidesEffects = false
 
     init(
-        name: [UInt8], isFunction: Bool, connection: Connection, arguments: Arguments, environment: LuaEnvironment
+        name: [UInt8], isFunction: Bool, connection: Connection, arguments: Arguments, replyStart: Int,
+        environment: LuaEnvironment
     ) {
         self.name = name
         self.isFunction = isFunction
         self.connection = connection
         database = connection.database
         self.arguments = arguments
+        self.replyStart = replyStart
         self.environment = environment
     }
 }

@@ -34,7 +34,7 @@ final class Tracker {
     /// CLIENT CACHING has said what becomes of the next command's keys.
     var isNextChosen = false
     /// Of which keys it is told, by their bytes.
-    fileprivate(set) var prefixes: [[UInt8]] = []
+    fileprivate(set) var prefixes = PrefixSet()
 
     /// The commands that must be looked at: those that read, and whatever comes behind CLIENT CACHING.
     var gate: CommandFlags {
@@ -90,8 +90,6 @@ final class Tracking {
     private var prefixes = PrefixTable<Prefix>()
     /// Prefixes of which keys were changed in this turn.
     private var changedPrefixes: [Prefix] = []
-    /// What was forgotten at once, to be freed in slices.
-    private var garbage: [NamedTable<ReadKey>] = []
     private var randomPlace = 0
     /// How many clients are tracking.
     private(set) var clientCount = 0
@@ -137,8 +135,7 @@ final class Tracking {
                 prefixes.insert(prefix)
             }
             guard prefix.clients.updateValue(connection, forKey: connection.id) == nil else { return }
-            let place = tracker.prefixes.firstIndex { name.lexicographicallyPrecedes($0) } ?? tracker.prefixes.count
-            tracker.prefixes.insert(name, at: place)
+            tracker.prefixes.insert(name)
         }
     }
 
@@ -189,19 +186,20 @@ final class Tracking {
     }
 
     /// Whether `maintain` has something to do.
-    var hasUpkeep: Bool { keys.count > 0 || !garbage.isEmpty }
+    var hasUpkeep: Bool { keys.count > 0 }
 
-    /// To be called now and then: keeps to the limit after it was lowered, and frees what is not needed.
+    /// To be called now and then: keeps to the limit after it was lowered, and forgets what nobody has read any more.
     func maintain() {
         forgetSome(limit: 10_000)
         if clientCount == 0 && keys.count > 0 { forgetAll() }
-        if let last = garbage.indices.last, garbage[last].discard(100_000) { garbage.removeLast() }
     }
 
     private func forgetAll() {
-        if keys.count > 0 { garbage.append(keys) }
+        guard keys.count > 0 else { return }
+        let gone = keys
         keys = NamedTable()
         itemCount = 0
+        BackgroundRelease.release(consume gone)
     }
 
     // MARK: what changes
@@ -237,13 +235,13 @@ final class Tracking {
 
     /// All keys have gone: those of all databases, or of one, which is not told apart.
     func allKeysChanged(_ connections: some Sequence<Connection>) {
+        defer { forgetAll() }
         guard clientCount > 0 else { return }
         var message = Message()
         for connection in connections {
             guard let tracker = connection.tracker else { continue }
             send(&message, to: connection, tracker) { $0.null() }
         }
-        forgetAll()
     }
 
     /// Whether `broadcast` has something to send.

@@ -6,6 +6,14 @@
 
 import RespCodec
 
+/// By what a script is named in a request.
+public enum ScriptReference: Sendable {
+    case text
+    case digest
+    /// The name of a function.
+    case function
+}
+
 /// What the dispatcher and the clients may assume of a command.
 public struct CommandFlags: OptionSet, Sendable {
     public let rawValue: UInt32
@@ -138,6 +146,8 @@ public struct Command<Context>: Sendable {
     /// The place of an argument that is looked for in the key's value, so that memory can be asked for early; 0 if there is none.
     public private(set) var member = 0
     public private(set) var secrets = SecretArguments.none
+    /// Of a command that runs a script: by what its first argument names it.
+    public private(set) var script: ScriptReference?
     /// What is different from the servers that have it, too, for the page of all commands.
     public private(set) var difference: String?
     /// Nil only for a command that always needs one of its subcommands.
@@ -176,6 +186,13 @@ public struct Command<Context>: Sendable {
     public func hiding(_ secrets: SecretArguments) -> Command<Context> {
         var command = self
         command.secrets = secrets
+        return command
+    }
+
+    /// The same command, known to run a script.
+    public func runningScript(_ script: ScriptReference) -> Command<Context> {
+        var command = self
+        command.script = script
         return command
     }
 

@@ -78,6 +78,8 @@ public struct CallOptions: OptionSet, Sendable {
     @inlinable public static var hasWaited: CallOptions { CallOptions(rawValue: 1 << 1) }
     /// It does not count as a use of its keys.
     @inlinable public static var leavesAccessTimes: CallOptions { CallOptions(rawValue: 1 << 2) }
+    /// A script has it run.
+    @inlinable public static var scripted: CallOptions { CallOptions(rawValue: 1 << 3) }
 }
 
 extension Arguments {

@@ -8,8 +8,8 @@ struct ScriptCacheTests {
         let body = Array("return \(number)".utf8)
         return Script(
             digest: body.withByteSlice { SHA1.hexadecimal(of: $0) }, body: body,
-            bodyHash: UInt64(bitPattern: Int64(number)), flags: .undeclared,
-            function: Int32(number))
+            bodyHash: UInt64(bitPattern: Int64(number)), headerByteCount: 0,
+            flags: .undeclared, function: Int32(number), environment: 1)
     }
 
     private func contains(_ script: Script, _ cache: ScriptCache) -> Bool {

@@ -82,8 +82,34 @@ protocol LuaHost: AnyObject {
         set { unsafe lua.memory.pointee.limit = newValue }
     }
 
+    // MARK: garbage
+
+    /// Bytes in use when garbage was last collected to the end.
+    private var bytesWithoutGarbage = 0
+    /// Whether there may be much garbage.
+    var hasGarbage: Bool { usedBytes > bytesWithoutGarbage + bytesWithoutGarbage / 2 + 1 << 20 }
+    /// Whether there may be so much that a script could fail for it.
+    var isCrowded: Bool { usedBytes > limit / 2 && usedBytes > bytesWithoutGarbage + limit / 8 }
+    /// Whether most of the memory for small blocks is not in use.
+    var isSparse: Bool {
+        let held = unsafe lua.memory.pointee.chunkByteCount
+        return held > 64 << 20 && usedBytes < held / 4
+    }
+
     /// Collects some garbage.
-    func collectSome() { unsafe _ = lua.functions.pointee.collect(lua.state, 5, 100) }
+    /// - Returns: Whether it has come to the end.
+    func collectSome() -> Bool {
+        let isDone = unsafe lua.functions.pointee.collect(lua.state, 5, 100) != 0
+        if isDone { bytesWithoutGarbage = usedBytes }
+        return isDone
+    }
+
+    /// Collects all garbage.
+    /// - Complexity: O(objects).
+    func collectAll() {
+        unsafe _ = lua.functions.pointee.collect(lua.state, 2, 0)
+        bytesWithoutGarbage = usedBytes
+    }
 
     /// From now on the host is asked at each line: who is told to stop cannot go on by catching the error.
     func interruptAlways(_ lua: Lua) {

@@ -12,7 +12,7 @@ import RespCodec
     static let granularity = 16
     static let mostSmallBytes = 256
     private static let classCount = mostSmallBytes / granularity + 1
-    private static let chunkBytes = 64 * 1024
+    private static let chunkBytes = 256 * 1024
 
     /// Bytes that the interpreter has asked for and not given back.
     private(set) var usedBytes = 0
@@ -33,9 +33,17 @@ import RespCodec
 
     /// Frees what the interpreter, which is closed, had.
     func deallocate() {
-        for index in unsafe 0..<chunks.count { unsafe Glibc.free(chunks[index]) }
+        for index in unsafe 0..<chunks.count { unsafe munmap(chunks[index], Self.chunkBytes) }
         unsafe free.deallocate()
     }
+
+    private static func makeChunk() -> UnsafeMutableRawPointer? {
+        let chunk = unsafe mmap(nil, chunkBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        return unsafe chunk == MAP_FAILED ? nil : chunk
+    }
+
+    /// Bytes of the chunks of small blocks.
+    var chunkByteCount: Int { unsafe chunks.count * Self.chunkBytes }
 
     /// Whether so many bytes more would be too many.
     @inline(__always) func isOverLimit(adding count: Int = 0) -> Bool { unsafe usedBytes &+ count > limit }
@@ -109,7 +117,7 @@ import RespCodec
     @inline(never)
     private mutating func carve(_ size: Int) -> UnsafeMutableRawPointer? {
         if unsafe chunkPlace &+ size > Self.chunkBytes {
-            guard let chunk = unsafe malloc(Self.chunkBytes) else { return unsafe missing(size) }
+            guard let chunk = unsafe Self.makeChunk() else { return unsafe missing(size) }
             unsafe chunks.append(chunk)
             unsafe chunkPlace = 0
         }

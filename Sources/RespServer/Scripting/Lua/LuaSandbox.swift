@@ -29,6 +29,7 @@ struct LuaSandbox {
         lua.pushField("next", of: LuaEnvironment.globalsIndex)
         environment.keepNext(lua.keep())
         unsafe set(LuaBase.globals, of: LuaEnvironment.globalsIndex)
+        setTailoredFunctions()
         unsafe add(LuaBase.table, to: "table")
         unsafe add(LuaBase.math, to: "math")
         lua.pushField("string", of: LuaEnvironment.globalsIndex)
@@ -74,6 +75,34 @@ struct LuaSandbox {
     }
 
     // MARK: libraries
+
+    /// Functions in Lua itself, in place of Lua's own.
+    ///
+    /// The handler of `xpcall` runs when what it was called for is over. Lua's own calls it where the error is, and where that was raised by
+    /// the host, which asks whether to go on, it asks no more: a handler that never ends could not be ended.
+    private static let tailoredFunctions = """
+        local pcall, error, select = ...
+        local function finish(handler, isDone, ...)
+            if isDone then return true, ... end
+            local isHandled, result = pcall(handler, (...))
+            return false, isHandled and result or 'error in error handling'
+        end
+        return function(...)
+            if select('#', ...) < 2 then error("bad argument #2 to 'xpcall' (value expected)", 2) end
+            local call, handler = ...
+            return finish(handler, pcall(call))
+        end
+        """
+
+    private func setTailoredFunctions() {
+        let isLoaded = Array(Self.tailoredFunctions.utf8).withByteSlice { lua.load($0, named: "=sandbox") == .done }
+        precondition(isLoaded, "the sandbox is right Lua")
+        for name: ByteSlice in ["rawpcall", "error", "select"] {
+            lua.pushField(name, of: LuaEnvironment.globalsIndex)
+        }
+        precondition(lua.call(argumentCount: 3, resultCount: 1) == .done, "the sandbox is built")
+        lua.setField("xpcall", of: LuaEnvironment.globalsIndex)
+    }
 
     private func set(_ functions: [(ByteSlice, LuaFunctions.Function)], of table: Int32) {
         for index in unsafe 0..<functions.count {

@@ -208,8 +208,8 @@ private struct Sorter {
         guard request.keepsOrder else {
             return try sorted(try elements(key, type, &arena), by: request.by, request.comparesTexts, &arena)
         }
-        if type == .set && request.destination != nil {
-            // A set has no order of its own, but what is stored should have one.
+        if type == .set && (request.destination != nil || context.options.contains(.scripted)) {
+            // A set has no order of its own, but what is stored should have one, and what a script sees.
             return try sorted(try elements(key, type, &arena), by: nil, true, &arena)
         }
         return try unsorted(key, type, &arena)

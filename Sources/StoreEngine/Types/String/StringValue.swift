@@ -164,12 +164,13 @@ extension KeyspaceContext {
     /// Moves the string to a block of its own with room for `length` bytes, and sets its length.
     private func growExternal(_ slot: Slot, to length: Int) {
         let entry = entry(slot)
-        // Doubling up to a mebibyte, then one mebibyte of spare room: appending stays linear.
-        let roomy = length < 1 << 20 ? length * 2 : length + 1 << 20
         if entry.encoding == .external {
             let (block, old) = unsafe entry.external
             database.sizeChanged(.string, from: old, to: length)
-            if unsafe database.allocator.capacity(of: block) < length {
+            let capacity = unsafe database.allocator.capacity(of: block)
+            if capacity < length {
+                // Twice the room up to a mebibyte, then one mebibyte more: appending stays linear.
+                let roomy = max(length, capacity + min(capacity, 1 << 20))
                 let moved = unsafe database.allocator.reallocate(block, size: roomy, keeping: old)
                 unsafe entry.external = (moved, length)
             } else {
@@ -177,7 +178,7 @@ extension KeyspaceContext {
             }
             return
         }
-        let block = unsafe database.allocator.allocateLarge(roomy)
+        let block = unsafe database.allocator.allocateLarge(length)
         withString(entry) { unsafe block.copyMemory(from: $0.rawBytes.baseAddress!, byteCount: $0.count) }
         let key = entry.key.array
         key.withByteSlice { key in
