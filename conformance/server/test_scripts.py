@@ -176,9 +176,9 @@ def test_what_scripts_run_is_looked_at(start):
         client("CONFIG", "SET", "slowlog-log-slower-than", -1)
         logged = [(entry[3][0], entry[5]) for entry in client("SLOWLOG", "GET", -1).plain()]
         assert [name for name, _ in logged][-5:-2] == [b"EVAL", b"get", b"set"] and logged[-3] == (b"set", b"bob")
-        assert [entry[3] for entry in client("COMMANDLOG", "GET", -1, "large-reply").plain()] == [[b"get", b"k"]]
+        assert [entry[3] for entry in client("COMMANDLOG", "GET", -1, "large-reply").plain()][1:] == [[b"get", b"k"]]
         assert client("LATENCY", "HISTOGRAM", "get", "set").plain()[::2] == [b"get", b"set"]
-        assert client("CLIENT", "INFO").plain().split()[-1] == b"tot-cmds=9"
+        assert client("CLIENT", "INFO").plain().split()[-1] == b"tot-cmds=11"
 
 
 @pytest.mark.ours

@@ -84,12 +84,13 @@ protocol LuaHost: AnyObject {
 
     // MARK: garbage
 
-    /// Bytes in use when garbage was last collected to the end.
+    /// Bytes in use when garbage was last collected to the end, in steps or at once. What died during the steps is still among the first.
     private var bytesWithoutGarbage = 0
+    private var bytesWithoutAnyGarbage = 0
     /// Whether there may be much garbage.
     var hasGarbage: Bool { usedBytes > bytesWithoutGarbage + bytesWithoutGarbage / 2 + 1 << 20 }
     /// Whether there may be so much that a script could fail for it.
-    var isCrowded: Bool { usedBytes > limit / 2 && usedBytes > bytesWithoutGarbage + limit / 8 }
+    var isCrowded: Bool { usedBytes > limit / 2 && usedBytes > bytesWithoutAnyGarbage + limit / 8 }
     /// Whether most of the memory for small blocks is not in use.
     var isSparse: Bool {
         let held = unsafe lua.memory.pointee.chunkByteCount
@@ -109,6 +110,7 @@ protocol LuaHost: AnyObject {
     func collectAll() {
         unsafe _ = lua.functions.pointee.collect(lua.state, 2, 0)
         bytesWithoutGarbage = usedBytes
+        bytesWithoutAnyGarbage = usedBytes
     }
 
     /// From now on the host is asked at each line: who is told to stop cannot go on by catching the error.
