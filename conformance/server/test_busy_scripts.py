@@ -55,6 +55,13 @@ def test_others_are_told_that_a_script_is_busy_until_it_is_killed(quick):
 def test_a_script_cannot_catch_that_it_is_killed(quick):
     scripts = [
         "while true do pcall(function() while true do end end) end",
+        # Whatever handles errors is asked to go on, too.
+        "xpcall(function() while true do end end, function(e) while true do end end)",
+        # What is a few tables may be as good as endless when it is written out.
+        "local t = {} t.map = {a = t, b = t} return t",
+        "local t = {1} for i = 1, 40 do t = {t, t} end return t",
+        "local t = {1} for i = 1, 40 do t = {t, t} end return cjson.encode(t)",
+        "local t = {1} for i = 1, 14 do t = {t, t, t, t} end return #cmsgpack.pack(t)",
         "local function f() while true do pcall(f) end end f()",
         "coroutine.wrap(function() while true do pcall(function() while true do end end) end end)()",
         "while true do coroutine.resume(coroutine.create(function() while true do end end)) end",

@@ -281,9 +281,16 @@ import StoreEngine
         let lua = environment.lua
         var isCounted = false
         if outcome == .done {
+            let start = reply.count
             var conversion = LuaToReply(lua, reply, scriptVersion: run.version)
             conversion.write()
             isCounted = conversion.holdsCountedError
+            if conversion.isInterrupted {
+                reply.truncate(to: start)
+                environment.rest()
+                LuaEnvironment.pushError(lua, run.killedText)
+                isCounted = writeError(of: run, lua, reply)
+            }
         } else {
             isCounted = writeError(of: run, lua, reply)
         }

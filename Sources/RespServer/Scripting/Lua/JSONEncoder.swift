@@ -6,6 +6,8 @@ import RespCodec
     struct Mistake: Error {
         var text = ""
         var isMemory = false
+        /// The script is to end; the error is on top.
+        var isInterruption = false
     }
 
     /// Tables within tables, whatever a script sets: each takes some of the process's stack.
@@ -17,6 +19,7 @@ import RespCodec
 
     /// Writes the value on top, which stays.
     func write(depth: Int) throws(Mistake) {
+        guard lua.mayGoOn(&buffer.steps) else { throw Mistake(isInterruption: true) }
         guard !lua.isOverLimit(adding: 2 * buffer.count) else { throw Mistake(isMemory: true) }
         switch lua.type(-1) {
         case .string: try writeString(-1)

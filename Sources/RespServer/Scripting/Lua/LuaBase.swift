@@ -26,7 +26,8 @@ final class LuaRandom {
 enum LuaBase {
     static var globals: [(ByteSlice, LuaFunctions.Function)] {
         unsafe [
-            ("rawset", rawSet), ("setmetatable", setMetatable), ("pairs", pairs), ("pcall", protectedCall),
+            ("rawget", rawGet), ("rawset", rawSet), ("next", next), ("pairs", pairs),
+            ("getmetatable", getMetatable), ("setmetatable", setMetatable), ("pcall", protectedCall),
             ("loadstring", loadString), ("load", load), ("unpack", unpack), ("collectgarbage", collectGarbage),
         ]
     }
@@ -36,7 +37,60 @@ enum LuaBase {
     // MARK: protected tables
 
     private static func refuse(_ lua: Lua) -> Int32 {
-        LuaEnvironment.raise(lua, ByteSlice(LuaEnvironment.readOnlyText))
+        lua.push(ByteSlice(LuaEnvironment.readOnlyText))
+        return -1
+    }
+
+    /// Puts what a protected table passes on to in its place, for those who only look.
+    private static func lookThrough(_ environment: LuaEnvironment, _ lua: Lua, _ index: Int32) {
+        guard environment.isProtected(lua, index), lua.pushMetatable(of: index) else { return }
+        lua.pushField("__index", of: -1)
+        lua.replace(index)
+        lua.pop()
+    }
+
+    private static let rawGet: LuaFunctions.Function = { state in
+        unsafe LuaEnvironment.enter(state) { environment, lua in
+            guard lua.isTable(1) else { return lua.failType(1, of: "rawget", expected: "table") }
+            guard lua.count >= 2 else { return lua.failArgument(2, of: "rawget", "value expected") }
+            lua.truncate(to: 2)
+            lookThrough(environment, lua, 1)
+            lua.replaceKeyByValue(of: 1)
+            return 1
+        }
+    }
+
+    /// Only for protected tables does it differ from Lua's own, which finds out whether a key is one.
+    private static let next: LuaFunctions.Function = { state in
+        unsafe LuaEnvironment.enter(state) { environment, lua in
+            guard lua.isTable(1) else { return lua.failType(1, of: "next", expected: "table") }
+            lua.truncate(to: 2)
+            lookThrough(environment, lua, 1)
+            lua.push(copyOf: 1)
+            lua.push(copyOf: 2)
+            environment.pushNext(lua)
+            lua.moveTop(to: -3)
+            return lua.call(argumentCount: 2, resultCount: -1) == .done ? lua.count - 2 : -1
+        }
+    }
+
+    private static let getMetatable: LuaFunctions.Function = { state in
+        unsafe LuaEnvironment.enter(state) { environment, lua in
+            guard lua.count >= 1 else { return lua.failArgument(1, of: "getmetatable", "value expected") }
+            lua.truncate(to: 1)
+            if environment.isProtected(lua, 1) {
+                let isGlobal = unsafe lua.identity(1) == lua.identity(Lua.globalsIndex)
+                if isGlobal { lua.push(kept: environment.shownMetatable) } else { lua.pushNil() }
+                return 1
+            }
+            guard lua.pushMetatable(of: 1) else {
+                lua.pushNil()
+                return 1
+            }
+            lua.pushField("__metatable", of: -1)
+            if lua.type(-1) == .nil { lua.pop() }
+            return 1
+        }
     }
 
     static let refuseChange: LuaFunctions.Function = { state in
@@ -62,8 +116,10 @@ enum LuaBase {
             guard !environment.isProtected(lua, 1) else { return refuse(lua) }
             guard !lua.isOverLimit() else { return lua.failMemory() }
             lua.truncate(to: 3)
-            if lua.type(2) == .nil { return LuaEnvironment.raise(lua, "table index is nil") }
-            if lua.type(2) == .number && lua.number(2).isNaN { return LuaEnvironment.raise(lua, "table index is NaN") }
+            if lua.type(2) == .nil || lua.type(2) == .number && lua.number(2).isNaN {
+                lua.push(lua.type(2) == .nil ? "table index is nil" : "table index is NaN")
+                return -1
+            }
             lua.setField(of: 1)
             return 1
         }
@@ -169,7 +225,11 @@ enum LuaBase {
     private static let protectedCall: LuaFunctions.Function = { state in
         unsafe LuaEnvironment.enter(state) { _, lua in
             let count = lua.count
-            guard count >= 1 else { return lua.failArgument(1, of: "pcall", "value expected") }
+            guard count >= 1 else {
+                lua.push(false)
+                lua.push("attempt to call a boolean value")
+                return 2
+            }
             guard lua.hasRoom(for: 4) else { return lua.fail("stack overflow") }
             lua.push(true)
             lua.moveTop(to: 1)
@@ -177,7 +237,8 @@ enum LuaBase {
                 lua.remove(1)
                 if lua.isTable(-1) {
                     lua.pushField("err", of: -1)
-                    if lua.string(-1) != nil { lua.replace(-2) } else { lua.pop() }
+                    let isText = lua.type(-1) == .string || lua.type(-1) == .number
+                    if isText { lua.replace(-2) } else { lua.pop() }
                 }
                 lua.push(false)
                 lua.moveTop(to: 1)

@@ -9,6 +9,8 @@ import RespCodec
     private static let usualCapacity = 4096
     private var bytes = UnsafeMutablePointer<UInt8>.allocate(capacity: LuaBuffer.usualCapacity)
     private(set) var count = 0
+    /// Values written, for `Lua.mayGoOn`.
+    var steps = 0
     private var capacity = LuaBuffer.usualCapacity
 
     deinit { unsafe bytes.deallocate() }

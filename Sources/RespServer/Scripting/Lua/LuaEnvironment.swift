@@ -138,6 +138,8 @@ protocol LuaHost: AnyObject {
 
     /// By which numbers are found: the metatable of what is seen as the global variables, and what a library sees while it is loaded.
     var globalsMetatable: Int32 = 0
+    /// What scripts are shown as the metatable of the global variables.
+    var shownMetatable: Int32 = 0
     var libraryView: Int32 = 0
 
     /// Whether global variables are those that a library sees while it is loaded, and not those of its functions.
@@ -186,14 +188,24 @@ protocol LuaHost: AnyObject {
     static let handler: LuaFunctions.Function = { state in
         unsafe enter(state) { environment, lua in
             var record = unsafe clua_debug()
-            var isFound = unsafe lua.functions.pointee.getStack(state, 1, &record) != 0
-            if isFound {
+            func look(_ level: Int32) -> Bool {
+                guard unsafe lua.functions.pointee.getStack(state, level, &record) != 0 else { return false }
                 unsafe _ = lua.functions.pointee.getInfo(state, "Sl", &record)
-                // Of a function of the host, the place from where it was called.
-                if let kind = unsafe record.kind, unsafe String(cString: kind) == "C" {
-                    isFound = unsafe lua.functions.pointee.getStack(state, 2, &record) != 0
-                    if isFound { unsafe _ = lua.functions.pointee.getInfo(state, "Sl", &record) }
-                }
+                return true
+            }
+            func isIn(_ name: String, _ text: UnsafePointer<CChar>?) -> Bool {
+                unsafe text.map { unsafe String(cString: $0) == name } ?? false
+            }
+            var level: Int32 = 1
+            var isFound = look(level)
+            // Of a function of the host, the place from where it was called; and of what the sandbox has in Lua.
+            if isFound && (unsafe isIn("C", record.kind)) {
+                level += 1
+                isFound = look(level)
+            }
+            while isFound && (unsafe isIn(LuaSandbox.sourceName, record.source)) {
+                level += 1
+                isFound = look(level)
             }
             if !lua.isTable(-1) || environment.isProtected(lua, -1) {
                 let text = Array("ERR ".utf8) + shown(lua, -1)

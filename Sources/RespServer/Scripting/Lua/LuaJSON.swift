@@ -48,6 +48,7 @@ import RespCodec
             do throws(JSONEncoder.Mistake) {
                 try encoder.write(depth: 0)
             } catch {
+                if error.isInterruption { return -1 }
                 return error.isMemory ? lua.failMemory() : lua.fail(error.text)
             }
             lua.push(environment.buffer.written)

@@ -23,7 +23,7 @@ enum LuaMessagePack {
             for index in 1...count {
                 guard lua.hasRoom(for: 4) else { return lua.fail("stack overflow (in function mp_check)") }
                 lua.push(copyOf: index)
-                guard write(lua, buffer, level: 0) else { return lua.failMemory() }
+                guard write(lua, buffer, level: 0) else { return -1 }
                 lua.pop()
             }
             lua.push(buffer.written)
@@ -31,13 +31,14 @@ enum LuaMessagePack {
         }
     }
 
-    /// Writes the value on top, which stays. False if there is not enough memory.
+    /// Writes the value on top, which stays. False if there is not enough memory, or the script is to end; then the error is on top.
     private static func write(_ lua: Lua, _ buffer: LuaBuffer, level: Int) -> Bool {
-        guard !lua.isOverLimit(adding: 2 * buffer.count) else { return false }
+        guard lua.mayGoOn(&buffer.steps) else { return false }
+        guard !lua.isOverLimit(adding: 2 * buffer.count) else { return failMemory(lua) }
         switch lua.type(-1) {
         case .string:
             guard let bytes = lua.string(-1), !lua.isOverLimit(adding: 2 * (buffer.count + bytes.count)) else {
-                return false
+                return failMemory(lua)
             }
             writeHeader(ofString: bytes.count, buffer)
             buffer.append(bytes)
@@ -47,6 +48,11 @@ enum LuaMessagePack {
         default: buffer.append(0xC0)
         }
         return true
+    }
+
+    private static func failMemory(_ lua: Lua) -> Bool {
+        _ = lua.failMemory()
+        return false
     }
 
     private static func writeHeader(ofString count: Int, _ buffer: LuaBuffer) {
@@ -117,7 +123,7 @@ enum LuaMessagePack {
     }
 
     private static func writeTable(_ lua: Lua, _ buffer: LuaBuffer, level: Int) -> Bool {
-        guard lua.hasRoom(for: 4) else { return false }
+        guard lua.hasRoom(for: 4) else { return failMemory(lua) }
         let (count, isArray) = shape(lua)
         if isArray {
             writeHeader(count, short: 0x90, long: 0xDC, buffer)

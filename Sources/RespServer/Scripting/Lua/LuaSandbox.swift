@@ -28,8 +28,8 @@ struct LuaSandbox {
         }
         lua.pushField("next", of: LuaEnvironment.globalsIndex)
         environment.keepNext(lua.keep())
-        unsafe set(LuaBase.globals, of: LuaEnvironment.globalsIndex)
         setTailoredFunctions()
+        unsafe set(LuaBase.globals, of: LuaEnvironment.globalsIndex)
         unsafe add(LuaBase.table, to: "table")
         unsafe add(LuaBase.math, to: "math")
         lua.pushField("string", of: LuaEnvironment.globalsIndex)
@@ -76,6 +76,10 @@ struct LuaSandbox {
 
     // MARK: libraries
 
+    private static let source: StaticString = "=sandbox"
+    /// Where functions come from that are not a script's.
+    static let sourceName = "\(source)"
+
     /// Functions in Lua itself, in place of Lua's own.
     ///
     /// The handler of `xpcall` runs when what it was called for is over. Lua's own calls it where the error is, and where that was raised by
@@ -85,7 +89,8 @@ struct LuaSandbox {
         local function finish(handler, isDone, ...)
             if isDone then return true, ... end
             local isHandled, result = pcall(handler, (...))
-            return false, isHandled and result or 'error in error handling'
+            if isHandled then return false, result end
+            return false, 'error in error handling'
         end
         return function(...)
             if select('#', ...) < 2 then error("bad argument #2 to 'xpcall' (value expected)", 2) end
@@ -95,9 +100,11 @@ struct LuaSandbox {
         """
 
     private func setTailoredFunctions() {
-        let isLoaded = Array(Self.tailoredFunctions.utf8).withByteSlice { lua.load($0, named: "=sandbox") == .done }
+        let isLoaded = Array(Self.tailoredFunctions.utf8).withByteSlice {
+            lua.load($0, named: ByteSlice(Self.source)) == .done
+        }
         precondition(isLoaded, "the sandbox is right Lua")
-        for name: ByteSlice in ["rawpcall", "error", "select"] {
+        for name: ByteSlice in ["pcall", "error", "select"] {
             lua.pushField(name, of: LuaEnvironment.globalsIndex)
         }
         precondition(lua.call(argumentCount: 3, resultCount: 1) == .done, "the sandbox is built")
@@ -229,6 +236,9 @@ struct LuaSandbox {
         lua.push(copyOf: LuaEnvironment.globalsIndex)
         protect()
         if lua.pushMetatable(of: -1) { environment.globalsMetatable = lua.keep() }
+        lua.pushTable()
+        protect()
+        environment.shownMetatable = lua.keep()
         lua.push(copyOf: -1)
         lua.setField("_G", of: LuaEnvironment.globalsIndex)
         lua.replace(Lua.globalsIndex)

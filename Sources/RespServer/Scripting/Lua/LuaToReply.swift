@@ -10,6 +10,9 @@ import RespCodec
     let scriptVersion: ProtocolVersion
     /// Whether an error among it was counted before.
     private(set) var holdsCountedError = false
+    private var steps = 0
+    /// The script is to end in the middle of this. Then what is on the stack is anything.
+    private(set) var isInterrupted = false
 
     init(_ lua: Lua, _ reply: ReplyWriter, scriptVersion: ProtocolVersion) {
         self.lua = lua
@@ -22,6 +25,11 @@ import RespCodec
 
     /// Writes the value on top, and takes it away.
     mutating func write(depth: Int = 0) {
+        guard !isInterrupted else { return }
+        guard lua.mayGoOn(&steps) else {
+            isInterrupted = true
+            return
+        }
         guard lua.hasRoom(for: 6), depth < Self.mostDepth else {
             reply.error("ERR reached lua stack limit")
             return lua.pop()
@@ -38,7 +46,9 @@ import RespCodec
             } else {
                 reply.null()
             }
-        case .table: writeTable(depth)
+        case .table:
+            writeTable(depth)
+            if isInterrupted { return }
         default: reply.null()
         }
         lua.pop()
@@ -59,6 +69,7 @@ import RespCodec
         for index in 0..<count {
             lua.pushElement(index + 1, of: -1)
             write(depth: depth + 1)
+            if isInterrupted { return }
         }
     }
 
@@ -100,6 +111,7 @@ import RespCodec
                 lua.push(copyOf: -2)
                 write(depth: depth + 1)
                 write(depth: depth + 1)
+                if isInterrupted { return true }
             }
             return true
         }
@@ -110,6 +122,7 @@ import RespCodec
                 lua.pop()
                 lua.push(copyOf: -1)
                 write(depth: depth + 1)
+                if isInterrupted { return true }
             }
             return true
         }

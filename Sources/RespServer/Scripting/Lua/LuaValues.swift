@@ -221,6 +221,20 @@ enum LuaType: Int32 {
         failArgument(number, of: function, "\(expected) expected, got \(type(number).name)")
     }
 
+    /// For work in Swift on values that a script has made, which may be very many by being in one another: asks the host now and then whether
+    /// to go on. If not, an error has been pushed.
+    @inline(__always)
+    func mayGoOn(_ steps: inout Int) -> Bool {
+        steps &+= 1
+        return steps & 0xFFFF != 0 || askHost()
+    }
+
+    @inline(never)
+    private func askHost() -> Bool {
+        guard let environment = unsafe memory.pointee.environment, hasRoom(for: 8) else { return true }
+        return unsafe environment.host.interrupt(self) >= 0
+    }
+
     /// Has it raised that there is not enough memory.
     func failMemory() -> Int32 {
         push("not enough memory")
