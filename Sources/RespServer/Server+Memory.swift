@@ -5,6 +5,8 @@
 // left to do is done in the turns that follow. Without a limit, none of this costs a request anything: while there is one, the engine
 // counts as listened to.
 //
+// `maxmemory-clients` bounds what clients hold by itself: it is looked at with every upkeep.
+//
 // What counts is `used_memory` of INFO: what the engine has given out, to the byte, and what the server holds for itself and its clients, as
 // it was at the last upkeep. What was dropped counts until it is freed.
 
@@ -120,6 +122,27 @@ extension Server {
                 // There are keys that may go: the next turns find them.
                 return true
             }
+        }
+    }
+
+    /// Closes clients that hold most memory while all of them hold more than `maxmemory-clients` allows.
+    /// - Complexity: O(n log n) in the connections where that is so, else O(n).
+    func evictClients() {
+        let setting = configuration.settings.maxMemoryClients
+        let limit = setting < 0 ? configuration.settings.maxMemory / 100 * -setting : setting
+        guard limit > 0 else { return }
+        var held = connections.all.map { (connection: $0, byteCount: $0.byteCount) }
+        var total = held.reduce(0) { $0 + $1.byteCount }
+        guard total > limit else { return }
+        held.sort { $0.byteCount > $1.byteCount }
+        for (connection, byteCount) in held where !connection.isNoEvict && !connection.isClosed {
+            guard total > limit else { return }
+            log.notice(
+                "Evicting client: id=\(connection.id) addr=\(connection.address) name=\(connection.name), which holds \(byteCount) bytes"
+            )
+            statistics.evictedClients += 1
+            total -= byteCount
+            close(connection)
         }
     }
 

@@ -176,6 +176,7 @@ extension Server {
         rates.sample(statistics, outputBytes: replies.outputBytes, milliseconds: passed)
         memoryPeak.follow(engine.usedBytes, now: now)
         if engine.isMemoryLimited { followMemoryLimit() }
+        if configuration.settings.maxMemoryClients != 0 { evictClients() }
         maintainScripts()
         if now - lastIdleCheck >= 100 || now < lastIdleCheck { closeIdle() }
         if tracking.hasUpkeep {

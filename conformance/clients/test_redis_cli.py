@@ -1,9 +1,12 @@
 """redis-cli as people and scripts use it."""
 import os
 import pty
+import re
 import subprocess
 
 import pytest
+
+from support.resp import eventually
 
 PASSWORD = "open sesame"
 
@@ -118,3 +121,115 @@ def test_stat_mode(server, client):
         os.close(terminal)
     assert b"keys" in output.splitlines()[0] + output.splitlines()[1]
     assert output.splitlines()[2].split()[0] == b"1"
+
+
+def filled(client):
+    client("RPUSH", "list:1", *range(50))
+    client("HSET", "hash:1", *range(40))
+    for number in range(10):
+        client("SET", f"str:{number}", "x" * (number + 3))
+
+
+@pytest.fixture
+def streamed(server):
+    """Starts a tool that goes on until it is ended. No client of it is left behind."""
+    processes = []
+
+    def start(*arguments):
+        processes.append(subprocess.Popen(["stdbuf", "-oL", "redis-cli", "-h", server.host, "-p", str(server.port), *arguments],
+                                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
+        return processes[-1]
+    with server.connect() as control:
+        def clients():
+            return control("CLIENT", "LIST").plain().count(b"\n")
+        before = clients()
+        yield start
+        for process in processes:
+            process.kill()
+            process.communicate()
+        assert eventually(lambda: clients() <= before)
+
+
+def lines_until(process, pattern):
+    """The lines that it prints, up to one like that."""
+    found = []
+    for line in process.stdout:
+        found.append(line.decode(errors="replace").rstrip("\n"))
+        if re.search(pattern, found[-1]):
+            return found
+    raise AssertionError(f"{pattern} is not in {found}")
+
+
+def test_memory_of_keys(cli, client):
+    filled(client)
+    told = cli("--memkeys").decode()
+    assert "Sampled 12 keys in the keyspace!" in told
+    assert re.search(r"Biggest   list found '\"list:1\"' has \d+ bytes", told)
+
+
+def test_hot_keys_need_frequencies(cli, client, server):
+    filled(client)
+    refused = subprocess.run(["redis-cli", "-p", str(server.port), "--hotkeys"], capture_output=True, timeout=30)
+    assert refused.returncode == 1
+    assert b"An LFU maxmemory policy is not selected, access frequency not tracked." in refused.stderr + refused.stdout
+    client("CONFIG", "SET", "maxmemory-policy", "allkeys-lfu")
+    try:
+        for _ in range(300):
+            client("GET", "str:7")
+        assert re.search(rb"hot key found with counter: \d+\tkeyname: \"str:7\"", cli("--hotkeys"))
+    finally:
+        client("CONFIG", "SET", "maxmemory-policy", "noeviction")
+
+
+def test_latency_tools(streamed):
+    lines_until(streamed("--latency-history", "-i", "1"), r"^\d+ \d+ [\d.]+ \d+$")
+    lines_until(streamed("--latency-dist", "-i", "1"), r"A,B,C,D,E        10,20,30,40,50  milliseconds")
+
+
+def test_script_from_a_file(cli, client, tmp_path):
+    filled(client)
+    script = tmp_path / "s.lua"
+    script.write_text("return {KEYS, ARGV, redis.call('get', KEYS[1])}")
+    assert cli("--eval", str(script), "str:0", "k2", ",", "a", "b c", "7") == b"str:0\nk2\na\nb c\n7\nxxx\n"
+
+
+@pytest.mark.ours
+def test_the_debugger_is_refused(cli, client, tmp_path):
+    script = tmp_path / "s.lua"
+    script.write_text("return redis.call('incr', KEYS[1])")
+    told = cli("--ldb", "--eval", str(script), "n", stdin=b"quit\n")
+    assert b"SCRIPT DEBUG is not supported" in told
+    assert client("GET", "n").is_null
+
+
+def test_monitor(streamed, client):
+    process = streamed("MONITOR")
+    assert process.stdout.readline() == b"OK\n"
+    client("EVAL", "return redis.call('set', KEYS[1], ARGV[1])", "1", "k", "x y")
+    lines_until(process, r'^\d+\.\d{6} \[0 lua\] "set" "k" "x y"$')
+
+
+def test_subscribers(streamed, client):
+    process = streamed("--csv", "subscribe", "c")
+    lines_until(process, r'^"subscribe","c",1$')
+    client("PUBLISH", "c", "hi")
+    lines_until(process, r'^"message","c","hi"$')
+
+
+def test_no_cluster(cli, server):
+    address = f"{server.host}:{server.port}"
+    assert f"[ERR] Node {address} is not configured as a cluster node." in cli("--cluster", "check", address, status=1).decode()
+
+
+def test_benchmark(server):
+    def run(*arguments):
+        return subprocess.run(["redis-benchmark", "-h", server.host, "-p", str(server.port), *arguments], capture_output=True, text=True,
+                              timeout=120)
+    result = run("-n", "2000", "-c", "10", "--csv")
+    names = [line.split(",")[0].strip('"') for line in result.stdout.splitlines()]
+    assert result.returncode == 0 and names == [
+        "test", "PING_INLINE", "PING_MBULK", "SET", "GET", "INCR", "LPUSH", "RPUSH", "LPOP", "RPOP", "SADD", "HSET", "SPOP", "ZADD", "ZPOPMIN",
+        "LPUSH (needed to benchmark LRANGE)", "LRANGE_100 (first 100 elements)", "LRANGE_300 (first 300 elements)",
+        "LRANGE_500 (first 500 elements)", "LRANGE_600 (first 600 elements)", "MSET (10 keys)"]
+    assert run("-n", "2000", "--threads", "3", "-q").stdout.count("requests per second") == 20
+    assert "Error from server: ERR wrong number of arguments for 'lpush' command" in (lambda r: r.stdout + r.stderr)(run("-q", "lpush", "p1"))

@@ -473,3 +473,25 @@ def test_frequency_outlives_the_value(command, start):
         before = client("OBJECT", "FREQ", "k").value
         run(client, [command])
         assert before >= 55 and before <= client("OBJECT", "FREQ", "k").value <= before + 2
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("limit", ["4mb", "10%"])
+def test_clients_that_hold_most_are_closed(limit, start):
+    server = start("--maxmemory-clients", limit, "--maxmemory", "0" if limit == "4mb" else "40mb")
+    with server.connect() as control, server.connect() as small, server.connect() as kept:
+        assert kept("CLIENT", "NO-EVICT", "ON").value == b"OK"
+        kept.send_raw(b"*2\r\n$3\r\nGET\r\n$2000000\r\n" + b"x" * 1_900_000)
+        large = []
+        for _ in range(3):
+            large.append(server.connect())
+            large[-1].send_raw(b"*2\r\n$3\r\nGET\r\n$3000000\r\n" + b"x" * (2_000_000 + 200_000 * len(large)))
+        assert eventually(lambda: info(control, "stats")["evicted_clients"] == "3")
+        for one in large:
+            assert one.read_until_close() == b""
+            one.close()
+        assert small("PING").value == b"PONG"
+        kept.send_raw(b"x" * 100_000 + b"\r\n")
+        assert kept.read(timeout=5).value is None
+        assert control("CONFIG", "RESETSTAT").value == b"OK" and info(control, "stats")["evicted_clients"] == "0"
+        assert "Evicting client: id=" in server.log_path.read_text()

@@ -160,7 +160,7 @@ enum HotKeysCommands {
             }
         }
         if options.tracksTime {
-            keys("by-cpu-time-us", found.byTime) { Int(server.clock.microseconds(cycles: UInt64($0))) }
+            keys("by-cpu-time-us", found.byTime) { max(1, Int(server.clock.microseconds(cycles: UInt64($0)))) }
         }
         if options.tracksBytes { keys("by-net-bytes", found.byBytes) { $0 } }
     }

@@ -293,7 +293,7 @@ enum InfoCommands {
         text.add(
             "expire_cycle_cpu_milliseconds", Int(server.clock.microseconds(cycles: statistics.expiryCycles) / 1000))
         text.add("evicted_keys", engine.evictedKeys)
-        text.add("evicted_clients", 0)
+        text.add("evicted_clients", statistics.evictedClients)
         text.add("evicted_scripts", server.scripts.evictedCount)
         text.add("total_eviction_exceeded_time", Int(server.memoryExcess.total / 1000))
         text.add("current_eviction_exceeded_time", Int(server.memoryExcess.current / 1000))

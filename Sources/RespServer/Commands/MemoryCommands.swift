@@ -55,7 +55,7 @@ enum MemoryCommands {
 
     // MARK: statistics
 
-    /// Names are those of Redis 8.0; fields of features that this version does not have are 0.
+    /// Names are those of Redis 7.2; fields of features that this version does not have are 0.
     private static func writeStatistics(_ figures: MemoryFigures, _ scripts: ScriptRunner, _ reply: ReplyWriter) {
         func add(_ name: String, _ value: Int) {
             reply.bulkString(text: name)
@@ -65,7 +65,7 @@ enum MemoryCommands {
             reply.bulkString(text: name)
             reply.double(value)
         }
-        reply.map(28 + figures.tables.count)
+        reply.map(27 + figures.tables.count)
         add("peak.allocated", figures.peak)
         add("total.allocated", figures.used)
         add("startup.allocated", figures.startup)
@@ -74,9 +74,9 @@ enum MemoryCommands {
         add("clients.normal", figures.clients)
         add("cluster.links", 0)
         add("aof.buffer", 0)
-        add("lua.caches", scripts.cache.byteCount)
-        add("functions.caches", scripts.functions.byteCount)
-        add("script.VMs", scripts.scriptInterpreterBytes + scripts.functionInterpreterBytes)
+        // With the interpreters in which they run.
+        add("lua.caches", scripts.cache.byteCount + scripts.scriptInterpreterBytes)
+        add("functions.caches", scripts.functions.byteCount + scripts.functionInterpreterBytes)
         for table in figures.tables {
             reply.bulkString(text: "db.\(table.database)")
             reply.map(3)

@@ -90,7 +90,7 @@ extension Server {
 
 extension Connection {
     /// Input and output buffers, queued commands, subscriptions, and the object itself.
-    fileprivate var byteCount: Int {
+    var byteCount: Int {
         (pending?.byteCount ?? 0) + unsentByteCount + (transaction?.byteCount ?? 0) + (subscriber?.byteCount ?? 0)
             + objectByteCount
     }

@@ -38,7 +38,7 @@ extension SettingTable {
                 settings.replicaOutputLimit = limits[1]
                 settings.pubsubOutputLimit = limits[2]
             }),
-        .integer("maxmemory-clients", \.maxMemoryClients, -100...Int.max, in: .memoryOrPercent, [.inert]),
+        .integer("maxmemory-clients", \.maxMemoryClients, -100...Int.max, in: .memoryOrPercent),
         .integer("max-new-connections-per-cycle", kept: 10, 1...1000, isUnsigned: true),
         .integer("tracking-table-max-keys", \.trackingTableMaxKeys, 0...Int.max),
     ]

@@ -25,4 +25,6 @@ struct ServerStatistics {
     var expiryCycles: UInt64 = 0
     var clientsClosedByOutputLimit = 0
     var clientsClosedByQueryLimit = 0
+    /// By `maxmemory-clients`.
+    var evictedClients = 0
 }
