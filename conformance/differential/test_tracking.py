@@ -190,3 +190,28 @@ def test_tracking_table_max_keys(server):
             assert len(told) == 990
         finally:
             control("CONFIG", "SET", "tracking-table-max-keys", "1000000")
+
+
+@pytest.mark.ours
+def test_the_memory_of_what_was_read_counts(server):
+    def clients(control):
+        return int(dict(line.split(":", 1) for line in control("INFO", "memory").plain().decode().splitlines()[1:])["mem_clients_normal"])
+    with server.connect(protocol=3) as reader, server.connect() as control:
+        before = clients(control)
+        reader("CLIENT", "TRACKING", "ON")
+        for number in range(2000):
+            reader("GET", f"k{number}")
+        assert eventually(lambda: 2000 * 100 < clients(control) - before < 2000 * 200)
+        control("FLUSHALL")
+        assert eventually(lambda: clients(control) - before < 2000)
+
+
+def test_keys_that_were_flushed_while_nobody_tracked_are_forgotten(server, newer_redis):
+    def told(one):
+        with one.connect(protocol=3) as reader, one.connect() as writer:
+            for request in (["CLIENT", "TRACKING", "ON"], ["GET", "k"], ["CLIENT", "TRACKING", "OFF"], ["FLUSHALL"], ["CLIENT", "TRACKING", "ON"]):
+                reader.send(*request)
+            found = drained(reader)
+            writer("SET", "k", "1")
+            return found, drained(reader)
+    assert told(server) == told(newer_redis)

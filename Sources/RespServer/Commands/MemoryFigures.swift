@@ -9,7 +9,7 @@ import StoreEngine
 struct MemoryFigures {
     /// The buffers that all connections share.
     let startup: Int
-    /// Input and output buffers of clients, queued commands, and subscriptions.
+    /// Input and output buffers of clients, queued commands, subscriptions, and the keys that they have read while tracking.
     let clients: Int
     /// Scripts and functions, and the interpreters in which they run.
     let scripts: Int
@@ -77,6 +77,7 @@ extension Server {
             sample.largestOutput = max(sample.largestOutput, connection.unsentByteCount)
             sample.clientBytes += connection.byteCount
         }
+        sample.clientBytes += tracking.byteCount
         lastSample = sample
         return sample
     }

@@ -95,9 +95,12 @@ final class Tracking {
     private(set) var clientCount = 0
     /// How many times a client is remembered for a key.
     private(set) var itemCount = 0
+    private var nameByteCount = 0
     let steps = StepCounter()
 
     var keyCount: Int { keys.count }
+    /// About how much memory the keys take that clients have read.
+    var byteCount: Int { keys.count * 136 + nameByteCount + (itemCount - keys.count) * 16 }
     var prefixCount: Int { prefixes.count }
 
     /// Whether changes of keys are to be heard of.
@@ -170,6 +173,7 @@ final class Tracking {
             } else {
                 entry = ReadKey(key, hash: hash)
                 keys.insert(entry)
+                nameByteCount += key.count
             }
             if entry.insert(connection.id) { itemCount += 1 }
         }
@@ -199,6 +203,7 @@ final class Tracking {
         let gone = keys
         keys = NamedTable()
         itemCount = 0
+        nameByteCount = 0
         BackgroundRelease.release(consume gone)
     }
 
@@ -220,6 +225,7 @@ final class Tracking {
     private func invalidate(_ entry: ReadKey) {
         keys.remove(entry)
         itemCount -= entry.count
+        nameByteCount -= entry.name.count
         var message = Message()
         entry.forEach { id in
             steps.step()
