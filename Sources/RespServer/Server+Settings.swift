@@ -30,6 +30,10 @@ extension Server {
             self?.updateGate()
             return nil
         }
+        configuration.onChange(of: "save", "stop-writes-on-bgsave-error") { [weak self] _, _ in
+            self?.updateGate()
+            return nil
+        }
         configuration.onChange(of: "script-memory-limit") { [weak self] _, _ in
             self?.scripts.followSettings()
             return nil

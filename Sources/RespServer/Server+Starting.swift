@@ -40,7 +40,8 @@ extension Server {
         log.notice(
             settings.dbFilename.isEmpty
                 ? "Data is kept in memory only and ends with this process"
-                : "Data is kept in memory; SAVE writes it to \(settings.dbFilename) in \(settings.directory)")
+                : "Data is kept in memory, and saved to \(settings.dbFilename) in \(settings.directory)"
+                    + (settings.savePoints.isEmpty ? " by SAVE and BGSAVE" : ", by itself too"))
         if !LuaLibrary.isThere { log.warning("Scripts are off: \(LuaLibrary.advice)") }
         warnOfMemoryLimit()
         let ready = "Ready to accept connections on \(places.joined(separator: ", "))"

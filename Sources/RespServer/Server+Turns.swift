@@ -5,8 +5,9 @@
 //   3. events: who has come, what was sent, who takes replies again
 //   4. what waited for keys that have changed
 //   5. replies and messages go out
-//   6. some of what was dropped is freed
-//   7. who is done with is closed
+//   6. some of a snapshot is written
+//   7. some of what was dropped is freed
+//   8. who is done with is closed
 //
 // Each phase does a bounded amount of work, so no client and no upkeep holds up the others for long.
 
@@ -41,6 +42,7 @@ extension Server {
         serveBlocked()
         if tracking.hasBroadcasts { tracking.broadcast() }
         replies.send()
+        if savesInSlices { saveSlice() }
         if engine.hasGarbage { engine.freeSlice() }
         closeFinished()
         endTurn()
@@ -82,7 +84,7 @@ extension Server {
     }
 
     /// Whether there is something to do even if nothing happens and it is no timer's time.
-    @inline(__always) var hasWork: Bool { engine.hasGarbage || !closing.isEmpty || !queue.isEmpty }
+    @inline(__always) var hasWork: Bool { engine.hasGarbage || !closing.isEmpty || !queue.isEmpty || savesInSlices }
 
     // MARK: time
 
@@ -179,6 +181,7 @@ extension Server {
         if configuration.settings.maxMemoryClients != 0 { evictClients() }
         maintainScripts()
         if now - lastIdleCheck >= 100 || now < lastIdleCheck { closeIdle() }
+        followSavePoints()
         if tracking.hasUpkeep {
             tracking.maintain()
             keyspaceListeners.update()
@@ -222,7 +225,11 @@ extension Server {
     func shutDown(_ options: ShutdownOptions) -> Bool {
         log.warning("User requested shutdown...")
         // What is half loaded must not replace what is on the disk.
-        if options.contains(.save) && persistence.loading == nil {
+        let saves =
+            options.contains(.save)
+            || !options.contains(.noSave) && !configuration.settings.savePoints.isEmpty
+        if saves || options.contains(.noSave) || persistence.background != nil { cancelBackgroundSave() }
+        if saves && persistence.loading == nil {
             log.notice("Saving the final RDB snapshot before exiting.")
             if !saveNow() {
                 guard options.contains(.force) else {

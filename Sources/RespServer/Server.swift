@@ -33,6 +33,9 @@ final class Server {
     let hotKeysTimer: LoopTimer
     /// While there is much garbage of scripts.
     let scriptTimer: LoopTimer
+    let saveTimer: LoopTimer
+    /// Whether each turn writes a slice of a snapshot.
+    var savesInSlices = false
     var isStopping = false
     var exitStatus: Int32 = 0
 
@@ -113,6 +116,7 @@ final class Server {
         lingeringTimer = loop.timers.add { actions.server?.closeLingering() }
         hotKeysTimer = loop.timers.add { actions.server?.stopHotKeysInTime() }
         scriptTimer = loop.timers.add { actions.server?.maintainScripts() }
+        saveTimer = loop.timers.add { actions.server?.continueSaving() }
         upkeepTimer = loop.timers.add { actions.server?.maintain() }
         keyspaceListeners = KeyspaceListeners(engine: engine, replies: replies, timer: waitTimer)
         pubsub = PubSub(engine: engine)
@@ -138,6 +142,7 @@ final class Server {
     func updateGate() {
         gate = pause.gate.union(monitors.gate).union(observer.gate)
         if isOverMemory { gate.formUnion([.denyOOM, .noMandatoryKeys]) }
+        if refusesWrites { gate.formUnion([.write, .asksForHealth, .executesTransaction]) }
         if scripts.isBusy || persistence.loading != nil { gate = .any }
         if samplesKeys, let hotKeys, hotKeys.options.ratio == 1 { gate = .any }
     }

@@ -9,7 +9,8 @@ enum ConnectionCommands {
     static let all: [Command<SessionContext>] =
         [
             Command(
-                "PING", group: .connection, since: "1.0.0", arity: -1, flags: [.fast, .allowedToSubscribers],
+                "PING", group: .connection, since: "1.0.0", arity: -1,
+                flags: [.fast, .allowedToSubscribers, .asksForHealth],
                 tips: ["request_policy:all_shards", "response_policy:all_succeeded"], syntax: "[message]",
                 summary: "Answers PONG, or with the message.", complexity: "O(1)", run: ping),
             Command(

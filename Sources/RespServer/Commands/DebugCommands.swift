@@ -144,6 +144,7 @@ enum DebugCommands {
         let engine = server.engine
         // Reading would drop what has expired without a word.
         engine.removeExpired()
+        server.cancelBackgroundSave()
         guard server.persistence.loading == nil, !saves || server.saveNow() else { throw .message("ERR") }
         if flushes {
             engine.removeAll()

@@ -236,15 +236,20 @@ enum InfoCommands {
         let persistence = server.persistence
         text.add("loading", persistence.loading == nil ? 0 : 1)
         text.add(noForks)
-        text.add("current_fork_perc", "0.00")
-        text.add("current_save_keys_processed", 0)
-        text.add("current_save_keys_total", 0)
+        text.add(
+            "current_fork_perc",
+            decimal: MemoryFigures.ratio(
+                persistence.background?.saver.keyCount ?? 0, persistence.background?.saver.totalCount ?? 0) * 100)
+        let background = persistence.background
+        text.add("current_save_keys_processed", background?.saver.keyCount ?? 0)
+        text.add("current_save_keys_total", background?.saver.totalCount ?? 0)
         text.add("rdb_changes_since_last_save", server.engine.dirty)
-        text.add("rdb_bgsave_in_progress", 0)
+        text.add("rdb_bgsave_in_progress", background == nil ? 0 : 1)
         text.add("rdb_last_save_time", Int(persistence.lastSave))
         text.add("rdb_last_bgsave_status", persistence.lastSaveSucceeded ? "ok" : "err")
-        text.add("rdb_last_bgsave_time_sec", -1)
-        text.add("rdb_current_bgsave_time_sec", -1)
+        text.add("rdb_last_bgsave_time_sec", persistence.lastDuration)
+        text.add(
+            "rdb_current_bgsave_time_sec", background.map { Int(server.engine.now / 1000 - $0.start) } ?? -1)
         text.add("rdb_saves", persistence.saveCount)
         text.add("rdb_last_cow_size", 0)
         text.add("rdb_last_load_keys_expired", persistence.lastLoad.expiredCount)

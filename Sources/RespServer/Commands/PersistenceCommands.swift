@@ -10,9 +10,18 @@ enum PersistenceCommands {
             syntax: "", summary: "Saves all data to the snapshot file, while nobody is served.",
             complexity: "O(N) in the bytes of all keys and values"
         ) { (context, _) throws(CommandError) in
+            guard context.server.persistence.background == nil else { throw inProgress }
             guard context.server.saveNow() else { throw .message("ERR") }
             context.reply.ok()
         },
+        Command(
+            "BGSAVE", group: .server, since: "1.0.0", arity: -1, flags: [.admin, .noScript, .noAsyncLoading],
+            syntax: "operation=[SCHEDULE | CANCEL]", summary: "Saves all data to the snapshot file while commands run.",
+            complexity: "O(1)", run: saveInBackground
+        )
+        .changed("3.2.2", "Takes `SCHEDULE`.")
+        .changed("8.1.0", "Takes `CANCEL`.")
+        .differing("There is no second process: what there was when it began is written between commands."),
         Command(
             "LASTSAVE", group: .server, since: "1.0.0", arity: 1, flags: [.loading, .stale, .fast],
             categories: ["admin", "dangerous"], tips: ["nondeterministic_output"], syntax: "",
@@ -22,4 +31,40 @@ enum PersistenceCommands {
             context.reply.integer(Int(context.server.persistence.lastSave))
         },
     ]
+
+    private static let inProgress = CommandError.message("ERR Background save already in progress")
+
+    @Sendable private static func saveInBackground(
+        _ context: inout SessionContext, _ arguments: Arguments
+    ) throws(CommandError) {
+        let (server, persistence) = (context.server, context.server.persistence)
+        if arguments.count > 1 {
+            guard arguments.count == 2 else { throw .syntax }
+            var options = ArgumentReader(arguments, from: 1)
+            if options.takes("cancel") { return try cancel(context) }
+            // Nothing else is ever under way that a snapshot would have to wait for.
+            guard options.takes("schedule") else { throw .syntax }
+        }
+        guard persistence.background == nil else { throw inProgress }
+        if context.isNested {
+            persistence.isScheduled = true
+            return context.reply.status("Background saving scheduled")
+        }
+        guard server.saveInBackground() else { throw .message("ERR") }
+        context.reply.status("Background saving started")
+    }
+
+    private static func cancel(_ context: SessionContext) throws(CommandError) {
+        let (server, persistence) = (context.server, context.server.persistence)
+        if persistence.background != nil {
+            server.cancelBackgroundSave()
+            server.log.notice("Background saving cancelled")
+            context.reply.status("Background saving cancelled")
+        } else if persistence.isScheduled {
+            persistence.isScheduled = false
+            context.reply.status("Scheduled background saving cancelled")
+        } else {
+            throw .message("ERR Background saving is currently not in progress or scheduled")
+        }
+    }
 }

@@ -24,8 +24,7 @@ enum ServerCommands {
                 summary: "Ends the server, and saves all data first if asked to.",
                 complexity: "O(N) in the bytes of all keys and values when saving, else O(1)", run: shutDown
             )
-            .changed("7.0.0", "Takes `NOW`, `FORCE` and `ABORT`.")
-            .differing("Without an option nothing is saved."),
+            .changed("7.0.0", "Takes `NOW`, `FORCE` and `ABORT`."),
         ] + ClusterCommands.all + CommandCommands.all + CommandLogCommands.all + ConfigCommands.all + DebugCommands.all
         + FunctionCommands.all + HotKeysCommands.all + InfoCommands.all + LatencyCommands.all + LolwutCommands.all
         + MemoryCommands.all

@@ -59,7 +59,7 @@ extension SettingTable {
 
     static let durability: [Setting] = [
         .own(
-            "save", .savePoints, [.multiWord, .inert],
+            "save", .savePoints, [.multiWord],
             load: { .integers($0.savePoints.flatMap { [$0.seconds, $0.changes] }) },
             store: { settings, value in
                 let numbers = value.integersValue
@@ -67,17 +67,17 @@ extension SettingTable {
                     SavePoint(seconds: numbers[$0], changes: numbers[$0 + 1])
                 }
             }
-        ).always(like: .integers([])),
+        ),
         .text("dbfilename", \.dbFilename, [.protected], check: { baseName($0, "dbfilename", "filename") }),
         .boolean("rdbcompression", \.rdbCompression),
         .boolean("rdbchecksum", \.rdbChecksum, [.immutable]),
         .boolean("rdb-del-sync-files", kept: false),
         .boolean("rdb-save-incremental-fsync", \.rdbSaveIncrementalFsync),
-        .integer("rdb-key-save-delay", kept: 0, Int(Int32.min)...largestInt32, [.hidden]),
+        .integer("rdb-key-save-delay", \.keySaveDelayMicroseconds, Int(Int32.min)...largestInt32, [.hidden]),
         .integer("key-load-delay", \.keyLoadDelayMicroseconds, Int(Int32.min)...largestInt32, [.hidden]),
         .integer(
             "loading-process-events-interval-bytes", kept: 2 << 20, 1024...largestInt32, [.hidden]),
-        .boolean("stop-writes-on-bgsave-error", kept: true),
+        .boolean("stop-writes-on-bgsave-error", \.stopsWritesOnSaveError),
         // Payloads are always validated.
         .choice("sanitize-dump-payload", kept: "no", of: ["no", "yes", "clients"]).always(like: .choice(1)),
     ]

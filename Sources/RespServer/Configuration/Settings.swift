@@ -124,6 +124,10 @@ struct Settings: Sendable {
     var rdbChecksum = true
     /// Whether a snapshot is brought to the disk as it is written, and not at its end alone.
     var rdbSaveIncrementalFsync = true
+    /// Whether writes are refused after a snapshot in the background could not be saved.
+    var stopsWritesOnSaveError = true
+    /// How long saving rests after each key, or, if negative, after so many keys for a microsecond: for tests.
+    var keySaveDelayMicroseconds = 0
     /// How long loading rests after each key: for tests.
     var keyLoadDelayMicroseconds = 0
     var appendOnly = false

@@ -129,6 +129,7 @@ extension Server {
                 return .refuse(record, .text("ERR Command '\(record.fullName)' not allowed inside a transaction"))
             }
         }
+        if refusesWrites && isWrite(flags, connection) { return .refuse(record, .message(Self.misconfiguration)) }
         if connection.isLimitedToMessages && !flags.contains(.allowedToSubscribers) {
             return .refuse(
                 record,
@@ -156,6 +157,12 @@ extension Server {
             return .queue(record, callFlags, transaction)
         }
         return .run(record)
+    }
+
+    /// Whether a command is refused while data cannot be saved.
+    private func isWrite(_ flags: CommandFlags, _ connection: Connection) -> Bool {
+        !flags.isDisjoint(with: [.write, .asksForHealth])
+            || flags.contains(.executesTransaction) && connection.transaction?.flags.contains(.write) == true
     }
 
     // MARK: refusals

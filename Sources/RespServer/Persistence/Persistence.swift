@@ -2,6 +2,27 @@
 
 import StoreEngine
 
+/// A snapshot that is being taken while commands run.
+final class BackgroundSave {
+    let saver: SnapshotSaver
+    let file: SnapshotFile
+    /// In seconds since 1970.
+    let start: Int64
+    /// Changes since the last snapshot when it began.
+    let changeCount: Int
+    /// Whether everything was written, and it is the file that is waited for.
+    var isWritten = false
+    /// Until when it rests, in microseconds of the monotonic clock.
+    var restsUntil: Int64 = 0
+
+    init(_ saver: SnapshotSaver, _ file: SnapshotFile, start: Int64, changeCount: Int) {
+        self.saver = saver
+        self.file = file
+        self.start = start
+        self.changeCount = changeCount
+    }
+}
+
 final class Persistence {
     /// A file that is being loaded.
     struct Loading {
@@ -29,6 +50,13 @@ final class Persistence {
     /// How many snapshots were begun.
     var saveCount = 0
     var loading: Loading?
+    var background: BackgroundSave?
+    /// Whether a snapshot is to be taken as soon as that is possible.
+    var isScheduled = false
+    /// When one was last begun in the background, in seconds since 1970.
+    var lastTry: Int64 = 0
+    /// How long the last one in the background took, in seconds; -1 if there was none.
+    var lastDuration = -1
     var lastLoad = SnapshotContents()
 
     init(now: Int64) { lastSave = now / 1000 }

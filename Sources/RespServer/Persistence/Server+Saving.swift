@@ -18,6 +18,7 @@ extension Server {
             engine.changesSaved(engine.dirty)
             persistence.lastSave = now / 1000
             persistence.lastSaveSucceeded = true
+            updateGate()
             return true
         case .failed(let reason):
             log.warning("Write error while saving DB to the disk(\(reason))")

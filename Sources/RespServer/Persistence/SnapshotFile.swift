@@ -4,6 +4,7 @@
 // leaves that one as it was.
 
 import Glibc
+import RespCodec
 import StoreEngine
 import Synchronization
 
@@ -23,6 +24,14 @@ final class SnapshotFile: SnapshotDestination {
     /// How many bytes may wait to be written.
     private static let mostWaiting = 8 << 20
 
+    /// A part of the file whose place is not known yet, in a file of its own.
+    @safe private final class Part {
+        let file: DataFile
+        var output: SnapshotOutput!
+
+        init(_ file: DataFile) { self.file = file }
+    }
+
     /// What the helper thread works on.
     @safe private final class Work: @unchecked Sendable {
         /// Another part of the file is brought to the disk whenever it has grown so much.
@@ -37,6 +46,8 @@ final class SnapshotFile: SnapshotDestination {
         var error: SyscallError?
         var written = 0
         var synced = 0
+        let compresses: Bool
+        var parts: [Int: Part] = [:]
 
         init(_ directory: DataDirectory, _ name: String, _ temporaryName: String, _ options: Options)
             throws(SyscallError)
@@ -45,6 +56,7 @@ final class SnapshotFile: SnapshotDestination {
             self.name = name
             self.temporaryName = temporaryName
             syncsOnTheWay = options.syncsOnTheWay
+            compresses = options.compresses
             file = try directory.makeFile(temporaryName)
             output = unsafe SnapshotOutput(compresses: options.compresses, hasChecksum: options.hasChecksum) {
                 [unowned self] bytes in
@@ -61,6 +73,38 @@ final class SnapshotFile: SnapshotDestination {
         private func attempt(_ body: () throws(SyscallError) -> Void) {
             guard error == nil else { return }
             do throws(SyscallError) { try body() } catch { self.error = error }
+        }
+
+        func add(_ block: SnapshotBlock, to number: Int) {
+            guard number > 0 else { return output.add(block) }
+            if parts[number] == nil {
+                attempt { () throws(SyscallError) in parts[number] = Part(try directory.makeNamelessFile()) }
+                guard let part = parts[number] else { return }
+                part.output = unsafe SnapshotOutput(compresses: compresses, hasChecksum: false) {
+                    [unowned self, unowned part] bytes in
+                    attempt { () throws(SyscallError) in unsafe try part.file.write(bytes) }
+                    return error == nil
+                }
+            }
+            parts[number]?.output.add(block)
+        }
+
+        /// Copies a part to where it belongs.
+        func append(_ number: Int) {
+            guard error == nil, let part = parts.removeValue(forKey: number) else { return }
+            part.output.flush()
+            unsafe withUnsafeTemporaryAllocation(byteCount: 256 << 10, alignment: 16) { buffer in
+                var offset = 0
+                while error == nil && offset < part.output.byteCount {
+                    var count = 0
+                    attempt { () throws(SyscallError) in unsafe count = try part.file.read(to: buffer, at: offset) }
+                    if error == nil && count == 0 { error = SyscallError("pread", EIO) }
+                    if count > 0 {
+                        unsafe output.add(encoded: ByteSlice(UnsafeRawBufferPointer(rebasing: buffer[..<count])))
+                    }
+                    offset += count
+                }
+            }
         }
 
         /// The file takes its name.
@@ -99,15 +143,21 @@ final class SnapshotFile: SnapshotDestination {
     /// Whether a block can be taken without waiting.
     var hasRoom: Bool { thread.pendingSize < Self.mostWaiting }
 
-    func take(_ block: SnapshotBlock) {
-        thread.submit(size: block.capacity) { [work, result] in
+    func take(_ block: SnapshotBlock, part: Int) {
+        submit(size: block.capacity) { $0.add(block, to: part) }
+        thread.wait(untilBelow: Self.mostWaiting)
+    }
+
+    func append(part: Int) { submit(size: 0) { $0.append(part) } }
+
+    private func submit(size: Int, _ job: @escaping @Sendable (Work) -> Void) {
+        thread.submit(size: size) { [work, result] in
             guard result.value.withLock({ $0 == nil }) else { return }
-            work.output.add(block)
+            job(work)
             guard let error = work.error else { return }
             work.directory.remove(work.temporaryName)
             result.value.withLock { $0 = .failed("\(error)") }
         }
-        thread.wait(untilBelow: Self.mostWaiting)
     }
 
     /// Everything has been taken: has the file finished.

@@ -98,7 +98,10 @@ extension ScriptRunner: LuaHost {
     /// Why a command of such flags is not run.
     private func refusal(_ flags: CommandFlags, _ run: ScriptRun) -> StaticString? {
         if flags.contains(.noScript) { return "This Redis command is not allowed from script" }
-        if refusedFlags.contains(.write) && !flags.isDisjoint(with: [.write, .mayWrite]) {
+        if storageIsBroken && !onlyReads {
+            // What has begun to write is not stopped halfway.
+            if flags.contains(.write) && !run.hasWritten { return Self.misconfiguration }
+        } else if refusedFlags.contains(.write) && !flags.isDisjoint(with: [.write, .mayWrite]) {
             return "Write commands are not allowed from read-only scripts."
         }
         // What has begun to write is not stopped halfway.
@@ -108,9 +111,14 @@ extension ScriptRunner: LuaHost {
         return nil
     }
 
+    private static let misconfiguration: StaticString =
+        "-MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error."
+
     private func refuse(_ record: CommandRecord?, _ text: StaticString) -> StaticString {
         record?.countRejection()
-        unsafe server.count(error: ByteSlice(text)[0] == UInt8(ascii: "-") ? "OOM" : "ERR")
+        unsafe server.count(
+            error: ByteSlice(text)[0] != UInt8(ascii: "-")
+                ? "ERR" : ByteSlice(text)[1] == UInt8(ascii: "O") ? "OOM" : "MISCONF")
         return text
     }
 

@@ -40,6 +40,9 @@ import StoreEngine
     var words = LuaWords()
     /// Commands that a script may not run, whatever it is.
     var refusedFlags: CommandFlags = []
+    /// Whether data cannot be saved, and whether the script could not write anyway.
+    var storageIsBroken = false
+    var onlyReads = false
 
     deinit {
         unsafe reply.deallocate()
@@ -254,19 +257,24 @@ import StoreEngine
         // As for any other command, room is made first.
         let isOutOfMemory = unsafe server.isOverMemory && !server.makeRoom()
         var refused: CommandFlags = .noScript
+        storageIsBroken = unsafe server.refusesWrites
         if flags.contains(.undeclared) {
+            if storageIsBroken { refused.insert(.write) }
             if isReadOnly { refused.formUnion([.write, .mayWrite]) }
+            onlyReads = isReadOnly
             if isOutOfMemory { refused.insert(.denyOOM) }
         } else {
             if !flags.contains(.noWrites) && isReadOnly {
                 throw .message("ERR Can not execute a script with write flag using *_ro command.")
             }
+            if storageIsBroken && !flags.contains(.noWrites) { throw .message(Server.misconfiguration) }
             let mayUseMemory = !flags.isDisjoint(with: [.allowOOM, .noWrites])
             if isOutOfMemory && !mayUseMemory {
                 throw .message(
                     "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'")
             }
             if flags.contains(.noWrites) { refused.formUnion([.write, .mayWrite]) }
+            onlyReads = flags.contains(.noWrites)
         }
         refusedFlags = refused
         environment.rest()

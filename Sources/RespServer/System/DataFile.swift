@@ -20,6 +20,18 @@ import Glibc
         return DataFile(file)
     }
 
+    /// A file that has no name, and is gone when it is closed.
+    func makeNamelessFile() throws(SyscallError) -> DataFile {
+        // O_TMPFILE, which is no constant to Swift.
+        let file = unsafe openat(descriptor, ".", 0o20000000 | O_DIRECTORY | O_RDWR | O_CLOEXEC, 0o600)
+        if file >= 0 { return DataFile(file) }
+        // Not every file system can.
+        let name = "temp-\(getpid())-part.rdb"
+        let named = try makeFile(name)
+        remove(name)
+        return named
+    }
+
     func openFile(_ name: String) throws(SyscallError) -> DataFile {
         let file = unsafe openat(descriptor, name, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { throw SyscallError("open") }
@@ -88,6 +100,15 @@ import Glibc
     @unsafe func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(SyscallError) {
         let count = unsafe pwrite(descriptor, bytes.baseAddress!, bytes.count, off_t(offset))
         guard count == bytes.count else { throw SyscallError("pwrite", count < 0 ? errno : EIO) }
+    }
+
+    /// Reads some bytes at a place of the file; 0 at the end.
+    @unsafe func read(to target: UnsafeMutableRawBufferPointer, at offset: Int) throws(SyscallError) -> Int {
+        while true {
+            let count = unsafe pread(descriptor, target.baseAddress!, target.count, off_t(offset))
+            if count >= 0 { return count }
+            guard errno == EINTR else { throw SyscallError("pread") }
+        }
     }
 
     /// Reads some bytes; 0 at the end.

@@ -37,6 +37,8 @@ import Glibc
         var prefix: UInt64
         var earliest: Int64
         var bucketEarliest: UnsafeMutablePointer<Int64>?
+        /// The ticket of the table when a snapshot wrote what was here: see `SegmentedTable.ticket`.
+        var savedTicket: UInt32 = 0
     }
 
     @inline(__always) private var pieces: UnsafeMutablePointer<UInt64> {

@@ -112,6 +112,7 @@ extension SegmentedTable {
                     prefix: unsafe old.prefix | bit,
                     earliest: Self.noDeadline)
                 let earliest = segment.earliest
+                unsafe upper.header.pointee.savedTicket = old.savedTicket
                 unsafe fill(upper, with: .init(rebasing: leaving[..<leavingCount]))
                 unsafe segment.header.pointee.depth += 1
                 unsafe rebuild(
@@ -172,6 +173,10 @@ extension SegmentedTable {
 
     /// Moves all of the upper half of what was one segment to the lower half.
     private mutating func merge(_ lower: Segment, _ upper: Segment) -> Segment {
+        if ticket != 0 {
+            beforeChange(lower)
+            beforeChange(upper)
+        }
         let oldDepth = lower.depth
         let earliest = min(lower.earliest, upper.earliest)
         unsafe withUnsafeTemporaryAllocation(of: UInt64.self, capacity: Self.mostMerged) { words in

@@ -66,6 +66,9 @@ extension TableLayout {
     var deepestCount: Int32 = 1
     var heap: SegmentHeap
     var segmentList = SegmentList()
+    /// Not 0 while a snapshot is being written of the table. Segments that were written bear it; before one of the others changes, it is
+    /// written first. Parts of one that was written were, too, and one is made of two only after both were.
+    var ticket: UInt32 = 0
     #if DEBUG
     /// How many insertions and removals there have been.
     private(set) var generation: UInt64 = 0
@@ -218,6 +221,7 @@ extension TableLayout {
     /// - Complexity: O(1) amortized; one insertion moves up to the entries of one segment.
     mutating func insert(_ entry: UnsafeMutableRawPointer, hash: UInt64, deadline: Int64) -> Slot {
         var target = segment(hash)
+        if ticket != 0 { beforeChange(target) }
         while target.used &+ 1 > Self.limit(target.bucketCount) {
             makeRoom(in: target)
             target = segment(hash)
@@ -253,6 +257,14 @@ extension TableLayout {
         unsafe segment.header.pointee.used &-= 1
         count &-= 1
         shrinkIfSparse(segment)
+    }
+
+    /// To be called before anything in a segment changes, if the table has a ticket.
+    @inline(never)
+    func beforeChange(_ segment: Segment) {
+        guard unsafe segment.header.pointee.savedTicket != ticket else { return }
+        allocator.snapshot?.write(segment, ofTable: ticket)
+        unsafe segment.header.pointee.savedTicket = ticket
     }
 
     /// How many entries a segment may hold at its largest.

@@ -75,10 +75,18 @@ import RespCodec
         var discarded: UnsafeMutablePointer<Large>?
         var discardedBytes = 0
         var postponesLarge = false
+        /// What is being written of what lies here.
+        unowned(unsafe) var snapshot: SnapshotSaver?
         var chunks = ChunkStore()
     }
 
     let storage: UnsafeMutablePointer<Storage>
+
+    /// The snapshot that is being written of what lies here, if there is one.
+    var snapshot: SnapshotSaver? {
+        get { unsafe storage.pointee.snapshot }
+        nonmutating set { unsafe storage.pointee.snapshot = newValue }
+    }
 
     init() {
         unsafe storage = .allocate(capacity: 1)

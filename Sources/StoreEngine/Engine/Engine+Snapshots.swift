@@ -96,14 +96,18 @@ extension Engine {
 }
 
 /// A snapshot that is put together in memory.
-private final class SnapshotMemory: SnapshotDestination {
-    private var bytes: [UInt8] = []
+final class SnapshotMemory: SnapshotDestination {
     private let compresses: Bool
     private var blocks: [SnapshotBlock] = []
+    private var parts: [Int: [SnapshotBlock]] = [:]
 
     init(compresses: Bool) { self.compresses = compresses }
 
-    func take(_ block: SnapshotBlock) { blocks.append(block) }
+    func take(_ block: SnapshotBlock, part: Int) {
+        if part == 0 { blocks.append(block) } else { parts[part, default: []].append(block) }
+    }
+    func append(part: Int) { blocks += parts.removeValue(forKey: part) ?? [] }
+    var hasRoom: Bool { true }
 
     func finished(version: UInt16) -> [UInt8] {
         var bytes: [UInt8] = []

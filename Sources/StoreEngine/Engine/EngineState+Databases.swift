@@ -52,6 +52,7 @@ extension EngineState {
     private func makeDatabase(_ index: Int) -> Database {
         let database = unsafe Database(
             index: index, hash: self.hash, alarm: pointer(to: \.expiry.earliestDeadline), allocator: self.allocator)
+        if let snapshot = self.snapshot { database.table.ticket = snapshot.ticketOfNewTables }
         unsafe self.directory[index] = database.storage
         if let last = self.directory.inUse.last, last.index > index { self.directory.areInOrder = false }
         self.directory.inUse.append(database)
@@ -92,7 +93,8 @@ extension EngineState {
         if self.directory.inUse.allSatisfy({ $0.count == 0 || $0.index == index }) {
             dropAll()
         } else {
-            freeing.free(database.detachAll())
+            let table = database.detachAll()
+            if self.snapshot?.takesOver(table) != true { freeing.free(table) }
         }
     }
 
@@ -113,8 +115,11 @@ extension EngineState {
 
     /// Drops everything that the allocator has given out, databases and values that wait to be freed included.
     private func dropAll() {
+        let snapshot = self.snapshot
+        snapshot?.databasesWillGo()
         abandonDatabases()
         self.allocator = SlabAllocator()
+        self.allocator.snapshot = snapshot
         _ = database(0)
     }
 
@@ -129,7 +134,11 @@ extension EngineState {
         self.directory.mostInUse = DatabaseDirectory.leastSwept
         self.directory.sweepPlace = 0
         expiry.allKeysDropped()
-        freeing.retire(self.allocator)
+        if self.snapshot?.takesOver(self.allocator) == true {
+            freeing.forgetWaiting()
+        } else {
+            freeing.retire(self.allocator)
+        }
     }
 
     // MARK: exchanging
@@ -152,7 +161,9 @@ extension EngineState {
 
     /// Whether there are so many more databases in use than at the last time that empty ones are looked for.
     @inline(__always) var mayBeSwept: Bool {
-        self.directory.sweepPlace > 0 || self.directory.inUse.count > self.directory.mostInUse
+        // A snapshot knows databases by their addresses.
+        guard self.snapshot == nil else { return false }
+        return self.directory.sweepPlace > 0 || self.directory.inUse.count > self.directory.mostInUse
     }
 
     /// Forgets the empty ones of some databases. To be called when nobody holds a handle of one.

@@ -32,6 +32,11 @@ import RespCodec
     /// What the command that has run waits for, if it does.
     var wait: Wait?
 
+    /// What is being written of all keys.
+    var snapshot: SnapshotSaver?
+    /// The ticket that a table got last: see `SegmentedTable.ticket`.
+    var lastTicket: UInt32 = 0
+
     // MARK: parts
 
     var accessClock = AccessClock.Variables()

@@ -53,14 +53,17 @@ extension RecordWriter {
     }
 
     /// - Parameter earliest: the earliest deadline, which the others are relative to; nil if no field has one.
-    private func writeFields(_ table: HashTable, earliestDeadline earliest: Int64?) {
+    func writeFields(_ table: HashTable, earliestDeadline earliest: Int64?) {
         if let earliest { write(time: earliest) }
         write(length: table.count)
-        table.forEach { field, value, deadline in
-            if let earliest { write(number: deadline.map { UInt64($0 - earliest) + 1 } ?? 0) }
-            write(string: field)
-            write(string: value)
-        }
+        table.forEach { write(field: $0, $1, deadline: $2, earliest: earliest) }
+    }
+
+    @inline(__always)
+    func write(field: ByteSlice, _ value: ByteSlice, deadline: Int64?, earliest: Int64?) {
+        if let earliest { write(number: deadline.map { UInt64($0 - earliest) + 1 } ?? 0) }
+        write(string: field)
+        write(string: value)
     }
 
     private func writeMembers(_ set: SetView) {
@@ -69,7 +72,7 @@ extension RecordWriter {
     }
 
     /// The members with the highest scores come first, so that readers that insert one by one always insert at the front.
-    private func write(members table: SortedSetTable) {
+    func write(members table: SortedSetTable) {
         let count = table.count
         write(length: count)
         unsafe table.tree.forEach(from: count - 1, count: count, reversed: true) { score, block in
@@ -86,22 +89,24 @@ extension RecordWriter {
         write(string: list.bytes)
     }
 
-    private func write(nodesOf chain: ListChain) {
+    func write(nodesOf chain: ListChain) {
         var nodes = 0
         chain.forEachNode { _ in nodes += 1 }
         write(length: nodes)
-        chain.forEachNode { node in
-            switch node.kind {
-            case .plain:
-                write(number: SavedNode.plain)
-                write(string: node.plainBytes)
-            case .packed:
-                write(number: SavedNode.packed)
-                write(string: node.list.bytes)
-            case .compressed:
-                write(number: SavedNode.packed)
-                write(compressed: node.compressedBytes, length: node.byteCount)
-            }
+        chain.forEachNode { write(node: $0) }
+    }
+
+    func write(node: ListNode) {
+        switch node.kind {
+        case .plain:
+            write(number: SavedNode.plain)
+            write(string: node.plainBytes)
+        case .packed:
+            write(number: SavedNode.packed)
+            write(string: node.list.bytes)
+        case .compressed:
+            write(number: SavedNode.packed)
+            write(compressed: node.compressedBytes, length: node.byteCount)
         }
     }
 
@@ -116,13 +121,20 @@ extension RecordWriter {
         sink.append(bigEndian: id.sequence)
     }
 
-    private func write(stream: StreamValue, as type: RecordType) {
+    func write(stream: StreamValue, as type: RecordType) {
         write(length: stream.nodeCount)
-        stream.forEachNode { node in
-            write(length: 16)
-            write(plainID: node.id)
-            write(string: node.list.bytes)
-        }
+        stream.forEachNode { write(nodeOfStream: $0.id, $0.list.bytes) }
+        writeRest(of: stream, as: type)
+    }
+
+    func write(nodeOfStream id: StreamID, _ bytes: ByteSlice) {
+        write(length: 16)
+        write(plainID: id)
+        write(string: bytes)
+    }
+
+    /// Everything of a stream but its nodes.
+    func writeRest(of stream: StreamValue, as type: RecordType) {
         write(length: stream.length)
         write(id: stream.lastID)
         write(id: stream.firstID)

@@ -37,13 +37,16 @@ struct Freeing {
     @inline(__always) private func freePayload(of entry: Entry, in allocator: SlabAllocator) {
         switch entry.encoding {
         case .integer, .embedded, .raw, .packed, .packedWithDeadlines, .integers: break
-        case .external: unsafe allocator.deallocate(entry.external.block)
+        case .external:
+            unsafe engine.snapshot?.willFree(entry.external.block)
+            unsafe allocator.deallocate(entry.external.block)
         case .table, .chain, .tree, .stream: if let value = entry.large { free(value) }
         }
     }
 
     /// Frees a large value that no key has any more, at once or in slices later.
     func free(_ value: any LargeValue) {
+        if let snapshot = engine.snapshot, snapshot.takesOver(value) { return }
         let waits = engine.allocator.postponingLarge { garbage.add(value) }
         if waits { engine.statistics.lazyFreedObjects += 1 }
     }
@@ -53,6 +56,12 @@ struct Freeing {
 
     /// Gives up an allocator, and everything that waits in it.
     func retire(_ allocator: SlabAllocator) { garbage.retire(allocator) }
+
+    /// Forgets what waits: its memory goes with its allocator.
+    func forgetWaiting() { garbage.forgetWaiting() }
+
+    /// Gives up an allocator in which nothing waits.
+    func release(_ allocator: SlabAllocator) { garbage.release(allocator) }
 
     /// Gives all memory of allocators that were given up back at once.
     func releaseAll() { garbage.releaseAll() }

@@ -47,10 +47,18 @@ struct Garbage {
 
     /// Takes over an allocator of which nothing is needed any more, and everything that waits in it.
     mutating func retire(_ allocator: SlabAllocator) {
-        orphans.removeAll()
-        droppedTables.removeAll()
+        forgetWaiting()
         retired.append(allocator)
     }
+
+    /// Forgets what waits in an allocator that will be given up.
+    mutating func forgetWaiting() {
+        orphans.removeAll()
+        droppedTables.removeAll()
+    }
+
+    /// Takes over an allocator of which nothing is needed any more, and in which nothing waits.
+    mutating func release(_ allocator: SlabAllocator) { retired.append(allocator) }
 
     /// Gives all retired allocators' memory back at once.
     mutating func releaseAll() {

@@ -1,7 +1,7 @@
 // The one door for changes of what keys hold.
 //
-// Whoever changes the value of an existing key in place, replaces its entry or takes it out, says so first, here. Nothing depends on it
-// yet; a snapshot in slices will copy what it has not come to before that changes. Looking for a key with an access that may change
+// Whoever changes the value of an existing key in place, replaces its entry or takes it out, says so first, here. A snapshot that is being
+// written writes what it has not come to before that changes (`SnapshotSaver+Changes.swift`). Looking for a key with an access that may change
 // it goes through the door, and so does whatever the database itself does with a slot; a value that is changed after it was looked
 // up for reading is announced where it changes.
 //
@@ -17,6 +17,13 @@ extension Database {
         #if DEBUG
         note(entry(at: slot).key)
         #endif
+        if table.ticket != 0 { beforeChange(slot) }
+    }
+
+    @inline(never)
+    private func beforeChange(_ slot: Slot) {
+        table.beforeChange(slot.segment)
+        unsafe allocator.snapshot?.willChange(Entry(slot.entry))
     }
 
     #if DEBUG

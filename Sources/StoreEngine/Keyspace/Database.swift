@@ -52,6 +52,7 @@ import RespCodec
         let full = table
         forgetSizes()
         unsafe storage.pointee.table = SegmentedTable(allocator: full.allocator, hash: full.hash)
+        unsafe storage.pointee.table.ticket = full.allocator.snapshot?.ticketOfNewTables ?? 0
         unsafe storage.pointee.deadlineCount = 0
         unsafe storage.pointee.fieldDeadlineCount = 0
         return full

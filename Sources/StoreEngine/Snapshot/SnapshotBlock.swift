@@ -46,7 +46,12 @@ import RespCodec
 /// Where blocks go.
 public protocol SnapshotDestination: AnyObject {
     /// Takes over a block. May wait until there is room for it.
-    func take(_ block: SnapshotBlock)
+    /// - Parameter part: 0 for what goes to the file at once; else a part whose place in the file is not known yet.
+    func take(_ block: SnapshotBlock, part: Int)
+    /// Everything of a part has been taken: it follows what was taken so far of part 0.
+    func append(part: Int)
+    /// Whether a block can be taken without waiting.
+    var hasRoom: Bool { get }
 }
 
 /// Fills blocks and hands them over: a sink of records. A plain value over raw memory with one owner, which calls `deallocate`.
@@ -60,6 +65,7 @@ public protocol SnapshotDestination: AnyObject {
         var runStart = 0
         var byteCount = 0
         unowned(unsafe) let destination: any SnapshotDestination
+        let part: Int
     }
 
     /// Longer strings are never compressed: their bytes go in pieces.
@@ -67,11 +73,12 @@ public protocol SnapshotDestination: AnyObject {
 
     private let storage: UnsafeMutablePointer<Storage>
 
-    init(_ destination: any SnapshotDestination) {
+    init(_ destination: any SnapshotDestination, part: Int = 0) {
         unsafe storage = .allocate(capacity: 1)
         let block = SnapshotBlock(capacity: SnapshotBlock.usualCapacity)
         unsafe storage.initialize(
-            to: Storage(block: block, start: block.start, capacity: block.capacity, destination: destination))
+            to: Storage(
+                block: block, start: block.start, capacity: block.capacity, destination: destination, part: part))
         beginRun()
     }
 
@@ -81,7 +88,7 @@ public protocol SnapshotDestination: AnyObject {
     }
 
     /// How many bytes were written, before they are compressed.
-    var byteCount: Int { unsafe storage.pointee.byteCount }
+    var position: Int { unsafe storage.pointee.byteCount + storage.pointee.count }
 
     @inline(__always)
     func append(_ bytes: ByteSlice) {
@@ -155,6 +162,6 @@ public protocol SnapshotDestination: AnyObject {
         unsafe storage.pointee.byteCount += full.count
         unsafe storage.pointee.count = 0
         beginRun()
-        unsafe storage.pointee.destination.take(full)
+        unsafe storage.pointee.destination.take(full, part: storage.pointee.part)
     }
 }

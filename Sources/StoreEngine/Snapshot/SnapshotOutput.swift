@@ -46,7 +46,14 @@ import RespCodec
         }
     }
 
-    private func flush() {
+    /// Writes bytes that are encoded already.
+    public func add(encoded bytes: ByteSlice) {
+        flush()
+        put(bytes)
+    }
+
+    /// Writes what there is.
+    public func flush() {
         guard buffer.count > 0 else { return }
         put(buffer.bytes)
         buffer.removeAll()

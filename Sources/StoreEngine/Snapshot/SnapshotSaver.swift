@@ -1,6 +1,21 @@
 // Writes all keys as a snapshot: see RDBOpcode.swift for its form.
 //
 // Values are written in the forms that Redis 7.0 reads. What has no such form raises the version of the file, which is known at its end.
+//
+// A snapshot is written at once (`saveAll`), or in slices, while commands run (`begin`, then `slice` until it is over). Then it still is what
+// there was when it began:
+//
+//   - Each table of keys gets a ticket, and is walked segment by segment, in the order of a scan. A segment that was written bears the
+//     ticket. Before anything in another one changes, that one is written first: the order of keys in a file does not matter.
+//   - With a segment go the small values in it. Of a larger one, everything but the value is taken down (`UnwrittenValue`), and the value
+//     is written soon; or at once, before it changes.
+//   - A very large one is written some elements at a time. When it is about to change before that is over, it is opened: its count is
+//     written, and from then on its elements are what is walked. A table of members or fields is walked as tables of keys are. Of the
+//     nodes of a list or a stream the addresses are taken down, and what a node holds is kept before it changes.
+//   - As a record must be in one piece, one that is opened goes to a part of its own, which follows when it is whole.
+//   - What is dropped while something of it is still to be written is freed afterwards.
+//
+// `SnapshotSaver+Changes.swift` has what the data says of its changes.
 
 import Glibc
 import RespCodec
@@ -16,37 +31,116 @@ public final class SnapshotSaver {
         public init() {}
     }
 
+    /// A table of keys that is walked.
+    final class Walk {
+        enum Source {
+            case database(Database)
+            /// Of a database that was dropped since.
+            case dropped(SegmentedTable<EntryLayout>)
+        }
+
+        var source: Source
+        let ticket: UInt32
+        /// The number that the database had.
+        let index: Int
+        /// The prefix of the next segment; past the last one when all were written.
+        var position: UInt64 = 0
+
+        init(_ database: Database, ticket: UInt32) {
+            source = .database(database)
+            self.ticket = ticket
+            index = database.index
+        }
+
+        var isOver: Bool { position > UInt64(UInt32.max) }
+
+        var table: SegmentedTable<EntryLayout> {
+            switch source {
+            case .database(let database): database.table
+            case .dropped(let table): table
+            }
+        }
+    }
+
     /// The version of the format that a file has as long as nothing needs a later one: that of Redis 7.0.
     public static let leastVersion: UInt16 = 10
+    /// From so many larger values on that wait, they are written with their segments.
+    private static let mostWaiting = 1 << 16
 
-    private let engine: Engine
-    private let stream: SnapshotStream
+    unowned let engine: Engine
+    let destination: any SnapshotDestination
+    let stream: SnapshotStream
     private let records: RecordWriter<SnapshotStream>
-    private let quiet = ReplyWriter(capacity: 64)
+    let quiet = ReplyWriter(capacity: 64)
     /// The version that the file needs by what was written so far.
     public private(set) var version = SnapshotSaver.leastVersion
     public private(set) var keyCount = 0
+    /// How many steps the slices had.
+    public private(set) var stepCount = 0
+    /// How many keys there were.
+    public private(set) var totalCount = 0
     private var selected = -1
+
+    // MARK: in slices
+
+    private(set) var isInSlices = false
+    /// Of tables that there was nothing of when it began.
+    private(set) var ticketOfNewTables: UInt32 = 0
+    var walks: [Walk] = []
+    private var walkIndex = 0
+    /// By where they lie.
+    var unwritten: [UInt: UnwrittenValue] = [:]
+    /// In the order in which they are written, those included that were written since.
+    private var waiting: [UnwrittenValue] = []
+    private var waitingIndex = 0
+    private var large: [UnwrittenValue] = []
+    private var largeIndex = 0
+    /// Those that have been opened because they were about to change.
+    private var opened: [UnwrittenValue] = []
+    /// By the tickets of their tables.
+    var openTables: [UInt32: UnwrittenValue] = [:]
+    /// What the nodes of lists and streams held that have changed since, by their addresses.
+    var keptNodes: [UInt: KeptNode] = [:]
+    var keptBlocks: [UInt: [UInt8]] = [:]
+    /// The nodes of streams that are still to be written.
+    var unwrittenBlocks: Set<UInt> = []
+    /// What goes when it is over.
+    var heldTables: [SegmentedTable<EntryLayout>] = []
+    var heldAllocators: [SlabAllocator] = []
+    private var lastPart = 0
+    /// Parts that were written to their ends, and have no place yet.
+    private var wholeParts: [Int] = []
+    /// Whether the record that part 0 ends with is not whole.
+    private var isMidRecord = false
 
     public init(_ engine: Engine, _ contents: Contents, to destination: any SnapshotDestination) {
         self.engine = engine
+        self.destination = destination
         stream = SnapshotStream(destination)
         records = RecordWriter(sink: stream, compresses: engine.settings.compressesRecords)
+        for database in engine.databasesInUse { totalCount += database.count }
         writeHead(contents)
     }
 
     deinit {
+        precondition(!isInSlices, "a snapshot is ended before it is forgotten")
         unsafe quiet.deallocate()
         stream.deallocate()
     }
+
+    var context: KeyspaceContext { KeyspaceContext(engine, database: engine.database(0), reply: quiet) }
+
+    // MARK: all at once
 
     /// Writes everything at once.
     /// - Complexity: O(bytes of all keys and values).
     public func saveAll() {
         for database in engine.databasesInUse where database.count > 0 {
-            begin(database)
+            describe(database)
             let context = KeyspaceContext(engine, database: database, reply: quiet)
-            database.table.forEachSegment { write($0, of: database.index, context) }
+            database.table.forEachSegment { segment in
+                forEachEntry(of: segment) { write($0, context) }
+            }
         }
         stream.flush()
     }
@@ -64,7 +158,8 @@ public final class SnapshotSaver {
         }
     }
 
-    private func begin(_ database: Database) {
+    /// Tells how many keys a database has.
+    private func describe(_ database: Database) {
         select(database.index)
         write(.size)
         records.write(length: database.count)
@@ -80,15 +175,15 @@ public final class SnapshotSaver {
 
     // MARK: entries
 
-    /// Writes the entries of a segment.
-    private func write(_ segment: Segment, of index: Int, _ context: KeyspaceContext) {
+    @inline(__always)
+    private func forEachEntry(of segment: Segment, _ body: (Entry) -> Void) {
         segment.prefetchEntries()
         for bucket in 0..<segment.bucketCount {
             let slots = unsafe segment.bucket(bucket)
             for place in 0..<Segment.slotsPerBucket {
                 let word = unsafe slots[place]
                 if word == 0 { break }
-                unsafe write(Entry(SlotWord.entry(word)), context)
+                unsafe body(Entry(SlotWord.entry(word)))
             }
         }
         keyCount += segment.used
@@ -96,22 +191,25 @@ public final class SnapshotSaver {
 
     private func write(_ entry: Entry, _ context: KeyspaceContext) {
         let type = RecordType(of: entry, version: Self.leastVersion)
-        writeHead(of: entry, as: type, context)
+        writeHead(of: entry, as: type, to: records, context)
         records.write(valueOf: entry, as: type, context)
     }
 
     /// Writes everything of a key but its value.
-    private func writeHead(of entry: Entry, as type: RecordType, _ context: KeyspaceContext) {
-        version = max(version, type.version(of: entry))
+    private func writeHead<Sink: ByteSink>(
+        of entry: Entry, as type: RecordType, to records: RecordWriter<Sink>, _ context: KeyspaceContext
+    ) {
+        let needed = type.version(of: entry)
+        if needed > version { version = needed }
         if let deadline = entry.expireTime {
-            write(.deadline)
+            records.sink.append(byte: RDBOpcode.deadline.rawValue)
             records.write(time: deadline)
         }
         if context.settings.tracksFrequency {
-            write(.frequency)
-            stream.append(byte: UInt8(truncatingIfNeeded: entry.accessClock))
+            records.sink.append(byte: RDBOpcode.frequency.rawValue)
+            records.sink.append(byte: UInt8(truncatingIfNeeded: entry.accessClock))
         } else if context.settings.evictionOrder == .leastRecentlyUsed {
-            write(.idleSeconds)
+            records.sink.append(byte: RDBOpcode.idleSeconds.rawValue)
             records.write(length: context.engine.accessClock.idleSeconds(entry))
         }
         records.write(type: type)
@@ -119,6 +217,197 @@ public final class SnapshotSaver {
     }
 
     private func write(_ mark: RDBOpcode) { stream.append(byte: mark.rawValue) }
+
+    // MARK: slices
+
+    /// Has everything that there is now written, in slices.
+    public func begin() {
+        isInSlices = true
+        engine.state.snapshot = self
+        engine.state.allocator.snapshot = self
+        ticketOfNewTables = newTicket()
+        for database in engine.databasesInUse {
+            guard database.count > 0 else {
+                database.table.ticket = ticketOfNewTables
+                continue
+            }
+            describe(database)
+            let walk = Walk(database, ticket: newTicket())
+            database.table.ticket = walk.ticket
+            walks.append(walk)
+        }
+    }
+
+    func newTicket() -> UInt32 {
+        engine.state.lastTicket &+= 1
+        // Fresh segments have none.
+        if engine.state.lastTicket == 0 { engine.state.lastTicket = 1 }
+        return engine.state.lastTicket
+    }
+
+    /// Writes some of what is left, until `isOver` says that the time is over, or there is no room for more.
+    /// - Returns: whether everything was written: then `end` is to be called.
+    public func slice(_ isOver: () -> Bool) -> Bool {
+        while !isOver() && destination.hasRoom {
+            if step() { return true }
+        }
+        return false
+    }
+
+    /// Writes a little; true when there is nothing left.
+    private func step() -> Bool {
+        stepCount &+= 1
+        if waitingIndex < waiting.count {
+            let value = waiting[waitingIndex]
+            waitingIndex += 1
+            if waitingIndex == waiting.count {
+                waiting.removeAll(keepingCapacity: waiting.count < 1024)
+                waitingIndex = 0
+            }
+            if value.state == .unwritten { writeWhole(value) }
+        } else if let value = opened.last {
+            if value.slice(self) {
+                opened.removeLast()
+                close(value)
+            }
+        } else if walkIndex < walks.count {
+            step(walks[walkIndex])
+            if walks[walkIndex].isOver { walkIndex += 1 }
+        } else if largeIndex < large.count {
+            step(large[largeIndex])
+            if large[largeIndex].state == .written { largeIndex += 1 }
+        } else {
+            stream.flush()
+            return true
+        }
+        return false
+    }
+
+    private func step(_ walk: Walk) {
+        let table = walk.table
+        let segment = table.segment(walk.position << 32)
+        table.beforeChange(segment)
+        walk.position = unsafe (segment.header.pointee.prefix >> 32) + (1 << UInt64(32 - segment.depth))
+    }
+
+    /// One that was not opened before goes to part 0, as nothing else does any more.
+    private func step(_ value: UnwrittenValue) {
+        switch value.state {
+        case .unwritten:
+            select(value.databaseIndex)
+            isMidRecord = true
+            value.open(self, stream, part: 0)
+        case .open:
+            guard value.slice(self) else { return }
+            isMidRecord = false
+            close(value)
+        case .written: break
+        }
+    }
+
+    /// Writes the rest of a value at once that part 0 ends with.
+    func finish(_ value: UnwrittenValue) {
+        while !value.slice(self) {}
+        isMidRecord = false
+        close(value)
+    }
+
+    /// Writes the keys of a segment.
+    func write(_ segment: Segment, of walk: Walk) {
+        let context = context
+        select(walk.index)
+        forEachEntry(of: segment) { entry in
+            switch UnwrittenValue.Weight(of: entry) {
+            case .light: write(entry, context)
+            case .medium where waiting.count - waitingIndex >= Self.mostWaiting: write(entry, context)
+            case let weight: takeDown(entry, weight, walk, context)
+            }
+        }
+    }
+
+    /// Has a value written later.
+    private func takeDown(
+        _ entry: Entry, _ weight: UnwrittenValue.Weight, _ walk: Walk, _ context: KeyspaceContext
+    ) {
+        let type = RecordType(of: entry, version: Self.leastVersion)
+        quiet.removeAll()
+        writeHead(of: entry, as: type, to: RecordWriter(sink: quiet, compresses: records.compresses), context)
+        let value = UnwrittenValue(entry, type, head: quiet.written(0..<quiet.count).array, databaseIndex: walk.index)
+        quiet.removeAll()
+        unwritten[value.address] = value
+        if weight == .medium { waiting.append(value) } else { large.append(value) }
+    }
+
+    /// Writes a value that waits, in one piece.
+    func writeWhole(_ value: UnwrittenValue) {
+        precondition(!isMidRecord, "a value of medium size has waited for too long")
+        select(value.databaseIndex)
+        value.head.withByteSlice { stream.append($0) }
+        value.writeWhole(records)
+        value.state = .written
+        unwritten[value.address] = nil
+    }
+
+    /// Opens a large value that is about to change, in a part of its own.
+    func openInPart(_ value: UnwrittenValue) {
+        lastPart += 1
+        let part = SnapshotStream(destination, part: lastPart)
+        part.append(byte: RDBOpcode.database.rawValue)
+        RecordWriter(sink: part, compresses: records.compresses).write(length: value.databaseIndex)
+        value.open(self, part, part: lastPart)
+        guard value.mustBeWrittenAtOnce else { return opened.append(value) }
+        while !value.slice(self) {}
+        close(value)
+    }
+
+    /// A value was written to its end.
+    private func close(_ value: UnwrittenValue) {
+        value.close(self)
+        unwritten[value.address] = nil
+        if value.part > 0 {
+            value.stream?.flush()
+            value.stream?.deallocate()
+            value.stream = nil
+            wholeParts.append(value.part)
+        }
+        // They wait while the record at the end of part 0 is not whole.
+        if !isMidRecord { appendParts() }
+    }
+
+    private func appendParts() {
+        guard !wholeParts.isEmpty else { return }
+        stream.flush()
+        for part in wholeParts { destination.append(part: part) }
+        wholeParts.removeAll()
+        // Each has selected a database of its own.
+        selected = -1
+    }
+
+    /// Ends it, whether everything was written or not.
+    public func end() {
+        guard isInSlices else { return }
+        isInSlices = false
+        for value in unwritten.values where value.state == .open {
+            value.close(self)
+            if value.part > 0 {
+                value.stream?.deallocate()
+                value.stream = nil
+            }
+        }
+        unwritten.removeAll()
+        for database in engine.databasesInUse { database.table.ticket = 0 }
+        let state = engine.state
+        state.snapshot = nil
+        state.allocator.snapshot = nil
+        for table in heldTables { state.freeing.free(table) }
+        for allocator in heldAllocators {
+            allocator.snapshot = nil
+            state.freeing.release(allocator)
+        }
+        heldTables = []
+        heldAllocators = []
+        walks = []
+    }
 }
 
 extension RecordType {

@@ -85,6 +85,13 @@ import Testing
             "Tests/RespServerTests/KeyspaceEvents/KeyspaceEventsTests.swift", "func everyClass"
         ),
         "tracking-table-max-keys": ("conformance/differential/test_tracking.py", "def test_tracking_table_max_keys"),
+        "save": ("conformance/persistence/test_background.py", "def test_save_points"),
+        "stop-writes-on-bgsave-error": (
+            "conformance/persistence/test_background.py", "def test_a_save_that_fails_refuses_writes_until_one_succeeds"
+        ),
+        "rdb-key-save-delay": (
+            "conformance/persistence/test_background.py", "def test_commands_while_it_is_saved"
+        ),
         "dbfilename": ("conformance/persistence/test_files.py", "def test_settings_of_files"),
         "rdbchecksum": ("conformance/persistence/test_files.py", "def test_settings_of_files"),
         "rdb-save-incremental-fsync": ("conformance/persistence/test_files.py", "def test_settings_of_files"),
@@ -126,15 +133,15 @@ import Testing
         "max-new-connections-per-cycle", "max-new-tls-connections-per-cycle", "maxmemory-clients",
         "min-replicas-max-lag", "no-appendfsync-on-rewrite", "oom-score-adj",
         "oom-score-adj-values", "proc-title-template", "propagation-error-behavior",
-        "rdb-del-sync-files", "rdb-key-save-delay",
+        "rdb-del-sync-files",
         "repl-backlog-size", "repl-backlog-ttl", "repl-disable-tcp-nodelay", "repl-diskless-load",
         "repl-diskless-sync", "repl-diskless-sync-delay", "repl-diskless-sync-max-replicas",
         "repl-ping-replica-period", "repl-timeout", "replica-announce-ip", "replica-announce-port",
         "replica-announced", "replica-full-sync-buffer-limit", "replica-ignore-disk-write-errors",
         "replica-ignore-maxmemory", "replica-lazy-flush", "replica-priority", "replica-read-only",
-        "replica-serve-stale-data", "sanitize-dump-payload", "save", "server-cpulist", "set-proc-title",
+        "replica-serve-stale-data", "sanitize-dump-payload", "server-cpulist", "set-proc-title",
         "shutdown-timeout", "socket-mark-id",
-        "stop-writes-on-bgsave-error", "tls-auth-clients", "tls-ca-cert-dir", "tls-ca-cert-file",
+        "tls-auth-clients", "tls-ca-cert-dir", "tls-ca-cert-file",
         "tls-cert-file", "tls-ciphers", "tls-ciphersuites", "tls-client-cert-file",
         "tls-client-key-file", "tls-client-key-file-pass", "tls-dh-params-file", "tls-key-file",
         "tls-key-file-pass", "tls-prefer-server-ciphers", "tls-protocols", "tls-session-cache-size",

@@ -116,6 +116,7 @@ enum FieldLayout: TableLayout {
 
     /// Sets the value and the deadline of the field at `slot`.
     func replace(_ slot: Slot, _ field: ByteSlice, _ value: ByteSlice, deadline: Int64?) {
+        if table.ticket != 0 { table.beforeChange(slot.segment) }
         let allocator = table.allocator
         let size = FieldEntry.size(field: field, value: value) + (deadline == nil ? 0 : FieldEntry.deadlineSize)
         let capacity = unsafe allocator.capacity(of: slot.entry)
@@ -142,6 +143,7 @@ enum FieldLayout: TableLayout {
     }
 
     private func remove(_ slot: Slot) {
+        if table.ticket != 0 { table.beforeChange(slot.segment) }
         let entry = unsafe slot.entry
         table.remove(slot)
         unsafe table.allocator.deallocate(entry)
@@ -162,6 +164,7 @@ enum FieldLayout: TableLayout {
 
     /// Sets or removes the deadline of the field at `slot`.
     func setDeadline(_ deadline: Int64?, at slot: Slot) {
+        if table.ticket != 0 { table.beforeChange(slot.segment) }
         let entry = unsafe FieldEntry(slot.entry)
         guard let deadline else {
             if slot.hasDeadline { table.setDeadline(Self.noDeadline, at: slot) }

@@ -127,7 +127,7 @@ import RespCodec
     func pop(at end: ListEnd) {
         guard let node = node(at: end) else { preconditionFailure("an empty list has no element") }
         count &-= 1
-        if node.count > 1 { return node.pop(at: end) }
+        if node.count > 1 { return node.pop(at: end, in: allocator) }
         remove(node)
         updateCompression()
     }

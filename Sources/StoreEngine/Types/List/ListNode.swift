@@ -1,6 +1,6 @@
 // One node of a large list: some elements in a block, and the links to its neighbours.
 //
-//     node (32 bytes):  previous | next | block | where the contents begin in it (4) | elements (2) | kind (1)
+//     node (32 bytes):  previous | next | block | where the contents begin in it (4) | elements (2) | kind (1) | frozen (1)
 //     block:            | room | contents | room |
 //     contents          packed:      a packed list
 //                       compressed:  bytes of that list (4), compressed bytes (4), LZF
@@ -12,6 +12,8 @@
 //
 // Nodes are separate from their contents because contents move when they grow, while walks read links and counts: nodes
 // that are made one after the other lie next to each other.
+//
+// A node is frozen while a snapshot still has to write what it holds: that is kept before it changes.
 //
 // Rejected: links inside the blocks (a walk would touch a new page for every node).
 
@@ -38,6 +40,7 @@ enum ListEnd {
         var start: UInt32
         var count: UInt16
         var kind: Kind
+        var isFrozen = false
     }
 
     private static let storageSize = 32
@@ -94,6 +97,7 @@ enum ListEnd {
     }
 
     func free(in allocator: SlabAllocator) {
+        if isFrozen { thaw(in: allocator) }
         unsafe allocator.deallocate(storage.pointee.block)
         unsafe allocator.deallocate(storage)
     }
@@ -104,6 +108,29 @@ enum ListEnd {
         let block = unsafe target.allocate(length)
         unsafe memcpy(block, contents, length)
         return unsafe Self.make(block: block, count: count, kind: kind, in: target)
+    }
+
+    // MARK: snapshots
+
+    /// Whether a snapshot still has to write what it holds.
+    @inline(__always) var isFrozen: Bool {
+        get { unsafe storage.pointee.isFrozen }
+        nonmutating set { unsafe storage.pointee.isFrozen = newValue }
+    }
+
+    /// The address by which a snapshot knows it.
+    var address: UnsafeMutableRawPointer { unsafe UnsafeMutableRawPointer(storage) }
+
+    /// The node at an address that a snapshot has.
+    @unsafe init(at address: UnsafeMutableRawPointer) {
+        unsafe storage = address.assumingMemoryBound(to: Storage.self)
+    }
+
+    /// To be called before a frozen node changes.
+    @inline(never)
+    private func thaw(in allocator: SlabAllocator) {
+        allocator.snapshot?.keep(self)
+        isFrozen = false
     }
 
     // MARK: contents
@@ -203,6 +230,7 @@ enum ListEnd {
     /// Adds an element at an end. `length` is how many bytes it takes, `limit` the largest size that the list will get.
     @inline(__always)
     func push(_ value: PackedValue, length: Int, at end: ListEnd, limit: Int, in allocator: SlabAllocator) {
+        if isFrozen { thaw(in: allocator) }
         let block = unsafe storage.pointee.block
         let start = unsafe Int(storage.pointee.start)
         switch end {
@@ -221,7 +249,8 @@ enum ListEnd {
 
     /// Removes the element at an end.
     @inline(__always)
-    func pop(at end: ListEnd) {
+    func pop(at end: ListEnd, in allocator: SlabAllocator) {
+        if isFrozen { thaw(in: allocator) }
         switch end {
         case .tail: list.removeLast()
         case .head: unsafe storage.pointee.start += UInt32(list.droppingFirst(1).length)
@@ -253,6 +282,7 @@ enum ListEnd {
 
     /// The list with room for `length` more bytes after it.
     private func listWithRoom(for length: Int, limit: Int, in allocator: SlabAllocator) -> PackedList {
+        if isFrozen { thaw(in: allocator) }
         let used = unsafe Int(storage.pointee.start) + list.byteCount
         if unsafe allocator.capacity(of: storage.pointee.block) - used < length {
             makeRoom(length, at: .tail, limit: limit, in: allocator)
@@ -284,6 +314,7 @@ enum ListEnd {
 
     /// Removes `removed` elements from number `index` on; at least one must stay.
     func remove(at index: Int, count removed: Int, in allocator: SlabAllocator) {
+        if isFrozen { thaw(in: allocator) }
         if index == 0 {
             unsafe storage.pointee.start += UInt32(list.droppingFirst(removed).length)
         } else if index + removed == count {
@@ -297,6 +328,7 @@ enum ListEnd {
 
     /// See `PackedList`.
     func removeMatches(_ value: PackedValue, skipping skipped: Int, limit: Int, in allocator: SlabAllocator) -> Int {
+        if isFrozen { thaw(in: allocator) }
         let removed = list.removeMatches(value, skipping: skipped, limit: limit)
         count -= removed
         if count > 0 { trim(in: allocator) }
@@ -305,6 +337,7 @@ enum ListEnd {
 
     /// Moves the elements from number `index` on to a new node. Both must have at least one.
     func split(at index: Int, in allocator: SlabAllocator) -> ListNode {
+        if isFrozen { thaw(in: allocator) }
         let list = list
         let offset = list.offset(ofElement: index, of: count)
         let block = unsafe allocator.allocate(PackedList.headerSize + list.byteCount - offset)
@@ -325,6 +358,7 @@ enum ListEnd {
 
     /// Replaces the element of a plain node.
     func replacePlain(with bytes: ByteSlice, in allocator: SlabAllocator) {
+        if isFrozen { thaw(in: allocator) }
         let block = unsafe Self.makePlainBlock(bytes, in: allocator)
         unsafe allocator.deallocate(storage.pointee.block)
         unsafe storage.pointee.block = block

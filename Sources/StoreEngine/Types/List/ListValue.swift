@@ -236,7 +236,7 @@ import RespCodec
         let entry = database.resizePayload(slot, to: list.byteCount, keeping: 0)
         entry.encoding = .packed
         unsafe list.copy(to: entry.payload)
-        _ = chain.deallocateSlice(from: 0, budget: Int.max)
+        if database.allocator.snapshot?.takesOver(chain) != true { _ = chain.deallocateSlice(from: 0, budget: Int.max) }
     }
 
     /// Moves the elements from the packed list to a chain.

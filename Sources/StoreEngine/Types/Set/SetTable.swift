@@ -91,6 +91,7 @@ enum MemberLayout: TableLayout {
     }
 
     private func remove(_ slot: Slot) {
+        if table.ticket != 0 { table.beforeChange(slot.segment) }
         let entry = unsafe slot.entry
         table.remove(slot)
         unsafe table.allocator.deallocate(entry)

@@ -108,6 +108,7 @@ enum ScoredMemberLayout: TableLayout {
 
     /// Changes the score of a member of the set.
     func setScore(_ block: MemberBlock, _ score: Double) {
+        if table.ticket != 0 { table.beforeChange(table.segment(table.hash(block.member))) }
         unsafe tree.move(block.address, from: block.score, to: score)
         block.score = score
     }
@@ -115,6 +116,7 @@ enum ScoredMemberLayout: TableLayout {
     /// Removes a member; false when there is none.
     func remove(_ member: ByteSlice) -> Bool {
         guard let slot = table.find(member, hash: table.hash(member)) else { return false }
+        if table.ticket != 0 { table.beforeChange(slot.segment) }
         let block = unsafe MemberBlock(slot.entry)
         table.remove(slot)
         unsafe tree.remove(block.score, block.address)
@@ -132,6 +134,7 @@ enum ScoredMemberLayout: TableLayout {
                 guard let slot = table.find(member, hash: table.hash(member)) else {
                     preconditionFailure("a member of the tree is not in the table")
                 }
+                if table.ticket != 0 { table.beforeChange(slot.segment) }
                 table.remove(slot)
                 unsafe allocator.deallocate(block)
             }

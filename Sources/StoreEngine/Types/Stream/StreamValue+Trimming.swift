@@ -61,6 +61,7 @@ extension StreamValue {
             default: return finish()
             }
             if !entry.isDeleted {
+                if deleted == 0 { willChange(place) }
                 node.markDeleted(entry)
                 deleted += 1
             }
@@ -133,6 +134,7 @@ extension StreamValue {
                 if isOver { break }
                 if !entry.isDeleted && (references == .delete || !isReferenced(entry.id)) {
                     if references == .delete { removeReferences(to: entry.id) }
+                    if deleted == 0 { willChange(place) }
                     node.markDeleted(entry)
                     deleted += 1
                 }

@@ -34,6 +34,8 @@ import RespCodec
         var maximumDeletedID = StreamID.zero
         var entriesAdded = 0
         var groups = NamedBlocks()
+        /// Whether a snapshot still has to write nodes: what one holds is kept before it changes.
+        var isFrozen = false
     }
 
     /// The largest size of a node.
@@ -143,7 +145,18 @@ import RespCodec
         if unsafe place.id == pointer.pointee.tailID { unsafe pointer.pointee.tail = moved }
     }
 
+    /// To be called before a node changes or is freed, unless it is the last and gets an entry.
+    @inline(__always) func willChange(_ place: IDTree.Place) {
+        if unsafe pointer.pointee.isFrozen { unsafe allocator.snapshot?.keep(nodeOfStream: Self.block(place)) }
+    }
+
+    var isFrozen: Bool {
+        get { unsafe pointer.pointee.isFrozen }
+        nonmutating set { unsafe pointer.pointee.isFrozen = newValue }
+    }
+
     func removeNode(_ id: StreamID) {
+        if isFrozen, let place = nodes.find(id) { willChange(place) }
         guard let value = nodes.remove(id, allocator) else { preconditionFailure("a node that is not there") }
         unsafe allocator.deallocate(UnsafeMutableRawPointer(bitPattern: UInt(value))!)
         headOffset = 0
@@ -265,6 +278,7 @@ import RespCodec
             let entry = node.entry(at: offset, masterFields: fields)
             if entry.id == id {
                 guard !entry.isDeleted else { return false }
+                willChange(place)
                 node.markDeleted(entry)
                 if !updateCounts(place, deleted: 1) { removeNode(place.id) }
                 if id == firstID { updateFirst() }

@@ -1,0 +1,143 @@
+// Saving in the background: a slice of the snapshot each turn, between the clients.
+//
+// A slice takes up to a millisecond when nobody else has something to do, and a part of what the clients had of the turn otherwise, so
+// that these keep most of their speed. The helper thread writes the file meanwhile; while it has enough to do, the loop waits for it.
+
+import CLinux
+import Glibc
+import StoreEngine
+
+extension Server {
+    /// After a failure, so many seconds pass before another snapshot is taken by itself.
+    private static let retryDelay: Int64 = 5
+    /// Slices take such a part of what the clients had.
+    private static let share = 0.35
+
+    /// Begins to save in the background.
+    /// - Returns: false, and a line in the log, if that cannot be.
+    func saveInBackground() -> Bool {
+        persistence.saveCount += 1
+        persistence.lastTry = now / 1000
+        guard let file = makeSnapshotFile() else {
+            persistence.lastSaveSucceeded = false
+            updateGate()
+            return false
+        }
+        let saver = SnapshotSaver(engine, snapshotContents, to: file)
+        saver.begin()
+        persistence.background = BackgroundSave(saver, file, start: now / 1000, changeCount: engine.dirty)
+        persistence.isScheduled = false
+        savesInSlices = true
+        log.notice("Background saving started")
+        return true
+    }
+
+    /// Gives up what is being saved in the background, if anything is.
+    func cancelBackgroundSave() {
+        guard let background = persistence.background else { return }
+        background.saver.end()
+        background.file.cancel()
+        persistence.helper.waitUntilIdle()
+        persistence.background = nil
+        savesInSlices = false
+        saveTimer.set(for: nil)
+    }
+
+    /// Writes a slice.
+    func saveSlice() {
+        guard let background = persistence.background, !background.isWritten else {
+            savesInSlices = false
+            return
+        }
+        if case .failed = background.file.outcome { return endBackgroundSave(background) }
+        let delay = configuration.settings.keySaveDelayMicroseconds
+        if delay != 0 && Syscall.monotonicMicroseconds() < background.restsUntil { return rest(until: now + 1) }
+        let start = clinux_cycle_counter()
+        let isAlone = events.isEmpty && queue.isEmpty && statistics.commandsProcessed == statistics.commandsBeforeTurn
+        let shared = UInt64(Double(start &- clock.turnStart) * Self.share)
+        let length = isAlone ? clock.millisecond : min(max(shared, clock.millisecond / 10), clock.millisecond)
+        let (before, steps) = (background.saver.keyCount, background.saver.stepCount)
+        let isOver = background.saver.slice {
+            delay == 0
+                ? clinux_cycle_counter() &- start >= length : background.saver.stepCount > steps
+        }
+        if isOver {
+            background.saver.end()
+            background.isWritten = true
+            background.file.finish(version: background.saver.version)
+            return rest(until: now + 1)
+        }
+        if delay != 0 {
+            // A negative one is for so many keys together.
+            let keys = max(background.saver.keyCount - before, 1)
+            let pause = delay > 0 ? keys * delay : keys / -delay
+            background.restsUntil = Syscall.monotonicMicroseconds() + Int64(pause)
+        }
+        if delay != 0 || !background.file.hasRoom { rest(until: now + 1) }
+    }
+
+    private func rest(until time: Int64) {
+        savesInSlices = false
+        saveTimer.set(for: time)
+    }
+
+    /// Looks how far the file is.
+    func continueSaving() {
+        guard let background = persistence.background else { return }
+        if background.file.outcome != nil { return endBackgroundSave(background) }
+        if background.isWritten {
+            saveTimer.set(for: now + 1)
+        } else {
+            savesInSlices = true
+        }
+    }
+
+    private func endBackgroundSave(_ background: BackgroundSave) {
+        background.saver.end()
+        persistence.background = nil
+        savesInSlices = false
+        saveTimer.set(for: nil)
+        persistence.lastDuration = Int(now / 1000 - background.start)
+        switch background.file.outcome {
+        case .saved:
+            log.notice("Background saving terminated with success")
+            engine.changesSaved(background.changeCount)
+            persistence.lastSave = now / 1000
+            persistence.lastSaveSucceeded = true
+        case .failed(let reason):
+            log.warning("Write error while saving DB to the disk(\(reason))")
+            log.warning("Background saving error")
+            persistence.lastSaveSucceeded = false
+        case nil: break
+        }
+        updateGate()
+    }
+
+    // MARK: save points
+
+    /// Begins a snapshot if it is time for one.
+    func followSavePoints() {
+        guard persistence.background == nil, persistence.loading == nil else { return }
+        let seconds = now / 1000
+        guard persistence.lastSaveSucceeded || seconds - persistence.lastTry > Self.retryDelay else { return }
+        if persistence.isScheduled {
+            _ = saveInBackground()
+            return
+        }
+        for point in configuration.settings.savePoints
+        where engine.dirty >= point.changes && seconds - persistence.lastSave > Int64(point.seconds) {
+            log.notice("\(point.changes) changes in \(point.seconds) seconds. Saving...")
+            _ = saveInBackground()
+            return
+        }
+    }
+
+    /// Whether writes are refused because the last snapshot could not be saved.
+    var refusesWrites: Bool {
+        let settings = configuration.settings
+        return !persistence.lastSaveSucceeded && settings.stopsWritesOnSaveError && !settings.savePoints.isEmpty
+    }
+
+    static let misconfiguration: StaticString =
+        "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error."
+}

@@ -1,0 +1,372 @@
+// A value whose key a snapshot has come to and that is still to be written: at once if it is of medium size, some elements at a time if it
+// is large.
+
+import RespCodec
+
+/// What a node of a list held.
+struct KeptNode {
+    private let kind: ListNode.Kind
+    private let bytes: [UInt8]
+    private let byteCount: Int
+
+    init(_ node: ListNode) {
+        kind = node.kind
+        byteCount = node.byteCount
+        bytes =
+            switch kind {
+            case .plain: node.plainBytes.array
+            case .packed: node.list.bytes.array
+            case .compressed: node.compressedBytes.array
+            }
+    }
+
+    func write<Sink: ByteSink>(to records: RecordWriter<Sink>) {
+        records.write(number: kind == .plain ? SavedNode.plain : SavedNode.packed)
+        bytes.withByteSlice { bytes in
+            if kind == .compressed {
+                records.write(compressed: bytes, length: byteCount)
+            } else {
+                records.write(string: bytes)
+            }
+        }
+    }
+}
+
+final class UnwrittenValue {
+    enum State {
+        case unwritten
+        /// Its count was written, and some of its elements.
+        case open
+        case written
+    }
+
+    enum Weight {
+        /// To be written with its key.
+        case light
+        /// Well under a millisecond's work.
+        case medium
+        case large
+    }
+
+    private enum Body {
+        case fields(HashTable, earliestDeadline: Int64?)
+        case members(SetTable)
+        case scores(SortedSetTable)
+        case list(ListChain)
+        case stream(StreamValue)
+        case text(Block)
+    }
+
+    /// The bytes of a long string.
+    @safe private struct Block {
+        let start: UnsafeMutableRawPointer
+        let count: Int
+
+        init(_ entry: Entry) { unsafe (start, count) = entry.external }
+
+        func bytes(from offset: Int, count: Int) -> ByteSlice { unsafe ByteSlice(start: start + offset, count: count) }
+    }
+
+    /// A node of a list or a stream that is to be written.
+    private enum Node {
+        case list(UInt)
+        case stream(StreamID, UInt)
+        /// What one held whose address was that of another that is to be written, too.
+        case copyOfList(KeptNode)
+        case copyOfStream(StreamID, [UInt8])
+    }
+
+    /// About how many bytes of nodes are written at once.
+    private static let sliceSize = 32 << 10
+    private static let textSliceSize = 256 << 10
+
+    let address: UInt
+    /// The record up to the value.
+    let head: [UInt8]
+    /// The number that the database had.
+    let databaseIndex: Int
+    let isLarge: Bool
+    private let type: RecordType
+    private let body: Body
+    var state = State.unwritten
+    var stream: SnapshotStream?
+    private(set) var part = 0
+    /// The value, when no key has it any more.
+    var dropped: (any LargeValue)?
+
+    // MARK: while it is open
+
+    private var records: RecordWriter<SnapshotStream>?
+    private var ticket: UInt32 = 0
+    /// The prefix of the next segment of a table.
+    private var position: UInt64 = 0
+    private var nodes: [Node] = []
+    private var nextNode = 0
+    private var offset = 0
+    /// What comes behind the nodes of a stream.
+    private var rest: [UInt8] = []
+
+    init(_ entry: Entry, _ type: RecordType, head: [UInt8], databaseIndex: Int) {
+        self.head = head
+        self.type = type
+        self.databaseIndex = databaseIndex
+        isLarge = Weight(of: entry) == .large
+        body =
+            switch entry.encoding {
+            case .external: .text(Block(entry))
+            case .chain: unsafe .list(ListChain(at: entry.pointer))
+            case .stream: unsafe .stream(StreamValue(at: entry.pointer))
+            case .tree: unsafe .scores(SortedSetTable(at: entry.pointer))
+            case .table where entry.isType(.set): unsafe .members(SetTable(at: entry.pointer))
+            case .table:
+                unsafe .fields(HashTable(at: entry.pointer), earliestDeadline: entry.earliestFieldDeadline)
+            default: preconditionFailure("a value that lies in its entry is written with it")
+            }
+        guard let address = Self.address(of: entry) else { preconditionFailure("a value without an address") }
+        self.address = address
+    }
+
+    /// Where a value lies that does not lie in its entry.
+    static func address(of entry: Entry) -> UInt? {
+        switch entry.encoding {
+        case .external: unsafe UInt(bitPattern: entry.external.block)
+        case .table, .chain, .tree, .stream: unsafe UInt(bitPattern: entry.pointer)
+        default: nil
+        }
+    }
+
+    /// Whether no part of it can change before the rest was written.
+    var mustBeWrittenAtOnce: Bool { if case .text = body { true } else { false } }
+
+    // MARK: in one piece
+
+    func writeWhole(_ records: RecordWriter<SnapshotStream>) {
+        switch body {
+        case .fields(let table, let earliest): records.writeFields(table, earliestDeadline: earliest)
+        case .members(let table):
+            records.write(length: table.count)
+            _ = table.visit { member in
+                records.write(string: member)
+                return true
+            }
+        case .scores(let table): records.write(members: table)
+        case .list(let chain): records.write(nodesOf: chain)
+        case .stream(let stream): records.write(stream: stream, as: type)
+        case .text(let block): records.write(string: block.bytes(from: 0, count: block.count))
+        }
+    }
+
+    // MARK: in slices
+
+    /// Writes everything but the elements. From now on, changes of it are told of.
+    func open(_ saver: SnapshotSaver, _ stream: SnapshotStream, part: Int) {
+        let records = RecordWriter(sink: stream, compresses: saver.engine.settings.compressesRecords)
+        self.records = records
+        self.stream = part > 0 ? stream : nil
+        self.part = part
+        state = .open
+        head.withByteSlice { stream.append($0) }
+        switch body {
+        case .fields(let table, let earliest):
+            if let earliest { records.write(time: earliest) }
+            records.write(length: table.count)
+            table.table.ticket = takeTicket(saver)
+        case .members(let table):
+            records.write(length: table.count)
+            table.table.ticket = takeTicket(saver)
+        case .scores(let table):
+            records.write(length: table.count)
+            table.table.ticket = takeTicket(saver)
+        case .list(let chain):
+            chain.forEachNode { node in
+                let address = unsafe UInt(bitPattern: node.address)
+                if saver.keptNodes[address] != nil { return nodes.append(.copyOfList(KeptNode(node))) }
+                node.isFrozen = true
+                nodes.append(.list(address))
+            }
+            records.write(length: nodes.count)
+        case .stream(let stream): open(stream, saver, records)
+        case .text(let block): records.write(length: block.count)
+        }
+    }
+
+    private func takeTicket(_ saver: SnapshotSaver) -> UInt32 {
+        ticket = saver.newTicket()
+        saver.openTables[ticket] = self
+        return ticket
+    }
+
+    /// The groups are encoded at once: their entries come and go one by one.
+    private func open(_ stream: StreamValue, _ saver: SnapshotSaver, _ records: RecordWriter<SnapshotStream>) {
+        var last: UInt?
+        stream.forEachNode { node in
+            let address = unsafe UInt(bitPattern: node.list.bytes.rawBytes.baseAddress)
+            if saver.unwrittenBlocks.contains(address) {
+                return nodes.append(.copyOfStream(node.id, node.list.bytes.array))
+            }
+            saver.unwrittenBlocks.insert(address)
+            nodes.append(.stream(node.id, address))
+            last = address
+        }
+        stream.isFrozen = true
+        // It changes with each entry that is added, and says nothing.
+        if let last, let block = unsafe UnsafeMutableRawPointer(bitPattern: last) {
+            unsafe saver.keep(nodeOfStream: block)
+        }
+        records.write(length: nodes.count)
+        let writer = ReplyWriter()
+        defer { unsafe writer.deallocate() }
+        RecordWriter(sink: writer, compresses: false).writeRest(of: stream, as: type)
+        rest = writer.written(0..<writer.count).array
+    }
+
+    /// Writes some elements; true when there are no more.
+    func slice(_ saver: SnapshotSaver) -> Bool {
+        switch body {
+        case .fields(let table, _): return walk(table.table)
+        case .members(let table): return walk(table.table)
+        case .scores(let table): return walk(table.table)
+        case .list: return writeNodes(saver)
+        case .stream:
+            guard writeNodes(saver) else { return false }
+            rest.withByteSlice { records?.sink.append($0) }
+            return true
+        case .text(let block):
+            let piece = min(block.count - offset, Self.textSliceSize)
+            records?.sink.append(block.bytes(from: offset, count: piece))
+            offset += piece
+            return offset == block.count
+        }
+    }
+
+    private func walk<Layout>(_ table: SegmentedTable<Layout>) -> Bool {
+        let segment = table.segment(position << 32)
+        table.beforeChange(segment)
+        position = unsafe (segment.header.pointee.prefix >> 32) + (1 << UInt64(32 - segment.depth))
+        return position > UInt64(UInt32.max)
+    }
+
+    /// Writes what is in a segment of its table.
+    func write(_ segment: Segment) {
+        guard let records else { return }
+        segment.prefetchEntries()
+        for bucket in 0..<segment.bucketCount {
+            let slots = unsafe segment.bucket(bucket)
+            for place in 0..<Segment.slotsPerBucket {
+                let word = unsafe slots[place]
+                if word == 0 { break }
+                write(word, records)
+            }
+        }
+    }
+
+    @inline(__always)
+    private func write(_ word: UInt64, _ records: RecordWriter<SnapshotStream>) {
+        switch body {
+        case .fields(_, let earliest):
+            let entry = unsafe FieldEntry(SlotWord.entry(word))
+            records.write(
+                field: entry.field, entry.value, deadline: SlotWord.hasDeadline(word) ? entry.deadline : nil,
+                earliest: earliest)
+        case .members: unsafe records.write(string: MemberEntry(SlotWord.entry(word)).member)
+        case .scores:
+            let block = unsafe MemberBlock(SlotWord.entry(word))
+            records.write(string: block.member)
+            records.write(double: block.score)
+        case .list, .stream, .text: break
+        }
+    }
+
+    private func writeNodes(_ saver: SnapshotSaver) -> Bool {
+        guard let records else { return true }
+        let end = records.sink.position + Self.sliceSize
+        while nextNode < nodes.count && records.sink.position < end {
+            switch nodes[nextNode] {
+            case .list(let address):
+                if let kept = saver.keptNodes.removeValue(forKey: address) {
+                    kept.write(to: records)
+                } else {
+                    let node = unsafe ListNode(at: UnsafeMutableRawPointer(bitPattern: address)!)
+                    records.write(node: node)
+                    node.isFrozen = false
+                }
+            case .copyOfList(let kept): kept.write(to: records)
+            case .stream(let id, let address):
+                if let kept = saver.keptBlocks.removeValue(forKey: address) {
+                    kept.withByteSlice { records.write(nodeOfStream: id, $0) }
+                } else {
+                    let list = unsafe PackedList(UnsafeMutableRawPointer(bitPattern: address)!)
+                    records.write(nodeOfStream: id, list.bytes)
+                }
+                saver.unwrittenBlocks.remove(address)
+            case .copyOfStream(let id, let kept): kept.withByteSlice { records.write(nodeOfStream: id, $0) }
+            }
+            nextNode += 1
+        }
+        return nextNode == nodes.count
+    }
+
+    /// Ends its being open, whether it was written to its end or not, and frees it if no key has it any more.
+    func close(_ saver: SnapshotSaver) {
+        state = .written
+        records = nil
+        if ticket != 0 { saver.openTables[ticket] = nil }
+        switch body {
+        case .fields(let table, _): table.table.ticket = 0
+        case .members(let table): table.table.ticket = 0
+        case .scores(let table): table.table.ticket = 0
+        case .list, .stream: closeNodes(saver)
+        case .text: break
+        }
+        nodes = []
+        rest = []
+        guard let dropped else { return }
+        self.dropped = nil
+        saver.unwritten[address] = nil
+        saver.engine.state.freeing.free(dropped)
+    }
+
+    private func closeNodes(_ saver: SnapshotSaver) {
+        for node in nodes[nextNode...] {
+            switch node {
+            case .list(let address):
+                // One that was kept may be gone.
+                if saver.keptNodes.removeValue(forKey: address) == nil {
+                    unsafe ListNode(at: UnsafeMutableRawPointer(bitPattern: address)!).isFrozen = false
+                }
+            case .stream(_, let address):
+                saver.keptBlocks[address] = nil
+                saver.unwrittenBlocks.remove(address)
+            case .copyOfList, .copyOfStream: break
+            }
+        }
+        if case .stream(let stream) = body { stream.isFrozen = false }
+    }
+}
+
+extension UnwrittenValue.Weight {
+    private static let fewElements = 64
+    private static let fewBytes = 16 << 10
+    private static let someElements = 4096
+    private static let someBytes = 256 << 10
+
+    init(of entry: Entry) {
+        let (count, bytes): (Int, Int)
+        switch entry.encoding {
+        case .external: (count, bytes) = unsafe (1, entry.external.length)
+        case .table, .chain, .tree, .stream:
+            guard let value = entry.large else { preconditionFailure("a large value lies outside its entry") }
+            count = value.count
+            // What has many elements is not measured.
+            bytes = count > Self.someElements ? Int.max : value.byteCount(samples: 4)
+        default:
+            self = .light
+            return
+        }
+        if count <= Self.fewElements && bytes <= Self.fewBytes {
+            self = .light
+        } else {
+            self = count <= Self.someElements && bytes <= Self.someBytes ? .medium : .large
+        }
+    }
+}

@@ -1,0 +1,245 @@
+// Goal: a snapshot that is written in slices is what there was when it began. Method: random commands of all kinds run between the slices,
+// on small, medium and large values; what was written is loaded into a second engine, and both digests are compared.
+
+import RespCodec
+import Testing
+
+@testable import StoreEngine
+
+struct SnapshotSlicesTests {
+    private static let databases = 4
+    private static let kinds = ["text", "hash", "set", "sorted", "list", "stream"]
+    private static let elements = 5000
+
+    @discardableResult
+    private func run(_ engine: Engine, _ words: [String], database: Int = 0) -> String {
+        let reply = engine.execute(words.map { Array($0.utf8) }, database: database, version: .resp2)
+        return String(decoding: reply, as: UTF8.self)
+    }
+
+    private func makeEngine() -> Engine {
+        let engine = Engine(databases: Self.databases, seed: 7)
+        engine.setTime(1_700_000_000_000)
+        return engine
+    }
+
+    /// A value of `size` elements.
+    private func make(_ engine: Engine, _ kind: String, _ key: String, size: Int, database: Int) {
+        let numbers = 0..<size
+        func send(_ words: [String]) { run(engine, words, database: database) }
+        switch kind {
+        case "text": send(["SET", key, String(repeating: "x", count: size * 60)])
+        case "hash":
+            send(["HSET", key] + numbers.flatMap { ["f\($0)", "value \($0)"] })
+            send(["HPEXPIRE", key, "1000000", "FIELDS", "1", "f0"])
+        case "set": send(["SADD", key] + numbers.map { "m\($0)" })
+        case "sorted": send(["ZADD", key] + numbers.flatMap { ["\($0)", "m\($0)"] })
+        case "list": send(["RPUSH", key] + numbers.map { "element \($0)" })
+        default:
+            for number in numbers { send(["XADD", key, "\(number + 1)-1", "f", "v\(number)"]) }
+            send(["XGROUP", "CREATE", key, "group", "0"])
+            send(["XREADGROUP", "GROUP", "group", "one", "COUNT", "40", "STREAMS", key, ">"])
+        }
+    }
+
+    private func fill(_ engine: Engine) {
+        var settings = engine.settings
+        settings.streamNodeMaxEntries = 20
+        settings.listMaxPackedSize = 64
+        engine.settings = settings
+        for database in 0..<3 {
+            for kind in Self.kinds {
+                for index in 0..<60 { make(engine, kind, "\(kind):\(index)", size: 1 + index % 7, database: database) }
+                for index in 0..<3 { make(engine, kind, "medium \(kind):\(index)", size: 700, database: database) }
+                if database < 2 { make(engine, kind, "large \(kind):0", size: Self.elements, database: database) }
+            }
+            run(engine, ["SET", "long text", String(repeating: "y", count: 2_000_000)], database: database)
+            run(engine, ["SET", "fleeting", "x", "PX", "50"], database: database)
+        }
+    }
+
+    private func change(_ engine: Engine, _ random: inout RandomSource) {
+        let database = random.below(Self.databases)
+        let kind = Self.kinds[random.below(Self.kinds.count)]
+        func key(_ kind: String) -> String {
+            switch random.below(4) {
+            case 0: "medium \(kind):\(random.below(3))"
+            case 1: "large \(kind):0"
+            default: "\(kind):\(random.below(70))"
+            }
+        }
+        let name = key(kind)
+        let number = random.below(Self.elements)
+        let choices: [[String]] =
+            switch kind {
+            case "text":
+                [
+                    ["SET", name, "new"], ["APPEND", name, "more"], ["SETRANGE", name, "5", "abc"], ["GETDEL", name],
+                    ["SETBIT", name, "77", "1"],
+                    ["SETRANGE", "long text", "9", "changed"],
+                ]
+            case "hash":
+                [
+                    ["HSET", name, "f\(number)", "changed"], ["HDEL", name, "f\(number)", "f1"],
+                    ["HSET", name, "new\(number)", "1"],
+                    ["HPEXPIRE", name, "3", "FIELDS", "1", "f\(number)"], ["HPERSIST", name, "FIELDS", "1", "f0"],
+                ]
+            case "set":
+                [
+                    ["SADD", name, "new\(number)"], ["SREM", name, "m\(number)", "m1"], ["SPOP", name, "30"],
+                    ["SINTERSTORE", name, name, key("set")], ["SMOVE", name, key("set"), "m\(number)"],
+                ]
+            case "sorted":
+                [
+                    ["ZADD", name, "7", "m\(number)"], ["ZREM", name, "m\(number)"], ["ZPOPMIN", name, "20"],
+                    ["ZREMRANGEBYRANK", name, "0", "30"], ["ZINCRBY", name, "3", "m\(number)"],
+                ]
+            case "list":
+                [
+                    ["LPUSH", name, "new"], ["RPUSH", name, "new"], ["LPOP", name], ["RPOP", name, "70"],
+                    ["LSET", name, "\(number)", "changed"],
+                    ["LSET", name, "0", "c"], ["LTRIM", name, "40", "-40"], ["LREM", name, "1", "element \(number)"],
+                    ["LINSERT", name, "BEFORE", "element \(number)", "new"], ["LTRIM", name, "0", "2"],
+                ]
+            default:
+                [
+                    ["XADD", name, "*", "f", "new"], ["XDEL", name, "\(number + 1)-1", "3-1"],
+                    ["XTRIM", name, "MAXLEN", "~", "\(number)"],
+                    ["XTRIM", name, "MINID", "\(number)"],
+                    ["XREADGROUP", "GROUP", "group", "two", "COUNT", "9", "STREAMS", name, ">"],
+                    ["XACK", name, "group", "\(number % 40)-1"], ["XGROUP", "DESTROY", name, "group"],
+                ]
+            }
+        let any: [[String]] = [
+            ["DEL", name], ["RENAME", name, key(kind)], ["RENAME", name, "renamed:\(number % 10)"],
+            ["MOVE", name, "\(random.below(4))"],
+            ["COPY", name, "copy:\(number % 10)", "REPLACE"], ["PEXPIRE", name, "4"], ["SET", name, "overwritten"],
+            ["SET", "new:\(number)", "v"],
+            ["PERSIST", name], ["SORT", name, "ALPHA", "STORE", "sorted list"],
+        ]
+        let words: [String]
+        switch random.below(400) {
+        case 0: words = ["FLUSHDB"]
+        case 1: words = ["SWAPDB", "\(random.below(4))", "\(random.below(4))"]
+        case 2..<100: words = any[random.below(any.count)]
+        default: words = choices[random.below(choices.count)]
+        }
+        run(engine, words, database: database)
+    }
+
+    /// Compares what a snapshot has with what there was.
+    private func check(_ bytes: [UInt8], _ digest: String) throws {
+        let copy = makeEngine()
+        try bytes.withByteSlice { _ = try copy.load($0) }
+        #expect(copy.exactDigest() == digest)
+    }
+
+    /// Writes a snapshot in slices, and calls `between` after each.
+    private func save(_ engine: Engine, stepsOfSlice: Int = 1, _ between: () -> Void) -> [UInt8] {
+        let memory = SnapshotMemory(compresses: true)
+        let saver = SnapshotSaver(engine, SnapshotSaver.Contents(), to: memory)
+        saver.begin()
+        var isOver = false
+        while !isOver {
+            var steps = stepsOfSlice
+            isOver = saver.slice {
+                steps -= 1
+                return steps < 0
+            }
+            if !isOver { between() }
+        }
+        saver.end()
+        return memory.finished(version: saver.version)
+    }
+
+    /// However far the snapshot has come when large values change.
+    @Test(arguments: 0..<40) func largeValuesThatChangeWhileOthersAreWritten(steps: Int) throws {
+        let engine = makeEngine()
+        for kind in Self.kinds where kind != "stream" {
+            for index in 0..<2 { make(engine, kind, "large \(kind):\(index)", size: Self.elements, database: 1) }
+        }
+        let digest = engine.exactDigest()
+        var left = steps
+        let bytes = save(engine) {
+            left -= 1
+            guard left == 0 else { return }
+            run(engine, ["HSET", "large hash:1", "f77", "changed"], database: 1)
+            run(engine, ["HDEL", "large hash:0", "f78"], database: 1)
+            run(engine, ["SREM", "large set:1", "m3"], database: 1)
+            run(engine, ["ZADD", "large sorted:1", "9", "m4000"], database: 1)
+            run(engine, ["LSET", "large list:1", "2500", "changed"], database: 1)
+            run(engine, ["LPOP", "large list:0", "900"], database: 1)
+            run(engine, ["APPEND", "large text:1", "more"], database: 1)
+            run(engine, ["SET", "new", "1"], database: 0)
+        }
+        try check(bytes, digest)
+    }
+
+    @Test(arguments: [1, 40]) func whatIsWrittenIsWhatThereWas(stepsOfSlice: Int) throws {
+        let engine = makeEngine()
+        fill(engine)
+        var random = RandomSource(seed: UInt64(stepsOfSlice))
+        var time: Int64 = 1_700_000_000_000
+        for _ in 0..<2 {
+            let digest = engine.exactDigest()
+            let bytes = save(engine, stepsOfSlice: stepsOfSlice) {
+                for _ in 0..<6 { change(engine, &random) }
+                time += 1
+                engine.setTime(time)
+                _ = engine.expireCycle(budget: 10)
+                if engine.hasGarbage { engine.freeSlice() }
+            }
+            try check(bytes, digest)
+            #expect(engine.exactDigest() != digest)
+        }
+        while engine.hasGarbage { engine.freeSlice() }
+        for index in 0..<Self.databases {
+            engine.database(index).table.checkInvariants()
+            engine.database(index).allocator.checkInvariants()
+        }
+    }
+
+    @Test func nothingIsLostWhenEverythingIsDropped() throws {
+        let engine = makeEngine()
+        fill(engine)
+        let digest = engine.exactDigest()
+        var random = RandomSource(seed: 4)
+        var count = 0
+        let bytes = save(engine) {
+            count += 1
+            for _ in 0..<4 { change(engine, &random) }
+            if count % 60 == 20 { run(engine, ["FLUSHALL"]) }
+            if engine.hasGarbage { engine.freeSlice() }
+        }
+        try check(bytes, digest)
+        engine.removeAll()
+        while engine.hasGarbage { engine.freeSlice() }
+        engine.database(0).allocator.checkInvariants()
+    }
+
+    @Test func oneThatIsGivenUpLeavesNothingBehind() throws {
+        let engine = makeEngine()
+        fill(engine)
+        var random = RandomSource(seed: 5)
+        for steps in [3, 40, 90] {
+            let memory = SnapshotMemory(compresses: true)
+            let saver = SnapshotSaver(engine, SnapshotSaver.Contents(), to: memory)
+            saver.begin()
+            for _ in 0..<steps {
+                var isFirst = true
+                _ = saver.slice {
+                    defer { isFirst = false }
+                    return !isFirst
+                }
+                for _ in 0..<5 { change(engine, &random) }
+            }
+            saver.end()
+            for _ in 0..<200 { change(engine, &random) }
+        }
+        let digest = engine.exactDigest()
+        try check(save(engine, stepsOfSlice: 50) {}, digest)
+        engine.removeAll()
+        while engine.hasGarbage { engine.freeSlice() }
+        engine.database(0).allocator.checkInvariants()
+    }
+}
