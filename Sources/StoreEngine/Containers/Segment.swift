@@ -37,8 +37,11 @@ import Glibc
         var prefix: UInt64
         var earliest: Int64
         var bucketEarliest: UnsafeMutablePointer<Int64>?
-        /// The ticket of the table when a snapshot wrote what was here: see `SegmentedTable.ticket`.
+        /// The ticket of the table when a snapshot wrote all that was here: see `SegmentedTable.ticket`.
         var savedTicket: UInt32 = 0
+        /// The ticket of the table when a snapshot wrote some of its buckets, and which, a bit for each.
+        var startedTicket: UInt32 = 0
+        var savedBuckets: UInt64 = 0
     }
 
     @inline(__always) private var pieces: UnsafeMutablePointer<UInt64> {
@@ -79,9 +82,9 @@ import Glibc
     @inline(__always) func share(of depth: Int) -> Int { 1 << (depth - self.depth) }
     static func == (left: Segment, right: Segment) -> Bool { unsafe left.address == right.address }
 
-    /// Asks for the memory of all entries.
-    func prefetchEntries() {
-        for index in 0..<bucketCount {
+    /// Asks for the memory of the entries of some buckets, a bit for each.
+    func prefetchEntries(ofBuckets buckets: UInt64) {
+        for index in 0..<bucketCount where buckets & 1 << UInt64(index) != 0 {
             let slots = unsafe bucket(index)
             for place in 0..<Segment.slotsPerBucket {
                 let word = unsafe slots[place]

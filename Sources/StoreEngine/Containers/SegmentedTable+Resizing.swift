@@ -144,10 +144,15 @@ extension SegmentedTable {
         deepestCount = 0
     }
 
+    /// Whether a segment with so many entries is made smaller.
+    func isSparse(_ segment: Segment, used: Int) -> Bool {
+        used < segment.bucketCount * Segment.slotsPerBucket * 3 / 8
+    }
+
     mutating func shrinkIfSparse(_ segment: Segment) {
         if count == 0 && depth > 0 { return collapse() }
         let buckets = segment.bucketCount
-        guard segment.used < buckets * Segment.slotsPerBucket * 3 / 8 else { return }
+        guard isSparse(segment, used: segment.used) else { return }
         if depth > 0 && mergeIfSparse(segment) { return }
         if buckets > 1 { resize(segment, to: Self.buckets(for: segment.used)) }
     }
@@ -174,8 +179,8 @@ extension SegmentedTable {
     /// Moves all of the upper half of what was one segment to the lower half.
     private mutating func merge(_ lower: Segment, _ upper: Segment) -> Segment {
         if ticket != 0 {
-            beforeChange(lower)
-            beforeChange(upper)
+            writeSnapshot(of: lower)
+            writeSnapshot(of: upper)
         }
         let oldDepth = lower.depth
         let earliest = min(lower.earliest, upper.earliest)

@@ -66,8 +66,8 @@ extension TableLayout {
     var deepestCount: Int32 = 1
     var heap: SegmentHeap
     var segmentList = SegmentList()
-    /// Not 0 while a snapshot is being written of the table. Segments that were written bear it; before one of the others changes, it is
-    /// written first. Parts of one that was written were, too, and one is made of two only after both were.
+    /// Not 0 while a snapshot is being written of the table. Segments that were written bear it; of the others a bucket is written before
+    /// something in it changes, and all of one before its entries move from bucket to bucket. Parts of one that was written were, too.
     var ticket: UInt32 = 0
     #if DEBUG
     /// How many insertions and removals there have been.
@@ -221,7 +221,7 @@ extension TableLayout {
     /// - Complexity: O(1) amortized; one insertion moves up to the entries of one segment.
     mutating func insert(_ entry: UnsafeMutableRawPointer, hash: UInt64, deadline: Int64) -> Slot {
         var target = segment(hash)
-        if ticket != 0 { beforeChange(target) }
+        if ticket != 0 { beforeInsertion(target, hash) }
         while target.used &+ 1 > Self.limit(target.bucketCount) {
             makeRoom(in: target)
             target = segment(hash)
@@ -251,6 +251,7 @@ extension TableLayout {
     /// - Complexity: O(1) amortized; one removal moves up to the entries of one segment.
     mutating func remove(_ slot: Slot) {
         check(slot)
+        if ticket != 0 { beforeRemoval(slot) }
         outdateSlots()
         let segment = slot.segment
         unsafe Self.closeGap(segment, bucket: slot.bucket, word: slot.word)
@@ -259,12 +260,59 @@ extension TableLayout {
         shrinkIfSparse(segment)
     }
 
-    /// To be called before anything in a segment changes, if the table has a ticket.
+    // MARK: snapshots
+
+    /// To be called before an entry changes, if the table has a ticket.
     @inline(never)
-    func beforeChange(_ segment: Segment) {
-        guard unsafe segment.header.pointee.savedTicket != ticket else { return }
-        allocator.snapshot?.write(segment, ofTable: ticket)
+    func beforeChange(_ slot: Slot) { beforeChange(slot.segment, bucket: slot.bucket) }
+
+    private func beforeChange(_ segment: Segment, bucket: Int) {
+        let buckets = 1 << UInt64(bucket) & ~writtenBuckets(of: segment)
+        guard buckets != 0 else { return }
+        allocator.snapshot?.write(segment, buckets: buckets, ofTable: ticket)
+        unsafe segment.header.pointee.savedBuckets |= buckets
+    }
+
+    /// Has all of a segment written that was not.
+    @inline(never)
+    func writeSnapshot(of segment: Segment) {
+        let all = segment.bucketCount == 64 ? UInt64.max : 1 << UInt64(segment.bucketCount) - 1
+        let buckets = all & ~writtenBuckets(of: segment)
+        if buckets != 0 { allocator.snapshot?.write(segment, buckets: buckets, ofTable: ticket) }
         unsafe segment.header.pointee.savedTicket = ticket
+    }
+
+    /// Which buckets of a segment were written.
+    private func writtenBuckets(of segment: Segment) -> UInt64 {
+        if unsafe segment.header.pointee.savedTicket == ticket { return UInt64.max }
+        if unsafe segment.header.pointee.startedTicket != ticket {
+            unsafe segment.header.pointee.startedTicket = ticket
+            unsafe segment.header.pointee.savedBuckets = 0
+        }
+        return unsafe segment.header.pointee.savedBuckets
+    }
+
+    /// The bucket that the entry will go to is written before; all of a segment that will have other buckets.
+    @inline(never)
+    private func beforeInsertion(_ segment: Segment, _ hash: UInt64) {
+        guard segment.used &+ 1 <= Self.limit(segment.bucketCount) else { return writeSnapshot(of: segment) }
+        var bucket = segment.home(hash & 0x7FFF)
+        while unsafe segment.bucket(bucket)[Segment.slotsPerBucket &- 1] != 0 {
+            bucket = bucket + 1 == segment.bucketCount ? 0 : bucket + 1
+        }
+        beforeChange(segment, bucket: bucket)
+    }
+
+    /// An entry of another bucket may move to one that is full, and a sparse segment is made smaller or part of another.
+    @inline(never)
+    private func beforeRemoval(_ slot: Slot) {
+        let segment = slot.segment
+        let isFull = unsafe segment.bucket(slot.bucket)[Segment.slotsPerBucket &- 1] != 0
+        if isFull || isSparse(segment, used: segment.used - 1) {
+            writeSnapshot(of: segment)
+        } else {
+            beforeChange(segment, bucket: slot.bucket)
+        }
     }
 
     /// How many entries a segment may hold at its largest.

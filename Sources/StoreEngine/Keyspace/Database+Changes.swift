@@ -22,7 +22,7 @@ extension Database {
 
     @inline(never)
     private func beforeChange(_ slot: Slot) {
-        table.beforeChange(slot.segment)
+        table.beforeChange(slot)
         unsafe allocator.snapshot?.willChange(Entry(slot.entry))
     }
 

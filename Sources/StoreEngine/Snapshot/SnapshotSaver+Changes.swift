@@ -3,10 +3,11 @@
 import RespCodec
 
 extension SnapshotSaver {
-    /// Something of a segment is about to change that was not written yet. The caller gives it the ticket.
-    func write(_ segment: Segment, ofTable ticket: UInt32) {
-        if let walk = walks.first(where: { $0.ticket == ticket }) { return write(segment, of: walk) }
-        openTables[ticket]?.write(segment)
+    /// Some buckets of a segment, a bit for each, are to be written, because something in them is about to change or because their turn has
+    /// come. The caller notes that they were.
+    func write(_ segment: Segment, buckets: UInt64, ofTable ticket: UInt32) {
+        if let walk = walks.first(where: { $0.ticket == ticket }) { return write(segment, buckets: buckets, of: walk) }
+        openTables[ticket]?.write(segment, buckets: buckets)
     }
 
     /// The value of an entry is about to change, whose segment was written.

@@ -6,7 +6,7 @@
 // there was when it began:
 //
 //   - Each table of keys gets a ticket, and is walked segment by segment, in the order of a scan. A segment that was written bears the
-//     ticket. Before anything in another one changes, that one is written first: the order of keys in a file does not matter.
+//     ticket. Before something in another one changes, its bucket is written first: the order of keys in a file does not matter.
 //   - With a segment go the small values in it. Of a larger one, everything but the value is taken down (`UnwrittenValue`), and the value
 //     is written soon; or at once, before it changes.
 //   - A very large one is written some elements at a time. When it is about to change before that is over, it is opened: its count is
@@ -139,7 +139,7 @@ public final class SnapshotSaver {
             describe(database)
             let context = KeyspaceContext(engine, database: database, reply: quiet)
             database.table.forEachSegment { segment in
-                forEachEntry(of: segment) { write($0, context) }
+                forEachEntry(of: segment, buckets: UInt64.max) { write($0, context) }
             }
         }
         stream.flush()
@@ -176,17 +176,17 @@ public final class SnapshotSaver {
     // MARK: entries
 
     @inline(__always)
-    private func forEachEntry(of segment: Segment, _ body: (Entry) -> Void) {
-        segment.prefetchEntries()
-        for bucket in 0..<segment.bucketCount {
+    private func forEachEntry(of segment: Segment, buckets: UInt64, _ body: (Entry) -> Void) {
+        segment.prefetchEntries(ofBuckets: buckets)
+        for bucket in 0..<segment.bucketCount where buckets & 1 << UInt64(bucket) != 0 {
             let slots = unsafe segment.bucket(bucket)
             for place in 0..<Segment.slotsPerBucket {
                 let word = unsafe slots[place]
                 if word == 0 { break }
                 unsafe body(Entry(SlotWord.entry(word)))
+                keyCount &+= 1
             }
         }
-        keyCount += segment.used
     }
 
     private func write(_ entry: Entry, _ context: KeyspaceContext) {
@@ -286,7 +286,7 @@ public final class SnapshotSaver {
     private func step(_ walk: Walk) {
         let table = walk.table
         let segment = table.segment(walk.position << 32)
-        table.beforeChange(segment)
+        table.writeSnapshot(of: segment)
         walk.position = unsafe (segment.header.pointee.prefix >> 32) + (1 << UInt64(32 - segment.depth))
     }
 
@@ -312,11 +312,11 @@ public final class SnapshotSaver {
         close(value)
     }
 
-    /// Writes the keys of a segment.
-    func write(_ segment: Segment, of walk: Walk) {
+    /// Writes the keys of some buckets of a segment.
+    func write(_ segment: Segment, buckets: UInt64, of walk: Walk) {
         let context = context
         select(walk.index)
-        forEachEntry(of: segment) { entry in
+        forEachEntry(of: segment, buckets: buckets) { entry in
             switch UnwrittenValue.Weight(of: entry) {
             case .light: write(entry, context)
             case .medium where waiting.count - waitingIndex >= Self.mostWaiting: write(entry, context)

@@ -241,16 +241,16 @@ final class UnwrittenValue {
 
     private func walk<Layout>(_ table: SegmentedTable<Layout>) -> Bool {
         let segment = table.segment(position << 32)
-        table.beforeChange(segment)
+        table.writeSnapshot(of: segment)
         position = unsafe (segment.header.pointee.prefix >> 32) + (1 << UInt64(32 - segment.depth))
         return position > UInt64(UInt32.max)
     }
 
-    /// Writes what is in a segment of its table.
-    func write(_ segment: Segment) {
+    /// Writes what is in some buckets of a segment of its table, a bit for each.
+    func write(_ segment: Segment, buckets: UInt64) {
         guard let records else { return }
-        segment.prefetchEntries()
-        for bucket in 0..<segment.bucketCount {
+        segment.prefetchEntries(ofBuckets: buckets)
+        for bucket in 0..<segment.bucketCount where buckets & 1 << UInt64(bucket) != 0 {
             let slots = unsafe segment.bucket(bucket)
             for place in 0..<Segment.slotsPerBucket {
                 let word = unsafe slots[place]

@@ -116,7 +116,7 @@ enum FieldLayout: TableLayout {
 
     /// Sets the value and the deadline of the field at `slot`.
     func replace(_ slot: Slot, _ field: ByteSlice, _ value: ByteSlice, deadline: Int64?) {
-        if table.ticket != 0 { table.beforeChange(slot.segment) }
+        if table.ticket != 0 { table.beforeChange(slot) }
         let allocator = table.allocator
         let size = FieldEntry.size(field: field, value: value) + (deadline == nil ? 0 : FieldEntry.deadlineSize)
         let capacity = unsafe allocator.capacity(of: slot.entry)
@@ -143,7 +143,7 @@ enum FieldLayout: TableLayout {
     }
 
     private func remove(_ slot: Slot) {
-        if table.ticket != 0 { table.beforeChange(slot.segment) }
+        if table.ticket != 0 { table.beforeChange(slot) }
         let entry = unsafe slot.entry
         table.remove(slot)
         unsafe table.allocator.deallocate(entry)
@@ -164,7 +164,7 @@ enum FieldLayout: TableLayout {
 
     /// Sets or removes the deadline of the field at `slot`.
     func setDeadline(_ deadline: Int64?, at slot: Slot) {
-        if table.ticket != 0 { table.beforeChange(slot.segment) }
+        if table.ticket != 0 { table.beforeChange(slot) }
         let entry = unsafe FieldEntry(slot.entry)
         guard let deadline else {
             if slot.hasDeadline { table.setDeadline(Self.noDeadline, at: slot) }

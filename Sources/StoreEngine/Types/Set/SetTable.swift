@@ -91,7 +91,7 @@ enum MemberLayout: TableLayout {
     }
 
     private func remove(_ slot: Slot) {
-        if table.ticket != 0 { table.beforeChange(slot.segment) }
+        if table.ticket != 0 { table.beforeChange(slot) }
         let entry = unsafe slot.entry
         table.remove(slot)
         unsafe table.allocator.deallocate(entry)

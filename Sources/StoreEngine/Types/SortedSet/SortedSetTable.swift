@@ -108,7 +108,9 @@ enum ScoredMemberLayout: TableLayout {
 
     /// Changes the score of a member of the set.
     func setScore(_ block: MemberBlock, _ score: Double) {
-        if table.ticket != 0 { table.beforeChange(table.segment(table.hash(block.member))) }
+        if table.ticket != 0, let slot = table.find(block.member, hash: table.hash(block.member)) {
+            table.beforeChange(slot)
+        }
         unsafe tree.move(block.address, from: block.score, to: score)
         block.score = score
     }
@@ -116,7 +118,7 @@ enum ScoredMemberLayout: TableLayout {
     /// Removes a member; false when there is none.
     func remove(_ member: ByteSlice) -> Bool {
         guard let slot = table.find(member, hash: table.hash(member)) else { return false }
-        if table.ticket != 0 { table.beforeChange(slot.segment) }
+        if table.ticket != 0 { table.beforeChange(slot) }
         let block = unsafe MemberBlock(slot.entry)
         table.remove(slot)
         unsafe tree.remove(block.score, block.address)
@@ -134,7 +136,7 @@ enum ScoredMemberLayout: TableLayout {
                 guard let slot = table.find(member, hash: table.hash(member)) else {
                     preconditionFailure("a member of the tree is not in the table")
                 }
-                if table.ticket != 0 { table.beforeChange(slot.segment) }
+                if table.ticket != 0 { table.beforeChange(slot) }
                 table.remove(slot)
                 unsafe allocator.deallocate(block)
             }
