@@ -34,7 +34,7 @@ def test_the_start_says_where_what_and_where_data_is_kept(start, tmp_path):
     assert re.fullmatch(r"resp-server \d+\.\d+\.\d+", version)
     assert re.search(rf"\* {re.escape(version)}, compatible with Redis \d+\.\d+\.\d+, PID {server.pid}, just started\n", log(server))
     assert f"* Ready to accept connections on 127.0.0.1:{server.port}, 127.0.0.2:{server.port}, {path}\n" in log(server)
-    assert "* Data is kept in memory; SAVE writes it to dump.rdb in /" in log(server)
+    assert "* Data is kept in memory, and saved to dump.rdb in /" in log(server)
 
 
 def test_the_port_that_was_free_is_said(start, tmp_path):

@@ -153,7 +153,7 @@ struct SnapshotSlicesTests {
     }
 
     /// However far the snapshot has come when large values change.
-    @Test(arguments: 0..<40) func largeValuesThatChangeWhileOthersAreWritten(steps: Int) throws {
+    @Test(arguments: [1, 2, 4, 7, 11, 16, 22, 30]) func largeValuesThatChangeWhileOthersAreWritten(steps: Int) throws {
         let engine = makeEngine()
         for kind in Self.kinds where kind != "stream" {
             for index in 0..<2 { make(engine, kind, "large \(kind):\(index)", size: Self.elements, database: 1) }
