@@ -19,7 +19,8 @@ extension ClientCommands {
             syntax:
                 "status=<ON | OFF> [REDIRECT client-id:integer] [PREFIX prefix [PREFIX prefix ...]] [BCAST] [OPTIN] [OPTOUT] [NOLOOP]",
             summary: "Whether the connection is told when keys change that it has read.",
-            complexity: "O(1); with prefixes O(N log N) in them", run: setTracking),
+            complexity: "O(1); with prefixes O(N log N) in them", run: setTracking
+        ).differing("With `BCAST` and `NOLOOP` a client is not told of what its own scripts change, either."),
         subcommand(
             "TRACKINGINFO", since: "6.2.0", arity: 2,
             summary: "Returns what the connection is told about keys that it keeps.", run: describeTracking),

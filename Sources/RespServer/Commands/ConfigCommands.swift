@@ -36,7 +36,8 @@ enum ConfigCommands {
                     syntax: "parameter value [parameter value ...]", summary: "Changes settings, all or none.",
                     complexity: "O(N) in the settings given", run: set
                 )
-                .changed("7.0.0", "Takes several settings.").hiding(.valuesOfSettings),
+                .changed("7.0.0", "Takes several settings.").hiding(.valuesOfSettings)
+                .differing("A name or value with a zero byte in it is refused: it does not end there."),
             ])
     ]
 
