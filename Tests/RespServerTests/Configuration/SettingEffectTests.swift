@@ -61,6 +61,7 @@ import Testing
         "maxmemory-eviction-tenacity": (
             "conformance/server/test_eviction.py", "def test_maxmemory_eviction_tenacity("
         ),
+        "maxmemory-clients": ("conformance/server/test_eviction.py", "def test_clients_that_hold_most_are_closed("),
         "lfu-log-factor": ("conformance/server/test_setting_effects.py", "def test_lfu_log_factor"),
         "lfu-decay-time": (
             "Tests/StoreEngineTests/AccessClock/AccessFrequencyTests.swift", "func theCounterFadesByTheMinutesSet"
@@ -130,7 +131,7 @@ import Testing
         "jemalloc-bg-thread", "lazyfree-lazy-eviction", "lazyfree-lazy-expire",
         "lazyfree-lazy-server-del", "lazyfree-lazy-user-del", "lazyfree-lazy-user-flush",
         "loading-process-events-interval-bytes", "locale-collate", "masterauth", "masteruser",
-        "max-new-connections-per-cycle", "max-new-tls-connections-per-cycle", "maxmemory-clients",
+        "max-new-connections-per-cycle", "max-new-tls-connections-per-cycle",
         "min-replicas-max-lag", "no-appendfsync-on-rewrite", "oom-score-adj",
         "oom-score-adj-values", "proc-title-template", "propagation-error-behavior",
         "rdb-del-sync-files",
