@@ -44,6 +44,8 @@ struct SnapshotReader: ~Copyable {
     private var version: UInt16 = 0
     private var keyBlock = ScratchBlock()
     private var nextProgress = 0
+    /// How many keys the database at hand is to get; 0 if that is not known, or once there is room for them.
+    private var expectedCount = 0
     private(set) var contents = SnapshotContents()
     /// Where what is being read begins, and the key if it is one's value.
     private(set) var place = 0
@@ -139,11 +141,12 @@ struct SnapshotReader: ~Copyable {
                     throw .unsupported("a database that is not there")
                 }
                 target = next
+                expectedCount = 0
             case .size:
                 let count = try records.number()
                 _ = try records.number()
                 // A key with its value takes some bytes of the file.
-                target.database.reserve(Int(min(count, UInt64(records.remaining / 8))))
+                expectedCount = Int(min(count, UInt64(records.remaining / 8)))
             case .slot: _ = (try records.number(), try records.number(), try records.number())
             case .information: loading.information(try records.string(.first), try records.string(.second))
             case .deadline: traits.deadline = try records.time()
@@ -201,6 +204,10 @@ struct SnapshotReader: ~Copyable {
             entry.accessClock = clock
         }
         let hash = context.engine.hash(key)
+        if expectedCount > 0 {
+            context.database.reserve(expectedCount)
+            expectedCount = 0
+        }
         context.expireIfNeeded(key)
         guard let old = context.database.table.find(key, hash: hash) else {
             context.database.insert(entry, hash: hash)

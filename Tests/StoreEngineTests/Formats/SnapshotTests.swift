@@ -168,6 +168,21 @@ struct SnapshotTests {
         #expect(!isRead, "a wrong checksum was let through")
     }
 
+    /// What a file says of how many keys there are makes room only once there is a key.
+    @Test func aCountThatIsALieLeavesNothingBehind() {
+        let engine = makeEngine()
+        let before = engine.usedBytes
+        for damaged in [
+            [0xFE, 0x00, 0xFB, 0x41, 0x00, 0x00, 0x01, 0xFF], [0xFB, 0x80, 0x7F, 0xFF, 0xFF, 0xFF, 0x00, 0x00],
+        ] {
+            let bytes = text("REDIS0012") + damaged.map { UInt8($0) } + [UInt8](repeating: 0xFF, count: 4000)
+            #expect(throws: SnapshotError.self) { try bytes.withByteSlice { try engine.load($0) } }
+            engine.removeAll()
+            while engine.hasGarbage { engine.freeSlice() }
+            #expect(engine.usedBytes == before)
+        }
+    }
+
     // MARK: of Redis
 
     /// What SAVE of redis-server 7.0.15 made of one key of each kind.

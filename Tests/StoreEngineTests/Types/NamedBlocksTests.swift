@@ -24,6 +24,16 @@ struct NamedBlocksTests {
         allocator.deallocate(block)
     }
 
+    /// How many names of a sorted array come before this one.
+    private func rank(of name: [UInt8], in model: [[UInt8]]) -> Int {
+        var (low, high) = (0, model.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if model[middle].lexicographicallyPrecedes(name) { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
     /// Names that differ at their beginning or only later, that begin each other, and with zero bytes; `alike`, with one beginning.
     private func randomName(_ random: inout RandomSource, alike: Bool) -> [UInt8] {
         switch alike ? 5 : random.below(7) {
@@ -48,7 +58,7 @@ struct NamedBlocksTests {
             let name =
                 grows || model.isEmpty
                 ? randomName(&random, alike: step < 1500) : model[random.below(model.count)]
-            let place = model.firstIndex { !$0.lexicographicallyPrecedes(name) } ?? model.count
+            let place = rank(of: name, in: model)
             let isThere = place < model.count && model[place] == name
             let found = name.withByteSlice { blocks.find($0) }
             #expect(found.map { self.name(of: $0) } == (isThere ? name : nil), hint)
@@ -64,7 +74,7 @@ struct NamedBlocksTests {
                 model.insert(name, at: place)
             }
             #expect(blocks.count == model.count)
-            if step % 400 == 0 {
+            if step % 1000 == 0 {
                 blocks.checkInvariants()
                 var names: [[UInt8]] = []
                 blocks.forEach { names.append(self.name(of: $0)) }
@@ -76,7 +86,7 @@ struct NamedBlocksTests {
             let last = blocks[blocks.count - 1]
             blocks.remove(last, allocator)
             free(last)
-            if blocks.count % 100 == 0 { blocks.checkInvariants() }
+            if blocks.count % 200 == 0 { blocks.checkInvariants() }
         }
         #expect(allocator.usedBytes == 0)
     }
