@@ -82,16 +82,25 @@ import Glibc
     @inline(__always) func share(of depth: Int) -> Int { 1 << (depth - self.depth) }
     static func == (left: Segment, right: Segment) -> Bool { unsafe left.address == right.address }
 
-    /// Asks for the memory of the entries of some buckets, a bit for each.
-    func prefetchEntries(ofBuckets buckets: UInt64) {
+    /// Calls `body` with the word of each entry in some buckets, a bit for each. All their memory has been asked for before.
+    @inline(__always)
+    func forEachWord(ofBuckets buckets: UInt64, _ body: (UInt64) -> Void) {
+        walkWords(ofBuckets: buckets) { word in
+            unsafe clinux_prefetch(SlotWord.entry(word))
+            // Many entries lie across two lines.
+            unsafe clinux_prefetch(SlotWord.entry(word) + 63)
+        }
+        walkWords(ofBuckets: buckets, body)
+    }
+
+    @inline(__always)
+    private func walkWords(ofBuckets buckets: UInt64, _ body: (UInt64) -> Void) {
         for index in 0..<bucketCount where buckets & 1 << UInt64(index) != 0 {
             let slots = unsafe bucket(index)
             for place in 0..<Segment.slotsPerBucket {
                 let word = unsafe slots[place]
                 if word == 0 { break }
-                unsafe clinux_prefetch(SlotWord.entry(word))
-                // Many entries lie across two lines.
-                unsafe clinux_prefetch(SlotWord.entry(word) + 63)
+                body(word)
             }
         }
     }

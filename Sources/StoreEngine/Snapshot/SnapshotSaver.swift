@@ -177,15 +177,9 @@ public final class SnapshotSaver {
 
     @inline(__always)
     private func forEachEntry(of segment: Segment, buckets: UInt64, _ body: (Entry) -> Void) {
-        segment.prefetchEntries(ofBuckets: buckets)
-        for bucket in 0..<segment.bucketCount where buckets & 1 << UInt64(bucket) != 0 {
-            let slots = unsafe segment.bucket(bucket)
-            for place in 0..<Segment.slotsPerBucket {
-                let word = unsafe slots[place]
-                if word == 0 { break }
-                unsafe body(Entry(SlotWord.entry(word)))
-                keyCount &+= 1
-            }
+        segment.forEachWord(ofBuckets: buckets) { word in
+            unsafe body(Entry(SlotWord.entry(word)))
+            keyCount &+= 1
         }
     }
 

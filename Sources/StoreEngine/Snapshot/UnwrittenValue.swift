@@ -249,15 +249,7 @@ final class UnwrittenValue {
     /// Writes what is in some buckets of a segment of its table, a bit for each.
     func write(_ segment: Segment, buckets: UInt64) {
         guard let records else { return }
-        segment.prefetchEntries(ofBuckets: buckets)
-        for bucket in 0..<segment.bucketCount where buckets & 1 << UInt64(bucket) != 0 {
-            let slots = unsafe segment.bucket(bucket)
-            for place in 0..<Segment.slotsPerBucket {
-                let word = unsafe slots[place]
-                if word == 0 { break }
-                write(word, records)
-            }
-        }
+        segment.forEachWord(ofBuckets: buckets) { write($0, records) }
     }
 
     @inline(__always)
