@@ -70,6 +70,14 @@ size_t malloc_usable_size(void *_Nullable block);
 /// Gives memory of malloc that is not in use back to the system.
 int malloc_trim(size_t kept);
 
+/// Has malloc map blocks of at least `mapped` bytes one by one, and keep at most `kept` bytes that are free at the end of its memory. Without
+/// this it raises both with the largest block that was ever freed.
+int mallopt(int parameter, int value);
+static inline void clinux_set_malloc_thresholds(int mapped, int kept) {
+    mallopt(-3, mapped); // M_MMAP_THRESHOLD
+    mallopt(-1, kept);   // M_TRIM_THRESHOLD
+}
+
 /// How many columns of a terminal a character takes in the locale that is set, or -1.
 int wcwidth(wchar_t character);
 

@@ -1,5 +1,6 @@
 // Where the process begins.
 
+import CLinux
 import Glibc
 import ProcessArguments
 import RespCodec
@@ -33,6 +34,8 @@ struct EntryPoint {
             throw SyscallError("daemon")
         }
         Signals.install()
+        // Large values that are dropped go back to the system; those below are made again sooner than the system would give their pages.
+        clinux_set_malloc_thresholds(4 << 20, 1 << 20)
         SystemMemory.makeReserve()
         unsafe SystemMemory.whenExhausted = { size in log.warning("Out Of Memory allocating \(size) bytes!") }
         let server = try Server(configuration: configuration, log: log)

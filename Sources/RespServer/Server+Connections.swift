@@ -56,6 +56,7 @@ extension Server {
     func enter(_ connection: Connection) {
         forgetAuthentication(of: connection)
         connections.insert(connection)
+        if clientMemory.isFollowed { countMemory(of: connection) }
         statistics.connectionsReceived += 1
         log.verbose("Accepted \(connection.address)")
     }

@@ -5,10 +5,8 @@
 // left to do is done in the turns that follow. Without a limit, none of this costs a request anything: while there is one, the engine
 // counts as listened to.
 //
-// `maxmemory-clients` bounds what clients hold by itself: it is looked at with every upkeep.
-//
-// What counts is `used_memory` of INFO: what the engine has given out, to the byte, and what the server holds for itself and its clients, as
-// it was at the last upkeep. What was dropped counts until it is freed.
+// What counts is `used_memory` of INFO: what the engine has given out, to the byte, what the server holds for itself, and what clients hold
+// (`Connections/ClientMemory.swift`). What was dropped counts until it is freed.
 
 import CLinux
 import Glibc
@@ -39,6 +37,7 @@ extension Server {
     private static let mostSearches = 100
 
     /// Has the engine follow `maxmemory`.
+    /// - Complexity: O(1).
     func followMemoryLimit() {
         let limit = configuration.settings.maxMemory
         engine.memoryLimit = limit > 0 ? max(0, limit - ownBytes) : nil
@@ -61,7 +60,7 @@ extension Server {
     }
 
     /// What counts besides the engine's memory.
-    private var ownBytes: Int { sharedBytes + sampledFigures.clientBytes + scripts.byteCount }
+    private var ownBytes: Int { sharedBytes + clientMemory.byteCount + tracking.byteCount + scripts.byteCount }
 
     /// To be called where memory may have been taken or given back. Closes or opens the gate.
     @inline(__always)
@@ -122,27 +121,6 @@ extension Server {
                 // There are keys that may go: the next turns find them.
                 return true
             }
-        }
-    }
-
-    /// Closes clients that hold most memory while all of them hold more than `maxmemory-clients` allows.
-    /// - Complexity: O(n log n) in the connections where that is so, else O(n).
-    func evictClients() {
-        let setting = configuration.settings.maxMemoryClients
-        let limit = setting < 0 ? configuration.settings.maxMemory / 100 * -setting : setting
-        guard limit > 0 else { return }
-        var held = connections.all.map { (connection: $0, byteCount: $0.byteCount) }
-        var total = held.reduce(0) { $0 + $1.byteCount }
-        guard total > limit else { return }
-        held.sort { $0.byteCount > $1.byteCount }
-        for (connection, byteCount) in held where !connection.isNoEvict && !connection.isClosed {
-            guard total > limit else { return }
-            log.notice(
-                "Evicting client: id=\(connection.id) addr=\(connection.address) name=\(connection.name), which holds \(byteCount) bytes"
-            )
-            statistics.evictedClients += 1
-            total -= byteCount
-            close(connection)
         }
     }
 

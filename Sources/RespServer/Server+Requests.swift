@@ -27,6 +27,7 @@ extension Server {
         // What is kept comes before what is read.
         if !connection.isEnding && !connection.isQueued { read(connection) }
         replies.end()
+        if clientMemory.isFollowed { countMemory(of: connection) }
     }
 
     // MARK: reading

@@ -10,10 +10,16 @@ extension Server {
         applyOutputLimits()
         applyEventClasses()
         applyTrackingLimit()
+        followClientMemoryLimits()
         followMemoryLimit()
         configuration.onChange(of: "maxmemory") { [weak self] _, _ in
+            self?.followClientMemoryLimits()
             self?.followMemoryLimit()
             self?.warnOfMemoryLimit()
+            return nil
+        }
+        configuration.onChange(of: "maxmemory-clients") { [weak self] _, _ in
+            self?.followClientMemoryLimits()
             return nil
         }
         observer.follow(configuration.settings)

@@ -178,7 +178,6 @@ extension Server {
         rates.sample(statistics, outputBytes: replies.outputBytes, milliseconds: passed)
         memoryPeak.follow(engine.usedBytes, now: now)
         if engine.isMemoryLimited { followMemoryLimit() }
-        if configuration.settings.maxMemoryClients != 0 { evictClients() }
         maintainScripts()
         if now - lastIdleCheck >= 100 || now < lastIdleCheck { closeIdle() }
         followSavePoints()
@@ -256,4 +255,8 @@ extension Server: ReplyQueueOwner {
     }
 
     func updateInterest(_ connection: Connection) { loop.updateInterest(connection) }
+
+    func unsentChanged(_ connection: Connection) {
+        if clientMemory.isFollowed { countMemory(of: connection) }
+    }
 }

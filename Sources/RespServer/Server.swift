@@ -28,6 +28,7 @@ final class Server {
     let upkeepTimer: LoopTimer
     let expiryTimer: LoopTimer
     let evictionTimer: LoopTimer
+    let clientEvictionTimer: LoopTimer
     let pauseTimer: LoopTimer
     let lingeringTimer: LoopTimer
     let hotKeysTimer: LoopTimer
@@ -71,6 +72,7 @@ final class Server {
     /// Whether more memory is in use than `maxmemory` allows, and for how long there was.
     var isOverMemory = false
     var memoryExcess = MemoryExcess()
+    var clientMemory = ClientMemory()
     /// What commands did, while DEBUG EFFECTS records it.
     var effectLog: EffectLog?
     /// Whether keys go at their deadline by themselves; DEBUG can stop that, and then they go when somebody looks.
@@ -112,6 +114,7 @@ final class Server {
         pauseTimer = loop.timers.add { actions.server?.endPauseInTime() }
         expiryTimer = loop.timers.add { actions.server?.expireKeys() }
         evictionTimer = loop.timers.add { actions.server?.makeRoom() }
+        clientEvictionTimer = loop.timers.add { actions.server?.evictClients() }
         let waitTimer = loop.timers.add { actions.server?.serveExpiredWaits() }
         lingeringTimer = loop.timers.add { actions.server?.closeLingering() }
         hotKeysTimer = loop.timers.add { actions.server?.stopHotKeysInTime() }

@@ -309,6 +309,23 @@ def test_large_values_come_and_go(start):
         assert evicted(client) > 100
 
 
+def test_a_value_that_arrives_counts(start):
+    """Keys go while a large value comes in, and none go for it twice."""
+    with start().connect() as client, client_of(client) as other:
+        run(client, [("SET", f"key:{number}", VALUE) for number in range(40_000)])
+        limit = bound(client, "allkeys-random", 1 << 20)
+        size = 6 << 20
+        other.socket.sendall(b"*3\r\n$3\r\nSET\r\n$5\r\nlarge\r\n$%d\r\n" % size)
+        other.socket.sendall(bytes(size - 1000))
+        assert eventually(lambda: evicted(client) > 5000 and used(client) <= limit + SLACK // 4)
+        other.socket.sendall(bytes(1000) + b"\r\n")
+        assert other.read().raw == b"+OK\r\n"
+        settled(client)
+        size_of_one = int(client("MEMORY", "USAGE", "key:0").value or client("MEMORY", "USAGE", "large").value // 20_000)
+        assert evicted(client) * size_of_one < 9 << 20
+        assert client("STRLEN", "large").value in (size, 0)
+
+
 # --- transactions, and those who watch or wait --------------------------------------------------------------------------------------
 
 

@@ -75,24 +75,10 @@ extension Server {
         for connection in connections.all {
             sample.largestInput = max(sample.largestInput, connection.pending?.byteCount ?? 0)
             sample.largestOutput = max(sample.largestOutput, connection.unsentByteCount)
-            sample.clientBytes += connection.byteCount
+            _ = clientMemory.count(connection)
         }
-        sample.clientBytes += tracking.byteCount
+        sample.clientBytes = clientMemory.byteCount + tracking.byteCount
         lastSample = sample
         return sample
-    }
-
-    /// A connection is about to go: what it holds counts no longer.
-    func memoryGoes(with connection: Connection) {
-        lastSample.clientBytes = max(0, lastSample.clientBytes - connection.byteCount)
-        if engine.isMemoryLimited { followMemoryLimit() }
-    }
-}
-
-extension Connection {
-    /// Input and output buffers, queued commands, subscriptions, and the object itself.
-    var byteCount: Int {
-        (pending?.byteCount ?? 0) + unsentByteCount + (transaction?.byteCount ?? 0) + (subscriber?.byteCount ?? 0)
-            + objectByteCount
     }
 }

@@ -56,6 +56,8 @@ final class Connection {
     /// By which limits it is bounded.
     var clientClass = ClientClass.normal
     var softLimitSince: Int64?
+    /// What is counted of it in `ClientMemory`.
+    var countedByteCount = 0
     /// Whether the loop is told when the socket can be written to.
     var isWatchedForWriting = false
     /// The client has closed its side: the end follows what is there to read.

@@ -204,6 +204,9 @@ import StoreEngine
     /// All bytes that have arrived, or for which there is room.
     var byteCount: Int { count - start + large.blocks.reduce(0) { $0 + $1.count } + receivingLength }
 
+    /// All bytes that have arrived.
+    var arrivedByteCount: Int { unsafe byteCount - receivingLength + (receiving?.received ?? 0) }
+
     /// The bytes that are no whole argument yet: what `client-query-buffer-limit` is about.
     var unparsedCount: Int { unsafe count - position + (receiving?.received ?? 0) }
 }

@@ -46,6 +46,8 @@ final class OutputQueue {
     var pieceCount: Int { pieces.count - first }
     /// Bytes that wait.
     private(set) var byteCount = 0
+    /// Bytes that wait, and those before them in the same piece.
+    var heldByteCount: Int { byteCount + sent }
     /// The memory that the pieces take.
     private(set) var capacity = 0
 

@@ -140,6 +140,7 @@ extension ReplyQueue {
         if !connection.isClosed && connection.unsentByteCount >= limits.mostUnsentBytes(connection.clientClass) {
             connection.isBehind = true
         }
+        owner?.unsentChanged(connection)
     }
 
     /// Closes a connection that has taken too little for too long.
@@ -176,6 +177,7 @@ extension ReplyQueue {
             connection.isBehind = false
             owner?.enqueue(connection)
         }
+        owner?.unsentChanged(connection)
         guard connection.unsent == nil else { return }
         connection.softLimitSince = nil
         if connection.isClosing {

@@ -22,6 +22,8 @@ protocol ReplyQueueOwner: AnyObject {
     func enqueue(_ connection: Connection)
     /// Has the loop told of what a connection's state asks for.
     func updateInterest(_ connection: Connection)
+    /// Takes note that more or less waits to be sent to a connection.
+    func unsentChanged(_ connection: Connection)
 }
 
 final class ReplyQueue {

@@ -39,6 +39,8 @@ private final class Desk: ReplyQueueOwner {
 
     func enqueue(_ connection: Connection) { queued.append(connection) }
 
+    func unsentChanged(_ connection: Connection) {}
+
     func updateInterest(_ connection: Connection) {
         if case .scripted(let peer) = connection.transport { peer.isWatchedForWriting = connection.isWatchedForWriting }
     }

@@ -1,0 +1,88 @@
+// What clients hold: it counts against `maxmemory`, and `maxmemory-clients` bounds it by itself.
+//
+// While there is one of these limits, a connection is counted anew whenever it has been served, and when what it has not taken changes. So the
+// sum is right at any time, a request that arrives in pieces included, and to keep it costs nothing that grows with the connections.
+// Without a limit nobody counts, and INFO goes through all of them.
+
+struct ClientMemory {
+    /// Whether the sum follows every change.
+    var isFollowed = false
+    /// The sum of all connections' `countedByteCount`.
+    private(set) var byteCount = 0
+
+    /// Counts a connection anew.
+    /// - Returns: Whether it holds more or less than when it was counted last.
+    @inline(__always)
+    mutating func count(_ connection: Connection) -> Bool {
+        let bytes = connection.byteCount
+        guard bytes != connection.countedByteCount else { return false }
+        byteCount += bytes - connection.countedByteCount
+        connection.countedByteCount = bytes
+        return true
+    }
+
+    mutating func forget(_ connection: Connection) {
+        byteCount -= connection.countedByteCount
+        connection.countedByteCount = 0
+    }
+}
+
+extension Connection {
+    /// Input and output buffers, queued commands, subscriptions, and the object itself.
+    var byteCount: Int {
+        (pending?.arrivedByteCount ?? 0) + (unsent?.heldByteCount ?? 0) + (transaction?.byteCount ?? 0)
+            + (subscriber?.byteCount ?? 0) + objectByteCount
+    }
+}
+
+extension Server {
+    /// To be called after a limit has been set or removed.
+    func followClientMemoryLimits() {
+        let settings = configuration.settings
+        let isLimited = settings.maxMemory > 0 || settings.maxMemoryClients != 0
+        if isLimited && !clientMemory.isFollowed {
+            for connection in connections.all { _ = clientMemory.count(connection) }
+        }
+        clientMemory.isFollowed = isLimited
+        if isOverClientLimit { clientEvictionTimer.set(for: now) }
+    }
+
+    /// To be called when a connection may hold more or less than before, while this is followed.
+    @inline(never)
+    func countMemory(of connection: Connection) {
+        guard !connection.isClosed, clientMemory.count(connection) else { return }
+        if engine.isMemoryLimited { followMemoryLimit() }
+        if isOverClientLimit { clientEvictionTimer.set(for: now) }
+    }
+
+    /// A connection has gone: what it held counts no longer.
+    func memoryGoes(with connection: Connection) {
+        clientMemory.forget(connection)
+        if engine.isMemoryLimited { followMemoryLimit() }
+    }
+
+    /// How much all clients may hold; nil if there is no limit.
+    private var clientLimit: Int? {
+        let setting = configuration.settings.maxMemoryClients
+        let limit = setting < 0 ? configuration.settings.maxMemory / 100 * -setting : setting
+        return limit > 0 ? limit : nil
+    }
+
+    private var isOverClientLimit: Bool { clientLimit.map { clientMemory.byteCount > $0 } ?? false }
+
+    /// Closes clients that hold most memory while all of them hold more than `maxmemory-clients` allows.
+    /// - Complexity: O(n log n) in the connections where that is so, else O(1).
+    func evictClients() {
+        guard let limit = clientLimit, clientMemory.byteCount > limit else { return }
+        var candidates = connections.all.filter { !$0.isNoEvict }
+        candidates.sort { $0.countedByteCount > $1.countedByteCount }
+        for connection in candidates where !connection.isClosed {
+            guard clientMemory.byteCount > limit else { return }
+            log.notice(
+                "Evicting client: id=\(connection.id) addr=\(connection.address) name=\(connection.name), which holds \(connection.countedByteCount) bytes"
+            )
+            statistics.evictedClients += 1
+            close(connection)
+        }
+    }
+}

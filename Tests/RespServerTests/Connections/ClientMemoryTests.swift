@@ -1,0 +1,101 @@
+// What clients hold is counted as it changes, and bounded.
+
+import Testing
+
+@testable import RespServer
+
+@Suite struct ClientMemoryTests {
+    private static let limited = "maxmemory 100mb\nmaxmemory-policy allkeys-random\n"
+
+    /// The sum of what connections hold, counted here.
+    private func sum(_ server: Server) -> Int { server.connections.all.reduce(0) { $0 + $1.byteCount } }
+
+    private func header(_ count: Int) -> [UInt8] { Array("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$\(count)\r\n".utf8) }
+
+    /// Requests in pieces, replies that are not taken, transactions, subscriptions, and clients that go.
+    @Test(arguments: 0..<20) func theSumFollowsEveryChange(seed: Int) {
+        var generator = SeededRandom(seed: UInt64(seed))
+        let one = ScriptedServer(Self.limited)
+        let server = one.server
+        one.send(one.connect(), "SET large \(String(repeating: "x", count: 300_000))")
+        var clients: [ScriptedClient] = []
+        for _ in 0..<200 {
+            if clients.count < 5 { clients.append(one.connect()) }
+            let client = clients[generator.below(clients.count)]
+            switch generator.below(8) {
+            case 0: client.pieces.append(requests("MULTI\nSET a \(String(repeating: "v", count: 5000))"))
+            case 1: client.pieces.append(requests("EXEC"))
+            case 2: client.pieces.append(requests("SUBSCRIBE \(generator.below(100))"))
+            case 3:
+                client.pieces.append(Array(header(100_000)))
+                for _ in 0..<10 { client.pieces.append([UInt8](repeating: 118, count: 10_000)) }
+                client.pieces.append(Array("\r\n".utf8))
+            case 4:
+                client.takes = [1000, nil, nil, 5000, nil]
+                client.pieces.append(requests("GET large"))
+            case 5: server.close(client.connection)
+            case 6: client.pieces.append(requests("PUBLISH 7 \(String(repeating: "m", count: 1000))"))
+            default: client.pieces.append(requests("UNSUBSCRIBE\nDISCARD"))
+            }
+            for _ in 0..<generator.below(5) {
+                one.turn()
+                #expect(server.clientMemory.byteCount == sum(server))
+            }
+            clients.removeAll { $0.isClosed }
+        }
+        for client in clients { server.close(client.connection) }
+        for connection in server.connections.all { server.close(connection) }
+        #expect(server.clientMemory.byteCount == 0)
+    }
+
+    /// What was only announced takes no memory yet.
+    @Test func whatArrivesCounts() {
+        let one = ScriptedServer(Self.limited)
+        let client = one.connect()
+        client.pieces = [header(50_000_000)]
+        one.run()
+        #expect(one.server.clientMemory.byteCount < 5000)
+        client.pieces = [[UInt8](repeating: 118, count: 1_000_000)]
+        one.run()
+        #expect((1_000_000..<1_005_000).contains(one.server.clientMemory.byteCount))
+        #expect(!one.server.isOverMemory)
+        for _ in 0..<49 {
+            client.pieces = [[UInt8](repeating: 118, count: 1_000_000)]
+            one.run()
+        }
+        client.pieces = [Array("\r\n".utf8)]
+        one.run()
+        #expect(client.text == "+OK\r\n")
+        // The value is the key's now, and counts once.
+        #expect(one.server.clientMemory.byteCount < 5000)
+        #expect((50_000_000..<50_100_000).contains(one.server.engine.usedBytes))
+    }
+
+    /// A limit that comes later finds what is there.
+    @Test func aLimitIsSetLater() {
+        let one = ScriptedServer("")
+        let client = one.connect()
+        client.pieces = [header(50_000), [UInt8](repeating: 118, count: 40_000)]
+        one.run()
+        #expect(one.server.clientMemory.byteCount == 0)
+        let other = one.connect()
+        one.send(other, "CONFIG SET maxmemory-clients 1mb")
+        #expect(one.server.clientMemory.byteCount == sum(one.server))
+        #expect(!client.isClosed)
+        one.send(other, "CONFIG SET maxmemory-clients 30000")
+        #expect(client.isClosed && !other.isClosed)
+    }
+
+    /// The largest goes first, without being waited for, and who asked not to go stays.
+    @Test func theLargestGoes() {
+        let one = ScriptedServer("maxmemory-clients 100000\n")
+        let spared = one.connect(sending: "CLIENT NO-EVICT ON")
+        let clients = [spared, one.connect(), one.connect()]
+        for (client, size) in zip(clients, [70_000, 20_000, 15_000]) {
+            client.pieces = [header(200_000), [UInt8](repeating: 118, count: size)]
+            one.run()
+        }
+        #expect(clients.map(\.isClosed) == [false, true, false])
+        #expect(one.server.statistics.evictedClients == 1)
+    }
+}
