@@ -72,7 +72,7 @@ final class Server {
     /// Whether more memory is in use than `maxmemory` allows, and for how long there was.
     var isOverMemory = false
     var memoryExcess = MemoryExcess()
-    var clientMemory = ClientMemory()
+    let clientMemory = ClientMemory()
     /// What commands did, while DEBUG EFFECTS records it.
     var effectLog: EffectLog?
     /// Whether keys go at their deadline by themselves; DEBUG can stop that, and then they go when somebody looks.

@@ -4,7 +4,7 @@
 // sum is right at any time, a request that arrives in pieces included, and to keep it costs nothing that grows with the connections.
 // Without a limit nobody counts, and INFO goes through all of them.
 
-struct ClientMemory {
+final class ClientMemory {
     /// Whether the sum follows every change.
     var isFollowed = false
     /// The sum of all connections' `countedByteCount`.
@@ -13,7 +13,7 @@ struct ClientMemory {
     /// Counts a connection anew.
     /// - Returns: Whether it holds more or less than when it was counted last.
     @inline(__always)
-    mutating func count(_ connection: Connection) -> Bool {
+    func count(_ connection: Connection) -> Bool {
         let bytes = connection.byteCount
         guard bytes != connection.countedByteCount else { return false }
         byteCount += bytes - connection.countedByteCount
@@ -21,7 +21,7 @@ struct ClientMemory {
         return true
     }
 
-    mutating func forget(_ connection: Connection) {
+    func forget(_ connection: Connection) {
         byteCount -= connection.countedByteCount
         connection.countedByteCount = 0
     }
