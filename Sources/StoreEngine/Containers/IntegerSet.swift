@@ -112,13 +112,20 @@ import RespCodec
         guard count > 0 else { return (0, false) }
         // Integers are often added in ascending order.
         if value > load(count &- 1, width: width) { return (count, false) }
-        var low = 0
-        var high = count &- 1
+        let index = Self.firstPlace(0, count &- 1) { load($0, width: width) >= value }
+        return (index, load(index, width: width) == value)
+    }
+
+    /// The first place that fits, by halving; all behind it fit, and the last does.
+    @inline(__always)
+    static func firstPlace(_ first: Int, _ last: Int, fits: (Int) -> Bool) -> Int {
+        var low = first
+        var high = last
         while low < high {
             let middle = (low &+ high) &>> 1
-            if load(middle, width: width) < value { low = middle &+ 1 } else { high = middle }
+            if fits(middle) { high = middle } else { low = middle &+ 1 }
         }
-        return (low, load(low, width: width) == value)
+        return low
     }
 
     func contains(_ value: Int) -> Bool { place(of: value).isFound }

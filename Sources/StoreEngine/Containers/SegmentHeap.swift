@@ -6,6 +6,10 @@
     private var segments: UnsafeMutablePointer<Segment>?
     private var capacity = 0
     private(set) var count = 0
+    #if DEBUG
+    /// How often two segments changed places: tests ask.
+    private(set) var swaps = 0
+    #endif
 
     init(allocator: SlabAllocator) {
         self.allocator = allocator
@@ -73,13 +77,16 @@
         segment.heapIndex = index
     }
 
-    private func swap(_ left: Int, _ right: Int) {
+    private mutating func swap(_ left: Int, _ right: Int) {
+        #if DEBUG
+        swaps += 1
+        #endif
         let moved = self[left]
         place(self[right], at: left)
         place(moved, at: right)
     }
 
-    private func siftUp(_ start: Int) -> Int {
+    private mutating func siftUp(_ start: Int) -> Int {
         var index = start
         while index > 0, self[index].earliest < self[(index - 1) / 2].earliest {
             swap(index, (index - 1) / 2)
@@ -88,7 +95,7 @@
         return index
     }
 
-    private func siftDown(_ start: Int) {
+    private mutating func siftDown(_ start: Int) {
         var index = start
         while true {
             var least = index

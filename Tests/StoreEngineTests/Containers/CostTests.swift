@@ -120,6 +120,43 @@ private enum CountedLayout: TableLayout {
         table.checkInvariants()
     }
 
+    /// Deadlines that change move a segment at most as far as the heap is high.
+    @Test(arguments: [1000, 200_000]) func aDeadlineMovesItsSegmentByFewPlaces(count: Int) {
+        let allocator = SlabAllocator()
+        defer { while !allocator.releaseSlice() {} }
+        var table = Table(allocator: allocator, hash: KeyHash(seed: 6))
+        var random = RandomSource(seed: 6)
+        let levels = { Int.bitWidth - table.segmentCount.leadingZeroBitCount }
+        for number in 0..<count {
+            let before = table.heap.swaps
+            insert(number, deadline: Int64(1 + random.below(1_000_000)), into: &table)
+            // Where a segment splits, two are placed anew.
+            #expect(table.heap.swaps - before <= 3 * levels())
+        }
+        for number in 0..<count {
+            guard let slot = find(number, in: table) else {
+                Issue.record("an entry is missing")
+                continue
+            }
+            let before = table.heap.swaps
+            let deadline = Int64(1 + random.below(1_000_000))
+            slot.entry.storeBytes(of: deadline, as: Int64.self)
+            table.setDeadline(deadline, at: slot)
+            #expect(table.heap.swaps - before <= 2 * levels())
+        }
+    }
+
+    @Test(arguments: [1, 2, 100, 100_000]) func integersAreFoundByHalving(count: Int) {
+        for wanted in stride(from: 0, to: count, by: max(1, count / 1000)) {
+            var looks = 0
+            let found = IntegerSet.firstPlace(0, count - 1) { index in
+                looks += 1
+                return index >= wanted
+            }
+            #expect(found == wanted && looks <= Int.bitWidth - count.leadingZeroBitCount)
+        }
+    }
+
     // MARK: the trees
 
     /// Scores are all equal, so that members decide the order: each comparison reads one.
