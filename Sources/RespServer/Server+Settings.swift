@@ -146,7 +146,7 @@ extension Server {
         errors = ErrorStatistics()
         replies.resetStatistics()
         scripts.resetStatistics()
-        engine.statistics = EngineStatistics()
+        engine.resetStatistics()
         memoryExcess.reset()
         for record in commands.records {
             for each in [record] + record.subcommands { each.resetStatistics() }

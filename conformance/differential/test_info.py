@@ -275,3 +275,34 @@ def test_debug_section(server, newer_redis):
             fields = info(client, "debug")["Debug"]
             assert int(fields["eventloop_duration_max"]) >= 20_000 and int(fields["eventloop_cmd_per_cycle_max"]) >= 1
             assert int(fields["eventloop_duration_aof_sum"]) >= 0 and int(fields["eventloop_duration_cron_sum"]) >= 0
+
+
+@pytest.mark.parametrize("which", ["server", "reference"])
+def test_objects_that_are_freed_in_the_background(which, request):
+    """Values count one by one, dropped databases by their keys, and where both go, each key counts once."""
+    connection = request.getfixturevalue(which).connect()
+    connection("CONFIG", "RESETSTAT")
+
+    def freed():
+        fields = info(connection, "memory")["Memory"]
+        return fields["lazyfree_pending_objects"] == "0" and int(fields["lazyfreed_objects"])
+    assert eventually(lambda: freed() is not False)
+    before = freed()
+    for number in range(3):
+        connection("SADD", f"set:{number}", *range(5000))
+    connection("UNLINK", "set:0")
+    assert eventually(lambda: freed() == before + 1)
+    for number in range(100):
+        connection("SET", f"key:{number}", "v")
+    connection("SELECT", 1)
+    connection("SET", "stays", "v")
+    connection("SELECT", 0)
+    connection("FLUSHDB", "ASYNC")
+    assert eventually(lambda: freed() == before + 1 + 102)
+    for number in range(50):
+        connection("SET", f"key:{number}", "v")
+    connection("SADD", "set", *range(5000))
+    connection("FLUSHALL", "ASYNC")
+    assert eventually(lambda: freed() == before + 1 + 102 + 52)
+    connection("CONFIG", "RESETSTAT")
+    assert freed() == 0

@@ -28,6 +28,9 @@ enum DebugCommands {
         case ("set-active-expire", 3):
             context.server.activeExpireEnabled = leadingInteger(arguments[2]) != 0
             reply.ok()
+        case ("set-disable-deny-scripts", 3):
+            context.server.scripts.runsAllCommands = leadingInteger(arguments[2]) != 0
+            reply.ok()
         case ("populate", 3...5):
             try populate(context, arguments)
         case ("stringmatch-len", 4):
@@ -84,6 +87,7 @@ enum DebugCommands {
         "    Save all data, drop it and load it from the file. With NOFLUSH it is not dropped, so that no key may be there;",
         "    with MERGE neither, and what is loaded takes the place of what is there. With NOSAVE it is not saved before.",
         "SET-ACTIVE-EXPIRE <0|1>", "    Whether keys that are due are removed before anybody looks for them.",
+        "SET-DISABLE-DENY-SCRIPTS <0|1>", "    Whether scripts may run commands that are not for scripts.",
         "SLEEP <seconds>", "    Do nothing for a time, which may have decimals. All clients wait.",
         "STRINGMATCH-LEN <count> <pattern>",
         "    Match a pattern against that many letters a, to see how long it takes.",

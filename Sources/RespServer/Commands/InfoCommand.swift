@@ -229,7 +229,7 @@ enum InfoCommands {
         text.add("mem_overhead_db_hashtable_rehashing", 0)
         text.add("active_defrag_running", 0)
         text.add("lazyfree_pending_objects", server.engine.garbageCount)
-        text.add("lazyfreed_objects", server.engine.statistics.lazyFreedObjects)
+        text.add("lazyfreed_objects", server.engine.freedGarbageCount)
     }
 
     @Sendable private static func writePersistence(_ server: Server, _ text: InfoText) {

@@ -135,8 +135,15 @@ public final class Engine {
 
     /// Whether there is something to do in the background: values or dropped databases to free, memory to give back.
     public var hasGarbage: Bool { state.freeing.hasWork }
-    /// How many values and dropped databases wait to be freed.
+    /// How many values wait to be freed, and keys of dropped databases.
     public var garbageCount: Int { state.freeing.garbageCount }
+    /// How many of those have been freed, since the start or the last reset.
+    public var freedGarbageCount: Int { state.freeing.freedCount }
+
+    public func resetStatistics() {
+        state.statistics = EngineStatistics()
+        state.freeing.resetFreedCount()
+    }
 
     /// Does a bounded part of it: well under a millisecond of work.
     public func freeSlice() { state.freeing.slice() }

@@ -125,6 +125,7 @@ extension EngineState {
 
     /// Forgets all databases and gives up the allocator.
     func abandonDatabases() {
+        let keyCount = self.directory.inUse.reduce(0) { $0 + $1.count }
         for database in self.directory.inUse {
             unsafe self.directory[database.index] = nil
             database.abandon()
@@ -137,7 +138,7 @@ extension EngineState {
         if self.snapshot?.takesOver(self.allocator) == true {
             freeing.forgetWaiting()
         } else {
-            freeing.retire(self.allocator)
+            freeing.retire(self.allocator, keyCount: keyCount)
         }
     }
 

@@ -11,8 +11,6 @@ public struct EngineStatistics: Sendable {
     public var evictedKeys = 0
     /// Of the deadlines met by the active cycle: the longest time any came late, in milliseconds.
     public var expireLagMilliseconds: Int64 = 0
-    /// Values given to slice-by-slice freeing.
-    public var lazyFreedObjects = 0
 
     public init() {}
 }

@@ -45,17 +45,18 @@ struct Freeing {
     }
 
     /// Frees a large value that no key has any more, at once or in slices later.
-    func free(_ value: any LargeValue) {
+    /// - Parameter isCounted: whether it counts as an object that is freed in the background.
+    func free(_ value: any LargeValue, isCounted: Bool = true) {
         if let snapshot = engine.snapshot, snapshot.takesOver(value) { return }
-        let waits = engine.allocator.postponingLarge { garbage.add(value) }
-        if waits { engine.statistics.lazyFreedObjects += 1 }
+        engine.allocator.postponingLarge { garbage.add(value, isCounted: isCounted) }
     }
 
     /// Frees the keys of a database, and their table, in slices.
     func free(_ table: SegmentedTable<EntryLayout>) { garbage.add(table) }
 
     /// Gives up an allocator, and everything that waits in it.
-    func retire(_ allocator: SlabAllocator) { garbage.retire(allocator) }
+    /// - Parameter keyCount: how many keys there were.
+    func retire(_ allocator: SlabAllocator, keyCount: Int) { garbage.retire(allocator, keyCount: keyCount) }
 
     /// Forgets what waits: its memory goes with its allocator.
     func forgetWaiting() { garbage.forgetWaiting() }
@@ -74,8 +75,12 @@ struct Freeing {
     }
     /// Whether something waits that counts as in use.
     var holdsMemoryInUse: Bool { garbage.holdsMemoryInUse || engine.allocator.hasDiscarded }
-    /// How many values and dropped databases wait to be freed.
+    /// How many values and keys of dropped databases wait to be freed.
     var garbageCount: Int { garbage.count }
+    /// How many of those have been freed.
+    var freedCount: Int { garbage.freedCount }
+
+    func resetFreedCount() { garbage.resetFreedCount() }
 
     /// Frees a bounded part of what waits.
     func slice() {
@@ -101,7 +106,7 @@ struct Freeing {
             }
             unsafe allocator.deallocate(entry.address)
         }
-        for value in freed { free(value) }
+        for value in freed { free(value, isCounted: false) }
     }
 
     /// Looks once a second how much memory is not needed.

@@ -8,13 +8,22 @@ struct Garbage {
     /// A large value whose key is gone.
     private struct Orphan {
         let value: any LargeValue
+        /// Whether it is counted; one that was in a dropped table was counted with the table's keys.
+        let isCounted: Bool
         var next = 0
     }
 
     /// The keys of a database that was dropped while others have keys.
     private struct DroppedTable {
         var table: SegmentedTable<EntryLayout>
+        let keyCount: Int
         var next = 0
+    }
+
+    /// An allocator of which nothing is needed any more, and how many keys and values went with it.
+    private struct RetiredAllocator {
+        let allocator: SlabAllocator
+        let objectCount: Int
     }
 
     private static let sliceBudget = 512
@@ -23,46 +32,60 @@ struct Garbage {
 
     private var orphans: [Orphan] = []
     private var droppedTables: [DroppedTable] = []
-    private var retired: [SlabAllocator] = []
+    private var retired: [RetiredAllocator] = []
 
     var isEmpty: Bool { orphans.isEmpty && droppedTables.isEmpty && retired.isEmpty }
     /// Whether some of it counts as in use.
     var holdsMemoryInUse: Bool { !orphans.isEmpty || !droppedTables.isEmpty }
-    /// How many values and dropped databases wait.
-    var count: Int { orphans.count + droppedTables.count + retired.count }
+    /// How many values wait, and keys of dropped databases.
+    /// - Complexity: O(dropped databases).
+    var count: Int {
+        countedOrphans + droppedTables.reduce(0) { $0 + $1.keyCount } + retired.reduce(0) { $0 + $1.objectCount }
+    }
+    private var countedOrphans = 0
+    /// How many values and keys of dropped databases waited and have been freed.
+    private(set) var freedCount = 0
+
+    mutating func resetFreedCount() { freedCount = 0 }
 
     /// Frees a large value that no key has any more: at once if it is not so large, else in slices later.
-    /// - Returns: whether it waits.
-    mutating func add(_ value: any LargeValue) -> Bool {
+    mutating func add(_ value: any LargeValue, isCounted: Bool) {
         if value.count <= Self.fewElements {
             var next = value.deallocateSlice(from: 0, budget: Int.max)
             while let place = next { next = value.deallocateSlice(from: place, budget: Int.max) }
-            return false
+            return
         }
-        orphans.append(Orphan(value: value))
-        return true
+        orphans.append(Orphan(value: value, isCounted: isCounted))
+        if isCounted { countedOrphans += 1 }
     }
 
-    mutating func add(_ table: SegmentedTable<EntryLayout>) { droppedTables.append(DroppedTable(table: table)) }
+    mutating func add(_ table: SegmentedTable<EntryLayout>) {
+        droppedTables.append(DroppedTable(table: table, keyCount: table.count))
+    }
 
     /// Takes over an allocator of which nothing is needed any more, and everything that waits in it.
-    mutating func retire(_ allocator: SlabAllocator) {
+    /// - Parameter keyCount: how many keys there were.
+    mutating func retire(_ allocator: SlabAllocator, keyCount: Int) {
+        let waiting = countedOrphans + droppedTables.reduce(0) { $0 + $1.keyCount }
         forgetWaiting()
-        retired.append(allocator)
+        retired.append(RetiredAllocator(allocator: allocator, objectCount: keyCount + waiting))
     }
 
     /// Forgets what waits in an allocator that will be given up.
     mutating func forgetWaiting() {
         orphans.removeAll()
+        countedOrphans = 0
         droppedTables.removeAll()
     }
 
     /// Takes over an allocator of which nothing is needed any more, and in which nothing waits.
-    mutating func release(_ allocator: SlabAllocator) { retired.append(allocator) }
+    mutating func release(_ allocator: SlabAllocator) {
+        retired.append(RetiredAllocator(allocator: allocator, objectCount: 0))
+    }
 
     /// Gives all retired allocators' memory back at once.
     mutating func releaseAll() {
-        for allocator in retired { while !allocator.releaseSlice() {} }
+        for item in retired { while !item.allocator.releaseSlice() {} }
         retired.removeAll()
     }
 
@@ -73,6 +96,9 @@ struct Garbage {
             if let next = orphan.value.deallocateSlice(from: orphan.next, budget: Self.sliceBudget) {
                 orphan.next = next
                 orphans.append(orphan)
+            } else if orphan.isCounted {
+                countedOrphans -= 1
+                freedCount += 1
             }
         } else if var dropped = droppedTables.popLast() {
             let allocator = dropped.table.allocator
@@ -82,9 +108,12 @@ struct Garbage {
             if let next {
                 dropped.next = next
                 droppedTables.append(dropped)
+            } else {
+                freedCount += dropped.keyCount
             }
-        } else if let allocator = retired.last, allocator.releaseSlice() {
+        } else if let item = retired.last, item.allocator.releaseSlice() {
             retired.removeLast()
+            freedCount += item.objectCount
         }
     }
 }

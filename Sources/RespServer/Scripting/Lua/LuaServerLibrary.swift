@@ -131,7 +131,8 @@ enum LuaServerLibrary {
                 return LuaEnvironment.raise(
                     lua, "Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.")
             }
-            unsafe environment.host.setReplication(flags != 0)
+            // Effects go to the log alone, which REPL_AOF asks for.
+            unsafe environment.host.setReplication(flags & 1 != 0)
             return 0
         }
     }

@@ -201,7 +201,7 @@ extension StreamCommands {
         _ context: inout KeyspaceContext, _ arguments: Arguments
     ) throws(CommandError) {
         let key = arguments[1]
-        let stream = try context.stream(at: key, .write)
+        let stream = try context.stream(at: key, .update)
         let block = try IDBlock(arguments, from: 3)
         let reply = context.reply
         reply.array(block.range.count)
