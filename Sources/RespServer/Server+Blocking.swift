@@ -46,7 +46,7 @@ extension Server {
         replies.resume(interrupted)
     }
 
-    private func runAgain(_ waiter: Waiter) {
+    func runAgain(_ waiter: Waiter) {
         guard let waiter = waiter as? WaitingCommand else { return }
         let connection = waiter.connection
         replies.begin(for: connection)
@@ -57,6 +57,7 @@ extension Server {
         let hasReplied = runMeasured(call)
         tracking.remember(waiter.record, waiter.arguments.view, readBy: connection)
         engine.endEffects()
+        if logsEffects { noteLogged(by: connection) }
         withExtendedLifetime(waiter.arguments) {}
         if hasReplied { goOn(behind: waiter) }
     }
@@ -109,6 +110,10 @@ extension Server {
             reply.error("UNBLOCKED client unblocked via CLIENT UNBLOCK")
             countError()
             waiter.record.handle.failedCalls += 1
+        } else if waiter.wait.timeoutReply == .byCommand {
+            var call = Call(waiter.record.handle, waiter.arguments.view, for: waiter.connection)
+            call.isNested = true
+            runSession(call, replyingTo: reply)
         } else {
             waiter.wait.timeoutReply.write(to: reply)
         }

@@ -203,6 +203,7 @@ extension Server {
             // What a busy script has changed so far is told when it ends.
             if engine.tellsChanges && !scripts.isBusy {
                 engine.endEffects()
+                if logsEffects { noteLogged(by: connection) }
                 serveBlocked()
             }
             if engine.isMemoryLimited { followMemoryUse() }

@@ -36,6 +36,16 @@ extension Server {
             self?.updateGate()
             return nil
         }
+        followLogSettings()
+        configuration.onChange(of: "appendfsync", "aof-timestamp-enabled") { [weak self] _, _ in
+            self?.followLogSettings()
+            return nil
+        }
+        configuration.onChange(of: "aof-disable-auto-gc") { [weak self] _, _ in
+            self?.removeLogHistory()
+            return nil
+        }
+        configuration.onChange(of: "appendonly") { [weak self] _, new in self?.followAppendOnly(new.appendOnly) }
         configuration.onChange(of: "save", "stop-writes-on-bgsave-error") { [weak self] _, _ in
             self?.updateGate()
             return nil
@@ -148,6 +158,7 @@ extension Server {
         scripts.resetStatistics()
         engine.resetStatistics()
         memoryExcess.reset()
+        appendOnly.resetStatistics()
         for record in commands.records {
             for each in [record] + record.subcommands { each.resetStatistics() }
         }

@@ -32,16 +32,17 @@ extension Server {
         let places = listeners.map { listener in
             listener.isUnix ? settings.unixSocket : Listener.address(of: listener.descriptor, peer: false)
         }
-        for name in ["appenddirname", "appendfilename"] {
-            guard let file = configuration.nonEmptyText(of: name), unsafe access(file, F_OK) == 0 else { continue }
-            log.warning(
-                "\(file) in \(settings.directory) is not loaded: this version reads and writes no append-only files")
+        for file in [settings.appendDirectoryName, settings.appendFileName] where !settings.appendOnly {
+            guard unsafe access(file, F_OK) == 0 else { continue }
+            log.warning("\(file) in \(settings.directory) is not loaded, as appendonly is no")
         }
         log.notice(
-            settings.dbFilename.isEmpty
-                ? "Data is kept in memory only and ends with this process"
-                : "Data is kept in memory, and saved to \(settings.dbFilename) in \(settings.directory)"
-                    + (settings.savePoints.isEmpty ? " by SAVE and BGSAVE" : ", by itself too"))
+            settings.appendOnly
+                ? "Data is kept in memory, and each change in \(settings.appendDirectoryName) in \(settings.directory)"
+                : settings.dbFilename.isEmpty
+                    ? "Data is kept in memory only and ends with this process"
+                    : "Data is kept in memory, and saved to \(settings.dbFilename) in \(settings.directory)"
+                        + (settings.savePoints.isEmpty ? " by SAVE and BGSAVE" : ", by itself too"))
         if !LuaLibrary.isThere { log.warning("Scripts are off: \(LuaLibrary.advice)") }
         warnOfMemoryLimit()
         let ready = "Ready to accept connections on \(places.joined(separator: ", "))"
@@ -139,7 +140,9 @@ extension Server {
     /// Closes all listening sockets and removes what the server left in the file system.
     func closeListeners() {
         if let error = supervisor.tellStopping(status: "Stopping") { log.warning("Could not tell systemd: \(error)") }
-        if engine.dirty > 0 { log.warning("\(engine.dirty) changes since the last save end with this process") }
+        if engine.dirty > 0 && appendOnly.state != .on {
+            log.warning("\(engine.dirty) changes since the last save end with this process")
+        }
         for listener in listeners { listener.close() }
         listeners = []
         let settings = configuration.settings

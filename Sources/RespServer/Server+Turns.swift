@@ -4,10 +4,11 @@
 //   2. clients who were not done in the last turn
 //   3. events: who has come, what was sent, who takes replies again
 //   4. what waited for keys that have changed
-//   5. replies and messages go out
-//   6. some of a snapshot is written
-//   7. some of what was dropped is freed
-//   8. who is done with is closed
+//   5. what was done is written to the append-only file
+//   6. replies and messages go out
+//   7. some of a snapshot is written
+//   8. some of what was dropped is freed
+//   9. who is done with is closed
 //
 // Each phase does a bounded amount of work, so no client and no upkeep holds up the others for long.
 
@@ -22,6 +23,8 @@ extension Server {
             takeTurn(count) { loop[$0] }
             if Signals.received != 0 { stop(because: Signals.received) }
         }
+        // What was done behind SHUTDOWN.
+        if appendOnly.writer.hasWork { _ = finishLog() }
         replies.send()
         for connection in connections.byAge { close(connection) }
         lingering.closeAll()
@@ -41,6 +44,8 @@ extension Server {
         }
         serveBlocked()
         if tracking.hasBroadcasts { tracking.broadcast() }
+        if logsEffects { flushLog() }
+        if !appendOnly.waiting.isEmpty { serveLogWaits() }
         replies.send()
         if savesInSlices { saveSlice() }
         if engine.hasGarbage { engine.freeSlice() }
@@ -148,6 +153,7 @@ extension Server {
         guard activeExpireEnabled else { return }
         let start = clinux_cycle_counter()
         _ = engine.expireCycle(budget: 1000)
+        if engine.tellsChanges { engine.endEffects() }
         let taken = clinux_cycle_counter() &- start
         statistics.expiryCycles &+= taken
         observer.observe(.expireCycle, cycles: taken)
@@ -180,6 +186,8 @@ extension Server {
         if engine.isMemoryLimited { followMemoryLimit() }
         maintainScripts()
         if now - lastIdleCheck >= 100 || now < lastIdleCheck { closeIdle() }
+        maintainLog()
+        followLogGrowth()
         followSavePoints()
         if tracking.hasUpkeep {
             tracking.maintain()
@@ -223,6 +231,14 @@ extension Server {
     /// - Returns: false if data could not be saved, and the server goes on.
     func shutDown(_ options: ShutdownOptions) -> Bool {
         log.warning("User requested shutdown...")
+        let mustEnd = !options.isDisjoint(with: [.force, .noSave])
+        if appendOnly.state == .waitsForBase && persistence.background?.rewrite != nil {
+            log.warning("Writing initial AOF\(mustEnd ? ". Exit anyway." : ", can't exit.")")
+            guard mustEnd else { return false }
+        }
+        if persistence.background?.rewrite != nil { cancelBackgroundSave() }
+        // What was acknowledged must not go with this process.
+        guard finishLog() || mustEnd else { return false }
         // What is half loaded must not replace what is on the disk.
         let saves =
             options.contains(.save)

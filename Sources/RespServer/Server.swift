@@ -15,6 +15,7 @@ final class Server {
     let keyspaceListeners: KeyspaceListeners
     let scripts = ScriptRunner()
     let persistence: Persistence
+    let appendOnly: AppendOnlyFile
 
     // MARK: the loop
 
@@ -35,8 +36,18 @@ final class Server {
     /// While there is much garbage of scripts.
     let scriptTimer: LoopTimer
     let saveTimer: LoopTimer
+    /// While somebody waits for the log, or that for a thread.
+    let logTimer: LoopTimer
     /// Whether each turn writes a slice of a snapshot.
     var savesInSlices = false
+    /// Whether what commands do goes to the append-only file.
+    var logsEffects = false
+    /// Up to where it is known who has written what is in the log.
+    var lastLoggedPosition = 0
+    /// When the log was last tried to be written anew after a failure.
+    var lastRecovery = Int64.min / 2
+    /// Whether a command of a transaction runs.
+    var isInTransaction = false
     var isStopping = false
     var exitStatus: Int32 = 0
 
@@ -73,8 +84,9 @@ final class Server {
     var isOverMemory = false
     var memoryExcess = MemoryExcess()
     let clientMemory = ClientMemory()
-    /// What commands did, while DEBUG EFFECTS records it.
+    /// What commands did, while DEBUG EFFECTS records it, and who gives it to both this and the append-only file.
     var effectLog: EffectLog?
+    var splitEffects: SplitEffects?
     /// Whether keys go at their deadline by themselves; DEBUG can stop that, and then they go when somebody looks.
     var activeExpireEnabled = true
 
@@ -106,6 +118,7 @@ final class Server {
             seed: seed.isEmpty
                 ? UInt64.random(in: 1...UInt64.max) : Array(seed.utf8).withByteSlice { Engine.seed(from: $0) })
         persistence = Persistence(now: Syscall.wallMicroseconds() / 1000)
+        appendOnly = AppendOnlyFile(log: log)
         loop = try EventLoop()
         observer = CommandObserver(clock)
         reply = replies.writer
@@ -120,6 +133,7 @@ final class Server {
         hotKeysTimer = loop.timers.add { actions.server?.stopHotKeysInTime() }
         scriptTimer = loop.timers.add { actions.server?.maintainScripts() }
         saveTimer = loop.timers.add { actions.server?.continueSaving() }
+        logTimer = loop.timers.add { actions.server?.continueLogging() }
         upkeepTimer = loop.timers.add { actions.server?.maintain() }
         keyspaceListeners = KeyspaceListeners(engine: engine, replies: replies, timer: waitTimer)
         pubsub = PubSub(engine: engine)
@@ -145,7 +159,7 @@ final class Server {
     func updateGate() {
         gate = pause.gate.union(monitors.gate).union(observer.gate)
         if isOverMemory { gate.formUnion([.denyOOM, .noMandatoryKeys]) }
-        if refusesWrites { gate.formUnion([.write, .asksForHealth, .executesTransaction]) }
+        if storageProblem != nil { gate.formUnion([.write, .asksForHealth, .executesTransaction]) }
         if scripts.isBusy || persistence.loading != nil { gate = .any }
         if samplesKeys, let hotKeys, hotKeys.options.ratio == 1 { gate = .any }
     }

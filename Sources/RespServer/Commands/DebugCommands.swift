@@ -55,6 +55,12 @@ enum DebugCommands {
             try effects(context.server, arguments, reply)
         case ("change-repl-id", 2):
             reply.ok()
+        case ("loadaof", 2):
+            guard context.server.reloadLog() else {
+                throw .message("ERR Error trying to load the AOF files, check server logs.")
+            }
+            context.server.log.notice("Append Only File loaded by DEBUG LOADAOF")
+            reply.ok()
         case ("reload", 2...):
             try reload(context.server, arguments)
             reply.ok()
@@ -75,6 +81,7 @@ enum DebugCommands {
         "    data, the same of the other store, and what failed there or is miscounted in either.",
         "EFFECTS STOP", "    Forget what was recorded.",
         "ERROR <string>", "    Return the string as an error.",
+        "LOADAOF", "    Drop all data and load it from the append-only file.",
         "OBJECT <key>", "    Tell how the value of a key is kept.",
         "POPULATE <count> [<prefix>] [<size>]",
         "    Make string keys key:0, key:1 and so on, or with another prefix, and with values of a given size.",
@@ -148,7 +155,7 @@ enum DebugCommands {
         let engine = server.engine
         // Reading would drop what has expired without a word.
         engine.removeExpired()
-        server.cancelBackgroundSave()
+        if server.persistence.background?.rewrite == nil { server.cancelBackgroundSave() }
         guard server.persistence.loading == nil, !saves || server.saveNow() else { throw .message("ERR") }
         if flushes {
             engine.removeAll()

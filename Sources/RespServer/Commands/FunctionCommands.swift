@@ -31,6 +31,7 @@ enum FunctionCommands {
                     syntax: "library-name", summary: "Removes a library.", complexity: "O(N) in its functions"
                 ) { (context, arguments) throws(CommandError) in
                     try context.server.scripts.deleteLibrary(arguments[2])
+                    tellEffect(context, arguments)
                     context.reply.ok()
                 },
                 Command(
@@ -134,6 +135,7 @@ enum FunctionCommands {
             replaces = true
         }
         let name = try context.server.scripts.loadLibrary(reader.next(), replaces: replaces)
+        tellEffect(context, arguments)
         context.reply.bulkString(name)
     }
 
@@ -152,6 +154,7 @@ enum FunctionCommands {
             }
         }
         try context.server.scripts.restoreLibraries(arguments[2], policy)
+        tellEffect(context, arguments)
         context.reply.ok()
     }
 
@@ -163,7 +166,13 @@ enum FunctionCommands {
                 "sync", or: "async", otherwise: .message("ERR FUNCTION FLUSH only supports SYNC|ASYNC option"))
         }
         context.server.scripts.flushFunctions()
+        tellEffect(context, arguments)
         context.reply.ok()
+    }
+
+    /// Whatever has changed the libraries has the same effect anywhere.
+    private static func tellEffect(_ context: SessionContext, _ arguments: Arguments) {
+        context.server.engine.tellEffect(arguments, database: context.connection.database)
     }
 
     @Sendable private static func list(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {

@@ -17,7 +17,6 @@ enum InfoCommands {
             complexity: "O(N) in the commands and the databases in use", run: run
         )
         .changed("7.0.0", "Takes several sections.")
-        .differing("What was never done, such as rewriting an append-only file, has no last status.")
     ]
 
     private typealias Section = (
@@ -94,11 +93,7 @@ enum InfoCommands {
         "mem_replica_full_sync_buffer", "mem_clients_slaves")
     private static let noForks = ZeroFields(
         "async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age")
-    private static let noLog = ZeroFields(
-        "aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled")
-    private static let noRewrites = ZeroFields(
-        "aof_rewrites", "aof_rewrites_consecutive_failures", "aof_last_cow_size", "module_fork_in_progress",
-        "module_fork_last_cow_size")
+    private static let noCopies = ZeroFields("module_fork_in_progress", "module_fork_last_cow_size")
     private static let noReplicaTraffic = ZeroFields(
         "total_net_repl_input_bytes", "total_net_repl_output_bytes")
     private static let noSynchronizations = ZeroFields(
@@ -224,7 +219,7 @@ enum InfoCommands {
         text.add(noReplicationMemory)
         text.add("mem_clients_normal", figures.clients)
         text.add("mem_cluster_links", 0)
-        text.add("mem_aof_buffer", 0)
+        text.add("mem_aof_buffer", server.logsEffects ? server.appendOnly.writer.log.byteCount : 0)
         text.add("mem_allocator", "slabs")
         text.add("mem_overhead_db_hashtable_rehashing", 0)
         text.add("active_defrag_running", 0)
@@ -244,20 +239,18 @@ enum InfoCommands {
         text.add("current_save_keys_processed", background?.saver.keyCount ?? 0)
         text.add("current_save_keys_total", background?.saver.totalCount ?? 0)
         text.add("rdb_changes_since_last_save", server.engine.dirty)
-        text.add("rdb_bgsave_in_progress", background == nil ? 0 : 1)
+        let snapshot = background?.rewrite == nil ? background : nil
+        text.add("rdb_bgsave_in_progress", snapshot == nil ? 0 : 1)
         text.add("rdb_last_save_time", Int(persistence.lastSave))
         text.add("rdb_last_bgsave_status", persistence.lastSaveSucceeded ? "ok" : "err")
         text.add("rdb_last_bgsave_time_sec", persistence.lastDuration)
         text.add(
-            "rdb_current_bgsave_time_sec", background.map { Int(server.engine.now / 1000 - $0.start) } ?? -1)
+            "rdb_current_bgsave_time_sec", snapshot.map { Int(server.engine.now / 1000 - $0.start) } ?? -1)
         text.add("rdb_saves", persistence.saveCount)
         text.add("rdb_last_cow_size", 0)
         text.add("rdb_last_load_keys_expired", persistence.lastLoad.expiredCount)
         text.add("rdb_last_load_keys_loaded", persistence.lastLoad.keyCount)
-        text.add(noLog)
-        text.add("aof_last_rewrite_time_sec", -1)
-        text.add("aof_current_rewrite_time_sec", -1)
-        text.add(noRewrites)
+        writeLog(server, text)
         if let loading = persistence.loading {
             text.add("loading_start_time", Int(loading.start))
             text.add("loading_total_bytes", loading.byteCount)
@@ -266,6 +259,32 @@ enum InfoCommands {
             text.add("loading_loaded_perc", decimal: loading.percentage)
             text.add("loading_eta_seconds", loading.remainingSeconds(now: server.engine.now / 1000))
         }
+    }
+
+    /// What is told of the append-only file.
+    private static func writeLog(_ server: Server, _ text: InfoText) {
+        let appendOnly = server.appendOnly
+        let rewrite = server.persistence.background.flatMap { $0.rewrite == nil ? nil : $0 }
+        let isScheduled = appendOnly.isScheduled ? 1 : 0
+        text.add("aof_enabled", appendOnly.state == .off ? 0 : 1)
+        text.add("aof_rewrite_in_progress", rewrite == nil ? 0 : 1)
+        text.add("aof_rewrite_scheduled", isScheduled)
+        text.add("aof_last_rewrite_time_sec", appendOnly.lastDuration)
+        text.add(
+            "aof_current_rewrite_time_sec", rewrite.map { Int(server.engine.now / 1000 - $0.start) } ?? -1)
+        text.add("aof_last_bgrewrite_status", appendOnly.lastRewriteSucceeded ? "ok" : "err")
+        text.add("aof_rewrites", appendOnly.rewriteCount)
+        text.add("aof_rewrites_consecutive_failures", appendOnly.failuresInARow)
+        text.add("aof_last_write_status", appendOnly.writer.failure == nil ? "ok" : "err")
+        text.add("aof_last_cow_size", 0)
+        text.add(noCopies)
+        guard appendOnly.state != .off else { return }
+        text.add("aof_current_size", appendOnly.byteCount)
+        text.add("aof_base_size", appendOnly.byteCountOfBase)
+        text.add("aof_pending_rewrite", isScheduled)
+        text.add("aof_buffer_length", appendOnly.writer.log.wholeCount)
+        text.add("aof_pending_bio_fsync", appendOnly.writer.pendingSyncs)
+        text.add("aof_delayed_fsync", appendOnly.writer.delayedSyncs)
     }
 
     @Sendable private static func writeThreads(_ server: Server, _ text: InfoText) {
@@ -405,7 +424,8 @@ enum InfoCommands {
 
     @Sendable private static func writeTurns(_ server: Server, _ text: InfoText) {
         let statistics = server.statistics
-        text.add("eventloop_duration_aof_sum", 0)
+        text.add(
+            "eventloop_duration_aof_sum", Int(server.clock.microseconds(cycles: server.statistics.logCycles)))
         text.add("eventloop_duration_cron_sum", Int(server.clock.microseconds(cycles: statistics.upkeepCycles)))
         text.add("eventloop_duration_max", Int(server.clock.microseconds(cycles: statistics.longestTurnCycles)))
         text.add("eventloop_cmd_per_cycle_max", statistics.mostCommandsInATurn)

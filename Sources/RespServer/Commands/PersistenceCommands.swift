@@ -10,7 +10,8 @@ enum PersistenceCommands {
             syntax: "", summary: "Saves all data to the snapshot file, while nobody is served.",
             complexity: "O(N) in the bytes of all keys and values"
         ) { (context, _) throws(CommandError) in
-            guard context.server.persistence.background == nil else { throw inProgress }
+            let background = context.server.persistence.background
+            guard background == nil || background?.rewrite != nil else { throw inProgress }
             guard context.server.saveNow() else { throw .message("ERR") }
             context.reply.ok()
         },
@@ -38,15 +39,22 @@ enum PersistenceCommands {
         _ context: inout SessionContext, _ arguments: Arguments
     ) throws(CommandError) {
         let (server, persistence) = (context.server, context.server.persistence)
+        var isScheduled = false
         if arguments.count > 1 {
             guard arguments.count == 2 else { throw .syntax }
             var options = ArgumentReader(arguments, from: 1)
             if options.takes("cancel") { return try cancel(context) }
-            // Nothing else is ever under way that a snapshot would have to wait for.
             guard options.takes("schedule") else { throw .syntax }
+            isScheduled = true
         }
-        guard persistence.background == nil else { throw inProgress }
-        if context.isNested {
+        let isRewriting = persistence.background?.rewrite != nil
+        guard persistence.background == nil || isRewriting else { throw inProgress }
+        guard !isRewriting || isScheduled || context.isNested else {
+            throw .message(
+                "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible."
+            )
+        }
+        if isRewriting || context.isNested {
             persistence.isScheduled = true
             return context.reply.status("Background saving scheduled")
         }
@@ -56,7 +64,7 @@ enum PersistenceCommands {
 
     private static func cancel(_ context: SessionContext) throws(CommandError) {
         let (server, persistence) = (context.server, context.server.persistence)
-        if persistence.background != nil {
+        if let background = persistence.background, background.rewrite == nil {
             server.cancelBackgroundSave()
             server.log.notice("Background saving cancelled")
             context.reply.status("Background saving cancelled")

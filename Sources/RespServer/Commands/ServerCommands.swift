@@ -28,7 +28,8 @@ enum ServerCommands {
         ] + ClusterCommands.all + CommandCommands.all + CommandLogCommands.all + ConfigCommands.all + DebugCommands.all
         + FunctionCommands.all + HotKeysCommands.all + InfoCommands.all + LatencyCommands.all + LolwutCommands.all
         + MemoryCommands.all
-        + ModuleCommands.all + MonitorCommand.all + PersistenceCommands.all + ReplicationCommands.all
+        + ModuleCommands.all + MonitorCommand.all + PersistenceCommands.all + AppendOnlyCommands.all
+        + ReplicationCommands.all
         + ScriptCommands.all
 
     @Sendable private static func shutDown(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError)

@@ -71,7 +71,11 @@ enum TransactionCommands {
         guard !isBroken else { return context.reply.nullArray() }
         let replyStart = context.reply.count
         context.reply.array(transaction.queue.count)
-        defer { server.updateTime() }
+        server.isInTransaction = true
+        defer {
+            server.isInTransaction = false
+            server.updateTime()
+        }
         for queued in transaction.queue {
             var call = Call(queued.record.handle, queued.arguments.view, for: connection)
             call.isNested = true

@@ -112,13 +112,6 @@ final class Configuration {
         }
     }
 
-    /// The value of the setting called `name`, unless it is empty.
-    func nonEmptyText(of name: String) -> String? {
-        guard let setting = table.setting(Array(name.utf8)) else { preconditionFailure("no setting is called \(name)") }
-        let text = String(decoding: setting.text(in: settings), as: UTF8.self)
-        return text.isEmpty ? nil : text
-    }
-
     /// Whether the value of the setting called `name` is a secret.
     func isSensitive(_ name: [UInt8]) -> Bool { table.setting(name)?.flags.contains(.sensitive) == true }
 

@@ -83,21 +83,20 @@ extension SettingTable {
     ]
 
     static let appendOnlyFile: [Setting] = [
-        .boolean("appendonly", \.appendOnly, [.deniedWhileLoading, .inert]),
-        .choice("appendfsync", \.appendSync, [.inert]),
+        .boolean("appendonly", \.appendOnly, [.deniedWhileLoading]),
+        .choice("appendfsync", \.appendSync),
         .text(
-            "appendfilename", kept: "appendonly.aof", [.immutable],
-            check: { baseName($0, "appendfilename", "filename") }),
+            "appendfilename", \.appendFileName, [.immutable], check: { baseName($0, "appendfilename", "filename") }),
         .text(
-            "appenddirname", kept: "appendonlydir", [.immutable], check: { baseName($0, "appenddirname", "dirname") }),
-        .boolean("no-appendfsync-on-rewrite", kept: false),
-        .integer("auto-aof-rewrite-percentage", kept: 100, 0...largestInt32),
-        .integer("auto-aof-rewrite-min-size", kept: 64 << 20, 0...Int.max, in: .memory),
-        .boolean("aof-load-truncated", kept: true),
+            "appenddirname", \.appendDirectoryName, [.immutable], check: { baseName($0, "appenddirname", "dirname") }),
+        .boolean("no-appendfsync-on-rewrite", \.leavesSyncingOnRewrite),
+        .integer("auto-aof-rewrite-percentage", \.rewritePercentage, 0...largestInt32),
+        .integer("auto-aof-rewrite-min-size", \.rewriteMinSize, 0...Int.max, in: .memory),
+        .boolean("aof-load-truncated", \.loadsTruncatedLogs),
         .boolean("aof-use-rdb-preamble", kept: true),
-        .boolean("aof-timestamp-enabled", kept: false),
-        .boolean("aof-rewrite-incremental-fsync", kept: true),
-        .boolean("aof-disable-auto-gc", kept: false),
+        .boolean("aof-timestamp-enabled", \.notesTimeInLog),
+        .boolean("aof-rewrite-incremental-fsync", \.rewriteIncrementalFsync),
+        .boolean("aof-disable-auto-gc", \.keepsLogHistory),
     ]
 
     static let observation: [Setting] = [

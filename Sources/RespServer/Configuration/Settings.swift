@@ -132,6 +132,20 @@ struct Settings: Sendable {
     var keyLoadDelayMicroseconds = 0
     var appendOnly = false
     var appendSync = AppendSync.everySecond
+    var appendFileName = "appendonly.aof"
+    var appendDirectoryName = "appendonlydir"
+    /// Whether the append-only file is not brought to the disk while a snapshot is written.
+    var leavesSyncingOnRewrite = false
+    /// By how much it may grow, compared with the last rewrite, before it is rewritten by itself; 0 is never.
+    var rewritePercentage = 100
+    /// In bytes.
+    var rewriteMinSize = 64 << 20
+    /// Whether one is loaded that ends too early.
+    var loadsTruncatedLogs = true
+    var notesTimeInLog = false
+    var rewriteIncrementalFsync = true
+    /// Whether its files stay when a rewrite has replaced them.
+    var keepsLogHistory = false
 
     // MARK: Scripts
 

@@ -60,6 +60,8 @@ final class Connection {
     var countedByteCount = 0
     /// Whether the loop is told when the socket can be written to.
     var isWatchedForWriting = false
+    /// What is unsent has to wait.
+    var isHeldBack = false
     /// The client has closed its side: the end follows what is there to read.
     var isHungUp = false
     /// The end has been read.
@@ -157,6 +159,8 @@ final class Connection {
     var commandCount = 0
     var inputByteCount = 0
     var outputByteCount = 0
+    /// Up to where in the append-only file what it has done is told of.
+    var loggedPosition = 0
 
     enum ReplyMode {
         case on

@@ -129,7 +129,7 @@ extension Server {
                 return .refuse(record, .text("ERR Command '\(record.fullName)' not allowed inside a transaction"))
             }
         }
-        if refusesWrites && isWrite(flags, connection) { return .refuse(record, .message(Self.misconfiguration)) }
+        if isWrite(flags, connection), let storageProblem { return .refuse(record, storageProblem) }
         if connection.isLimitedToMessages && !flags.contains(.allowedToSubscribers) {
             return .refuse(
                 record,

@@ -51,6 +51,10 @@ extension Server {
             // The time of the commands that it runs is its, too.
             let start = clock.last
             runSession(call, replyingTo: reply)
+            if command.flags.contains(.blocking), let wait = engine.takeWait() {
+                beginWait(call, wait)
+                return false
+            }
             _ = clock.lap()
             finish(call, clock.last &- start)
         }
@@ -92,7 +96,8 @@ extension Server {
         }
     }
 
-    private func runSession(_ call: Call, replyingTo reply: ReplyWriter) {
+    /// Runs a command on the session.
+    func runSession(_ call: Call, replyingTo reply: ReplyWriter) {
         let start = reply.count
         do throws(CommandError) {
             let record = call.command.record

@@ -12,6 +12,8 @@ final class BackgroundSave {
     let changeCount: Int
     /// Whether everything was written, and it is the file that is waited for.
     var isWritten = false
+    /// If it is to be the base of the append-only file.
+    var rewrite: LogRewrite?
     /// Until when it rests, in microseconds of the monotonic clock.
     var restsUntil: Int64 = 0
 

@@ -23,7 +23,7 @@ extension Server {
             updateGate()
             return false
         }
-        let saver = SnapshotSaver(engine, snapshotContents, to: file)
+        let saver = SnapshotSaver(engine, snapshotContents(), to: file)
         saver.begin()
         persistence.background = BackgroundSave(saver, file, start: now / 1000, changeCount: engine.dirty)
         persistence.isScheduled = false
@@ -41,6 +41,10 @@ extension Server {
         persistence.background = nil
         savesInSlices = false
         saveTimer.set(for: nil)
+        if let rewrite = background.rewrite {
+            giveUp(rewrite)
+            if appendOnly.state == .off { appendOnly.directory = nil }
+        }
     }
 
     /// Writes a slice.
@@ -97,6 +101,10 @@ extension Server {
         persistence.background = nil
         savesInSlices = false
         saveTimer.set(for: nil)
+        if let rewrite = background.rewrite, let outcome = background.file.outcome {
+            appendOnly.lastDuration = Int(now / 1000 - background.start)
+            return endRewrite(rewrite, outcome)
+        }
         persistence.lastDuration = Int(now / 1000 - background.start)
         switch background.file.outcome {
         case .saved:
@@ -133,7 +141,7 @@ extension Server {
     }
 
     /// Whether writes are refused because the last snapshot could not be saved.
-    var refusesWrites: Bool {
+    var refusesWritesOfSaves: Bool {
         let settings = configuration.settings
         return !persistence.lastSaveSucceeded && settings.stopsWritesOnSaveError && !settings.savePoints.isEmpty
     }

@@ -19,6 +19,10 @@ extension Server {
     /// - Returns: false if it cannot be loaded, or the server is to stop: then it must not go on.
     func loadData() -> Bool {
         removeLeftovers()
+        return configuration.settings.appendOnly ? loadFromLog() : loadOnlySnapshot()
+    }
+
+    func loadOnlySnapshot() -> Bool {
         let start = Syscall.monotonicMicroseconds()
         let outcome = loadSnapshot(replacing: false, serving: true)
         updateGate()
@@ -34,7 +38,7 @@ extension Server {
         }
     }
 
-    private static func text(ofSeconds seconds: Double) -> String {
+    static func text(ofSeconds seconds: Double) -> String {
         let thousandths = Int((seconds * 1000).rounded())
         let rest = String(thousandths % 1000)
         return "\(thousandths / 1000)." + String(repeating: "0", count: 3 - rest.utf8.count) + rest
@@ -66,7 +70,7 @@ extension Server {
             updateGate()
         }
         updateGate()
-        let input = SnapshotFileInput(file, byteCount: byteCount)
+        let input = LoadedFile(file, byteCount: byteCount)
         if serving { input.progress = { [unowned self] in loadingProgress($0) } }
         do throws(SnapshotError) {
             let contents = try engine.load(from: input, loadingOptions(settings, replacing: replacing, input))
@@ -88,8 +92,8 @@ extension Server {
         }
     }
 
-    private func loadingOptions(
-        _ settings: Settings, replacing: Bool, _ input: SnapshotFileInput
+    func loadingOptions(
+        _ settings: Settings, replacing: Bool, _ input: LoadedFile
     ) -> SnapshotLoading {
         var loading = SnapshotLoading()
         loading.replaces = replacing
@@ -134,11 +138,11 @@ extension Server {
 
     /// Serves clients, and says from time to time how far it has come.
     /// - Returns: whether to go on.
-    private func loadingProgress(_ offset: Int) -> Bool {
+    func loadingProgress(_ offset: Int) -> Bool {
         let before = persistence.loading?.percentage ?? 0
         persistence.loading?.loadedBytes = offset
         let after = persistence.loading?.percentage ?? 0
-        if Int(before / 10) < Int(after / 10) && after < 100 { log.notice("Loading RDB: \(Int(after)) % done") }
+        if Int(before / 10) < Int(after / 10) && after < 100 { log.notice("Loading: \(Int(after)) % done") }
         updateTime()
         takeTurnWhileBusy()
         return !isStopping
@@ -157,8 +161,8 @@ extension Server {
     }
 }
 
-/// The snapshot file while it is read.
-private final class SnapshotFileInput: SnapshotInput {
+/// A file of data while it is read.
+final class LoadedFile: SnapshotInput {
     let byteCount: Int
     private let file: DataFile
     private(set) var error: SyscallError?
@@ -187,6 +191,8 @@ private final class SnapshotFileInput: SnapshotInput {
             return 0
         }
     }
+
+    var hasFailed: Bool { error != nil || isStopped }
 
     /// Takes note of how far it has come; false when it is to end.
     func reached(_ offset: Int) -> Bool {

@@ -9,7 +9,7 @@ extension Server {
     func saveNow() -> Bool {
         persistence.saveCount += 1
         guard let file = makeSnapshotFile() else { return false }
-        let saver = SnapshotSaver(engine, snapshotContents, to: file)
+        let saver = SnapshotSaver(engine, snapshotContents(), to: file)
         saver.saveAll()
         file.finish(version: saver.version)
         switch file.waitForOutcome() {
@@ -35,7 +35,7 @@ extension Server {
         let temporaryName = Persistence.temporaryName(process: getpid())
         do throws(SyscallError) {
             return try SnapshotFile(
-                settings.dbFilename, in: settings.directory, temporaryName: temporaryName, options,
+                settings.dbFilename, in: DataDirectory(settings.directory), temporaryName: temporaryName, options,
                 thread: persistence.helper)
         } catch {
             log.warning(
@@ -46,11 +46,12 @@ extension Server {
     }
 
     /// What a snapshot has besides keys.
-    var snapshotContents: SnapshotSaver.Contents {
+    /// - Parameter isBase: whether it is the base of an append-only file.
+    func snapshotContents(isBase: Bool = false) -> SnapshotSaver.Contents {
         var contents = SnapshotSaver.Contents()
         contents.information = [
             ("redis-ver", Product.redisVersion), ("redis-bits", "\(Int.bitWidth)"), ("ctime", "\(now / 1000)"),
-            ("used-mem", "\(engine.usedBytes)"), ("aof-base", "0"),
+            ("used-mem", "\(engine.usedBytes)"), ("aof-base", isBase ? "1" : "0"),
         ]
         contents.libraries = scripts.functions.sorted.map(\.code)
         return contents

@@ -134,9 +134,9 @@ final class SnapshotFile: SnapshotDestination {
 
     /// Makes the temporary file.
     init(
-        _ name: String, in path: String, temporaryName: String, _ options: Options, thread: HelperThread
+        _ name: String, in directory: DataDirectory, temporaryName: String, _ options: Options, thread: HelperThread
     ) throws(SyscallError) {
-        work = try Work(try DataDirectory(path), name, temporaryName, options)
+        work = try Work(directory, name, temporaryName, options)
         self.thread = thread
     }
 

@@ -32,7 +32,7 @@ extension ReplyQueue {
     private func send(_ bytes: UnsafeRawBufferPointer, _ connection: Connection) {
         count(bytes.count, to: connection)
         var sent = 0
-        if connection.unsent == nil {
+        if connection.unsent == nil && !isHeld(connection) {
             guard let count = unsafe taken(connection.transport.send(bytes), by: connection) else { return }
             sent = count
         }
@@ -59,7 +59,8 @@ extension ReplyQueue {
 
     /// How much of some bytes goes out at once; nil if that ends the connection.
     private func sendNow(_ pieces: [UnsafeRawBufferPointer], _ connection: Connection) -> Int? {
-        connection.unsent == nil ? unsafe taken(connection.transport.send(pieces), by: connection) : 0
+        connection.unsent == nil && !isHeld(connection)
+            ? unsafe taken(connection.transport.send(pieces), by: connection) : 0
     }
 
     /// How many bytes a socket took; nil if it has ended, and with it the connection.
@@ -96,6 +97,7 @@ extension ReplyQueue {
         }
         sendParts()
         if connection.isClosed { return writer.discardRun() }
+        prepare()
         let run = writer.run
         let pieces = unsafe pieces(of: run)
         let total = unsafe pieces.reduce(0) { $0 + $1.count }
@@ -135,7 +137,11 @@ extension ReplyQueue {
 
     /// Takes note that a connection has more unsent than before.
     private func hasUnsent(_ connection: Connection) {
-        if !connection.isWatchedForWriting { watchForWriting(connection) }
+        if isHeld(connection) {
+            hold(connection)
+        } else if !connection.isWatchedForWriting {
+            watchForWriting(connection)
+        }
         checkLimit(connection)
         if !connection.isClosed && connection.unsentByteCount >= limits.mostUnsentBytes(connection.clientClass) {
             connection.isBehind = true
@@ -152,6 +158,7 @@ extension ReplyQueue {
     /// Sends more of what a socket would not take before, up to a bound, so that others get their turn.
     func flush(_ connection: Connection) {
         var budget = 1 << 20
+        if connection.isHeldBack { return }
         while let queue = connection.unsent {
             // The socket may take more: to ask for it anew has the loop told at once.
             guard budget > 0 else {
@@ -178,7 +185,10 @@ extension ReplyQueue {
             owner?.enqueue(connection)
         }
         owner?.unsentChanged(connection)
-        guard connection.unsent == nil else { return }
+        guard connection.unsent == nil else {
+            if !connection.isWatchedForWriting { watchForWriting(connection) }
+            return
+        }
         connection.softLimitSince = nil
         if connection.isClosing {
             // What it was answered in this turn is still to go out, and the end of the turn closes it then.

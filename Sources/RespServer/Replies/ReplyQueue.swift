@@ -24,6 +24,9 @@ protocol ReplyQueueOwner: AnyObject {
     func updateInterest(_ connection: Connection)
     /// Takes note that more or less waits to be sent to a connection.
     func unsentChanged(_ connection: Connection)
+    /// Is asked before anything leaves, if that is wanted: whether everything may leave now. If not, `mayLeave` tells who may be sent to.
+    func prepareToSend() -> Bool
+    func mayLeave(_ connection: Connection) -> Bool
 }
 
 final class ReplyQueue {
@@ -85,6 +88,11 @@ final class ReplyQueue {
     var limits = OutputLimits() { didSet { mostReplyBytes = limits.mostReplyBytes(.normal) } }
     private var mostReplyBytes = Int.max / 2
     weak var owner: (any ReplyQueueOwner)?
+    /// Whether the owner is asked before anything leaves, and whether it is to be asked for each connection now.
+    var asksOwner = false { didSet { holdsSome = false } }
+    private var holdsSome = false
+    /// Who has something unsent that has to wait.
+    private var held: [Connection] = []
     /// Times that something was written to a socket, and how many bytes have been handed over.
     var writes = 0
     var outputBytes = 0
@@ -309,11 +317,43 @@ final class ReplyQueue {
     func send() {
         repeat { sendParts() } while !parts.isEmpty
         writer.removeAll()
+        if !held.isEmpty { releaseHeld() }
+    }
+
+    /// Finds out what may leave.
+    @inline(__always)
+    func prepare() { if asksOwner { holdsSome = owner?.prepareToSend() == false } }
+
+    /// Whether what a connection is sent has to wait.
+    @inline(__always)
+    func isHeld(_ connection: Connection) -> Bool { holdsSome && owner?.mayLeave(connection) == false }
+
+    /// Takes note of who has something unsent that has to wait.
+    func hold(_ connection: Connection) {
+        guard !connection.isHeldBack else { return }
+        connection.isHeldBack = true
+        held.append(connection)
+    }
+
+    /// Sends what had to wait and need not any more.
+    private func releaseHeld() {
+        prepare()
+        let waiting = held
+        held = []
+        for connection in waiting where !connection.isClosed {
+            if isHeld(connection) {
+                held.append(connection)
+            } else {
+                connection.isHeldBack = false
+                flush(connection)
+            }
+        }
     }
 
     /// Sends what is queued; the run at hand stays.
     func sendParts() {
         guard !parts.isEmpty else { return }
+        prepare()
         // Somebody may be told something meanwhile: that is another list.
         (parts, sending) = (sending, parts)
         for part in sending where part.isFirst { part.connection.lastQueuedPart = -1 }

@@ -26,7 +26,11 @@ extension ScriptRunner: LuaHost {
         }
         if let refusal = execute(arguments, run) {
             lua.truncate(to: 0)
-            LuaEnvironment.pushError(lua, ByteSlice(refusal))
+            if ByteSlice(refusal) == ByteSlice(Self.misconfiguration) {
+                pushStorageProblem(lua)
+            } else {
+                LuaEnvironment.pushError(lua, ByteSlice(refusal))
+            }
             lua.push(true)
             lua.setField("ignore_error_stats_update", of: -2)
             return failure
@@ -98,7 +102,7 @@ extension ScriptRunner: LuaHost {
     /// Why a command of such flags is not run.
     private func refusal(_ flags: CommandFlags, _ run: ScriptRun) -> StaticString? {
         if refusedFlags.contains(.noScript) && flags.contains(.noScript) { return "This Redis command is not allowed from script" }
-        if storageIsBroken && !onlyReads {
+        if storageProblem != nil && !onlyReads {
             // What has begun to write is not stopped halfway.
             if flags.contains(.write) && !run.hasWritten { return Self.misconfiguration }
         } else if refusedFlags.contains(.write) && !flags.isDisjoint(with: [.write, .mayWrite]) {
@@ -111,8 +115,15 @@ extension ScriptRunner: LuaHost {
         return nil
     }
 
-    private static let misconfiguration: StaticString =
-        "-MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error."
+    /// Stands for the text of what is wrong with the disk.
+    private static let misconfiguration: StaticString = "-MISCONF"
+
+    private func pushStorageProblem(_ lua: Lua) {
+        let writer = ReplyWriter(capacity: 512)
+        defer { unsafe writer.deallocate() }
+        storageProblem?.write(to: writer)
+        (Array("-".utf8) + writer.lastError.array).withByteSlice { LuaEnvironment.pushError(lua, $0) }
+    }
 
     private func refuse(_ record: CommandRecord?, _ text: StaticString) -> StaticString {
         record?.countRejection()

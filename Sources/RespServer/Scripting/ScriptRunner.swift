@@ -43,7 +43,7 @@ import StoreEngine
     /// Whether scripts may run commands that are not for scripts: DEBUG allows it, for tests.
     var runsAllCommands = false
     /// Whether data cannot be saved, and whether the script could not write anyway.
-    var storageIsBroken = false
+    var storageProblem: CommandError?
     var onlyReads = false
 
     deinit {
@@ -259,9 +259,9 @@ import StoreEngine
         // As for any other command, room is made first.
         let isOutOfMemory = unsafe server.isOverMemory && !server.makeRoom()
         var refused: CommandFlags = runsAllCommands ? [] : .noScript
-        storageIsBroken = unsafe server.refusesWrites
+        storageProblem = unsafe server.storageProblem
         if flags.contains(.undeclared) {
-            if storageIsBroken { refused.insert(.write) }
+            if storageProblem != nil { refused.insert(.write) }
             if isReadOnly { refused.formUnion([.write, .mayWrite]) }
             onlyReads = isReadOnly
             if isOutOfMemory { refused.insert(.denyOOM) }
@@ -269,7 +269,7 @@ import StoreEngine
             if !flags.contains(.noWrites) && isReadOnly {
                 throw .message("ERR Can not execute a script with write flag using *_ro command.")
             }
-            if storageIsBroken && !flags.contains(.noWrites) { throw .message(Server.misconfiguration) }
+            if let storageProblem, !flags.contains(.noWrites) { throw storageProblem }
             let mayUseMemory = !flags.isDisjoint(with: [.allowOOM, .noWrites])
             if isOutOfMemory && !mayUseMemory {
                 throw .message(

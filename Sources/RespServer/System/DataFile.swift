@@ -12,7 +12,35 @@ import Glibc
         guard descriptor >= 0 else { throw SyscallError("open") }
     }
 
+    private init(descriptor: Int32) { self.descriptor = descriptor }
+
     deinit { close(descriptor) }
+
+    /// A directory in this one.
+    /// - Parameter isMade: whether it is made if it is not there.
+    func directory(_ name: String, isMade: Bool) throws(SyscallError) -> DataDirectory {
+        if isMade, unsafe mkdirat(descriptor, name, 0o755) != 0 && errno != EEXIST { throw SyscallError("mkdir") }
+        let other = unsafe openat(descriptor, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard other >= 0 else { throw SyscallError("open") }
+        return DataDirectory(descriptor: other)
+    }
+
+    /// Has it be this process's alone among those that ask.
+    /// - Returns: false if it is another's. Where the file system knows no locks, everybody gets one.
+    func lock() -> Bool { flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK }
+
+    /// Whether it was not removed.
+    var isThere: Bool {
+        var status = stat()
+        return unsafe fstat(descriptor, &status) == 0 && status.st_nlink > 0
+    }
+
+    /// How many bytes a file has; nil if there is none, or it is no ordinary file.
+    func byteCount(of name: String) -> Int? {
+        var status = stat()
+        guard unsafe fstatat(descriptor, name, &status, 0) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
+        return Int(status.st_size)
+    }
 
     func makeFile(_ name: String) throws(SyscallError) -> DataFile {
         let file = unsafe openat(descriptor, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
@@ -32,6 +60,22 @@ import Glibc
         return named
     }
 
+    /// A file that is written to at its end, made if it is not there.
+    /// - Parameter isEmptied: whether what it holds is dropped.
+    func openForAppending(_ name: String, isEmptied: Bool) throws(SyscallError) -> DataFile {
+        let flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | (isEmptied ? O_TRUNC : 0)
+        let file = unsafe openat(descriptor, name, flags, 0o644)
+        guard file >= 0 else { throw SyscallError("open") }
+        return DataFile(file)
+    }
+
+    /// A file that is there, to be shortened.
+    func openForWriting(_ name: String) throws(SyscallError) -> DataFile {
+        let file = unsafe openat(descriptor, name, O_WRONLY | O_CLOEXEC)
+        guard file >= 0 else { throw SyscallError("open") }
+        return DataFile(file)
+    }
+
     func openFile(_ name: String) throws(SyscallError) -> DataFile {
         let file = unsafe openat(descriptor, name, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { throw SyscallError("open") }
@@ -40,6 +84,11 @@ import Glibc
 
     func rename(_ name: String, to other: String) throws(SyscallError) {
         guard unsafe renameat(descriptor, name, descriptor, other) == 0 else { throw SyscallError("rename") }
+    }
+
+    /// Moves a file to another directory.
+    func move(_ name: String, to other: DataDirectory) throws(SyscallError) {
+        guard unsafe renameat(descriptor, name, other.descriptor, name) == 0 else { throw SyscallError("rename") }
     }
 
     func remove(_ name: String) { unsafe _ = unlinkat(descriptor, name, 0) }
@@ -96,6 +145,63 @@ import Glibc
         }
     }
 
+    func writeAll(_ bytes: [UInt8]) throws(SyscallError) {
+        var error: SyscallError?
+        unsafe bytes.withUnsafeBytes { bytes in
+            do throws(SyscallError) { try unsafe write(bytes) } catch let problem { error = problem }
+        }
+        if let error { throw error }
+    }
+
+    /// Reads all that is left.
+    func readAll(atMost limit: Int) throws(SyscallError) -> [UInt8] {
+        var content: [UInt8] = []
+        var error: SyscallError?
+        unsafe withUnsafeTemporaryAllocation(byteCount: 64 << 10, alignment: 16) { buffer in
+            while error == nil {
+                do throws(SyscallError) {
+                    let count = unsafe try read(to: buffer)
+                    guard count > 0 else { return }
+                    guard content.count + count <= limit else { throw SyscallError("read", EFBIG) }
+                    unsafe content += UnsafeRawBufferPointer(rebasing: buffer[..<count])
+                } catch let problem {
+                    error = problem
+                }
+            }
+        }
+        if let error { throw error }
+        return content
+    }
+
+    /// Writes as much as can be.
+    /// - Returns: how many bytes were written, and why not all.
+    @unsafe func append(_ bytes: UnsafeRawBufferPointer) -> (written: Int, error: SyscallError?) {
+        var done = 0
+        while done < bytes.count {
+            let count = unsafe Glibc.write(descriptor, bytes.baseAddress! + done, bytes.count - done)
+            if count < 0 && errno == EINTR { continue }
+            guard count > 0 else { return (done, SyscallError("write", count == 0 ? EIO : errno)) }
+            done += count
+        }
+        return (done, nil)
+    }
+
+    /// Drops what is behind an offset.
+    func truncate(to count: Int) throws(SyscallError) {
+        guard ftruncate(descriptor, off_t(count)) == 0 else { throw SyscallError("ftruncate") }
+    }
+
+    /// Whether some directory still has it.
+    var hasName: Bool {
+        var status = stat()
+        return unsafe fstat(descriptor, &status) == 0 && status.st_nlink > 0
+    }
+
+    /// Reads on from an offset.
+    func seek(to offset: Int) throws(SyscallError) {
+        guard lseek(descriptor, off_t(offset), SEEK_SET) >= 0 else { throw SyscallError("lseek") }
+    }
+
     /// Writes at a place of the file.
     @unsafe func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(SyscallError) {
         let count = unsafe pwrite(descriptor, bytes.baseAddress!, bytes.count, off_t(offset))
@@ -126,6 +232,11 @@ import Glibc
     /// Makes sure that everything is on the disk.
     func sync() throws(SyscallError) {
         guard fsync(descriptor) == 0 else { throw SyscallError("fsync") }
+    }
+
+    /// Makes sure that its bytes are on the disk, and how many there are.
+    func syncData() throws(SyscallError) {
+        guard fdatasync(descriptor) == 0 else { throw SyscallError("fdatasync") }
     }
 
     func close() throws(SyscallError) {

@@ -15,6 +15,8 @@ enum Signals {
     static func install() {
         signal(SIGPIPE, SIG_IGN)
         signal(SIGHUP, SIG_IGN)
+        // A file that may not grow any more is an error of the call, too.
+        signal(SIGXFSZ, SIG_IGN)
         for number in [SIGTERM, SIGINT] {
             var action = sigaction()
             unsafe action.__sigaction_handler.sa_handler = { number in

@@ -16,6 +16,25 @@ public struct Wait: Sendable {
     /// What to run instead of the request as it came, for one that depends on when it came.
     public let request: [[UInt8]]?
 
+    /// Of a command that waits for no key. Whoever runs commands knows when to run it again.
+    public init(until deadline: Int64?) {
+        keys = []
+        self.deadline = deadline
+        retryTime = nil
+        timeoutReply = .byCommand
+        request = nil
+    }
+
+    init(
+        keys: [Key], deadline: Int64?, retryTime: Int64?, timeoutReply: TimeoutReply, request: [[UInt8]]?
+    ) {
+        self.keys = keys
+        self.deadline = deadline
+        self.retryTime = retryTime
+        self.timeoutReply = timeoutReply
+        self.request = request
+    }
+
     public struct Key: Sendable {
         public let key: [UInt8]
         public let need: Need
@@ -27,18 +46,15 @@ public struct Wait: Sendable {
         case nullArray
         /// How many have acknowledged something.
         case zero
-        /// The same of two kinds.
-        case twoZeros
+        /// What the command answers where it may not wait.
+        case byCommand
 
         public func write(to reply: ReplyWriter) {
             switch self {
             case .null: reply.null()
             case .nullArray: reply.nullArray()
             case .zero: reply.integer(0)
-            case .twoZeros:
-                reply.array(2)
-                reply.integer(0)
-                reply.integer(0)
+            case .byCommand: preconditionFailure("whoever runs commands runs this one again")
             }
         }
     }
@@ -107,7 +123,7 @@ extension Arguments {
 
 extension ArgumentReader {
     /// Reads a time to wait in milliseconds: until when, in milliseconds since 1970; nil for ever (0).
-    mutating func waitDeadline(now: Int64) throws(CommandError) -> Int64? {
+    public mutating func waitDeadline(now: Int64) throws(CommandError) -> Int64? {
         let milliseconds = try integer(otherwise: .message("ERR timeout is not an integer or out of range"))
         return try Arguments.waitDeadline(Int64(milliseconds), now: now)
     }

@@ -8,6 +8,12 @@ public struct ReplayError: Error, CustomStringConvertible {
 }
 
 extension Engine {
+    /// Whether effects are run, and nothing expires by itself: a key or a field whose deadline has passed is there until an effect removes it.
+    public var isReplaying: Bool {
+        get { state.isReplaying }
+        set { state.expiryTime = newValue ? EngineState.beforeAllTime : state.now }
+    }
+
     /// Calls `body` with the words of each request in a run of bytes that holds whole requests and nothing else.
     /// - Throws: at what is no request, with its place; and what `body` throws.
     public static func forEachRequest(
@@ -31,13 +37,16 @@ extension Engine {
 
     /// Runs effects as `EffectLog` writes them. Nothing expires meanwhile, whatever time it is: a key or a field whose deadline has
     /// passed is there until an effect removes it, as it was where the effects come from.
+    /// - Parameter isForOthers: tells of a request that somebody else runs, who is not here.
     /// - Returns: requests that were answered with an error, and the errors. A command that changes something before it fails
     ///   is told of, and fails again.
     /// - Throws: at the first that is no request; those before it were run.
     @discardableResult
-    public func replay(_ stream: ByteSlice) throws(ReplayError) -> [String] {
-        state.expiryTime = EngineState.beforeAllTime
-        defer { state.expiryTime = state.now }
+    public func replay(
+        _ stream: ByteSlice, except isForOthers: (Arguments) -> Bool = { _ in false }
+    ) throws(ReplayError) -> [String] {
+        isReplaying = true
+        defer { isReplaying = false }
         let reply = ReplyWriter(capacity: 1024)
         defer { unsafe reply.deallocate() }
         var database = 0
@@ -53,7 +62,7 @@ extension Engine {
                 let begins = words[0].equalsIgnoringCase("multi")
                 guard begins != isInGroup else { throw ReplayError(description: "MULTI and EXEC do not match") }
                 isInGroup = begins
-            } else {
+            } else if !isForOthers(words) {
                 reply.removeAll()
                 let errors = reply.errorCount
                 run(words, database: database, reply: reply)

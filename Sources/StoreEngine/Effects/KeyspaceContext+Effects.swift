@@ -71,6 +71,14 @@ extension Engine {
         set { state.effects?.isMuted = newValue }
     }
 
+    /// Tells the words of a request that has changed something which is not the engine's, and counts that.
+    public func tellEffect(_ arguments: Arguments, database: Int) {
+        state.countChanges(1)
+        guard let effects = state.effects else { return }
+        effects.take(arguments, database: database)
+        effects.toldChanges = state.dirty
+    }
+
     /// To be called after each call (a request, a transaction, a wait that was served): its effects are a group.
     public func endEffects() { state.effects?.endGroup() }
 }

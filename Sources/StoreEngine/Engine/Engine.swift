@@ -128,6 +128,9 @@ public final class Engine {
         return state.wait
     }
 
+    /// Has a command wait that is not the engine's.
+    public func requestWait(_ wait: Wait) { state.wait = wait }
+
     // MARK: upkeep
 
     /// Says that so many changes are saved.

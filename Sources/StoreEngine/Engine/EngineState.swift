@@ -71,7 +71,7 @@ import RespCodec
     /// Sets the time, and with it the clock of accesses.
     func setTime(_ milliseconds: Int64) {
         self.now = milliseconds
-        self.expiryTime = milliseconds
+        if !isReplaying { self.expiryTime = milliseconds }
         accessClock.setTime(milliseconds)
         freeing.measureSurplus(at: milliseconds)
     }

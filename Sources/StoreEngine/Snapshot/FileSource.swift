@@ -12,6 +12,12 @@ public protocol SnapshotInput: AnyObject {
     var byteCount: Int { get }
     /// Reads some of the next bytes, as many as fit or fewer. 0 where there are no more, or they cannot be read.
     @unsafe func read(to target: UnsafeMutableRawBufferPointer) -> Int
+    /// Whether 0 was told because they cannot be read.
+    var hasFailed: Bool { get }
+}
+
+extension SnapshotInput {
+    public var hasFailed: Bool { false }
 }
 
 /// A plain value over raw memory with one owner, which calls `deallocate`.

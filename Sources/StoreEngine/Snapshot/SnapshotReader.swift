@@ -19,6 +19,8 @@ public struct SnapshotLoading {
 
     /// Is called from time to time with how many bytes were read, and tells whether to go on.
     public var progress: ((Int) -> Bool)?
+    /// Whether the snapshot may be followed by something else.
+    public var mayBeFollowed = false
     /// After how many bytes it is called, or, where that is 0, after each key.
     public var progressInterval = 64 << 10
 
@@ -34,6 +36,8 @@ public struct SnapshotContents: Sendable {
     public var emptyCount = 0
     /// Whether the file says that it has no checksum.
     public var hasNoChecksum = false
+    /// Up to where it was read.
+    public var byteCount = 0
 
     public init() {}
 }
@@ -105,7 +109,8 @@ struct SnapshotReader: ~Copyable {
             contents.hasNoChecksum = saved == 0
             guard saved == 0 || saved == right || !loading.checksChecksum else { throw .damaged("a wrong checksum") }
         }
-        guard records.remaining == 0 else { throw .damaged("something behind the end") }
+        contents.byteCount = records.offset
+        guard records.remaining == 0 || loading.mayBeFollowed else { throw .damaged("something behind the end") }
     }
 
     // MARK: the records
@@ -196,7 +201,7 @@ struct SnapshotReader: ~Copyable {
             self.key = key.array
             throw error
         }
-        if let deadline = traits.deadline, deadline <= context.now {
+        if let deadline = traits.deadline, deadline <= context.expiryTime {
             contents.expiredCount += 1
             return context.engine.freeing.free(entry, in: context.database)
         }

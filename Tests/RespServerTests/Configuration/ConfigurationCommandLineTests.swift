@@ -148,7 +148,8 @@ import Testing
         #expect(try shown("--help")?.contains("Usage: resp-server [FILE]") == true)
         #expect(try shown("--check-config", "--port", "5") == "The configuration is valid.\n")
         #expect(
-            try shown("--check-config", "--appendonly", "yes")?.contains("Without effect in this version: appendonly")
+            try shown("--check-config", "--rdb-del-sync-files", "yes")?.contains(
+                "Without effect in this version: rdb-del-sync-files")
                 == true)
         #expect(throws: ConfigurationError.self) { try shown("--check-config", "--port", "x") }
         #expect(try shown("--commands")?.hasPrefix("# Commands\n") == true)

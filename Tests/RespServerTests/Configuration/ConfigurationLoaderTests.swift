@@ -295,8 +295,8 @@ private let noAccessLists = "access control lists are not supported by this vers
         let log = LogCollector()
         var loader = ConfigurationLoader()
         try loader.loadStandardInput(
-            bytes("appendonly yes\nport 7\nrdb-del-sync-files yes\nio-threads 1\nsave ''\nlazyfree-lazy-expire yes"))
+            bytes("activedefrag yes\nport 7\nrdb-del-sync-files yes\nio-threads 1\nsave ''\nlazyfree-lazy-expire yes"))
         Configuration(loader, log: log.log).logWarnings()
-        #expect(log.text.contains("no effect in this version: rdb-del-sync-files, appendonly\n"))
+        #expect(log.text.contains("no effect in this version: activedefrag, rdb-del-sync-files\n"))
     }
 }

@@ -257,11 +257,13 @@ import Testing
             return String(collector.text.dropFirst(before))
         }
         #expect(
-            try logged("appendonly", "yes", "timeout", "5", "rdb-del-sync-files", "yes").hasSuffix(
-                "# These settings are accepted but have no effect in this version: appendonly, rdb-del-sync-files\n"))
-        #expect(try logged("appendonly", "yes").contains("no effect in this version: appendonly\n"), "said each time")
+            try logged("activedefrag", "yes", "timeout", "5", "rdb-del-sync-files", "yes").hasSuffix(
+                "# These settings are accepted but have no effect in this version: activedefrag, rdb-del-sync-files\n"))
+        #expect(
+            try logged("activedefrag", "yes").contains("no effect in this version: activedefrag\n"), "said each time")
         #expect(try logged("timeout", "6").isEmpty)
-        #expect(try logged("appendonly", "no", "save", "", "lazyfree-lazy-expire", "yes").isEmpty, "this is how it is")
+        #expect(
+            try logged("activedefrag", "no", "save", "", "lazyfree-lazy-expire", "yes").isEmpty, "this is how it is")
         #expect(try logged("save", "1 1").isEmpty)
     }
 

@@ -19,7 +19,9 @@ final class TemporaryDirectory {
     }
 
     deinit {
-        for name in FileAccess.paths(matching: "\(path)/*") { remove(name) }
+        for pattern in ["\(path)/*/*", "\(path)/*"] {
+            for name in FileAccess.paths(matching: pattern) { remove(name) }
+        }
         rmdir(path)
     }
 

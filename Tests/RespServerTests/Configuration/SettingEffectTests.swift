@@ -93,6 +93,27 @@ import Testing
         "rdb-key-save-delay": (
             "conformance/persistence/test_background.py", "def test_commands_while_it_is_saved"
         ),
+        "appendonly": ("conformance/persistence/test_append_only.py", "def test_directories_of_ours_load_elsewhere"),
+        "appendfsync": ("conformance/persistence/test_append_only.py", "def test_appendfsync("),
+        "appendfilename": ("conformance/persistence/test_append_only.py", "def test_names_of_files("),
+        "appenddirname": ("conformance/persistence/test_append_only.py", "def test_names_of_files("),
+        "no-appendfsync-on-rewrite": (
+            "conformance/persistence/test_append_only.py", "def test_no_appendfsync_on_rewrite("
+        ),
+        "auto-aof-rewrite-percentage": (
+            "conformance/persistence/test_append_only.py", "def test_it_is_rewritten_by_itself("
+        ),
+        "auto-aof-rewrite-min-size": (
+            "conformance/persistence/test_append_only.py", "def test_it_is_rewritten_by_itself("
+        ),
+        "aof-load-truncated": ("conformance/persistence/test_append_only.py", "def test_a_log_that_was_cut("),
+        "aof-timestamp-enabled": ("conformance/persistence/test_append_only.py", "def test_timestamps("),
+        "aof-rewrite-incremental-fsync": (
+            "conformance/persistence/test_append_only.py", "def test_a_base_is_synced_as_it_grows("
+        ),
+        "aof-disable-auto-gc": (
+            "conformance/persistence/test_append_only.py", "def test_history_is_kept_if_asked_for("
+        ),
         "dbfilename": ("conformance/persistence/test_files.py", "def test_settings_of_files"),
         "rdbchecksum": ("conformance/persistence/test_files.py", "def test_settings_of_files"),
         "rdb-save-incremental-fsync": ("conformance/persistence/test_files.py", "def test_settings_of_files"),
@@ -114,10 +135,10 @@ import Testing
         "acl-pubsub-default", "acllog-max-len", "active-defrag-cycle-max", "active-defrag-cycle-min",
         "active-defrag-ignore-bytes", "active-defrag-max-scan-fields", "active-defrag-threshold-lower",
         "active-defrag-threshold-upper", "active-expire-effort", "activedefrag", "activerehashing",
-        "always-show-logo", "aof-disable-auto-gc", "aof-load-truncated", "aof-rewrite-cpulist",
-        "aof-rewrite-incremental-fsync", "aof-timestamp-enabled", "aof-use-rdb-preamble",
-        "appenddirname", "appendfilename", "appendfsync", "appendonly", "auto-aof-rewrite-min-size",
-        "auto-aof-rewrite-percentage", "bgsave-cpulist", "bind-source-addr", "bio-cpulist",
+        "always-show-logo", "aof-rewrite-cpulist",
+        "aof-use-rdb-preamble",
+
+        "bgsave-cpulist", "bind-source-addr", "bio-cpulist",
         "cluster-allow-pubsubshard-when-down", "cluster-allow-reads-when-down",
         "cluster-allow-replica-migration", "cluster-announce-bus-port", "cluster-announce-hostname",
         "cluster-announce-human-nodename", "cluster-announce-ip", "cluster-announce-port",
@@ -132,7 +153,7 @@ import Testing
         "lazyfree-lazy-server-del", "lazyfree-lazy-user-del", "lazyfree-lazy-user-flush",
         "loading-process-events-interval-bytes", "locale-collate", "masterauth", "masteruser",
         "max-new-connections-per-cycle", "max-new-tls-connections-per-cycle",
-        "min-replicas-max-lag", "no-appendfsync-on-rewrite", "oom-score-adj",
+        "min-replicas-max-lag", "oom-score-adj",
         "oom-score-adj-values", "proc-title-template", "propagation-error-behavior",
         "rdb-del-sync-files",
         "repl-backlog-size", "repl-backlog-ttl", "repl-disable-tcp-nodelay", "repl-diskless-load",

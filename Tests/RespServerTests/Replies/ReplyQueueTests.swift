@@ -7,6 +7,8 @@ import Testing
 
 /// A queue whose clients are scripts.
 private final class Desk: ReplyQueueOwner {
+    func prepareToSend() -> Bool { true }
+    func mayLeave(_ connection: Connection) -> Bool { true }
     let queue = ReplyQueue()
     var now: Int64 = 1000
     var closed: [Connection] = []

@@ -17,6 +17,8 @@ final class ScriptedClient: ScriptedPeer {
     private(set) var received: [UInt8] = []
     /// In how many runs of bytes it was sent to.
     private(set) var sentRuns = 0
+    /// Called before it takes anything.
+    var onSend: () -> Void = {}
     fileprivate(set) var connection: Connection!
     var text: String { String(decoding: received, as: UTF8.self) }
 
@@ -38,6 +40,7 @@ final class ScriptedClient: ScriptedPeer {
 
     override func send(_ parts: [UnsafeRawBufferPointer]) -> Transfer {
         precondition(!isClosed, "nothing is sent to who is closed")
+        onSend()
         sentRuns += parts.count
         let all = parts.flatMap { Array($0) }
         guard !takes.isEmpty else {

@@ -1,0 +1,169 @@
+// The directory of an append-only file: its manifest, which is replaced as a whole, and the files that it names.
+//
+// Whoever has it has locked it: two servers that write to one directory would destroy what the other has written.
+
+import Glibc
+import RespCodec
+
+/// Why an append-only file cannot be used.
+struct AppendFileError: Error {
+    /// For the log, line by line.
+    let lines: [String]
+
+    init(_ lines: String...) { self.lines = lines }
+
+    /// Does something with files, and says what it means where that cannot be done.
+    static func unless<Result>(
+        _ body: () throws(SyscallError) -> Result, _ text: (SyscallError) -> String
+    ) throws(AppendFileError) -> Result {
+        do throws(SyscallError) { return try body() } catch { throw AppendFileError(text(error)) }
+    }
+}
+
+final class AppendDirectory {
+    /// For texts.
+    let path: String
+    /// What the names of its files begin with.
+    let fileName: String
+    let files: DataDirectory
+    private(set) var manifest: AppendManifest
+
+    private var manifestName: String { "\(fileName).manifest" }
+    private var temporaryManifestName: String { "temp-\(manifestName)" }
+    /// Where effects go until there is a first base.
+    var temporaryIncrementName: String { "temp-\(fileName).incr" }
+    /// Where a base is written until it is whole.
+    var temporaryBaseName: String { "temp-rewriteaof-bg-\(getpid()).aof" }
+    /// More than any manifest has.
+    private static let largestManifest = 16 << 20
+
+    private init(path: String, fileName: String, files: DataDirectory, manifest: AppendManifest) {
+        self.path = path
+        self.fileName = fileName
+        self.files = files
+        self.manifest = manifest
+    }
+
+    /// Opens the directory that the settings name, and reads its manifest.
+    /// - Parameters:
+    ///   - isMade: whether it is made if it is not there.
+    ///   - upgrades: whether a file of before Redis 7 is taken in.
+    /// - Returns: nil if it is not there.
+    static func open(
+        _ settings: Settings, isMade: Bool, upgrades: Bool = false, log: Log
+    ) throws(AppendFileError) -> AppendDirectory? {
+        let (name, fileName) = (settings.appendDirectoryName, settings.appendFileName)
+        let path = "\(settings.directory)/\(name)"
+        let parent: DataDirectory
+        let files: DataDirectory
+        do throws(SyscallError) {
+            parent = try DataDirectory(settings.directory)
+            files = try parent.directory(name, isMade: isMade)
+            if isMade { try parent.sync() }
+        } catch {
+            if error.number == ENOENT && !isMade { return nil }
+            throw AppendFileError("Can't open or create append-only dir \(path): \(error.reason)")
+        }
+        guard files.lock() else {
+            throw AppendFileError(
+                "Another server uses the append-only directory \(path). Two servers would destroy each other's data: give this one a directory of its own with dir or appenddirname, or end the other one."
+            )
+        }
+        let directory = AppendDirectory(path: path, fileName: fileName, files: files, manifest: AppendManifest())
+        directory.manifest = try directory.readManifest()
+        directory.removeLeftovers(log)
+        if upgrades { try directory.upgrade(from: parent, log) }
+        return directory
+    }
+
+    private func readManifest() throws(AppendFileError) -> AppendManifest {
+        guard let size = files.byteCount(of: manifestName) else { return AppendManifest() }
+        let content: [UInt8]
+        do throws(SyscallError) {
+            guard size <= Self.largestManifest else { throw SyscallError("read", EFBIG) }
+            content = try files.openFile(manifestName).readAll(atMost: Self.largestManifest)
+        } catch {
+            throw AppendFileError(
+                "Fatal error: can't open the AOF manifest file \(path)/\(manifestName) for reading: \(error.reason)")
+        }
+        do throws(AppendManifest.Mistake) {
+            return try content.withByteSlice { (content) throws(AppendManifest.Mistake) in
+                try AppendManifest(parsing: content)
+            }
+        } catch {
+            let title = "*** FATAL AOF MANIFEST FILE ERROR *** in \(path)/\(manifestName)"
+            guard error.line > 0 else { throw AppendFileError(title, error.reason) }
+            throw AppendFileError(
+                title, "Reading the manifest file, at line \(error.line)", ">>> '\(error.text)'", error.reason)
+        }
+    }
+
+    /// Removes what a server has left that ended before it was whole.
+    private func removeLeftovers(_ log: Log) {
+        for name in files.names where isTemporary(name) {
+            log.notice("Removing \(name) in \(path), which a server has left that ended while it wrote it")
+            files.remove(name)
+        }
+    }
+
+    private func isTemporary(_ name: String) -> Bool {
+        name == temporaryManifestName || name == temporaryIncrementName
+            || name.hasPrefix("temp-rewriteaof-") && name.hasSuffix(".aof")
+    }
+
+    /// Takes in an append-only file of before Redis 7, which is a file of its own.
+    private func upgrade(from parent: DataDirectory, _ log: Log) throws(AppendFileError) {
+        guard parent.byteCount(of: fileName) != nil else { return }
+        // It may be that it was begun and not finished.
+        let isBegun =
+            manifest.increments.isEmpty && manifest.base?.name == fileName && files.byteCount(of: fileName) == nil
+        guard manifest.isEmpty || isBegun else { return }
+        do throws(SyscallError) {
+            try store(AppendManifest(oldBase: fileName))
+        } catch {
+            throw AppendFileError("Error trying to write the AOF manifest file in \(path): \(error)")
+        }
+        do throws(SyscallError) {
+            try parent.move(fileName, to: files)
+            try files.sync()
+            try parent.sync()
+        } catch {
+            throw AppendFileError("Error trying to move the old AOF file \(fileName) into dir \(path): \(error.reason)")
+        }
+        log.notice("Successfully migrated an old-style AOF file (\(fileName)) into the AOF directory (\(path)).")
+    }
+
+    // MARK: changing it
+
+    /// Puts a manifest in the place of the old one, on the disk, too.
+    func store(_ new: AppendManifest) throws(SyscallError) {
+        do throws(SyscallError) {
+            let file = try files.makeFile(temporaryManifestName)
+            let text = new.text
+            try file.writeAll(text)
+            try file.sync()
+            try file.close()
+            try files.rename(temporaryManifestName, to: manifestName)
+            try files.sync()
+        } catch {
+            files.remove(temporaryManifestName)
+            throw error
+        }
+        manifest = new
+    }
+
+    /// The sizes of the files that are to be loaded.
+    /// - Throws: if one of them is not there.
+    func sizes() throws(AppendFileError) -> [Int] {
+        var sizes: [Int] = []
+        for file in manifest.files {
+            guard let size = files.byteCount(of: file.name) else {
+                throw AppendFileError(
+                    "The append log file \(file.name), which the manifest in \(path) names, doesn't exist or is no ordinary file. Restore it from a backup."
+                )
+            }
+            sizes.append(size)
+        }
+        return sizes
+    }
+}

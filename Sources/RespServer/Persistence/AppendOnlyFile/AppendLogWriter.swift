@@ -1,0 +1,283 @@
+// Writes effects to the increment at hand: one write for all that a turn has done, and the disk as `appendfsync` says.
+//
+// How far the log has come is told by positions, which count the bytes of all effects there have been, whatever files they are in:
+//
+//     synced <= written <= told (log.position)
+//
+//   - `always`: what was written is brought to the disk at once, before anybody is answered who depends on it.
+//   - `everysec`: a thread does that once a second. While it does, writes wait: the kernel might have them wait in the middle of a turn.
+//     When that lasts for two seconds, they do not wait any longer.
+//   - `no`: the kernel does that when it likes.
+//
+// A write that fails leaves its bytes where they are, to be tried again; the part of it that was written is cut off. After an error of fsync
+// nobody knows which of the last bytes are on the disk, nor will a second call tell. Such a failure lasts until the whole log was written
+// anew elsewhere (`beginAnew`), and so does one where the file was deleted.
+
+import Glibc
+import StoreEngine
+import Synchronization
+
+final class AppendLogWriter {
+    struct Failure: Equatable {
+        let reason: String
+        /// Whether it does not help to try again.
+        let isLasting: Bool
+    }
+
+    /// What the thread has done.
+    private final class Progress: Sendable {
+        let pending = Atomic<Int>(0)
+        let position = Atomic<Int>(0)
+        let failure = Mutex<String?>(nil)
+    }
+
+    /// For so long writes wait for the thread, in milliseconds.
+    private static let longestPostponement: Int64 = 2000
+    /// Between two lines in the log about writes that fail, in milliseconds.
+    private static let reportInterval: Int64 = 30_000
+    private static let deletedText = "the file was deleted"
+
+    let log = EffectLog()
+    var sync = AppendSync.everySecond
+    private let report: Log
+    private let thread = HelperThread()
+    private let progress = Progress()
+    private var file: DataFile?
+    /// How many bytes of the increment at hand are good.
+    private(set) var fileSize = 0
+    private(set) var writtenPosition = 0
+    /// Up to where syncs were begun, and up to where those of the loop have come.
+    private var begunPosition = 0
+    private var syncedByLoop = 0
+    private(set) var failure: Failure?
+    private(set) var delayedSyncs = 0
+    private var postponedSince: Int64?
+    private var lastSync: Int64 = 0
+    private var lastReport = Int64.min / 2
+
+    init(log report: Log) { self.report = report }
+
+    // MARK: how far it is
+
+    /// Up to where everything is on the disk.
+    var syncedPosition: Int { max(syncedByLoop, progress.position.load(ordering: .acquiring)) }
+    var pendingSyncs: Int { progress.pending.load(ordering: .acquiring) }
+    /// Whether a flush has something to do.
+    var hasWork: Bool { log.wholeCount > 0 || begunPosition < writtenPosition || failure != nil }
+    /// Whether there is something that waits for the thread to be written.
+    var isPostponed: Bool { postponedSince != nil }
+
+    func resetStatistics() { delayedSyncs = 0 }
+
+    // MARK: writing
+
+    /// Writes what there is to be written, and brings it to the disk.
+    /// - Parameters:
+    ///   - now: in milliseconds.
+    ///   - mustWrite: whether it is not put off.
+    ///   - leavesSyncing: whether the disk is left alone.
+    func flush(now: Int64, mustWrite: Bool = false, leavesSyncing: Bool = false) {
+        guard let file else { return }
+        takeFailureOfThread()
+        guard failure?.isLasting != true else { return }
+        if log.wholeCount > 0 {
+            if sync == .everySecond && !mustWrite && isPostponed(now: now) { return }
+            postponedSince = nil
+            guard write(to: file, now: now) else { return }
+        } else if failure != nil {
+            isSolved()
+        }
+        if !leavesSyncing { synchronize(file, now: now) }
+    }
+
+    private func isPostponed(now: Int64) -> Bool {
+        guard pendingSyncs > 0 else { return false }
+        guard let since = postponedSince, since <= now else {
+            postponedSince = now
+            return true
+        }
+        guard now - since >= Self.longestPostponement else { return true }
+        delayedSyncs += 1
+        report.notice(
+            "Asynchronous AOF fsync is taking too long (disk is busy?). Writing the AOF buffer without waiting for fsync to complete, this may slow down Redis."
+        )
+        return false
+    }
+
+    private func write(to file: DataFile, now: Int64) -> Bool {
+        let wanted = log.wholeCount
+        let (written, error) = unsafe log.withWhole { unsafe file.append($0) }
+        guard let error else {
+            isWritten(wanted)
+            if failure != nil { isSolved() }
+            return true
+        }
+        let reports = now - lastReport >= Self.reportInterval || now < lastReport
+        if reports {
+            lastReport = now
+            report.warning(
+                written == 0
+                    ? "Error writing to the AOF file: \(error.reason)"
+                    : "Short write while writing to the AOF file: (nwritten=\(written), expected=\(wanted)): \(error.reason)"
+            )
+        }
+        if written > 0 {
+            do throws(SyscallError) {
+                try file.truncate(to: fileSize)
+            } catch {
+                if reports {
+                    report.warning(
+                        "Could not remove short write from the append-only file.  Redis may refuse to load the AOF the next time it starts.  ftruncate: \(error.reason)"
+                    )
+                }
+                // The rest of it will follow.
+                isWritten(written)
+            }
+        }
+        failure = Failure(reason: error.reason, isLasting: false)
+        return false
+    }
+
+    private func isWritten(_ count: Int) {
+        fileSize += count
+        writtenPosition += count
+        log.removeFirst(count)
+    }
+
+    private func isSolved() {
+        failure = nil
+        report.notice("AOF write error looks solved, Redis can write again.")
+    }
+
+    private func fail(_ reason: String) {
+        guard failure?.isLasting != true else { return }
+        report.warning(
+            "Fail to fsync the AOF file: \(reason). No writes are taken until the append-only file has been rewritten.")
+        failure = Failure(reason: reason, isLasting: true)
+    }
+
+    // MARK: the disk
+
+    private func synchronize(_ file: DataFile, now: Int64) {
+        switch sync {
+        case .no: break
+        case .always:
+            guard syncedPosition < writtenPosition else { return }
+            // What is begun comes first, so that positions only grow.
+            if pendingSyncs > 0 { thread.waitUntilIdle() }
+            do throws(SyscallError) {
+                try file.syncData()
+                guard file.hasName else { return fail(Self.deletedText) }
+                takeFailureOfThread()
+                guard failure == nil else { return }
+                begunPosition = writtenPosition
+                syncedByLoop = writtenPosition
+                lastSync = now
+            } catch {
+                fail(error.reason)
+            }
+        case .everySecond:
+            // The first is a second after the start.
+            if lastSync == 0 { lastSync = now }
+            guard begunPosition < writtenPosition, now - lastSync >= 1000 || now < lastSync, pendingSyncs == 0 else {
+                return
+            }
+            beginSync(file, isKept: true)
+            lastSync = now
+        }
+    }
+
+    /// - Parameter isKept: whether the file is to stay; else it may be deleted by then.
+    private func beginSync(_ file: DataFile, isKept: Bool) {
+        begunPosition = writtenPosition
+        progress.pending.add(1, ordering: .relaxed)
+        thread.submit { [progress, position = writtenPosition] in
+            var problem: String?
+            do throws(SyscallError) {
+                try file.syncData()
+                if isKept && !file.hasName { problem = Self.deletedText }
+            } catch {
+                problem = error.reason
+            }
+            progress.failure.withLock { failure in
+                failure = failure ?? problem
+                if failure == nil { progress.position.store(position, ordering: .releasing) }
+            }
+            progress.pending.subtract(1, ordering: .releasing)
+        }
+    }
+
+    private func takeFailureOfThread() {
+        guard failure?.isLasting != true, let reason = progress.failure.withLock({ $0 }) else { return }
+        fail(reason)
+    }
+
+    // MARK: files
+
+    /// Goes on in another file. What was written to the one before is brought to the disk by the thread.
+    /// - Parameter size: how many bytes it has.
+    func open(_ new: DataFile, size: Int) {
+        if let file, failure?.isLasting != true, syncedPosition < writtenPosition { beginSync(file, isKept: false) }
+        file = new
+        fileSize = size
+        postponedSince = nil
+        log.beginAnew()
+    }
+
+    /// All data of up to a position is on the disk otherwise.
+    /// - Parameter isRecovered: whether that was done because of a failure, with nothing written since.
+    func isSaved(upTo position: Int, isRecovered: Bool) {
+        if isRecovered {
+            progress.failure.withLock { $0 = nil }
+            if failure != nil { isSolved() }
+        }
+        guard failure == nil else { return }
+        syncedByLoop = max(syncedByLoop, min(position, writtenPosition))
+        begunPosition = max(begunPosition, syncedByLoop)
+    }
+
+    /// The file was cut off.
+    func isTruncated(to size: Int) { fileSize = size }
+
+    /// Counts what was not written as written: it is in what is saved otherwise.
+    func dropUnwritten() {
+        writtenPosition += log.wholeCount
+        begunPosition = writtenPosition
+        log.removeFirst(log.wholeCount)
+    }
+
+    /// Writes everything and brings it to the disk.
+    /// - Returns: what was wrong, if anything.
+    func finish(now: Int64) -> String? {
+        guard let file else { return nil }
+        flush(now: now, mustWrite: true, leavesSyncing: true)
+        thread.waitUntilIdle()
+        takeFailureOfThread()
+        if let failure { return failure.reason }
+        do throws(SyscallError) {
+            try file.syncData()
+        } catch {
+            fail(error.reason)
+            return error.reason
+        }
+        begunPosition = writtenPosition
+        syncedByLoop = writtenPosition
+        return nil
+    }
+
+    /// Lets go of the file, and of what was not written.
+    func close() {
+        file = nil
+        failure = nil
+        progress.failure.withLock { $0 = nil }
+        fileSize = 0
+        postponedSince = nil
+        dropUnwritten()
+        syncedByLoop = writtenPosition
+    }
+
+    /// Has the thread do something after what it has to do already.
+    func afterSyncs(_ job: @escaping @Sendable () -> Void) { thread.submit(job) }
+
+    func waitForThread() { thread.waitUntilIdle() }
+}

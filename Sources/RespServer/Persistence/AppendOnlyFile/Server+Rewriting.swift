@@ -1,0 +1,228 @@
+// Rewriting the append-only file: a snapshot of what there is becomes its base, and what is done from its beginning on the increment that
+// follows it.
+//
+// The new increment is in the manifest before anything is written to it. When the base is whole and has its name, the manifest is replaced:
+// from then on it and the new increment are all there is, and the files before them are history, which is removed. Whatever fails before
+// leaves the old base and all increments, and the new one among them, as they are: they hold the same.
+
+import Glibc
+import StoreEngine
+
+extension Server {
+    /// Begins to rewrite the append-only file.
+    /// - Parameter recovers: whether what cannot be written to the old one is dropped: it will be in the new base.
+    /// - Returns: false, and a line in the log, if that cannot be.
+    func rewriteInBackground(recovers: Bool = false) -> Bool {
+        appendOnly.isScheduled = false
+        engine.endEffects()
+        do throws(AppendFileError) {
+            try beginRewrite(recovers: recovers)
+        } catch {
+            for line in error.lines { log.warning(line) }
+            appendOnly.lastRewriteSucceeded = false
+            appendOnly.failuresInARow += 1
+            if !logsEffects { appendOnly.directory = nil }
+            return false
+        }
+        appendOnly.rewriteCount += 1
+        log.notice("Background append only file rewriting started")
+        return true
+    }
+
+    private func beginRewrite(recovers: Bool) throws(AppendFileError) {
+        let directory = try openLogDirectory(recovers: recovers)
+        let writer = appendOnly.writer
+        if logsEffects {
+            if recovers {
+                writer.dropUnwritten()
+            } else {
+                flushLog(mustWrite: true)
+                // What is only in memory would be in the base and behind it.
+                guard writer.log.wholeCount == 0 else {
+                    throw AppendFileError(
+                        "The append-only file is not rewritten while it cannot be written: \(writer.failure?.reason ?? "")"
+                    )
+                }
+            }
+        }
+        let baseName = directory.manifest.nextBaseName(of: directory.fileName, isSnapshot: true)
+        guard let base = makeBaseFile(baseName, in: directory) else {
+            throw AppendFileError("Can't rewrite append only file in background")
+        }
+        do throws(AppendFileError) {
+            if appendOnly.state != .off { try beginIncrement(in: directory) }
+        } catch {
+            base.cancel()
+            throw error
+        }
+        appendOnly.directory = directory
+        let saver = SnapshotSaver(engine, snapshotContents(isBase: true), to: base)
+        saver.begin()
+        let background = BackgroundSave(saver, base, start: now / 1000, changeCount: engine.dirty)
+        background.rewrite = LogRewrite(
+            directory: directory, baseName: baseName, position: writer.log.position,
+            hasIncrement: appendOnly.state != .off, recovers: recovers)
+        persistence.background = background
+        savesInSlices = true
+    }
+
+    /// The directory of the log, which is made again where it is gone.
+    private func openLogDirectory(recovers: Bool) throws(AppendFileError) -> AppendDirectory {
+        if let directory = appendOnly.directory, !recovers || directory.files.isThere { return directory }
+        appendOnly.directory = nil
+        guard let directory = try AppendDirectory.open(configuration.settings, isMade: true, log: log) else {
+            throw AppendFileError("There is no append-only dir")
+        }
+        return directory
+    }
+
+    /// Has effects go to a new increment.
+    private func beginIncrement(in directory: AppendDirectory) throws(AppendFileError) {
+        let isTemporary = appendOnly.state == .waitsForBase
+        var manifest = directory.manifest
+        let name =
+            isTemporary
+            ? directory.temporaryIncrementName : manifest.nextIncrementName(of: directory.fileName)
+        do throws(SyscallError) {
+            let file = try directory.files.openForAppending(name, isEmptied: true)
+            if !isTemporary {
+                manifest.addIncrement(name)
+                try directory.store(manifest)
+            }
+            log.notice("Creating AOF incr file \(name) on background rewrite")
+            beginIncrement(file)
+        } catch {
+            throw AppendFileError("Can't open the append-only file \(name): \(error.reason)")
+        }
+    }
+
+    // MARK: the base
+
+    private func makeBaseFile(_ name: String, in directory: AppendDirectory) -> SnapshotFile? {
+        let settings = configuration.settings
+        let options = SnapshotFile.Options(
+            compresses: settings.rdbCompression, hasChecksum: settings.rdbChecksum,
+            syncsOnTheWay: settings.rewriteIncrementalFsync)
+        do throws(SyscallError) {
+            return try SnapshotFile(
+                name, in: directory.files, temporaryName: directory.temporaryBaseName, options,
+                thread: persistence.helper)
+        } catch {
+            log.warning(
+                "Opening the temp file for AOF rewrite \(directory.temporaryBaseName) in \(directory.path): \(error.reason)"
+            )
+            return nil
+        }
+    }
+
+    /// Writes a base at once.
+    /// - Returns: its size; nil, and a line in the log, if it cannot be written.
+    func saveBase(_ name: String, in directory: AppendDirectory) -> Int? {
+        guard let file = makeBaseFile(name, in: directory) else { return nil }
+        let saver = SnapshotSaver(engine, snapshotContents(isBase: true), to: file)
+        saver.saveAll()
+        file.finish(version: saver.version)
+        switch file.waitForOutcome() {
+        case .saved(let byteCount): return byteCount
+        case .failed(let reason):
+            log.warning("Write error writing append only file on disk: \(reason)")
+            return nil
+        }
+    }
+
+    // MARK: the end
+
+    /// To be called when the base of a rewrite is written, or has failed.
+    func endRewrite(_ rewrite: LogRewrite, _ outcome: SnapshotFile.Outcome) {
+        defer {
+            updateGate()
+            if appendOnly.state == .off { appendOnly.directory = nil }
+        }
+        do throws(AppendFileError) {
+            guard case .saved(let byteCount) = outcome else {
+                if case .failed(let reason) = outcome {
+                    log.warning("Write error writing append only file on disk: \(reason)")
+                }
+                throw AppendFileError("Background AOF rewrite terminated with error")
+            }
+            log.notice("Background AOF rewrite terminated with success")
+            try takeOver(rewrite, byteCount)
+        } catch {
+            for line in error.lines { log.warning(line) }
+            appendOnly.lastRewriteSucceeded = false
+            appendOnly.failuresInARow += 1
+            giveUp(rewrite)
+            return
+        }
+        appendOnly.lastRewriteSucceeded = true
+        appendOnly.failuresInARow = 0
+        log.notice("Background AOF rewrite finished successfully")
+    }
+
+    /// Effects that only the base would have made whole are dropped; the base is tried again.
+    func giveUp(_ rewrite: LogRewrite) {
+        guard appendOnly.state == .waitsForBase, rewrite.hasIncrement else { return }
+        log.notice(
+            "Removing the temp incr aof file \(rewrite.directory.temporaryIncrementName) in the background")
+        dropIncrement()
+        let name = rewrite.directory.temporaryIncrementName
+        appendOnly.writer.afterSyncs { [files = rewrite.directory.files] in files.remove(name) }
+        appendOnly.isScheduled = true
+    }
+
+    private func takeOver(_ rewrite: LogRewrite, _ byteCount: Int) throws(AppendFileError) {
+        let directory = rewrite.directory
+        var manifest = directory.manifest
+        manifest.replaceBase(
+            with: rewrite.baseName,
+            keepingIncrements: appendOnly.state == .on && rewrite.hasIncrement ? 1 : 0)
+        do throws(SyscallError) {
+            if appendOnly.state == .waitsForBase {
+                let name = manifest.nextIncrementName(of: directory.fileName)
+                try directory.files.rename(directory.temporaryIncrementName, to: name)
+                manifest.addIncrement(name)
+            }
+            try directory.store(manifest)
+        } catch {
+            directory.files.remove(rewrite.baseName)
+            throw AppendFileError("The AOF manifest file in \(directory.path) could not be replaced: \(error)")
+        }
+        if appendOnly.state != .off {
+            appendOnly.earlierByteCount = byteCount
+            appendOnly.byteCountOfBase = appendOnly.byteCount
+            appendOnly.state = .on
+            appendOnly.writer.isSaved(upTo: rewrite.position, isRecovered: rewrite.recovers)
+            flushLog(mustWrite: true)
+        }
+        removeLogHistory()
+    }
+
+    // MARK: by itself
+
+    /// Begins a rewrite if it is time for one.
+    func followLogGrowth() {
+        guard persistence.background == nil, persistence.loading == nil else { return }
+        let seconds = now / 1000
+        if appendOnly.isScheduled {
+            if !appendOnly.isResting(at: seconds, log) { _ = rewriteInBackground() }
+            return
+        }
+        let settings = configuration.settings
+        guard appendOnly.state == .on, settings.rewritePercentage > 0, appendOnly.byteCount > settings.rewriteMinSize,
+            appendOnly.writer.failure == nil
+        else { return }
+        let base = max(appendOnly.byteCountOfBase, 1)
+        let growth = Int(Double(appendOnly.byteCount) * 100 / Double(base)) - 100
+        guard growth >= settings.rewritePercentage, !appendOnly.isResting(at: seconds, log) else { return }
+        log.notice("Starting automatic rewriting of AOF on \(growth)% growth")
+        _ = rewriteInBackground()
+    }
+
+    /// Writes the whole log anew after a failure that does not pass.
+    func recoverLog() {
+        guard persistence.background == nil, appendOnly.state != .off, now - lastRecovery >= 1000 || now < lastRecovery
+        else { return }
+        lastRecovery = now
+        _ = rewriteInBackground(recovers: true)
+    }
+}

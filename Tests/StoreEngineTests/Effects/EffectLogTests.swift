@@ -1,0 +1,94 @@
+// Goal: effects become bytes that Redis reads, only whole groups are given away, and what is removed is what was taken.
+
+import RespCodec
+import Testing
+
+@testable import StoreEngine
+
+@Suite struct EffectLogTests {
+    private func take(_ log: EffectLog, _ line: String, database: Int = 0) {
+        let words = OwnedArguments(line.split(separator: " ").map { Array($0.utf8) })
+        log.take(words.view, database: database)
+        withExtendedLifetime(words) {}
+    }
+
+    private func shown(_ log: EffectLog) -> String {
+        String(decoding: log.bytes, as: UTF8.self).replacing("\r\n", with: " ")
+    }
+
+    @Test func databasesAreSelectedWhereTheyChange() {
+        let log = EffectLog()
+        for (line, database) in [("SET a 1", 3), ("DEL a", 3), ("SET b 1", 10)] {
+            take(log, line, database: database)
+            log.endGroup()
+        }
+        #expect(
+            shown(log)
+                == "*2 $6 SELECT $1 3 *3 $3 SET $1 a $1 1 *2 $3 DEL $1 a *2 $6 SELECT $2 10 *3 $3 SET $1 b $1 1 ")
+        log.removeFirst(log.wholeCount)
+        log.beginAnew()
+        take(log, "DEL b", database: 10)
+        log.endGroup()
+        #expect(shown(log) == "*2 $6 SELECT $2 10 *2 $3 DEL $1 b ")
+    }
+
+    @Test func onlyWholeGroupsAreGivenAway() {
+        let log = EffectLog()
+        take(log, "SET a 1")
+        #expect(log.wholeCount == 0 && log.position == 0 && log.hasOpenGroup)
+        log.endGroup()
+        let first = log.wholeCount
+        #expect(first > 0 && log.position == first)
+        take(log, "SET b 1")
+        take(log, "SET c 1")
+        #expect(log.wholeCount == first && log.hasOpenGroup)
+        // Written while a group is open.
+        log.removeFirst(first)
+        #expect(log.wholeCount == 0)
+        take(log, "SET d 1")
+        log.endGroup()
+        #expect(!log.hasOpenGroup)
+        #expect(
+            shown(log)
+                == "*1 $5 MULTI *3 $3 SET $1 b $1 1 *3 $3 SET $1 c $1 1 *3 $3 SET $1 d $1 1 *1 $4 EXEC ")
+        #expect(log.position == first + log.wholeCount)
+    }
+
+    @Test func timeIsNotedWhereItHasChanged() {
+        let log = EffectLog()
+        var time: Int64 = 1_700_000_000
+        log.time = { time }
+        take(log, "SET a 1")
+        take(log, "SET b 1")
+        log.endGroup()
+        take(log, "DEL a")
+        log.endGroup()
+        time += 1
+        take(log, "DEL b")
+        log.endGroup()
+        #expect(
+            shown(log)
+                == "#TS:1700000000 *1 $5 MULTI *2 $6 SELECT $1 0 *3 $3 SET $1 a $1 1 *3 $3 SET $1 b $1 1 *1 $4 EXEC "
+                + "*2 $3 DEL $1 a #TS:1700000001 *2 $3 DEL $1 b ")
+    }
+
+    @Test func wordsOfAnyLengthAreWritten() throws {
+        let log = EffectLog()
+        var random = RandomSource(seed: 5)
+        var all: [[[UInt8]]] = []
+        for count in [0, 1, 9, 10, 99, 100, 101, 999, 1000, 65_536, 300_000] {
+            let words =
+                [Array("SET".utf8), (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next()) }]
+                + [[UInt8]](repeating: [1], count: count % 200)
+            let owned = OwnedArguments(words)
+            log.take(owned.view, database: 0)
+            log.endGroup()
+            all.append(words)
+        }
+        var found: [[[UInt8]]] = []
+        try log.bytes.withByteSlice { try Engine.forEachRequest(in: $0) { found.append($0.owned) } }
+        #expect(found.dropFirst() == all[...])
+        log.removeFirst(log.wholeCount)
+        #expect(log.bytes.isEmpty && log.byteCount < 1 << 20)
+    }
+}
