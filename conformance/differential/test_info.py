@@ -17,8 +17,7 @@ OWN_TO_REDIS = {
                "used_memory_vm_functions", "used_memory_vm_total", "used_memory_vm_total_human", "used_memory_functions",
                "used_memory_scripts", "used_memory_scripts_human", "mem_replication_backlog",
                "mem_total_replication_buffers", "mem_clients_slaves", "mem_aof_buffer"},
-    # What was never done has no last status.
-    "persistence": {"aof_last_bgrewrite_status", "aof_last_write_status"},
+    "persistence": set(),
     "stats": {"reply_buffer_shrinks", "reply_buffer_expands", "sync_full", "sync_partial_ok", "sync_partial_err", "total_net_repl_input_bytes",
               "total_net_repl_output_bytes",
               "instantaneous_input_repl_kbps", "instantaneous_output_repl_kbps", "migrate_cached_sockets",

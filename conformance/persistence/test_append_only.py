@@ -293,6 +293,7 @@ def test_it_is_rewritten_by_itself(begin, tmp_path):  # noqa: F811
 @pytest.mark.parametrize("seed", range(2))
 def test_writes_while_it_is_rewritten(seed, begin, tmp_path):  # noqa: F811
     """What is written meanwhile is in the new increment, and nothing twice."""
+    counts = []
     server = begin(servers.under_test(), tmp_path, *ON, "--appendfsync", ["everysec", "always"][seed])
     with server.connect(timeout=120) as client:
         for database in (0, 1, 2):
@@ -309,29 +310,22 @@ def test_writes_while_it_is_rewritten(seed, begin, tmp_path):  # noqa: F811
         finally:
             written = writers.stop()
         assert written > 500
-        client("DEBUG", "SET-ACTIVE-EXPIRE", 0)
-        time.sleep(0.2)
-        for database in range(16):
-            client("SELECT", database)
-            client("KEYS", "*")
+        # What the writers have let expire.
+        time.sleep(0.3)
         before = client("DEBUG", "DIGEST").plain()
         assert client("DEBUG", "LOADAOF").value == b"OK"
-        for database in range(16):
-            client("SELECT", database)
-            client("KEYS", "*")
         assert client("DEBUG", "DIGEST").plain() == before
     end(server)
     assert len(names(tmp_path)) == 3
     for binary in (servers.under_test(), servers.newer_redis()):
         other = begin(binary, tmp_path, *ON)
         with other.connect(timeout=120) as client:
-            client("DEBUG", "SET-ACTIVE-EXPIRE", 0)
-            for database in range(16):
-                client("SELECT", database)
-                client("KEYS", "*")
-            if binary == servers.under_test():
-                assert client("DEBUG", "DIGEST").plain() == before
+            # Redis has other digests of scores and of deadlines.
+            assert client("DEBUG", "DIGEST").plain() == before or binary != servers.under_test()
+            client("SELECT", 1)
+            counts.append(client("DBSIZE").plain())
         end(other)
+    assert counts[0] == counts[1]
 
 
 def test_commands_about_rewriting(begin, tmp_path):  # noqa: F811

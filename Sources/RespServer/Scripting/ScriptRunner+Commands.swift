@@ -101,7 +101,9 @@ extension ScriptRunner: LuaHost {
 
     /// Why a command of such flags is not run.
     private func refusal(_ flags: CommandFlags, _ run: ScriptRun) -> StaticString? {
-        if refusedFlags.contains(.noScript) && flags.contains(.noScript) { return "This Redis command is not allowed from script" }
+        if refusedFlags.contains(.noScript) && flags.contains(.noScript) {
+            return "This Redis command is not allowed from script"
+        }
         if storageProblem != nil && !onlyReads {
             // What has begun to write is not stopped halfway.
             if flags.contains(.write) && !run.hasWritten { return Self.misconfiguration }
