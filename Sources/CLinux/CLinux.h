@@ -64,6 +64,12 @@ static inline void clinux_begin_sync(int descriptor, long offset, long count) {
 #endif
 }
 
+/// Sets how far the calling thread stands behind others when processors are scarce.
+static inline void clinux_set_niceness(int niceness) {
+    int setpriority(int, unsigned, int);
+    setpriority(0, 0, niceness); // PRIO_PROCESS, which means a thread here, the calling one.
+}
+
 /// The bytes a malloc block really has.
 size_t malloc_usable_size(void *_Nullable block);
 

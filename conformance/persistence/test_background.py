@@ -323,6 +323,41 @@ def test_a_save_that_fails_refuses_writes_until_one_succeeds(begin, tmp_path):  
     server.kill()
 
 
+def test_a_save_that_cannot_begin(begin, tmp_path):  # noqa: F811
+    """As one that fails."""
+    folder, away = tmp_path / "data", tmp_path / "away"
+    folder.mkdir()
+    server = begin(servers.under_test(), folder)
+    with server.connect() as client:
+        folder.rename(away)
+        assert client("BGSAVE").value == b"Background saving started"
+        assert wait_for_save(client) == "err"
+        away.rename(folder)
+        assert client("BGSAVE").value == b"Background saving started"
+        assert wait_for_save(client) == "ok" and "dump.rdb" in os.listdir(folder)
+
+
+def test_many_large_values_that_change_take_few_descriptors(begin, tmp_path):  # noqa: F811
+    server = begin(servers.under_test(), tmp_path)
+    with server.connect(timeout=120) as client:
+        for index in range(80):
+            client("RPUSH", f"list:{index}", *range(5000))
+            client("HSET", f"hash:{index}", *range(10_000))
+        before = client("DEBUG", "DIGEST").value
+        subprocess.run(["prlimit", f"--pid={server.pid}", "--nofile=40:40"], check=True)
+        client("CONFIG", "SET", "rdb-key-save-delay", 100)
+        assert client("BGSAVE").value == b"Background saving started"
+        send_all(client, [["LSET", f"list:{index}", 2500, "changed"] for index in range(80)]
+                 + [["HSET", f"hash:{index}", 5000, "changed"] for index in range(80)])
+        assert fields(client)["rdb_bgsave_in_progress"] == "1"
+        client("CONFIG", "SET", "rdb-key-save-delay", 0)
+        assert wait_for_save(client) == "ok", server.output()
+    server.kill()
+    server = begin(servers.under_test(), tmp_path)
+    with server.connect(timeout=120) as client:
+        assert client("DEBUG", "DIGEST").value == before
+
+
 def test_save_points(begin, tmp_path):  # noqa: F811
     server = begin(servers.under_test(), tmp_path, "--save", "1 5", "--save", "3600 1")
     with server.connect() as client:

@@ -1,4 +1,5 @@
 """Snapshot files move between servers in both directions: what was saved by one is the same when another has loaded it."""
+import fcntl
 import os
 import pathlib
 import shutil
@@ -278,6 +279,41 @@ def test_leftovers_of_ended_processes_are_removed(begin, tmp_path):
     begin(servers.under_test(), tmp_path)
     left = {name for name in os.listdir(tmp_path) if name.startswith("temp-")}
     assert left == {f"temp-{os.getpid()}.rdb", "temp-x.rdb"}
+
+
+def test_leftovers_that_are_none(begin, tmp_path):
+    """A file of such a name that the settings name, and one that is locked: a process of another container writes it."""
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    name = f"temp-{ended.pid}.rdb"
+    content = saved(tmp_path, begin)
+    os.rename(tmp_path / "dump.rdb", tmp_path / name)
+    server = begin(servers.under_test(), tmp_path, "--dbfilename", name)
+    with server.connect() as client:
+        assert client("DBSIZE").value == 101
+    server.kill()
+    with open(tmp_path / name, "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        server = begin(servers.under_test(), tmp_path)
+        assert (tmp_path / name).read_bytes() == content
+        # It has the name that this server would take.
+        taken = tmp_path / f"temp-{server.pid}.rdb"
+        taken.write_bytes(b"another's")
+        with server.connect() as client:
+            assert client("SAVE").value == b"OK"
+        assert taken.read_bytes() == b"another's"
+        server.kill()
+    begin(servers.under_test(), tmp_path)
+    assert not (tmp_path / name).exists()
+
+
+def test_who_may_read_the_file_follows_the_umask(begin, tmp_path):
+    before = os.umask(0o007)
+    try:
+        saved(tmp_path, begin)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "dump.rdb").stat().st_mode & 0o777 == 0o660
 
 
 def test_saving_where_nothing_can_be_written(begin, tmp_path):

@@ -89,7 +89,7 @@ enum InfoCommands {
     // MARK: fields that are always 0
 
     private static let noReplicationMemory = ZeroFields(
-        "mem_not_counted_for_evict", "mem_replication_backlog", "mem_total_replication_buffers",
+        "mem_replication_backlog", "mem_total_replication_buffers",
         "mem_replica_full_sync_buffer", "mem_clients_slaves")
     private static let noForks = ZeroFields(
         "async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age")
@@ -216,6 +216,7 @@ enum InfoCommands {
         text.add("rss_overhead_bytes", figures.resident - figures.allocatorResident)
         text.add("mem_fragmentation_ratio", decimal: MemoryFigures.ratio(figures.resident, figures.used))
         text.add("mem_fragmentation_bytes", figures.resident - figures.used)
+        text.add("mem_not_counted_for_evict", server.engine.bytesHeldBySnapshot)
         text.add(noReplicationMemory)
         text.add("mem_clients_normal", figures.clients)
         text.add("mem_cluster_links", 0)

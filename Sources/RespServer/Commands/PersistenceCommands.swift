@@ -58,7 +58,7 @@ enum PersistenceCommands {
             persistence.isScheduled = true
             return context.reply.status("Background saving scheduled")
         }
-        guard server.saveInBackground() else { throw .message("ERR") }
+        server.saveInBackground()
         context.reply.status("Background saving started")
     }
 

@@ -45,7 +45,7 @@ final class Persistence {
         }
     }
 
-    let helper = HelperThread()
+    let helper = HelperThread(niceness: 10)
     /// In seconds since 1970: at first when the server started.
     var lastSave: Int64
     var lastSaveSucceeded = true
@@ -63,12 +63,14 @@ final class Persistence {
 
     init(now: Int64) { lastSave = now / 1000 }
 
-    /// Temporary files bear the number of the process.
-    static func temporaryName(process: Int32) -> String { "temp-\(process).rdb" }
+    /// Temporary files bear the number of the process; another process of that number, in another container, may have made the first.
+    static func temporaryNames(process: Int32) -> some Sequence<String> {
+        (0..<100).lazy.map { $0 == 0 ? "temp-\(process).rdb" : "temp-\(process)-\($0).rdb" }
+    }
 
     /// The number of the process that a temporary file is of; nil for any other name.
     static func process(ofTemporary name: String) -> Int32? {
         guard name.hasPrefix("temp-"), name.hasSuffix(".rdb") else { return nil }
-        return Int32(name.dropFirst(5).dropLast(4))
+        return Int32(name.dropFirst(5).dropLast(4).prefix { $0 != "-" })
     }
 }

@@ -11,33 +11,35 @@ extension Server {
     /// After a failure, so many seconds pass before another snapshot is taken by itself.
     private static let retryDelay: Int64 = 5
     /// Slices take such a part of what the clients had.
-    private static let share = 0.35
+    private static let share = 0.2
 
-    /// Begins to save in the background.
-    /// - Returns: false, and a line in the log, if that cannot be.
-    func saveInBackground() -> Bool {
+    /// Begins to save in the background. If that cannot be, the log says so, and it counts as a snapshot that failed.
+    func saveInBackground() {
         persistence.saveCount += 1
         persistence.lastTry = now / 1000
+        persistence.isScheduled = false
         guard let file = makeSnapshotFile() else {
+            log.warning("Background saving error")
             persistence.lastSaveSucceeded = false
             updateGate()
-            return false
+            return
         }
         let saver = SnapshotSaver(engine, snapshotContents(), to: file)
         saver.begin()
         persistence.background = BackgroundSave(saver, file, start: now / 1000, changeCount: engine.dirty)
-        persistence.isScheduled = false
         savesInSlices = true
         log.notice("Background saving started")
-        return true
     }
 
     /// Gives up what is being saved in the background, if anything is.
     func cancelBackgroundSave() {
         guard let background = persistence.background else { return }
+        guard background.file.cancel() else {
+            // It has its name by now, or has failed.
+            persistence.helper.waitUntilIdle()
+            return endBackgroundSave(background)
+        }
         background.saver.end()
-        background.file.cancel()
-        persistence.helper.waitUntilIdle()
         persistence.background = nil
         savesInSlices = false
         saveTimer.set(for: nil)
@@ -129,13 +131,13 @@ extension Server {
         let seconds = now / 1000
         guard persistence.lastSaveSucceeded || seconds - persistence.lastTry > Self.retryDelay else { return }
         if persistence.isScheduled {
-            _ = saveInBackground()
+            saveInBackground()
             return
         }
         for point in configuration.settings.savePoints
         where engine.dirty >= point.changes && seconds - persistence.lastSave > Int64(point.seconds) {
             log.notice("\(point.changes) changes in \(point.seconds) seconds. Saving...")
-            _ = saveInBackground()
+            saveInBackground()
             return
         }
     }

@@ -151,9 +151,11 @@ extension Server {
     /// Removes what processes have left that ended while they saved.
     private func removeLeftovers() {
         guard let directory = try? DataDirectory(configuration.settings.directory) else { return }
-        for name in directory.names {
+        for name in directory.names where name != configuration.settings.dbFilename {
             guard let process = Persistence.process(ofTemporary: name), process > 0,
-                process == getpid() || (kill(process, 0) != 0 && errno == ESRCH)
+                process == getpid() || (kill(process, 0) != 0 && errno == ESRCH),
+                // In another container there may be a process of that number.
+                let file = try? directory.openFile(name), file.lock()
             else { continue }
             log.notice("Removing \(name), which a process has left that ended while it saved")
             directory.remove(name)

@@ -9,6 +9,7 @@ extension Server {
     func saveNow() -> Bool {
         persistence.saveCount += 1
         guard let file = makeSnapshotFile() else { return false }
+        file.waitsForRoom = true
         let saver = SnapshotSaver(engine, snapshotContents(), to: file)
         saver.saveAll()
         file.finish(version: saver.version)
@@ -32,14 +33,13 @@ extension Server {
         let options = SnapshotFile.Options(
             compresses: settings.rdbCompression, hasChecksum: settings.rdbChecksum,
             syncsOnTheWay: settings.rdbSaveIncrementalFsync)
-        let temporaryName = Persistence.temporaryName(process: getpid())
         do throws(SyscallError) {
             return try SnapshotFile(
-                settings.dbFilename, in: DataDirectory(settings.directory), temporaryName: temporaryName, options,
-                thread: persistence.helper)
+                settings.dbFilename, in: DataDirectory(settings.directory),
+                temporaryNames: Persistence.temporaryNames(process: getpid()), options, thread: persistence.helper)
         } catch {
             log.warning(
-                "Failed opening the temp RDB file \(temporaryName) (in server root dir \(settings.directory)) for saving: \(error.reason)"
+                "Failed opening the temp RDB file temp-\(getpid()).rdb (in server root dir \(settings.directory)) for saving: \(error.reason)"
             )
             return nil
         }

@@ -1,7 +1,10 @@
 // A snapshot on its way to its file: blocks come from whoever walks the data, the helper thread encodes and writes them.
 //
 // Everything goes to a temporary file first, which takes the name of the last snapshot when it is whole and on the disk: whatever fails before
-// leaves that one as it was.
+// leaves that one as it was. Parts whose place is not known yet lie in one file without a name, as runs of bytes, in the order in which
+// they came.
+//
+// Nobody who changes data waits for the disk: where it is slow, what must be kept of what changes piles up in memory.
 
 import Glibc
 import RespCodec
@@ -21,15 +24,30 @@ final class SnapshotFile: SnapshotDestination {
         case failed(String)
     }
 
-    /// How many bytes may wait to be written.
+    /// So many bytes wait to be written while there is room for more.
     private static let mostWaiting = 8 << 20
 
-    /// A part of the file whose place is not known yet, in a file of its own.
-    @safe private final class Part {
+    /// Parts whose place is not known yet, in a file without a name.
+    @safe private final class Spool {
         let file: DataFile
-        var output: SnapshotOutput!
+        var end = 0
+        /// Where the bytes of each part lie.
+        var runs: [Int: [Range<Int>]] = [:]
 
         init(_ file: DataFile) { self.file = file }
+
+        @unsafe func append(_ bytes: UnsafeRawBufferPointer, of part: Int) throws(SyscallError) {
+            unsafe try file.write(bytes, at: end)
+            let run = end..<end + bytes.count
+            var all = runs.removeValue(forKey: part) ?? []
+            if let last = all.last, last.upperBound == end {
+                all[all.count - 1] = last.lowerBound..<run.upperBound
+            } else {
+                all.append(run)
+            }
+            runs[part] = all
+            end = run.upperBound
+        }
     }
 
     /// What the helper thread works on.
@@ -46,18 +64,19 @@ final class SnapshotFile: SnapshotDestination {
         var error: SyscallError?
         var written = 0
         var synced = 0
-        let compresses: Bool
-        var parts: [Int: Part] = [:]
+        var spool: Spool?
+        /// Encodes what goes to the spool.
+        var partOutput: SnapshotOutput!
+        /// Which part that is.
+        var currentPart = 0
 
-        init(_ directory: DataDirectory, _ name: String, _ temporaryName: String, _ options: Options)
-            throws(SyscallError)
-        {
+        init(
+            _ directory: DataDirectory, _ name: String, _ temporaryNames: some Sequence<String>, _ options: Options
+        ) throws(SyscallError) {
             self.directory = directory
             self.name = name
-            self.temporaryName = temporaryName
             syncsOnTheWay = options.syncsOnTheWay
-            compresses = options.compresses
-            file = try directory.makeFile(temporaryName)
+            (file, temporaryName) = try directory.makeLockedFile(temporaryNames)
             output = unsafe SnapshotOutput(compresses: options.compresses, hasChecksum: options.hasChecksum) {
                 [unowned self] bytes in
                 attempt { () throws(SyscallError) in unsafe try file.write(bytes) }
@@ -68,6 +87,14 @@ final class SnapshotFile: SnapshotDestination {
                 }
                 return error == nil
             }
+            partOutput = unsafe SnapshotOutput(compresses: options.compresses, hasChecksum: false) {
+                [unowned self] bytes in
+                attempt { () throws(SyscallError) in
+                    if spool == nil { spool = Spool(try directory.makeNamelessFile()) }
+                    unsafe try spool?.append(bytes, of: currentPart)
+                }
+                return error == nil
+            }
         }
 
         private func attempt(_ body: () throws(SyscallError) -> Void) {
@@ -75,111 +102,148 @@ final class SnapshotFile: SnapshotDestination {
             do throws(SyscallError) { try body() } catch { self.error = error }
         }
 
-        func add(_ block: SnapshotBlock, to number: Int) {
-            guard number > 0 else { return output.add(block) }
-            if parts[number] == nil {
-                attempt { () throws(SyscallError) in parts[number] = Part(try directory.makeNamelessFile()) }
-                guard let part = parts[number] else { return }
-                part.output = unsafe SnapshotOutput(compresses: compresses, hasChecksum: false) {
-                    [unowned self, unowned part] bytes in
-                    attempt { () throws(SyscallError) in unsafe try part.file.write(bytes) }
-                    return error == nil
-                }
-            }
-            parts[number]?.output.add(block)
+        func add(_ block: SnapshotBlock, to part: Int) {
+            guard part > 0 else { return output.add(block) }
+            currentPart = part
+            partOutput.add(block)
+            partOutput.flush()
         }
 
         /// Copies a part to where it belongs.
-        func append(_ number: Int) {
-            guard error == nil, let part = parts.removeValue(forKey: number) else { return }
-            part.output.flush()
+        func append(_ part: Int) {
+            guard error == nil, let spool, let runs = spool.runs.removeValue(forKey: part) else { return }
             unsafe withUnsafeTemporaryAllocation(byteCount: 256 << 10, alignment: 16) { buffer in
-                var offset = 0
-                while error == nil && offset < part.output.byteCount {
-                    var count = 0
-                    attempt { () throws(SyscallError) in unsafe count = try part.file.read(to: buffer, at: offset) }
-                    if error == nil && count == 0 { error = SyscallError("pread", EIO) }
-                    if count > 0 {
-                        unsafe output.add(encoded: ByteSlice(UnsafeRawBufferPointer(rebasing: buffer[..<count])))
+                for run in runs {
+                    var place = run.lowerBound
+                    while error == nil && place < run.upperBound {
+                        var count = 0
+                        let wanted = unsafe UnsafeMutableRawBufferPointer(
+                            rebasing: buffer[..<min(buffer.count, run.upperBound - place)])
+                        attempt { () throws(SyscallError) in unsafe count = try spool.file.read(to: wanted, at: place) }
+                        if error == nil && count == 0 { error = SyscallError("pread", EIO) }
+                        if count > 0 {
+                            unsafe output.add(encoded: ByteSlice(UnsafeRawBufferPointer(rebasing: buffer[..<count])))
+                        }
+                        place += count
                     }
-                    offset += count
                 }
+            }
+            if spool.runs.isEmpty {
+                attempt { () throws(SyscallError) in try spool.file.truncate(to: 0) }
+                spool.end = 0
             }
         }
 
-        /// The file takes its name.
-        func finish(version: UInt16) -> Outcome {
+        /// Brings all of it to the disk.
+        func complete(version: UInt16) {
             unsafe output.finish(version: version) { digits, offset in
                 attempt { () throws(SyscallError) in unsafe try file.write(digits, at: offset) }
                 return error == nil
             }
             attempt { () throws(SyscallError) in try file.sync() }
             attempt { () throws(SyscallError) in try file.close() }
-            attempt { () throws(SyscallError) in try directory.rename(temporaryName, to: name) }
+        }
+
+        /// The file takes its name.
+        func takeName() { attempt { () throws(SyscallError) in try directory.rename(temporaryName, to: name) } }
+
+        /// Makes sure that the name is on the disk.
+        func syncName() -> Outcome {
             attempt { () throws(SyscallError) in try directory.sync() }
-            guard let error else { return .saved(byteCount: written) }
-            directory.remove(temporaryName)
-            return .failed("\(error)")
+            return error.map { .failed("\($0)") } ?? .saved(byteCount: written)
         }
     }
 
     private let thread: HelperThread
     private let work: Work
-    private let result = SharedOutcome()
+    private let state = State()
 
-    /// What came of it, for both threads.
-    private final class SharedOutcome: Sendable {
-        let value = Mutex<Outcome?>(nil)
+    /// How it stands, for both threads.
+    private final class State: Sendable {
+        private struct Value {
+            var outcome: Outcome?
+            /// The file takes its name, or has it.
+            var isNamed = false
+        }
+
+        private let value = Mutex(Value())
+
+        var outcome: Outcome? { value.withLock { $0.outcome } }
+
+        func end(_ outcome: Outcome) { value.withLock { $0.outcome = outcome } }
+
+        /// Removes the temporary file, whose name may be another's from then on.
+        /// - Returns: false if there is an outcome, or the file has its name.
+        func giveUp(_ reason: String, _ work: Work) -> Bool {
+            value.withLock {
+                guard $0.outcome == nil, !$0.isNamed else { return false }
+                work.directory.remove(work.temporaryName)
+                $0.outcome = .failed(reason)
+                return true
+            }
+        }
+
+        /// Has the file take its name, if there is no outcome. That may take long: the file that had it may be a large one, which goes.
+        /// - Returns: whether it has it now.
+        func name(_ work: Work) -> Bool {
+            let mayTakeName = value.withLock {
+                $0.isNamed = $0.outcome == nil
+                return $0.isNamed
+            }
+            guard mayTakeName else { return false }
+            work.takeName()
+            guard let error = work.error else { return true }
+            work.directory.remove(work.temporaryName)
+            end(.failed("\(error)"))
+            return false
+        }
     }
 
-    /// Makes the temporary file.
+    /// Makes the temporary file, of the first of some names that is free.
     init(
-        _ name: String, in directory: DataDirectory, temporaryName: String, _ options: Options, thread: HelperThread
+        _ name: String, in directory: DataDirectory, temporaryNames: some Sequence<String>, _ options: Options,
+        thread: HelperThread
     ) throws(SyscallError) {
-        work = try Work(directory, name, temporaryName, options)
+        work = try Work(directory, name, temporaryNames, options)
         self.thread = thread
     }
 
     /// Whether a block can be taken without waiting.
     var hasRoom: Bool { thread.pendingSize < Self.mostWaiting }
 
+    /// Whether whoever hands over a block waits for room.
+    var waitsForRoom = false
+
     func take(_ block: SnapshotBlock, part: Int) {
         submit(size: block.capacity) { $0.add(block, to: part) }
-        thread.wait(untilBelow: Self.mostWaiting)
+        if waitsForRoom { thread.wait(untilBelow: Self.mostWaiting) }
     }
 
     func append(part: Int) { submit(size: 0) { $0.append(part) } }
 
     private func submit(size: Int, _ job: @escaping @Sendable (Work) -> Void) {
-        thread.submit(size: size) { [work, result] in
-            guard result.value.withLock({ $0 == nil }) else { return }
+        thread.submit(size: size) { [work, state] in
+            guard state.outcome == nil else { return }
             job(work)
-            guard let error = work.error else { return }
-            work.directory.remove(work.temporaryName)
-            result.value.withLock { $0 = .failed("\(error)") }
+            if let error = work.error { _ = state.giveUp("\(error)", work) }
         }
     }
 
     /// Everything has been taken: has the file finished.
     func finish(version: UInt16) {
-        thread.submit { [work, result] in
-            guard result.value.withLock({ $0 == nil }) else { return }
-            let outcome = work.finish(version: version)
-            result.value.withLock { $0 = outcome }
-        }
+        submit(size: 0) { $0.complete(version: version) }
+        thread.submit { [work, state] in if state.name(work) { state.end(work.syncName()) } }
     }
 
     /// What came of it; nil while nothing has failed and it is not finished.
-    var outcome: Outcome? { result.value.withLock { $0 } }
+    var outcome: Outcome? { state.outcome }
 
     func waitForOutcome() -> Outcome {
         thread.waitUntilIdle()
         return outcome ?? .failed("it was not finished")
     }
 
-    /// Gives the snapshot up, as if it had never begun.
-    func cancel() {
-        result.value.withLock { $0 = $0 ?? .failed("it was cancelled") }
-        thread.submit { [work] in work.directory.remove(work.temporaryName) }
-    }
+    /// Gives the snapshot up, as if it had never begun. What the thread is doing for it is not waited for.
+    /// - Returns: false if that is too late: the file has its name, or there is an outcome.
+    func cancel() -> Bool { state.giveUp("it was cancelled", work) }
 }

@@ -43,7 +43,7 @@ import Glibc
     }
 
     func makeFile(_ name: String) throws(SyscallError) -> DataFile {
-        let file = unsafe openat(descriptor, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        let file = unsafe openat(descriptor, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
         guard file >= 0 else { throw SyscallError("open") }
         return DataFile(file)
     }
@@ -74,6 +74,19 @@ import Glibc
         let file = unsafe openat(descriptor, name, O_WRONLY | O_CLOEXEC)
         guard file >= 0 else { throw SyscallError("open") }
         return DataFile(file)
+    }
+
+    /// A new file of the first of some names that is free, locked as long as it is open.
+    func makeLockedFile(_ names: some Sequence<String>) throws(SyscallError) -> (file: DataFile, name: String) {
+        for name in names {
+            let file = unsafe openat(descriptor, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+            if file < 0 && errno == EEXIST { continue }
+            guard file >= 0 else { throw SyscallError("open") }
+            let made = DataFile(file)
+            _ = made.lock()
+            return (made, name)
+        }
+        throw SyscallError("open", EEXIST)
     }
 
     func openFile(_ name: String) throws(SyscallError) -> DataFile {
@@ -207,6 +220,9 @@ import Glibc
         let count = unsafe pwrite(descriptor, bytes.baseAddress!, bytes.count, off_t(offset))
         guard count == bytes.count else { throw SyscallError("pwrite", count < 0 ? errno : EIO) }
     }
+
+    /// Locks the file for this process, if no other has locked it.
+    func lock() -> Bool { flock(descriptor, LOCK_EX | LOCK_NB) == 0 }
 
     /// Reads some bytes at a place of the file; 0 at the end.
     @unsafe func read(to target: UnsafeMutableRawBufferPointer, at offset: Int) throws(SyscallError) -> Int {

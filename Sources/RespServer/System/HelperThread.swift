@@ -1,6 +1,7 @@
 // A thread for what would hold up the loop: writing files and waiting until they are on the disk. Jobs run one after the other, in the order
 // in which they were submitted. How much waits is known, so that whoever makes work can stop in time.
 
+import CLinux
 import Glibc
 
 /// Used by one thread, which submits jobs.
@@ -17,8 +18,11 @@ import Glibc
     private var pending = 0
     private var isIdle = true
     private var hasStarted = false
+    private let niceness: Int32?
 
-    init() {
+    /// - Parameter niceness: how far the thread stands behind others, 1 to 19, when processors are scarce.
+    init(niceness: Int32? = nil) {
+        self.niceness = niceness
         unsafe mutex = .allocate(capacity: 1)
         unsafe changed = .allocate(capacity: 1)
         unsafe pthread_mutex_init(mutex, nil)
@@ -80,6 +84,8 @@ import Glibc
     // MARK: the thread
 
     private func work() {
+        // On a busy machine clients come first.
+        if let niceness { clinux_set_niceness(niceness) }
         while true {
             let job = locked {
                 while next == jobs.count {

@@ -39,9 +39,11 @@ import Glibc
         var bucketEarliest: UnsafeMutablePointer<Int64>?
         /// The ticket of the table when a snapshot wrote all that was here: see `SegmentedTable.ticket`.
         var savedTicket: UInt32 = 0
-        /// The ticket of the table when a snapshot wrote some of its buckets, and which, a bit for each.
+        /// The ticket of the table for which `marks` were made.
         var startedTicket: UInt32 = 0
-        var savedBuckets: UInt64 = 0
+        /// Which entries a snapshot is not to write any more, because it did or because they are newer: a byte for each bucket, a bit for
+        /// each slot of it.
+        var marks: UnsafeMutablePointer<UInt8>?
     }
 
     @inline(__always) private var pieces: UnsafeMutablePointer<UInt64> {
@@ -82,27 +84,67 @@ import Glibc
     @inline(__always) func share(of depth: Int) -> Int { 1 << (depth - self.depth) }
     static func == (left: Segment, right: Segment) -> Bool { unsafe left.address == right.address }
 
-    /// Calls `body` with the word of each entry in some buckets, a bit for each. All their memory has been asked for before.
+    /// Calls `body` with the word of each entry. All their memory has been asked for before.
+    /// - Parameter marked: false to leave out those that are marked.
     @inline(__always)
-    func forEachWord(ofBuckets buckets: UInt64, _ body: (UInt64) -> Void) {
-        walkWords(ofBuckets: buckets) { word in
+    func forEachWord(marked: Bool = true, _ body: (UInt64) -> Void) {
+        walkWords(marked: marked) { word in
             unsafe clinux_prefetch(SlotWord.entry(word))
             // Many entries lie across two lines.
             unsafe clinux_prefetch(SlotWord.entry(word) + 63)
         }
-        walkWords(ofBuckets: buckets, body)
+        walkWords(marked: marked, body)
     }
 
     @inline(__always)
-    private func walkWords(ofBuckets buckets: UInt64, _ body: (UInt64) -> Void) {
-        for index in 0..<bucketCount where buckets & 1 << UInt64(index) != 0 {
+    private func walkWords(marked: Bool, _ body: (UInt64) -> Void) {
+        let marks = marked ? nil : unsafe header.pointee.marks
+        for index in 0..<bucketCount {
             let slots = unsafe bucket(index)
+            let leftOut = unsafe marks?[index] ?? 0
             for place in 0..<Segment.slotsPerBucket {
                 let word = unsafe slots[place]
                 if word == 0 { break }
-                body(word)
+                if leftOut & 1 << UInt8(place) == 0 { body(word) }
             }
         }
+    }
+
+    // MARK: marks
+
+    func makeMarks(_ allocator: SlabAllocator) {
+        let marks =
+            unsafe header.pointee.marks
+            ?? allocator.allocate(Segment.maximumBuckets).bindMemory(
+                to: UInt8.self, capacity: Segment.maximumBuckets)
+        unsafe marks.update(repeating: 0, count: Segment.maximumBuckets)
+        unsafe header.pointee.marks = marks
+    }
+
+    func removeMarks(_ allocator: SlabAllocator) {
+        guard let marks = unsafe header.pointee.marks else { return }
+        unsafe allocator.deallocate(marks)
+        unsafe header.pointee.marks = nil
+    }
+
+    /// Whether an entry is marked; all are not where there are no marks.
+    @unsafe subscript(markOf slot: UnsafeMutablePointer<UInt64>, in bucket: Int) -> Bool {
+        get {
+            guard let marks = unsafe header.pointee.marks else { return false }
+            return unsafe marks[bucket] & bit(slot, in: bucket) != 0
+        }
+        nonmutating set {
+            guard let marks = unsafe header.pointee.marks else { return }
+            if newValue {
+                unsafe marks[bucket] |= bit(slot, in: bucket)
+            } else {
+                unsafe marks[bucket] &= ~bit(slot, in: bucket)
+            }
+        }
+    }
+
+    @unsafe private func bit(_ slot: UnsafeMutablePointer<UInt64>, in bucket: Int) -> UInt8 {
+        1 << UInt8(unsafe slot - self.bucket(bucket))
     }
 
     // MARK: memory
@@ -151,6 +193,7 @@ import Glibc
         var bytes = unsafe allocator.capacity(of: address)
         for index in 0..<pieceCount { bytes += unsafe allocator.capacity(of: piece(index)) }
         if let earliest = unsafe header.pointee.bucketEarliest { bytes += unsafe allocator.capacity(of: earliest) }
+        if let marks = unsafe header.pointee.marks { bytes += unsafe allocator.capacity(of: marks) }
         return bytes
     }
 
@@ -158,6 +201,7 @@ import Glibc
     @unsafe func deallocate(_ allocator: SlabAllocator) {
         for index in 0..<pieceCount { unsafe allocator.deallocate(piece(index)) }
         if let earliest = unsafe header.pointee.bucketEarliest { unsafe allocator.deallocate(earliest) }
+        removeMarks(allocator)
         unsafe allocator.deallocate(address)
     }
 }

@@ -7,6 +7,7 @@ import RespCodec
 extension SegmentedTable {
     @inline(never)
     mutating func makeRoom(in segment: Segment) {
+        if ticket != 0 { writeSnapshot(of: segment) }
         let buckets = segment.bucketCount
         if buckets < Segment.maximumBuckets {
             // Doubling at first, then in steps, so that a segment is never much larger than its entries need.
@@ -154,6 +155,7 @@ extension SegmentedTable {
         let buckets = segment.bucketCount
         guard isSparse(segment, used: segment.used) else { return }
         if depth > 0 && mergeIfSparse(segment) { return }
+        if ticket != 0 { writeSnapshot(of: segment) }
         if buckets > 1 { resize(segment, to: Self.buckets(for: segment.used)) }
     }
 

@@ -66,8 +66,9 @@ extension TableLayout {
     var deepestCount: Int32 = 1
     var heap: SegmentHeap
     var segmentList = SegmentList()
-    /// Not 0 while a snapshot is being written of the table. Segments that were written bear it; of the others a bucket is written before
-    /// something in it changes, and all of one before its entries move from bucket to bucket. Parts of one that was written were, too.
+    /// Not 0 while a snapshot is being written of the table. Segments that were written bear it; of the others an entry is written before
+    /// it changes, and marked, as are those that are added; and all of one before its entries are laid out anew. Parts of a segment that
+    /// was written were, too.
     var ticket: UInt32 = 0
     #if DEBUG
     /// How many insertions and removals there have been.
@@ -221,7 +222,6 @@ extension TableLayout {
     /// - Complexity: O(1) amortized; one insertion moves up to the entries of one segment.
     mutating func insert(_ entry: UnsafeMutableRawPointer, hash: UInt64, deadline: Int64) -> Slot {
         var target = segment(hash)
-        if ticket != 0 { beforeInsertion(target, hash) }
         while target.used &+ 1 > Self.limit(target.bucketCount) {
             makeRoom(in: target)
             target = segment(hash)
@@ -234,6 +234,7 @@ extension TableLayout {
         count &+= 1
         outdateSlots()
         let slot = unsafe slot(target, bucket, place)
+        if ticket != 0 { markNewEntry(slot) }
         if deadline != Self.noDeadline { noteDeadline(deadline, at: slot) }
         return slot
     }
@@ -251,7 +252,7 @@ extension TableLayout {
     /// - Complexity: O(1) amortized; one removal moves up to the entries of one segment.
     mutating func remove(_ slot: Slot) {
         check(slot)
-        if ticket != 0 { beforeRemoval(slot) }
+        if ticket != 0 { beforeChange(slot) }
         outdateSlots()
         let segment = slot.segment
         unsafe Self.closeGap(segment, bucket: slot.bucket, word: slot.word)
@@ -264,55 +265,37 @@ extension TableLayout {
 
     /// To be called before an entry changes, if the table has a ticket.
     @inline(never)
-    func beforeChange(_ slot: Slot) { beforeChange(slot.segment, bucket: slot.bucket) }
+    func beforeChange(_ slot: Slot) {
+        guard start(slot.segment), unsafe !slot.segment[markOf: slot.word, in: slot.bucket] else { return }
+        unsafe allocator.snapshot?.write(slot.word.pointee, ofTable: ticket)
+        unsafe slot.segment[markOf: slot.word, in: slot.bucket] = true
+    }
 
-    private func beforeChange(_ segment: Segment, bucket: Int) {
-        let buckets = 1 << UInt64(bucket) & ~writtenBuckets(of: segment)
-        guard buckets != 0 else { return }
-        allocator.snapshot?.write(segment, buckets: buckets, ofTable: ticket)
-        unsafe segment.header.pointee.savedBuckets |= buckets
+    @inline(never)
+    private func markNewEntry(_ slot: Slot) {
+        if start(slot.segment) { unsafe slot.segment[markOf: slot.word, in: slot.bucket] = true }
     }
 
     /// Has all of a segment written that was not.
     @inline(never)
     func writeSnapshot(of segment: Segment) {
-        let all = segment.bucketCount == 64 ? UInt64.max : 1 << UInt64(segment.bucketCount) - 1
-        let buckets = all & ~writtenBuckets(of: segment)
-        if buckets != 0 { allocator.snapshot?.write(segment, buckets: buckets, ofTable: ticket) }
+        guard unsafe segment.header.pointee.savedTicket != ticket else { return }
+        if unsafe segment.header.pointee.startedTicket != ticket { segment.removeMarks(allocator) }
+        allocator.snapshot?.write(segment, ofTable: ticket)
+        segment.removeMarks(allocator)
         unsafe segment.header.pointee.savedTicket = ticket
     }
 
-    /// Which buckets of a segment were written.
-    private func writtenBuckets(of segment: Segment) -> UInt64 {
-        if unsafe segment.header.pointee.savedTicket == ticket { return UInt64.max }
+    /// Has a segment have marks, unless it was written.
+    /// - Returns: whether it was not.
+    @inline(__always)
+    private func start(_ segment: Segment) -> Bool {
+        if unsafe segment.header.pointee.savedTicket == ticket { return false }
         if unsafe segment.header.pointee.startedTicket != ticket {
+            segment.makeMarks(allocator)
             unsafe segment.header.pointee.startedTicket = ticket
-            unsafe segment.header.pointee.savedBuckets = 0
         }
-        return unsafe segment.header.pointee.savedBuckets
-    }
-
-    /// The bucket that the entry will go to is written before; all of a segment that will have other buckets.
-    @inline(never)
-    private func beforeInsertion(_ segment: Segment, _ hash: UInt64) {
-        guard segment.used &+ 1 <= Self.limit(segment.bucketCount) else { return writeSnapshot(of: segment) }
-        var bucket = segment.home(hash & 0x7FFF)
-        while unsafe segment.bucket(bucket)[Segment.slotsPerBucket &- 1] != 0 {
-            bucket = bucket + 1 == segment.bucketCount ? 0 : bucket + 1
-        }
-        beforeChange(segment, bucket: bucket)
-    }
-
-    /// An entry of another bucket may move to one that is full, and a sparse segment is made smaller or part of another.
-    @inline(never)
-    private func beforeRemoval(_ slot: Slot) {
-        let segment = slot.segment
-        let isFull = unsafe segment.bucket(slot.bucket)[Segment.slotsPerBucket &- 1] != 0
-        if isFull || isSparse(segment, used: segment.used - 1) {
-            writeSnapshot(of: segment)
-        } else {
-            beforeChange(segment, bucket: slot.bucket)
-        }
+        return true
     }
 
     /// How many entries a segment may hold at its largest.
@@ -353,10 +336,18 @@ extension TableLayout {
             while unsafe slots[last] == 0 { last &-= 1 }
             unsafe gap.pointee = slots[last]
             unsafe slots[last] = 0
+            if unsafe segment.header.pointee.marks != nil {
+                unsafe segment[markOf: gap, in: gapBucket] = segment[markOf: slots + last, in: gapBucket]
+                unsafe segment[markOf: slots + last, in: gapBucket] = false
+            }
             guard wasFull else { return }
             // The bucket was full, so entries of it or of earlier ones may lie in later buckets: the first of them moves here.
             guard let moved = spilled(past: gapBucket, in: segment) else { return }
             unsafe slots[Segment.slotsPerBucket &- 1] = moved.word.pointee
+            if unsafe segment.header.pointee.marks != nil {
+                let isMarked = unsafe segment[markOf: moved.word, in: moved.bucket]
+                unsafe segment[markOf: slots + (Segment.slotsPerBucket &- 1), in: gapBucket] = isMarked
+            }
             if unsafe moved.word.pointee & SlotWord.deadlineBit != 0,
                 let earliest = unsafe segment.header.pointee.bucketEarliest
             {

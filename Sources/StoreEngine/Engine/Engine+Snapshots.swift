@@ -109,6 +109,12 @@ final class SnapshotMemory: SnapshotDestination {
     func append(part: Int) { blocks += parts.removeValue(forKey: part) ?? [] }
     var hasRoom: Bool { true }
 
+    private var allBlocks: [SnapshotBlock] { blocks + parts.values.flatMap { $0 } }
+    /// What was taken so far.
+    var byteCount: Int { allBlocks.reduce(0) { $0 + $1.count } }
+    /// The memory that this takes.
+    var capacity: Int { allBlocks.reduce(0) { $0 + $1.capacity } }
+
     func finished(version: UInt16) -> [UInt8] {
         var bytes: [UInt8] = []
         let output = unsafe SnapshotOutput(compresses: compresses, hasChecksum: true) {

@@ -41,6 +41,10 @@ struct Eviction {
     struct Variables {
         /// How many bytes may be in use.
         var limit = Int.max
+        /// What of them is only there until a snapshot has written it: as if it had been freed.
+        var held = 0
+        /// The sum of both.
+        var bound = Int.max
         var pool = EvictionPool()
         /// The place of the database that was looked at last, and how many in a row had no key that may go.
         var place = 0
@@ -68,12 +72,26 @@ struct Eviction {
         get { isLimited ? variables.limit : nil }
         nonmutating set {
             variables.limit = newValue ?? Int.max
+            setBound()
             if newValue != nil { engine.listeners.insert(.memoryLimit) } else { engine.listeners.remove(.memoryLimit) }
         }
     }
 
     /// Whether more memory is in use than allowed.
-    @inline(__always) var isOverLimit: Bool { engine.allocator.usedBytes > variables.limit }
+    @inline(__always) var isOverLimit: Bool { engine.allocator.usedBytes > variables.bound }
+
+    /// Bytes that no key has any more, and that a snapshot has still to write.
+    var heldBytes: Int {
+        get { variables.held }
+        nonmutating set {
+            variables.held = newValue
+            setBound()
+        }
+    }
+
+    private func setBound() {
+        variables.bound = variables.limit == Int.max ? Int.max : variables.limit &+ variables.held
+    }
 
     /// Does a bounded part of what it takes to get below the limit: frees some of what waits to be freed, or evicts a few keys.
     /// - Complexity: O(1).
@@ -215,6 +233,9 @@ extension Engine {
 
     /// Whether there is a limit, and more memory is in use.
     public var isOverMemoryLimit: Bool { state.eviction.isOverLimit }
+
+    /// Bytes in use that do not count for the limit: a snapshot frees them when it has written them.
+    public var bytesHeldBySnapshot: Int { state.eviction.heldBytes }
 
     /// Does a bounded part of what it takes to get below the limit: frees a slice of what waits to be freed, or evicts a few keys, by
     /// the settings.

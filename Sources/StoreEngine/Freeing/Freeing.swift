@@ -38,7 +38,7 @@ struct Freeing {
         switch entry.encoding {
         case .integer, .embedded, .raw, .packed, .packedWithDeadlines, .integers: break
         case .external:
-            unsafe engine.snapshot?.willFree(entry.external.block)
+            if unsafe engine.snapshot?.takesOver(blockAt: entry.external.block, of: allocator) == true { return }
             unsafe allocator.deallocate(entry.external.block)
         case .table, .chain, .tree, .stream: if let value = entry.large { free(value) }
         }

@@ -26,6 +26,19 @@ extension Database {
         unsafe allocator.snapshot?.willChange(Entry(slot.entry))
     }
 
+    /// To be called, too, before bytes of a long string change where they lie, or move.
+    @inline(__always)
+    func willChangeBytes(_ slot: Slot) {
+        willChange(slot)
+        if table.ticket != 0 { beforeChangeOfBytes(slot) }
+    }
+
+    @inline(never)
+    private func beforeChangeOfBytes(_ slot: Slot) {
+        let entry = entry(at: slot)
+        if entry.encoding == .external { unsafe allocator.snapshot?.willChange(bytesAt: entry.external.block) }
+    }
+
     #if DEBUG
     /// Which keys were announced or made since the command began.
     final class AnnouncedKeys {

@@ -14,11 +14,14 @@ import RespCodec
 /// A filled block. Whoever has it is its only user.
 @safe public final class SnapshotBlock: @unchecked Sendable {
     static let usualCapacity = 256 << 10
+    /// Of parts there may be many at a time, and most are small: their blocks grow.
+    static let leastCapacityOfPart = 4 << 10
+    static let usualCapacityOfPart = 64 << 10
     static let headSize = 4
     static let stringBit: UInt32 = 1 << 31
 
-    let start: UnsafeMutableRawPointer
-    public let capacity: Int
+    private(set) var start: UnsafeMutableRawPointer
+    public private(set) var capacity: Int
     fileprivate(set) var count = 0
 
     fileprivate init(capacity: Int) {
@@ -27,6 +30,11 @@ import RespCodec
     }
 
     deinit { unsafe free(start) }
+
+    fileprivate func grow(to capacity: Int) {
+        unsafe start = SystemMemory.reallocate(start, capacity)
+        self.capacity = capacity
+    }
 
     /// Calls `body` with each run.
     func forEachRun(_ body: (ByteSlice, _ isString: Bool) -> Void) {
@@ -45,7 +53,7 @@ import RespCodec
 
 /// Where blocks go.
 public protocol SnapshotDestination: AnyObject {
-    /// Takes over a block. May wait until there is room for it.
+    /// Takes over a block, also where there is no room for it; may wait until there is.
     /// - Parameter part: 0 for what goes to the file at once; else a part whose place in the file is not known yet.
     func take(_ block: SnapshotBlock, part: Int)
     /// Everything of a part has been taken: it follows what was taken so far of part 0.
@@ -66,6 +74,7 @@ public protocol SnapshotDestination: AnyObject {
         var byteCount = 0
         unowned(unsafe) let destination: any SnapshotDestination
         let part: Int
+        var isInOneBlock = true
     }
 
     /// Longer strings are never compressed: their bytes go in pieces.
@@ -75,7 +84,8 @@ public protocol SnapshotDestination: AnyObject {
 
     init(_ destination: any SnapshotDestination, part: Int = 0) {
         unsafe storage = .allocate(capacity: 1)
-        let block = SnapshotBlock(capacity: SnapshotBlock.usualCapacity)
+        let block = SnapshotBlock(
+            capacity: part > 0 ? SnapshotBlock.leastCapacityOfPart : SnapshotBlock.usualCapacity)
         unsafe storage.initialize(
             to: Storage(
                 block: block, start: block.start, capacity: block.capacity, destination: destination, part: part))
@@ -86,6 +96,9 @@ public protocol SnapshotDestination: AnyObject {
         unsafe storage.deinitialize(count: 1)
         unsafe storage.deallocate()
     }
+
+    /// Whether nothing was handed over yet.
+    var isInOneBlock: Bool { unsafe storage.pointee.isInOneBlock }
 
     /// How many bytes were written, before they are compressed.
     var position: Int { unsafe storage.pointee.byteCount + storage.pointee.count }
@@ -105,7 +118,7 @@ public protocol SnapshotDestination: AnyObject {
     private func appendInPieces(_ bytes: ByteSlice) {
         var rest = bytes
         while !rest.isEmpty {
-            if unsafe storage.pointee.count == storage.pointee.capacity { handOver() }
+            if unsafe storage.pointee.count == storage.pointee.capacity { makeRoom() }
             let count = unsafe min(rest.count, storage.pointee.capacity - storage.pointee.count)
             unsafe memcpy(storage.pointee.start + storage.pointee.count, rest.rawBytes.baseAddress!, count)
             unsafe storage.pointee.count += count
@@ -118,7 +131,12 @@ public protocol SnapshotDestination: AnyObject {
         guard count <= Self.mostCompressed else { return false }
         // Its head, and that of the run behind it.
         let needed = count + 2 * SnapshotBlock.headSize
-        if unsafe storage.pointee.capacity - storage.pointee.count < needed { handOver(room: needed) }
+        while unsafe storage.pointee.capacity - storage.pointee.count < needed {
+            if unsafe storage.pointee.count == SnapshotBlock.headSize || !grow() {
+                handOver(room: needed)
+                break
+            }
+        }
         endRun()
         // A run of nothing gives way.
         if unsafe storage.pointee.count == storage.pointee.runStart + SnapshotBlock.headSize {
@@ -133,8 +151,9 @@ public protocol SnapshotDestination: AnyObject {
     }
 
     /// Hands over what there is.
-    func flush() {
-        if unsafe storage.pointee.count > SnapshotBlock.headSize { handOver() }
+    /// - Parameter part: as what it goes, if not as what it was meant for.
+    func flush(toPart part: Int? = nil) {
+        if unsafe storage.pointee.count > SnapshotBlock.headSize { handOver(toPart: part) }
     }
 
     // MARK: runs and blocks
@@ -150,18 +169,37 @@ public protocol SnapshotDestination: AnyObject {
         unsafe start.storeBytes(of: UInt32(length), toByteOffset: place, as: UInt32.self)
     }
 
-    /// - Parameter room: of how many bytes the next block is at least.
-    private func handOver(room: Int = 0) {
+    private func makeRoom() { if !grow() { handOver() } }
+
+    /// Makes the block larger, if it is that of a part and small.
+    private func grow() -> Bool {
+        guard unsafe storage.pointee.capacity < usualCapacity else { return false }
+        let block = unsafe storage.pointee.block
+        block.grow(to: min(block.capacity * 2, usualCapacity))
+        unsafe storage.pointee.start = block.start
+        unsafe storage.pointee.capacity = block.capacity
+        return true
+    }
+
+    private var usualCapacity: Int {
+        unsafe storage.pointee.part > 0 ? SnapshotBlock.usualCapacityOfPart : SnapshotBlock.usualCapacity
+    }
+
+    /// - Parameters:
+    ///   - room: of how many bytes the next block is at least.
+    ///   - part: as what the block goes, if not as what it was meant for.
+    private func handOver(room: Int = 0, toPart part: Int? = nil) {
         endRun()
         let full = unsafe storage.pointee.block
         full.count = unsafe storage.pointee.count
-        let block = SnapshotBlock(capacity: max(SnapshotBlock.usualCapacity, room + SnapshotBlock.headSize))
+        let block = SnapshotBlock(capacity: max(usualCapacity, room + SnapshotBlock.headSize))
         unsafe storage.pointee.block = block
         unsafe storage.pointee.start = block.start
         unsafe storage.pointee.capacity = block.capacity
         unsafe storage.pointee.byteCount += full.count
         unsafe storage.pointee.count = 0
+        unsafe storage.pointee.isInOneBlock = false
         beginRun()
-        unsafe storage.pointee.destination.take(full, part: storage.pointee.part)
+        unsafe storage.pointee.destination.take(full, part: part ?? storage.pointee.part)
     }
 }

@@ -3,19 +3,32 @@
 import RespCodec
 
 extension SnapshotSaver {
-    /// Some buckets of a segment, a bit for each, are to be written, because something in them is about to change or because their turn has
-    /// come. The caller notes that they were.
-    func write(_ segment: Segment, buckets: UInt64, ofTable ticket: UInt32) {
-        if let walk = walks.first(where: { $0.ticket == ticket }) { return write(segment, buckets: buckets, of: walk) }
-        openTables[ticket]?.write(segment, buckets: buckets)
+    /// The entries of a segment are to be written, but those that are marked. The caller notes that they were.
+    func write(_ segment: Segment, ofTable ticket: UInt32) {
+        if let walk = walk(ofTable: ticket) { return write(segment, of: walk) }
+        openTables[ticket]?.write(segment)
     }
+
+    /// An entry is to be written, because it is about to change. The caller notes that it was.
+    func write(_ word: UInt64, ofTable ticket: UInt32) {
+        if let walk = walk(ofTable: ticket) { return write(word, of: walk) }
+        openTables[ticket]?.write(word)
+    }
+
+    private func walk(ofTable ticket: UInt32) -> Walk? { walks.first { $0.ticket == ticket } }
 
     /// The value of an entry is about to change, whose segment was written.
     func willChange(_ entry: Entry) {
-        guard !unwritten.isEmpty, let address = UnwrittenValue.address(of: entry), let value = unwritten[address] else {
-            return
-        }
+        // Of a long string nothing is changed in passing: see `willChange(bytesAt:)`.
+        guard !unwritten.isEmpty, entry.encoding != .external, let address = UnwrittenValue.address(of: entry),
+            let value = unwritten[address]
+        else { return }
         willChange(value)
+    }
+
+    /// Bytes of a long string are about to change, or to move.
+    @unsafe func willChange(bytesAt block: UnsafeMutableRawPointer) {
+        if let value = unwritten[UInt(bitPattern: block)] { willChange(value) }
     }
 
     private func willChange(_ value: UnwrittenValue) {
@@ -24,11 +37,6 @@ extension SnapshotSaver {
         case .open: if value.mustBeWrittenAtOnce { finish(value) }
         case .written: break
         }
-    }
-
-    /// The block of a long string is about to be freed.
-    func willFree(_ block: UnsafeMutableRawPointer) {
-        if let value = unwritten[UInt(bitPattern: block)] { willChange(value) }
     }
 
     /// A frozen node of a list is about to change, or to be freed.
@@ -51,16 +59,56 @@ extension SnapshotSaver {
         guard let unwritten = unsafe unwritten[UInt(bitPattern: value.address)] else { return false }
         willChange(unwritten)
         guard unwritten.state == .open else { return false }
-        unwritten.dropped = value
+        hold(.value(value), value.byteCount(samples: Self.samples), for: unwritten)
         return true
     }
 
+    /// Whether the block of a long string that no key has any more is freed when it was written.
+    @unsafe func takesOver(blockAt block: UnsafeMutableRawPointer, of allocator: SlabAllocator) -> Bool {
+        guard let value = unwritten[UInt(bitPattern: block)], value.state != .written else { return false }
+        unsafe hold(.block(HeldBlock(start: block, allocator: allocator)), allocator.capacity(of: block), for: value)
+        return true
+    }
+
+    private func hold(_ dropped: UnwrittenValue.Dropped, _ byteCount: Int, for value: UnwrittenValue) {
+        value.dropped = dropped
+        value.heldBytes = byteCount
+        engine.state.eviction.heldBytes += byteCount
+    }
+
+    /// How many entries are looked at to tell how much memory all of them take.
+    private static let samples = 16
+    private static let samplesOfTable = 4096
+
     /// Whether the keys of a database that was flushed are freed when it is over.
     func takesOver(_ table: SegmentedTable<EntryLayout>) -> Bool {
-        guard let walk = walks.first(where: { $0.ticket == table.ticket }) else { return false }
+        guard let walk = walk(ofTable: table.ticket) else { return false }
         walk.source = .dropped(table)
         heldTables.append(table)
+        let byteCount = estimatedByteCount(table)
+        heldTableBytes += byteCount
+        engine.state.eviction.heldBytes += byteCount
         return true
+    }
+
+    /// What a table of keys takes with them; of a large table, estimated from some. A few of its values may take most of it.
+    private func estimatedByteCount(_ table: SegmentedTable<EntryLayout>) -> Int {
+        var (measured, bytes) = (0, 0)
+        var cursor: UInt64 = 0
+        repeat {
+            cursor = unsafe table.scan(cursor) { address in
+                guard measured < Self.samplesOfTable else { return }
+                measured += 1
+                let entry = unsafe Entry(address)
+                if let value = entry.large {
+                    bytes += value.byteCount(samples: Self.samples)
+                } else if entry.encoding == .external {
+                    bytes += unsafe table.allocator.capacity(of: entry.external.block)
+                }
+            }
+        } while cursor != 0 && measured < Self.samplesOfTable
+        let values = measured == 0 ? 0 : Double(bytes) / Double(measured) * Double(table.count)
+        return table.byteCount(samples: Self.samples) + Int(values)
     }
 
     /// All databases are about to go, with their allocator.
@@ -69,6 +117,8 @@ extension SnapshotSaver {
         // What was dropped before goes with the allocator, too.
         for value in unwritten.values { value.dropped = nil }
         heldTables = []
+        heldTableBytes = 0
+        engine.state.eviction.heldBytes = 0
     }
 
     func takesOver(_ allocator: SlabAllocator) -> Bool {

@@ -6,7 +6,7 @@
 // there was when it began:
 //
 //   - Each table of keys gets a ticket, and is walked segment by segment, in the order of a scan. A segment that was written bears the
-//     ticket. Before something in another one changes, its bucket is written first: the order of keys in a file does not matter.
+//     ticket. Before an entry of another one changes, it is written first, and marked: the order of keys in a file does not matter.
 //   - With a segment go the small values in it. Of a larger one, everything but the value is taken down (`UnwrittenValue`), and the value
 //     is written soon; or at once, before it changes.
 //   - A very large one is written some elements at a time. When it is about to change before that is over, it is opened: its count is
@@ -106,6 +106,7 @@ public final class SnapshotSaver {
     var unwrittenBlocks: Set<UInt> = []
     /// What goes when it is over.
     var heldTables: [SegmentedTable<EntryLayout>] = []
+    var heldTableBytes = 0
     var heldAllocators: [SlabAllocator] = []
     private var lastPart = 0
     /// Parts that were written to their ends, and have no place yet.
@@ -139,7 +140,10 @@ public final class SnapshotSaver {
             describe(database)
             let context = KeyspaceContext(engine, database: database, reply: quiet)
             database.table.forEachSegment { segment in
-                forEachEntry(of: segment, buckets: UInt64.max) { write($0, context) }
+                segment.forEachWord { word in
+                    write(unsafe Entry(SlotWord.entry(word)), context)
+                    keyCount &+= 1
+                }
             }
         }
         stream.flush()
@@ -174,14 +178,6 @@ public final class SnapshotSaver {
     }
 
     // MARK: entries
-
-    @inline(__always)
-    private func forEachEntry(of segment: Segment, buckets: UInt64, _ body: (Entry) -> Void) {
-        segment.forEachWord(ofBuckets: buckets) { word in
-            unsafe body(Entry(SlotWord.entry(word)))
-            keyCount &+= 1
-        }
-    }
 
     private func write(_ entry: Entry, _ context: KeyspaceContext) {
         let type = RecordType(of: entry, version: Self.leastVersion)
@@ -306,16 +302,27 @@ public final class SnapshotSaver {
         close(value)
     }
 
-    /// Writes the keys of some buckets of a segment.
-    func write(_ segment: Segment, buckets: UInt64, of walk: Walk) {
+    /// Writes the keys of a segment, but those that are marked.
+    func write(_ segment: Segment, of walk: Walk) {
         let context = context
         select(walk.index)
-        forEachEntry(of: segment, buckets: buckets) { entry in
-            switch UnwrittenValue.Weight(of: entry) {
-            case .light: write(entry, context)
-            case .medium where waiting.count - waitingIndex >= Self.mostWaiting: write(entry, context)
-            case let weight: takeDown(entry, weight, walk, context)
-            }
+        segment.forEachWord(marked: false) { write($0, of: walk, context) }
+    }
+
+    /// Writes the key of an entry that is about to change.
+    func write(_ word: UInt64, of walk: Walk) {
+        select(walk.index)
+        write(word, of: walk, context)
+    }
+
+    @inline(__always)
+    private func write(_ word: UInt64, of walk: Walk, _ context: KeyspaceContext) {
+        let entry = unsafe Entry(SlotWord.entry(word))
+        keyCount &+= 1
+        switch UnwrittenValue.Weight(of: entry) {
+        case .light: write(entry, context)
+        case .medium where waiting.count - waitingIndex >= Self.mostWaiting: write(entry, context)
+        case let weight: takeDown(entry, weight, walk, context)
         }
     }
 
@@ -340,6 +347,7 @@ public final class SnapshotSaver {
         value.writeWhole(records)
         value.state = .written
         unwritten[value.address] = nil
+        value.release(self)
     }
 
     /// Opens a large value that is about to change, in a part of its own.
@@ -358,11 +366,18 @@ public final class SnapshotSaver {
     private func close(_ value: UnwrittenValue) {
         value.close(self)
         unwritten[value.address] = nil
-        if value.part > 0 {
-            value.stream?.flush()
-            value.stream?.deallocate()
+        if let part = value.stream {
             value.stream = nil
-            wholeParts.append(value.part)
+            if !isMidRecord && part.isInOneBlock {
+                // Straight to its place.
+                stream.flush()
+                part.flush(toPart: 0)
+                selected = -1
+            } else {
+                part.flush()
+                wholeParts.append(value.part)
+            }
+            part.deallocate()
         }
         // They wait while the record at the end of part 0 is not whole.
         if !isMidRecord { appendParts() }
@@ -381,11 +396,13 @@ public final class SnapshotSaver {
     public func end() {
         guard isInSlices else { return }
         isInSlices = false
-        for value in unwritten.values where value.state == .open {
-            value.close(self)
-            if value.part > 0 {
+        for value in unwritten.values {
+            if value.state == .open {
+                value.close(self)
                 value.stream?.deallocate()
                 value.stream = nil
+            } else {
+                value.release(self)
             }
         }
         unwritten.removeAll()
@@ -400,6 +417,7 @@ public final class SnapshotSaver {
         }
         heldTables = []
         heldAllocators = []
+        state.eviction.heldBytes = 0
         walks = []
     }
 }

@@ -32,6 +32,12 @@ struct KeptNode {
     }
 }
 
+/// The bytes of a long string that no key has any more.
+@safe struct HeldBlock {
+    let start: UnsafeMutableRawPointer
+    let allocator: SlabAllocator
+}
+
 final class UnwrittenValue {
     enum State {
         case unwritten
@@ -91,8 +97,15 @@ final class UnwrittenValue {
     var state = State.unwritten
     var stream: SnapshotStream?
     private(set) var part = 0
-    /// The value, when no key has it any more.
-    var dropped: (any LargeValue)?
+    /// What is freed when it was written, because no key has it any more.
+    enum Dropped {
+        case value(any LargeValue)
+        case block(HeldBlock)
+    }
+
+    var dropped: Dropped?
+    /// The bytes of that.
+    var heldBytes = 0
 
     // MARK: while it is open
 
@@ -246,10 +259,15 @@ final class UnwrittenValue {
         return position > UInt64(UInt32.max)
     }
 
-    /// Writes what is in some buckets of a segment of its table, a bit for each.
-    func write(_ segment: Segment, buckets: UInt64) {
+    /// Writes the entries of a segment of its table, but those that are marked.
+    func write(_ segment: Segment) {
         guard let records else { return }
-        segment.forEachWord(ofBuckets: buckets) { write($0, records) }
+        segment.forEachWord(marked: false) { write($0, records) }
+    }
+
+    /// Writes an entry of its table.
+    func write(_ word: UInt64) {
+        if let records { write(word, records) }
     }
 
     @inline(__always)
@@ -312,10 +330,20 @@ final class UnwrittenValue {
         }
         nodes = []
         rest = []
+        release(saver)
+    }
+
+    /// Frees it if no key has it any more.
+    func release(_ saver: SnapshotSaver) {
         guard let dropped else { return }
         self.dropped = nil
         saver.unwritten[address] = nil
-        saver.engine.state.freeing.free(dropped)
+        let state = saver.engine.state
+        state.eviction.heldBytes -= heldBytes
+        switch dropped {
+        case .value(let value): state.freeing.free(value)
+        case .block(let block): unsafe block.allocator.deallocate(block.start)
+        }
     }
 
     private func closeNodes(_ saver: SnapshotSaver) {

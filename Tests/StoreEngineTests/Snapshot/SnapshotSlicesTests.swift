@@ -217,6 +217,112 @@ struct SnapshotSlicesTests {
         engine.database(0).allocator.checkInvariants()
     }
 
+    /// Marks of entries say what was written, in whatever ways segments grow, split, are merged and shrink meanwhile.
+    @Test(arguments: 0..<4) func tablesThatGrowAndShrink(seed: Int) throws {
+        let engine = makeEngine()
+        for number in 0..<3000 { run(engine, ["SET", "key:\(number)", "value \(number)"]) }
+        make(engine, "set", "members", size: 9000, database: 0)
+        var random = RandomSource(seed: UInt64(seed))
+        for round in 0..<2 {
+            let digest = engine.exactDigest()
+            let grows = (seed + round) % 2 == 0
+            let bytes = save(engine) {
+                for _ in 0..<100 {
+                    let number = random.below(9000)
+                    if random.below(10) < (grows ? 8 : 2) {
+                        run(engine, ["SET", "key:\(number)", "new"])
+                        run(engine, ["SADD", "members", "m\(number)"])
+                    } else {
+                        run(engine, ["DEL", "key:\(number)"])
+                        run(engine, ["SREM", "members", "m\(number)"])
+                    }
+                }
+                if engine.hasGarbage { engine.freeSlice() }
+            }
+            try check(bytes, digest)
+            engine.database(0).table.checkInvariants()
+        }
+    }
+
+    /// What does not change the bytes of a long string does not have them written at once; who overwrites or deletes it leaves them there.
+    @Test func longStringsAreWrittenAtOnceOnlyWhereTheirBytesChange() throws {
+        let engine = makeEngine()
+        for name in ["kept", "renamed", "overwritten", "deleted", "longer", "changed"] {
+            run(engine, ["SET", name, String(repeating: name, count: 300_000)])
+        }
+        // A block has room behind the bytes.
+        run(engine, ["APPEND", "longer", "."])
+        let digest = engine.exactDigest()
+        let memory = SnapshotMemory(compresses: true)
+        let saver = SnapshotSaver(engine, SnapshotSaver.Contents(), to: memory)
+        saver.begin()
+        let before = engine.usedBytes
+        run(engine, ["PEXPIRE", "kept", "1000000"])
+        run(engine, ["RENAME", "renamed", "other name"])
+        run(engine, ["APPEND", "longer", "more"])
+        run(engine, ["SET", "overwritten", "new"])
+        run(engine, ["DEL", "deleted"])
+        while engine.hasGarbage { engine.freeSlice() }
+        #expect(memory.byteCount < 10_000)
+        #expect(engine.bytesHeldBySnapshot > 3_600_000 && engine.usedBytes > before - 10_000)
+        run(engine, ["SETRANGE", "changed", "9", "x"])
+        #expect(memory.byteCount > 2_000_000)
+        while !saver.slice({ false }) {}
+        saver.end()
+        #expect(engine.bytesHeldBySnapshot == 0)
+        while engine.hasGarbage { engine.freeSlice() }
+        #expect(engine.usedBytes < before - 3_600_000)
+        try check(memory.finished(version: saver.version), digest)
+        engine.removeAll()
+        while engine.hasGarbage { engine.freeSlice() }
+        engine.database(0).allocator.checkInvariants()
+    }
+
+    /// Memory that only waits to be written has no other keys evicted.
+    @Test func nothingIsEvictedForWhatASnapshotHolds() throws {
+        let engine = makeEngine()
+        engine.settings.evictionOrder = .random
+        for number in 0..<20 { make(engine, "hash", "hash \(number)", size: 5000, database: 1) }
+        for number in 0..<5000 { run(engine, ["SET", "key:\(number)", "value"], database: 1) }
+        for number in 0..<5000 { run(engine, ["SET", "key:\(number)", "value"]) }
+        let digest = engine.exactDigest()
+        let memory = SnapshotMemory(compresses: true)
+        let saver = SnapshotSaver(engine, SnapshotSaver.Contents(), to: memory)
+        saver.begin()
+        engine.memoryLimit = engine.usedBytes + 1000
+        for number in 0..<10 { run(engine, ["DEL", "hash \(number)"], database: 1) }
+        let values = engine.bytesHeldBySnapshot
+        #expect(values > 1_000_000)
+        run(engine, ["FLUSHDB"], database: 1)
+        #expect(engine.bytesHeldBySnapshot > values + 1_000_000)
+        // There is room for about as much as was dropped.
+        let room = engine.bytesHeldBySnapshot / 2
+        make(engine, "text", "new", size: room / 60, database: 0)
+        while engine.isOverMemoryLimit, engine.makeRoom() != .exhausted {}
+        #expect(engine.statistics.evictedKeys == 0)
+        while !saver.slice({ false }) {}
+        saver.end()
+        #expect(engine.bytesHeldBySnapshot == 0)
+        while engine.isOverMemoryLimit, engine.makeRoom() != .exhausted {}
+        #expect(engine.statistics.evictedKeys == 0)
+        try check(memory.finished(version: saver.version), digest)
+    }
+
+    /// Many large values that change at a time take little more memory than their bytes.
+    @Test func openedValuesHaveSmallBlocks() throws {
+        let engine = makeEngine()
+        for number in 0..<100 { make(engine, "list", "list \(number)", size: Self.elements, database: 0) }
+        let digest = engine.exactDigest()
+        let memory = SnapshotMemory(compresses: true)
+        let saver = SnapshotSaver(engine, SnapshotSaver.Contents(), to: memory)
+        saver.begin()
+        for number in 0..<100 { run(engine, ["LSET", "list \(number)", "7", "changed"]) }
+        while !saver.slice({ false }) {}
+        saver.end()
+        #expect(memory.capacity < 2 * memory.byteCount + 3 * SnapshotBlock.usualCapacity)
+        try check(memory.finished(version: saver.version), digest)
+    }
+
     @Test func oneThatIsGivenUpLeavesNothingBehind() throws {
         let engine = makeEngine()
         fill(engine)

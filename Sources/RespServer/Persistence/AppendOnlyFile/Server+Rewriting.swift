@@ -52,7 +52,7 @@ extension Server {
         do throws(AppendFileError) {
             if appendOnly.state != .off { try beginIncrement(in: directory) }
         } catch {
-            base.cancel()
+            _ = base.cancel()
             throw error
         }
         appendOnly.directory = directory
@@ -105,7 +105,7 @@ extension Server {
             syncsOnTheWay: settings.rewriteIncrementalFsync)
         do throws(SyscallError) {
             return try SnapshotFile(
-                name, in: directory.files, temporaryName: directory.temporaryBaseName, options,
+                name, in: directory.files, temporaryNames: [directory.temporaryBaseName], options,
                 thread: persistence.helper)
         } catch {
             log.warning(
@@ -119,6 +119,7 @@ extension Server {
     /// - Returns: its size; nil, and a line in the log, if it cannot be written.
     func saveBase(_ name: String, in directory: AppendDirectory) -> Int? {
         guard let file = makeBaseFile(name, in: directory) else { return nil }
+        file.waitsForRoom = true
         let saver = SnapshotSaver(engine, snapshotContents(isBase: true), to: file)
         saver.saveAll()
         file.finish(version: saver.version)

@@ -29,7 +29,7 @@ extension KeyspaceContext {
     @inline(__always)
     func editableBytes(_ key: ByteSlice, _ slot: Slot?, atLeast length: Int) -> UnsafeMutableRawBufferPointer {
         if let slot {
-            database.willChange(slot)
+            database.willChangeBytes(slot)
             let entry = entry(slot)
             if entry.encoding == .external {
                 let (block, held) = unsafe entry.external
@@ -102,7 +102,7 @@ extension KeyspaceContext {
         _ key: ByteSlice, slot: Slot?, length: Int, _ write: (UnsafeMutableRawBufferPointer) -> Void
     ) {
         if let slot, let block = unsafe reusableBlock(slot, length: length) {
-            database.willChange(slot)
+            database.willChangeBytes(slot)
             unsafe write(UnsafeMutableRawBufferPointer(start: block, count: length))
             database.sizeChanged(.string, from: stringLength(entry(slot)), to: length)
             unsafe entry(slot).external = (block, length)

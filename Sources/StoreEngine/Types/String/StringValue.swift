@@ -128,6 +128,8 @@ extension KeyspaceContext {
         database.willChange(slot)
         let entry = entry(slot)
         let before = stringLength(entry)
+        // What is appended where there is room changes nothing that was there.
+        if offset < before || !hasRoom(entry, for: length) { database.willChangeBytes(slot) }
         if entry.encoding == .external || !Self.liesInline(length, key: entry.key) {
             growExternal(slot, to: length)
             let (block, _) = unsafe self.entry(slot).external
@@ -159,6 +161,11 @@ extension KeyspaceContext {
         }
         if length > before { unsafe memset(place + before, 0, length - before) }
         unsafe memmove(place + offset, bytes.rawBytes.baseAddress!, bytes.count)
+    }
+
+    /// Whether a long string of `length` bytes stays where it is.
+    private func hasRoom(_ entry: Entry, for length: Int) -> Bool {
+        unsafe entry.encoding == .external && database.allocator.capacity(of: entry.external.block) >= length
     }
 
     /// Moves the string to a block of its own with room for `length` bytes, and sets its length.
