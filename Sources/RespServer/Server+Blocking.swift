@@ -33,6 +33,7 @@ extension Server {
 
     private func serveReady() {
         // Replies to others must not stand among those of the connection at hand.
+        if logsEffects, let connection = replies.current { noteLogged(by: connection) }
         let interrupted = replies.interrupt()
         let blocked = keyspaceListeners.blocked
         for (waiter, withError) in blocked.takeUnblocked() { endWait(waiter, withError: withError) }

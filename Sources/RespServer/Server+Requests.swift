@@ -26,6 +26,7 @@ extension Server {
         if let pending = connection.pending { goOn(with: pending, connection) }
         // What is kept comes before what is read.
         if !connection.isEnding && !connection.isQueued { read(connection) }
+        if logsEffects { noteLogged(by: connection) }
         replies.end()
         if clientMemory.isFollowed { countMemory(of: connection) }
     }
@@ -203,8 +204,8 @@ extension Server {
             // What a busy script has changed so far is told when it ends.
             if engine.tellsChanges && !scripts.isBusy {
                 engine.endEffects()
-                if logsEffects { noteLogged(by: connection) }
-                serveBlocked()
+                // Where anybody waits for a key, the engine is observed.
+                if engine.isObserved { serveBlocked() }
             }
             if engine.isMemoryLimited { followMemoryUse() }
         }
@@ -219,6 +220,7 @@ extension Server {
                 requestByteCount: 0, replyByteCount: reply.byteCount(from: replyStart))
         }
         observer.hasMeasuredReply = false
+        if logsEffects { noteLogged(by: connection) }
         replies.handOver(to: connection)
         clock.restart()
     }

@@ -12,21 +12,30 @@ import RespCodec
 /// A sink that puts effects into bytes: requests of the protocol, SELECT where the database changes, and MULTI and EXEC around groups of
 /// more than one.
 @safe public final class EffectLog: EffectSink {
-    private var start: UnsafeMutablePointer<UInt8>
-    private var capacity: Int
-    private var count = 0
-    /// How many bytes of whole groups there are.
-    public private(set) var wholeCount = 0
-    /// How many bytes of whole groups there have ever been.
-    public private(set) var position = 0
-    private var groupCount = 0
-    /// Where the effects of the group at hand begin, behind a note of the time.
-    private var groupStart = 0
-    /// In which the last effect was; -1 before the first.
-    private var database = -1
+    /// What changes with every effect, in one place in memory: of properties Swift would check at run time that nobody else is using them.
+    @usableFromInline @unsafe struct Storage {
+        var start: UnsafeMutablePointer<UInt8>
+        var capacity: Int
+        var count = 0
+        @usableFromInline var wholeCount = 0
+        @usableFromInline var position = 0
+        @usableFromInline var groupCount = 0
+        /// Where the effects of the group at hand begin, behind a note of the time.
+        var groupStart = 0
+        /// In which the last effect was; -1 before the first.
+        var database = -1
+        var notesTime = false
+        var notedTime = Int64.min
+
+        init(capacity: Int) {
+            unsafe start = SystemMemory.allocate(UInt8.self, count: capacity)
+            unsafe self.capacity = capacity
+        }
+    }
+
+    @usableFromInline let storage: UnsafeMutablePointer<Storage>
     /// Tells the time in seconds since 1970, which is noted wherever it has changed; nil for no such notes.
-    public var time: (() -> Int64)?
-    private var notedTime = Int64.min
+    public var time: (() -> Int64)? { didSet { unsafe storage.pointee.notesTime = time != nil } }
 
     private static let usualCapacity = 64 * 1024
     /// A buffer that has become larger than this is given back when it is empty.
@@ -35,19 +44,40 @@ import RespCodec
     private static let lengthRoom = 32
 
     public init() {
-        unsafe start = SystemMemory.allocate(UInt8.self, count: Self.usualCapacity)
-        capacity = Self.usualCapacity
+        unsafe storage = .allocate(capacity: 1)
+        unsafe storage.initialize(to: Storage(capacity: Self.usualCapacity))
     }
 
-    deinit { unsafe free(start) }
+    deinit {
+        unsafe free(storage.pointee.start)
+        unsafe storage.deallocate()
+    }
+
+    /// How many bytes of whole groups there are.
+    @inlinable public var wholeCount: Int { unsafe storage.pointee.wholeCount }
+    /// How many bytes of whole groups there have ever been.
+    @inlinable public var position: Int { unsafe storage.pointee.position }
+    /// Whether there are effects of a group that is not whole.
+    @inlinable public var hasOpenGroup: Bool { unsafe storage.pointee.groupCount > 0 }
+
+    private var start: UnsafeMutablePointer<UInt8> { unsafe storage.pointee.start }
+    private var count: Int {
+        get { unsafe storage.pointee.count }
+        set { unsafe storage.pointee.count = newValue }
+    }
 
     // MARK: taking effects
 
     public func take(_ words: Arguments, database: Int) {
-        if groupCount == 0 { beginGroup() }
-        if groupCount == 1 { putMulti() }
-        groupCount &+= 1
-        if database != self.database { select(database) }
+        let before = unsafe storage.pointee.groupCount
+        if before == 0 {
+            if unsafe storage.pointee.notesTime { note() }
+            unsafe storage.pointee.groupStart = count
+        } else if before == 1 {
+            putMulti()
+        }
+        unsafe storage.pointee.groupCount = before &+ 1
+        if unsafe database != storage.pointee.database { select(database) }
         var size = Self.lengthRoom
         for index in 0..<words.count { size &+= words[index].count &+ Self.lengthRoom }
         reserve(size)
@@ -62,24 +92,17 @@ import RespCodec
     }
 
     public func endGroup() {
-        if groupCount > 1 { append("*1\r\n$4\r\nEXEC\r\n") }
-        groupCount = 0
-        position &+= count &- wholeCount
-        wholeCount = count
-    }
-
-    /// Whether there are effects of a group that is not whole.
-    public var hasOpenGroup: Bool { groupCount > 0 }
-
-    private func beginGroup() {
-        if let time { note(time()) }
-        groupStart = count
+        if unsafe storage.pointee.groupCount > 1 { append("*1\r\n$4\r\nEXEC\r\n") }
+        let count = count
+        unsafe storage.pointee.groupCount = 0
+        unsafe storage.pointee.position &+= count &- storage.pointee.wholeCount
+        unsafe storage.pointee.wholeCount = count
     }
 
     @inline(never)
-    private func note(_ time: Int64) {
-        guard time != notedTime else { return }
-        notedTime = time
+    private func note() {
+        guard let time = time?(), unsafe time != storage.pointee.notedTime else { return }
+        unsafe storage.pointee.notedTime = time
         append("#TS:")
         Decimal.withText(Int(time)) { append($0) }
         append("\r\n")
@@ -89,14 +112,15 @@ import RespCodec
     private func putMulti() {
         let text: ByteSlice = "*1\r\n$5\r\nMULTI\r\n"
         reserve(text.count)
-        unsafe memmove(start + groupStart + text.count, start + groupStart, count - groupStart)
-        unsafe memcpy(start + groupStart, text.rawBytes.baseAddress!, text.count)
+        let place = unsafe start + storage.pointee.groupStart
+        unsafe memmove(place + text.count, place, count - storage.pointee.groupStart)
+        unsafe memcpy(place, text.rawBytes.baseAddress!, text.count)
         count += text.count
     }
 
     @inline(never)
     private func select(_ database: Int) {
-        self.database = database
+        unsafe storage.pointee.database = database
         Decimal.withText(database) { number in
             append("*2\r\n$6\r\nSELECT\r\n$")
             Decimal.withText(number.count) { append($0) }
@@ -154,17 +178,19 @@ import RespCodec
     }
 
     @inline(__always)
-    private func reserve(_ size: Int) { if capacity &- count < size { grow(size) } }
+    private func reserve(_ size: Int) { if unsafe storage.pointee.capacity &- count < size { grow(size) } }
 
     @inline(never)
-    private func grow(_ size: Int) { replaceBuffer(capacity: max(capacity * 2, count + size)) }
+    private func grow(_ size: Int) {
+        unsafe replaceBuffer(capacity: max(storage.pointee.capacity * 2, count + size))
+    }
 
     private func replaceBuffer(capacity new: Int) {
         let other = unsafe SystemMemory.allocate(UInt8.self, count: new)
         unsafe memcpy(other, start, count)
         unsafe free(start)
-        unsafe start = other
-        capacity = new
+        unsafe storage.pointee.start = other
+        unsafe storage.pointee.capacity = new
     }
 
     // MARK: giving them away
@@ -182,17 +208,17 @@ import RespCodec
         let rest = count - removed
         if rest > 0 && removed > 0 { unsafe memmove(start, start + removed, rest) }
         count = rest
-        wholeCount -= removed
-        groupStart -= removed
-        if rest == 0 && capacity > Self.mostKept { replaceBuffer(capacity: Self.usualCapacity) }
+        unsafe storage.pointee.wholeCount -= removed
+        unsafe storage.pointee.groupStart -= removed
+        if rest == 0, unsafe storage.pointee.capacity > Self.mostKept { replaceBuffer(capacity: Self.usualCapacity) }
     }
 
     /// Has the next effect tell its database and the time again: it may be the first that somebody reads.
     public func beginAnew() {
-        database = -1
-        notedTime = Int64.min
+        unsafe storage.pointee.database = -1
+        unsafe storage.pointee.notedTime = Int64.min
     }
 
     /// The memory that it takes.
-    public var byteCount: Int { capacity }
+    public var byteCount: Int { unsafe storage.pointee.capacity }
 }

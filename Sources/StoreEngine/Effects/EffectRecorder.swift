@@ -3,11 +3,13 @@
 import RespCodec
 
 /// What stands between an engine and the sink of its effects.
-final class EffectRecorder {
+@safe final class EffectRecorder {
     unowned(unsafe) let sink: any EffectSink
+    /// The same, if it is the usual one: it is called without a detour.
+    private let log: Unmanaged<EffectLog>?
     /// How far the count of changes is told of: a command that has moved it further has changed something.
     var toldChanges: Int
-    private var isInGroup = false
+    fileprivate(set) var isInGroup = false
     /// While it is, nobody is told of what happens.
     var isMuted = false
     /// The effect that is being put together.
@@ -16,6 +18,7 @@ final class EffectRecorder {
 
     init(sink: any EffectSink, changes: Int) {
         unsafe self.sink = sink
+        unsafe log = (sink as? EffectLog).map { unsafe Unmanaged.passUnretained($0) }
         toldChanges = changes
     }
 
@@ -24,13 +27,17 @@ final class EffectRecorder {
     func take(_ words: Arguments, database: Int) {
         guard !isMuted else { return }
         isInGroup = true
-        unsafe sink.take(words, database: database)
+        if let log = unsafe log {
+            unsafe log._withUnsafeGuaranteedRef { $0.take(words, database: database) }
+        } else {
+            unsafe sink.take(words, database: database)
+        }
     }
 
     func endGroup() {
         guard isInGroup else { return }
         isInGroup = false
-        unsafe sink.endGroup()
+        if let log = unsafe log { unsafe log._withUnsafeGuaranteedRef { $0.endGroup() } } else { unsafe sink.endGroup() }
     }
 
     // MARK: one effect

@@ -52,9 +52,13 @@ extension EngineState {
     /// To be called when a command has run.
     @inline(never)
     func commandEnded(_ effect: CommandEffect, _ arguments: Arguments, database: Int) {
-        guard let effects = self.effects else { return }
-        if effect == .verbatim && effects.toldChanges != self.dirty { effects.take(arguments, database: database) }
-        effects.toldChanges = self.dirty
+        // Whoever has set it keeps it.
+        unsafe self.borrowedEffects?._withUnsafeGuaranteedRef { effects in
+            if effect == .verbatim && effects.toldChanges != self.dirty {
+                effects.take(arguments, database: database)
+            }
+            effects.toldChanges = self.dirty
+        }
     }
 }
 
@@ -80,5 +84,5 @@ extension Engine {
     }
 
     /// To be called after each call (a request, a transaction, a wait that was served): its effects are a group.
-    public func endEffects() { state.effects?.endGroup() }
+    public func endEffects() { unsafe state.borrowedEffects?._withUnsafeGuaranteedRef { $0.endGroup() } }
 }

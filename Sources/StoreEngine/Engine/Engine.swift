@@ -193,7 +193,7 @@ public final class Engine {
         set { state.observer = newValue }
     }
     public var isObserved: Bool {
-        get { state.isObserved }
+        @inlinable @inline(__always) get { state.listeners.contains(.observer) }
         set { state.isObserved = newValue }
     }
     /// Whether the observer is also told of keys that are made, overwritten, or looked for in vain.

@@ -94,6 +94,7 @@ import RespCodec
 
     /// Has effects taken from now on, or no longer.
     func recordEffects(with recorder: EffectRecorder?) {
+        unsafe self.borrowedEffects = recorder.map { unsafe Unmanaged.passUnretained($0) }
         self.effects = recorder
         if recorder != nil { self.listeners.insert(.effects) } else { self.listeners.remove(.effects) }
     }

@@ -25,6 +25,8 @@ import RespCodec
     @usableFromInline var listeners: ChangeListeners = []
     /// Who takes the effects of writes: see `EngineState.recordEffects`.
     var effects: EffectRecorder?
+    /// The same, without a reference count.
+    var borrowedEffects: Unmanaged<EffectRecorder>?
     /// Whether keys that have expired are removed; else they only count as absent for those who look for them.
     public var removesExpiredKeys = true
     public var settings = EngineSettings()

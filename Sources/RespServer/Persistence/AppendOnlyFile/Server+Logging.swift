@@ -38,7 +38,7 @@ extension Server {
         configuration.settings.leavesSyncingOnRewrite && persistence.background != nil
     }
 
-    /// To be called when a command has run and its effects were told: whose they are.
+    /// To be called when a client's commands have run and before anybody else's do, and before it is answered: whose their effects are.
     @inline(__always)
     func noteLogged(by connection: Connection) {
         let position = appendOnly.writer.log.position
