@@ -3,6 +3,7 @@
 Payloads of old forms, which no server writes any more, are built by hand. Damaged ones, with right checksums, so that the readers of
 the values see them, must be answered, and what is let through must be sound.
 """
+import os
 import random
 import struct
 
@@ -364,6 +365,10 @@ USES = {
 }
 
 
+# CONFORMANCE_DAMAGE=<number>: how often each value is damaged, by each seed.
+ROUNDS = int(os.environ.get("CONFORMANCE_DAMAGE", "20"))
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_damage_by_chance(seed, server):
     """Whatever is answered, the server goes on; and what it takes can be read, written and saved again."""
@@ -378,7 +383,7 @@ def test_damage_by_chance(seed, server):
                 values.append(opened(dumped))
         client("FLUSHALL")
         taken = 0
-        for round in range(60):
+        for round in range(ROUNDS):
             for value in values:
                 reply = client("RESTORE", "k", 0, sealed(damaged(value, chance)), "REPLACE")
                 if reply.is_error:

@@ -22,7 +22,7 @@ UNTRIED = {
     "tls-port": lambda value: True,             # any value ends this build of redis-server 8.2.3
     "watchdog-period": lambda value: True,      # has redis-server stop in the middle of its work
     # Clients that take more are closed, the one that asks among them.
-    "maxmemory-clients": lambda value: re.fullmatch(r"[1-9]\d{,18}[kmgbKMGB]*", value) and value != "9223372036854775808",
+    "maxmemory-clients": lambda value: re.fullmatch(r"0*[1-9]\d{,18}[kmgbKMGB]*", value) and value != "9223372036854775808",
 }
 
 HIDDEN = ["rdb-key-save-delay", "key-load-delay", "loading-process-events-interval-bytes", "cluster-ping-interval"]

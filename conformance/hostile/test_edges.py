@@ -212,7 +212,7 @@ def test_pauses(server):
 # --- settings ----------------------------------------------------------------------------------------------------------------
 
 # What would take the server away from the test.
-FIXED_SETTINGS = {"port", "tls-port", "maxclients", "timeout"}
+FIXED_SETTINGS = {"port", "tls-port", "maxclients", "maxmemory-clients", "timeout"}
 WORK = [
     *edges.MAKE_KEYS, ("SETRANGE", "str", str(2**63 - 8), "x"), ("SETRANGE", "new", str(2**62), "x"), ("SETBIT", "str", str(2**63 - 1), 1),
     ("SETBIT", "new", str(2**62), 1), ("BITFIELD", "str", "SET", "u8", str(2**63 - 1), 1), ("BITFIELD", "str", "INCRBY", "i64", f"#{2**57}", 1),

@@ -9,7 +9,7 @@ import Testing
 struct SnapshotSlicesTests {
     private static let databases = 4
     private static let kinds = ["text", "hash", "set", "sorted", "list", "stream"]
-    private static let elements = 5000
+    private static let elements = 4200
 
     @discardableResult
     private func run(_ engine: Engine, _ words: [String], database: Int = 0) -> String {
@@ -49,7 +49,7 @@ struct SnapshotSlicesTests {
         engine.settings = settings
         for database in 0..<3 {
             for kind in Self.kinds {
-                for index in 0..<60 { make(engine, kind, "\(kind):\(index)", size: 1 + index % 7, database: database) }
+                for index in 0..<30 { make(engine, kind, "\(kind):\(index)", size: 1 + index % 7, database: database) }
                 for index in 0..<3 { make(engine, kind, "medium \(kind):\(index)", size: 700, database: database) }
                 if database < 2 { make(engine, kind, "large \(kind):0", size: Self.elements, database: database) }
             }
@@ -153,7 +153,7 @@ struct SnapshotSlicesTests {
     }
 
     /// However far the snapshot has come when large values change.
-    @Test(arguments: [1, 2, 4, 7, 11, 16, 22, 30]) func largeValuesThatChangeWhileOthersAreWritten(steps: Int) throws {
+    @Test(arguments: [1, 4, 11, 22, 30]) func largeValuesThatChangeWhileOthersAreWritten(steps: Int) throws {
         let engine = makeEngine()
         for kind in Self.kinds where kind != "stream" {
             for index in 0..<2 { make(engine, kind, "large \(kind):\(index)", size: Self.elements, database: 1) }
@@ -218,7 +218,7 @@ struct SnapshotSlicesTests {
     }
 
     /// Marks of entries say what was written, in whatever ways segments grow, split, are merged and shrink meanwhile.
-    @Test(arguments: 0..<4) func tablesThatGrowAndShrink(seed: Int) throws {
+    @Test(arguments: 0..<3) func tablesThatGrowAndShrink(seed: Int) throws {
         let engine = makeEngine()
         for number in 0..<3000 { run(engine, ["SET", "key:\(number)", "value \(number)"]) }
         make(engine, "set", "members", size: 9000, database: 0)
@@ -282,19 +282,19 @@ struct SnapshotSlicesTests {
     @Test func nothingIsEvictedForWhatASnapshotHolds() throws {
         let engine = makeEngine()
         engine.settings.evictionOrder = .random
-        for number in 0..<20 { make(engine, "hash", "hash \(number)", size: 5000, database: 1) }
-        for number in 0..<5000 { run(engine, ["SET", "key:\(number)", "value"], database: 1) }
-        for number in 0..<5000 { run(engine, ["SET", "key:\(number)", "value"]) }
+        for number in 0..<6 { make(engine, "hash", "hash \(number)", size: 5000, database: 1) }
+        for number in 0..<2000 { run(engine, ["SET", "key:\(number)", "value"], database: 1) }
+        for number in 0..<2000 { run(engine, ["SET", "key:\(number)", "value"]) }
         let digest = engine.exactDigest()
         let memory = SnapshotMemory(compresses: true)
         let saver = SnapshotSaver(engine, SnapshotSaver.Contents(), to: memory)
         saver.begin()
         engine.memoryLimit = engine.usedBytes + 1000
-        for number in 0..<10 { run(engine, ["DEL", "hash \(number)"], database: 1) }
+        for number in 0..<3 { run(engine, ["DEL", "hash \(number)"], database: 1) }
         let values = engine.bytesHeldBySnapshot
-        #expect(values > 1_000_000)
+        #expect(values > 350_000)
         run(engine, ["FLUSHDB"], database: 1)
-        #expect(engine.bytesHeldBySnapshot > values + 1_000_000)
+        #expect(engine.bytesHeldBySnapshot > values + 350_000)
         // There is room for about as much as was dropped.
         let room = engine.bytesHeldBySnapshot / 2
         make(engine, "text", "new", size: room / 60, database: 0)
@@ -311,12 +311,12 @@ struct SnapshotSlicesTests {
     /// Many large values that change at a time take little more memory than their bytes.
     @Test func openedValuesHaveSmallBlocks() throws {
         let engine = makeEngine()
-        for number in 0..<100 { make(engine, "list", "list \(number)", size: Self.elements, database: 0) }
+        for number in 0..<15 { make(engine, "list", "list \(number)", size: Self.elements, database: 0) }
         let digest = engine.exactDigest()
         let memory = SnapshotMemory(compresses: true)
         let saver = SnapshotSaver(engine, SnapshotSaver.Contents(), to: memory)
         saver.begin()
-        for number in 0..<100 { run(engine, ["LSET", "list \(number)", "7", "changed"]) }
+        for number in 0..<15 { run(engine, ["LSET", "list \(number)", "7", "changed"]) }
         while !saver.slice({ false }) {}
         saver.end()
         #expect(memory.capacity < 2 * memory.byteCount + 3 * SnapshotBlock.usualCapacity)
