@@ -1,5 +1,6 @@
 """The append-only file: what was acknowledged is there after any end, and directories move between servers in both directions."""
 import os
+import pathlib
 import shutil
 import subprocess
 import time
@@ -498,7 +499,7 @@ def test_manifests_that_are_damaged_are_refused(begin, tmp_path):  # noqa: F811
         assert "FATAL AOF MANIFEST FILE ERROR" in shown and reason in shown, shown
     name.write_text(good)
     path.unlink()
-    assert f"The append log file {path.name}, which the manifest in {folder(tmp_path)} names, doesn't exist" in refused(begin, tmp_path)
+    assert f"Unable to obtain the AOF file {path.name} length. stat: No such file or directory" in refused(begin, tmp_path)
 
 
 def test_only_the_last_file_may_be_cut(begin, tmp_path):  # noqa: F811
@@ -659,3 +660,41 @@ def test_clients_of_a_server_that_loads_its_log(begin, tmp_path):  # noqa: F811
         while client("PING").raw == loading:
             pass
         assert client("DBSIZE").value == 66 and FAR
+
+
+@pytest.mark.parametrize("policy", ["always", "everysec"])
+def test_a_sync_that_fails(policy, begin, tmp_path):  # noqa: F811
+    """Nobody knows what of the file is on the disk then: everything is written anew before anybody is told that it is."""
+    library = tmp_path / "failing_sync.so"
+    source = pathlib.Path(__file__).parent / "failing_sync.c"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    ours = tmp_path / "ours"
+    ours.mkdir()
+    environment = {"LD_PRELOAD": str(library), "FAILING_SYNC": str(tmp_path / "fails")}
+    server = begin(servers.under_test(), ours, *ON, "--appendfsync", policy, environment=environment)
+    with server.connect(timeout=30) as client, server.connect() as other:
+        assert client("SET", "a", 1).value == b"OK"
+        (tmp_path / "fails").touch()
+        client.send("SET", "b", 1)
+        if policy == "always":
+            assert client.silent(0.3), "it is not on the disk"
+        else:
+            assert client.read().value == b"OK"
+        while not other("SET", "c", 1).is_error:
+            time.sleep(0.05)
+        assert other("SET", "c", 1).raw == b"-MISCONF Errors writing to the AOF file: Input/output error\r\n"
+        assert fields(other)["aof_last_write_status"] == "err" and other("GET", "b").value == b"1"
+        # No base can be brought to the disk, either.
+        time.sleep(1.2)
+        assert other("SET", "c", 1).is_error
+        (tmp_path / "fails").unlink()
+        while other("SET", "c", 2).is_error:
+            time.sleep(0.05)
+        if policy == "always":
+            assert client.read().value == b"OK"
+        assert fields(other)["aof_last_write_status"] == "ok"
+        assert other("WAITAOF", 1, 0, 0).plain() == [1, 0]
+    end(server)
+    server = begin(servers.under_test(), ours, *ON)
+    with server.connect() as client:
+        assert client("MGET", "a", "b", "c").plain() == [b"1", b"1", b"2"]

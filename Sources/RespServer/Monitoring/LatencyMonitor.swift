@@ -9,6 +9,11 @@ struct LatencyMonitor {
         case commandUnblocking = "command-unblocking"
         case expireCycle = "expire-cycle"
         case evictionCycle = "eviction-cycle"
+        case logWrite = "aof-write"
+        case logWriteAlone = "aof-write-alone"
+        case logWriteDuringSync = "aof-write-pending-fsync"
+        case logWriteDuringSave = "aof-write-active-child"
+        case logSync = "aof-fsync-always"
     }
 
     struct Spike {

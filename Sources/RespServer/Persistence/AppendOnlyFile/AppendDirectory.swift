@@ -159,7 +159,7 @@ final class AppendDirectory {
         for file in manifest.files {
             guard let size = files.byteCount(of: file.name) else {
                 throw AppendFileError(
-                    "The append log file \(file.name), which the manifest in \(path) names, doesn't exist or is no ordinary file. Restore it from a backup."
+                    "Unable to obtain the AOF file \(file.name) length. stat: No such file or directory. The manifest in \(path) names it: restore it from a backup."
                 )
             }
             sizes.append(size)

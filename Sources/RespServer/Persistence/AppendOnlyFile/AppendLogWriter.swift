@@ -13,6 +13,7 @@
 // nobody knows which of the last bytes are on the disk, nor will a second call tell. Such a failure lasts until the whole log was written
 // anew elsewhere (`beginAnew`), and so does one where the file was deleted.
 
+import CLinux
 import Glibc
 import StoreEngine
 import Synchronization
@@ -55,6 +56,11 @@ final class AppendLogWriter {
     private var lastSync: Int64 = 0
     private var lastReport = Int64.min / 2
 
+    /// How long the last flush took to write and to sync, in cycles, and whether the thread synced meanwhile.
+    private(set) var writeCycles: UInt64 = 0
+    private(set) var syncCycles: UInt64 = 0
+    private(set) var wroteDuringSync = false
+
     init(log report: Log) { self.report = report }
 
     // MARK: how far it is
@@ -63,7 +69,11 @@ final class AppendLogWriter {
     var syncedPosition: Int { max(syncedByLoop, progress.position.load(ordering: .acquiring)) }
     var pendingSyncs: Int { progress.pending.load(ordering: .acquiring) }
     /// Whether a flush has something to do.
-    var hasWork: Bool { log.wholeCount > 0 || begunPosition < writtenPosition || failure != nil }
+    var hasWork: Bool {
+        log.wholeCount > 0 || begunPosition < writtenPosition || failure != nil
+            // What the thread has begun and not brought to an end has failed.
+            || pendingSyncs == 0 && syncedPosition < begunPosition
+    }
     /// Whether there is something that waits for the thread to be written.
     var isPostponed: Bool { postponedSince != nil }
 
@@ -78,6 +88,7 @@ final class AppendLogWriter {
     ///   - leavesSyncing: whether the disk is left alone.
     func flush(now: Int64, mustWrite: Bool = false, leavesSyncing: Bool = false) {
         guard let file else { return }
+        (writeCycles, syncCycles) = (0, 0)
         takeFailureOfThread()
         guard failure?.isLasting != true else { return }
         if log.wholeCount > 0 {
@@ -106,7 +117,10 @@ final class AppendLogWriter {
 
     private func write(to file: DataFile, now: Int64) -> Bool {
         let wanted = log.wholeCount
+        wroteDuringSync = sync == .everySecond && pendingSyncs > 0
+        let start = clinux_cycle_counter()
         let (written, error) = unsafe log.withWhole { unsafe file.append($0) }
+        writeCycles = clinux_cycle_counter() &- start
         guard let error else {
             isWritten(wanted)
             if failure != nil { isSolved() }
@@ -165,6 +179,8 @@ final class AppendLogWriter {
             guard syncedPosition < writtenPosition else { return }
             // What is begun comes first, so that positions only grow.
             if pendingSyncs > 0 { thread.waitUntilIdle() }
+            let start = clinux_cycle_counter()
+            defer { syncCycles = clinux_cycle_counter() &- start }
             do throws(SyscallError) {
                 try file.syncData()
                 guard file.hasName else { return fail(Self.deletedText) }

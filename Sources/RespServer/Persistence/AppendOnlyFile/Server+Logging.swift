@@ -28,6 +28,14 @@ extension Server {
         let start = clinux_cycle_counter()
         let before = writer.failure
         writer.flush(now: now, mustWrite: mustWrite, leavesSyncing: leavesSyncing)
+        if writer.writeCycles > 0 {
+            observer.observe(.logWrite, cycles: writer.writeCycles)
+            observer.observe(
+                writer.wroteDuringSync
+                    ? .logWriteDuringSync : persistence.background == nil ? .logWriteAlone : .logWriteDuringSave,
+                cycles: writer.writeCycles)
+        }
+        if writer.syncCycles > 0 { observer.observe(.logSync, cycles: writer.syncCycles) }
         if writer.isPostponed { logTimer.set(for: now + 1) }
         statistics.logCycles &+= clinux_cycle_counter() &- start
         if writer.failure != before { updateGate() }
