@@ -13,6 +13,8 @@ public func fuzzAppendManifest(_ start: UnsafeRawPointer?, _ count: Int) -> CInt
     for file in manifest.files + manifest.history {
         precondition(!file.name.contains("/") && !file.name.isEmpty && file.name != ".." && file.sequence > 0, "a file elsewhere")
     }
+    // Of nothing but notes there is nothing to be written.
+    guard !manifest.files.isEmpty || !manifest.history.isEmpty else { return 0 }
     guard let again = try? manifest.text.withByteSlice({ try AppendManifest(parsing: $0) }) else {
         // A name may be long: quoted, it is too long for a line.
         precondition(manifest.text.split(separator: 0x0A).contains { $0.count >= 1000 }, "what was written is no manifest")
