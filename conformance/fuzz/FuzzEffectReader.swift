@@ -6,6 +6,7 @@
 //   - what is read and run can be told of as effects, and these give the same data.
 
 import RespCodec
+
 @testable import StoreEngine
 
 private final class Pieces: SnapshotInput {
@@ -22,7 +23,9 @@ private final class Pieces: SnapshotInput {
 
     func read(to target: UnsafeMutableRawBufferPointer) -> Int {
         let count = min(target.count, piece, bytes.count - position)
-        bytes.withUnsafeBytes { target.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[position..<position + count])) }
+        bytes.withUnsafeBytes {
+            target.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[position..<position + count]))
+        }
         position += count
         return count
     }

@@ -37,7 +37,11 @@ import RespCodec
     func endGroup() {
         guard isInGroup else { return }
         isInGroup = false
-        if let log = unsafe log { unsafe log._withUnsafeGuaranteedRef { $0.endGroup() } } else { unsafe sink.endGroup() }
+        if let log = unsafe log {
+            unsafe log._withUnsafeGuaranteedRef { $0.endGroup() }
+        } else {
+            unsafe sink.endGroup()
+        }
     }
 
     // MARK: one effect
