@@ -41,11 +41,13 @@ struct EntryPoint {
         let server = try Server(configuration: configuration, log: log)
         server.supervisor = supervisor
         try server.renameCommands()
-        log.notice("\(Product.title), compatible with Redis \(Product.redisVersion), PID \(getpid()), just started")
+        log.notice("\(Product.title), compatible with Redis \(Product.redisVersion), PID: \(getpid()), just started")
         try server.openListeners()
         guard !server.listeners.isEmpty else {
             throw ConfigurationError("There is no address, port or socket to listen on")
         }
+        log.notice("Running mode=standalone, port=\(configuration.settings.port).")
+        log.notice("Server initialized")
         guard server.loadData() else { server.end(status: server.isStopping ? 0 : 1) }
         server.announce()
         server.run()

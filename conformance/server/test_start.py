@@ -32,7 +32,7 @@ def test_the_start_says_where_what_and_where_data_is_kept(start, tmp_path):
     server = start("--unixsocket", path, "--bind", "127.0.0.1 127.0.0.2")
     version = subprocess.run([servers.under_test(), "--version"], capture_output=True, text=True, timeout=20).stdout.strip()
     assert re.fullmatch(r"resp-server \d+\.\d+\.\d+", version)
-    assert re.search(rf"\* {re.escape(version)}, compatible with Redis \d+\.\d+\.\d+, PID {server.pid}, just started\n", log(server))
+    assert re.search(rf"\* {re.escape(version)}, compatible with Redis \d+\.\d+\.\d+, PID: {server.pid}, just started\n", log(server))
     assert f"* Ready to accept connections on 127.0.0.1:{server.port}, 127.0.0.2:{server.port}, {path}\n" in log(server)
     assert "* Data is kept in memory, and saved to dump.rdb in /" in log(server)
 
