@@ -399,6 +399,56 @@ def test_it_is_switched_on_and_off(begin, tmp_path):  # noqa: F811
         assert client("GET", "counter").value == b"5" and client("DEBUG", "DIGEST").plain() == before
 
 
+def test_it_is_switched_off_and_on_at_once(begin, tmp_path):  # noqa: F811
+    """What is still to be done for the directory holds nobody up who opens it again."""
+    server = begin(servers.under_test(), tmp_path, *ON)
+    with server.connect() as client:
+        for index in range(40):
+            client("SET", f"key:{index}", "v" * 1000)
+            assert client("CONFIG", "SET", "appendonly", "no").value == b"OK"
+            assert client("CONFIG", "SET", "appendonly", "yes").value == b"OK", index
+        wait_for_rewrite(client)
+        client("SET", "last", "v")
+    end(server)
+    server = begin(servers.under_test(), tmp_path, *ON)
+    with server.connect() as client:
+        assert client("DBSIZE").value == 41
+
+
+def test_what_was_let_through_once_is_there_again(begin, tmp_path):  # noqa: F811
+    """Limits on what clients may ask for are not for the log."""
+    server = begin(servers.under_test(), tmp_path, *ON, "--proto-max-bulk-len", "20mb")
+    with server.connect() as client:
+        client("APPEND", "appended", "x" * 900_000)
+        client("APPEND", "appended", "x" * 900_000)
+        client("SETRANGE", "range", 3_000_000, "x")
+        client("SETBIT", "bits", 16_000_000, 1)
+        client("BITFIELD", "field", "SET", "u8", 16_000_000, 255)
+        before = client("DEBUG", "DIGEST").value
+    end(server)
+    server = begin(servers.under_test(), tmp_path, *ON, "--proto-max-bulk-len", "1mb")
+    with server.connect() as client:
+        assert client("DEBUG", "DIGEST").value == before and client("STRLEN", "range").value == 3_000_001
+        assert client("APPEND", "appended", "x").is_error
+
+
+def test_how_redis_logs_trimming(begin, tmp_path):  # noqa: F811
+    """What was about so many entries is told exactly, with the limit that it had."""
+    server = begin(servers.reference(), tmp_path, *ON, "--stream-node-max-entries", "2")
+    with server.connect() as client:
+        for index in range(1, 10):
+            client("XADD", "s", f"{index}-0", "f", "v")
+        client("XADD", "s", "MINID", "~", "5-0", "LIMIT", 100, "20-0", "f", "v")
+        client("XADD", "s", "MAXLEN", "~", 4, "LIMIT", 100, "21-0", "f", "v")
+        client("XTRIM", "s", "MAXLEN", "~", 2, "LIMIT", 100)
+        before = client("XRANGE", "s", "-", "+").raw
+        server.stop()
+    server = begin(servers.under_test(), tmp_path, *ON)
+    with server.connect() as client:
+        assert client("XRANGE", "s", "-", "+").raw == before
+        assert client("XTRIM", "s", "MAXLEN", "=", 2, "LIMIT", 100).is_error
+
+
 def test_switched_off_before_there_was_a_base(begin, tmp_path):  # noqa: F811
     server = begin(servers.under_test(), tmp_path)
     with server.connect() as client:

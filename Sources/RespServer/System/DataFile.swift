@@ -29,6 +29,8 @@ import Glibc
     /// - Returns: false if it is another's. Where the file system knows no locks, everybody gets one.
     func lock() -> Bool { flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK }
 
+    func unlock() { _ = flock(descriptor, LOCK_UN) }
+
     /// Whether it was not removed.
     var isThere: Bool {
         var status = stat()

@@ -104,8 +104,24 @@ enum EffectParser {
         return .note
     }
 
-    /// Whether bytes that should be the beginning of one request look as if others followed it, so that what is wrong is a length and not
-    /// where the bytes end.
+    /// Whether bytes are requests up to their end, of which the last may not be whole.
+    private static func areRequests(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Bool {
+        let list = ArgumentList()
+        defer { unsafe list.deallocate() }
+        var place = start
+        while place < bytes.count {
+            list.removeAll()
+            switch unsafe parse(bytes, position: &place, into: list) {
+            case .request, .note: continue
+            case .incomplete: return true
+            case .damage: return false
+            }
+        }
+        return true
+    }
+
+    /// Whether bytes that should be the beginning of one request look as if others followed it up to their end, so that what is wrong is a
+    /// length and not where the bytes end. A value may have such text in it, but hardly up to where it was cut off.
     static func hasRequests(within bytes: UnsafeRawBufferPointer) -> Bool {
         var place = 1
         while place < bytes.count,
@@ -115,7 +131,8 @@ enum EffectParser {
             if place >= 2, unsafe bytes[place - 2] == 0x0D && (unsafe bytes[place - 1]) == 0x0A {
                 var next = place
                 if case .number(let count) = unsafe line(bytes, &next), count > 0, next < bytes.count,
-                    unsafe bytes[next] == UInt8(ascii: "$"), case .number = unsafe line(bytes, &next)
+                    unsafe bytes[next] == UInt8(ascii: "$"), case .number = unsafe line(bytes, &next),
+                    unsafe areRequests(bytes, from: place)
                 {
                     return true
                 }

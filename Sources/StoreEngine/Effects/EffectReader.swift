@@ -41,12 +41,16 @@ import RespCodec
     private var start: Int
     private let list = ArgumentList(capacity: 1024)
     private var requests: [Request] = []
+    private let isCommand: (ByteSlice) -> Bool
 
     /// - Parameters:
     ///   - input: is read from where it is.
     ///   - offset: where in the file that is.
-    public init(_ input: any SnapshotInput, offset: Int = 0) {
+    ///   - isCommand: whether there is a command of a name. A transaction without an end in which something else stands was damaged:
+    ///     its EXEC may be that.
+    public init(_ input: any SnapshotInput, offset: Int = 0, isCommand: @escaping (ByteSlice) -> Bool = { _ in true }) {
         self.input = input
+        self.isCommand = isCommand
         start = offset
         capacity = Self.usualCapacity
         unsafe window = SystemMemory.allocate(Self.usualCapacity)
@@ -148,8 +152,12 @@ import RespCodec
                 if groupStart == nil { position = place }
                 continue
             case .request:
-                if unsafe list.view(firstWord..<list.count, base: window)[0].equalsIgnoringCase("multi") {
+                let name = unsafe list.view(firstWord..<list.count, base: window)[0]
+                if name.equalsIgnoringCase("multi") {
                     groupStart = groupStart ?? begin
+                } else if !isCommand(name) {
+                    let shown = String(decoding: name.array.prefix(64), as: UTF8.self)
+                    return .damaged(offset: start + begin, what: "Unknown command '\(shown)'")
                 }
                 continue
             case .damage(let what): return .damaged(offset: start + begin, what: what)

@@ -57,6 +57,8 @@ public enum KeyAccess: Sendable {
     }
 
     @inline(__always) var settings: EngineSettings { engine.settings }
+    /// How long a command may make a string. What was let through once is let through where effects are run, whatever the settings are now.
+    var maximumStringLength: Int { engine.isReplaying ? 1 << 40 : engine.settings.maximumStringLength }
     /// By what time keys and fields are expired: `now`, but earlier than any deadline while effects are run.
     @inline(__always) var expiryTime: Int64 { engine.expiryTime }
 

@@ -142,6 +142,35 @@ private final class Pieces: SnapshotInput {
         #expect(offset == place && !reader.endsInZeros(from: offset))
     }
 
+    /// A transaction without an end whose words are not all commands was not cut off: its EXEC was damaged.
+    @Test func anUnknownCommandIsNoTornTransaction() {
+        func word(_ text: String) -> String { "*1\r\n$\(text.utf8.count)\r\n\(text)\r\n" }
+        let before = word("PING") + word("MULTI") + word("FLUSHALL")
+        let isCommand: (ByteSlice) -> Bool = { !$0.equalsIgnoringCase("eyec") }
+        for (text, outcome) in [
+            (
+                before + word("EYEC") + word("PING"),
+                EffectReader.Outcome.damaged(offset: 47, what: "Unknown command 'EYEC'")
+            ),
+            (before + word("PING"), .torn(offset: 14, isGroup: true)),
+        ] {
+            let reader = EffectReader(Pieces(Array(text.utf8)), isCommand: isCommand)
+            #expect(reader.next() == .requests && reader.count == 1)
+            #expect(reader.next() == outcome)
+        }
+    }
+
+    /// A value that was cut off may hold what looks like requests; what is torn is told from a damaged length by what comes behind that.
+    @Test func aTornValueMayHoldRequests() {
+        let value = "text\r\n*2\r\n$3\r\nGET\r\n$1\r\na\r\nand text again, which goes on for longer than that"
+        let text = "*1\r\n$4\r\nPING\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$\(value.utf8.count)\r\n\(value)\r\n"
+        let bytes = Array(text.utf8)
+        for missing in 1..<30 {
+            let (count, outcome) = read(Array(bytes.dropLast(missing)))
+            #expect(count == 1 && outcome == .torn(offset: 14, isGroup: false), "\(missing) bytes are missing")
+        }
+    }
+
     /// A byte that has changed is within a word, or it is noticed; and what stands behind it is not taken for what was not written to its end.
     @Test func aChangedByteIsNeverTakenForTheEnd() {
         let total = Self.made.ends.last!.count

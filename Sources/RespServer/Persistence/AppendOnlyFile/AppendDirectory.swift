@@ -76,6 +76,9 @@ final class AppendDirectory {
         return directory
     }
 
+    /// Leaves it to others, or to this server when it opens it again; jobs of other threads may keep it open for a while.
+    func unlock() { files.unlock() }
+
     private func readManifest() throws(AppendFileError) -> AppendManifest {
         guard let size = files.byteCount(of: manifestName) else { return AppendManifest() }
         let content: [UInt8]

@@ -29,7 +29,9 @@ final class AppendOnlyFile {
     let writer: AppendLogWriter
     var state = State.off
     /// While it is not off, or is being rewritten.
-    var directory: AppendDirectory?
+    var directory: AppendDirectory? {
+        didSet { if let oldValue, oldValue !== directory { oldValue.unlock() } }
+    }
 
     /// Who waits until what they have written is on the disk.
     var waiting: [Connection] = []

@@ -40,6 +40,8 @@ import StoreEngine
         unsafe keys.deallocate()
     }
 
+    func knows(_ name: ByteSlice) -> Bool { commands.find(name) != nil }
+
     /// Runs what a reader has read.
     func run(_ reader: EffectReader) throws(Mistake) {
         let count = reader.count

@@ -106,7 +106,7 @@ extension Server {
         }
         if offset == loading.byteCount { return }
         let input = makeInput(file, loading)
-        let reader = EffectReader(input, offset: offset)
+        let reader = EffectReader(input, offset: offset) { runner.knows($0) }
         try run(reader, input, runner, loading)
     }
 

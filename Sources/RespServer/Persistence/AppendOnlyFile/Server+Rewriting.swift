@@ -166,8 +166,8 @@ extension Server {
         log.notice(
             "Removing the temp incr aof file \(rewrite.directory.temporaryIncrementName) in the background")
         dropIncrement()
-        let name = rewrite.directory.temporaryIncrementName
-        appendOnly.writer.afterSyncs { [files = rewrite.directory.files] in files.remove(name) }
+        // At once: the next one has the same name.
+        rewrite.directory.files.remove(rewrite.directory.temporaryIncrementName)
         appendOnly.isScheduled = true
     }
 

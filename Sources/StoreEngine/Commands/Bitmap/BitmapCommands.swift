@@ -46,7 +46,7 @@ enum BitmapCommands {
         }
         // The end of the widest field must be a number, too, also when it is rounded up to whole bytes.
         guard let offset, offset >= 0 && offset <= Int.max - 128,
-            offset / 8 < context.settings.maximumStringLength
+            offset / 8 < context.maximumStringLength
         else {
             throw .message("ERR bit offset is not an integer or out of range")
         }

@@ -51,14 +51,14 @@ extension StreamCommands {
         private(set) var end: Int
 
         @inline(__always)
-        init(_ arguments: Arguments, isAdding: Bool, settings: EngineSettings) throws(CommandError) {
+        init(_ arguments: Arguments, isAdding: Bool, _ context: KeyspaceContext) throws(CommandError) {
             end = 2
             if isAdding && StreamCommands.isCharacter(arguments[2], "*") { return }
-            try parse(arguments, isAdding: isAdding, settings: settings)
+            try parse(arguments, isAdding: isAdding, context)
         }
 
         private mutating func parse(
-            _ arguments: Arguments, isAdding: Bool, settings: EngineSettings
+            _ arguments: Arguments, isAdding: Bool, _ context: KeyspaceContext
         ) throws(CommandError) {
             var limit: Int?
             var references: StreamValue.References?
@@ -96,11 +96,12 @@ extension StreamCommands {
                 if limit != nil { throw Self.limitNeedsApproximation }
                 return
             }
-            if let limit {
+            // Redis logs what "~" came to as "=", and leaves the limit.
+            if let limit, trim.isApproximate || !context.engine.isReplaying {
                 guard trim.isApproximate else { throw Self.limitNeedsApproximation }
                 trim.most = limit
             } else if trim.isApproximate {
-                let (nodes, overflow) = settings.streamNodeMaxEntries.multipliedReportingOverflow(by: 100)
+                let (nodes, overflow) = context.settings.streamNodeMaxEntries.multipliedReportingOverflow(by: 100)
                 trim.most = overflow ? 1_000_000 : nodes <= 0 ? 10_000 : min(nodes, 1_000_000)
             }
             trim.references = references ?? .keep
@@ -129,7 +130,7 @@ extension StreamCommands {
     }
 
     @Sendable private static func trim(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
-        let options = try AddOptions(arguments, isAdding: false, settings: context.settings)
+        let options = try AddOptions(arguments, isAdding: false, context)
         let key = arguments[1]
         guard let stream = try context.stream(at: key, .write), let trim = options.trim else {
             return context.reply.integer(0)

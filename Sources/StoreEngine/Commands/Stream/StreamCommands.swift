@@ -114,7 +114,7 @@ enum StreamCommands {
     // MARK: adding
 
     @Sendable private static func add(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
-        let options = try AddOptions(arguments, isAdding: true, settings: context.settings)
+        let options = try AddOptions(arguments, isAdding: true, context)
         let content = StreamNode.Content(arguments: arguments, first: options.end + 1)
         guard arguments.count - content.first >= 2, (arguments.count - content.first) % 2 == 0 else {
             throw .wrongArity("xadd")

@@ -44,7 +44,7 @@ extension StringCommands {
         }
         let before = context.stringLength(context.entry(slot))
         let length = before + value.count
-        guard length <= context.settings.maximumStringLength else { throw .stringTooLong }
+        guard length <= context.maximumStringLength else { throw .stringTooLong }
         try context.checkStringGrowth(from: before, to: length)
         context.overwriteString(slot, length: length, offset: before, with: value)
         context.changed(key, .append)
@@ -79,7 +79,7 @@ extension StringCommands {
         let before = slot.map { context.stringLength(context.entry($0)) } ?? 0
         guard value.count > 0 else { return context.reply.integer(before) }
         let (end, overflow) = offset.addingReportingOverflow(value.count)
-        guard !overflow && end <= context.settings.maximumStringLength else { throw .stringTooLong }
+        guard !overflow && end <= context.maximumStringLength else { throw .stringTooLong }
         try context.checkStringGrowth(from: before, to: end)
         if slot == nil { context.setString(key, "", slot: nil, deadline: nil, keepsText: true) }
         guard let target = context.find(key, .peek) else { preconditionFailure("a key that was just made is there") }
