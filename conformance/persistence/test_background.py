@@ -265,7 +265,7 @@ def test_saves_one_after_the_other(begin, tmp_path):  # noqa: F811
             with second.connect(timeout=120) as other:
                 assert picture(other) == before
             second.kill()
-        assert fields(client)["rdb_saves"] == "5"
+        assert fields(client)["rdb_saves"] == "3"
 
 
 def test_commands_while_it_is_saved(begin, tmp_path):  # noqa: F811
