@@ -11,7 +11,7 @@ extension Server {
     /// After a failure, so many seconds pass before another snapshot is taken by itself.
     private static let retryDelay: Int64 = 5
     /// Slices take such a part of what the clients had.
-    private static let share = 0.2
+    private static let share = 0.1
 
     /// Begins to save in the background. If that cannot be, the log says so, and it counts as a snapshot that failed.
     func saveInBackground() {
@@ -61,7 +61,7 @@ extension Server {
         let start = clinux_cycle_counter()
         let isAlone = events.isEmpty && queue.isEmpty && statistics.commandsProcessed == statistics.commandsBeforeTurn
         let shared = UInt64(Double(start &- clock.turnStart) * Self.share)
-        let length = isAlone ? clock.millisecond : min(max(shared, clock.millisecond / 10), clock.millisecond)
+        let length = isAlone ? clock.millisecond : min(max(shared, clock.millisecond / 20), clock.millisecond)
         let (before, steps) = (background.saver.keyCount, background.saver.stepCount)
         let isOver = background.saver.slice {
             delay == 0
