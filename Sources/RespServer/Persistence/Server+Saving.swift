@@ -9,11 +9,7 @@ extension Server {
     func saveNow() -> Bool {
         persistence.saveCount += 1
         guard let file = makeSnapshotFile() else { return false }
-        file.waitsForRoom = true
-        let saver = SnapshotSaver(engine, snapshotContents(), to: file)
-        saver.saveAll()
-        file.finish(version: saver.version)
-        switch file.waitForOutcome() {
+        switch saveAll(to: file, snapshotContents()) {
         case .saved:
             log.notice("DB saved on disk")
             engine.changesSaved(engine.dirty)
@@ -27,12 +23,27 @@ extension Server {
         }
     }
 
+    /// Writes everything to a file at once.
+    func saveAll(to file: SnapshotFile, _ contents: SnapshotSaver.Contents) -> SnapshotFile.Outcome {
+        file.waitsForRoom = true
+        let saver = SnapshotSaver(engine, contents, to: file)
+        saver.saveAll()
+        file.finish(version: saver.version)
+        return file.waitForOutcome()
+    }
+
+    /// How snapshots are written.
+    /// - Parameter syncsOnTheWay: whether they are brought to the disk as they grow.
+    func snapshotOptions(syncsOnTheWay: Bool) -> SnapshotFile.Options {
+        let settings = configuration.settings
+        return SnapshotFile.Options(
+            compresses: settings.rdbCompression, hasChecksum: settings.rdbChecksum, syncsOnTheWay: syncsOnTheWay)
+    }
+
     /// A new file of the name that the settings say; nil, and a line in the log, if there can be none.
     func makeSnapshotFile() -> SnapshotFile? {
         let settings = configuration.settings
-        let options = SnapshotFile.Options(
-            compresses: settings.rdbCompression, hasChecksum: settings.rdbChecksum,
-            syncsOnTheWay: settings.rdbSaveIncrementalFsync)
+        let options = snapshotOptions(syncsOnTheWay: settings.rdbSaveIncrementalFsync)
         do throws(SyscallError) {
             return try SnapshotFile(
                 settings.dbFilename, in: DataDirectory(settings.directory),

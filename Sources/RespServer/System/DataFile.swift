@@ -3,6 +3,12 @@
 import CLinux
 import Glibc
 
+/// Whether some directory still has an open file, or an open directory.
+private func hasLinks(_ descriptor: Int32) -> Bool {
+    var status = stat()
+    return unsafe fstat(descriptor, &status) == 0 && status.st_nlink > 0
+}
+
 /// A directory that files are made in.
 @safe final class DataDirectory: @unchecked Sendable {
     fileprivate let descriptor: Int32
@@ -32,10 +38,7 @@ import Glibc
     func unlock() { _ = flock(descriptor, LOCK_UN) }
 
     /// Whether it was not removed.
-    var isThere: Bool {
-        var status = stat()
-        return unsafe fstat(descriptor, &status) == 0 && status.st_nlink > 0
-    }
+    var isThere: Bool { hasLinks(descriptor) }
 
     /// How many bytes a file has; nil if there is none, or it is no ordinary file.
     func byteCount(of name: String) -> Int? {
@@ -45,7 +48,11 @@ import Glibc
     }
 
     func makeFile(_ name: String) throws(SyscallError) -> DataFile {
-        let file = unsafe openat(descriptor, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+        try open(name, O_RDWR | O_CREAT | O_TRUNC, mode: 0o666)
+    }
+
+    private func open(_ name: String, _ flags: Int32, mode: mode_t = 0) throws(SyscallError) -> DataFile {
+        let file = unsafe openat(descriptor, name, flags | O_CLOEXEC, mode)
         guard file >= 0 else { throw SyscallError("open") }
         return DataFile(file)
     }
@@ -65,36 +72,30 @@ import Glibc
     /// A file that is written to at its end, made if it is not there.
     /// - Parameter isEmptied: whether what it holds is dropped.
     func openForAppending(_ name: String, isEmptied: Bool) throws(SyscallError) -> DataFile {
-        let flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | (isEmptied ? O_TRUNC : 0)
-        let file = unsafe openat(descriptor, name, flags, 0o644)
-        guard file >= 0 else { throw SyscallError("open") }
-        return DataFile(file)
+        try open(name, O_WRONLY | O_APPEND | O_CREAT | (isEmptied ? O_TRUNC : 0), mode: 0o644)
     }
 
     /// A file that is there, to be shortened.
     func openForWriting(_ name: String) throws(SyscallError) -> DataFile {
-        let file = unsafe openat(descriptor, name, O_WRONLY | O_CLOEXEC)
-        guard file >= 0 else { throw SyscallError("open") }
-        return DataFile(file)
+        try open(name, O_WRONLY)
     }
 
     /// A new file of the first of some names that is free, locked as long as it is open.
     func makeLockedFile(_ names: some Sequence<String>) throws(SyscallError) -> (file: DataFile, name: String) {
         for name in names {
-            let file = unsafe openat(descriptor, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-            if file < 0 && errno == EEXIST { continue }
-            guard file >= 0 else { throw SyscallError("open") }
-            let made = DataFile(file)
-            _ = made.lock()
-            return (made, name)
+            do throws(SyscallError) {
+                let file = try open(name, O_RDWR | O_CREAT | O_EXCL, mode: 0o666)
+                _ = file.lock()
+                return (file, name)
+            } catch {
+                guard error.number == EEXIST else { throw error }
+            }
         }
         throw SyscallError("open", EEXIST)
     }
 
     func openFile(_ name: String) throws(SyscallError) -> DataFile {
-        let file = unsafe openat(descriptor, name, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { throw SyscallError("open") }
-        return DataFile(file)
+        try open(name, O_RDONLY)
     }
 
     func rename(_ name: String, to other: String) throws(SyscallError) {
@@ -151,13 +152,7 @@ import Glibc
     }
 
     @unsafe func write(_ bytes: UnsafeRawBufferPointer) throws(SyscallError) {
-        var done = 0
-        while done < bytes.count {
-            let count = unsafe Glibc.write(descriptor, bytes.baseAddress! + done, bytes.count - done)
-            if count < 0 && errno == EINTR { continue }
-            guard count > 0 else { throw SyscallError("write", count == 0 ? EIO : errno) }
-            done += count
-        }
+        if let error = unsafe append(bytes).error { throw error }
     }
 
     func writeAll(_ bytes: [UInt8]) throws(SyscallError) {
@@ -207,10 +202,7 @@ import Glibc
     }
 
     /// Whether some directory still has it.
-    var hasName: Bool {
-        var status = stat()
-        return unsafe fstat(descriptor, &status) == 0 && status.st_nlink > 0
-    }
+    var hasName: Bool { hasLinks(descriptor) }
 
     /// Reads on from an offset.
     func seek(to offset: Int) throws(SyscallError) {

@@ -104,8 +104,8 @@ enum EffectParser {
         return .note
     }
 
-    /// Whether bytes are requests up to their end, of which the last may not be whole.
-    private static func areRequests(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Bool {
+    /// Where bytes stop being requests; nil if they are that up to their end, where the last may not be whole.
+    private static func endOfRequests(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Int? {
         let list = ArgumentList()
         defer { unsafe list.deallocate() }
         var place = start
@@ -113,15 +113,16 @@ enum EffectParser {
             list.removeAll()
             switch unsafe parse(bytes, position: &place, into: list) {
             case .request, .note: continue
-            case .incomplete: return true
-            case .damage: return false
+            case .incomplete: return nil
+            case .damage: return place
             }
         }
-        return true
+        return nil
     }
 
     /// Whether bytes that should be the beginning of one request look as if others followed it up to their end, so that what is wrong is a
     /// length and not where the bytes end. A value may have such text in it, but hardly up to where it was cut off.
+    /// - Complexity: O(bytes): what were requests and led to no end is not gone through again.
     static func hasRequests(within bytes: UnsafeRawBufferPointer) -> Bool {
         var place = 1
         while place < bytes.count,
@@ -131,10 +132,10 @@ enum EffectParser {
             if place >= 2, unsafe bytes[place - 2] == 0x0D && (unsafe bytes[place - 1]) == 0x0A {
                 var next = place
                 if case .number(let count) = unsafe line(bytes, &next), count > 0, next < bytes.count,
-                    unsafe bytes[next] == UInt8(ascii: "$"), case .number = unsafe line(bytes, &next),
-                    unsafe areRequests(bytes, from: place)
+                    unsafe bytes[next] == UInt8(ascii: "$"), case .number = unsafe line(bytes, &next)
                 {
-                    return true
+                    guard let end = unsafe endOfRequests(bytes, from: place) else { return true }
+                    place = max(place, end - 1)
                 }
             }
             place += 1

@@ -40,8 +40,10 @@ struct Garbage {
     /// How many values wait, and keys of dropped databases.
     /// - Complexity: O(dropped databases).
     var count: Int {
-        countedOrphans + droppedTables.reduce(0) { $0 + $1.keyCount } + retired.reduce(0) { $0 + $1.objectCount }
+        waitingInUse + retired.reduce(0) { $0 + $1.objectCount }
     }
+    /// Those of them whose allocator is in use.
+    private var waitingInUse: Int { countedOrphans + droppedTables.reduce(0) { $0 + $1.keyCount } }
     private var countedOrphans = 0
     /// How many values and keys of dropped databases waited and have been freed.
     private(set) var freedCount = 0
@@ -66,7 +68,7 @@ struct Garbage {
     /// Takes over an allocator of which nothing is needed any more, and everything that waits in it.
     /// - Parameter keyCount: how many keys there were.
     mutating func retire(_ allocator: SlabAllocator, keyCount: Int) {
-        let waiting = countedOrphans + droppedTables.reduce(0) { $0 + $1.keyCount }
+        let waiting = waitingInUse
         forgetWaiting()
         retired.append(RetiredAllocator(allocator: allocator, objectCount: keyCount + waiting))
     }

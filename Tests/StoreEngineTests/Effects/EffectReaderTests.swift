@@ -169,6 +169,10 @@ private final class Pieces: SnapshotInput {
             let (count, outcome) = read(Array(bytes.dropLast(missing)))
             #expect(count == 1 && outcome == .torn(offset: 14, isGroup: false), "\(missing) bytes are missing")
         }
+        // Many of them are gone through once.
+        let many = String(repeating: "\r\n*1\r\n$1\r\na", count: 30_000) + "\r\nno request any more"
+        let (count, outcome) = read(Array("*2\r\n$3\r\nGET\r\n$9000000\r\n\(many)".utf8))
+        #expect(count == 0 && outcome == .torn(offset: 0, isGroup: false))
     }
 
     /// A byte that has changed is within a word, or it is noticed; and what stands behind it is not taken for what was not written to its end.

@@ -99,10 +99,7 @@ extension Server {
     // MARK: the base
 
     private func makeBaseFile(_ name: String, in directory: AppendDirectory) -> SnapshotFile? {
-        let settings = configuration.settings
-        let options = SnapshotFile.Options(
-            compresses: settings.rdbCompression, hasChecksum: settings.rdbChecksum,
-            syncsOnTheWay: settings.rewriteIncrementalFsync)
+        let options = snapshotOptions(syncsOnTheWay: configuration.settings.rewriteIncrementalFsync)
         do throws(SyscallError) {
             return try SnapshotFile(
                 name, in: directory.files, temporaryNames: [directory.temporaryBaseName], options,
@@ -119,11 +116,7 @@ extension Server {
     /// - Returns: its size; nil, and a line in the log, if it cannot be written.
     func saveBase(_ name: String, in directory: AppendDirectory) -> Int? {
         guard let file = makeBaseFile(name, in: directory) else { return nil }
-        file.waitsForRoom = true
-        let saver = SnapshotSaver(engine, snapshotContents(isBase: true), to: file)
-        saver.saveAll()
-        file.finish(version: saver.version)
-        switch file.waitForOutcome() {
+        switch saveAll(to: file, snapshotContents(isBase: true)) {
         case .saved(let byteCount): return byteCount
         case .failed(let reason):
             log.warning("Write error writing append only file on disk: \(reason)")
