@@ -20,10 +20,13 @@ let package = Package(
         .executableTarget(
             name: "RespServer", dependencies: ["StoreEngine", "RespCodec", "ProcessArguments", "CLinux"],
             swiftSettings: [.strictMemorySafety()]),
-        .executableTarget(name: "respcli", dependencies: ["RespCodec", "ProcessArguments", "CLinux"]),
+        .target(name: "TerminalKit", dependencies: ["CLinux"]),
+        .executableTarget(
+            name: "respcli", dependencies: ["RespCodec", "ProcessArguments", "TerminalKit", "CLinux"]),
         .testTarget(name: "RespCodecTests", dependencies: ["RespCodec"]),
         .testTarget(name: "StoreEngineTests", dependencies: ["StoreEngine"]),
         .testTarget(name: "RespServerTests", dependencies: ["RespServer", "ProcessArguments"]),
+        .testTarget(name: "TerminalKitTests", dependencies: ["TerminalKit"]),
         .testTarget(name: "RespcliTests", dependencies: ["respcli", "ProcessArguments"]),
     ],
     swiftLanguageModes: [.v6]

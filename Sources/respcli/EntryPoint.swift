@@ -1,4 +1,4 @@
-// respcli: one command, commands from a pipe, or a prompt, for any server that speaks RESP.
+// respcli: one command, commands from a pipe, or a prompt, for any server that speaks RESP; and modes that look at a whole server.
 
 import Glibc
 import ProcessArguments
@@ -6,6 +6,9 @@ import ProcessArguments
 @main
 enum EntryPoint {
     static func main() {
+        if let tool = Tool.find(ProcessArguments.current) {
+            exit(tool.run(Array(ProcessArguments.current.dropFirst())))
+        }
         let outcome = OptionParser.parse(ProcessArguments.current, hasTerminal: Terminal.isOutput)
         ProcessArguments.hide(outcome.secrets)
         for notice in outcome.notices { StandardError.write(notice) }

@@ -12,6 +12,7 @@ import re
 import select
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import termios
@@ -48,7 +49,7 @@ def read_reply(stream):
 class Server:
     """A redis-server of its own, on a free port and a unix socket, without files."""
 
-    def __init__(self, *settings):
+    def __init__(self, *settings, program="redis-server"):
         self.folder = tempfile.TemporaryDirectory(prefix="respcli-")
         self.socket_path = os.path.join(self.folder.name, "server.sock")
         for _ in range(20):
@@ -57,7 +58,7 @@ class Server:
                 self.port = probe.getsockname()[1]
             self.process = subprocess.Popen(
                 [
-                    "redis-server",
+                    program,
                     "--port",
                     str(self.port),
                     "--bind",
@@ -106,6 +107,12 @@ class Server:
                 )
                 reply = read_reply(stream)
             return reply
+
+    def restart(self):
+        """Ends the server, if it runs, and starts it again at the same address, without its data."""
+        self.stop()
+        self.process = subprocess.Popen(self.process.args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        assert self._is_ready()
 
     def stop(self):
         if self.process.poll() is None:
@@ -200,8 +207,10 @@ def run(program, arguments, stdin=b"", env=None):
 class TerminalProcess:
     """A client whose output, and input unless `stdin` is given, is a terminal."""
 
-    def __init__(self, program, arguments, stdin=None, env=None):
+    def __init__(self, program, arguments, stdin=None, env=None, columns=None):
         self.master, slave = pty.openpty()
+        if columns:
+            self.resize(columns)
         self.attributes = termios.tcgetattr(slave)
         self.output = b""
 
@@ -221,6 +230,10 @@ class TerminalProcess:
         if stdin is not None:
             self.process.stdin.write(stdin)
             self.process.stdin.close()
+
+    def resize(self, columns, rows=24):
+        """Gives the terminal another size, of which the system tells the program."""
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def read_until(self, ending):
         """Reads until what was read since the last call ends with `ending`."""

@@ -372,15 +372,6 @@ def test_command_line_errors(server, arguments):
     same(at(server, *arguments))
 
 
-@pytest.mark.parametrize(
-    "option", ["--stat", "--bigkeys", "--latency", "--scan", "--pipe", "--cluster", "-c", "--eval", "--tls"]
-)
-def test_options_of_later_are_unknown(server, option):
-    result = run(RESPCLI, at(server, option, "PING"))
-    assert result.status == 1 and result.stdout == b""
-    assert result.stderr == f"Unrecognized option or bad number of args for: '{option}'\n".encode()
-
-
 def test_ports_are_checked():
     """redis-cli 7.0 cuts them to 16 bits."""
     for port in ("70000", "-1"):

@@ -321,12 +321,29 @@ def test_new_connections_are_set_up_like_the_first():
     ]
 
 
-def test_replication_streams_are_not_begun(server):
-    """redis-cli shows them; a reply parser cannot."""
-    for command in ("SYNC", "PSYNC"):
-        result = run(RESPCLI, at(server, command, "?", "-1"))
-        assert result.status == 1 and result.stdout == b"" and b"replication" in result.stderr
-    assert run(RESPCLI, at(server), stdin=b"SYNC\nPING\n").stdout == b"PONG\n"
+def test_replication_streams_are_shown():
+    """As a command, SYNC does what --replica does."""
+    server = Server("--repl-diskless-sync-delay", "0")
+    try:
+        for command in (["SYNC"], ["PSYNC", "?", "-1"]):
+            process = subprocess.Popen(
+                [RESPCLI, "-p", str(server.port), *command], env=environment(), stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE
+            )
+            wait_for(lambda: b"state=online" in server.command("INFO", "REPLICATION"))
+            server.command("SET", "key", "value")
+            received = b""
+            while b'"SET","key","value"' not in received:
+                received += process.stdout.readline()
+            process.kill()
+            process.wait()
+            assert received.startswith(b"Entering replica output mode...  (press Ctrl-C to quit)\n")
+            assert (b"PSYNC replied +FULLRESYNC" in process.stderr.read()) == (command[0] == "PSYNC")
+            process.stdout.close()
+            process.stderr.close()
+            server.command("CLIENT", "KILL", "TYPE", "replica")
+    finally:
+        server.close()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,249 @@
+// Commands and their replies: sending, printing, and tracking what a command changes in the session.
+
+import Glibc
+import RespCodec
+
+extension Session {
+    private enum Received {
+        case reply(Reply)
+        /// The user interrupted the wait; there is a new connection.
+        case interrupted
+        /// The command belongs to another server of the cluster, which `server` names now.
+        case redirected
+        /// The server has shut down, as the command was SHUTDOWN.
+        case shutDown
+        /// The connection is lost, and the session continues.
+        case lost
+    }
+
+    /// Sends `command` and prints its replies, after connecting if necessary.
+    ///
+    /// - Parameter times: how often; forever if negative.
+    /// - Returns: whether there was a reply each time. An error is a reply.
+    func issue(_ command: [Bytes], times: Int) -> Bool {
+        if Text.matches(command[0], "help") || command[0] == Bytes("?".utf8) {
+            printHelp(for: Array(command.dropFirst()))
+            return true
+        }
+        let traits = CommandTraits(command)
+        var isRedirected = false
+        while true {
+            if prompt != nil, let current = connection, current.failure == nil, current.isStale {
+                // Nothing was sent, so nothing is lost but what the connection itself had.
+                if isInTransaction { output.write("(the connection was lost, and its transaction)\n") }
+                connection = nil
+            }
+            if isRedirected || connection == nil || connection?.failure != nil {
+                guard connect() else {
+                    reportFailure()
+                    return false
+                }
+            }
+            if announcesRedirection {
+                announcesRedirection = false
+                guard let reply = ask([Bytes("ASKING".utf8)]) else { return false }
+                if let message = reply.errorText { StandardError.write("ASKING failed: \(Text.string(message))\n") }
+            }
+            switch send(command, traits, times: times) {
+            case .done: return true
+            case .redirected: isRedirected = true
+            case .failed:
+                reportFailure()
+                connection = nil
+                return false
+            }
+        }
+    }
+
+    private enum SendOutcome { case done, redirected, failed }
+
+    func reportFailure() {
+        guard let failure = connection?.failure else { return }
+        output.flush()
+        StandardError.write("Error: \(failure.message)\n")
+    }
+
+    private func send(_ command: [Bytes], _ traits: CommandTraits, times: Int) -> SendOutcome {
+        var pattern = traits.pattern
+        var remaining = times
+        while remaining != 0 {
+            if remaining > 0 { remaining -= 1 }
+            guard let connection else { return .failed }
+            // If sending fails, the server may have sent an error before: receiving returns it, or fails too.
+            do throws(ConnectionFailure) { try connection.send(command) } catch {}
+            switch pattern {
+            case .monitor:
+                return printStream(traits) != .lost ? .done : .failed
+            case .subscription:
+                if formatter.format != .raw { output.write("Reading messages... (press Ctrl-C to quit)\n") }
+                output.flush()
+                switch printStream(traits) {
+                // After an error, repetitions are not expected to begin a stream.
+                case .refused: pattern = .single
+                case .interrupted: return .done
+                case .lost: return .failed
+                }
+                continue
+            case .confirmations(let count):
+                guard printConfirmations(of: command[0], count: count) else { return .failed }
+            case .replication:
+                output.write("Entering replica output mode...  (press Ctrl-C to quit)\n")
+                output.flush()
+                showReplicationStream(from: connection)
+                return .failed
+            case .single:
+                let received =
+                    prompt == nil ? receive(traits) : Interrupts.whileStreaming { receive(traits, interrupt: $0) }
+                switch received {
+                case .reply(let reply): apply(traits.effect, reply)
+                case .interrupted:
+                    output.write("\n")
+                    return .done
+                case .redirected: return .redirected
+                case .shutDown: return .done
+                case .lost: return .failed
+                }
+            }
+            if let pause = options.intervalMicroseconds { Clock.sleep(microseconds: pause) }
+        }
+        return .done
+    }
+
+    private enum StreamEnd { case refused, interrupted, lost }
+
+    /// Prints replies until one is an error or the user interrupts.
+    private func printStream(_ traits: CommandTraits) -> StreamEnd {
+        func printAll(_ interrupt: CInt?) -> StreamEnd {
+            while true {
+                switch receive(traits, takesPushes: traits.pattern == .subscription, interrupt: interrupt) {
+                case .reply(let reply): if reply.errorText != nil { return .refused }
+                case .interrupted, .shutDown, .redirected: return .interrupted
+                case .lost: return .lost
+                }
+            }
+        }
+        return kind == .oneShot ? printAll(nil) : Interrupts.whileStreaming(printAll)
+    }
+
+    /// Prints replies until `command` has been confirmed `count` times or there is a reply of another kind, such as an
+    /// error or QUEUED. False if the connection is lost.
+    private func printConfirmations(of command: Bytes, count: Int) -> Bool {
+        var missing = count
+        while missing > 0 {
+            guard case .reply(let reply) = receive(CommandTraits([command]), takesPushes: true) else { return false }
+            switch reply {
+            case .push(let elements), .array(let elements):
+                guard let kind = elements.first?.stringBytes else { return true }
+                if Text.matches(command, Text.string(kind)) { missing -= 1 }
+            default:
+                return true
+            }
+        }
+        return true
+    }
+
+    /// Waits for a reply and prints it.
+    ///
+    /// - Parameter takesPushes: whether a push is a reply.
+    private func receive(_ traits: CommandTraits, takesPushes: Bool = false, interrupt: CInt? = nil) -> Received {
+        guard let connection else { return .lost }
+        let reply: Reply
+        do throws(ConnectionFailure) {
+            reply =
+                takesPushes
+                ? try connection.receive(interrupt: interrupt) : try nextAnswer(from: connection, interrupt: interrupt)
+        } catch {
+            if error == .interrupted {
+                connect()
+                return .interrupted
+            }
+            if traits.effect == .shutDown && error.isLostConnection {
+                self.connection = nil
+                return .shutDown
+            }
+            let isStream = traits.pattern == .monitor || traits.pattern == .subscription
+            if kind == .prompt || (kind == .piped && error.isLostConnection && !isStream) { return .lost }
+            reportFailure()
+            end(status: 1)
+        }
+        if options.followsRedirections, let message = reply.errorText, redirect(as: message) { return .redirected }
+        if kind == .oneShot && options.exitsOnError, let message = reply.errorText {
+            output.flush()
+            StandardError.write("\(Text.string(message))\n")
+            end(status: 1)
+        }
+        formatter.append(reply, isPlainText: traits.isPlainText, to: &output.pending)
+        if let prompt, traits.pattern == .single, prompt.page(output.pending) {
+            output.pending.removeAll()
+        }
+        output.flush()
+        return .reply(reply)
+    }
+
+    /// Prints everything that is pending and ends the program.
+    func end(status: CInt) -> Never {
+        output.flush()
+        exit(status)
+    }
+
+    // MARK: redirections
+
+    /// Takes over the server that an error of a cluster names: "MOVED 3999 127.0.0.1:6381", "ASK 3999 127.0.0.1:6381".
+    ///
+    /// - Returns: whether `message` is such an error.
+    private func redirect(as message: Bytes) -> Bool {
+        let words = message.split(separator: UInt8(ascii: " "))
+        guard words.count == 3, words[0].elementsEqual("MOVED".utf8) || words[0].elementsEqual("ASK".utf8),
+            let colon = words[2].lastIndex(of: UInt8(ascii: ":"))
+        else { return false }
+        // Without a host it is the one that was asked.
+        if colon > words[2].startIndex { server.host = Bytes(words[2][..<colon]) }
+        server.port = Text.leadingInteger(Bytes(words[2][(colon + 1)...]))
+        announcesRedirection = words[0].elementsEqual("ASK".utf8)
+        if kind != .oneShot {
+            let slot = Text.leadingInteger(Bytes(words[1]))
+            output.write("-> Redirected to slot [\(slot)] located at \(Text.string(server.host)):\(server.port)\n")
+        }
+        return true
+    }
+
+    // MARK: effects of commands on the session
+
+    private func apply(_ effect: SessionEffect, _ reply: Reply) {
+        let isError = reply.errorText != nil
+        switch effect {
+        case .none, .shutDown:
+            break
+        case .select(let database):
+            guard !isError else { return }
+            selectedDatabase = Text.leadingInteger(database)
+            wantedDatabase = selectedDatabase
+        case .authenticate:
+            // SELECT may have been refused before.
+            selectWantedDatabase()
+        case .beginTransaction:
+            guard !isError else { return }
+            isInTransaction = true
+            databaseBeforeTransaction = selectedDatabase
+        case .endTransaction:
+            guard isInTransaction else { return }
+            isInTransaction = false
+            if isError || reply.withoutAttributes == .null { returnToDatabaseBeforeTransaction() }
+        case .discardTransaction:
+            guard !isError else { return }
+            isInTransaction = false
+            returnToDatabaseBeforeTransaction()
+        case .reset:
+            guard !isError else { return }
+            isInTransaction = false
+            selectedDatabase = 0
+            wantedDatabase = 0
+            wantsResp3 = false
+        }
+    }
+
+    private func returnToDatabaseBeforeTransaction() {
+        selectedDatabase = databaseBeforeTransaction
+        wantedDatabase = databaseBeforeTransaction
+    }
+}

@@ -1,0 +1,228 @@
+// `respcli copy A B`: copies keys from one server to another: SCAN, then DUMP and RESTORE of many keys at once, with the moments at which
+// they expire. Where a payload is refused, as an older server refuses those of a newer one, the value is written by commands.
+//
+// A step is a call of SCAN and all its keys. How far it is is kept after each step, and a step may be done twice. So nothing is lost when the
+// program is killed, as long as the cursor is good, which it is until the first server is restarted.
+
+import Glibc
+import RespCodec
+import TerminalKit
+
+struct CopyTool {
+    private let options: PairOptions
+    private var source: ToolConnection
+    private var target: ToolConnection
+    private var resume: ResumeFile?
+    private var copied = 0
+    private var byCommands = 0
+    private var kept = 0
+    /// Whether the source knows PEXPIRETIME; found out with the first keys.
+    private var knowsExpireTime = true
+    private var output = StandardOutput()
+
+    static let usage = """
+        Usage: respcli copy [OPTIONS] SOURCE TARGET
+
+        Copies keys from one server to another, with their expiry. SOURCE and TARGET are addresses:
+        redis://[[USER:]PASSWORD@][HOST[:PORT]][/DATABASE], rediss://..., or unix://PATH[?db=DATABASE]. The password may
+        stand in REDISCLI_AUTH. Keys that TARGET has are replaced; others stay.
+
+        """ + PairOptions.copyTable.help + """
+
+              --help             This text.
+
+            Examples
+              respcli copy redis://old:6379 redis://new:6379
+              respcli copy --all-databases --functions --resume copy.state redis://old rediss://new
+
+            """
+
+    static func main(_ arguments: [Bytes]) -> CInt {
+        var options = PairOptions()
+        guard let rest = PairOptions.copyTable.parse(arguments, tool: .copy, into: &options) else { return 2 }
+        if let message = options.takeServers(rest) {
+            StandardError.write(message + " See respcli copy --help.\n")
+            return 2
+        }
+        do throws(ToolFailure) {
+            var tool = try CopyTool(options)
+            try tool.run()
+            return 0
+        } catch {
+            StandardError.write("Error: \(error.message)\n")
+            if let path = options.resumePath {
+                StandardError.write("Started again with --resume \(Text.string(path)), it goes on from here.\n")
+            }
+            return 2
+        }
+    }
+
+    private init(_ options: PairOptions) throws(ToolFailure) {
+        self.options = options
+        source = try ToolConnection(options.first)
+        target = try ToolConnection(options.second)
+        if let path = options.resumePath { resume = ResumeFile(path) }
+    }
+
+    private var identity: String {
+        "\(options.first.endpoint.description)/\(options.first.database) \(options.second.endpoint.description)/\(options.second.database)"
+    }
+
+    private mutating func run() throws(ToolFailure) {
+        if let resume, let servers = resume["servers"], servers != identity {
+            throw ToolFailure("\(Text.string(options.resumePath ?? [])) belongs to another copy: \(servers)")
+        }
+        let databases = try options.databases(source)
+        let resumedDatabase = resume?["database"].flatMap { Int($0) }
+        let resumedCursor = resume?["cursor"].flatMap { UInt($0) } ?? 0
+        copied = resume?.integer("copied") ?? 0
+        byCommands = resume?.integer("commands") ?? 0
+        kept = resume?.integer("kept") ?? 0
+        if resumedDatabase != nil { show("Going on after \(copied) keys.\n") }
+        for database in databases {
+            if let resumedDatabase, database < resumedDatabase { continue }
+            if options.allDatabases { try select(database) }
+            let size = try source.need([Bytes("DBSIZE".utf8)]).integerValue
+            let label = databases.count > 1 ? "copy of database \(database)" : "copy"
+            let progress = ProgressDisplay(label: label, unit: "keys", total: size)
+            var walk = KeyWalk(source, options.scanArguments, from: database == resumedDatabase ? resumedCursor : 0)
+            let before = copied
+            while let keys = try walk.next() {
+                try copy(keys)
+                progress?.update(copied - before + kept)
+                try keepPlace(database: database, cursor: walk.hasEnded ? nil : walk.cursor, of: databases)
+            }
+        }
+        if options.copiesFunctions { try copyFunctions() }
+        resume?.remove()
+        var text = "\(copied) keys copied"
+        if byCommands > 0 { text += ", \(byCommands) of them by commands" }
+        if kept > 0 { text += ", \(kept) kept as they were" }
+        show(text + "\n")
+    }
+
+    private mutating func show(_ text: String) {
+        guard !options.isQuiet else { return }
+        output.write(text)
+        output.flush()
+    }
+
+    private func select(_ database: Int) throws(ToolFailure) {
+        for connection in [source, target] {
+            _ = try connection.need([Bytes("SELECT".utf8), Decimal.text(database)])
+        }
+    }
+
+    private mutating func keepPlace(database: Int, cursor: UInt?, of databases: [Int]) throws(ToolFailure) {
+        guard var file = resume else { return }
+        var place = database
+        if cursor == nil {
+            guard let next = databases.first(where: { $0 > database }) else { return }
+            place = next
+        }
+        try file.save([
+            "servers": identity, "database": "\(place)", "cursor": "\(cursor ?? 0)", "copied": "\(copied)",
+            "commands": "\(byCommands)", "kept": "\(kept)",
+        ])
+        resume = file
+    }
+
+    // MARK: keys
+
+    /// Keys whose payloads are in memory at once.
+    private static let batch = 100
+
+    private mutating func copy(_ keys: [Bytes]) throws(ToolFailure) {
+        var rest = keys[...]
+        while !rest.isEmpty {
+            try copyBatch(Array(rest.prefix(Self.batch)))
+            rest = rest.dropFirst(Self.batch)
+        }
+    }
+
+    private mutating func copyBatch(_ all: [Bytes]) throws(ToolFailure) {
+        var keys = all
+        if options.keepsExisting {
+            let present = try target.ask(all: keys.map { [Bytes("EXISTS".utf8), $0] })
+            keys = zip(keys, present).filter { $1.integerValue != 1 }.map { $0.0 }
+            kept += all.count - keys.count
+        }
+        let expiries = try self.expiries(of: keys)
+        if options.usesCommands {
+            for (key, expiry) in zip(keys, expiries) { try copyByCommands(key, expiry) }
+            return
+        }
+        let payloads = try source.ask(all: keys.map { [Bytes("DUMP".utf8), $0] })
+        var present: [Int] = []
+        var commands: [[Bytes]] = []
+        for (index, payload) in payloads.enumerated() {
+            if let message = payload.errorText {
+                throw ToolFailure("\(source.server.endpoint.description): DUMP: \(Text.string(message))")
+            }
+            // A key that is gone meanwhile has no payload.
+            guard let bytes = payload.stringBytes else { continue }
+            present.append(index)
+            commands.append(
+                [Bytes("RESTORE".utf8), keys[index], Decimal.text(expiries[index] ?? 0), bytes]
+                    + ["ABSTTL", "REPLACE"].map { Bytes($0.utf8) })
+        }
+        for (index, reply) in zip(present, try target.ask(all: commands)) {
+            guard let message = reply.errorText else {
+                copied += 1
+                continue
+            }
+            let text = Text.string(message)
+            // A payload that the target does not understand: "Bad data format", "version or checksum are wrong".
+            guard text.contains("payload") || text.contains("data format") else {
+                throw ToolFailure(
+                    "\(target.server.endpoint.description): RESTORE of \(Text.quoted(keys[index])): \(text)")
+            }
+            try copyByCommands(keys[index], expiries[index])
+        }
+    }
+
+    private mutating func copyByCommands(_ key: Bytes, _ expiry: Int?) throws(ToolFailure) {
+        let writer = ValueWriter(source, target)
+        guard try writer.copy(key, expiry: expiry) else { return }
+        copied += 1
+        byCommands += 1
+    }
+
+    /// The moments in Unix milliseconds at which keys expire; nil for those that do not.
+    private mutating func expiries(of keys: [Bytes]) throws(ToolFailure) -> [Int?] {
+        if knowsExpireTime {
+            let replies = try source.ask(all: keys.map { [Bytes("PEXPIRETIME".utf8), $0] })
+            if !replies.contains(where: { $0.errorText != nil }) {
+                return replies.map { $0.integerValue.flatMap { $0 > 0 ? $0 : nil } }
+            }
+            knowsExpireTime = false
+        }
+        // Servers before 7.0 tell how long it will be; by this machine's clock that is a moment, too.
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        let milliseconds = now.tv_sec * 1000 + now.tv_nsec / 1_000_000
+        return try source.ask(all: keys.map { [Bytes("PTTL".utf8), $0] }).map {
+            $0.integerValue.flatMap { $0 > 0 ? milliseconds + $0 : nil }
+        }
+    }
+
+    private mutating func copyFunctions() throws(ToolFailure) {
+        let payload = try source.need([Bytes("FUNCTION".utf8), Bytes("DUMP".utf8)])
+        guard let bytes = payload.stringBytes else { return }
+        let reply = try target.ask(["FUNCTION", "RESTORE"].map { Bytes($0.utf8) } + [bytes, Bytes("REPLACE".utf8)])
+        guard let message = reply.errorText else { return }
+        guard Text.string(message).contains("payload") else {
+            throw ToolFailure("\(target.server.endpoint.description): FUNCTION RESTORE: \(Text.string(message))")
+        }
+        // As text, library by library.
+        let list = try source.need([Bytes("FUNCTION".utf8), Bytes("LIST".utf8), Bytes("WITHCODE".utf8)])
+        for library in list.listElements {
+            let fields = library.listElements
+            for index in stride(from: 0, to: fields.count - 1, by: 2)
+            where fields[index].stringBytes.map({ $0.elementsEqual("library_code".utf8) }) == true {
+                _ = try target.need(
+                    ["FUNCTION", "LOAD", "REPLACE"].map { Bytes($0.utf8) } + [fields[index + 1].stringBytes ?? []])
+            }
+        }
+    }
+}

@@ -1,0 +1,208 @@
+// Copies one value by the commands of its type, some elements at a time, so that memory is bounded whatever its size.
+
+import RespCodec
+
+struct ValueWriter {
+    private let source: ToolConnection
+    private let target: ToolConnection
+    private static let chunk = 500
+    private static let stringChunk = 4 * 1024 * 1024
+
+    init(_ source: ToolConnection, _ target: ToolConnection) {
+        self.source = source
+        self.target = target
+    }
+
+    /// Copies a value in place of what the target has. False if there is none any more.
+    ///
+    /// - Parameter expiry: in Unix milliseconds.
+    func copy(_ key: Bytes, expiry: Int?) throws(ToolFailure) -> Bool {
+        let type = Text.string(try source.need([Bytes("TYPE".utf8), key]).stringBytes ?? [])
+        if type == "none" { return false }
+        _ = try target.need([Bytes("DEL".utf8), key])
+        switch type {
+        case "string": try copyString(key)
+        case "list": try copyList(key)
+        case "set": try copyScanned(key, scan: "SSCAN", write: "SADD")
+        case "hash":
+            try copyScanned(key, scan: "HSCAN", write: "HSET")
+            try copyFieldExpiries(key)
+        case "zset": try copySortedSet(key)
+        case "stream": try copyStream(key)
+        default: throw ToolFailure("\(Text.quoted(key)): values of type \(type) cannot be copied by commands")
+        }
+        if let expiry {
+            _ = try target.need([Bytes("PEXPIREAT".utf8), key, Decimal.text(expiry)])
+        }
+        return true
+    }
+
+    private func words(_ text: String) -> [Bytes] { text.split(separator: " ").map { Bytes($0.utf8) } }
+
+    private func copyString(_ key: Bytes) throws(ToolFailure) {
+        var position = 0
+        while true {
+            let part = try source.need(
+                [Bytes("GETRANGE".utf8), key, Decimal.text(position), Decimal.text(position + Self.stringChunk - 1)])
+            let bytes = part.stringBytes ?? []
+            if position == 0 {
+                _ = try target.need([Bytes("SET".utf8), key, bytes])
+            } else if !bytes.isEmpty {
+                _ = try target.need([Bytes("APPEND".utf8), key, bytes])
+            }
+            position += bytes.count
+            if bytes.count < Self.stringChunk { return }
+        }
+    }
+
+    private func copyList(_ key: Bytes) throws(ToolFailure) {
+        var position = 0
+        while true {
+            let elements = try source.need(
+                [Bytes("LRANGE".utf8), key, Decimal.text(position), Decimal.text(position + Self.chunk - 1)]
+            ).listElements.compactMap(\.stringBytes)
+            if elements.isEmpty { return }
+            _ = try target.need([Bytes("RPUSH".utf8), key] + elements)
+            position += elements.count
+        }
+    }
+
+    private func copyScanned(_ key: Bytes, scan: String, write: String) throws(ToolFailure) {
+        var cursor = Bytes("0".utf8)
+        repeat {
+            let parts = try source.need(
+                [Bytes(scan.utf8), key, cursor, Bytes("COUNT".utf8), Decimal.text(Self.chunk)]
+            ).listElements
+            guard parts.count == 2, let next = parts[0].stringBytes else { return }
+            cursor = next
+            let elements = parts[1].listElements.compactMap(\.stringBytes)
+            if !elements.isEmpty { _ = try target.need([Bytes(write.utf8), key] + elements) }
+        } while !cursor.elementsEqual("0".utf8)
+    }
+
+    /// Fields that expire by themselves, which servers from 7.4 have.
+    private func copyFieldExpiries(_ key: Bytes) throws(ToolFailure) {
+        var cursor = Bytes("0".utf8)
+        repeat {
+            let parts = try source.need(
+                [Bytes("HSCAN".utf8), key, cursor, Bytes("COUNT".utf8), Decimal.text(Self.chunk)]
+            ).listElements
+            guard parts.count == 2, let next = parts[0].stringBytes else { return }
+            cursor = next
+            let elements = parts[1].listElements.compactMap(\.stringBytes)
+            let fields = stride(from: 0, to: elements.count, by: 2).map { elements[$0] }
+            guard !fields.isEmpty else { continue }
+            let reply = try source.ask(
+                [Bytes("HPEXPIRETIME".utf8), key, Bytes("FIELDS".utf8), Decimal.text(fields.count)] + fields)
+            // A server that does not know the command has no such fields.
+            if reply.errorText != nil { return }
+            for (field, moment) in zip(fields, reply.listElements.map(\.integerValue)) {
+                guard let moment, moment > 0 else { continue }
+                _ = try target.need(
+                    [Bytes("HPEXPIREAT".utf8), key, Decimal.text(moment)] + words("FIELDS 1") + [field])
+            }
+        } while !cursor.elementsEqual("0".utf8)
+    }
+
+    private func copySortedSet(_ key: Bytes) throws(ToolFailure) {
+        var position = 0
+        while true {
+            let elements = try source.need(
+                [Bytes("ZRANGE".utf8), key, Decimal.text(position), Decimal.text(position + Self.chunk - 1)]
+                    + words("WITHSCORES")
+            ).listElements.compactMap(\.stringBytes)
+            if elements.count < 2 { return }
+            var command = [Bytes("ZADD".utf8), key]
+            for index in stride(from: 0, to: elements.count - 1, by: 2) {
+                command += [elements[index + 1], elements[index]]
+            }
+            _ = try target.need(command)
+            position += elements.count / 2
+        }
+    }
+
+    // MARK: streams
+
+    private func copyStream(_ key: Bytes) throws(ToolFailure) {
+        var start = Bytes("-".utf8)
+        while true {
+            let entries = try source.need([Bytes("XRANGE".utf8), key, start] + words("+ COUNT \(Self.chunk)"))
+                .listElements
+            var commands: [[Bytes]] = []
+            for entry in entries {
+                let parts = entry.listElements
+                guard parts.count == 2, let id = parts[0].stringBytes else { continue }
+                commands.append([Bytes("XADD".utf8), key, id] + parts[1].listElements.compactMap(\.stringBytes))
+                start = Bytes("(".utf8) + id
+            }
+            for reply in try target.ask(all: commands) { try check(reply, "XADD", key) }
+            if entries.count < Self.chunk { break }
+        }
+        let information = fields(try source.need([Bytes("XINFO".utf8), Bytes("STREAM".utf8), key]))
+        guard let last = information["last-generated-id"]?.stringBytes else { return }
+        if information["length"]?.integerValue == 0 {
+            // An empty stream exists only after an entry was in it.
+            _ = try target.need([Bytes("XADD".utf8), key] + words("MAXLEN 0 0-1 x x"))
+        }
+        var setting = [Bytes("XSETID".utf8), key, last]
+        if let added = information["entries-added"]?.integerValue {
+            setting += words("ENTRIESADDED \(added)")
+            if let deleted = information["max-deleted-entry-id"]?.stringBytes {
+                setting += [Bytes("MAXDELETEDID".utf8), deleted]
+            }
+        }
+        var reply = try target.ask(setting)
+        // Servers before 7.0 know only the identifier.
+        if reply.errorText != nil { reply = try target.ask(Array(setting.prefix(3))) }
+        try check(reply, "XSETID", key)
+        for group in try source.need([Bytes("XINFO".utf8), Bytes("GROUPS".utf8), key]).listElements {
+            try copyGroup(fields(group), key)
+        }
+    }
+
+    private func copyGroup(_ group: [String: Reply], _ key: Bytes) throws(ToolFailure) {
+        guard let name = group["name"]?.stringBytes, let last = group["last-delivered-id"]?.stringBytes else { return }
+        var creation = words("XGROUP CREATE") + [key, name, last]
+        if let read = group["entries-read"]?.integerValue { creation += words("ENTRIESREAD \(read)") }
+        var reply = try target.ask(creation)
+        if reply.errorText != nil { reply = try target.ask(Array(creation.prefix(5))) }
+        try check(reply, "XGROUP CREATE", key)
+        for consumer in try source.need([Bytes("XINFO".utf8), Bytes("CONSUMERS".utf8), key, name]).listElements {
+            guard let consumerName = fields(consumer)["name"]?.stringBytes else { continue }
+            _ = try target.ask(words("XGROUP CREATECONSUMER") + [key, name, consumerName])
+        }
+        var start = Bytes("-".utf8)
+        while true {
+            let pending = try source.need([Bytes("XPENDING".utf8), key, name, start] + words("+ \(Self.chunk)"))
+                .listElements
+            var commands: [[Bytes]] = []
+            for entry in pending {
+                let parts = entry.listElements
+                guard parts.count == 4, let id = parts[0].stringBytes, let consumer = parts[1].stringBytes,
+                    let idle = parts[2].integerValue, let deliveries = parts[3].integerValue
+                else { continue }
+                commands.append(
+                    [Bytes("XCLAIM".utf8), key, name, consumer, Bytes("0".utf8), id]
+                        + words("IDLE \(idle) RETRYCOUNT \(deliveries) FORCE JUSTID"))
+                start = Bytes("(".utf8) + id
+            }
+            for reply in try target.ask(all: commands) { try check(reply, "XCLAIM", key) }
+            if pending.count < Self.chunk { return }
+        }
+    }
+
+    private func check(_ reply: Reply, _ command: String, _ key: Bytes) throws(ToolFailure) {
+        guard let message = reply.errorText else { return }
+        throw ToolFailure(
+            "\(target.server.endpoint.description): \(command) of \(Text.quoted(key)): \(Text.string(message))")
+    }
+
+    private func fields(_ reply: Reply) -> [String: Reply] {
+        let elements = reply.listElements
+        var fields: [String: Reply] = [:]
+        for index in stride(from: 0, to: elements.count - 1, by: 2) {
+            if let name = elements[index].stringBytes { fields[Text.string(name)] = elements[index + 1] }
+        }
+        return fields
+    }
+}

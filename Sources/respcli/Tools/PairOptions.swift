@@ -1,0 +1,132 @@
+// Options of the tools that have two servers: `copy` and `diff`.
+
+struct PairOptions {
+    var first = ServerOptions()
+    var second = ServerOptions()
+    var encryption = EncryptionOptions()
+    var pattern: Bytes?
+    var type: Bytes?
+    var scanCount = 500
+    var allDatabases = false
+    var resumePath: Bytes?
+    var isQuiet = false
+    var isJSON = false
+    // copy
+    var keepsExisting = false
+    var usesCommands = false
+    var copiesFunctions = false
+    // diff
+    var toleranceMilliseconds = 1000
+    var limit = Int.max
+
+    private typealias Entry = OptionEntry<PairOptions>
+    private static let keys = "Keys"
+    private static let other = "Other"
+
+    private static let shared: [OptionEntry<PairOptions>] = [
+        Entry("--pattern", value: "GLOB", section: keys, help: "Only keys that match (*).") {
+            $0.pattern = $1
+            return nil
+        },
+        Entry(
+            "--type", value: "TYPE", section: keys,
+            completion: .words(["string", "list", "set", "zset", "hash", "stream"]), help: "Only keys of this type."
+        ) {
+            $0.type = $1
+            return nil
+        },
+        Entry("--count", value: "COUNT", section: keys, help: "How many keys are looked at in one step (500).") {
+            let (count, isWhole, fits) = Text.integer($1)
+            guard isWhole, fits, (1...100_000).contains(count) else { return "--count takes a number up to 100000." }
+            $0.scanCount = count
+            return nil
+        },
+        .flag(
+            "--all-databases", section: keys,
+            help: "Every database of the first server, into the one of the same number."
+        ) { $0.allDatabases = true },
+        Entry(
+            "--resume", value: "FILE", section: other, completion: .file,
+            help:
+                "Keep in FILE how far it is; started again with the same FILE, go on from\nthere. FILE is removed at the end."
+        ) {
+            $0.resumePath = $1
+            return nil
+        },
+        .flag("-q", section: other, help: "Print only differences and errors.") { $0.isQuiet = true },
+    ]
+
+    private static let encryptionEntries = ServerOptions.encryptionEntries.dropFirst().map {
+        $0.lifted(\PairOptions.first)
+    }
+
+    static let copyTable = OptionTable<PairOptions>(
+        shared + [
+            .flag("--keep-existing", section: keys, help: "Do not replace keys that the second server has.") {
+                $0.keepsExisting = true
+            },
+            .flag("--functions", section: keys, help: "Copy the functions, too, replacing those of the same name.") {
+                $0.copiesFunctions = true
+            },
+            .flag(
+                "--commands", section: other,
+                help: "Write values by commands, not as payloads of DUMP; done anyway where a\npayload is refused."
+            ) { $0.usesCommands = true },
+        ] + encryptionEntries)
+
+    static let diffTable = OptionTable<PairOptions>(
+        shared + [
+            Entry(
+                "--tolerance", value: "MILLISECONDS", section: keys,
+                help: "By how much expiry may differ (1000)."
+            ) {
+                let (value, isWhole, fits) = Text.integer($1)
+                guard isWhole, fits, value >= 0 else { return "--tolerance takes a number of milliseconds." }
+                $0.toleranceMilliseconds = value
+                return nil
+            },
+            Entry("--limit", value: "COUNT", section: other, help: "End after so many differences.") {
+                let (value, isWhole, fits) = Text.integer($1)
+                guard isWhole, fits, value > 0 else { return "--limit takes a number." }
+                $0.limit = value
+                return nil
+            },
+            .flag("--json", section: other, help: "Print each difference as a JSON object on a line.") {
+                $0.isJSON = true
+            },
+        ] + encryptionEntries)
+
+    /// Takes the addresses of the two servers. Returns an error message, or nil.
+    mutating func takeServers(_ words: [Bytes]) -> String? {
+        guard words.count == 2 else { return "Two servers are needed: redis://HOST:PORT/DATABASE, for example." }
+        encryption = first.encryption
+        for (index, word) in words.enumerated() {
+            var server = ServerOptions()
+            guard ConnectionURI.isURI(word) else {
+                return "\(Text.string(word)): this is no address such as redis://HOST:PORT/DATABASE."
+            }
+            if let message = server.take(word) { return message }
+            if server.password == nil { server.password = Text.environment("REDISCLI_AUTH") }
+            server.encryption = encryption
+            if index == 0 { first = server } else { second = server }
+        }
+        return nil
+    }
+
+    /// What SCAN is told.
+    var scanArguments: [Bytes] {
+        var arguments = [Bytes("COUNT".utf8), Bytes(String(scanCount).utf8)]
+        if let pattern { arguments += [Bytes("MATCH".utf8), pattern] }
+        if let type { arguments += [Bytes("TYPE".utf8), type] }
+        return arguments
+    }
+
+    /// The databases to go through, by number.
+    func databases(_ connection: ToolConnection) throws(ToolFailure) -> [Int] {
+        guard allDatabases else { return [first.database] }
+        let info = ServerInfo(try connection.need([Bytes("INFO".utf8), Bytes("keyspace".utf8)]).stringBytes ?? [])
+        return info.lines.compactMap { line in
+            line.name.hasPrefix("db") ? Int(line.name.dropFirst(2)) : nil
+        }.sorted()
+    }
+}

@@ -1,0 +1,83 @@
+// The tools: programs of their own within this one, named by the first argument. `respcli TOOL --help` tells about each.
+//
+// COPY and WATCH are also commands of the server. So `copy` is the tool only before the address of a server or an option, and `watch` only
+// in small letters; in capitals both are always the command.
+
+import Glibc
+import ProcessArguments
+
+enum Tool: String, CaseIterable {
+    case bench, copy, diff
+
+    /// The tool that the arguments ask for.
+    static func find(_ arguments: [Bytes]) -> Tool? {
+        guard let first = arguments.first, let tool = Tool(rawValue: Text.string(first)) else { return nil }
+        guard tool == .copy else { return tool }
+        let second = arguments.dropFirst().first ?? []
+        return second.first == UInt8(ascii: "-") || ConnectionURI.isURI(second) ? tool : nil
+    }
+
+    var summary: String {
+        switch self {
+        case .bench: "Measure a server"
+        case .copy: "Copy keys from one server to another"
+        case .diff: "Compare the data of two servers"
+        }
+    }
+
+    var usage: String {
+        switch self {
+        case .bench: BenchOptions.usage
+        case .copy: CopyTool.usage
+        case .diff: DiffTool.usage
+        }
+    }
+
+    /// Runs the tool and returns the status to exit with.
+    ///
+    /// - Parameter arguments: without the name of the tool, at which they begin.
+    func run(_ arguments: [Bytes]) -> CInt {
+        signal(SIGPIPE, SIG_IGN)
+        if arguments.contains(where: { $0.elementsEqual("--help".utf8) }) {
+            var output = StandardOutput()
+            output.write(usage)
+            output.flush()
+            return 0
+        }
+        switch self {
+        case .bench: return Bench.main(arguments)
+        case .copy: return CopyTool.main(arguments)
+        case .diff: return DiffTool.main(arguments)
+        }
+    }
+}
+
+extension OptionTable {
+    /// Parses the options of a tool, up to the first word that is none.
+    ///
+    /// - Parameter arguments: those behind the tool's name.
+    /// - Returns: the words that are left; nil, with a message on standard error, if there is a mistake.
+    func parse(_ arguments: [Bytes], tool: Tool, into target: inout Target) -> [Bytes]? {
+        var index = 0
+        while index < arguments.count, arguments[index].first == UInt8(ascii: "-"), arguments[index].count > 1 {
+            // The secrets are counted with the tool's name.
+            ProcessArguments.hide(
+                OptionSecrets.find(in: arguments, at: index, of: self).map {
+                    ProcessArguments.Secret(argument: $0.argument + 1, range: $0.range)
+                })
+            let name = Text.string(arguments[index])
+            let (count, message) = take(arguments[index...], into: &target)
+            guard count > 0 else {
+                StandardError.write(
+                    "Unrecognized option or bad number of args for: '\(name)'. See respcli \(tool.rawValue) --help.\n")
+                return nil
+            }
+            if let message {
+                StandardError.write(message + "\n")
+                return nil
+            }
+            index += count
+        }
+        return Array(arguments[index...])
+    }
+}

@@ -1,0 +1,328 @@
+"""The tools: bench, copy and diff, against redis-server and, where they are there, newer servers and resp-server."""
+
+import json
+import os
+import pathlib
+import random
+import re
+import signal
+import subprocess
+import tempfile
+import time
+
+import pytest
+
+from cli_support import RESPCLI, ROOT, ScriptedServer, Server, at, environment, read_reply, run, wait_for
+
+RESP_SERVER = os.environ.get("RESP_SERVER", str(ROOT / ".build/release/resp-server"))
+PEERS = {
+    name: path
+    for name, path in {
+        "redis-7.0": "redis-server",
+        "redis-8.2": "/work/peers/redis-server-8.2.3",
+        "valkey-9.1": "/work/peers/valkey-server-9.1.2",
+        "resp-server": RESP_SERVER,
+    }.items()
+    if path == "redis-server" or os.access(path, os.X_OK)
+}
+
+
+@pytest.fixture(scope="module")
+def servers():
+    made = {}
+
+    def get(name, number=0):
+        if (name, number) not in made:
+            made[name, number] = Server(program=PEERS[name])
+        made[name, number].command("FLUSHALL")
+        return made[name, number]
+
+    yield get
+    for server in made.values():
+        server.close()
+
+
+def uri(server, database=0):
+    return f"redis://127.0.0.1:{server.port}/{database}"
+
+
+def fill_mixed(server, count, seed=1):
+    """Keys of every type, with and without expiry."""
+    generator = random.Random(seed)
+    commands = []
+    future = int(time.time() * 1000) + 10_000_000
+    for number in range(count):
+        kind = number % 7
+        key = f"{kind}:{number}"
+        words = [f"w{generator.randrange(1000)}" for _ in range(generator.randrange(1, 12))]
+        if kind == 0:
+            commands.append(["SET", key, "x" * generator.randrange(200)])
+        elif kind == 1:
+            commands.append(["SET", key, generator.randrange(10**9)])
+        elif kind == 2:
+            commands.append(["RPUSH", key, *words])
+        elif kind == 3:
+            commands.append(["SADD", key, *words])
+        elif kind == 4:
+            commands.append(["HSET", key, *[part for word in words for part in (word, word * 2)]])
+        elif kind == 5:
+            commands.append(["ZADD", key, *[part for word in words for part in (generator.random(), word)]])
+        else:
+            commands.append(["XADD", key, "1-1", "f", words[0]])
+            commands.append(["XADD", key, "2-1", "f", words[-1], "g", "\x00\n"])
+            if number % 2:
+                commands.append(["XGROUP", "CREATE", key, "readers", "0"])
+                commands.append(["XREADGROUP", "GROUP", "readers", "me", "COUNT", "1", "STREAMS", key, ">"])
+        if number % 5 == 0:
+            commands.append(["PEXPIREAT", key, future + number])
+    commands.append(["RPUSH", "long list", *range(3000)])
+    commands.append(["SADD", "long set", *range(3000)])
+    commands.append(["HSET", "long hash", *[part for number in range(1500) for part in (number, number)]])
+    commands.append(["ZADD", "long zset", *[part for number in range(1500) for part in (number / 7, f"m{number}")]])
+    commands.append(["SET", b"bin\x00\xff", os.urandom(100_000)])
+    with_pipe(server, commands)
+
+
+def with_pipe(server, commands, database=0):
+    data = b"".join(
+        b"*%d\r\n" % len(command)
+        + b"".join(
+            b"$%d\r\n%s\r\n" % (len(word), word)
+            for word in (w if isinstance(w, bytes) else str(w).encode() for w in command)
+        )
+        for command in commands
+    )
+    result = run(RESPCLI, at(server, "-n", database, "--pipe"), data)
+    assert result.status == 0, result.stderr
+
+
+# diff and copy
+
+
+def differences(first, second, *options):
+    result = run(RESPCLI, ["diff", "--json", *options, uri(first), uri(second)])
+    assert result.stderr == b"" and result.status == (1 if result.stdout else 0)
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+ROUTES = [(a, b) for a in PEERS for b in PEERS if a != b and "resp-server" in (a, b)] or []
+ROUTES += [("redis-7.0", "redis-7.0"), *[(a, "redis-7.0") for a in ("redis-8.2", "valkey-9.1") if a in PEERS]]
+
+
+@pytest.mark.parametrize("source, target", ROUTES)
+@pytest.mark.parametrize("options", [[], ["--commands"]])
+def test_a_copy_does_not_differ(servers, source, target, options):
+    first, second = servers(source), servers(target, 1)
+    fill_mixed(first, 700)
+    result = run(RESPCLI, ["copy", *options, uri(first), uri(second)])
+    assert (result.stderr, result.status) == (b"", 0)
+    assert result.stdout.startswith(b"705 keys copied")
+    result = run(RESPCLI, ["diff", uri(first), uri(second)])
+    assert (result.stdout, result.stderr, result.status) == (b"705 keys compared, nothing differs\n", b"", 0)
+
+
+def test_each_planted_difference_is_found(servers):
+    first, second = servers("redis-7.0"), servers("redis-7.0", 1)
+    fill_mixed(first, 700)
+    assert run(RESPCLI, ["copy", "-q", uri(first), uri(second)]).stdout == b""
+    changes = [
+        ("DEL", "0:0"), ("SET", "0:7", "changed"), ("APPEND", "0:14", "!"), ("SET", "new key", "1"), ("DEL", "1:8"),
+        ("SET", "2:9", "a string now"), ("RPUSH", "2:16", "more"), ("LSET", "2:23", 0, "other"), ("SADD", "3:10", "more"),
+        ("HSET", "4:11", "more", "1"), ("HDEL", "4:18", "none"), ("ZADD", "5:12", "7", "more"), ("XADD", "6:13", "9-9", "a", "b"),
+        ("XGROUP", "DESTROY", "6:27", "readers"), ("PERSIST", "0:35"), ("PEXPIRE", "1:1", 5_000_000),
+        ("LSET", "long list", 2500, "x"), ("HSET", "long hash", "700", "x"), ("ZADD", "long zset", "1", "m900"),
+        ("SREM", "long set", "77"), ("SADD", "long set", "77x"), ("SETRANGE", b"bin\x00\xff", 99_000, "????????"),
+    ]
+    for change in changes:
+        second.command(*change)
+    # This removed nothing.
+    expected = {change[1] if change[0] != "XGROUP" else change[2] for change in changes} - {"4:18"}
+    found = differences(first, second)
+    assert {entry.get("key", b"bin\x00\xff") for entry in found} == expected
+    assert [entry["quoted_key"] for entry in found if "quoted_key" in entry] == ['"bin\\x00\\xff"']
+    assert len(found) == len(expected) == 20
+    by_key = {entry["key"]: entry for entry in found if "key" in entry}
+    assert by_key["0:0"]["kind"] == "only in the first" and by_key["new key"]["kind"] == "only in the second"
+    assert by_key["2:9"]["kind"] == "type" and by_key["0:35"]["kind"] == "expiry"
+    assert by_key["long list"] == {"kind": "value", "key": "long list", "database": 0, "detail": "element 2500"}
+    assert by_key["6:27"]["detail"] == "consumer groups" and by_key["long hash"]["detail"] == 'field "700"'
+    assert len(differences(first, second, "--limit", "3")) == 3
+    assert len(differences(first, second, "--pattern", "long*")) == 4
+    text = run(RESPCLI, ["diff", uri(first), uri(second)])
+    assert b'only in the second: "new key"\n' in text.stdout and text.stdout.endswith(b" keys compared, 20 differences\n")
+
+
+def test_copies_keep_what_they_should(servers):
+    first, second = servers("redis-7.0"), servers("redis-7.0", 1)
+    with_pipe(first, [["SET", "a", "1"], ["SET", "b", "1"], ["HSET", "h", "f", "v"]])
+    with_pipe(first, [["SET", "in three", "1"]], database=3)
+    second.command("SET", "a", "old")
+    second.command("SET", "own", "1")
+    result = run(RESPCLI, ["copy", "--keep-existing", uri(first), uri(second)])
+    assert result.stdout == b"2 keys copied, 1 kept as they were\n"
+    assert second.command("GET", "a") == b"old" and second.command("GET", "own") == b"1"
+    run(RESPCLI, ["copy", "--type", "hash", "--pattern", "h*", uri(first), uri(second, 5)])
+    assert run(RESPCLI, at(second, "-n", "5", "--scan")).stdout == b"h\n"
+    assert run(RESPCLI, ["copy", "--all-databases", uri(first), uri(second)]).stdout == b"4 keys copied\n"
+    assert run(RESPCLI, ["diff", "--all-databases", uri(first), uri(second)]).stdout.startswith(b"only in the second: \"own\"")
+    assert run(RESPCLI, at(second, "-n", "3", "GET", "in three")).stdout == b"1\n"
+    first.command("FUNCTION", "LOAD", "#!lua name=lib1\nredis.register_function('f', function() return 1 end)")
+    assert run(RESPCLI, ["copy", "--functions", uri(first), uri(second)]).status == 0
+    assert second.command("FCALL", "f", "0") == 1
+
+
+@pytest.mark.parametrize("tool", ["copy", "diff"])
+def test_a_killed_tool_goes_on(servers, tool):
+    first, second = servers("redis-7.0"), servers("redis-7.0", 1)
+    with_pipe(first, [["SET", f"key:{number}", number] for number in range(60_000)])
+    if tool == "diff":
+        run(RESPCLI, ["copy", "-q", uri(first), uri(second)])
+        second.command("SET", "key:77", "other")
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "state"
+        command = [RESPCLI, tool, "--count", "200", "--resume", str(path), uri(first), uri(second)]
+        killed = 0
+        while killed < 3:
+            process = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            before = path.read_text() if path.exists() else ""
+            wait_for(lambda: process.poll() is not None or (path.exists() and path.read_text() not in ("", before)))
+            if process.poll() is not None:
+                process.communicate()
+                break
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            killed += 1
+        assert killed, "it was too fast to be killed"
+        other = run(RESPCLI, [tool, "--resume", str(path), uri(second), uri(first)])
+        assert other.status == 2 and b"belongs to another" in other.stderr
+        result = run(RESPCLI, command[1:])
+        assert result.stderr == b"" and not path.exists()
+    if tool == "copy":
+        assert result.status == 0 and second.command("DBSIZE") == 60_000
+        assert differences(first, second) == []
+    else:
+        assert result.status == 1 and result.stdout.endswith(b" 1 differences\n")
+
+
+def test_pairs_of_addresses_are_needed(servers):
+    first = servers("redis-7.0")
+    for tool in ("copy", "diff"):
+        for words in (["--count", "5", uri(first)], ["-q", uri(first), "somewhere"], ["--nosuch", uri(first), uri(first)]):
+            result = run(RESPCLI, [tool, *words])
+            assert result.status == 2 and result.stdout == b"" and result.stderr, words
+        result = run(RESPCLI, [tool, "-q", uri(first), "redis://127.0.0.1:1"])
+        assert result.status == 2
+        assert result.stderr == b"Error: Could not connect to Redis at 127.0.0.1:1: Connection refused\n"
+        assert run(RESPCLI, [tool, "--help"]).stdout.startswith(b"Usage: redis-cli " + tool.encode())
+
+
+def test_copy_is_still_a_command(servers):
+    first = servers("redis-7.0")
+    first.command("SET", "a", "1")
+    for word in ("copy", "COPY"):
+        assert run(RESPCLI, at(first, word, "a", word + "b")).stdout == b"1\n"
+
+
+
+# bench
+
+
+def calls(server, command):
+    match = re.search(rf"cmdstat_{command}:calls=(\d+)", server.command("INFO", "COMMANDSTATS").decode())
+    return int(match[1]) if match else 0
+
+
+def reset(server):
+    server.command("CONFIG", "RESETSTAT")
+
+
+@pytest.mark.parametrize(
+    "options, requests",
+    [
+        (["-n", "10", "-c", "5"], 10),
+        (["-n", "1003", "-c", "7", "-P", "10"], 1003),
+        (["-n", "1000", "-c", "10", "--threads", "4", "-P", "3"], 1000),
+        (["-n", "500", "-c", "5", "--rate", "20000"], 500),
+        (["-n", "500", "-c", "5", "--rate", "100000", "-P", "4", "--threads", "2"], 500),
+        (["-n", "3", "-c", "50"], 3),
+    ],
+)
+def test_bench_sends_what_was_asked_for(servers, options, requests):
+    server = servers("redis-7.0")
+    reset(server)
+    result = run(RESPCLI, ["bench", "-p", server.port, "-t", "set,get", "--json", *options])
+    assert (result.stderr, result.status) == (b"", 0)
+    results = json.loads(result.stdout)
+    assert [entry["test"] for entry in results] == ["SET", "GET"]
+    for entry in results:
+        assert entry["requests"] == requests and entry["errors"] == 0 and entry["rps"] > 0
+        latencies = entry["latency_ms"]["percentiles"]
+        assert latencies["50"] <= latencies["99"] <= latencies["100"]
+    assert calls(server, "set") == calls(server, "get") == requests
+    assert server.command("DBSIZE") == 1
+
+
+def test_bench_runs_every_test(servers):
+    server = servers("redis-7.0")
+    reset(server)
+    result = run(RESPCLI, ["bench", "-p", server.port, "-n", "100", "-c", "10", "--csv", "-d", "50"])
+    assert (result.stderr, result.status) == (b"", 0)
+    lines = result.stdout.decode().splitlines()
+    assert lines[0].startswith('"test","rps","avg_latency_ms"') and len(lines) == 22
+    assert calls(server, "ping") == 200 and calls(server, "lpush") == 200 and calls(server, "lrange") == 400
+    assert calls(server, "mset") == calls(server, "xadd") == calls(server, "zpopmin") == 100
+    assert server.command("STRLEN", "key:__rand_int__") == 50
+
+
+def test_bench_draws_keys(servers):
+    server = servers("redis-7.0")
+    run(RESPCLI, ["bench", "-p", server.port, "-n", "3000", "-r", "40", "-t", "set", "-q", "-P", "8"])
+    assert server.command("DBSIZE") == 40
+    assert server.command("EXISTS", "key:000000000039") == 1
+    run(RESPCLI, ["bench", "-p", server.port, "-n", "200", "-r", "10", "SADD", "own", "a__rand_int__b"])
+    assert server.command("SCARD", "own") == 10
+
+
+def test_bench_formats(servers):
+    server = servers("redis-7.0")
+    common = ["bench", "-p", server.port, "-n", "200", "-c", "5"]
+    quiet = run(RESPCLI, [*common, "-q", "PING"]).stdout
+    assert re.fullmatch(rb"PING: \d+\.\d\d requests per second, p50=\d+\.\d{3} msec\n", quiet)
+    chart = run(RESPCLI, [*common, "-t", "get"]).stdout.decode()
+    assert "====== GET ======" in chart and re.search(r"^ +p99\.9 +\d+\.\d{3}  #+$", chart, re.M)
+    two = run(RESPCLI, [*common, "-t", "get", "--server", f"one={uri(server)}", "--server", uri(server), "--rounds", "2"])
+    assert re.search(rb"^  one +\d+\.\d\d +1\.000 ", two.stdout, re.M) and two.status == 0
+
+
+def test_bench_reports_errors(servers):
+    server = servers("redis-7.0")
+    result = run(RESPCLI, ["bench", "-p", server.port, "-n", "20", "-q", "NOSUCH", "x"])
+    assert result.status == 1 and result.stderr.startswith(b"NOSUCH x: 20 errors, the first: ERR unknown command")
+    result = run(RESPCLI, ["bench", "-p", "1", "-n", "20"])
+    assert result.status == 1 and b"127.0.0.1:1: Connection refused (is a server running there?" in result.stderr
+    for options in (["-n", "x"], ["-t", "nosuch"], ["-c", "0"], ["--rate", "-1"], ["--server", "nowhere"]):
+        assert run(RESPCLI, ["bench", *options]).status == 1
+
+
+def test_bench_counts_waiting_from_when_a_request_was_due():
+    """A server that stops for a while delays all requests that were due in that time, not only the one it had."""
+
+    def behave(connection, number):
+        stream = connection.makefile("rb")
+        for count in range(10_000):
+            try:
+                read_reply(stream)
+            except ConnectionError:
+                return
+            if count == 100:
+                time.sleep(0.5)
+            connection.sendall(b"+OK\r\n")
+
+    latencies = {}
+    for rate in ([], ["--rate", "1000"]):
+        with ScriptedServer(behave) as scripted:
+            result = run(RESPCLI, ["bench", "-p", scripted.port, "-c", "1", "-n", "1000", "--json", *rate, "GET", "x"])
+            assert result.status == 0, result.stderr
+            latencies[bool(rate)] = json.loads(result.stdout)[0]["latency_ms"]["percentiles"]
+    assert latencies[False]["100"] >= 400 and latencies[False]["90"] < 100
+    assert latencies[True]["75"] > 100
