@@ -56,7 +56,7 @@ extension Server {
         call.options.insert(.hasWaited)
         if connection.leavesAccessTimes(waiter.record) { call.options.insert(.leavesAccessTimes) }
         let hasReplied = runMeasured(call)
-        tracking.remember(waiter.record, waiter.arguments.view, readBy: connection)
+        tracking.remember(waiter.record.handle, waiter.arguments.view, readBy: connection)
         engine.endEffects()
         if logsEffects { noteLogged(by: connection) }
         withExtendedLifetime(waiter.arguments) {}

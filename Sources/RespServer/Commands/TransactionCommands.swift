@@ -86,7 +86,7 @@ enum TransactionCommands {
             // A client that has killed itself is told nothing more.
             if isKilled { context.reply.truncate(to: start) }
             connection.commandCount &+= 1
-            server.tracking.remember(queued.record, queued.arguments.view, readBy: connection)
+            server.tracking.remember(queued.record.handle, queued.arguments.view, readBy: connection)
             server.showToMonitors(queued.record, queued.arguments.view, of: connection)
             withExtendedLifetime(queued.arguments) {}
             server.replies.handOverWithinCommand(to: connection, from: replyStart)

@@ -47,7 +47,7 @@ extension Server {
             // The time for making room is not the command's.
             clock.restart()
             runMeasured(call)
-            tracking.remember(record, arguments, readBy: connection)
+            tracking.remember(record.handle, arguments, readBy: connection)
             showToMonitors(record, arguments, of: connection)
         case .queue(let record, let flags, let transaction):
             // It counts when EXEC runs it.

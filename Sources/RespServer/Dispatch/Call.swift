@@ -9,7 +9,7 @@ struct Call {
     let arguments: Arguments
     /// Who asks: its database is used, in its protocol it is answered.
     unowned(unsafe) let connection: Connection
-    /// The command's only key, if that has been hashed.
+    /// The command's first key, if that has been hashed.
     var key: HashedKey?
     /// Whoever runs the call holds them: a counted reference would make every call a copy with a function of its own.
     unowned(unsafe) var adoptable: AdoptableArguments?

@@ -11,7 +11,7 @@ import StoreEngine
         /// How long its calls took.
         var latencies = LatencyHistogram()
         let arity: Int
-        /// The only key's place, when there is just one that is found by its index; else 0.
+        /// The place of the key, or of the first one, where that is found by its index; else 0.
         let firstKey: Int
         /// The place of a member or field that it looks for in the key's value; 0 if there is none.
         let member: Int

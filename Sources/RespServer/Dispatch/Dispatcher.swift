@@ -6,7 +6,7 @@ import StoreEngine
 extension Server {
     /// Executes one request whose command has been looked up.
     ///
-    /// - Parameter key: its only key, if that has been hashed.
+    /// - Parameter key: its first key, if that has been hashed.
     /// - Returns: False if its client has been suspended before it, and the request is to be executed later.
     @inline(__always)
     func execute(
@@ -16,10 +16,25 @@ extension Server {
         guard let command, command.flags.isDisjoint(with: connection.gate.union(gate)),
             command.accepts(arguments.count), command.data != nil || command.runsOnSession
         else {
-            return executeWithChecks(command?.record, arguments, on: connection, adoptable: adoptable)
+            return executeBehindGate(command, arguments, on: connection, key: key, adoptable: adoptable)
         }
         connection.lastCommand = command
         run(Call(command, arguments, for: connection, key: key, adoptable: adoptable))
+        return true
+    }
+
+    /// What stops the commands of most tracking clients at the gate is only that their keys are to be remembered.
+    @inline(never)
+    private func executeBehindGate(
+        _ command: CommandHandle?, _ arguments: Arguments, on connection: Connection,
+        key: HashedKey?, adoptable: AdoptableArguments?
+    ) -> Bool {
+        guard let command, !connection.needsChecks, command.flags.isDisjoint(with: gate),
+            command.accepts(arguments.count), command.data != nil || command.runsOnSession
+        else { return executeWithChecks(command?.record, arguments, on: connection, adoptable: adoptable) }
+        connection.lastCommand = command
+        run(Call(command, arguments, for: connection, key: key, adoptable: adoptable))
+        tracking.remember(command, arguments, key: key, readBy: connection)
         return true
     }
 }

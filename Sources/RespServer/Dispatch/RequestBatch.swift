@@ -39,7 +39,7 @@ struct BatchedCall {
         return unsafe calls[index]
     }
 
-    /// Its only key, hashed.
+    /// Its first key, hashed.
     @inline(__always)
     func key(_ index: Int) -> HashedKey? {
         let place = self[index].key

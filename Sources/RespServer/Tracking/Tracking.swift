@@ -160,24 +160,31 @@ final class Tracking {
     /// Remembers the keys of a command that a tracking client has sent, or has had run. Of a script these are the keys that its commands
     /// read, not those that it was given.
     /// - Complexity: O(keys).
-    func remember(_ record: CommandRecord, _ arguments: Arguments, readBy connection: Connection) {
-        guard let tracker = connection.tracker, record.flags.contains(.readOnly),
-            !record.flags.contains(.noMandatoryKeys), !tracker.options.contains(.broadcasts), tracker.remembers
+    /// - Parameter hashed: its first key, if that has been hashed.
+    func remember(
+        _ command: CommandHandle, _ arguments: Arguments, key hashed: HashedKey? = nil, readBy connection: Connection
+    ) {
+        guard let tracker = connection.tracker, command.flags.contains(.readOnly),
+            !command.flags.contains(.noMandatoryKeys), !tracker.options.contains(.broadcasts), tracker.remembers
         else { return }
-        record.handle.keys.forEachKey(in: arguments) { index, _ in
+        command.keys.forEachKey(in: arguments) { index, _ in
             let key = arguments[index]
-            let hash = engine.hash(key)
-            let entry: ReadKey
-            if let known = keys.find(key, hash: hash) {
-                entry = known
-            } else {
-                entry = ReadKey(key, hash: hash)
-                keys.insert(entry)
-                nameByteCount += key.count
-            }
-            if entry.insert(connection.id) { itemCount += 1 }
+            let hash = hashed.flatMap { index == command.firstKey ? $0.hash : nil } ?? engine.hash(key)
+            remember(key, hash: hash, readBy: connection)
         }
-        forgetSome(limit: max(1000, arguments.count))
+        if mostKeys > 0 && keys.count > mostKeys { forgetSome(limit: max(1000, arguments.count)) }
+    }
+
+    private func remember(_ key: ByteSlice, hash: UInt64, readBy connection: Connection) {
+        let entry: ReadKey
+        if let known = keys.find(key, hash: hash) {
+            entry = known
+        } else {
+            entry = ReadKey(key, hash: hash)
+            keys.insert(entry)
+            nameByteCount += key.count
+        }
+        if entry.insert(connection.id) { itemCount += 1 }
     }
 
     /// Counts some keys as changed if there are more than there may be.
