@@ -130,12 +130,14 @@ extension Server {
     private func consume(_ window: UnsafeRawBufferPointer, from start: Int, _ connection: Connection) -> Rest {
         var place = start
         guard let base = window.baseAddress else { return Rest(start: window.count) }
+        // How many requests are read at once: few behind a command that made reading more useless, as the next one may again.
+        var limit = RequestReader.batchCapacity
         while place < window.count {
             // The bounds may have changed with the last command (AUTH, CONFIG SET).
             reader.limits.isUnauthenticated = !connection.isAuthenticated
             var parser = RequestParser(limits: reader.limits)
             let ending = unsafe reader.readBatch(
-                window, from: place, limit: connection.needsChecks ? 1 : batchLimit, parser: &parser)
+                window, from: place, limit: connection.needsChecks ? 1 : min(limit, batchLimit), parser: &parser)
             if connection.needsChecks && ending.beganEmpty && connection.replyMode == .skipNext {
                 // The empty request was the one without a reply.
                 connection.replyMode = .on
@@ -183,7 +185,11 @@ extension Server {
                     return Rest(start: next)
                 }
             }
-            if isOutdated { continue }
+            if isOutdated {
+                limit = 1
+                continue
+            }
+            if limit < RequestReader.batchCapacity && !connection.needsChecks { limit *= 2 }
             switch ending.outcome {
             case .request: break
             case .needMore: return Rest(start: ending.start, unfinished: (parser, ending))

@@ -49,6 +49,7 @@ extension Server {
         replies.send()
         if savesInSlices { saveSlice() }
         if engine.hasGarbage { engine.freeSlice() }
+        if pubsub.hasDeparted { removeDepartedSubscriptions() }
         closeFinished()
         endTurn()
     }
@@ -89,7 +90,9 @@ extension Server {
     }
 
     /// Whether there is something to do even if nothing happens and it is no timer's time.
-    @inline(__always) var hasWork: Bool { engine.hasGarbage || !closing.isEmpty || !queue.isEmpty || savesInSlices }
+    @inline(__always) var hasWork: Bool {
+        engine.hasGarbage || !closing.isEmpty || !queue.isEmpty || savesInSlices || pubsub.hasDeparted
+    }
 
     // MARK: time
 

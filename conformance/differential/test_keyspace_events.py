@@ -122,3 +122,28 @@ def test_events_of_all_commands(path, server, newer_redis, valkey, reference):
 @pytest.mark.parametrize("path", [path for path in FILES if path.stem not in LEFT_OUT], ids=lambda path: path.stem)
 def test_keys_that_are_overwritten(path, server, newer_redis):
     compare(path, "Egoc", server, lambda case: [] if case.peer == "valkey" else [newer_redis])
+
+
+def test_expired_is_told_on_time(server, reference):
+    """Of keys that nobody reads, among many that stay: of each once, not before its time, and soon after it, which redis-server does not promise."""
+    for side in (reference, server):
+        listener = Listener(side, "Ex")
+        control = side.connect()
+        try:
+            stay = [["SET", f"stays:{number}", "v", "EX", "1000"] for number in range(10_000)]
+            first = int(time.time() * 1000) + 1500
+            go = [["SET", f"goes:{number}", "v", "PXAT", first + number] for number in range(1000)]
+            assert all(reply.raw == b"+OK\r\n" for reply in control.pipeline(stay + go))
+            missing = {f"goes:{number}".encode(): first + number for number in range(1000)}
+            listener.connection.send("PING", "nothing more")
+            while missing:
+                channel, key = listener.connection.read().plain()[-2:]
+                if key == b"nothing more":
+                    continue
+                assert channel.endswith(b"__:expired")
+                late = time.time() * 1000 - missing.pop(key)
+                assert late >= -1 and (side is reference or late < 5000)
+        finally:
+            control("FLUSHALL")
+            control.close()
+            listener.close()

@@ -25,10 +25,12 @@ enum ClientLine {
         field("age", Int(max(0, now - connection.created) / 1000))
         field("idle", Int(max(0, now - connection.lastActive) / 1000))
         field("flags", text: flags(of: connection))
+        // As in Valkey, but only where there is something to tell.
+        if connection.followsRedirections { reply.raw("capa=r ") }
         field("db", connection.database)
-        field("sub", connection.subscriber?.channels.count ?? 0)
-        field("psub", connection.subscriber?.patterns.count ?? 0)
-        field("ssub", connection.subscriber?.shardChannels.count ?? 0)
+        field("sub", connection.subscriber?.channelCount ?? 0)
+        field("psub", connection.subscriber?.patternCount ?? 0)
+        field("ssub", connection.subscriber?.shardChannelCount ?? 0)
         field("multi", connection.transaction?.queue.count ?? -1)
         field("watch", connection.watches.count)
         field("qbuf", unparsed)

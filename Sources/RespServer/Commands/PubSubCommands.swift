@@ -94,7 +94,7 @@ enum PubSubCommands {
                 }
                 confirm(arguments[index])
             }
-        } else if let subscriber = connection.subscriber, subscriber[kind].count > 0 {
+        } else if let subscriber = connection.subscriber, subscriber.count(kind) > 0 {
             pubsub.unsubscribeFromAll(subscriber, kind) { topic in topic.name.withByteSlice { confirm($0) } }
         } else {
             confirm(nil)
@@ -171,7 +171,9 @@ enum PubSubCommands {
         var count = 0
         context.server.pubsub.topics(kind).forEach { topic in
             topic.name.withByteSlice { name in
-                guard arguments.count == 2 || GlobPattern.matches(arguments[2], name) else { return }
+                guard arguments.count == 2 || GlobPattern.matches(arguments[2], name),
+                    context.server.pubsub.receiverCount(topic) > 0
+                else { return }
                 context.reply.bulkString(name)
                 count += 1
             }
@@ -209,6 +211,6 @@ extension Topic.Kind {
 extension Subscriber {
     /// The number in a confirmation: channels and patterns are counted together, shard channels apart.
     fileprivate func confirmedCount(_ kind: Topic.Kind) -> Int {
-        kind == .shardChannel ? shardChannels.count : channels.count + patterns.count
+        kind == .shardChannel ? shardChannelCount : channelCount + patternCount
     }
 }

@@ -20,6 +20,8 @@ final class PubSub {
     private var beginnings = PrefixTable<PatternGroup>()
     /// How many clients are subscribed to anything.
     private(set) var subscriberCount = 0
+    /// Clients that have gone, of whose many subscriptions some are still there.
+    private var departed: [Subscriber] = []
     let steps = StepCounter()
 
     /// - Parameter engine: whose hash names are found by.
@@ -43,7 +45,14 @@ final class PubSub {
 
     /// How many are subscribed to a channel by its name.
     func subscriptionCount(_ name: ByteSlice, _ kind: Topic.Kind) -> Int {
-        topics(kind).find(name, hash: engine.hash(name))?.subscriptions.count ?? 0
+        topics(kind).find(name, hash: engine.hash(name)).map { receiverCount($0) } ?? 0
+    }
+
+    /// How many are subscribed to a topic, without those who have gone.
+    @inline(__always)
+    func receiverCount(_ topic: Topic) -> Int {
+        departed.isEmpty
+            ? topic.subscriptions.count : topic.subscriptions.count { !$0.subscriber.hasDeparted }
     }
 
     // MARK: subscribing
@@ -74,7 +83,10 @@ final class PubSub {
 
     /// Takes back all subscriptions of a kind, and calls `body` after each.
     func unsubscribeFromAll(_ subscriber: Subscriber, _ kind: Topic.Kind, _ body: (Topic) -> Void = { _ in }) {
-        while let topic = subscriber[kind].last {
+        // Those behind a place stay, so that what comes from there to it does, too.
+        for place in stride(from: subscriber.count - 1, through: 0, by: -1) {
+            let topic = subscriber.topic(at: place)
+            guard topic.kind == kind else { continue }
             leave(topic, subscriber)
             body(topic)
         }
@@ -82,8 +94,36 @@ final class PubSub {
 
     private func leave(_ topic: Topic, _ subscriber: Subscriber) {
         subscriber.leave(topic, steps)
-        if subscriber.isEmpty { subscriberCount -= 1 }
+        if subscriber.isEmpty && !subscriber.hasDeparted { subscriberCount -= 1 }
         if topic.subscriptions.isEmpty { remove(topic) }
+    }
+
+    // MARK: going
+
+    /// With more subscriptions than this, what is left of a client that has gone is removed in parts.
+    static let mostAtOnce = 256
+
+    /// Whether there is something for `removeDeparted` to do.
+    @inline(__always) var hasDeparted: Bool { !departed.isEmpty }
+
+    /// Takes back all subscriptions of a client that has gone: at once if they are few.
+    /// - Complexity: O(1).
+    func depart(_ subscriber: Subscriber) {
+        guard !subscriber.isEmpty else { return }
+        subscriber.hasDeparted = true
+        subscriberCount -= 1
+        departed.append(subscriber)
+        if subscriber.count <= Self.mostAtOnce { removeDeparted() }
+    }
+
+    /// Removes some subscriptions of clients that have gone, those of the last one first.
+    func removeDeparted() {
+        var left = Self.mostAtOnce
+        while left > 0, let subscriber = departed.last {
+            leave(subscriber.topic(at: subscriber.count - 1), subscriber)
+            if subscriber.isEmpty { departed.removeLast() }
+            left -= 1
+        }
     }
 
     private func insert(_ topic: Topic) {

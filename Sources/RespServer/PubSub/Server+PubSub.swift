@@ -26,12 +26,12 @@ extension Server {
         var count = 0
         pubsub.forEachTopic(of: channel, isSharded: isSharded) { topic in
             var message = Message()
-            for subscription in topic.subscriptions {
+            for subscription in topic.subscriptions where !subscription.subscriber.hasDeparted {
                 replies.push(&message, to: subscription.subscriber.connection) { writer in
                     Self.write(payload, of: channel, topic, to: writer)
                 }
+                count += 1
             }
-            count += topic.subscriptions.count
         }
         if count >= Self.manyReceivers { clock.extendSlice() }
         return count
@@ -81,7 +81,14 @@ extension Server {
     /// Takes back all subscriptions of a client, and tells it nothing.
     func unsubscribeFromAll(_ connection: Connection) {
         guard let subscriber = connection.subscriber else { return }
-        for kind in [Topic.Kind.channel, .shardChannel, .pattern] { pubsub.unsubscribeFromAll(subscriber, kind) }
-        followSubscriptions(of: connection)
+        pubsub.depart(subscriber)
+        connection.setSubscriber(nil)
+        keyspaceListeners.update()
+    }
+
+    /// Goes on with taking back what clients were subscribed to that have gone.
+    func removeDepartedSubscriptions() {
+        pubsub.removeDeparted()
+        if !pubsub.hasDeparted { keyspaceListeners.update() }
     }
 }

@@ -12,12 +12,12 @@ final class Topic: NamedObject {
 
     struct Subscription {
         let subscriber: Subscriber
-        /// Where the topic stands among the subscriber's of its kind.
+        /// Where the topic stands among the subscriber's.
         fileprivate(set) var place: Int
     }
 
     let kind: Kind
-    fileprivate(set) var subscriptions: [Subscription] = []
+    fileprivate(set) var subscriptions = InlineFirstArray<Subscription>()
     /// Where a pattern stands among those that begin with the same literal text.
     var placeInGroup = 0
 
@@ -29,111 +29,88 @@ final class Topic: NamedObject {
 
 /// What one client is subscribed to. Its connection has this as long as that is anything.
 final class Subscriber {
-    /// Its topics of one kind.
-    struct Topics {
-        /// Up to so many, one is looked for among all.
-        private static let few = 8
+    /// Up to so many, a topic is looked for among all.
+    private static let few = 8
 
-        fileprivate struct Entry {
-            let topic: Topic
-            /// Where the subscriber stands among those of the topic.
-            var place: Int
-        }
-
-        fileprivate private(set) var entries: [Entry] = []
-        /// Where each topic stands among the entries, once these are many.
-        private var places: [ObjectIdentifier: Int] = [:]
-
-        var count: Int { entries.count }
-        var last: Topic? { entries.last?.topic }
-        fileprivate var byteCount: Int { entries.capacity * 16 + places.capacity * 24 }
-
-        fileprivate func place(of topic: Topic, _ steps: StepCounter) -> Int? {
-            guard places.isEmpty else {
-                steps.step()
-                return places[ObjectIdentifier(topic)]
-            }
-            steps.step(entries.count)
-            return entries.firstIndex { $0.topic === topic }
-        }
-
-        fileprivate mutating func append(_ topic: Topic, at place: Int) {
-            entries.append(Entry(topic: topic, place: place))
-            if !places.isEmpty {
-                places[ObjectIdentifier(topic)] = entries.count - 1
-            } else if entries.count > Self.few {
-                for (index, entry) in entries.enumerated() { places[ObjectIdentifier(entry.topic)] = index }
-            }
-        }
-
-        /// Removes an entry. The last one takes its place.
-        /// - Returns: the entry that was removed, and the one that was moved, if one was.
-        fileprivate mutating func remove(at index: Int) -> (removed: Entry, moved: Entry?) {
-            let removed = entries[index]
-            let last = entries.removeLast()
-            if !places.isEmpty {
-                places[ObjectIdentifier(removed.topic)] = nil
-                if entries.count <= Self.few / 2 { places = [:] }
-            }
-            guard index < entries.count else { return (removed, nil) }
-            entries[index] = last
-            if !places.isEmpty { places[ObjectIdentifier(last.topic)] = index }
-            return (removed, last)
-        }
-
-        fileprivate mutating func setPlace(_ place: Int, ofEntry index: Int) { entries[index].place = place }
+    private struct Entry {
+        let topic: Topic
+        /// Where the subscriber stands among those of the topic.
+        var place: Int
     }
 
     let connection: Connection
-    private(set) var channels = Topics()
-    private(set) var shardChannels = Topics()
-    private(set) var patterns = Topics()
+    /// Its client has gone.
+    var hasDeparted = false
+    private var entries = InlineFirstArray<Entry>()
+    /// Where each topic stands among the entries, once these are many.
+    private var places: [ObjectIdentifier: Int] = [:]
+    /// How many entries there are of each kind.
+    private var counts: (channels: Int32, shardChannels: Int32, patterns: Int32) = (0, 0, 0)
 
     init(_ connection: Connection) { self.connection = connection }
 
-    subscript(kind: Topic.Kind) -> Topics {
-        _read {
-            switch kind {
-            case .channel: yield channels
-            case .shardChannel: yield shardChannels
-            case .pattern: yield patterns
-            }
-        }
-        _modify {
-            switch kind {
-            case .channel: yield &channels
-            case .shardChannel: yield &shardChannels
-            case .pattern: yield &patterns
-            }
+    var count: Int { entries.count }
+    var isEmpty: Bool { entries.isEmpty }
+    var channelCount: Int { Int(counts.channels) }
+    var shardChannelCount: Int { Int(counts.shardChannels) }
+    var patternCount: Int { Int(counts.patterns) }
+    func count(_ kind: Topic.Kind) -> Int {
+        switch kind {
+        case .channel: channelCount
+        case .shardChannel: shardChannelCount
+        case .pattern: patternCount
         }
     }
 
-    var isEmpty: Bool { channels.count == 0 && shardChannels.count == 0 && patterns.count == 0 }
+    private func count(_ kind: Topic.Kind, _ change: Int32) {
+        switch kind {
+        case .channel: counts.channels += change
+        case .shardChannel: counts.shardChannels += change
+        case .pattern: counts.patterns += change
+        }
+    }
+
+    /// The topic that stands at a place, from 0 to `count` - 1. When it is left, the last one takes its place.
+    func topic(at place: Int) -> Topic { entries[place].topic }
 
     /// The memory that its side of the subscriptions takes.
-    var byteCount: Int { channels.byteCount + shardChannels.byteCount + patterns.byteCount }
+    var byteCount: Int { entries.byteCount + places.capacity * 24 }
 
-    func contains(_ topic: Topic, _ steps: StepCounter) -> Bool { self[topic.kind].place(of: topic, steps) != nil }
+    private func place(of topic: Topic, _ steps: StepCounter) -> Int? {
+        guard places.isEmpty else {
+            steps.step()
+            return places[ObjectIdentifier(topic)]
+        }
+        steps.step(entries.count)
+        return entries.firstIndex { $0.topic === topic }
+    }
+
+    func contains(_ topic: Topic, _ steps: StepCounter) -> Bool { place(of: topic, steps) != nil }
 
     /// Subscribes to a topic to which it is not subscribed.
     func join(_ topic: Topic, _ steps: StepCounter) {
-        let place = topic.subscriptions.count
-        topic.subscriptions.append(Topic.Subscription(subscriber: self, place: self[topic.kind].count))
-        self[topic.kind].append(topic, at: place)
+        entries.append(Entry(topic: topic, place: topic.subscriptions.count))
+        topic.subscriptions.append(Topic.Subscription(subscriber: self, place: entries.count - 1))
+        count(topic.kind, 1)
+        if !places.isEmpty {
+            places[ObjectIdentifier(topic)] = entries.count - 1
+        } else if entries.count > Self.few {
+            for (index, entry) in entries.enumerated() { places[ObjectIdentifier(entry.topic)] = index }
+        }
         steps.step()
     }
 
     /// Takes back the subscription to a topic.
     func leave(_ topic: Topic, _ steps: StepCounter) {
-        guard let index = self[topic.kind].place(of: topic, steps) else {
-            preconditionFailure("a subscription that there is not")
+        guard let index = place(of: topic, steps) else { preconditionFailure("a subscription that there is not") }
+        let place = entries[index].place
+        count(topic.kind, -1)
+        if !places.isEmpty { places[ObjectIdentifier(topic)] = nil }
+        if let moved = entries.remove(at: index) {
+            moved.topic.subscriptions[moved.place].place = index
+            if !places.isEmpty { places[ObjectIdentifier(moved.topic)] = index }
         }
-        let (removed, moved) = self[topic.kind].remove(at: index)
-        if let moved { moved.topic.subscriptions[moved.place].place = index }
-        // The topic's last subscription takes the place of the one that goes.
-        let last = topic.subscriptions.removeLast()
-        guard removed.place < topic.subscriptions.count else { return }
-        topic.subscriptions[removed.place] = last
-        last.subscriber[topic.kind].setPlace(removed.place, ofEntry: last.place)
+        if entries.count <= Self.few / 2 { places = [:] }
+        if let moved = topic.subscriptions.remove(at: place) { moved.subscriber.entries[moved.place].place = place }
     }
 }

@@ -51,7 +51,7 @@ import Testing
         #expect(receivers(of: "news") == [1, 1, 2, 2] && receivers(of: "news", isSharded: true) == [1])
         #expect(receivers(of: "nothing") == [1, 2] && receivers(of: "other") == [1] && receivers(of: "") == [])
         #expect(pubsub.channels.count == 1 && pubsub.shardChannels.count == 1 && pubsub.patterns.count == 2)
-        #expect(pubsub.subscriberCount == 2 && one.channels.count == 1 && two.patterns.count == 1)
+        #expect(pubsub.subscriberCount == 2 && one.channelCount == 1 && two.patternCount == 1)
         unsubscribe(two, "news", .shardChannel)
         unsubscribe(one, "n*", .pattern)
         unsubscribe(one, "news")
@@ -101,8 +101,8 @@ import Testing
             }
             for client in clients {
                 let own = model.filter { $0[2] == "\(client.connection.id)" }
-                #expect(client.channels.count == own.count { $0[0] == "channel" })
-                #expect(client.patterns.count == own.count { $0[0] == "pattern" })
+                #expect(client.channelCount == own.count { $0[0] == "channel" })
+                #expect(client.patternCount == own.count { $0[0] == "pattern" })
             }
             #expect(pubsub.subscriberCount == Set(model.map { $0[2] }).count)
         }
@@ -129,6 +129,32 @@ import Testing
         for client in many[1000...] { #expect(steps { unsubscribe(client, "common") } <= 10) }
         #expect(receivers(of: "common").count == 1001)
         #expect(steps { pubsub.unsubscribeFromAll(owner, .channel) } <= 3001 * 10)
+    }
+
+    /// What is left of a client that has gone is removed in parts, and counts no more.
+    @Test func clientsThatGoAreForgottenInParts() {
+        let (gone, other, small) = (subscriber(1), subscriber(2), subscriber(3))
+        for number in 0..<1000 {
+            subscribe(gone, "c\(number)")
+            subscribe(gone, "p\(number)*", .pattern)
+        }
+        subscribe(other, "c1")
+        subscribe(small, "c1")
+        pubsub.depart(small)
+        #expect(!pubsub.hasDeparted && pubsub.subscriberCount == 2 && receivers(of: "c1") == [1, 2])
+        #expect(steps { pubsub.depart(gone) } == 0)
+        #expect(pubsub.hasDeparted && pubsub.subscriberCount == 1)
+        func count(_ name: String) -> Int {
+            Array(name.utf8).withByteSlice { pubsub.subscriptionCount($0, .channel) }
+        }
+        #expect(count("c1") == 1 && count("c2") == 0)
+        var parts = 0
+        while pubsub.hasDeparted {
+            #expect(steps { pubsub.removeDeparted() } <= PubSub.mostAtOnce * 10)
+            parts += 1
+        }
+        #expect(parts == (2000 + PubSub.mostAtOnce - 1) / PubSub.mostAtOnce)
+        #expect(pubsub.channels.count == 1 && pubsub.patterns.count == 0 && receivers(of: "c1") == [2])
     }
 
     /// Of thousands of patterns only those are tested with whose beginning the channel's name begins.

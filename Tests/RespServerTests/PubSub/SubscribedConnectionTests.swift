@@ -49,6 +49,20 @@ import Testing
         #expect(skipped == ">3\r\n$9\r\nsubscribe\r\n$1\r\nd\r\n:1\r\n+PONG\r\n")
     }
 
+    /// What a client was subscribed to before RESET reaches it no more, though much of it may still be there.
+    @Test func subscriptionsBeforeReset() {
+        let names = (0..<3 * PubSub.mostAtOnce).map { "c\($0)" }
+        let client = client("SUBSCRIBE \(names.joined(separator: " "))\nRESET\nHELLO 3\nSUBSCRIBE c0 c5 c9")
+        let publisher = self.client()
+        let told = received(client) {
+            send(publisher, "PUBLISH c0 m\nPUBLISH c1 m\nPUBSUB NUMSUB c0 c1\nPUBSUB CHANNELS c1")
+        }
+        #expect(told == ">3\r\n$7\r\nmessage\r\n$2\r\nc0\r\n$1\r\nm\r\n")
+        #expect(publisher.text.hasSuffix(":1\r\n:0\r\n*4\r\n$2\r\nc0\r\n:1\r\n$2\r\nc1\r\n:0\r\n*0\r\n"))
+        while one.server.pubsub.hasDeparted { one.turn() }
+        #expect(one.server.pubsub.channels.count == 3 && one.server.pubsub.subscriberCount == 1)
+    }
+
     @Test func whoDoesNotReadIsClosedAndNobodyElseNotices() {
         let (slow, reader) = (client("SUBSCRIBE c"), client("SUBSCRIBE c"))
         let publisher = client()
@@ -67,7 +81,7 @@ import Testing
         let client = client("SUBSCRIBE a b")
         #expect(client.connection.clientClass == .pubsub && !client.connection.gate.isEmpty)
         send(client, "PSUBSCRIBE p*\nSSUBSCRIBE s\nUNSUBSCRIBE\nPUNSUBSCRIBE p*")
-        #expect(client.connection.subscriber?.shardChannels.count == 1)
+        #expect(client.connection.subscriber?.shardChannelCount == 1)
         #expect(received(client) { send(client, "GET k") }.hasPrefix("-ERR Can't execute 'get': only (P|S)SUBSCRIBE"))
         send(client, "SUNSUBSCRIBE s")
         #expect(client.connection.subscriber == nil && client.connection.clientClass == .normal)
