@@ -51,8 +51,8 @@ enum LuaBase {
 
     private static let rawGet: LuaFunctions.Function = { state in
         unsafe LuaEnvironment.enter(state) { environment, lua in
-            guard lua.isTable(1) else { return lua.failType(1, of: "rawget", expected: "table") }
-            guard lua.count >= 2 else { return lua.failArgument(2, of: "rawget", "value expected") }
+            guard lua.isTable(1) else { return lua.failType(1, expected: "table") }
+            guard lua.count >= 2 else { return lua.failArgument(2, "value expected") }
             lua.truncate(to: 2)
             lookThrough(environment, lua, 1)
             lua.replaceKeyByValue(of: 1)
@@ -63,7 +63,7 @@ enum LuaBase {
     /// Only for protected tables does it differ from Lua's own, which finds out whether a key is one.
     private static let next: LuaFunctions.Function = { state in
         unsafe LuaEnvironment.enter(state) { environment, lua in
-            guard lua.isTable(1) else { return lua.failType(1, of: "next", expected: "table") }
+            guard lua.isTable(1) else { return lua.failType(1, expected: "table") }
             lua.truncate(to: 2)
             lookThrough(environment, lua, 1)
             lua.push(copyOf: 1)
@@ -76,7 +76,7 @@ enum LuaBase {
 
     private static let getMetatable: LuaFunctions.Function = { state in
         unsafe LuaEnvironment.enter(state) { environment, lua in
-            guard lua.count >= 1 else { return lua.failArgument(1, of: "getmetatable", "value expected") }
+            guard lua.count >= 1 else { return lua.failArgument(1, "value expected") }
             lua.truncate(to: 1)
             if environment.isProtected(lua, 1) {
                 let isGlobal = unsafe lua.identity(1) == lua.identity(Lua.globalsIndex)
@@ -109,9 +109,9 @@ enum LuaBase {
 
     private static let rawSet: LuaFunctions.Function = { state in
         unsafe LuaEnvironment.enter(state) { environment, lua in
-            guard lua.isTable(1) else { return lua.failType(1, of: "rawset", expected: "table") }
+            guard lua.isTable(1) else { return lua.failType(1, expected: "table") }
             guard lua.count >= 3 else {
-                return lua.failArgument(max(2, lua.count + 1), of: "rawset", "value expected")
+                return lua.failArgument(max(2, lua.count + 1), "value expected")
             }
             guard !environment.isProtected(lua, 1) else { return refuse(lua) }
             guard !lua.isOverLimit() else { return lua.failMemory() }
@@ -127,9 +127,9 @@ enum LuaBase {
 
     private static let setMetatable: LuaFunctions.Function = { state in
         unsafe LuaEnvironment.enter(state) { environment, lua in
-            guard lua.isTable(1) else { return lua.failType(1, of: "setmetatable", expected: "table") }
+            guard lua.isTable(1) else { return lua.failType(1, expected: "table") }
             guard lua.type(2) == .nil || lua.isTable(2) else {
-                return lua.failArgument(2, of: "setmetatable", "nil or table expected")
+                return lua.failArgument(2, "nil or table expected")
             }
             guard !environment.isProtected(lua, 1) else { return refuse(lua) }
             if lua.pushMetatable(of: 1) {
@@ -144,7 +144,7 @@ enum LuaBase {
 
     private static let insert: LuaFunctions.Function = { state in
         unsafe LuaEnvironment.enter(state) { environment, lua in
-            guard lua.isTable(1) else { return lua.failType(1, of: "insert", expected: "table") }
+            guard lua.isTable(1) else { return lua.failType(1, expected: "table") }
             guard !environment.isProtected(lua, 1) else { return refuse(lua) }
             guard !lua.isOverLimit() else { return lua.failMemory() }
             let end = lua.length(1) + 1
@@ -152,10 +152,10 @@ enum LuaBase {
             case 2:
                 lua.setElement(end, of: 1)
             case 3:
-                guard lua.isNumber(2) else { return lua.failType(2, of: "insert", expected: "number") }
+                guard lua.isNumber(2) else { return lua.failType(2, expected: "number") }
                 let place = Int(LuaNumber.int32(lua.number(2)))
                 // It would take that long.
-                guard end - place < 1 << 24 else { return lua.failArgument(2, of: "insert", "position out of bounds") }
+                guard end - place < 1 << 24 else { return lua.failArgument(2, "position out of bounds") }
                 var index = max(end, place)
                 while index > place {
                     guard !lua.isOverLimit() else { return lua.failMemory() }
@@ -172,7 +172,7 @@ enum LuaBase {
 
     private static let pairs: LuaFunctions.Function = { state in
         unsafe LuaEnvironment.enter(state) { environment, lua in
-            guard lua.isTable(1) else { return lua.failType(1, of: "pairs", expected: "table") }
+            guard lua.isTable(1) else { return lua.failType(1, expected: "table") }
             let isProtected = environment.isProtected(lua, 1)
             environment.pushNext(lua)
             if isProtected { pushCopy(lua) } else { lua.push(copyOf: 1) }
@@ -184,15 +184,15 @@ enum LuaBase {
     /// Lua's own computes how many values there are in 32 bits, where that may overflow.
     private static let unpack: LuaFunctions.Function = { state in
         unsafe LuaEnvironment.enter(state) { _, lua in
-            guard lua.isTable(1) else { return lua.failType(1, of: "unpack", expected: "table") }
+            guard lua.isTable(1) else { return lua.failType(1, expected: "table") }
             func bound(_ index: Int32) -> Int? {
                 guard lua.count >= index, lua.type(index) != .nil else { return nil }
                 return lua.isNumber(index) ? Int(LuaNumber.int32(lua.number(index))) : Int.min
             }
             let first = bound(2) ?? 1
-            guard first != Int.min else { return lua.failType(2, of: "unpack", expected: "number") }
+            guard first != Int.min else { return lua.failType(2, expected: "number") }
             let last = bound(3) ?? lua.length(1)
-            guard last != Int.min else { return lua.failType(3, of: "unpack", expected: "number") }
+            guard last != Int.min else { return lua.failType(3, expected: "number") }
             guard first <= last else { return 0 }
             let count = last - first + 1
             guard count <= 1 << 20, lua.hasRoom(for: Int32(count)) else {
@@ -251,7 +251,7 @@ enum LuaBase {
 
     private static let loadString: LuaFunctions.Function = { state in
         unsafe LuaEnvironment.enter(state) { _, lua in
-            guard let source = lua.string(1) else { return lua.failType(1, of: "loadstring", expected: "string") }
+            guard let source = lua.string(1) else { return lua.failType(1, expected: "string") }
             return load(lua, source, name: lua.count >= 2 && lua.type(2) != .nil ? lua.text(2) : lua.text(1))
         }
     }
@@ -259,7 +259,7 @@ enum LuaBase {
     /// Puts the pieces together that a function returns, until it returns none.
     private static let load: LuaFunctions.Function = { state in
         unsafe LuaEnvironment.enter(state) { _, lua in
-            guard lua.type(1) == .function else { return lua.failType(1, of: "load", expected: "function") }
+            guard lua.type(1) == .function else { return lua.failType(1, expected: "function") }
             if lua.count < 2 || lua.type(2) == .nil {
                 lua.truncate(to: 1)
                 lua.push("=(load)")
@@ -306,8 +306,8 @@ enum LuaBase {
             case "count": lua.push(Double(collect(3)) + Double(collect(4)) / 1024)
             case "step": lua.push(collect(5, LuaNumber.int32(lua.count >= 2 ? lua.number(2) : 0)) == 1)
             case "stop", "restart", "setpause", "setstepmul": lua.push(0.0)
-            case let text?: return lua.failArgument(1, of: "collectgarbage", "invalid option '\(text)'")
-            case nil: return lua.failType(1, of: "collectgarbage", expected: "string")
+            case let text?: return lua.failArgument(1, "invalid option '\(text)'")
+            case nil: return lua.failType(1, expected: "string")
             }
             return 1
         }
@@ -320,7 +320,7 @@ enum LuaBase {
             let count = lua.count
             guard count <= 2 else { return lua.fail("wrong number of arguments") }
             for index in 0..<count where !lua.isNumber(index + 1) {
-                return lua.failType(index + 1, of: "random", expected: "number")
+                return lua.failType(index + 1, expected: "number")
             }
             let value = environment.random.next()
             guard count > 0 else {
@@ -329,7 +329,7 @@ enum LuaBase {
             }
             let low = count == 2 ? LuaNumber.int32(lua.number(1)) : 1
             let high = LuaNumber.int32(lua.number(count))
-            guard low <= high else { return lua.failArgument(count, of: "random", "interval is empty") }
+            guard low <= high else { return lua.failArgument(count, "interval is empty") }
             lua.push((value * Double(high &- low &+ 1)).rounded(.down) + Double(low))
             return 1
         }
@@ -337,7 +337,7 @@ enum LuaBase {
 
     private static let seed: LuaFunctions.Function = { state in
         unsafe LuaEnvironment.enter(state) { environment, lua in
-            guard lua.isNumber(1) else { return lua.failType(1, of: "randomseed", expected: "number") }
+            guard lua.isNumber(1) else { return lua.failType(1, expected: "number") }
             environment.random.seed(LuaNumber.int32(lua.number(1)))
             return 0
         }

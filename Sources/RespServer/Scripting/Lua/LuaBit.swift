@@ -25,22 +25,22 @@ enum LuaBit {
     }
 
     @inline(__always)
-    private static func unary(_ state: LuaFunctions.State, _ name: String, _ operation: (UInt32) -> UInt32) -> Int32 {
+    private static func unary(_ state: LuaFunctions.State, _ operation: (UInt32) -> UInt32) -> Int32 {
         unsafe LuaEnvironment.enter(state) { _, lua in
-            guard let bits = bits(lua, 1) else { return lua.failType(1, of: name, expected: "number") }
+            guard let bits = bits(lua, 1) else { return lua.failType(1, expected: "number") }
             return give(lua, operation(bits))
         }
     }
 
     @inline(__always)
-    private static func fold(_ state: LuaFunctions.State, _ name: String, _ operation: (UInt32, UInt32) -> UInt32)
+    private static func fold(_ state: LuaFunctions.State, _ operation: (UInt32, UInt32) -> UInt32)
         -> Int32
     {
         unsafe LuaEnvironment.enter(state) { _, lua in
-            guard var result = bits(lua, 1) else { return lua.failType(1, of: name, expected: "number") }
+            guard var result = bits(lua, 1) else { return lua.failType(1, expected: "number") }
             var index = lua.count
             while index > 1 {
-                guard let bits = bits(lua, index) else { return lua.failType(index, of: name, expected: "number") }
+                guard let bits = bits(lua, index) else { return lua.failType(index, expected: "number") }
                 result = operation(result, bits)
                 index -= 1
             }
@@ -49,40 +49,40 @@ enum LuaBit {
     }
 
     @inline(__always)
-    private static func shift(_ state: LuaFunctions.State, _ name: String, _ operation: (UInt32, UInt32) -> UInt32)
+    private static func shift(_ state: LuaFunctions.State, _ operation: (UInt32, UInt32) -> UInt32)
         -> Int32
     {
         unsafe LuaEnvironment.enter(state) { _, lua in
-            guard let bits = bits(lua, 1) else { return lua.failType(1, of: name, expected: "number") }
-            guard let distance = Self.bits(lua, 2) else { return lua.failType(2, of: name, expected: "number") }
+            guard let bits = bits(lua, 1) else { return lua.failType(1, expected: "number") }
+            guard let distance = Self.bits(lua, 2) else { return lua.failType(2, expected: "number") }
             return give(lua, operation(bits, distance & 31))
         }
     }
 
-    private static let toBit: LuaFunctions.Function = { unsafe unary($0, "tobit") { $0 } }
-    private static let not: LuaFunctions.Function = { unsafe unary($0, "bnot") { ~$0 } }
-    private static let and: LuaFunctions.Function = { unsafe fold($0, "band") { $0 & $1 } }
-    private static let or: LuaFunctions.Function = { unsafe fold($0, "bor") { $0 | $1 } }
-    private static let exclusiveOr: LuaFunctions.Function = { unsafe fold($0, "bxor") { $0 ^ $1 } }
-    private static let shiftLeft: LuaFunctions.Function = { unsafe shift($0, "lshift") { $0 &<< $1 } }
-    private static let shiftRight: LuaFunctions.Function = { unsafe shift($0, "rshift") { $0 &>> $1 } }
+    private static let toBit: LuaFunctions.Function = { unsafe unary($0) { $0 } }
+    private static let not: LuaFunctions.Function = { unsafe unary($0) { ~$0 } }
+    private static let and: LuaFunctions.Function = { unsafe fold($0) { $0 & $1 } }
+    private static let or: LuaFunctions.Function = { unsafe fold($0) { $0 | $1 } }
+    private static let exclusiveOr: LuaFunctions.Function = { unsafe fold($0) { $0 ^ $1 } }
+    private static let shiftLeft: LuaFunctions.Function = { unsafe shift($0) { $0 &<< $1 } }
+    private static let shiftRight: LuaFunctions.Function = { unsafe shift($0) { $0 &>> $1 } }
     private static let shiftArithmetically: LuaFunctions.Function = { state in
-        unsafe shift(state, "arshift") { UInt32(bitPattern: Int32(bitPattern: $0) &>> Int32($1)) }
+        unsafe shift(state) { UInt32(bitPattern: Int32(bitPattern: $0) &>> Int32($1)) }
     }
     private static let rotateLeft: LuaFunctions.Function = { state in
-        unsafe shift(state, "rol") { $0 &<< $1 | $0 &>> (32 &- $1) }
+        unsafe shift(state) { $0 &<< $1 | $0 &>> (32 &- $1) }
     }
     private static let rotateRight: LuaFunctions.Function = { state in
-        unsafe shift(state, "ror") { $0 &>> $1 | $0 &<< (32 &- $1) }
+        unsafe shift(state) { $0 &>> $1 | $0 &<< (32 &- $1) }
     }
-    private static let swapBytes: LuaFunctions.Function = { unsafe unary($0, "bswap") { $0.byteSwapped } }
+    private static let swapBytes: LuaFunctions.Function = { unsafe unary($0) { $0.byteSwapped } }
 
     private static let toHexadecimal: LuaFunctions.Function = { state in
         unsafe LuaEnvironment.enter(state) { _, lua in
-            guard var bits = bits(lua, 1) else { return lua.failType(1, of: "tohex", expected: "number") }
+            guard var bits = bits(lua, 1) else { return lua.failType(1, expected: "number") }
             var count = Int32(8)
             if lua.count >= 2 {
-                guard let wanted = Self.bits(lua, 2) else { return lua.failType(2, of: "tohex", expected: "number") }
+                guard let wanted = Self.bits(lua, 2) else { return lua.failType(2, expected: "number") }
                 count = Int32(bitPattern: wanted)
             }
             let digits = Array((count < 0 ? "0123456789ABCDEF" : "0123456789abcdef").utf8)

@@ -41,7 +41,7 @@ import RespCodec
 
     private static let encode: LuaFunctions.Function = { state in
         unsafe LuaEnvironment.enter(state) { environment, lua in
-            guard lua.count == 1 else { return lua.failArgument(1, of: "encode", "expected 1 argument") }
+            guard lua.count == 1 else { return lua.failArgument(1, "expected 1 argument") }
             environment.buffer.removeAll()
             let encoder = JSONEncoder(
                 lua: lua, buffer: environment.buffer, settings: environment.json.settings)
@@ -58,8 +58,8 @@ import RespCodec
 
     private static let decode: LuaFunctions.Function = { state in
         unsafe LuaEnvironment.enter(state) { environment, lua in
-            guard lua.count == 1 else { return lua.failArgument(1, of: "decode", "expected 1 argument") }
-            guard let text = lua.string(1) else { return lua.failType(1, of: "decode", expected: "string") }
+            guard lua.count == 1 else { return lua.failArgument(1, "expected 1 argument") }
+            guard let text = lua.string(1) else { return lua.failType(1, expected: "string") }
             if text.count >= 2 && (text[0] == 0 || text[1] == 0) {
                 return lua.fail("JSON parser does not support UTF-16 or UTF-32")
             }
@@ -78,14 +78,14 @@ import RespCodec
 
     /// The argument at an index as a whole number within bounds; nil if there is none.
     private static func integer(
-        _ lua: Lua, _ index: Int32, _ name: String, _ range: ClosedRange<Int>, _ result: (Int) -> Void
+        _ lua: Lua, _ index: Int32, _ range: ClosedRange<Int>, _ result: (Int) -> Void
     ) -> Int32? {
         guard lua.count >= index, lua.type(index) != .nil else { return nil }
-        guard lua.isNumber(index) else { return lua.failType(index, of: name, expected: "number") }
+        guard lua.isNumber(index) else { return lua.failType(index, expected: "number") }
         let value = Int(LuaNumber.int32(lua.number(index)))
         guard range.contains(value) else {
             return lua.failArgument(
-                1, of: name, "expected integer between \(range.lowerBound) and \(range.upperBound)")
+                1, "expected integer between \(range.lowerBound) and \(range.upperBound)")
         }
         result(value)
         return nil
@@ -93,7 +93,7 @@ import RespCodec
 
     /// The argument at an index as a boolean, "on" or "off", or another of `words`.
     private static func choice(
-        _ lua: Lua, _ index: Int32, _ name: String, _ words: [String], _ result: (Int) -> Void
+        _ lua: Lua, _ index: Int32, _ words: [String], _ result: (Int) -> Void
     ) -> Int32? {
         guard lua.count >= index, lua.type(index) != .nil else { return nil }
         if lua.type(index) == .boolean {
@@ -101,10 +101,10 @@ import RespCodec
             return nil
         }
         guard let word = lua.text(index)?.description else {
-            return lua.failType(index, of: name, expected: "string")
+            return lua.failType(index, expected: "string")
         }
         guard let place = words.firstIndex(of: word) else {
-            return lua.failArgument(index, of: name, "invalid option '\(word)'")
+            return lua.failArgument(index, "invalid option '\(word)'")
         }
         result(place)
         return nil
@@ -113,11 +113,11 @@ import RespCodec
     /// A function that sets something: `apply` returns what is to be raised instead, and `push` the value now.
     @inline(__always)
     private static func set(
-        _ state: LuaFunctions.State, _ name: String, most: Int32,
+        _ state: LuaFunctions.State, most: Int32,
         _ apply: (Lua, inout Settings) -> Int32?, _ push: (Lua, Settings) -> Int32
     ) -> Int32 {
         unsafe LuaEnvironment.enter(state) { environment, lua in
-            guard lua.count <= most else { return lua.failArgument(most + 1, of: name, "found too many arguments") }
+            guard lua.count <= most else { return lua.failArgument(most + 1, "found too many arguments") }
             let json = environment.json
             if let failure = apply(lua, &json.settings) { return failure }
             json.isChanged = true
@@ -127,12 +127,12 @@ import RespCodec
 
     /// A function that sets a whole number.
     private static func setInteger(
-        _ state: LuaFunctions.State, _ name: String, _ range: ClosedRange<Int>,
+        _ state: LuaFunctions.State, _ range: ClosedRange<Int>,
         _ setting: WritableKeyPath<Settings, Int>
     ) -> Int32 {
-        unsafe set(state, name, most: 1) { lua, settings in
+        unsafe set(state, most: 1) { lua, settings in
             var value = settings[keyPath: setting]
-            let failure = integer(lua, 1, name, range) { value = $0 }
+            let failure = integer(lua, 1, range) { value = $0 }
             settings[keyPath: setting] = value
             return failure
         } _: { lua, settings in
@@ -143,11 +143,11 @@ import RespCodec
 
     /// A function that sets something that is on or off.
     private static func setSwitch(
-        _ state: LuaFunctions.State, _ name: String, _ setting: WritableKeyPath<Settings, Bool>
+        _ state: LuaFunctions.State, _ setting: WritableKeyPath<Settings, Bool>
     ) -> Int32 {
-        unsafe set(state, name, most: 1) { lua, settings in
+        unsafe set(state, most: 1) { lua, settings in
             var value = settings[keyPath: setting]
-            let failure = choice(lua, 1, name, ["off", "on"]) { value = $0 == 1 }
+            let failure = choice(lua, 1, ["off", "on"]) { value = $0 == 1 }
             settings[keyPath: setting] = value
             return failure
         } _: { lua, settings in
@@ -159,13 +159,12 @@ import RespCodec
     private static let largest = Int(Int32.max)
 
     private static let encodeSparseArray: LuaFunctions.Function = { state in
-        let name = "encode_sparse_array"
-        return unsafe set(state, name, most: 3) { lua, settings in
+        unsafe set(state, most: 3) { lua, settings in
             var new = settings
             let failure =
-                choice(lua, 1, name, ["off", "on"]) { new.convertsSparse = $0 == 1 }
-                ?? integer(lua, 2, name, 0...largest) { new.sparseRatio = $0 }
-                ?? integer(lua, 3, name, 0...largest) { new.sparseSafe = $0 }
+                choice(lua, 1, ["off", "on"]) { new.convertsSparse = $0 == 1 }
+                ?? integer(lua, 2, 0...largest) { new.sparseRatio = $0 }
+                ?? integer(lua, 3, 0...largest) { new.sparseSafe = $0 }
             if failure == nil { settings = new }
             return failure
         } _: { lua, settings in
@@ -177,26 +176,26 @@ import RespCodec
     }
 
     private static let encodeMaxDepth: LuaFunctions.Function = { state in
-        unsafe setInteger(state, "encode_max_depth", 1...largest, \.mostEncodedDepth)
+        unsafe setInteger(state, 1...largest, \.mostEncodedDepth)
     }
 
     private static let decodeMaxDepth: LuaFunctions.Function = { state in
-        unsafe setInteger(state, "decode_max_depth", 1...largest, \.mostDecodedDepth)
+        unsafe setInteger(state, 1...largest, \.mostDecodedDepth)
     }
 
     private static let encodeNumberPrecision: LuaFunctions.Function = { state in
-        unsafe setInteger(state, "encode_number_precision", 1...14, \.precision)
+        unsafe setInteger(state, 1...14, \.precision)
     }
 
     /// The buffer is the server's; only what was set is remembered.
     private static let encodeKeepBuffer: LuaFunctions.Function = { state in
-        unsafe setSwitch(state, "encode_keep_buffer", \.keepsBuffer)
+        unsafe setSwitch(state, \.keepsBuffer)
     }
 
     private static let encodeInvalidNumbers: LuaFunctions.Function = { state in
-        unsafe set(state, "encode_invalid_numbers", most: 1) { lua, settings in
+        unsafe set(state, most: 1) { lua, settings in
             var value = settings.invalidNumbersEncoded.rawValue
-            let failure = choice(lua, 1, "encode_invalid_numbers", ["off", "on", "null"]) { value = $0 }
+            let failure = choice(lua, 1, ["off", "on", "null"]) { value = $0 }
             settings.invalidNumbersEncoded = Settings.InvalidNumbers(rawValue: value) ?? .refused
             return failure
         } _: { lua, settings in
@@ -210,6 +209,6 @@ import RespCodec
     }
 
     private static let decodeInvalidNumbers: LuaFunctions.Function = { state in
-        unsafe setSwitch(state, "decode_invalid_numbers", \.decodesInvalidNumbers)
+        unsafe setSwitch(state, \.decodesInvalidNumbers)
     }
 }

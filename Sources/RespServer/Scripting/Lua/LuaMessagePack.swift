@@ -17,7 +17,7 @@ enum LuaMessagePack {
     private static let pack: LuaFunctions.Function = { state in
         unsafe LuaEnvironment.enter(state) { environment, lua in
             let count = lua.count
-            guard count > 0 else { return lua.failArgument(0, of: "pack", "MessagePack pack needs input.") }
+            guard count > 0 else { return lua.failArgument(0, "MessagePack pack needs input.") }
             let buffer = environment.buffer
             buffer.removeAll()
             for index in 1...count {
@@ -171,35 +171,35 @@ enum LuaMessagePack {
 
     private static let unpack: LuaFunctions.Function = { state in
         unsafe LuaEnvironment.enter(state) { _, lua in
-            guard lua.string(1) != nil else { return lua.failType(1, of: "unpack", expected: "string") }
+            guard lua.string(1) != nil else { return lua.failType(1, expected: "string") }
             return read(lua, limit: 0, offset: 0)
         }
     }
 
     private static let unpackOne: LuaFunctions.Function = { state in
         unsafe LuaEnvironment.enter(state) { _, lua in
-            readArguments(lua, "unpack_one", limitIndex: nil, offsetIndex: 2)
+            readArguments(lua, limitIndex: nil, offsetIndex: 2)
         }
     }
 
     private static let unpackLimit: LuaFunctions.Function = { state in
         unsafe LuaEnvironment.enter(state) { _, lua in
-            readArguments(lua, "unpack_limit", limitIndex: 2, offsetIndex: 3)
+            readArguments(lua, limitIndex: 2, offsetIndex: 3)
         }
     }
 
-    private static func readArguments(_ lua: Lua, _ name: String, limitIndex: Int32?, offsetIndex: Int32) -> Int32 {
+    private static func readArguments(_ lua: Lua, limitIndex: Int32?, offsetIndex: Int32) -> Int32 {
         var limit = 1
         if let limitIndex {
-            guard lua.isNumber(limitIndex) else { return lua.failType(limitIndex, of: name, expected: "number") }
+            guard lua.isNumber(limitIndex) else { return lua.failType(limitIndex, expected: "number") }
             limit = LuaNumber.int64(lua.number(limitIndex))
         }
         var offset = 0
         if lua.count >= offsetIndex && lua.type(offsetIndex) != .nil {
-            guard lua.isNumber(offsetIndex) else { return lua.failType(offsetIndex, of: name, expected: "number") }
+            guard lua.isNumber(offsetIndex) else { return lua.failType(offsetIndex, expected: "number") }
             offset = LuaNumber.int64(lua.number(offsetIndex))
         }
-        guard lua.string(1) != nil else { return lua.failType(1, of: name, expected: "string") }
+        guard lua.string(1) != nil else { return lua.failType(1, expected: "string") }
         return read(lua, limit: limit, offset: offset)
     }
 

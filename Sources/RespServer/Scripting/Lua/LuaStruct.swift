@@ -22,10 +22,10 @@ enum LuaStruct {
         case text(String)
         case argument(String)
 
-        func raise(_ lua: Lua, _ function: String) -> Int32 {
+        func raise(_ lua: Lua) -> Int32 {
             switch self {
             case .text(let text): lua.fail(text)
-            case .argument(let text): lua.failArgument(1, of: function, text)
+            case .argument(let text): lua.failArgument(1, text)
             }
         }
     }
@@ -105,7 +105,7 @@ enum LuaStruct {
 
     private static let pack: LuaFunctions.Function = { state in
         unsafe LuaEnvironment.enter(state) { environment, lua in
-            guard let text = lua.string(1) else { return lua.failType(1, of: "pack", expected: "string") }
+            guard let text = lua.string(1) else { return lua.failType(1, expected: "string") }
             let buffer = environment.buffer
             buffer.removeAll()
             var format = Format(text)
@@ -121,7 +121,7 @@ enum LuaStruct {
                         UInt8(ascii: "L"), UInt8(ascii: "T"), UInt8(ascii: "i"), UInt8(ascii: "I"),
                         UInt8(ascii: "f"), UInt8(ascii: "d"):
                         guard lua.isNumber(argument) else {
-                            return lua.failType(argument, of: "pack", expected: "number")
+                            return lua.failType(argument, expected: "number")
                         }
                         let bytes = bytes(lua.number(argument), option, size)
                         let isLittle = format.isLittle
@@ -129,12 +129,12 @@ enum LuaStruct {
                         argument += 1
                     case UInt8(ascii: "c"), UInt8(ascii: "s"):
                         guard let bytes = lua.string(argument) else {
-                            return lua.failType(argument, of: "pack", expected: "string")
+                            return lua.failType(argument, expected: "string")
                         }
                         argument += 1
                         let count = size == 0 ? bytes.count : size
                         guard bytes.count >= count else {
-                            return lua.failArgument(argument, of: "pack", "string too short")
+                            return lua.failArgument(argument, "string too short")
                         }
                         guard !lua.isOverLimit(adding: 2 * (buffer.count + count)) else { return lua.failMemory() }
                         buffer.append(bytes[0..<count])
@@ -143,7 +143,7 @@ enum LuaStruct {
                     }
                 }
             } catch {
-                return error.raise(lua, "pack")
+                return error.raise(lua)
             }
             lua.push(buffer.written)
             return 1
@@ -168,14 +168,14 @@ enum LuaStruct {
 
     private static let unpack: LuaFunctions.Function = { state in
         unsafe LuaEnvironment.enter(state) { _, lua in
-            guard let text = lua.string(1) else { return lua.failType(1, of: "unpack", expected: "string") }
-            guard let data = lua.string(2) else { return lua.failType(2, of: "unpack", expected: "string") }
+            guard let text = lua.string(1) else { return lua.failType(1, expected: "string") }
+            guard let data = lua.string(2) else { return lua.failType(2, expected: "string") }
             var position = 1
             if lua.count >= 3 && lua.type(3) != .nil {
-                guard lua.isNumber(3) else { return lua.failType(3, of: "unpack", expected: "number") }
+                guard lua.isNumber(3) else { return lua.failType(3, expected: "number") }
                 position = LuaNumber.int64(lua.number(3))
             }
-            guard position > 0 else { return lua.failArgument(3, of: "unpack", "offset must be 1 or greater") }
+            guard position > 0 else { return lua.failArgument(3, "offset must be 1 or greater") }
             position -= 1
             let bottom = lua.count
             var format = Format(text)
@@ -183,7 +183,7 @@ enum LuaStruct {
                 while var (option, size) = try format.next() {
                     let padding = format.padding(option, size, at: position)
                     guard position <= data.count, padding + size <= data.count - position else {
-                        return lua.failArgument(2, of: "unpack", "data string too short")
+                        return lua.failArgument(2, "data string too short")
                     }
                     position += padding
                     guard lua.hasRoom(for: 4) else { return lua.fail("stack overflow (too many results)") }
@@ -202,7 +202,7 @@ enum LuaStruct {
                             size = LuaNumber.int64(lua.number(-1))
                             lua.pop()
                             guard size >= 0 && size <= data.count - position else {
-                                return lua.failArgument(2, of: "unpack", "data string too short")
+                                return lua.failArgument(2, "data string too short")
                             }
                         }
                         guard !lua.isOverLimit(adding: size) else { return lua.failMemory() }
@@ -218,7 +218,7 @@ enum LuaStruct {
                     position += size
                 }
             } catch {
-                return error.raise(lua, "unpack")
+                return error.raise(lua)
             }
             lua.push(Double(position + 1))
             return lua.count - bottom
@@ -246,7 +246,7 @@ enum LuaStruct {
 
     private static let size: LuaFunctions.Function = { state in
         unsafe LuaEnvironment.enter(state) { _, lua in
-            guard let text = lua.string(1) else { return lua.failType(1, of: "size", expected: "string") }
+            guard let text = lua.string(1) else { return lua.failType(1, expected: "string") }
             var format = Format(text)
             var position = 0
             do throws(Mistake) {
@@ -260,7 +260,7 @@ enum LuaStruct {
                     position &+= size
                 }
             } catch {
-                return error.raise(lua, "size")
+                return error.raise(lua)
             }
             lua.push(Double(position))
             return 1

@@ -214,11 +214,21 @@ enum LuaType: Int32 {
     func fail(_ text: String) -> Int32 { fail(Array(text.utf8)) }
 
     /// Has it raised that an argument is wrong.
-    func failArgument(_ number: Int32, of function: String, _ text: String) -> Int32 {
-        fail("bad argument #\(number) to '\(function)' (\(text))")
+    ///
+    /// The function is called what the script calls it by, and `?` where it has no name there, as in `pcall(f)`.
+    func failArgument(_ number: Int32, _ text: String) -> Int32 {
+        var record = unsafe clua_debug()
+        guard unsafe functions.pointee.getStack(state, 0, &record) != 0,
+            unsafe functions.pointee.getInfo(state, "n", &record) != 0,
+            let called = unsafe record.name.map({ unsafe String(cString: $0) })
+        else { return fail("bad argument #\(number) to '?' (\(text))") }
+        // The object before the colon is the first argument.
+        let isMethod = unsafe record.name_kind.map { unsafe String(cString: $0) } == "method"
+        if isMethod && number == 1 { return fail("calling '\(called)' on bad self (\(text))") }
+        return fail("bad argument #\(isMethod ? number - 1 : number) to '\(called)' (\(text))")
     }
-    func failType(_ number: Int32, of function: String, expected: String) -> Int32 {
-        failArgument(number, of: function, "\(expected) expected, got \(type(number).name)")
+    func failType(_ number: Int32, expected: String) -> Int32 {
+        failArgument(number, "\(expected) expected, got \(type(number).name)")
     }
 
     /// For work in Swift on values that a script has made, which may be very many by being in one another: asks the host now and then whether
