@@ -12,14 +12,14 @@ extension Server {
         applyTrackingLimit()
         followClientMemoryLimits()
         followMemoryLimit()
-        configuration.onChange(of: "maxmemory") { [weak self] _, _ in
-            self?.followClientMemoryLimits()
-            self?.followMemoryLimit()
-            self?.warnOfMemoryLimit()
+        configuration.onChange(of: "maxmemory") { [unowned self] _, _ in
+            followClientMemoryLimits()
+            followMemoryLimit()
+            warnOfMemoryLimit()
             return nil
         }
-        configuration.onChange(of: "maxmemory-clients") { [weak self] _, _ in
-            self?.followClientMemoryLimits()
+        configuration.onChange(of: "maxmemory-clients") { [unowned self] _, _ in
+            followClientMemoryLimits()
             return nil
         }
         observer.follow(configuration.settings)
@@ -28,34 +28,34 @@ extension Server {
             of: "slowlog-log-slower-than", "slowlog-max-len", "commandlog-request-larger-than",
             "commandlog-large-request-max-len", "commandlog-reply-larger-than", "commandlog-large-reply-max-len",
             "latency-monitor-threshold", "latency-tracking"
-        ) { [weak self] old, new in
-            self?.observer.follow(new)
+        ) { [unowned self] old, new in
+            observer.follow(new)
             if old.latencyTracking != new.latencyTracking {
-                for record in self?.commands.allRecords ?? [] { record.handle.latencies.decideAnew() }
+                for record in commands.allRecords { record.handle.latencies.decideAnew() }
             }
-            self?.updateGate()
+            updateGate()
             return nil
         }
         followLogSettings()
-        configuration.onChange(of: "appendfsync", "aof-timestamp-enabled") { [weak self] _, _ in
-            self?.followLogSettings()
+        configuration.onChange(of: "appendfsync", "aof-timestamp-enabled") { [unowned self] _, _ in
+            followLogSettings()
             return nil
         }
-        configuration.onChange(of: "aof-disable-auto-gc") { [weak self] _, _ in
-            self?.removeLogHistory()
+        configuration.onChange(of: "aof-disable-auto-gc") { [unowned self] _, _ in
+            removeLogHistory()
             return nil
         }
-        configuration.onChange(of: "appendonly") { [weak self] _, new in self?.followAppendOnly(new.appendOnly) }
-        configuration.onChange(of: "save", "stop-writes-on-bgsave-error") { [weak self] _, _ in
-            self?.updateGate()
+        configuration.onChange(of: "appendonly") { [unowned self] _, new in followAppendOnly(new.appendOnly) }
+        configuration.onChange(of: "save", "stop-writes-on-bgsave-error") { [unowned self] _, _ in
+            updateGate()
             return nil
         }
-        configuration.onChange(of: "script-memory-limit") { [weak self] _, _ in
-            self?.scripts.followSettings()
+        configuration.onChange(of: "script-memory-limit") { [unowned self] _, _ in
+            scripts.followSettings()
             return nil
         }
-        configuration.onChange(of: "client-output-buffer-limit") { [weak self] _, _ in
-            self?.applyOutputLimits()
+        configuration.onChange(of: "client-output-buffer-limit") { [unowned self] _, _ in
+            applyOutputLimits()
             return nil
         }
         configuration.onChange(
@@ -64,32 +64,31 @@ extension Server {
             "zset-max-listpack-value", "list-max-listpack-size", "list-compress-depth", "stream-node-max-bytes",
             "stream-node-max-entries", "hll-sparse-max-bytes", "proto-max-bulk-len", "maxmemory-policy",
             "maxmemory-samples", "lfu-log-factor", "lfu-decay-time", "rdbcompression"
-        ) { [weak self] _, _ in
-            self?.applyEngineSettings()
+        ) { [unowned self] _, _ in
+            applyEngineSettings()
             return nil
         }
-        configuration.onChange(of: "notify-keyspace-events") { [weak self] _, _ in
-            self?.applyEventClasses()
+        configuration.onChange(of: "notify-keyspace-events") { [unowned self] _, _ in
+            applyEventClasses()
             return nil
         }
-        configuration.onChange(of: "tracking-table-max-keys") { [weak self] _, _ in
-            self?.applyTrackingLimit()
+        configuration.onChange(of: "tracking-table-max-keys") { [unowned self] _, _ in
+            applyTrackingLimit()
             return nil
         }
-        configuration.onChange(of: "requirepass") { [weak self] old, new in
-            guard let self, old.requirePassword.isEmpty != new.requirePassword.isEmpty else { return nil }
+        configuration.onChange(of: "requirepass") { [unowned self] old, new in
+            guard old.requirePassword.isEmpty != new.requirePassword.isEmpty else { return nil }
             for connection in connections.all { followPassword(connection) }
             return nil
         }
-        configuration.onChange(of: "maxclients") { [weak self] _, new in self?.allowClients(new.maxClients) }
-        configuration.onChange(of: "bind", "port") { [weak self] old, new in
-            guard let self else { return nil }
+        configuration.onChange(of: "maxclients") { [unowned self] _, new in allowClients(new.maxClients) }
+        configuration.onChange(of: "bind", "port") { [unowned self] old, new in
             let problem =
                 old.port == new.port
                 ? "Failed to bind to specified addresses." : "Unable to listen on this port. Check server logs."
             return moveListeners() ? nil : problem
         }
-        configuration.onResetStatistics { [weak self] in self?.resetStatistics() }
+        configuration.onResetStatistics { [unowned self] in resetStatistics() }
     }
 
     private func applyOutputLimits() {

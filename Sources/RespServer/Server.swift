@@ -124,17 +124,17 @@ final class Server {
         reply = replies.writer
         // Timers are registered in the order in which they are looked at.
         let actions = TimerActions()
-        pauseTimer = loop.timers.add { actions.server?.endPauseInTime() }
-        expiryTimer = loop.timers.add { actions.server?.expireKeys() }
-        evictionTimer = loop.timers.add { actions.server?.makeRoom() }
-        clientEvictionTimer = loop.timers.add { actions.server?.evictClients() }
-        let waitTimer = loop.timers.add { actions.server?.serveExpiredWaits() }
-        lingeringTimer = loop.timers.add { actions.server?.closeLingering() }
-        hotKeysTimer = loop.timers.add { actions.server?.stopHotKeysInTime() }
-        scriptTimer = loop.timers.add { actions.server?.maintainScripts() }
-        saveTimer = loop.timers.add { actions.server?.continueSaving() }
-        logTimer = loop.timers.add { actions.server?.continueLogging() }
-        upkeepTimer = loop.timers.add { actions.server?.maintain() }
+        pauseTimer = loop.timers.add { actions.server.endPauseInTime() }
+        expiryTimer = loop.timers.add { actions.server.expireKeys() }
+        evictionTimer = loop.timers.add { actions.server.makeRoom() }
+        clientEvictionTimer = loop.timers.add { actions.server.evictClients() }
+        let waitTimer = loop.timers.add { actions.server.serveExpiredWaits() }
+        lingeringTimer = loop.timers.add { actions.server.closeLingering() }
+        hotKeysTimer = loop.timers.add { actions.server.stopHotKeysInTime() }
+        scriptTimer = loop.timers.add { actions.server.maintainScripts() }
+        saveTimer = loop.timers.add { actions.server.continueSaving() }
+        logTimer = loop.timers.add { actions.server.continueLogging() }
+        upkeepTimer = loop.timers.add { actions.server.maintain() }
         keyspaceListeners = KeyspaceListeners(engine: engine, replies: replies, timer: waitTimer)
         pubsub = PubSub(engine: engine)
         keyspaceListeners.events.pubsub = pubsub
@@ -170,6 +170,7 @@ final class Server {
 
     /// Whose timers they are: known when all of the server is there.
     private final class TimerActions {
-        weak var server: Server?
+        // A weak reference would make every retain of the server a slow one.
+        unowned var server: Server!
     }
 }

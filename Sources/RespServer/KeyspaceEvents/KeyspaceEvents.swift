@@ -13,7 +13,7 @@ final class KeyspaceEvents {
     /// Which events are told of, and on which channels.
     var classes: KeyspaceEventClasses = []
     /// Who are the subscribers.
-    weak var pubsub: PubSub?
+    unowned var pubsub: PubSub?
     /// Sends a message to a channel.
     var publish: (_ channel: ByteSlice, _ payload: ByteSlice) -> Void = { _, _ in }
     /// The name of a channel while it is needed.

@@ -87,7 +87,7 @@ final class ReplyQueue {
 
     var limits = OutputLimits() { didSet { mostReplyBytes = limits.mostReplyBytes(.normal) } }
     private var mostReplyBytes = Int.max / 2
-    weak var owner: (any ReplyQueueOwner)?
+    unowned var owner: (any ReplyQueueOwner)?
     /// Whether the owner is asked before anything leaves, and whether it is to be asked for each connection now.
     var asksOwner = false { didSet { holdsSome = false } }
     private var holdsSome = false

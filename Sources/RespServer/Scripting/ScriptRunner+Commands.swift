@@ -57,7 +57,9 @@ extension ScriptRunner: LuaHost {
     /// - Returns: why it was refused, and then there is no reply.
     @inline(__always)
     private func execute(_ arguments: Arguments, _ run: ScriptRun) -> StaticString? {
-        guard let found = unsafe server.commands.find(arguments[0]) else { return refuse(nil, Self.unknownText) }
+        // Held once: each use would otherwise be counted.
+        guard let server = unsafe self.server else { return nil }
+        guard let found = server.commands.find(arguments[0]) else { return refuse(nil, Self.unknownText) }
         var command = found
         if found.data == nil {
             let container = found.record
@@ -83,17 +85,17 @@ extension ScriptRunner: LuaHost {
         if connection.isNoTouch && connection.leavesAccessTimes(command.record) {
             call.options.insert(.leavesAccessTimes)
         }
-        unsafe server.run(call, replyingTo: reply, countedErrors: &countedErrors)
-        unsafe server.statistics.commandsProcessed &+= 1
+        server.run(call, replyingTo: reply, countedErrors: &countedErrors)
+        server.statistics.commandsProcessed &+= 1
         connection.commandCount &+= 1
         if connection.tracker != nil {
-            unsafe server.tracking.remember(command.record, arguments, readBy: connection)
+            server.tracking.remember(command, arguments, readBy: connection)
         }
-        if unsafe !server.monitors.connections.isEmpty {
-            unsafe server.showToMonitors(command.record, arguments, of: connection, as: "lua")
+        if !server.monitors.connections.isEmpty {
+            server.showToMonitors(command.record, arguments, of: connection, as: "lua")
         }
         // Much may have been told to others.
-        unsafe server.replies.handOverWithinCommand(to: connection, from: run.replyStart)
+        server.replies.handOverWithinCommand(to: connection, from: run.replyStart)
         return nil
     }
 

@@ -20,7 +20,7 @@ import StoreEngine
     var functions = FunctionSet()
     /// The library that is being loaded.
     var loading: FunctionLibrary?
-    private(set) var cache = ScriptCache()
+    @safe @exclusivity(unchecked) private(set) var cache = ScriptCache()
     private(set) var evictedCount = 0
 
     // MARK: what runs
@@ -32,12 +32,14 @@ import StoreEngine
 
     // MARK: commands of a script
 
+    // Of what each call changes nothing is looked at meanwhile, so it is not checked for exclusivity when it runs.
+
     /// The reply of the command that a script runs.
     let reply = ReplyWriter(capacity: 4096)
     /// How many of its errors are in the statistics.
-    var countedErrors = 0
+    @safe @exclusivity(unchecked) var countedErrors = 0
     /// The words of the command.
-    var words = LuaWords()
+    @safe @exclusivity(unchecked) var words = LuaWords()
     /// Commands that a script may not run, whatever it is.
     var refusedFlags: CommandFlags = []
     /// Whether scripts may run commands that are not for scripts: DEBUG allows it, for tests.
