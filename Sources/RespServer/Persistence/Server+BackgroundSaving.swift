@@ -94,6 +94,8 @@ extension Server {
         if background.isWritten {
             saveTimer.set(for: now + 1)
         } else {
+            // Every millisecond, as long as there is no room.
+            background.file.relieve(microseconds: 250)
             savesInSlices = true
         }
     }

@@ -4,7 +4,8 @@
 // leaves that one as it was. Parts whose place is not known yet lie in one file without a name, as runs of bytes, in the order in which
 // they came.
 //
-// Nobody who changes data waits for the disk: where it is slow, what must be kept of what changes piles up in memory.
+// Nobody who changes data waits for the disk: where it is slow, what must be kept of what changes piles up in memory. Where much has, the loop
+// gives the helper thread a part of its time, which that may need where both have one processor.
 
 import Glibc
 import RespCodec
@@ -25,7 +26,7 @@ final class SnapshotFile: SnapshotDestination {
     }
 
     /// So many bytes wait to be written while there is room for more.
-    private static let mostWaiting = 8 << 20
+    private static let mostWaiting = 4 << 20
 
     /// Parts whose place is not known yet, in a file without a name.
     @safe private final class Spool {
@@ -210,6 +211,13 @@ final class SnapshotFile: SnapshotDestination {
 
     /// Whether a block can be taken without waiting.
     var hasRoom: Bool { thread.pendingSize < Self.mostWaiting }
+
+    /// Gives the helper thread some time if more waits than what there is room for.
+    func relieve(microseconds: Int) {
+        if thread.pendingSize > Self.mostWaiting * 3 / 2 {
+            thread.wait(untilBelow: Self.mostWaiting, microseconds: microseconds)
+        }
+    }
 
     /// Whether whoever hands over a block waits for room.
     var waitsForRoom = false

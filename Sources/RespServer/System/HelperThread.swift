@@ -26,7 +26,12 @@ import Glibc
         unsafe mutex = .allocate(capacity: 1)
         unsafe changed = .allocate(capacity: 1)
         unsafe pthread_mutex_init(mutex, nil)
-        unsafe pthread_cond_init(changed, nil)
+        // Waiting must not depend on a clock that somebody may put back.
+        var attributes = pthread_condattr_t()
+        unsafe pthread_condattr_init(&attributes)
+        unsafe pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        unsafe pthread_cond_init(changed, &attributes)
+        unsafe pthread_condattr_destroy(&attributes)
     }
 
     private func locked<Result>(_ body: () -> Result) -> Result {
@@ -55,6 +60,18 @@ import Glibc
     /// Waits until jobs of no more than this size are left.
     func wait(untilBelow size: Int) {
         locked { while pending > size { unsafe pthread_cond_wait(changed, mutex) } }
+    }
+
+    /// Waits until jobs of no more than this size are left, but no longer than so many microseconds.
+    func wait(untilBelow size: Int, microseconds: Int) {
+        var end = timespec()
+        unsafe clock_gettime(CLOCK_MONOTONIC, &end)
+        let nanoseconds = end.tv_nsec + microseconds * 1000
+        end.tv_sec += nanoseconds / 1_000_000_000
+        end.tv_nsec = nanoseconds % 1_000_000_000
+        locked {
+            while pending > size, unsafe pthread_cond_timedwait(changed, mutex, &end) == 0 {}
+        }
     }
 
     /// Waits until everything is done.
