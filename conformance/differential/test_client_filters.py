@@ -246,6 +246,8 @@ class Cast:
 @pytest.mark.parametrize("protocol", [2, 3])
 def test_list(protocol, server, valkey):
     with Cast(server, protocol) as ours, Cast(valkey, protocol) as theirs:
+        for side in (ours, theirs):
+            assert side.connections["D"]("CLIENT", "CAPA", "redirect").raw == b"+OK\r\n"
         found = {line: (ours.list(line), theirs.list(line)) for line in LISTS}
     assert not {line: both for line, both in found.items() if both[0] != both[1]}
 

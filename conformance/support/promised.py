@@ -54,7 +54,7 @@ SUBCOMMANDS = {
     "OBJECT": "ENCODING FREQ HELP IDLETIME REFCOUNT".split(),
     "XGROUP": "CREATE SETID DESTROY CREATECONSUMER DELCONSUMER HELP".split(),
     "XINFO": "STREAM GROUPS CONSUMERS HELP".split(),
-    "CLIENT": "ID INFO LIST CACHING GETNAME GETREDIR TRACKING TRACKINGINFO SETNAME SETINFO KILL NO-EVICT NO-TOUCH REPLY PAUSE UNBLOCK UNPAUSE HELP".split(),
+    "CLIENT": "CAPA ID INFO LIST CACHING GETNAME GETREDIR TRACKING TRACKINGINFO SETNAME SETINFO KILL NO-EVICT NO-TOUCH REPLY PAUSE UNBLOCK UNPAUSE HELP".split(),
     "COMMAND": "COUNT DOCS GETKEYS GETKEYSANDFLAGS HELP INFO LIST".split(),
     "CONFIG": "GET SET RESETSTAT REWRITE HELP".split(),
     "MEMORY": "DOCTOR HELP MALLOC-STATS PURGE STATS USAGE".split(),
@@ -76,7 +76,7 @@ SUBCOMMANDS = {
 CONTAINERS = [name for name in SUBCOMMANDS if name != "DEBUG"]
 
 # New in Redis 7.2 or later, so not to be asked of an older reference.
-NEW_IN_72 = ["client|no-touch", "client|setinfo", "delex", "delifeq", "digest", "increx", "msetex", "blmovem", "lmovem", "sdiffcard", "sunioncard", "xackdel", "xdelex", "xnack", "script|show"]
+NEW_IN_72 = ["client|capa", "client|no-touch", "client|setinfo", "delex", "delifeq", "digest", "increx", "msetex", "blmovem", "lmovem", "sdiffcard", "sunioncard", "xackdel", "xdelex", "xnack", "script|show"]
 NEW_IN_72 += ["hotkeys", "hotkeys|get", "hotkeys|help", "hotkeys|reset", "hotkeys|start", "hotkeys|stop"]
 NEW_IN_72 += ["waitaof", "cluster|myshardid", "commandlog", "commandlog|get", "commandlog|len", "commandlog|reset", "commandlog|help"]
 NEW_IN_72 += [name.lower() for name in HASH_FIELDS]

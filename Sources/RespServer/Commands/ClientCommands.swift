@@ -11,6 +11,16 @@ enum ClientCommands {
     ]
 
     private static let subcommands: [Command<SessionContext>] = [
+        subcommand(
+            "CAPA", since: "8.0.0", arity: -3, flags: [.noScript, .allowBusy], syntax: "capability [capability ...]",
+            summary:
+                "Tells what the client is able to do. `redirect`, following redirections, is known, and nothing else."
+        ) { (context, arguments) throws(CommandError) in
+            for index in 2..<arguments.count where arguments[index].isWord("redirect") {
+                context.connection.followsRedirections = true
+            }
+            context.reply.ok()
+        },
         subcommand("GETNAME", since: "2.6.9", arity: 2, summary: "Returns the name of the connection.") {
             (context, _) throws(CommandError) in
             let name = context.connection.name
@@ -62,7 +72,6 @@ enum ClientCommands {
             "NO-EVICT", since: "7.0.0", arity: 3, flags: [.admin, .noScript], syntax: "enabled=<ON | OFF>",
             summary: "Whether the connection may be closed to free memory."
         ) { (context, arguments) throws(CommandError) in
-            // ON keeps its promise: no connection is closed to free memory in this version. OFF promises nothing.
             context.connection.isNoEvict = try onOrOff(arguments)
             context.reply.ok()
         },
@@ -164,6 +173,7 @@ enum ClientCommands {
         "LIST [options ...]", "    Describe connections, or those that fit the options, which are those of KILL.",
         "    SKIPME is no unless told.",
         "NO-EVICT (ON|OFF)", "    Keep this connection when memory runs short.",
+        "CAPA <capability> [...]", "    Tell what this client is able to do: redirect.",
         "NO-TOUCH (ON|OFF)", "    Do not count this connection's commands as uses of keys.",
         "PAUSE <timeout> [WRITE|ALL]", "    Hold back all commands, or those that write, for a number of milliseconds.",
         "REPLY (ON|OFF|SKIP)", "    Whether this connection gets replies; SKIP leaves out the next one.",

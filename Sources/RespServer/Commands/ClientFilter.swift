@@ -60,8 +60,11 @@ struct ClientFilter {
             let present = ClientLine.flags(of: connection)
             if !isRight(flags.allSatisfy(present.contains)) { return false }
         }
-        // No connection can have any here.
-        if let capabilities = traits.capabilities, !isRight(capabilities.isEmpty) { return false }
+        if let capabilities = traits.capabilities,
+            !isRight(capabilities.isEmpty || connection.followsRedirections)
+        {
+            return false
+        }
         return true
     }
 

@@ -48,7 +48,9 @@ struct CommandPage {
         let syntax = words.joined(separator: " ").split(separator: "|").joined(separator: "\\|")
         let versions = [info.since] + info.history.map(\.version)
         let newest = versions.max { Self.number($0) < Self.number($1) } ?? info.since
-        return "| `\(syntax)` | \(Self.release(info.since)) | \(Self.release(newest)) | \(info.difference ?? "") |\n"
+        let isOfValkey = Self.ofValkey8.contains(name)
+        return
+            "| `\(syntax)` | \(Self.release(info.since, isOfValkey)) | \(Self.release(newest, isOfValkey)) | \(info.difference ?? "") |\n"
     }
 
     /// An argument as people write it.
@@ -75,11 +77,14 @@ struct CommandPage {
         version.split(separator: ".").reduce(0) { $0 * 1000 + (Int($1) ?? 0) }
     }
 
+    /// What came with Valkey 8.0, whose number Redis has, too.
+    private static let ofValkey8: Set<String> = ["CLIENT CAPA", "SCRIPT SHOW"]
+
     /// A version with the name of the server that has it. From 8.1 on Valkey numbers its versions with odd digits where Redis has even ones,
     /// and it alone has come to 9.
-    private static func release(_ version: String) -> String {
+    private static func release(_ version: String, _ isOfValkey: Bool) -> String {
         let parts = version.split(separator: ".").map { Int($0) ?? 0 }
         let isValkey = parts[0] >= 9 || parts[0] == 8 && parts.count > 1 && parts[1] % 2 == 1
-        return "\(isValkey ? "Valkey" : "Redis") \(version)"
+        return "\(isOfValkey || isValkey ? "Valkey" : "Redis") \(version)"
     }
 }

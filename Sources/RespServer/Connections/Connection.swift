@@ -149,6 +149,8 @@ final class Connection {
     var replyMode = ReplyMode.on
     var isNoEvict = false
     var isNoTouch = false
+    /// The client has told that it follows redirections.
+    var followsRedirections = false
     /// What it is subscribed to, if anything.
     var subscriber: Subscriber?
     /// How it is told of keys that change, if it is.
