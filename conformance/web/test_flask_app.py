@@ -253,3 +253,43 @@ def test_sessions_are_apart_and_end(site):
     assert site.request("GET", "/me")[0] == 401
     assert site.request("GET", "/me", cookie="session=forged")[0] == 401
     assert site.store.keys("session:*") == []
+
+
+def test_counter_and_session_outlive_a_killed_store(tmp_path):
+    """The store logs what it does and is killed in the middle of hits: each that was counted is there afterwards, and so is who was logged in."""
+    store = servers.Server(servers.under_test(), [*servers.TEST_FLAGS, "--appendonly", "yes", "--appendfsync", "always"], directory=tmp_path)
+    site = None
+    try:
+        site = Site(store, f"redis://127.0.0.1:{store.port}/0")
+        _, _, cookie = site.request("POST", "/login/ada")
+        sent = 0
+        for visit in range(1, 4):
+            def hit():
+                """The counts that were answered until the store had gone, and how many were asked for."""
+                counts, status = [], 200
+                while status == 200:
+                    status, answer, _ = site.request("POST", "/counter")
+                    if status == 200:
+                        counts.append(answer["count"])
+                return counts
+            with concurrent.futures.ThreadPoolExecutor(8) as pool:
+                hits = [pool.submit(hit) for _ in range(8)]
+                before = int(site.store.get("counter") or 0)
+                assert eventually(lambda: int(site.store.get("counter") or 0) >= before + 50, seconds=60)
+                store.process.send_signal(signal.SIGKILL)
+                store.process.wait()
+                counts = [count for each in hits for count in each.result(60)]
+            store.kill()
+            # Of each of the clients, the last hit may have been counted without an answer.
+            sent += len(counts) + 8
+            assert len(set(counts)) == len(counts)
+            store = servers.Server(servers.under_test(), [*servers.TEST_FLAGS, "--appendonly", "yes", "--appendfsync", "always"],
+                                   directory=tmp_path, port=store.port)
+            assert eventually(lambda: site.request("GET", "/counter")[0] == 200, seconds=60)
+            assert max(counts) <= site.request("GET", "/counter")[1]["count"] <= sent
+            status, answer, _ = site.request("GET", "/me", cookie=cookie)
+            assert (status, answer["user"], answer["visits"]) == (200, "ada", visit)
+    finally:
+        if site:
+            site.stop()
+        store.stop()
