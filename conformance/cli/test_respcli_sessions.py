@@ -144,7 +144,7 @@ def test_subscriptions_stream_until_the_connection_ends(server, options, piped):
             stderr=subprocess.PIPE,
         )
         if piped:
-            process.stdin.write(" ".join(command).encode() + b"\nPING\n")
+            process.stdin.write(" ".join(command).encode() + b"\n")
             process.stdin.close()
         wait_for(lambda: server.command("PUBSUB", "NUMSUB", "sport")[1] == 1)
         server.command("PUBLISH", "news", "one\ntwo \x00")
@@ -398,3 +398,28 @@ def test_interrupt_ends_a_command(server):
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=TIMEOUT)
         assert (output, errors, process.returncode) == (b"", b"", -signal.SIGINT)
+
+
+def test_commands_run_while_subscribed(server):
+    """As in redis-cli from 7.2 on; 7.0 runs none of them."""
+    for options in ([], ["-3"]):
+        process = subprocess.Popen(
+            [RESPCLI, "-p", str(server.port), *options], env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, bufsize=0,
+        )
+
+        def expect(*lines):
+            assert [process.stdout.readline() for _ in lines] == [line.encode() + b"\n" for line in lines]
+
+        process.stdin.write(b"subscribe a b\n")
+        expect("subscribe", "a", "1", "subscribe", "b", "2")
+        server.command("PUBLISH", "b", "text")
+        expect("message", "b", "text")
+        process.stdin.write(b"unsubscribe a\nping\n")
+        expect("unsubscribe", "a", "1", *(["PONG"] if options else ["pong", ""]))
+        process.stdin.write(b"unsubscribe\nget absent\nsubscribe c\nreset\nping\n")
+        expect("unsubscribe", "b", "0", "", "subscribe", "c", "1", "RESET", "PONG")
+        process.stdin.close()
+        assert process.wait(TIMEOUT) == 0
+        process.stdout.close()
+        process.stderr.close()

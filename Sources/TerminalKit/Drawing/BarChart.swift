@@ -79,7 +79,7 @@ public enum BarChart {
         return 2 * sum + Double(value.exponent) * 0.693_147_180_559_945_3
     }
 
-    static func right(_ text: String, _ width: Int) -> String {
+    public static func right(_ text: String, _ width: Int) -> String {
         String(repeating: " ", count: max(0, width - CharacterWidth.of(text))) + text
     }
 

@@ -108,7 +108,7 @@ enum OptionSecrets {
         let name = Text.string(arguments[index])
         let value = arguments[index + 1]
         if table[name]?.isSecret == true { return [.init(argument: index + 1, range: 0..<value.count)] }
-        if name == "-u" { return inURI(value, argument: index + 1) }
+        if name == "-u" || name == "--server" { return inURI(value, argument: index + 1) }
         return []
     }
 

@@ -12,9 +12,9 @@ enum Usage {
         With a command: sends it, prints the reply and ends. Without one: reads commands line by line, from a prompt at
         a terminal or from a pipe. The options under "All keys", "Measuring" and "Transfer" do something else instead.
 
-        respcli TOOL --help tells about the tools: \(Tool.allCases.map(\.rawValue).joined(separator: ", ")).
-
-        """ + OptionsDraft.table.help + """
+        Tools, of which respcli TOOL --help tells
+        \(Tool.allCases.map { "  \($0.rawValue)" + String(repeating: " ", count: 19 - $0.rawValue.utf8.count) + $0.summary + "." }.joined(separator: "\n"))
+        """ + "\n" + OptionsDraft.table.help + """
 
               --help             This text.
               -v, --version      The version.

@@ -5,7 +5,7 @@ import RespCodec
 extension Session {
     /// Asks for what hints and completion need. A server that does not tell leaves the prompt without them.
     func learnCommands() {
-        guard let connection, connection.failure == nil, !isInTransaction,
+        guard let connection, connection.failure == nil, !isInTransaction, !isSubscribed,
             let reply = ask([Bytes("COMMAND".utf8), Bytes("DOCS".utf8)]), reply.errorText == nil
         else { return }
         guide = CommandGuide(CommandHelp.entries(of: reply))

@@ -74,6 +74,12 @@ extension Session {
             switch pattern {
             case .monitor:
                 return printStream(traits) != .lost ? .done : .failed
+            case .subscription where takesCommandsWhileSubscribed:
+                if !isSubscribed && !Terminal.isOutput && formatter.format != .raw {
+                    output.write("Reading messages... (press Ctrl-C to quit)\n")
+                    output.flush()
+                }
+                guard printConfirmations(of: command[0], count: max(command.count - 1, 1)) else { return .failed }
             case .subscription:
                 if formatter.format != .raw { output.write("Reading messages... (press Ctrl-C to quit)\n") }
                 output.flush()
@@ -93,7 +99,8 @@ extension Session {
                 return .failed
             case .single:
                 let received =
-                    prompt == nil ? receive(traits) : Interrupts.whileStreaming { receive(traits, interrupt: $0) }
+                    prompt == nil
+                    ? receiveAnswer(traits) : Interrupts.whileStreaming { receiveAnswer(traits, interrupt: $0) }
                 switch received {
                 case .reply(let reply): apply(traits.effect, reply)
                 case .interrupted:
@@ -134,12 +141,21 @@ extension Session {
             switch reply {
             case .push(let elements), .array(let elements):
                 guard let kind = elements.first?.stringBytes else { return true }
+                noteSubscription(elements)
                 if Text.matches(command, Text.string(kind)) { missing -= 1 }
             default:
                 return true
             }
         }
         return true
+    }
+
+    /// Waits for the reply to a command and prints it, and the messages that come before it while there are subscriptions.
+    private func receiveAnswer(_ traits: CommandTraits, interrupt: CInt? = nil) -> Received {
+        while true {
+            let received = receive(traits, takesPushes: isSubscribed, interrupt: interrupt)
+            guard isSubscribed, case .reply(let reply) = received, Self.isMessage(reply) else { return received }
+        }
     }
 
     /// Waits for a reply and prints it.
@@ -236,6 +252,7 @@ extension Session {
         case .reset:
             guard !isError else { return }
             isInTransaction = false
+            isSubscribed = false
             selectedDatabase = 0
             wantedDatabase = 0
             wantsResp3 = false

@@ -25,6 +25,7 @@ extension Session {
     }
 
     private func nextLine() -> Bytes? {
+        if isSubscribed { waitForMessages() }
         if let prompt {
             output.flush()
             if guide.isEmpty { learnCommands() }

@@ -29,6 +29,8 @@ final class Session {
     var wantedDatabase: Int
     var selectedDatabase = 0
     var isInTransaction = false
+    /// Whether the connection has subscriptions, in a session that takes commands meanwhile.
+    var isSubscribed = false
     /// The database to return to when a transaction is not executed.
     var databaseBeforeTransaction = 0
     /// Whether new connections switch to RESP3; no longer after RESET.
@@ -107,6 +109,7 @@ final class Session {
         connection = nil
         selectedDatabase = 0
         isInTransaction = false
+        isSubscribed = false
         do throws(ConnectionFailure) {
             connection = try ServerConnection(to: server)
         } catch {

@@ -80,6 +80,12 @@ struct StandardInput {
         }
     }
 
+    /// Whether there is something that has been read and not been taken.
+    var hasBuffered: Bool { position < buffer.count }
+
+    /// Reads what there is, or waits for something; false at the end.
+    mutating func readSome() -> Bool { readMore() }
+
     /// The next typed line. As text it keeps its LF, and the end-of-file key returns the incomplete line.
     private mutating func readTyped(_ keys: PlainLineEditor.Keys, asText: Bool) -> Bytes? {
         var editor = PlainLineEditor(keys: keys)

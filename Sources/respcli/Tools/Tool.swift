@@ -7,14 +7,15 @@ import Glibc
 import ProcessArguments
 
 enum Tool: String, CaseIterable {
-    case bench, copy, diff
+    case bench, copy, diff, top, watch, completion, man
 
     /// The tool that the arguments ask for.
     static func find(_ arguments: [Bytes]) -> Tool? {
         guard let first = arguments.first, let tool = Tool(rawValue: Text.string(first)) else { return nil }
         guard tool == .copy else { return tool }
         let second = arguments.dropFirst().first ?? []
-        return second.first == UInt8(ascii: "-") || ConnectionURI.isURI(second) ? tool : nil
+        let isOption = second.elementsEqual("--help".utf8) || PairOptions.copyTable[Text.string(second)] != nil
+        return isOption || ConnectionURI.isURI(second) ? tool : nil
     }
 
     var summary: String {
@@ -22,6 +23,10 @@ enum Tool: String, CaseIterable {
         case .bench: "Measure a server"
         case .copy: "Copy keys from one server to another"
         case .diff: "Compare the data of two servers"
+        case .top: "A live screen of a server"
+        case .watch: "Send a command again and again, and show what changes"
+        case .completion: "Print completions for a shell"
+        case .man: "Print the manual page"
         }
     }
 
@@ -30,7 +35,29 @@ enum Tool: String, CaseIterable {
         case .bench: BenchOptions.usage
         case .copy: CopyTool.usage
         case .diff: DiffTool.usage
+        case .top: TopOptions.usage
+        case .watch: WatchOptions.usage
+        case .completion: "Usage: respcli completion \(Completions.shells.joined(separator: "|"))\n"
+        case .man: "Usage: respcli man | man -l -\n"
         }
+    }
+
+    var options: [OptionSummary] {
+        switch self {
+        case .bench: BenchOptions.table.summaries
+        case .copy: PairOptions.copyTable.summaries
+        case .diff: PairOptions.diffTable.summaries
+        case .top: TopOptions.table.summaries
+        case .watch: WatchOptions.table.summaries
+        case .completion, .man: []
+        }
+    }
+
+    private func show(_ text: String) -> CInt {
+        var output = StandardOutput()
+        output.write(text)
+        output.flush()
+        return 0
     }
 
     /// Runs the tool and returns the status to exit with.
@@ -38,16 +65,29 @@ enum Tool: String, CaseIterable {
     /// - Parameter arguments: without the name of the tool, at which they begin.
     func run(_ arguments: [Bytes]) -> CInt {
         signal(SIGPIPE, SIG_IGN)
-        if arguments.contains(where: { $0.elementsEqual("--help".utf8) }) {
-            var output = StandardOutput()
-            output.write(usage)
-            output.flush()
-            return 0
+        if arguments.prefix(while: { $0.first == UInt8(ascii: "-") }).contains(where: {
+            $0.elementsEqual("--help".utf8)
+        }) {
+            return show(usage)
         }
         switch self {
         case .bench: return Bench.main(arguments)
         case .copy: return CopyTool.main(arguments)
         case .diff: return DiffTool.main(arguments)
+        case .top: return TopTool.main(arguments)
+        case .watch: return WatchTool.main(arguments)
+        case .completion:
+            guard arguments.count == 1, let script = Completions.script(Text.string(arguments[0])) else {
+                StandardError.write(usage)
+                return 1
+            }
+            return show(script)
+        case .man:
+            guard arguments.isEmpty else {
+                StandardError.write(usage)
+                return 1
+            }
+            return show(ManualPage.text)
         }
     }
 }
@@ -77,6 +117,9 @@ extension OptionTable {
                 return nil
             }
             index += count
+        }
+        for position in index..<arguments.count where ConnectionURI.isURI(arguments[position]) {
+            ProcessArguments.hide(OptionSecrets.inURI(arguments[position], argument: position + 1))
         }
         return Array(arguments[index...])
     }
