@@ -82,6 +82,9 @@ class Shared:
                 self.running = None
         if not self.running:
             self.running = servers.Server(self.binary, servers.TEST_FLAGS)
+            if os.environ.get("MOVE_ALL_BLOCKS") and self.binary == servers.under_test():
+                with self.running.connect() as connection:
+                    assert connection("DEBUG", "MOVE-ALL-BLOCKS", 1).value == b"OK"
         return self.running
 
     def stop(self):

@@ -5,8 +5,12 @@
 // left to do is done in the turns that follow. Without a limit, none of this costs a request anything: while there is one, the engine
 // counts as listened to.
 //
-// What counts is `used_memory` of INFO: what the engine has given out, to the byte, what the server holds for itself, and what clients hold
-// (`Connections/ClientMemory.swift`). What was dropped counts until it is freed.
+// What counts is `used_memory` of INFO: what the engine has given out, to the byte, what the server holds for itself, what clients hold
+// (`Connections/ClientMemory.swift`), and what is still to be written to the append-only file, which is as large as what clients write in a
+// turn, or while the disk is slow. What was dropped counts until it is freed.
+//
+// What eviction itself puts in the log does not count: where keys are small, DEL and the name take more than the key did, so that each
+// eviction would ask for the next, until nothing is left.
 
 import CLinux
 import Glibc
@@ -40,6 +44,7 @@ extension Server {
     /// - Complexity: O(1).
     func followMemoryLimit() {
         let limit = configuration.settings.maxMemory
+        followedLogBytes = appendOnly.writer.log.heldCount
         engine.memoryLimit = limit > 0 ? max(0, limit - ownBytes) : nil
         followMemoryUse()
         // Where there was nothing to be had, there may be something now.
@@ -60,7 +65,28 @@ extension Server {
     }
 
     /// What counts besides the engine's memory.
-    private var ownBytes: Int { sharedBytes + clientMemory.byteCount + tracking.byteCount + scripts.byteCount }
+    private var ownBytes: Int {
+        sharedBytes + clientMemory.byteCount + tracking.byteCount + scripts.byteCount + countedLogBytes
+    }
+
+    /// Bytes of the log that are still to be written, but for those of evictions.
+    var countedLogBytes: Int { logsEffects ? max(0, appendOnly.writer.log.heldCount - evictionLogBytes) : 0 }
+
+    /// So much the log may grow, or shrink, before it is counted anew.
+    private static let uncountedLogGrowth = 64 << 10
+
+    /// To be called after commands and after writes to the append-only file, while there is a limit and effects are logged.
+    @inline(__always)
+    func followLogMemory() {
+        let bytes = appendOnly.writer.log.heldCount
+        if (bytes &- followedLogBytes).magnitude > Self.uncountedLogGrowth { countLog() }
+    }
+
+    @inline(never)
+    private func countLog() {
+        evictionLogBytes = min(evictionLogBytes, appendOnly.writer.log.heldCount)
+        followMemoryLimit()
+    }
 
     /// To be called where memory may have been taken or given back. Closes or opens the gate.
     @inline(__always)
@@ -100,8 +126,11 @@ extension Server {
         // Nothing is removed during a pause.
         guard pause.end <= now else { return true }
         let start = clinux_cycle_counter()
+        let logged = appendOnly.writer.log.heldCount
         defer {
+            evictionLogBytes += appendOnly.writer.log.heldCount - logged
             followMemoryUse()
+            relieveMemory()
             observer.observe(.evictionCycle, cycles: clinux_cycle_counter() &- start)
         }
         let limit = evictionCycles
@@ -122,6 +151,17 @@ extension Server {
                 return true
             }
         }
+    }
+
+    /// Whether more of a large argument is to wait until there is room for it. What has arrived counts, so that otherwise a client could send
+    /// much faster than keys are evicted.
+    func mustWaitForRoom() -> Bool {
+        guard engine.isMemoryLimited, isOverMemory || engine.holdsTooMuch, pause.end <= now else { return false }
+        // Where nothing may go, the command will be refused.
+        if isOverMemory && !makeRoom() { return false }
+        if isOverMemory { return true }
+        relieveMemory()
+        return engine.isDefragmenting && mayDefragment && engine.holdsTooMuch
     }
 
     /// For how many cycles a command may make room: up to half a millisecond at the default of 10, and from there on 15% more for each

@@ -17,6 +17,9 @@ extension Server {
     /// Bytes that a client may have sent before it has authenticated without their being a request.
     private static let unauthenticatedInputLimit = 1024 * 1024
 
+    /// How much of a large argument is received at once: under a millisecond's work.
+    private static let mostReceived = 4 << 20
+
     /// Executes what a connection has sent: what is kept of it already, then what its socket has.
     func serve(_ connection: Connection) {
         connection.lastTurn = clock.turn
@@ -52,14 +55,19 @@ extension Server {
         unsafe pending.append(UnsafeRawBufferPointer(rebasing: window[rest.start...]))
         if let unfinished = rest.unfinished { begin(unfinished, at: rest.start, in: pending) }
         connection.pending = pending
+        // There is more of a large argument, whose place is known now.
+        if count == RequestReader.capacity, unsafe pending.receivingRoom != nil { readBehindPending(connection) }
     }
 
     /// Adds to what is kept of a connection's input, a large argument straight to its own memory.
     private func readBehindPending(_ connection: Connection) {
         let pending = connection.pending ?? PendingInput()
         if let room = unsafe pending.receivingRoom {
+            if engine.isMemoryLimited && mustWaitForRoom() { return enqueue(connection) }
+            // It may have been told of evicted keys, and not take that.
+            if connection.isEnding { return }
             // Some at a time, so that others get their turn.
-            let wanted = min(room.count, 1 << 20)
+            let wanted = min(room.count, Self.mostReceived)
             let transfer = unsafe connection.transport.read(room.baseAddress!, wanted)
             guard let count = accepted(transfer, of: wanted, connection),
                 // Also what has arrived whole now was too long.
@@ -73,6 +81,12 @@ extension Server {
         }
         connection.pending = pending
         if isOverQueryLimit(connection, unparsed: pending.unparsedCount) { return }
+        if clientMemory.isFollowed {
+            // Once its request has been executed it holds nothing any more.
+            countMemory(of: connection)
+            evictClients()
+            if connection.isEnding { return }
+        }
         goOn(with: pending, connection)
     }
 
@@ -213,7 +227,10 @@ extension Server {
                 // Where anybody waits for a key, the engine is observed.
                 if engine.isObserved { serveBlocked() }
             }
-            if engine.isMemoryLimited { followMemoryUse() }
+            if engine.isMemoryLimited {
+                if logsEffects { followLogMemory() }
+                followMemoryUse()
+            }
         }
         if reply.needsSending { sendLongReply(connection, arguments, replyStart: replyStart) }
     }

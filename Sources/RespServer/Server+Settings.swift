@@ -68,6 +68,11 @@ extension Server {
             applyEngineSettings()
             return nil
         }
+        configuration.onChange(of: "activedefrag") { [unowned self] _, _ in
+            defragmentationPace.restEnd = 0
+            followDefragmentation()
+            return nil
+        }
         configuration.onChange(of: "notify-keyspace-events") { [unowned self] _, _ in
             applyEventClasses()
             return nil
@@ -123,9 +128,8 @@ extension Server {
         // An offset makes a string long without sending it: no longer than half of what the machine has, whatever is allowed.
         engineSettings.maximumStringLength = min(settings.protoMaxBulkLength, SystemFacts.totalMemory / 2)
         engineSettings.compressesRecords = settings.rdbCompression
-        engineSettings.tracksFrequency =
-            settings.maxMemoryPolicy == .allKeysLFU || settings.maxMemoryPolicy == .volatileLFU
         (engineSettings.evictionOrder, engineSettings.evictsOnlyVolatileKeys) = settings.maxMemoryPolicy.rule
+        engineSettings.accessTracking = engineSettings.evictionOrder.accessTracking
         engineSettings.evictionSamples = settings.maxMemorySamples
         engineSettings.frequencyLogFactor = settings.lfuLogFactor
         engineSettings.frequencyDecayMinutes = settings.lfuDecayMinutes
@@ -157,6 +161,7 @@ extension Server {
         scripts.resetStatistics()
         engine.resetStatistics()
         memoryExcess.reset()
+        defragmentationPace.resetStatistics(now: now)
         appendOnly.resetStatistics()
         for record in commands.records {
             for each in [record] + record.subcommands { each.resetStatistics() }

@@ -183,10 +183,15 @@ extension Server {
         let passed = now - lastUpkeep
         lastUpkeep = now
         upkeepTimer.set(for: now + Int64(1000 / configuration.settings.hz))
+        if isUpkeepPaused { return }
         clock.correctMillisecond()
         rates.sample(statistics, outputBytes: replies.outputBytes, milliseconds: passed)
         memoryPeak.follow(engine.usedBytes, now: now)
-        if engine.isMemoryLimited { followMemoryLimit() }
+        if engine.isMemoryLimited {
+            followMemoryLimit()
+            relieveMemory()
+        }
+        if configuration.settings.activeDefragmentation || engine.isDefragmenting { followDefragmentation() }
         maintainScripts()
         if now - lastIdleCheck >= 100 || now < lastIdleCheck { closeIdle() }
         maintainLog()

@@ -33,6 +33,7 @@ final class Server {
     let pauseTimer: LoopTimer
     let lingeringTimer: LoopTimer
     let hotKeysTimer: LoopTimer
+    let defragmentationTimer: LoopTimer
     /// While there is much garbage of scripts.
     let scriptTimer: LoopTimer
     let saveTimer: LoopTimer
@@ -83,7 +84,11 @@ final class Server {
     /// Whether more memory is in use than `maxmemory` allows, and for how long there was.
     var isOverMemory = false
     var memoryExcess = MemoryExcess()
+    /// How many bytes of what is to be logged are of evictions, and how many there were of all when the log was counted last.
+    var evictionLogBytes = 0
+    var followedLogBytes = 0
     let clientMemory = ClientMemory()
+    var defragmentationPace = DefragmentationPace()
     /// What commands did, while DEBUG EFFECTS records it, and who gives it to both this and the append-only file.
     var effectLog: EffectLog?
     var splitEffects: SplitEffects?
@@ -101,6 +106,8 @@ final class Server {
     var statistics = ServerStatistics()
     var errors = ErrorStatistics()
     var lastUpkeep: Int64 = 0
+    /// DEBUG can stop upkeep, for tests of what does not depend on it.
+    var isUpkeepPaused = false
     var lastIdleCheck: Int64 = 0
     var rates = ServerRates()
     var memoryPeak = MemoryPeak()
@@ -131,6 +138,7 @@ final class Server {
         let waitTimer = loop.timers.add { actions.server.serveExpiredWaits() }
         lingeringTimer = loop.timers.add { actions.server.closeLingering() }
         hotKeysTimer = loop.timers.add { actions.server.stopHotKeysInTime() }
+        defragmentationTimer = loop.timers.add { actions.server.defragment() }
         scriptTimer = loop.timers.add { actions.server.maintainScripts() }
         saveTimer = loop.timers.add { actions.server.continueSaving() }
         logTimer = loop.timers.add { actions.server.continueLogging() }

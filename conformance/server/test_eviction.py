@@ -189,6 +189,55 @@ def test_maxmemory_policy(policy, kind, first, last, start):
             assert left(client, others) == 400
 
 
+@pytest.mark.ours
+@pytest.mark.parametrize("policy", ["allkeys-lrm", "volatile-lrm"])
+def test_what_only_reads_a_key_does_not_keep_it(policy, start):
+    with start("--maxmemory-policy", policy).connect() as client:
+        read, written, others = ([f"{name}:{number}" for number in range(count)]
+                                 for name, count in (("read", 4000), ("written", 4000), ("other", 400)))
+        worth(client, "IDLETIME", {90_000: read + written}, 100_000_000)
+        worth(client, "IDLETIME", {90_001: others})
+        run(client, [("GET", key) for key in read] + [("APPEND", key, "") for key in written])
+        assert client("OBJECT", "IDLETIME", "read:1").value >= 90_000 and client("OBJECT", "IDLETIME", "written:1").value < 100
+        bound(client, policy, -(1 << 20))
+        settled(client)
+        assert left(client, read) < 3300
+        assert left(client, written) > 3980
+        if policy.startswith("volatile"):
+            assert left(client, others) == 400
+
+
+def test_what_is_to_be_logged_counts(start):
+    """Within a transaction it is all still to be written."""
+    with start("--appendonly", "yes").connect() as client:
+        before = used(client)
+        value = b"v" * (4 << 20)
+        client.pipeline([("MULTI",), ("SET", "key", value), ("INFO", "memory")])
+        within = client("EXEC").plain()[1].decode()
+        fields = dict(line.split(":", 1) for line in within.split("\r\n") if ":" in line)
+        assert int(fields["mem_aof_buffer"]) >= len(value)
+        assert int(fields["used_memory"]) - before >= 2 * len(value)
+        assert eventually(lambda: used(client) - before < len(value) * 3 // 2)
+
+
+@pytest.mark.ours
+def test_a_large_value_waits_until_there_is_room(start):
+    """However fast it is sent, no more is in use, and the system counts no more, than is allowed and a little."""
+    limit = 64 << 20
+    server = start("--maxmemory", str(limit), "--maxmemory-policy", "allkeys-lru")
+    with server.connect() as client:
+        run(client, [("SET", f"key:{number}", VALUE[: number % 300]) for number in range(300_000)])
+        highest = 0
+        server.forget_peak()
+        for number in range(4):
+            assert client("SET", f"large:{number}", b"x" * (20 << 20)).value == b"OK"
+            highest = max(highest, used(client))
+        assert highest < limit + SLACK
+        # The program itself, and pages that are not full, are small against it only where there is more.
+        assert server.peak_bytes() < limit * 1.1 + (32 << 20)
+        assert client("STRLEN", "large:3").value == 20 << 20
+
+
 def test_keys_near_their_end_go_first(start):
     with start().connect() as client:
         soon, late = ([f"{name}:{number}" for number in range(4000)] for name in ("soon", "late"))

@@ -27,6 +27,7 @@ def test_numbers_agree_with_each_other_and_with_info(server):
     assert abs(numbers[b"dataset.bytes"] - int(info["used_memory_dataset"])) < 100_000
     assert numbers[b"dataset.bytes"] == numbers[b"total.allocated"] - numbers[b"overhead.total"]
     assert 110 < numbers[b"keys.bytes-per-key"] < 300
+    assert numbers[b"aof.buffer"] == 0
     tables = sum(numbers[name][b"overhead.hashtable.main"] + numbers[name][b"overhead.hashtable.expires"] for name in (b"db.0", b"db.5"))
     assert numbers[b"overhead.total"] == numbers[b"startup.allocated"] + numbers[b"clients.normal"] + tables + sum(
             numbers[name] for name in (b"lua.caches", b"functions.caches"))

@@ -73,6 +73,8 @@ enum ClientCommands {
             summary: "Whether the connection may be closed to free memory."
         ) { (context, arguments) throws(CommandError) in
             context.connection.isNoEvict = try onOrOff(arguments)
+            // It may be the one that is to be closed.
+            context.server.followClientMemoryLimits()
             context.reply.ok()
         },
         subcommand(

@@ -11,8 +11,11 @@ enum ClientLine {
     ///   - request: What the connection is asking; nil for one that is not.
     static func write(_ connection: Connection, now: Int64, request: Arguments?, to reply: ReplyWriter) {
         let queued = connection.transaction?.byteCount ?? 0
-        let unparsed = (connection.pending?.byteCount ?? 0) + (request?.requestByteCount ?? 0)
-        let argumentBytes = request?.argumentByteCount ?? 0
+        let pending = connection.pending
+        let unparsed = (pending?.unparsedCount ?? 0) + (request?.requestByteCount ?? 0)
+        // Arguments of a request that has not arrived whole count, too.
+        let argumentBytes =
+            (request?.argumentByteCount ?? 0) + (pending.map { $0.arrivedByteCount - $0.unparsedCount } ?? 0)
         let unsent = connection.unsentByteCount
         let capacity = connection.unsent?.capacity ?? 0
         func field(_ name: ByteSlice, _ value: Int) { reply.text(name, "=", value, " ") }
@@ -42,8 +45,8 @@ enum ClientLine {
         reply.raw("obl=0 ")
         field("oll", connection.unsent?.pieceCount ?? 0)
         field("omem", capacity)
-        let subscriptions = connection.subscriber?.byteCount ?? 0
-        field("tot-mem", queued + unparsed + argumentBytes + capacity + subscriptions + connection.objectByteCount)
+        let others = connection.registrationByteCount + connection.objectByteCount
+        field("tot-mem", queued + unparsed + argumentBytes + capacity + others)
         reply.raw(connection.isWatchedForWriting ? "events=rw " : "events=r ")
         field("cmd", text: connection.lastCommand?.record.fullName ?? "NULL")
         field("user", text: connection.user)

@@ -28,6 +28,14 @@ enum DebugCommands {
         case ("set-active-expire", 3):
             context.server.activeExpireEnabled = leadingInteger(arguments[2]) != 0
             reply.ok()
+        case ("pause-cron", 3):
+            context.server.isUpkeepPaused = leadingInteger(arguments[2]) != 0
+            reply.ok()
+        case ("replybuffer", 4) where ["resizing", "peak-reset-time"].contains(arguments[2].lowercasedText):
+            reply.ok()
+        case ("move-all-blocks", 3):
+            context.server.movesAllBlocks = leadingInteger(arguments[2]) != 0
+            reply.ok()
         case ("set-disable-deny-scripts", 3):
             context.server.scripts.runsAllCommands = leadingInteger(arguments[2]) != 0
             reply.ok()
@@ -82,7 +90,9 @@ enum DebugCommands {
         "EFFECTS STOP", "    Forget what was recorded.",
         "ERROR <string>", "    Return the string as an error.",
         "LOADAOF", "    Drop all data and load it from the append-only file.",
+        "MOVE-ALL-BLOCKS <0|1>", "    Whether all that keys and values lie in is moved to other places all the time.",
         "OBJECT <key>", "    Tell how the value of a key is kept.",
+        "PAUSE-CRON <0|1>", "    Whether upkeep, which is done some times a second, is left undone.",
         "POPULATE <count> [<prefix>] [<size>]",
         "    Make string keys key:0, key:1 and so on, or with another prefix, and with values of a given size.",
         "PROTOCOL <type>",
@@ -93,6 +103,8 @@ enum DebugCommands {
         "RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
         "    Save all data, drop it and load it from the file. With NOFLUSH it is not dropped, so that no key may be there;",
         "    with MERGE neither, and what is loaded takes the place of what is there. With NOSAVE it is not saved before.",
+        "REPLYBUFFER <PEAK-RESET-TIME | RESIZING> <value>",
+        "    Do nothing, for all connections share one buffer.",
         "SET-ACTIVE-EXPIRE <0|1>", "    Whether keys that are due are removed before anybody looks for them.",
         "SET-DISABLE-DENY-SCRIPTS <0|1>", "    Whether scripts may run commands that are not for scripts.",
         "SLEEP <seconds>", "    Do nothing for a time, which may have decimals. All clients wait.",

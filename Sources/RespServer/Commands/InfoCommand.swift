@@ -98,10 +98,8 @@ enum InfoCommands {
         "total_net_repl_input_bytes", "total_net_repl_output_bytes")
     private static let noSynchronizations = ZeroFields(
         "sync_full", "sync_partial_ok", "sync_partial_err")
-    private static let noForksOrDefragmentation = ZeroFields(
-        "latest_fork_usec", "total_forks",
-        "migrate_cached_sockets", "slave_expires_tracked_keys", "active_defrag_hits", "active_defrag_misses",
-        "active_defrag_key_hits", "active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time")
+    private static let noForksOrMigration = ZeroFields(
+        "latest_fork_usec", "total_forks", "migrate_cached_sockets", "slave_expires_tracked_keys")
     private static let noThreads = ZeroFields(
         "io_threaded_reads_processed", "io_threaded_writes_processed", "io_threaded_total_prefetch_batches",
         "io_threaded_total_prefetch_entries")
@@ -220,10 +218,10 @@ enum InfoCommands {
         text.add(noReplicationMemory)
         text.add("mem_clients_normal", figures.clients)
         text.add("mem_cluster_links", 0)
-        text.add("mem_aof_buffer", server.logsEffects ? server.appendOnly.writer.log.byteCount : 0)
+        text.add("mem_aof_buffer", figures.log)
         text.add("mem_allocator", "slabs")
         text.add("mem_overhead_db_hashtable_rehashing", 0)
-        text.add("active_defrag_running", 0)
+        text.add("active_defrag_running", server.defragmentationPace.share)
         text.add("lazyfree_pending_objects", server.engine.garbageCount)
         text.add("lazyfreed_objects", server.engine.freedGarbageCount)
     }
@@ -327,7 +325,14 @@ enum InfoCommands {
         text.add("pubsub_channels", server.pubsub.channels.count)
         text.add("pubsub_patterns", server.pubsub.patterns.count)
         text.add("pubsubshard_channels", server.pubsub.shardChannels.count)
-        text.add(noForksOrDefragmentation)
+        text.add(noForksOrMigration)
+        let defragmentation = server.engine.defragmentationStatistics
+        text.add("active_defrag_hits", defragmentation.moved)
+        text.add("active_defrag_misses", defragmentation.kept)
+        text.add("active_defrag_key_hits", defragmentation.keysMoved)
+        text.add("active_defrag_key_misses", defragmentation.keysKept)
+        text.add("total_active_defrag_time", Int(server.defragmentationPace.total(now: server.now)))
+        text.add("current_active_defrag_time", Int(server.defragmentationPace.current(now: server.now)))
         text.add("tracking_total_keys", server.tracking.keyCount)
         text.add("tracking_total_items", server.tracking.itemCount)
         text.add("tracking_total_prefixes", server.tracking.prefixCount)

@@ -73,7 +73,7 @@ enum MemoryCommands {
         add("clients.slaves", 0)
         add("clients.normal", figures.clients)
         add("cluster.links", 0)
-        add("aof.buffer", 0)
+        add("aof.buffer", figures.log)
         // With the interpreters in which they run.
         add("lua.caches", scripts.cache.byteCount + scripts.scriptInterpreterBytes)
         add("functions.caches", scripts.functions.byteCount + scripts.functionInterpreterBytes)
@@ -148,7 +148,8 @@ enum MemoryCommands {
         if MemoryFigures.ratio(figures.active, figures.used) > 1.1 && figures.active - figures.used > leastDifference {
             problems.append(
                 "High allocator fragmentation: more than a tenth of the pages in use is free. They are filled by new values of the "
-                    + "sizes that were there before.")
+                    + "sizes that were there before. With activedefrag values are moved together, and the pages are given back."
+            )
         }
         if MemoryFigures.ratio(figures.allocatorResident, figures.active) > 1.1
             && figures.allocatorResident - figures.active > leastDifference

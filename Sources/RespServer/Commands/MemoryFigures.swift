@@ -13,6 +13,8 @@ struct MemoryFigures {
     let clients: Int
     /// Scripts and functions, and the interpreters in which they run.
     let scripts: Int
+    /// What is still to be written to the append-only file.
+    let log: Int
     /// For each database that has keys: bytes of its table, and bytes of deadlines.
     let tables: [(database: Int, main: Int, expires: Int)]
     let used: Int
@@ -24,7 +26,7 @@ struct MemoryFigures {
     let keys: Int
 
     /// Memory that is not keys and values.
-    var overhead: Int { startup + clients + scripts + tables.reduce(0) { $0 + $1.main + $1.expires } }
+    var overhead: Int { startup + clients + scripts + log + tables.reduce(0) { $0 + $1.main + $1.expires } }
     var dataset: Int { max(used - overhead, 0) }
     var bytesPerKey: Int { keys > 0 ? (used - startup) / keys : 0 }
 
@@ -33,14 +35,16 @@ struct MemoryFigures {
         clients = sample.clientBytes
         startup = server.sharedBytes
         scripts = server.scripts.byteCount
+        log = server.logsEffects ? server.appendOnly.writer.log.heldCount : 0
         let databases = server.engine.databasesInUse
         tables = databases.filter { $0.count > 0 }.map {
             ($0.index, $0.tableBytes, $0.deadlineCount * MemoryLayout<Int64>.size)
         }
         keys = databases.reduce(0) { $0 + $1.count }
         let data = server.engine.usedBytes
-        used = startup + clients + scripts + data
-        active = startup + clients + scripts + max(server.engine.heldBytes, data)
+        let other = startup + clients + scripts + log
+        used = other + data
+        active = other + max(server.engine.heldBytes, data)
         resident = sample.residentBytes
         allocatorResident = max(resident - server.residentAtStart + startup, startup)
         server.memoryPeak.follow(used, now: server.now)

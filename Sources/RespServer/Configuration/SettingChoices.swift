@@ -31,9 +31,11 @@ enum EvictionPolicy: String, SettingChoice {
     case volatileLFU = "volatile-lfu"
     case volatileRandom = "volatile-random"
     case volatileTTL = "volatile-ttl"
+    case volatileLRM = "volatile-lrm"
     case allKeysLRU = "allkeys-lru"
     case allKeysLFU = "allkeys-lfu"
     case allKeysRandom = "allkeys-random"
+    case allKeysLRM = "allkeys-lrm"
     case noEviction = "noeviction"
 
     /// Which keys go first, and whether only those that have deadlines.
@@ -47,6 +49,8 @@ enum EvictionPolicy: String, SettingChoice {
         case .allKeysLFU: (.leastFrequentlyUsed, false)
         case .allKeysRandom: (.random, false)
         case .noEviction: (.none, false)
+        case .volatileLRM: (.leastRecentlyModified, true)
+        case .allKeysLRM: (.leastRecentlyModified, false)
         }
     }
 }

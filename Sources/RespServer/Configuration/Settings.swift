@@ -111,6 +111,15 @@ struct Settings: Sendable {
     var maxMemoryClients = 0
     var lfuLogFactor = 10
     var lfuDecayMinutes = 1
+    var activeDefragmentation = false
+    /// With no more bytes in pages that are not in use, nothing is moved.
+    var defragmentationIgnoredBytes = 100 << 20
+    /// In percent of the bytes in use: from where on blocks are moved, and from where on with all effort.
+    var defragmentationLowerThreshold = 10
+    var defragmentationUpperThreshold = 100
+    /// In percent of the time.
+    var defragmentationLeastShare = 1
+    var defragmentationMostShare = 25
 
     // MARK: Durability
 

@@ -28,10 +28,15 @@ final class ClientMemory {
 }
 
 extension Connection {
-    /// Input and output buffers, queued commands, subscriptions, and the object itself.
+    /// What it watches, and what it is told of: subscriptions, and prefixes of keys.
+    var registrationByteCount: Int {
+        (subscriber?.byteCount ?? 0) + watches.byteCount + (tracker?.prefixes.byteCount ?? 0)
+    }
+
+    /// Input and output buffers, queued commands, watches, subscriptions, and the object itself.
     var byteCount: Int {
         (pending?.arrivedByteCount ?? 0) + (unsent?.heldByteCount ?? 0) + (transaction?.byteCount ?? 0)
-            + (subscriber?.byteCount ?? 0) + objectByteCount
+            + registrationByteCount + objectByteCount
     }
 }
 

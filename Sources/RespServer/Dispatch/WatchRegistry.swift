@@ -34,6 +34,11 @@ struct ClientWatches {
     fileprivate var lookedAfter = 0
     fileprivate var wasBroken = false
     fileprivate var keyCount: Int { cohorts.count }
+    /// About what a key takes besides its bytes: a cohort, which several clients may share, and its places in tables.
+    private static let bytesOfKey = 160
+    private var keyBytes = 0
+    /// The memory that it takes, cohorts that others have, too, included.
+    var byteCount: Int { keyBytes + cohorts.count * Self.bytesOfKey }
 
     /// How many keys are watched; none once one of them was changed.
     var count: Int { isBroken ? 0 : cohorts.count }
@@ -49,6 +54,7 @@ struct ClientWatches {
 
     fileprivate mutating func add(_ cohort: WatchCohort) {
         cohorts.append(cohort)
+        keyBytes += cohort.key.key.count
         if cohorts.count == 16 {
             identities = Set(cohorts.map { ObjectIdentifier($0) })
         } else if cohorts.count > 16 {

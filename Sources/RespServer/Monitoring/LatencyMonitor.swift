@@ -9,6 +9,7 @@ struct LatencyMonitor {
         case commandUnblocking = "command-unblocking"
         case expireCycle = "expire-cycle"
         case evictionCycle = "eviction-cycle"
+        case defragmentationCycle = "active-defrag-cycle"
         case logWrite = "aof-write"
         case logWriteAlone = "aof-write-alone"
         case logWriteDuringSync = "aof-write-pending-fsync"

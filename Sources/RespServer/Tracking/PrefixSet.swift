@@ -3,6 +3,11 @@
 /// Prefixes in the order of their bytes.
 struct PrefixSet: RandomAccessCollection {
     private var sorted: [[UInt8]] = []
+    /// About what a prefix takes besides its bytes: an array, and a place in the table of all clients' prefixes.
+    private static let bytesOfPrefix = 96
+    private var prefixBytes = 0
+    /// The memory that they take.
+    var byteCount: Int { prefixBytes + sorted.count * Self.bytesOfPrefix }
 
     var startIndex: Int { 0 }
     var endIndex: Int { sorted.count }
@@ -20,7 +25,10 @@ struct PrefixSet: RandomAccessCollection {
     }
 
     /// Adds a prefix that overlaps with none.
-    mutating func insert(_ prefix: [UInt8]) { sorted.insert(prefix, at: place(of: prefix)) }
+    mutating func insert(_ prefix: [UInt8]) {
+        sorted.insert(prefix, at: place(of: prefix))
+        prefixBytes += prefix.count
+    }
 
     /// The first one that begins as `prefix` does, or as which `prefix` begins.
     /// - Complexity: O(log n). The one with which a prefix begins is next to it: all between them would begin so, too.

@@ -1,5 +1,15 @@
 // The access clock: when an entry was used last, or how often (`AccessFrequency`), in the 24 bits that an entry has for it.
 
+/// What the access clock of an entry tells.
+public enum AccessTracking: UInt8, Sendable {
+    /// When it was used last.
+    case use
+    /// How often it is used.
+    case frequency
+    /// When it was last used by what may change it.
+    case change
+}
+
 /// A handle on the engine, and the part of it that notes uses of keys.
 struct AccessClock {
     struct Variables {
@@ -33,12 +43,13 @@ struct AccessClock {
     }
 
     /// Counts a use of the entry.
-    @inline(__always) func touch(_ entry: Entry) {
-        if engine.settings.tracksFrequency {
+    /// - Parameter mayChange: whether it is used by what may change it.
+    @inline(__always) func touch(_ entry: Entry, mayChange: Bool) {
+        if engine.settings.accessTracking == .use || mayChange && engine.settings.accessTracking == .change {
+            entry.accessClock = seconds
+        } else if engine.settings.accessTracking == .frequency {
             entry.accessClock = AccessFrequency.touched(
                 entry.accessClock, now: engine.now, settings: engine.settings, random: &engine.random)
-        } else {
-            entry.accessClock = seconds
         }
     }
 }

@@ -133,6 +133,15 @@
         }
 
         func deallocate(_ allocator: SlabAllocator) { unsafe allocator.deallocate(words) }
+
+        /// Moves the node out of a draining page; nil if it has stayed.
+        func moved(_ mover: inout BlockMover) -> Node? {
+            guard let block = unsafe mover.move(words) else { return nil }
+            let moved = unsafe Node(block.bindMemory(to: UInt64.self, capacity: headerWords + count * slotWords))
+            moved.previous?.next = moved
+            moved.next?.previous = moved
+            return moved
+        }
     }
 
     private var rootNode: Node? { unsafe root.map { unsafe Node($0) } }
@@ -371,6 +380,35 @@
         node.setValue(left, joined.bits)
         node.remove(at: left + 1)
         return trimmed(node, allocator)
+    }
+
+    // MARK: defragmentation
+
+    /// Moves the nodes on the way to the leaf of an id out of draining pages, and calls `body` with the places of this leaf from the id on.
+    /// - Returns: the first id of the next leaf; nil at the end.
+    /// - Complexity: O(log n).
+    mutating func moveNodes(
+        from id: StreamID, _ mover: inout BlockMover, _ body: (Place, inout BlockMover) -> Void
+    ) -> StreamID? {
+        guard var node = rootNode else { return nil }
+        if let moved = node.moved(&mover) {
+            unsafe root = moved.words
+            node = moved
+        }
+        while node.level > 0 {
+            let index = max(node.rank(id) - 1, 0)
+            var child = node.child(index)
+            if let moved = child.moved(&mover) {
+                node.setValue(index, moved.bits)
+                child = moved
+            }
+            node = child
+        }
+        let rank = node.rank(id)
+        for index in (rank > 0 && node.id(rank - 1) == id ? rank - 1 : rank)..<node.count {
+            body(Place(node, index), &mover)
+        }
+        return node.next?.id(0)
     }
 
     // MARK: freeing

@@ -30,9 +30,9 @@ import RespCodec
 
     let allocator: SlabAllocator
     private(set) var count = 0
-    private var root: RankedNode
+    var root: RankedNode
     /// Levels of branches above the leaves.
-    private var height = 0
+    private(set) var height = 0
     private var leafCount = 1
     private var branchCount = 0
 
@@ -64,7 +64,7 @@ import RespCodec
 
     /// Where in the leaf an entry is or belongs.
     @inline(__always)
-    private func position(in leaf: RankedLeaf, _ score: Double, _ member: ByteSlice) -> Int {
+    func position(in leaf: RankedLeaf, _ score: Double, _ member: ByteSlice) -> Int {
         let scores = unsafe UnsafePointer(leaf.scores)
         let count = leaf.count
         let low = unsafe RankedNode.lowerBound(scores, count, score)
@@ -75,7 +75,7 @@ import RespCodec
 
     /// The child below which an entry is or belongs.
     @inline(__always)
-    private func child(of branch: RankedBranch, _ score: Double, _ member: ByteSlice) -> Int {
+    func child(of branch: RankedBranch, _ score: Double, _ member: ByteSlice) -> Int {
         let scores = unsafe UnsafePointer(branch.scores) + 1
         let count = branch.count &- 1
         let low = unsafe RankedNode.lowerBound(scores, count, score)

@@ -197,6 +197,24 @@ import Glibc
         return bytes
     }
 
+    /// Moves the segment's memory out of draining pages, and returns where the segment is now.
+    func moved(_ mover: inout BlockMover) -> Segment {
+        for index in 0..<pieceCount {
+            guard let moved = unsafe mover.move(piece(index)) else { continue }
+            unsafe pieces[index] = pieces[index] & ~SlotWord.pointerMask | UInt64(UInt(bitPattern: moved))
+        }
+        if let earliest = unsafe header.pointee.bucketEarliest, let moved = unsafe mover.move(earliest) {
+            unsafe header.pointee.bucketEarliest = moved.bindMemory(to: Int64.self, capacity: bucketCount)
+        }
+        if let marks = unsafe header.pointee.marks, let moved = unsafe mover.move(marks) {
+            unsafe header.pointee.marks = moved.bindMemory(to: UInt8.self, capacity: Segment.maximumBuckets)
+        }
+        guard let moved = unsafe mover.move(address) else { return self }
+        return unsafe Segment(at: moved)
+    }
+
+    @unsafe private init(at address: UnsafeMutableRawPointer) { unsafe self.address = address }
+
     /// Frees the segment's memory, not its entries. No handle on it may be used afterwards.
     @unsafe func deallocate(_ allocator: SlabAllocator) {
         for index in 0..<pieceCount { unsafe allocator.deallocate(piece(index)) }

@@ -109,6 +109,19 @@
         }
     }
 
+    // MARK: defragmentation
+
+    /// Notes where a segment is whose memory has moved.
+    func replace(at index: Int, with moved: Segment) {
+        precondition(index >= 0 && index < count, "a place outside the heap")
+        unsafe segments.unsafelyUnwrapped[index] = moved
+    }
+
+    mutating func move(_ mover: inout BlockMover) {
+        guard let segments = unsafe segments, let moved = unsafe mover.move(segments) else { return }
+        unsafe self.segments = moved.bindMemory(to: Segment.self, capacity: capacity)
+    }
+
     func checkInvariants() {
         for index in 0..<count {
             precondition(self[index].heapIndex == index, "a segment does not know its place in the heap")

@@ -46,6 +46,17 @@
         used = 0
     }
 
+    /// Notes where a segment is whose memory has moved.
+    func replace(at index: Int, with moved: Segment) {
+        precondition(UInt(bitPattern: index) < UInt(used), "a place outside the list")
+        unsafe segments.unsafelyUnwrapped[index] = moved
+    }
+
+    mutating func move(_ mover: inout BlockMover) {
+        guard let segments = unsafe segments, let moved = unsafe mover.move(segments) else { return }
+        unsafe self.segments = moved.bindMemory(to: Segment.self, capacity: Int(capacity))
+    }
+
     /// Bytes in use.
     func byteCount(_ allocator: SlabAllocator) -> Int { unsafe segments.map { unsafe allocator.capacity(of: $0) } ?? 0 }
 

@@ -5,6 +5,7 @@
 // take a few tries, expected, because hardly any segment is nearly empty while there are several: segments that shrink free buckets,
 // and segments that fit one together are merged.
 
+import CLinux
 import RespCodec
 
 extension SegmentedTable {
@@ -68,17 +69,24 @@ extension SegmentedTable {
         }
         let slotCount = segment.bucketCount &* Segment.slotsPerBucket
         let start = generator.below(slotCount)
-        var found = 0
-        for distance in 0..<slotCount {
-            steps &+= 1
-            let place = start &+ distance < slotCount ? start &+ distance : start &+ distance &- slotCount
-            let bucket = place / Segment.slotsPerBucket
-            let address = unsafe segment.bucket(bucket) + place % Segment.slotsPerBucket
-            let word = unsafe address.pointee
-            guard word != 0, word & bits == bits else { continue }
-            found &+= 1
-            unsafe body(slot(segment, bucket, address))
-            if found == wanted { return steps }
+        let most = min(wanted, slotCount)
+        let found = unsafe withUnsafeTemporaryAllocation(of: Slot.self, capacity: most) { slots in
+            var found = 0
+            for distance in 0..<slotCount {
+                if found == most { break }
+                steps &+= 1
+                let place = start &+ distance < slotCount ? start &+ distance : start &+ distance &- slotCount
+                let bucket = place / Segment.slotsPerBucket
+                let address = unsafe segment.bucket(bucket) + place % Segment.slotsPerBucket
+                let word = unsafe address.pointee
+                guard word != 0, word & bits == bits else { continue }
+                // All of them are asked for before the first is read.
+                unsafe clinux_prefetch(SlotWord.entry(word))
+                unsafe slots.initializeElement(at: found, to: slot(segment, bucket, address))
+                found &+= 1
+            }
+            for index in 0..<found { body(unsafe slots[index]) }
+            return found
         }
         if found == 0 && bits != 0 { forgetDeadlines(of: segment) }
         return steps

@@ -77,7 +77,7 @@ extension SegmentedTable {
         for bucket in 0..<segment.bucketCount { unsafe array[bucket] = segment.earliest }
     }
 
-    private func pointDirectory(to segment: Segment) {
+    func pointDirectory(to segment: Segment) {
         let header = unsafe segment.header.pointee
         let share = 1 << (depth - Int(unsafe header.depth))
         let first = depth == 0 ? 0 : Int(truncatingIfNeeded: unsafe header.prefix &>> UInt64(64 - depth))

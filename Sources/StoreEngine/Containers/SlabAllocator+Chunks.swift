@@ -83,6 +83,17 @@ import RespCodec
 
     // MARK: pages
 
+    /// Calls `body` with each page that a class has of the chunk at a place, 0 to `count` - 1.
+    @unsafe func forEachPage(ofChunk place: Int, _ body: (UnsafeMutablePointer<SlabAllocator.Page>) -> Void) {
+        let base = unsafe all[place].pointee.base
+        var pages = unsafe ~all[place].pointee.free
+        while pages != 0 {
+            let page = unsafe base + pages.trailingZeroBitCount * SlabAllocator.pageSize
+            pages &= pages - 1
+            unsafe body(page.assumingMemoryBound(to: SlabAllocator.Page.self))
+        }
+    }
+
     /// A page that no class has, and its chunk.
     @unsafe mutating func takePage() -> (UnsafeMutableRawPointer, UnsafeMutablePointer<Chunk>) {
         let chunk: UnsafeMutablePointer<Chunk>
@@ -176,6 +187,12 @@ import RespCodec
             return
         }
         surplus -= unsafe giveBack(chunk, limit: min(surplus, Self.pagesOfSlice))
+    }
+
+    mutating func giveBackSome() {
+        guard let chunk = unsafe resident.last else { return }
+        let given = unsafe giveBack(chunk, limit: Self.pagesOfSlice)
+        surplus = max(0, surplus - given)
     }
 
     mutating func giveBackAll() {

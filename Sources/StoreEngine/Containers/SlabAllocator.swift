@@ -12,8 +12,9 @@
 // An allocator owns all its blocks: dropping it frees all keys without looking at a single one, and in slices (`releaseSlice`),
 // because returning gigabytes to the kernel takes time.
 //
-// Invariants: a page is on its class's list of partial pages exactly while it has room; `usedBytes` is the sum of the sizes of the
-// blocks in use; a page with no block in use belongs to no class, but for the last page of a class until the next `measureSurplus`.
+// Invariants: a page is on a list of its class exactly while it has room: on that of the draining pages or on that of the others (see
+// SlabAllocator+Draining.swift); `usedBytes` is the sum of the sizes of the blocks in use; a page with no block in use belongs to no class,
+// but for the last page of a class until the next `measureSurplus`.
 //
 // Rejected: malloc for everything (16 bytes of header and rounding for each key, and no way to drop a database at once).
 
@@ -42,7 +43,7 @@ import RespCodec
     private static let finestClassCount = finestLimit / 2
     private static let fineClassCount = finestClassCount + (fineLimit - finestLimit) / 8
     private static let firstCoarseCount = (pageSize - pageHeaderSize) / fineLimit  // blocks of a page of the first coarse class
-    private static let classCount = fineClassCount + 1 + firstCoarseCount
+    static let classCount = fineClassCount + 1 + firstCoarseCount
 
     @unsafe struct Page {
         var blockSize: UInt32
@@ -55,6 +56,13 @@ import RespCodec
         var previous: UnsafeMutablePointer<Page>?
         var next: UnsafeMutablePointer<Page>?
         var chunk: UnsafeMutablePointer<Chunk>
+        /// Whether the page is to become empty: nothing is allocated from it while another page of its class has room.
+        var isDraining = false
+
+        /// The place of the list on which the page is while it has room.
+        var list: Int { unsafe Int(sizeClass) + (isDraining ? SlabAllocator.classCount : 0) }
+        /// How many blocks it has room for.
+        var capacity: Int { unsafe (SlabAllocator.pageSize - SlabAllocator.pageHeaderSize) / Int(blockSize) }
     }
 
     @unsafe struct Large {
@@ -65,7 +73,12 @@ import RespCodec
     }
 
     @unsafe struct Storage {
+        /// The first pages with room: of each class, then the draining ones of each class.
         var partial: UnsafeMutablePointer<UnsafeMutablePointer<Page>?>
+        /// How many pages are draining.
+        var drainingCount = 0
+        /// The node of a list of nodes that is to be moved next, if there is one: see `ListChain.defragment`.
+        var bookmark: UnsafeMutableRawPointer?
         var large: UnsafeMutablePointer<Large>?
         var usedBytes = 0
         /// Pages that a class has.
@@ -90,8 +103,8 @@ import RespCodec
 
     init() {
         unsafe storage = .allocate(capacity: 1)
-        let partial = UnsafeMutablePointer<UnsafeMutablePointer<Page>?>.allocate(capacity: Self.classCount)
-        unsafe partial.initialize(repeating: nil, count: Self.classCount)
+        let partial = UnsafeMutablePointer<UnsafeMutablePointer<Page>?>.allocate(capacity: 2 * Self.classCount)
+        unsafe partial.initialize(repeating: nil, count: 2 * Self.classCount)
         unsafe storage.initialize(to: Storage(partial: partial))
     }
 
@@ -99,6 +112,8 @@ import RespCodec
     var usedBytes: Int { unsafe storage.pointee.usedBytes }
     /// Bytes of the pages in which these blocks lie, and of large blocks.
     var heldBytes: Int { unsafe storage.pointee.pageCount * Self.pageSize + storage.pointee.largeBytes }
+    /// The same with the free pages that were not returned to the system.
+    var residentBytes: Int { unsafe heldBytes + storage.pointee.chunks.residentCount * Self.pageSize }
     var identity: UnsafeRawPointer { unsafe UnsafeRawPointer(storage) }
 
     // MARK: size classes
@@ -135,7 +150,7 @@ import RespCodec
     }
 
     @inline(__always)
-    private func take(from page: UnsafeMutablePointer<Page>) -> UnsafeMutableRawPointer {
+    func take(from page: UnsafeMutablePointer<Page>) -> UnsafeMutableRawPointer {
         let base = UnsafeMutableRawPointer(page)
         let block: UnsafeMutableRawPointer
         let head = unsafe page.pointee.freeHead
@@ -157,7 +172,11 @@ import RespCodec
     }
 
     @inline(never)
-    private func allocateFromNewPage(_ sizeClass: Int) -> UnsafeMutableRawPointer {
+    func allocateFromNewPage(_ sizeClass: Int) -> UnsafeMutableRawPointer {
+        if let page = unsafe storage.pointee.partial[sizeClass + Self.classCount] {
+            unsafe stopDraining(page)
+            return unsafe take(from: page)
+        }
         let (address, chunk) = unsafe storage.pointee.chunks.takePage()
         unsafe storage.pointee.pageCount += 1
         let page = unsafe address.bindMemory(to: Page.self, capacity: 1)
@@ -340,19 +359,19 @@ import RespCodec
 
     // MARK: pages
 
-    private func link(_ page: UnsafeMutablePointer<Page>) {
-        let sizeClass = unsafe Int(page.pointee.sizeClass)
+    func link(_ page: UnsafeMutablePointer<Page>) {
+        let list = unsafe page.pointee.list
         unsafe page.pointee.previous = nil
-        unsafe page.pointee.next = storage.pointee.partial[sizeClass]
+        unsafe page.pointee.next = storage.pointee.partial[list]
         unsafe page.pointee.next?.pointee.previous = page
-        unsafe storage.pointee.partial[sizeClass] = page
+        unsafe storage.pointee.partial[list] = page
     }
 
-    private func unlink(_ page: UnsafeMutablePointer<Page>) {
+    func unlink(_ page: UnsafeMutablePointer<Page>) {
         if let previous = unsafe page.pointee.previous {
             unsafe previous.pointee.next = page.pointee.next
         } else {
-            unsafe storage.pointee.partial[Int(page.pointee.sizeClass)] = page.pointee.next
+            unsafe storage.pointee.partial[page.pointee.list] = page.pointee.next
         }
         unsafe page.pointee.next?.pointee.previous = page.pointee.previous
     }
@@ -360,13 +379,14 @@ import RespCodec
     private func pageEmptied(_ page: UnsafeMutablePointer<Page>) {
         // The last page of a class stays until the next `measureSurplus`, or a key that is set and deleted repeatedly would cost a page
         // each time.
-        if unsafe page.pointee.previous == nil && page.pointee.next == nil { return }
+        if unsafe page.pointee.previous == nil && page.pointee.next == nil && !page.pointee.isDraining { return }
         unsafe freePage(page)
     }
 
     /// Removes a page with no block in use from its class.
     private func freePage(_ page: UnsafeMutablePointer<Page>) {
         unsafe unlink(page)
+        if unsafe page.pointee.isDraining { unsafe storage.pointee.drainingCount -= 1 }
         unsafe storage.pointee.pageCount -= 1
         unsafe storage.pointee.chunks.putPage(page, in: page.pointee.chunk)
     }
@@ -385,11 +405,16 @@ import RespCodec
     /// pages in use are surplus.
     /// - Complexity: O(size classes).
     func measureSurplus() {
+        freeEmptyPages()
+        unsafe storage.pointee.chunks.measureSurplus(pagesInUse: storage.pointee.pageCount)
+    }
+
+    /// Frees the last pages of classes that have no block in use.
+    private func freeEmptyPages() {
         for sizeClass in 0..<Self.classCount {
             guard let page = unsafe storage.pointee.partial[sizeClass] else { continue }
             if unsafe page.pointee.usedCount == 0 && page.pointee.next == nil { unsafe freePage(page) }
         }
-        unsafe storage.pointee.chunks.measureSurplus(pagesInUse: storage.pointee.pageCount)
     }
 
     /// Whether `giveBackSlice` has something to do.
@@ -398,9 +423,15 @@ import RespCodec
     /// Returns a bounded part of the surplus to the system.
     func giveBackSlice() { unsafe storage.pointee.chunks.giveBackSlice() }
 
-    /// Returns the memory of all pages that no class has to the system.
-    /// - Complexity: O(pages returned).
-    func purge() { unsafe storage.pointee.chunks.giveBackAll() }
+    /// Returns some free pages to the system, surplus or not.
+    func giveBackSome() { unsafe storage.pointee.chunks.giveBackSome() }
+
+    /// Returns the memory of all pages in which no block is in use to the system.
+    /// - Complexity: O(size classes + pages returned).
+    func purge() {
+        freeEmptyPages()
+        unsafe storage.pointee.chunks.giveBackAll()
+    }
 
     // MARK: dropping everything
 
@@ -428,12 +459,13 @@ import RespCodec
     /// Traps when an invariant of the head of this file does not hold. For tests.
     func checkInvariants() {
         unsafe storage.pointee.chunks.checkInvariants(pagesInUse: storage.pointee.pageCount)
-        for sizeClass in 0..<Self.classCount {
+        var draining = 0
+        for list in 0..<2 * Self.classCount {
             var previous: UnsafeMutablePointer<Page>? = nil
-            var page = unsafe storage.pointee.partial[sizeClass]
+            var page = unsafe storage.pointee.partial[list]
             while let current = unsafe page {
                 precondition(unsafe current.pointee.previous == previous, "a page's back link is wrong")
-                precondition(unsafe Int(current.pointee.sizeClass) == sizeClass, "a page is on another class's list")
+                precondition(unsafe current.pointee.list == list, "a page is on another list")
                 let size = unsafe Int(current.pointee.blockSize)
                 var free = 0
                 var head = unsafe Int(current.pointee.freeHead)
@@ -446,10 +478,14 @@ import RespCodec
                 }
                 let given = unsafe (Int(current.pointee.fresh) - Self.pageHeaderSize) / size
                 precondition(unsafe Int(current.pointee.usedCount) == given - free, "a page's count is wrong")
+                precondition(
+                    unsafe Int(current.pointee.usedCount) < current.pointee.capacity, "a full page is on a list")
+                if unsafe current.pointee.isDraining { draining += 1 }
                 unsafe previous = current
                 unsafe page = current.pointee.next
             }
         }
+        precondition(unsafe draining == storage.pointee.drainingCount, "draining pages are miscounted")
     }
 }
 

@@ -219,6 +219,9 @@ import RespCodec
         unsafe storage.pointee.notedTime = Int64.min
     }
 
+    /// How many bytes there are, the group at hand included.
+    public var heldCount: Int { unsafe storage.pointee.count }
+
     /// The memory that it takes.
     public var byteCount: Int { unsafe storage.pointee.capacity }
 }

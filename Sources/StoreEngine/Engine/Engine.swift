@@ -145,6 +145,7 @@ public final class Engine {
 
     public func resetStatistics() {
         state.statistics = EngineStatistics()
+        state.variables.defragmentation.statistics = DefragmentationStatistics()
         state.freeing.resetFreedCount()
     }
 

@@ -33,8 +33,10 @@ public struct EngineSettings: Sendable {
     public var maximumStringLength = 512 * 1024 * 1024
     /// Whether strings of snapshots and of DUMP are compressed.
     public var compressesRecords = true
-    /// Whether the access clock counts how often instead of when.
-    public var tracksFrequency = false
+    /// What the access clock tells.
+    public var accessTracking = AccessTracking.use
+    /// Whether that is how often, and not when.
+    public var tracksFrequency: Bool { accessTracking == .frequency }
     public var frequencyLogFactor = 10
     public var frequencyDecayMinutes = 1
     /// Which keys go when there is no more room.

@@ -135,6 +135,7 @@ extension EngineState {
         self.directory.mostInUse = DatabaseDirectory.leastSwept
         self.directory.sweepPlace = 0
         expiry.allKeysDropped()
+        defragmentation.allKeysDropped()
         if self.snapshot?.takesOver(self.allocator) == true {
             freeing.forgetWaiting()
         } else {

@@ -45,6 +45,7 @@ import RespCodec
     var expiry = Expiry.Variables()
     var freeing = Freeing.Variables()
     var eviction = Eviction.Variables()
+    var defragmentation = Defragmentation.Variables()
 
     init(databaseCount: Int, seed: UInt64) {
         self.databaseCount = databaseCount

@@ -6,7 +6,8 @@
 // best of the pool goes, unless it was used since. Databases take turns.
 //
 // What was taken out and is large waits to be freed in slices, and counts until it is. So that no more keys go than must, nothing is
-// evicted while something waits.
+// evicted while something waits. Once keys have to go, a little more goes than must, so that not every command finds memory full again: to
+// notice that costs more than an eviction.
 //
 // Source: Redis, evict.c, for the policies, the pool and its size. Rejected: lists in the order of use, which cost each key two
 // pointers and each use of a key a few cache misses.
@@ -19,9 +20,20 @@ public enum EvictionOrder: Sendable {
     case none
     case leastRecentlyUsed
     case leastFrequentlyUsed
+    /// As the least recently used, but what only reads a key does not count.
+    case leastRecentlyModified
     case random
     /// Those whose deadlines are nearest.
     case shortestTimeToLive
+
+    /// What the access clock has to tell.
+    public var accessTracking: AccessTracking {
+        switch self {
+        case .leastFrequentlyUsed: .frequency
+        case .leastRecentlyModified: .change
+        case .none, .leastRecentlyUsed, .random, .shortestTimeToLive: .use
+        }
+    }
 }
 
 /// What came of making room.
@@ -53,6 +65,9 @@ struct Eviction {
 
     /// How many keys a slice evicts.
     private static let keysOfSlice = 16
+    /// How far below the limit evicting comes: a small part of it, and some dozens of small keys.
+    private static let marginPart = 4096
+    private static let mostMargin = 16 << 10
     /// How many databases are looked at, and from how many of them keys are taken, for one key.
     private static let databasesOfLook = 512
     private static let sourcesOfLook = 16
@@ -80,6 +95,17 @@ struct Eviction {
     /// Whether more memory is in use than allowed.
     @inline(__always) var isOverLimit: Bool { engine.allocator.usedBytes > variables.bound }
 
+    /// Pages may take so much more than the limit, of it and at least: what is in use lies in more of them the more often keys of many sizes
+    /// came and went.
+    private static let toleratedPart = 20
+    private static let toleratedBytes = 8 << 20
+
+    /// Whether there is a limit, and pages and large blocks take so much more that the system counts too much.
+    var holdsTooMuch: Bool {
+        let tolerated = max(variables.limit / Self.toleratedPart, Self.toleratedBytes)
+        return isLimited && engine.allocator.residentBytes - variables.held - variables.limit > tolerated
+    }
+
     /// Bytes that no key has any more, and that a snapshot has still to write.
     var heldBytes: Int {
         get { variables.held }
@@ -99,12 +125,15 @@ struct Eviction {
         if variables.pool.order != engine.settings.evictionOrder {
             variables.pool = EvictionPool(order: engine.settings.evictionOrder)
         }
-        for _ in 0..<Self.keysOfSlice where isOverLimit {
+        guard isOverLimit else { return .enough }
+        let goal = variables.bound - min(variables.limit / Self.marginPart, Self.mostMargin)
+        for _ in 0..<Self.keysOfSlice where engine.allocator.usedBytes > goal {
             if engine.freeing.holdsMemoryInUse {
-                engine.freeing.slice()
+                if isOverLimit { engine.freeing.slice() }
                 break
             }
             guard let (slot, database) = choose() else {
+                if !isOverLimit { break }
                 return variables.fruitless < engine.directory.inUse.count ? .searching : .exhausted
             }
             evict(slot, in: database)
@@ -130,7 +159,8 @@ struct Eviction {
             variables.fruitless = engine.directory.inUse.count
             return nil
         case .random: return chooseAtRandom()
-        case .leastRecentlyUsed, .leastFrequentlyUsed, .shortestTimeToLive: return chooseBest()
+        case .leastRecentlyUsed, .leastFrequentlyUsed, .leastRecentlyModified, .shortestTimeToLive:
+            return chooseBest()
         }
     }
 
@@ -208,7 +238,8 @@ struct Eviction {
     /// become higher.
     private func rank(of entry: Entry) -> Int64 {
         switch engine.settings.evictionOrder {
-        case .leastRecentlyUsed: Int64(engine.accessClock.idleSeconds(entry)) &- engine.now / 1000
+        case .leastRecentlyUsed, .leastRecentlyModified:
+            Int64(engine.accessClock.idleSeconds(entry)) &- engine.now / 1000
         case .leastFrequentlyUsed: -Int64(engine.accessClock.frequency(entry))
         case .shortestTimeToLive: -(entry.expireTime ?? Int64.max)
         case .none, .random: 0
@@ -230,6 +261,14 @@ extension Engine {
 
     /// Whether there is a limit.
     @inlinable @inline(__always) public var isMemoryLimited: Bool { state.listeners.contains(.memoryLimit) }
+
+    /// Whether there is a limit, and the memory that is held for what is in use exceeds it by far: then free pages are to be given back,
+    /// and values to be moved together.
+    public var holdsTooMuch: Bool { state.eviction.holdsTooMuch }
+
+    /// Gives some free pages back to the system that are usually kept to be used again.
+    /// - Complexity: O(1).
+    public func giveBackSomePages() { state.allocator.giveBackSome() }
 
     /// Whether there is a limit, and more memory is in use.
     public var isOverMemoryLimit: Bool { state.eviction.isOverLimit }

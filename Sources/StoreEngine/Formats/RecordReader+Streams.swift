@@ -74,7 +74,7 @@ extension RecordReader {
         // In this order each entry is added at the end of the order of delivery.
         pending.sort { $0.time < $1.time }
         for entry in pending {
-            if let owner = entry.owner { group.assign(entry.entry, to: owner, time: entry.time) }
+            if let owner = entry.owner { group.assign(entry.entry, to: owner, time: entry.time, count: .same) }
         }
     }
 

@@ -110,13 +110,13 @@ extension RecordWriter {
         }
     }
 
-    private func write(id: StreamID) {
+    func write(id: StreamID) {
         write(number: id.milliseconds)
         write(number: id.sequence)
     }
 
     /// An id as sixteen bytes.
-    private func write(plainID id: StreamID) {
+    func write(plainID id: StreamID) {
         sink.append(bigEndian: id.milliseconds)
         sink.append(bigEndian: id.sequence)
     }
@@ -134,14 +134,25 @@ extension RecordWriter {
     }
 
     /// Everything of a stream but its nodes.
-    func writeRest(of stream: StreamValue, as type: RecordType) {
+    private func writeRest(of stream: StreamValue, as type: RecordType) {
+        writeFacts(of: stream)
+        stream.forEachGroup { write(group: $0, as: type) }
+    }
+
+    /// What stands between the nodes of a stream and its groups.
+    func writeFacts(of stream: StreamValue) {
         write(length: stream.length)
         write(id: stream.lastID)
         write(id: stream.firstID)
         write(id: stream.maximumDeletedID)
         write(number: UInt64(bitPattern: Int64(stream.entriesAdded)))
         write(length: stream.groupCount)
-        stream.forEachGroup { write(group: $0, as: type) }
+    }
+
+    func write(pending id: StreamID, deliveryTime: Int64, deliveryCount: Int) {
+        write(plainID: id)
+        write(time: deliveryTime)
+        write(length: deliveryCount)
     }
 
     private func write(group: StreamGroup, as type: RecordType) {
@@ -150,9 +161,7 @@ extension RecordWriter {
         write(number: UInt64(bitPattern: Int64(group.entriesRead)))
         write(length: group.pendingCount)
         for entry in group.pending {
-            write(plainID: entry.id)
-            write(time: entry.deliveryTime)
-            write(length: entry.deliveryCount)
+            write(pending: entry.id, deliveryTime: entry.deliveryTime, deliveryCount: entry.deliveryCount)
         }
         write(length: group.consumerCount)
         group.forEachConsumer { consumer in

@@ -129,7 +129,7 @@ import RespCodec
         note(entry.key)
         #endif
         if let stringLength { addSize(.string, stringLength) } else { countSize(of: entry) }
-        if entry.hasDeadline { unsafe storage.pointee.deadlineCount += 1 }
+        if entry.expireTime != nil { unsafe storage.pointee.deadlineCount += 1 }
         if entry.nextFieldDeadline != nil { unsafe storage.pointee.fieldDeadlineCount += 1 }
         return unsafe table.insert(entry.address, hash: hash, deadline: noted(entry.nextDeadline))
     }
@@ -141,7 +141,7 @@ import RespCodec
         willChange(slot)
         let old = unsafe slot.entry
         countSize(of: entry)
-        unsafe storage.pointee.deadlineCount += (entry.hasDeadline ? 1 : 0) - (deadline(slot) != nil ? 1 : 0)
+        unsafe storage.pointee.deadlineCount += (entry.expireTime != nil ? 1 : 0) - (deadline(slot) != nil ? 1 : 0)
         if entry.nextFieldDeadline != nil { unsafe storage.pointee.fieldDeadlineCount += 1 }
         unsafe table.replace(slot, with: entry.address, deadline: noted(entry.nextDeadline))
         unsafe allocator.deallocate(old)

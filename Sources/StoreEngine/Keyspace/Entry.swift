@@ -156,6 +156,13 @@ enum EntryLayout: TableLayout {
         return unsafe sameBytes(address + start, key.rawBytes.baseAddress!, count: length)
     }
 
+    /// Gives the entry another key of the same length.
+    func overwriteKey(_ key: ByteSlice) {
+        let (length, start) = length(at: keyField)
+        precondition(length == key.count, "a key is overwritten by one of another length")
+        unsafe memcpy(address + start, key.rawBytes.baseAddress!, length)
+    }
+
     // MARK: the payload
 
     @inline(__always) var payloadOffset: Int {

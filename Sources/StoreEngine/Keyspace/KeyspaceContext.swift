@@ -88,7 +88,9 @@ public enum KeyAccess: Sendable {
             return nil
         }
         if access.isCounted { engine.statistics.keyspaceHits &+= 1 }
-        if access.isUse && !options.contains(.leavesAccessTimes) { engine.accessClock.touch(database.entry(at: slot)) }
+        if access.isUse && !options.contains(.leavesAccessTimes) {
+            engine.accessClock.touch(database.entry(at: slot), mayChange: access.mayChange)
+        }
         if access.mayChange { database.willChange(slot) }
         return slot
     }

@@ -13,6 +13,10 @@ protocol LargeValue {
     /// - Complexity: O(elements).
     func copied(to allocator: SlabAllocator, hash: KeyHash) -> any LargeValue
 
+    /// Moves blocks out of draining pages from `place` on, until the slice is over; true at the end. The block at `address` is the
+    /// entry's.
+    func defragment(_ place: inout ValuePlace, _ mover: inout BlockMover) -> Bool
+
     /// Frees about `budget` elements. `place` is 0 at first, then what the last call returned; nil when all is gone, the handle's
     /// memory too.
     func deallocateSlice(from place: Int, budget: Int) -> Int?

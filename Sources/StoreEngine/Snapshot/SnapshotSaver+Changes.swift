@@ -31,6 +31,13 @@ extension SnapshotSaver {
         if let value = unwritten[UInt(bitPattern: block)] { willChange(value) }
     }
 
+    /// Bytes of a long string are somewhere else now, and are what they were.
+    @unsafe func hasMoved(bytesFrom block: UnsafeMutableRawPointer, to moved: UnsafeMutableRawPointer) {
+        guard let value = unwritten.removeValue(forKey: UInt(bitPattern: block)) else { return }
+        unsafe value.hasMoved(to: moved)
+        unwritten[value.address] = value
+    }
+
     private func willChange(_ value: UnwrittenValue) {
         switch value.state {
         case .unwritten: value.isLarge ? openInPart(value) : writeWhole(value)
@@ -52,10 +59,35 @@ extension SnapshotSaver {
         unsafe keptBlocks[address] = PackedList(block).bytes.array
     }
 
+    /// A pending entry of a frozen group is about to change, or to be removed.
+    func willChange(_ entry: PendingEntry, of group: StreamGroup) {
+        unsafe unwrittenGroups[UInt(bitPattern: group.address)]?.willChange(entry)
+    }
+
+    /// A pending entry was added to a frozen group.
+    func hasAdded(_ id: StreamID, to group: StreamGroup) {
+        unsafe unwrittenGroups[UInt(bitPattern: group.address)]?.hasAdded(id)
+    }
+
+    /// A consumer of a frozen group is about to be removed.
+    func willRemove(_ consumer: StreamConsumer, of group: StreamGroup) {
+        unsafe unwrittenGroups[UInt(bitPattern: group.address)]?.willRemove(consumerAt: consumer.address)
+    }
+
     // MARK: what is dropped
+
+    /// Whether a group that was destroyed, and is in a stream of its own, is freed when it was written.
+    private func takesOver(groupOf stream: StreamValue) -> Bool {
+        guard !unwrittenGroups.isEmpty, stream.groupCount == 1 && stream.nodeCount == 0,
+            let unwritten = unsafe unwrittenGroups[UInt(bitPattern: stream.group(at: 0).address)]
+        else { return false }
+        unwritten.dropped = stream
+        return true
+    }
 
     /// Whether a large value that no key has any more is freed when it was written.
     func takesOver(_ value: any LargeValue) -> Bool {
+        if let stream = value as? StreamValue, takesOver(groupOf: stream) { return true }
         guard let unwritten = unsafe unwritten[UInt(bitPattern: value.address)] else { return false }
         willChange(unwritten)
         guard unwritten.state == .open else { return false }
@@ -116,6 +148,7 @@ extension SnapshotSaver {
         for walk in walks { walk.source = .dropped(walk.table) }
         // What was dropped before goes with the allocator, too.
         for value in unwritten.values { value.dropped = nil }
+        for group in unwrittenGroups.values { group.dropped = nil }
         heldTables = []
         heldTableBytes = 0
         engine.state.eviction.heldBytes = 0

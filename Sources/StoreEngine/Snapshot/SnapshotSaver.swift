@@ -104,6 +104,8 @@ public final class SnapshotSaver {
     var keptBlocks: [UInt: [UInt8]] = [:]
     /// The nodes of streams that are still to be written.
     var unwrittenBlocks: Set<UInt> = []
+    /// The groups of streams that are still to be written, by their addresses.
+    var unwrittenGroups: [UInt: UnwrittenGroup] = [:]
     /// What goes when it is over.
     var heldTables: [SegmentedTable<EntryLayout>] = []
     var heldTableBytes = 0
@@ -198,7 +200,9 @@ public final class SnapshotSaver {
         if context.settings.tracksFrequency {
             records.sink.append(byte: RDBOpcode.frequency.rawValue)
             records.sink.append(byte: UInt8(truncatingIfNeeded: entry.accessClock))
-        } else if context.settings.evictionOrder == .leastRecentlyUsed {
+        } else if context.settings.evictionOrder == .leastRecentlyUsed
+            || context.settings.evictionOrder == .leastRecentlyModified
+        {
             records.sink.append(byte: RDBOpcode.idleSeconds.rawValue)
             records.write(length: context.engine.accessClock.idleSeconds(entry))
         }

@@ -70,6 +70,11 @@ final class UnwrittenValue {
 
         init(_ entry: Entry) { unsafe (start, count) = entry.external }
 
+        init(start: UnsafeMutableRawPointer, count: Int) {
+            unsafe self.start = start
+            self.count = count
+        }
+
         func bytes(from offset: Int, count: Int) -> ByteSlice { unsafe ByteSlice(start: start + offset, count: count) }
     }
 
@@ -86,14 +91,14 @@ final class UnwrittenValue {
     private static let sliceSize = 32 << 10
     private static let textSliceSize = 256 << 10
 
-    let address: UInt
+    private(set) var address: UInt
     /// The record up to the value.
     let head: [UInt8]
     /// The number that the database had.
     let databaseIndex: Int
     let isLarge: Bool
     private let type: RecordType
-    private let body: Body
+    private var body: Body
     var state = State.unwritten
     var stream: SnapshotStream?
     private(set) var part = 0
@@ -116,8 +121,10 @@ final class UnwrittenValue {
     private var nodes: [Node] = []
     private var nextNode = 0
     private var offset = 0
-    /// What comes behind the nodes of a stream.
-    private var rest: [UInt8] = []
+    /// What stands between the nodes of a stream and its groups, and these.
+    private var facts: [UInt8] = []
+    private var groups: [UnwrittenGroup] = []
+    private var nextGroup = 0
 
     init(_ entry: Entry, _ type: RecordType, head: [UInt8], databaseIndex: Int) {
         self.head = head
@@ -146,6 +153,13 @@ final class UnwrittenValue {
         case .table, .chain, .tree, .stream: unsafe UInt(bitPattern: entry.pointer)
         default: nil
         }
+    }
+
+    /// The bytes of a long string are somewhere else.
+    @unsafe func hasMoved(to block: UnsafeMutableRawPointer) {
+        guard case .text(let old) = body else { preconditionFailure("only bytes of strings move") }
+        body = .text(unsafe Block(start: block, count: old.count))
+        address = UInt(bitPattern: block)
     }
 
     /// Whether no part of it can change before the rest was written.
@@ -209,7 +223,6 @@ final class UnwrittenValue {
         return ticket
     }
 
-    /// The groups are encoded at once: their entries come and go one by one.
     private func open(_ stream: StreamValue, _ saver: SnapshotSaver, _ records: RecordWriter<SnapshotStream>) {
         var last: UInt?
         stream.forEachNode { node in
@@ -229,8 +242,14 @@ final class UnwrittenValue {
         records.write(length: nodes.count)
         let writer = ReplyWriter()
         defer { unsafe writer.deallocate() }
-        RecordWriter(sink: writer, compresses: false).writeRest(of: stream, as: type)
-        rest = writer.written(0..<writer.count).array
+        RecordWriter(sink: writer, compresses: false).writeFacts(of: stream)
+        facts = writer.written(0..<writer.count).array
+        stream.forEachGroup { group in
+            let unwritten = UnwrittenGroup(group)
+            group.isFrozen = true
+            unsafe saver.unwrittenGroups[UInt(bitPattern: group.address)] = unwritten
+            groups.append(unwritten)
+        }
     }
 
     /// Writes some elements; true when there are no more.
@@ -241,9 +260,7 @@ final class UnwrittenValue {
         case .scores(let table): return walk(table.table)
         case .list: return writeNodes(saver)
         case .stream:
-            guard writeNodes(saver) else { return false }
-            rest.withByteSlice { records?.sink.append($0) }
-            return true
+            return writeNodes(saver) && writeGroups(saver)
         case .text(let block):
             let piece = min(block.count - offset, Self.textSliceSize)
             records?.sink.append(block.bytes(from: offset, count: piece))
@@ -316,6 +333,27 @@ final class UnwrittenValue {
         return nextNode == nodes.count
     }
 
+    private func writeGroups(_ saver: SnapshotSaver) -> Bool {
+        guard let records else { return true }
+        facts.withByteSlice { records.sink.append($0) }
+        facts = []
+        let end = records.sink.position + Self.sliceSize
+        while nextGroup < groups.count {
+            guard groups[nextGroup].slice(records, as: type, end: end) else { return false }
+            close(groups[nextGroup], saver)
+            nextGroup += 1
+        }
+        return true
+    }
+
+    private func close(_ group: UnwrittenGroup, _ saver: SnapshotSaver) {
+        group.group.isFrozen = false
+        unsafe saver.unwrittenGroups[UInt(bitPattern: group.group.address)] = nil
+        guard let dropped = group.dropped else { return }
+        group.dropped = nil
+        saver.engine.state.freeing.free(dropped)
+    }
+
     /// Ends its being open, whether it was written to its end or not, and frees it if no key has it any more.
     func close(_ saver: SnapshotSaver) {
         state = .written
@@ -329,7 +367,7 @@ final class UnwrittenValue {
         case .text: break
         }
         nodes = []
-        rest = []
+        groups = []
         release(saver)
     }
 
@@ -360,6 +398,7 @@ final class UnwrittenValue {
             case .copyOfList, .copyOfStream: break
             }
         }
+        for group in groups[nextGroup...] { close(group, saver) }
         if case .stream(let stream) = body { stream.isFrozen = false }
     }
 }

@@ -295,8 +295,9 @@ private let noAccessLists = "access control lists are not supported by this vers
         let log = LogCollector()
         var loader = ConfigurationLoader()
         try loader.loadStandardInput(
-            bytes("activedefrag yes\nport 7\nrdb-del-sync-files yes\nio-threads 1\nsave ''\nlazyfree-lazy-expire yes"))
+            bytes("activerehashing no\nport 7\nrdb-del-sync-files yes\nio-threads 1\nsave ''\nlazyfree-lazy-expire yes")
+        )
         Configuration(loader, log: log.log).logWarnings()
-        #expect(log.text.contains("no effect in this version: activedefrag, rdb-del-sync-files\n"))
+        #expect(log.text.contains("no effect in this version: activerehashing, rdb-del-sync-files\n"))
     }
 }

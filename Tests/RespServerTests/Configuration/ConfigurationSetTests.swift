@@ -37,7 +37,7 @@ import Testing
         (
             "maxmemory-policy", "lru",
             "argument(s) must be one of the following: volatile-lru, volatile-lfu, volatile-random, volatile-ttl, "
-                + "allkeys-lru, allkeys-lfu, allkeys-random, noeviction"
+                + "volatile-lrm, allkeys-lru, allkeys-lfu, allkeys-random, allkeys-lrm, noeviction"
         ),
         (
             "loglevel", "notice debug",
@@ -257,13 +257,16 @@ import Testing
             return String(collector.text.dropFirst(before))
         }
         #expect(
-            try logged("activedefrag", "yes", "timeout", "5", "rdb-del-sync-files", "yes").hasSuffix(
-                "# These settings are accepted but have no effect in this version: activedefrag, rdb-del-sync-files\n"))
+            try logged("activerehashing", "no", "timeout", "5", "rdb-del-sync-files", "yes").hasSuffix(
+                "# These settings are accepted but have no effect in this version: activerehashing, rdb-del-sync-files\n"
+            ))
         #expect(
-            try logged("activedefrag", "yes").contains("no effect in this version: activedefrag\n"), "said each time")
+            try logged("activerehashing", "no").contains("no effect in this version: activerehashing\n"),
+            "said each time")
         #expect(try logged("timeout", "6").isEmpty)
         #expect(
-            try logged("activedefrag", "no", "save", "", "lazyfree-lazy-expire", "yes").isEmpty, "this is how it is")
+            try logged("activerehashing", "yes", "save", "", "lazyfree-lazy-expire", "yes").isEmpty, "this is how it is"
+        )
         #expect(try logged("save", "1 1").isEmpty)
     }
 

@@ -114,6 +114,24 @@ import Testing
         "aof-disable-auto-gc": (
             "conformance/persistence/test_append_only.py", "def test_history_is_kept_if_asked_for("
         ),
+        "activedefrag": (
+            "conformance/server/test_defragmentation.py", "def test_sparse_pages_are_given_back("
+        ),
+        "active-defrag-ignore-bytes": (
+            "conformance/server/test_defragmentation.py", "def test_little_is_not_worth_it("
+        ),
+        "active-defrag-threshold-lower": (
+            "conformance/server/test_defragmentation.py", "def test_little_is_not_worth_it("
+        ),
+        "active-defrag-threshold-upper": (
+            "conformance/server/test_defragmentation.py", "def test_how_much_of_the_time_it_gets("
+        ),
+        "active-defrag-cycle-min": (
+            "conformance/server/test_defragmentation.py", "def test_how_much_of_the_time_it_gets("
+        ),
+        "active-defrag-cycle-max": (
+            "conformance/server/test_defragmentation.py", "def test_how_much_of_the_time_it_gets("
+        ),
         "dbfilename": ("conformance/persistence/test_files.py", "def test_settings_of_files"),
         "rdbchecksum": ("conformance/persistence/test_files.py", "def test_settings_of_files"),
         "rdb-save-incremental-fsync": ("conformance/persistence/test_files.py", "def test_settings_of_files"),
@@ -132,9 +150,8 @@ import Testing
 
     /// Checked, kept and returned; the log warns when one is set.
     static let inert: Set<String> = [
-        "acl-pubsub-default", "acllog-max-len", "active-defrag-cycle-max", "active-defrag-cycle-min",
-        "active-defrag-ignore-bytes", "active-defrag-max-scan-fields", "active-defrag-threshold-lower",
-        "active-defrag-threshold-upper", "active-expire-effort", "activedefrag", "activerehashing",
+        "acl-pubsub-default", "acllog-max-len", "active-defrag-max-scan-fields", "active-expire-effort",
+        "activerehashing",
         "always-show-logo", "aof-rewrite-cpulist",
         "aof-use-rdb-preamble",
 

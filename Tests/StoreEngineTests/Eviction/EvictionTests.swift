@@ -26,7 +26,7 @@ struct EvictionTests {
         engine.setTime(start)
         engine.settings.evictionOrder = order
         engine.settings.evictsOnlyVolatileKeys = onlyVolatile
-        engine.settings.tracksFrequency = order == .leastFrequentlyUsed
+        engine.settings.accessTracking = order.accessTracking
         return engine
     }
 
@@ -111,6 +111,23 @@ struct EvictionTests {
         engine.memoryLimit = engine.usedBytes - 20_000
         #expect(Self.settle(engine) == .enough)
         #expect(candidates.allSatisfy { Self.exists(engine, $0) })
+    }
+
+    /// What only reads a key does not keep it.
+    @Test func theLeastRecentlyModifiedGoFirst() {
+        let engine = Self.engine(.leastRecentlyModified)
+        for number in 0..<4000 { Self.run(engine, "SET", "read:\(number)", Self.value) }
+        for number in 0..<4000 { Self.run(engine, "SET", "written:\(number)", Self.value) }
+        engine.setTime(Self.start + 5000)
+        for number in 0..<4000 { Self.run(engine, "APPEND", "written:\(number)", "x") }
+        engine.setTime(Self.start + 9000)
+        for number in 0..<4000 { Self.run(engine, "GET", "read:\(number)") }
+        #expect(Self.run(engine, "OBJECT", "IDLETIME", "read:1") == ":9\r\n")
+        #expect(Self.run(engine, "OBJECT", "IDLETIME", "written:1") == ":4\r\n")
+        engine.memoryLimit = engine.usedBytes * 9 / 10
+        #expect(Self.settle(engine) == .enough)
+        #expect((0..<4000).count { Self.exists(engine, "written:\($0)") } > 3980)
+        #expect((0..<4000).count { Self.exists(engine, "read:\($0)") } < 3400)
     }
 
     @Test func randomKeysGoWhateverTheyAreWorth() {

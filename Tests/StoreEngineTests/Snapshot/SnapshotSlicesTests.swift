@@ -108,6 +108,8 @@ struct SnapshotSlicesTests {
                     ["XTRIM", name, "MINID", "\(number)"],
                     ["XREADGROUP", "GROUP", "group", "two", "COUNT", "9", "STREAMS", name, ">"],
                     ["XACK", name, "group", "\(number % 40)-1"], ["XGROUP", "DESTROY", name, "group"],
+                    ["XCLAIM", name, "group", "three", "0", "\(number % 40)-1"],
+                    ["XGROUP", "DELCONSUMER", name, "group", "two"],
                 ]
             }
         let any: [[String]] = [
@@ -244,6 +246,72 @@ struct SnapshotSlicesTests {
         }
     }
 
+    /// A group of thousands of pending entries that change in every way while it is written.
+    @Test(arguments: 0..<4) func pendingEntriesThatChangeWhileTheyAreWritten(seed: Int) throws {
+        let engine = makeEngine()
+        let size = 20_000
+        make(engine, "stream", "stream", size: size, database: 0)
+        run(engine, ["XGROUP", "CREATE", "stream", "other", "0"])
+        for (group, consumer, count) in [
+            ("group", "one", "7000"), ("group", "two", "6000"), ("other", "one", "15000"), ("other", "three", "100"),
+        ] {
+            run(engine, ["XREADGROUP", "GROUP", group, consumer, "COUNT", count, "STREAMS", "stream", ">"])
+        }
+        run(engine, ["XNACK", "stream", "group", "SILENT", "IDS", "2", "7-1", "8-1"])
+        let digest = engine.exactDigest()
+        var random = RandomSource(seed: UInt64(seed))
+        var slices = 0
+        // At first nothing changes, so that the changes begin in another part of it each time.
+        let quiet = [0, 6, 12, 20][seed]
+        let bytes = save(engine) {
+            slices += 1
+            guard slices > quiet else { return }
+            for _ in 0..<100 {
+                let group = random.below(2) == 0 ? "group" : "other"
+                let id = "\(1 + random.below(size))-1"
+                switch random.below(400) {
+                case 0:
+                    run(engine, ["XGROUP", "DELCONSUMER", "stream", group, ["one", "two", "new"][random.below(3)]])
+                case 1: run(engine, ["XGROUP", "SETID", "stream", group, "\(random.below(2000))"])
+                case 2: run(engine, ["XGROUP", "CREATECONSUMER", "stream", group, "one"])
+                case 3 where slices > quiet + 8: run(engine, ["XGROUP", "DESTROY", "stream", group])
+                case 4 where slices > quiet + 14: run(engine, ["DEL", "stream"])
+                case 5: run(engine, ["XAUTOCLAIM", "stream", group, "new", "0", id, "COUNT", "50"])
+                case 6..<160: run(engine, ["XACK", "stream", group, id])
+                case 160..<300: run(engine, ["XCLAIM", "stream", group, "three", "0", id])
+                case 300..<340: run(engine, ["XNACK", "stream", group, "FAIL", "IDS", "1", id])
+                case 340..<350:
+                    run(engine, ["XREADGROUP", "GROUP", group, "new", "COUNT", "20", "STREAMS", "stream", ">"])
+                case 350: run(engine, ["XREADGROUP", "GROUP", group, "one", "COUNT", "20", "STREAMS", "stream", "0"])
+                default: run(engine, ["XADD", "stream", "*", "f", "v"])
+                }
+            }
+            if engine.hasGarbage { engine.freeSlice() }
+        }
+        #expect(slices > 24)
+        try check(bytes, digest)
+        while engine.hasGarbage { engine.freeSlice() }
+        engine.database(0).allocator.checkInvariants()
+    }
+
+    /// Writing a large group takes many steps, none of which writes much more than a slice.
+    @Test func pendingEntriesAreWrittenInSlices() throws {
+        let engine = makeEngine()
+        make(engine, "stream", "stream", size: 20_000, database: 0)
+        run(engine, ["XREADGROUP", "GROUP", "group", "one", "COUNT", "20000", "STREAMS", "stream", ">"])
+        let memory = SnapshotMemory(compresses: false)
+        let saver = SnapshotSaver(engine, SnapshotSaver.Contents(), to: memory)
+        saver.begin()
+        var (last, most) = (0, 0)
+        while !saver.slice({
+            let position = saver.stream.position
+            (last, most) = (position, max(most, position - last))
+            return false
+        }) {}
+        saver.end()
+        #expect(last > 1_000_000 && most < 80_000)
+    }
+
     /// What does not change the bytes of a long string does not have them written at once; who overwrites or deletes it leaves them there.
     @Test func longStringsAreWrittenAtOnceOnlyWhereTheirBytesChange() throws {
         let engine = makeEngine()
@@ -272,6 +340,36 @@ struct SnapshotSlicesTests {
         #expect(engine.bytesHeldBySnapshot == 0)
         while engine.hasGarbage { engine.freeSlice() }
         #expect(engine.usedBytes < before - 3_600_000)
+        try check(memory.finished(version: saver.version), digest)
+        engine.removeAll()
+        while engine.hasGarbage { engine.freeSlice() }
+        engine.database(0).allocator.checkInvariants()
+    }
+
+    /// What is appended has nothing written at once, even where the string has to move, and is not saved; not even in the middle of it.
+    @Test(arguments: [0, 4, 8]) func longStringsThatGrow(steps: Int) throws {
+        let engine = makeEngine()
+        for name in ["first", "second"] { run(engine, ["SET", name, String(repeating: name, count: 300_000)]) }
+        let digest = engine.exactDigest()
+        let memory = SnapshotMemory(compresses: true)
+        let saver = SnapshotSaver(engine, SnapshotSaver.Contents(), to: memory)
+        saver.begin()
+        var left = steps
+        while !saver.slice({
+            left -= 1
+            return left < 0
+        }) {
+            left = 1
+            if memory.byteCount < 3_000_000 {
+                let before = memory.byteCount
+                for name in ["first", "second"] {
+                    run(engine, ["APPEND", name, String(repeating: "more", count: 50_000)])
+                    run(engine, ["SETRANGE", name, "\(engine.usedBytes / 2 + 400_000)", "end"])
+                }
+                #expect(memory.byteCount - before < 10_000)
+            }
+        }
+        saver.end()
         try check(memory.finished(version: saver.version), digest)
         engine.removeAll()
         while engine.hasGarbage { engine.freeSlice() }

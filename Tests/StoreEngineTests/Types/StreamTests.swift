@@ -405,12 +405,11 @@ struct StreamGroupTests {
             case 13..<16:
                 guard let entry = group.pendingEntry(target) else { continue }
                 let time = random.below(2) == 0 ? now : Int64(random.below(Int(now) + 1))
-                entry.countDelivery()
-                group.assign(entry, to: consumer(name), time: time)
+                group.assign(entry, to: consumer(name), time: time, count: .next)
                 model[target] = Pending(consumer: name, time: time, count: model[target]!.count + 1)
             case 16..<18:
                 guard let entry = group.pendingEntry(target) else { continue }
-                group.release(entry)
+                group.release(entry, deliveryCount: entry.deliveryCount)
                 model[target]?.consumer = nil
                 model[target]?.time = 0
             case 18:

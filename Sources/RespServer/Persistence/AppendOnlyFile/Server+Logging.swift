@@ -39,6 +39,10 @@ extension Server {
         if writer.isPostponed { logTimer.set(for: now + 1) }
         statistics.logCycles &+= clinux_cycle_counter() &- start
         if writer.failure != before { updateGate() }
+        if engine.isMemoryLimited {
+            evictionLogBytes = min(evictionLogBytes, writer.log.heldCount)
+            followLogMemory()
+        }
     }
 
     /// Whether the disk is left alone for now.

@@ -97,12 +97,9 @@ extension StreamCommands {
             guard let entry = group.pendingEntry(id) ?? (options.forces ? group.makePending(id, deliveryCount: 1) : nil)
             else { continue }
             if idle > 0 && !entry.isReleased && entry.idle(context.now) < idle { continue }
-            if let deliveryCount = options.deliveryCount {
-                entry.deliveryCount = deliveryCount
-            } else if !options.onlyIDs {
-                entry.countDelivery()
-            }
-            group.assign(entry, to: consumer, time: options.time)
+            let deliveries: StreamGroup.DeliveryCount =
+                options.deliveryCount.map { .exactly($0) } ?? (options.onlyIDs ? .same : .next)
+            group.assign(entry, to: consumer, time: options.time, count: deliveries)
             context.claimEffect(entry, of: consumer, group, key)
             if options.onlyIDs { reply.id(id) } else { reply.entry(found, of: entries) }
             consumer.activeTime = context.now
@@ -167,8 +164,7 @@ extension StreamCommands {
                 continue
             }
             if idle > 0 && !entry.isReleased && entry.idle(context.now) < idle { continue }
-            if !onlyIDs { entry.countDelivery() }
-            group.assign(entry, to: consumer, time: context.now)
+            group.assign(entry, to: consumer, time: context.now, count: onlyIDs ? .same : .next)
             context.claimEffect(entry, of: consumer, group, key)
             if onlyIDs { reply.id(id) } else { reply.entry(found, of: entries) }
             consumer.activeTime = context.now
@@ -236,8 +232,7 @@ extension StreamCommands {
         var released = 0
         for id in ids {
             if let entry = group.pendingEntry(id) {
-                entry.deliveryCount = deliveryCount ?? mode.count(entry.deliveryCount)
-                group.release(entry)
+                group.release(entry, deliveryCount: deliveryCount ?? mode.count(entry.deliveryCount))
             } else {
                 guard forces && stream.contains(id),
                     group.makePending(id, deliveryCount: deliveryCount ?? mode.count(0)) != nil

@@ -268,8 +268,7 @@ extension StreamCommands {
                 var entries = stream.entries(from: entry.id, to: entry.id)
                 if let found = entries.next() {
                     reply.entry(found, of: entries)
-                    entry.countDelivery()
-                    group.assign(entry, to: consumer, time: now)
+                    group.assign(entry, to: consumer, time: now, count: .next)
                     context.claimEffect(entry, of: consumer, group, key)
                 } else {
                     reply.array(2)
@@ -327,8 +326,7 @@ extension StreamCommands {
                 reply.contents(found, of: entries)
                 reply.integer(Int(max(entry.idle(now), 0)))
                 reply.integer(entry.deliveryCount)
-                entry.countDelivery()
-                group.assign(entry, to: consumer, time: now)
+                group.assign(entry, to: consumer, time: now, count: .next)
                 context.claimEffect(entry, of: consumer, group, key)
                 consumer.activeTime = now
                 count += 1

@@ -270,8 +270,32 @@ import RespCodec
         return nil
     }
 
+    /// Moves nodes out of draining pages; true at the end. Where the next slice goes on is noted in the allocator, as there is one walk at a time; it
+    /// ends early if that node is freed meanwhile.
+    func defragment(_ place: inout ValuePlace, _ mover: inout BlockMover) -> Bool {
+        let allocator = allocator
+        var node = place.stage == 0 ? head : unsafe allocator.bookmark.map { unsafe ListNode(at: $0) }
+        place.stage = 1
+        unsafe allocator.bookmark = nil
+        while let current = node {
+            guard !mover.isOver else {
+                unsafe allocator.bookmark = current.address
+                return false
+            }
+            let moved = current.moved(&mover)
+            if moved != current {
+                if let previous = moved.previous { previous.next = moved } else { head = moved }
+                if let next = moved.next { next.previous = moved } else { tail = moved }
+            }
+            node = moved.next
+        }
+        return true
+    }
+
     /// Removes a run of nodes with `removed` elements and returns them as a chain of their own, for the caller to free.
     func cut(_ first: ListNode, through last: ListNode, count removed: Int) -> ListChain {
+        // The nodes go to another chain.
+        unsafe allocator.bookmark = nil
         unlink(first, through: last)
         count -= removed
         let rest = makeSibling(in: allocator)

@@ -98,8 +98,16 @@ enum ListEnd {
 
     func free(in allocator: SlabAllocator) {
         if isFrozen { thaw(in: allocator) }
+        if unsafe allocator.bookmark == address { unsafe allocator.bookmark = nil }
         unsafe allocator.deallocate(storage.pointee.block)
         unsafe allocator.deallocate(storage)
+    }
+
+    /// Moves the node and its contents out of draining pages, and returns where it is now. What refers to it is still to be told.
+    func moved(_ mover: inout BlockMover) -> ListNode {
+        if let block = unsafe mover.move(storage.pointee.block) { unsafe storage.pointee.block = block }
+        guard let moved = unsafe mover.move(address) else { return self }
+        return unsafe ListNode(at: moved)
     }
 
     /// A copy of its own without neighbours.

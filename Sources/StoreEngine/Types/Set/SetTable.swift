@@ -224,6 +224,10 @@ enum MemberLayout: TableLayout {
         return copy
     }
 
+    func defragment(_ place: inout ValuePlace, _ mover: inout BlockMover) -> Bool {
+        table.moveEntries(&place.table, &mover)
+    }
+
     /// Frees up to about `budget` members from directory place `index` on. Returns the place to continue from; nil when
     /// everything is freed, and the handle must not be used any more.
     func deallocateSlice(from index: Int, budget: Int) -> Int? {

@@ -195,6 +195,33 @@ enum ScoredMemberLayout: TableLayout {
         return copy
     }
 
+    func defragment(_ place: inout ValuePlace, _ mover: inout BlockMover) -> Bool {
+        while place.stage == 0 && !mover.isOver {
+            guard let word = unsafe table.nextWord(&place.table, &mover) else {
+                guard place.table.isAtEnd else { return false }
+                table.moveOwnBlocks(&mover)
+                place.stage = 1
+                break
+            }
+            let block = unsafe SlotWord.entry(word.pointee)
+            let hasMoved = unsafe mover.moveEntry(at: word) { copy in
+                unsafe tree.replace(block, with: copy, score: MemberBlock(copy).score)
+            }
+            if hasMoved {
+                table.outdateSlots()
+                mover.spend(Self.stepsOfReplacing)
+            }
+        }
+        while place.stage == 1 && !mover.isOver {
+            guard let next = tree.moveNodes(atRank: place.index, &mover) else { return true }
+            place.index = next
+        }
+        return false
+    }
+
+    /// What it costs to find a block in the tree: see `BlockMover`.
+    private static let stepsOfReplacing = 8
+
     /// The place from which the nodes of the tree are freed, after all members.
     private static let treePlace = 1 << 60
 

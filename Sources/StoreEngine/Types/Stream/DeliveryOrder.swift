@@ -153,6 +153,14 @@ import Glibc
         }
 
         func deallocate(_ allocator: SlabAllocator) { unsafe allocator.deallocate(address) }
+
+        /// Moves the run out of a draining page; nil if it has stayed.
+        func moved(_ mover: inout BlockMover) -> Run? {
+            guard let block = unsafe mover.move(address) else { return nil }
+            let moved = unsafe Run(block)
+            moved.claimEntries(from: 0)
+            return moved
+        }
     }
 
     /// The last run in which entries of a rank may be; the first, if all others have greater ranks.
@@ -336,6 +344,35 @@ import Glibc
         guard let first else { return 0 }
         if index.isEmpty { return unsafe allocator.capacity(of: first.address) }
         return index.byteCount(allocator) + Run.size(slots: count * 9 / 8)
+    }
+
+    // MARK: defragmentation
+
+    /// Notes where a pending entry is that moves.
+    func replace(_ entry: PendingEntry, with moved: PendingEntry) {
+        guard let address = unsafe moved.run else { preconditionFailure("an entry is in no run") }
+        let run = unsafe Run(address)
+        run[run.index(of: entry)] = moved
+    }
+
+    mutating func moveFirstRun(_ mover: inout BlockMover) {
+        guard let old = first, let moved = old.moved(&mover) else { return }
+        if old == last { last = moved }
+        first = moved
+    }
+
+    /// Moves some of the runs behind the first, from a key on.
+    /// - Returns: the key to go on with; nil at the end.
+    mutating func moveRuns(from key: StreamID, _ mover: inout BlockMover) -> StreamID? {
+        var last = last
+        let next = index.moveNodes(from: key, &mover) { place, mover in
+            let run = Run(bits: place.value)
+            guard let moved = run.moved(&mover) else { return }
+            place.value = moved.bits
+            if run == last { last = moved }
+        }
+        self.last = last
+        return next
     }
 
     // MARK: checking

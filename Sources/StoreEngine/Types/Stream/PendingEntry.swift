@@ -37,20 +37,25 @@ import RespCodec
     var id: StreamID { unsafe pointer.pointee.id }
     /// Milliseconds since 1970; 0 once it was released.
     var deliveryTime: Int64 { unsafe pointer.pointee.deliveryTime }
-    var deliveryCount: Int {
-        get { unsafe pointer.pointee.deliveryCount }
-        nonmutating set { unsafe pointer.pointee.deliveryCount = newValue }
-    }
+    var deliveryCount: Int { unsafe pointer.pointee.deliveryCount }
     /// Whether no consumer has it.
     var isReleased: Bool { unsafe pointer.pointee.consumer == nil }
-
-    /// Counts one more delivery; the count stays at the greatest number.
-    func countDelivery() { if deliveryCount < Int.max { deliveryCount += 1 } }
 
     /// How long ago it was delivered.
     func idle(_ now: Int64) -> Int64 { now &- deliveryTime }
 
+    /// Moves the entry out of a draining page; nil if it has stayed.
+    /// - Parameter redirect: called with the copy while the old block is still there.
+    func moved(_ mover: inout BlockMover, _ redirect: (PendingEntry) -> Void) -> PendingEntry? {
+        let block = unsafe mover.move(pointer) { copy in
+            redirect(PendingEntry(bits: UInt64(UInt(bitPattern: copy))))
+        }
+        return unsafe block.map { PendingEntry(bits: UInt64(UInt(bitPattern: $0))) }
+    }
+
     // MARK: for the group
+
+    func setDeliveryCount(_ count: Int) { unsafe pointer.pointee.deliveryCount = count }
 
     @unsafe var consumer: UnsafeMutableRawPointer? { unsafe pointer.pointee.consumer }
 

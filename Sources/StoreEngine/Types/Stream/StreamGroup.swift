@@ -21,6 +21,16 @@ import RespCodec
         var consumers = NamedBlocks()
         var order = DeliveryOrder()
         var releasedCount = 0
+        /// Whether a snapshot still has to write pending entries: what one was is kept before it changes.
+        var isFrozen = false
+    }
+
+    /// What becomes of how often an entry was delivered, when somebody gets it.
+    enum DeliveryCount {
+        case same
+        /// One more; the count stays at the greatest number.
+        case next
+        case exactly(Int)
     }
 
     /// The value of `entriesRead` when the number is unknown.
@@ -98,11 +108,13 @@ import RespCodec
         while !consumer.tree.isEmpty {
             consumer.tree.removeFirstLeaf(allocator) { bits in
                 let entry = PendingEntry(bits: bits)
+                willChange(entry)
                 tree.remove(entry.id, allocator)
                 order.remove(entry, allocator)
                 entry.deallocate(allocator)
             }
         }
+        if isFrozen { allocator.snapshot?.willRemove(consumer, of: self) }
         unsafe consumers.remove(consumer.address, allocator)
         consumer.deallocate(allocator)
         return count
@@ -150,6 +162,7 @@ import RespCodec
             entry.deallocate(allocator)
             return nil
         }
+        if isFrozen { allocator.snapshot?.hasAdded(id, to: self) }
         return entry
     }
 
@@ -171,13 +184,18 @@ import RespCodec
             return entry
         }
         guard let entry = pendingEntry(id) else { preconditionFailure("an entry is neither pending nor new") }
-        entry.deliveryCount = 1
-        assign(entry, to: consumer, time: now)
+        assign(entry, to: consumer, time: now, count: .exactly(1))
         return entry
     }
 
     /// Assigns an entry to a consumer, with a time of delivery.
-    func assign(_ entry: PendingEntry, to consumer: StreamConsumer, time: Int64) {
+    func assign(_ entry: PendingEntry, to consumer: StreamConsumer, time: Int64, count: DeliveryCount) {
+        willChange(entry)
+        switch count {
+        case .same: break
+        case .next: if entry.deliveryCount < Int.max { entry.setDeliveryCount(entry.deliveryCount + 1) }
+        case .exactly(let count): entry.setDeliveryCount(count)
+        }
         takeOut(entry)
         let owner = self.consumer(of: entry)
         if owner != consumer {
@@ -189,7 +207,9 @@ import RespCodec
     }
 
     /// Releases an entry from its consumer, so that any consumer can claim it.
-    func release(_ entry: PendingEntry) {
+    func release(_ entry: PendingEntry, deliveryCount: Int) {
+        willChange(entry)
+        entry.setDeliveryCount(deliveryCount)
         takeOut(entry)
         consumer(of: entry)?.tree.remove(entry.id, allocator)
         unsafe entry.assign(to: nil, time: 0)
@@ -199,12 +219,25 @@ import RespCodec
 
     /// Removes an entry; false if it is not pending.
     func removePending(_ id: StreamID) -> Bool {
+        if isFrozen, let entry = pendingEntry(id) { willChange(entry) }
         guard let bits = tree.remove(id, allocator) else { return false }
         let entry = PendingEntry(bits: bits)
         consumer(of: entry)?.tree.remove(id, allocator)
         takeOut(entry)
         entry.deallocate(allocator)
         return true
+    }
+
+    // MARK: snapshots
+
+    var isFrozen: Bool {
+        get { unsafe pointer.pointee.isFrozen }
+        nonmutating set { unsafe pointer.pointee.isFrozen = newValue }
+    }
+
+    /// To be called before an entry changes or is removed.
+    @inline(__always) private func willChange(_ entry: PendingEntry) {
+        if isFrozen { allocator.snapshot?.willChange(entry, of: self) }
     }
 
     /// Takes an entry out of the order of delivery.
@@ -234,7 +267,7 @@ import RespCodec
             let consumer = consumer(of: entry).flatMap { copies[unsafe UInt(bitPattern: $0.address)] }
             if let consumer {
                 let made = copy.deliver(entry.id, to: consumer, now: entry.deliveryTime)
-                made.deliveryCount = entry.deliveryCount
+                made.setDeliveryCount(entry.deliveryCount)
             } else {
                 _ = copy.makePending(entry.id, deliveryCount: entry.deliveryCount)
             }
@@ -242,6 +275,49 @@ import RespCodec
         precondition(copy.pendingCount == pendingCount, "an id is pending twice")
         return copy
     }
+
+    /// Moves some of what the group has out of draining pages; true at the end. Stage 1 of the place is the pending entries, 2 the consumers,
+    /// 3 and 4 the order of delivery.
+    func defragment(_ place: inout ValuePlace, _ mover: inout BlockMover) -> Bool {
+        mover.spend(1)
+        switch place.stage {
+        case 1:
+            let next = tree.moveNodes(from: place.id, &mover) { move(at: $0, &$1) }
+            place.id = next ?? .zero
+            if next == nil { (place.stage, place.consumer) = (2, 0) }
+        case 2:
+            guard place.consumer < consumerCount else {
+                place.stage = 3
+                return false
+            }
+            let next = consumer(at: place.consumer).tree.moveNodes(from: place.id, &mover) { _, _ in }
+            place.id = next ?? .zero
+            if next == nil { place.consumer += 1 }
+        case 3:
+            order.moveFirstRun(&mover)
+            place.stage = 4
+        default:
+            let next = order.moveRuns(from: place.id, &mover)
+            place.id = next ?? .zero
+            return next == nil
+        }
+        return false
+    }
+
+    /// Moves the pending entry at a place of the group's tree.
+    private func move(at place: IDTree.Place, _ mover: inout BlockMover) {
+        let entry = PendingEntry(bits: place.value)
+        let moved = entry.moved(&mover) { moved in
+            consumer(of: moved)?.tree.find(moved.id)?.value = moved.bits
+            order.replace(entry, with: moved)
+        }
+        guard let moved else { return }
+        place.value = moved.bits
+        mover.spend(Self.stepsOfReplacing)
+    }
+
+    /// What it costs to find a pending entry in the tree of its consumer: see `BlockMover`.
+    private static let stepsOfReplacing = 6
 
     /// Frees a part of what the group has, and decreases `budget`; true when only `deallocate` is left to call.
     func deallocateSlice(_ budget: inout Int) -> Bool {

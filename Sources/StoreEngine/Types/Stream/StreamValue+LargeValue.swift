@@ -63,6 +63,26 @@ extension StreamValue: LargeValue {
         return copy
     }
 
+    /// Moves the nodes, pending entries and trees. The few blocks of groups and consumers themselves, which many entries refer to, stay.
+    func defragment(_ place: inout ValuePlace, _ mover: inout BlockMover) -> Bool {
+        while place.stage == 0 && !mover.isOver {
+            let next = nodes.moveNodes(from: place.id, &mover) { node, mover in
+                guard let block = unsafe mover.move(Self.block(node)) else { return }
+                node.value = UInt64(UInt(bitPattern: block))
+                if unsafe node.id == pointer.pointee.tailID { unsafe pointer.pointee.tail = block }
+            }
+            place.id = next ?? .zero
+            if next == nil { place.stage = 1 }
+        }
+        while place.stage > 0 && !mover.isOver {
+            guard place.index < groupCount else { return true }
+            guard group(at: place.index).defragment(&place, &mover) else { continue }
+            place.index += 1
+            place.stage = 1
+        }
+        return false
+    }
+
     func deallocateSlice(from place: Int, budget: Int) -> Int? {
         let allocator = allocator
         var left = budget

@@ -128,8 +128,8 @@ extension KeyspaceContext {
         database.willChange(slot)
         let entry = entry(slot)
         let before = stringLength(entry)
-        // What is appended where there is room changes nothing that was there.
-        if offset < before || !hasRoom(entry, for: length) { database.willChangeBytes(slot) }
+        // What is appended changes nothing that was there.
+        if offset < before { database.willChangeBytes(slot) }
         if entry.encoding == .external || !Self.liesInline(length, key: entry.key) {
             growExternal(slot, to: length)
             let (block, _) = unsafe self.entry(slot).external
@@ -163,11 +163,6 @@ extension KeyspaceContext {
         unsafe memmove(place + offset, bytes.rawBytes.baseAddress!, bytes.count)
     }
 
-    /// Whether a long string of `length` bytes stays where it is.
-    private func hasRoom(_ entry: Entry, for length: Int) -> Bool {
-        unsafe entry.encoding == .external && database.allocator.capacity(of: entry.external.block) >= length
-    }
-
     /// Moves the string to a block of its own with room for `length` bytes, and sets its length.
     private func growExternal(_ slot: Slot, to length: Int) {
         let entry = entry(slot)
@@ -176,9 +171,11 @@ extension KeyspaceContext {
             database.sizeChanged(.string, from: old, to: length)
             let capacity = unsafe database.allocator.capacity(of: block)
             if capacity < length {
-                // Twice the room up to a mebibyte, then one mebibyte more: appending stays linear.
-                let roomy = max(length, capacity + min(capacity, 1 << 20))
+                // Twice the room up to a mebibyte, then one mebibyte more, then a sixteenth: appending stays linear, even where the
+                // system has to copy what it moves.
+                let roomy = max(length, capacity + min(capacity, max(1 << 20, capacity / 16)))
                 let moved = unsafe database.allocator.reallocate(block, size: roomy, keeping: old)
+                if unsafe moved != block { unsafe database.allocator.snapshot?.hasMoved(bytesFrom: block, to: moved) }
                 unsafe entry.external = (moved, length)
             } else {
                 unsafe entry.external = (block, length)

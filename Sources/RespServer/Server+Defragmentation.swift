@@ -1,0 +1,143 @@
+// Active defragmentation: when it runs, and how much of the time it gets.
+//
+// While `activedefrag` is on, upkeep compares the part of the allocator's pages that is not in use with `active-defrag-ignore-bytes` and
+// `active-defrag-threshold-lower`. Above both a pass of the engine begins (`StoreEngine/Defragmentation`), and goes on half a millisecond
+// or, where it gets much of the time, a millisecond at a time, in turns of a timer. How far apart these are follows from the percentage
+// of the time that it gets: `active-defrag-cycle-min` at the lower threshold, `active-defrag-cycle-max` at the upper one, and in
+// proportion between them. Within a pass that never becomes less. After a pass that was of little use it rests for a while: what is
+// left are blocks that do not move, or pages that are not worth it.
+//
+// With `maxmemory` a pass also begins where that is off: when keys of all pages were evicted, their room is of no use to a value of another
+// size, and the system would count much more than is allowed. Then it gets most of the time, for a large value waits for it.
+
+import CLinux
+import StoreEngine
+
+/// How defragmentation gets on.
+struct DefragmentationPace {
+    /// How many percent of the time it gets; 0 while it does not run.
+    var share = 0
+    /// No pass begins before this time.
+    var restEnd: Int64 = 0
+    /// Bytes of pages when the pass began.
+    var heldBytesAtStart = 0
+    /// How much of the pages was not in use when the last pass was over, or since then at its least.
+    var bytesLeft = 0
+    /// Since when there is something to do, and for how long there was before, in milliseconds.
+    private var start: Int64?
+    private var earlier: Int64 = 0
+
+    mutating func follow(isExcessive: Bool, now: Int64) {
+        if isExcessive {
+            start = start ?? now
+        } else if let since = start {
+            earlier += max(0, now - since)
+            start = nil
+        }
+    }
+
+    func current(now: Int64) -> Int64 { start.map { max(0, now - $0) } ?? 0 }
+    func total(now: Int64) -> Int64 { earlier + current(now: now) }
+
+    mutating func resetStatistics(now: Int64) {
+        earlier = 0
+        if start != nil { start = now }
+    }
+}
+
+extension Server {
+    /// Steps of the engine between two looks at the clock: some tens of microseconds.
+    private static let stepsOfLook = 1000
+    /// Shorter passes than this part of the pages are of little use.
+    private static let leastGain = 50
+    private static let restMilliseconds: Int64 = 10_000
+    private static let restDuringSnapshot: Int64 = 100
+    private static let shareUnderPressure = 90
+
+    /// Begins a pass if there is much to gain. To be called while defragmentation is on, or was.
+    func followDefragmentation() {
+        let settings = configuration.settings
+        let (bytes, percent) = engine.fragmentation
+        let isExcessive =
+            settings.activeDefragmentation && bytes >= settings.defragmentationIgnoredBytes
+            && percent >= settings.defragmentationLowerThreshold
+        defragmentationPace.follow(isExcessive: isExcessive, now: now)
+        defragmentationPace.bytesLeft = min(defragmentationPace.bytesLeft, bytes)
+        let isUnderPressure =
+            engine.holdsTooMuch && bytes - defragmentationPace.bytesLeft > engine.usedBytes / Self.leastGain
+        if !settings.activeDefragmentation && !engine.isMemoryLimited { engine.endDefragmentation() }
+        if !engine.isDefragmenting {
+            defragmentationPace.share = 0
+            // The clock may have been put back.
+            let rests = now < defragmentationPace.restEnd && defragmentationPace.restEnd - now <= Self.restMilliseconds
+            guard isExcessive && !rests || isUnderPressure, mayDefragment else { return }
+            engine.beginDefragmentation()
+            defragmentationPace.heldBytesAtStart = engine.heldBytes
+            defragmentationTimer.set(for: now)
+        }
+        let wanted = isUnderPressure ? Self.shareUnderPressure : share(ofFragmentation: percent)
+        defragmentationPace.share = max(defragmentationPace.share, wanted)
+    }
+
+    /// To be called while memory is limited, when much may have been taken or freed: sees to it that the system does not count much more than
+    /// is in use.
+    func relieveMemory() {
+        guard engine.holdsTooMuch else { return }
+        engine.giveBackSomePages()
+        followDefragmentation()
+    }
+
+    private func share(ofFragmentation percent: Int) -> Int {
+        let settings = configuration.settings
+        let (lower, upper) = (settings.defragmentationLowerThreshold, settings.defragmentationUpperThreshold)
+        let (least, most) = (settings.defragmentationLeastShare, settings.defragmentationMostShare)
+        guard percent < upper, upper > lower else { return max(least, most) }
+        let part = Double(max(percent - lower, 0)) / Double(upper - lower)
+        return max(least, least + Int(part * Double(most - least)))
+    }
+
+    /// Goes on with the pass for a bounded time.
+    func defragment() {
+        guard engine.isDefragmenting || engine.movesAllBlocks else { return }
+        guard mayDefragment else { return defragmentationTimer.set(for: now + Self.restDuringSnapshot) }
+        if engine.movesAllBlocks { return moveAllBlocks() }
+        let start = clinux_cycle_counter()
+        let share = max(defragmentationPace.share, 1)
+        let limit = clock.millisecond / (share < 50 ? 2 : 1)
+        var isOver = false
+        repeat {
+            isOver = engine.defragment(steps: Self.stepsOfLook)
+        } while !isOver && clinux_cycle_counter() &- start < limit
+        let taken = clinux_cycle_counter() &- start
+        observer.observe(.defragmentationCycle, cycles: taken)
+        guard isOver else {
+            let rest = Double(taken) / Double(clock.millisecond) * Double(100 - share) / Double(share)
+            return defragmentationTimer.set(for: now + Int64(rest.rounded(.up)))
+        }
+        defragmentationPace.share = 0
+        defragmentationPace.bytesLeft = engine.fragmentation.bytes
+        let before = defragmentationPace.heldBytesAtStart
+        if before - engine.heldBytes < before / Self.leastGain {
+            defragmentationPace.restEnd = now + Self.restMilliseconds
+        }
+    }
+
+    /// Not while a snapshot is written or something is loaded.
+    var mayDefragment: Bool { engine.mayDefragment && persistence.loading == nil }
+
+    /// Whether blocks are moved all the time, wherever they lie: for tests.
+    var movesAllBlocks: Bool {
+        get { engine.movesAllBlocks }
+        set {
+            engine.endDefragmentation()
+            engine.movesAllBlocks = newValue
+            defragmentationTimer.set(for: newValue ? now : nil)
+        }
+    }
+
+    /// Moves some blocks, in every turn.
+    private func moveAllBlocks() {
+        if engine.defragment(steps: Self.stepsOfLook) { engine.beginDefragmentation() }
+        defragmentationTimer.set(for: now)
+    }
+}
