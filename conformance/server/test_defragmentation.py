@@ -28,22 +28,23 @@ def run(client, commands):
 
 
 def make_sparse(client, count=80_000):
-    """Makes keys of many sizes and collections of many elements, and deletes four fifths of all."""
+    """Makes keys of some sizes and collections of many elements, and deletes four fifths of all. Of each size a page is not full."""
     generator = random.Random(7)
-    run(client, [("SET", f"key:{number}", "v" * generator.randrange(8, 700)) for number in range(count)])
+    sizes = [8, 20, 33, 60, 90, 130, 190, 250, 333, 450, 600]
+    run(client, [("SET", f"key:{number:06}", "v" * generator.choice(sizes)) for number in range(count)])
     for kind, command in (("hash", "HSET"), ("set", "SADD"), ("list", "RPUSH"), ("sorted", "ZADD")):
         for first in range(0, count // 4, 200):
             numbers = range(first, first + 200)
-            words = {"hash": [word for number in numbers for word in (f"f{number}", "v" * (number % 90))],
+            words = {"hash": [word for number in numbers for word in (f"f{number:06}", "v" * (number % 9 * 10))],
                      "sorted": [word for number in numbers for word in (number % 999, f"m{number}")]}
             run(client, [(command, kind, *words.get(kind, [f"m{number}" for number in numbers]))])
     run(client, [("XADD", "stream", f"{number + 1}-1", "f", "v" * (number % 90)) for number in range(count // 4)])
     client("XGROUP", "CREATE", "stream", "g", 0)
     client("XREADGROUP", "GROUP", "g", "c", "COUNT", count // 8, "STREAMS", "stream", ">")
     gone = [number for number in range(count) if generator.random() < 0.8]
-    run(client, [("DEL", f"key:{number}") for number in gone])
+    run(client, [("DEL", f"key:{number:06}") for number in gone])
     run(client, [words for number in gone if number < count // 4 for words in (
-        ("HDEL", "hash", f"f{number}"), ("SREM", "set", f"m{number}"), ("ZREM", "sorted", f"m{number}"),
+        ("HDEL", "hash", f"f{number:06}"), ("SREM", "set", f"m{number}"), ("ZREM", "sorted", f"m{number}"),
         ("XDEL", "stream", f"{number + 1}-1"), ("XACK", "stream", "g", f"{number + 1}-1"))])
 
 

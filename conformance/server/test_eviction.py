@@ -209,7 +209,9 @@ def test_what_only_reads_a_key_does_not_keep_it(policy, start):
 
 def test_what_is_to_be_logged_counts(start):
     """Within a transaction it is all still to be written."""
-    with start("--appendonly", "yes").connect() as client:
+    with start().connect() as client:
+        assert client("CONFIG", "SET", "appendonly", "yes").value == b"OK"
+        assert eventually(lambda: info(client, "persistence")["aof_rewrite_in_progress"] == "0")
         before = used(client)
         value = b"v" * (4 << 20)
         client.pipeline([("MULTI",), ("SET", "key", value), ("INFO", "memory")])
@@ -232,7 +234,8 @@ def test_a_large_value_waits_until_there_is_room(start):
         for number in range(4):
             assert client("SET", f"large:{number}", b"x" * (20 << 20)).value == b"OK"
             highest = max(highest, used(client))
-        assert highest < limit + SLACK
+        # Some megabytes are received at once.
+        assert highest < limit + (5 << 20)
         # The program itself, and pages that are not full, are small against it only where there is more.
         assert server.peak_bytes() < limit * 1.1 + (32 << 20)
         assert client("STRLEN", "large:3").value == 20 << 20
