@@ -1,7 +1,7 @@
 // The tools: programs of their own within this one, named by the first argument. `respcli TOOL --help` tells about each.
 //
-// COPY and WATCH are also commands of the server. So `copy` is the tool only before the address of a server or an option, and `watch` only
-// in small letters; in capitals both are always the command.
+// COPY and WATCH are also commands of the server. So `copy` is the tool only with the addresses of servers or an option behind it, and `watch`
+// only in small letters; in capitals both are always the command.
 
 import Glibc
 import ProcessArguments
@@ -15,7 +15,7 @@ enum Tool: String, CaseIterable {
         guard tool == .copy else { return tool }
         let second = arguments.dropFirst().first ?? []
         let isOption = second.elementsEqual("--help".utf8) || PairOptions.copyTable[Text.string(second)] != nil
-        return isOption || ConnectionURI.isURI(second) ? tool : nil
+        return isOption || arguments.contains(where: ConnectionURI.isURI) ? tool : nil
     }
 
     var summary: String {
