@@ -23,6 +23,12 @@ public enum ProcessArguments {
         }
     }
 
+    /// The name that the program was started under, a path or not; empty if it was given none.
+    public static var name: String {
+        guard unsafe count > 0, let text = unsafe vector?[0] else { return "" }
+        return unsafe String(cString: text)
+    }
+
     /// The end of an argument that is nobody else's business.
     public struct Secret: Equatable, Sendable {
         /// Counted from 0, without the name of the program.

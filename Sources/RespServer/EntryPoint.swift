@@ -10,6 +10,7 @@ struct EntryPoint {
     static func main() {
         let log = Log()
         let arguments = ProcessArguments.current
+        if let check = FileCheck.start(name: ProcessArguments.name, arguments) { exit(FileCheck.run(check)) }
         ProcessArguments.hide(CommandLineOptions(arguments).secrets)
         do {
             switch try Configuration.start(arguments, environment: Configuration.processEnvironment, log: log) {
@@ -34,6 +35,14 @@ struct EntryPoint {
             throw SyscallError("daemon")
         }
         Signals.install()
+        func followCrashLog(_ settings: Settings) {
+            CrashReport.follow(isOn: settings.logsCrashes, logFile: settings.logFile)
+        }
+        followCrashLog(configuration.settings)
+        configuration.onChange(of: "crash-log-enabled") { _, new in
+            followCrashLog(new)
+            return nil
+        }
         // Large values that are dropped go back to the system; those below are made again sooner than the system would give their pages.
         clinux_set_malloc_thresholds(4 << 20, 1 << 20)
         SystemMemory.makeReserve()

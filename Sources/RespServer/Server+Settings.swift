@@ -112,6 +112,7 @@ extension Server {
 
     private func applyEngineSettings() {
         let settings = configuration.settings
+        // What only DEBUG sets stays as it is.
         var engineSettings = engine.settings
         engineSettings.hashMaxPackedEntries = settings.hashMaxListpackEntries
         engineSettings.hashMaxPackedValue = settings.hashMaxListpackValue

@@ -149,6 +149,6 @@ extension Server {
         for path in [settings.unixSocket, settings.portFile, settings.pidFile] where !path.isEmpty {
             unsafe unlink(path)
         }
-        log.warning("\(Product.title) is now ready to exit, bye bye...")
+        if isStopping { log.warning("\(Product.title) is now ready to exit, bye bye...") }
     }
 }

@@ -21,7 +21,7 @@ extension Server {
         while !isStopping {
             let count = loop.wait(now: now, hasWork: hasWork)
             takeTurn(count) { loop[$0] }
-            if Signals.received != 0 { stop(because: Signals.received) }
+            if Signals.received != 0 && !isUpkeepPaused { stop(because: Signals.received) }
         }
         // What was done behind SHUTDOWN.
         if appendOnly.writer.hasWork { _ = finishLog() }
@@ -67,7 +67,7 @@ extension Server {
         replies.send()
         closeWaiting()
         _ = clock.lap()
-        if Signals.received != 0 { stop(because: Signals.received) }
+        if Signals.received != 0 && !isUpkeepPaused { stop(because: Signals.received) }
     }
 
     @inline(__always)

@@ -156,6 +156,7 @@ final class Server {
         replies.owner = self
         unsafe scripts.server = self
         engine.observer = keyspaceListeners
+        engine.refusals = RefusedPayloads { log.verbose($0) }
         for command in Engine.allCommands { commands.add(CommandRecord(command)) }
         for command in SessionCommands.all { commands.add(CommandRecord(command)) }
         followSettings()

@@ -14,7 +14,7 @@ def folder(directory):
 
 
 def names(directory):
-    return sorted(path.name for path in folder(directory).iterdir())
+    return sorted(path.name for path in folder(directory).iterdir() if path.suffix != ".lock")
 
 
 def increment(directory):

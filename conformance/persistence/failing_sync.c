@@ -1,13 +1,19 @@
-// Loaded into a server before its own libraries: fsync and fdatasync fail while there is a file of the name that FAILING_SYNC has.
+// Loaded into a server before its own libraries: fsync and fdatasync fail while there is a file of the name that FAILING_SYNC has, and wait
+// while there is one of the name that WAITING_SYNC has.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-static int fails(void) {
-    const char *name = getenv("FAILING_SYNC");
+static int is_there(const char *variable) {
+    const char *name = getenv(variable);
     return name && access(name, F_OK) == 0;
+}
+
+static int fails(void) {
+    while (is_there("WAITING_SYNC")) usleep(1000);
+    return is_there("FAILING_SYNC");
 }
 
 int fdatasync(int descriptor) {

@@ -218,9 +218,9 @@ def test_damage_is_refused_with_file_offset_and_advice(begin, tmp_path):
     for damaged, reason in [
         (content[:-9], "it ends too early at offset"),
         (content[:200], "it ends too early at offset"),
-        (content[:-1] + bytes([content[-1] ^ 1]), "found a wrong checksum at offset"),
+        (content[:-1] + bytes([content[-1] ^ 1]), "RDB CRC error: found a wrong checksum at offset"),
         (b"RUBBISH!!" + content[9:], "found no RDB file at offset 9"),
-        (b"REDIS0099" + content[9:], "cannot take in a later version of the format"),
+        (b"REDIS0099" + content[9:], "cannot take in version 99 of the RDB format"),
         (b"", "it ends too early at offset 0"),
     ]:
         path.write_bytes(damaged)

@@ -61,13 +61,27 @@ enum DebugCommands {
             reply.ok()
         case ("effects", 3...4):
             try effects(context.server, arguments, reply)
+        case ("aof-flush-sleep", 3):
+            // A second is long enough to be noticed.
+            context.server.appendOnly.writer.flushDelay = min(max(leadingInteger(arguments[2]), 0), 60_000_000)
+            reply.ok()
         case ("change-repl-id", 2):
             reply.ok()
         case ("loadaof", 2):
-            guard context.server.reloadLog() else {
+            guard context.server.persistence.loading == nil,
+                context.server.reloadLog(for: context.isNested ? nil : context.connection)
+            else {
                 throw .message("ERR Error trying to load the AOF files, check server logs.")
             }
             context.server.log.notice("Append Only File loaded by DEBUG LOADAOF")
+            reply.ok()
+        case ("log", 3):
+            context.server.log.warning("DEBUG LOG: \(arguments[2])")
+            reply.ok()
+        case ("segfault", 2):
+            raise(SIGSEGV)
+        case ("set-skip-checksum-validation", 3):
+            engine.settings.comparesChecksums = leadingInteger(arguments[2]) == 0
             reply.ok()
         case ("reload", 2...):
             try reload(context.server, arguments)
@@ -78,6 +92,7 @@ enum DebugCommands {
     }
 
     private static let help = [
+        "AOF-FLUSH-SLEEP <microseconds>", "    Wait for so long before anything is written to the append-only file.",
         "CHANGE-REPL-ID", "    Do nothing, for this version does not replicate.",
         "DIGEST", "    Return a digest of all data: equal for equal data.",
         "DIGEST-VALUE <key> [<key> ...]", "    Return a digest of each key's value.",
@@ -90,9 +105,10 @@ enum DebugCommands {
         "EFFECTS STOP", "    Forget what was recorded.",
         "ERROR <string>", "    Return the string as an error.",
         "LOADAOF", "    Drop all data and load it from the append-only file.",
+        "LOG <message>", "    Write a message to the log.",
         "MOVE-ALL-BLOCKS <0|1>", "    Whether all that keys and values lie in is moved to other places all the time.",
         "OBJECT <key>", "    Tell how the value of a key is kept.",
-        "PAUSE-CRON <0|1>", "    Whether upkeep, which is done some times a second, is left undone.",
+        "PAUSE-CRON <0|1>", "    Leave undone what is done by itself, the end by a signal included.",
         "POPULATE <count> [<prefix>] [<size>]",
         "    Make string keys key:0, key:1 and so on, or with another prefix, and with values of a given size.",
         "PROTOCOL <type>",
@@ -105,8 +121,10 @@ enum DebugCommands {
         "    with MERGE neither, and what is loaded takes the place of what is there. With NOSAVE it is not saved before.",
         "REPLYBUFFER <PEAK-RESET-TIME | RESIZING> <value>",
         "    Do nothing, for all connections share one buffer.",
+        "SEGFAULT", "    Crash.",
         "SET-ACTIVE-EXPIRE <0|1>", "    Whether keys that are due are removed before anybody looks for them.",
         "SET-DISABLE-DENY-SCRIPTS <0|1>", "    Whether scripts may run commands that are not for scripts.",
+        "SET-SKIP-CHECKSUM-VALIDATION <0|1>", "    Whether RESTORE and RDB files may have any checksum.",
         "SLEEP <seconds>", "    Do nothing for a time, which may have decimals. All clients wait.",
         "STRINGMATCH-LEN <count> <pattern>",
         "    Match a pattern against that many letters a, to see how long it takes.",

@@ -54,7 +54,11 @@ enum ServerCommands {
         }
         guard !aborts else {
             guard options.isEmpty else { throw .syntax }
-            throw .message("ERR No shutdown in progress.")
+            guard Signals.received != 0 else { throw .message("ERR No shutdown in progress.") }
+            // A signal has asked for it, and nothing was done about it yet.
+            Signals.forget()
+            context.server.log.warning("Shutdown manually aborted.")
+            return context.reply.ok()
         }
         let scripts = context.server.scripts
         if scripts.isBusy && !options.contains(.noSave) { throw scripts.busyError }

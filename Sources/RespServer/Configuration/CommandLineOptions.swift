@@ -88,11 +88,15 @@ extension CommandLineOptions {
 
         Usage: \(Product.name) [FILE] [--NAME VALUE ...] [-]
                \(Product.name) --check-config [FILE] [--NAME VALUE ...] [-]
+               \(Product.name) --check [--fix | --truncate-to-timestamp SECONDS] FILE
 
           FILE            configuration file in the syntax of redis.conf
           -               also read a configuration from standard input, as first or last argument
           --NAME VALUE    any setting of the file; the command line has the last word
           --check-config  load the configuration, report the first error, and do not start
+          --check         examine a snapshot, an append-only file, its manifest or its directory, as redis-check-rdb and
+                          redis-check-aof do, which names the program may have, too. --fix cuts off what is damaged
+                          at the end of an append-only file, --truncate-to-timestamp what was written to it later
           --commands      print what commands there are, as docs/COMMANDS.md
           -v, --version   print the version
           -h, --help      print this text

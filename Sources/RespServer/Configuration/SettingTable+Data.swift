@@ -95,7 +95,7 @@ extension SettingTable {
         .integer("auto-aof-rewrite-percentage", \.rewritePercentage, 0...largestInt32),
         .integer("auto-aof-rewrite-min-size", \.rewriteMinSize, 0...Int.max, in: .memory),
         .boolean("aof-load-truncated", \.loadsTruncatedLogs),
-        .boolean("aof-use-rdb-preamble", kept: true),
+        .boolean("aof-use-rdb-preamble", \.basesAreSnapshots),
         .boolean("aof-timestamp-enabled", \.notesTimeInLog),
         .boolean("aof-rewrite-incremental-fsync", \.rewriteIncrementalFsync),
         .boolean("aof-disable-auto-gc", \.keepsLogHistory),

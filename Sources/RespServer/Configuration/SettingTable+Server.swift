@@ -76,7 +76,7 @@ extension SettingTable {
                     ? nil : "template format is invalid or contains unknown variables"
             }),
         .boolean("always-show-logo", kept: false, [.immutable]),
-        .boolean("crash-log-enabled", kept: true).always(like: .boolean(false)),
+        .boolean("crash-log-enabled", \.logsCrashes),
         .boolean("crash-memcheck-enabled", kept: true).always(like: .boolean(false)),
         .boolean("use-exit-on-panic", kept: false, [.hidden]),
         .integer("watchdog-period", kept: 0, 0...largestInt32, [.hidden]),

@@ -68,6 +68,8 @@ struct Settings: Sendable {
     /// Empty is standard output.
     var logFile = ""
     var logFormat = LogFormat.text
+    /// Whether a crash leaves a report in the log.
+    var logsCrashes = true
     var syslogEnabled = false
     var syslogIdentity = "redis"
     var syslogFacility = SyslogFacility.local0
@@ -151,6 +153,8 @@ struct Settings: Sendable {
     var rewriteMinSize = 64 << 20
     /// Whether one is loaded that ends too early.
     var loadsTruncatedLogs = true
+    /// Whether a rewrite writes a snapshot as the base of it; else commands.
+    var basesAreSnapshots = true
     var notesTimeInLog = false
     var rewriteIncrementalFsync = true
     /// Whether its files stay when a rewrite has replaced them.

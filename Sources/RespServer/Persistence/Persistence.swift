@@ -52,6 +52,8 @@ final class Persistence {
     /// How many snapshots were begun.
     var saveCount = 0
     var loading: Loading?
+    /// Whose command loads, and waits for that; nil when the server starts.
+    var loader: Connection?
     var background: BackgroundSave?
     /// Whether a snapshot is to be taken as soon as that is possible.
     var isScheduled = false

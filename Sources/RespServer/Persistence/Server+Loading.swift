@@ -97,8 +97,11 @@ extension Server {
     ) -> SnapshotLoading {
         var loading = SnapshotLoading()
         loading.replaces = replacing
-        loading.checksChecksum = settings.rdbChecksum
-        loading.information = { [unowned self] name, text in tell(name, text) }
+        loading.checksChecksum = settings.rdbChecksum && engine.settings.comparesChecksums
+        loading.information = { [unowned self] name, text, _ in tell(name, text) }
+        loading.emptyKey = { [log] key in
+            log.notice("skipping empty key: \(key[0..<min(key.count, 128)]), which an old server has saved by mistake")
+        }
         loading.library = { [unowned self] code in
             do throws(CommandError) {
                 _ = try scripts.loadLibrary(code, replaces: replacing)
@@ -144,7 +147,13 @@ extension Server {
         let after = persistence.loading?.percentage ?? 0
         if Int(before / 10) < Int(after / 10) && after < 100 { log.notice("Loading: \(Int(after)) % done") }
         updateTime()
-        takeTurnWhileBusy()
+        return continueWhileLoading()
+    }
+
+    /// Serves clients while something is loaded.
+    /// - Returns: whether to go on.
+    func continueWhileLoading() -> Bool {
+        if let loader = persistence.loader { serveWhileBusy(loader) } else { takeTurnWhileBusy() }
         return !isStopping
     }
 

@@ -26,8 +26,11 @@ extension Server {
     /// Writes everything to a file at once.
     func saveAll(to file: SnapshotFile, _ contents: SnapshotSaver.Contents) -> SnapshotFile.Outcome {
         file.waitsForRoom = true
+        file.goesWithProcess(true)
+        defer { file.goesWithProcess(false) }
         let saver = SnapshotSaver(engine, contents, to: file)
-        saver.saveAll()
+        let delay = configuration.settings.keySaveDelayMicroseconds
+        saver.saveAll(pause: delay > 0 ? { _ = usleep(UInt32(delay)) } : nil)
         file.finish(version: saver.version)
         return file.waitForOutcome()
     }
@@ -54,6 +57,14 @@ extension Server {
             )
             return nil
         }
+    }
+
+    /// What the base of an append-only file has besides keys.
+    func baseContents() -> SnapshotSaver.Contents {
+        var contents = snapshotContents(isBase: true)
+        contents.isCommands = !configuration.settings.basesAreSnapshots
+        contents.time = configuration.settings.notesTimeInLog ? now / 1000 : nil
+        return contents
     }
 
     /// What a snapshot has besides keys.

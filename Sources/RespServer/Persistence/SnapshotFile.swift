@@ -16,6 +16,8 @@ final class SnapshotFile: SnapshotDestination {
     struct Options {
         var compresses = true
         var hasChecksum = true
+        /// Whether it is a snapshot, and not commands.
+        var isFramed = true
         /// Whether it is brought to the disk as it grows, and not at the end alone.
         var syncsOnTheWay = true
     }
@@ -78,8 +80,10 @@ final class SnapshotFile: SnapshotDestination {
             self.name = name
             syncsOnTheWay = options.syncsOnTheWay
             (file, temporaryName) = try directory.makeLockedFile(temporaryNames)
-            output = unsafe SnapshotOutput(compresses: options.compresses, hasChecksum: options.hasChecksum) {
-                [unowned self] bytes in
+            output = unsafe SnapshotOutput(
+                compresses: options.compresses, hasChecksum: options.hasChecksum && options.isFramed,
+                isFramed: options.isFramed
+            ) { [unowned self] bytes in
                 attempt { () throws(SyscallError) in unsafe try file.write(bytes) }
                 written += bytes.count
                 if syncsOnTheWay && written - synced >= Self.syncedPart {
@@ -250,6 +254,9 @@ final class SnapshotFile: SnapshotDestination {
         thread.waitUntilIdle()
         return outcome ?? .failed("it was not finished")
     }
+
+    /// Says whether the temporary file is to be removed if the process is ended by a second signal.
+    func goesWithProcess(_ goes: Bool) { Signals.temporaryFile(goes ? work.temporaryName : nil, in: work.directory) }
 
     /// Gives the snapshot up, as if it had never begun. What the thread is doing for it is not waited for.
     /// - Returns: false if that is too late: the file has its name, or there is an outcome.

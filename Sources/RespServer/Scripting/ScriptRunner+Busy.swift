@@ -68,7 +68,12 @@ extension ScriptRunner {
             isBusy = true
             unsafe server.updateGate()
         }
-        unsafe server.serveWhileBusy(run.connection)
+        if unsafe server.persistence.loading == nil {
+            unsafe server.serveWhileBusy(run.connection)
+        } else {
+            // It is in an append-only file, and its client there is none.
+            _ = unsafe server.continueWhileLoading()
+        }
         if unsafe server.isStopping { run.isKilled = true }
         if run.isKilled { unsafe server.log.notice("Lua script killed by user with SCRIPT KILL.") }
     }

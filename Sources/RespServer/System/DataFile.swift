@@ -31,11 +31,19 @@ private func hasLinks(_ descriptor: Int32) -> Bool {
         return DataDirectory(descriptor: other)
     }
 
-    /// Has it be this process's alone among those that ask.
-    /// - Returns: false if it is another's. Where the file system knows no locks, everybody gets one.
-    func lock() -> Bool { flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK }
+    /// Locks a file that stands for the right to write to others, and makes it if it is not there.
+    /// - Returns: nil if somebody else has locked it. Where the file system knows no locks, everybody gets one.
+    func lock(_ name: String) throws(SyscallError) -> FileLock? {
+        let file = try open(name, O_RDWR | O_CREAT, mode: 0o644)
+        return file.lock() || errno != EWOULDBLOCK ? FileLock(file) : nil
+    }
 
-    func unlock() { _ = flock(descriptor, LOCK_UN) }
+    /// Whether it is what is found at a path.
+    func isAt(_ path: String) -> Bool {
+        var (one, other) = (stat(), stat())
+        return unsafe stat(path, &other) == 0 && fstat(descriptor, &one) == 0 && one.st_dev == other.st_dev
+            && one.st_ino == other.st_ino
+    }
 
     /// Whether it was not removed.
     var isThere: Bool { hasLinks(descriptor) }
@@ -135,6 +143,22 @@ private func hasLinks(_ descriptor: Int32) -> Bool {
     }
 }
 
+extension Signals {
+    /// A file that goes with the process when a second signal ends that; nil for none.
+    static func temporaryFile(_ name: String?, in directory: DataDirectory) {
+        setTemporaryFile(name, directory.descriptor)
+    }
+}
+
+/// A locked file, until it is released or nobody has this any more.
+final class FileLock {
+    private var file: DataFile?
+
+    fileprivate init(_ file: DataFile) { self.file = file }
+
+    func release() { file = nil }
+}
+
 /// An open file.
 @safe final class DataFile: @unchecked Sendable {
     private let descriptor: Int32
@@ -149,6 +173,30 @@ private func hasLinks(_ descriptor: Int32) -> Bool {
         var status = stat()
         guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
         return Int(status.st_size)
+    }
+
+    /// Its first bytes. Where it is read from next does not change.
+    func start(atMost limit: Int) throws(SyscallError) -> [UInt8] {
+        var bytes: [UInt8] = []
+        var problem: SyscallError?
+        unsafe withUnsafeTemporaryAllocation(byteCount: limit, alignment: 1) { buffer in
+            do throws(SyscallError) {
+                let count = try unsafe read(to: buffer, at: 0)
+                unsafe bytes = Array(buffer[..<count])
+            } catch {
+                problem = error
+            }
+        }
+        if let problem { throw problem }
+        return bytes
+    }
+
+    /// Whether it begins as a snapshot does. Where it is read from next does not change.
+    var beginsWithSnapshot: Bool {
+        get throws(SyscallError) {
+            let magic = try start(atMost: 6)
+            return magic.starts(with: "REDIS".utf8) || magic.starts(with: "VALKEY".utf8)
+        }
     }
 
     @unsafe func write(_ bytes: UnsafeRawBufferPointer) throws(SyscallError) {

@@ -12,6 +12,26 @@ enum Signals {
     /// Goes on though one was received; the next one is the first again.
     static func forget() { flag.store(0, ordering: .relaxed) }
 
+    /// The file that goes with the process: the directory that it is in, and the address of its name, 0 for none. Names stay in memory, as
+    /// a handler may be reading one.
+    private static let directory = Atomic<Int32>(-1)
+    private static let fileName = Atomic<UInt>(0)
+
+    static func setTemporaryFile(_ name: String?, _ directory: Int32) {
+        fileName.store(0, ordering: .sequentiallyConsistent)
+        guard let name else { return }
+        self.directory.store(directory, ordering: .sequentiallyConsistent)
+        unsafe fileName.store(UInt(bitPattern: strdup(name)), ordering: .sequentiallyConsistent)
+    }
+
+    private static func endAtOnce() -> Never {
+        let name = fileName.load(ordering: .sequentiallyConsistent)
+        if let name = unsafe UnsafePointer<CChar>(bitPattern: name) {
+            unsafe unlinkat(directory.load(ordering: .sequentiallyConsistent), name, 0)
+        }
+        _exit(1)
+    }
+
     static func install() {
         signal(SIGPIPE, SIG_IGN)
         signal(SIGHUP, SIG_IGN)
@@ -21,7 +41,7 @@ enum Signals {
             var action = sigaction()
             unsafe action.__sigaction_handler.sa_handler = { number in
                 // A second request while the first is being served ends at once.
-                if Signals.flag.exchange(number, ordering: .relaxed) != 0 { _exit(1) }
+                if Signals.flag.exchange(number, ordering: .relaxed) != 0 { Signals.endAtOnce() }
             }
             unsafe sigaction(number, &action, nil)
         }

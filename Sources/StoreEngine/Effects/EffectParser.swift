@@ -104,6 +104,40 @@ enum EffectParser {
         return .note
     }
 
+    /// What a note tells of the time.
+    enum NotedTime {
+        case none
+        /// In seconds since 1970.
+        case time(Int64)
+        case damage
+    }
+
+    /// - Parameter note: its line with its end.
+    static func time(ofNote note: UnsafeRawBufferPointer) -> NotedTime {
+        let mark = Array("#TS:".utf8)
+        guard unsafe note.starts(with: mark) else { return .none }
+        // A bare line feed ends no such line.
+        guard unsafe note.dropLast().last == 0x0D,
+            let time = unsafe Decimal.parse(
+                ByteSlice(UnsafeRawBufferPointer(rebasing: note[mark.count..<note.count - 2])))
+        else { return .damage }
+        return .time(Int64(time))
+    }
+
+    /// How many lines of a request are whole that is not.
+    /// - Parameter list: the words of it that are, as `parse` has left them.
+    static func lineCount(ofBroken bytes: UnsafeRawBufferPointer, from position: Int, words list: ArgumentList) -> Int {
+        var place = position
+        guard place < bytes.count, unsafe bytes[place] == UInt8(ascii: "*"), case .number = unsafe line(bytes, &place)
+        else { return 0 }
+        if list.count > 0 { place = list[list.count - 1].offset + list[list.count - 1].count + 2 }
+        var count = 1 + 2 * list.count
+        if place < bytes.count, unsafe bytes[place] == UInt8(ascii: "$"), case .number = unsafe line(bytes, &place) {
+            count += 1
+        }
+        return count
+    }
+
     /// Where bytes stop being requests; nil if they are that up to their end, where the last may not be whole.
     private static func endOfRequests(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Int? {
         let list = ArgumentList()

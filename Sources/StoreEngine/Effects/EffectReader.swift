@@ -15,6 +15,8 @@ import RespCodec
         /// The file ends within what begins at the offset: a request, or a group.
         case torn(offset: Int, isGroup: Bool)
         case damaged(offset: Int, what: String)
+        /// What follows has a note in front of it that is of later than `lastTime`. What is to be dropped begins at the offset.
+        case later(offset: Int)
         /// Reading was stopped, or has failed.
         case stopped
     }
@@ -24,6 +26,8 @@ import RespCodec
     /// Up to which number now.
     public var batchLimit = mostRequests
     private static let usualCapacity = 1 << 20
+    /// In seconds since 1970: what was written later is not read, as far as there are notes of the time. nil for all.
+    public var lastTime: Int64?
 
     private struct Request {
         let firstWord: Int
@@ -63,6 +67,8 @@ import RespCodec
 
     /// How many requests there are to be run.
     public var count: Int { requests.count }
+    /// Whether they stood between MULTI and EXEC.
+    public private(set) var isGroup = false
 
     /// The words of a request, good until the next ones are read.
     public func words(_ index: Int) -> Arguments {
@@ -83,6 +89,7 @@ import RespCodec
         while true {
             list.removeAll()
             requests.removeAll(keepingCapacity: true)
+            isGroup = false
             if let outcome = parse() { return outcome }
             switch fill() {
             case .filled: continue
@@ -100,7 +107,19 @@ import RespCodec
             let begin = place
             let firstWord = list.count
             switch unsafe EffectParser.parse(bytes, position: &place, into: list) {
-            case .note: break
+            case .note:
+                if let lastTime {
+                    let note = unsafe UnsafeRawBufferPointer(rebasing: bytes[begin..<place])
+                    switch unsafe EffectParser.time(ofNote: note) {
+                    case .none: break
+                    case .time(let time) where time <= lastTime: break
+                    case _ where groupStart == nil && count > 0: return given(upTo: begin)
+                    case .time: return .later(offset: start + (groupStart ?? begin))
+                    case .damage: return .damaged(offset: start + begin, what: "a note of the time that is none")
+                    }
+                }
+                // It is not read again.
+                if groupStart == nil && count == 0 { position = place }
             case .incomplete: return groupStart == nil && count > 0 ? given(upTo: begin) : nil
             case .damage(let what):
                 return groupStart == nil && count > 0
@@ -122,6 +141,7 @@ import RespCodec
                             ? given(upTo: begin) : .damaged(offset: start + begin, what: "EXEC without MULTI")
                     }
                     list.truncate(to: firstWord)
+                    isGroup = true
                     return given(upTo: place)
                 } else {
                     requests.append(request)
@@ -190,6 +210,38 @@ import RespCodec
             guard fill() == .filled else { return !input.hasFailed }
             guard unsafe bytes.allSatisfy({ $0 == 0 }) else { return false }
         }
+    }
+
+    /// What there is behind what was given out.
+    public struct Rest {
+        /// Lines of requests, up to where they are no longer whole: for those who look for a damage with an editor.
+        public var lineCount = 0
+        /// Where in the file that is.
+        public var offset: Int
+        /// Whether it at least begins as a request does.
+        public var isRequest: Bool
+    }
+
+    /// Looks at what was found to be torn or damaged.
+    /// - Parameter limit: behind what begins there it does not look.
+    public func rest(upTo limit: Int = Int.max) -> Rest {
+        var place = position
+        var rest = Rest(offset: start + place, isRequest: false)
+        while place < end && start + place <= limit {
+            list.removeAll()
+            switch unsafe EffectParser.parse(bytes, position: &place, into: list) {
+            case .request: rest.lineCount += 1 + 2 * list.count
+            case .note: break
+            case .incomplete, .damage:
+                unsafe rest.lineCount += EffectParser.lineCount(ofBroken: bytes, from: place, words: list)
+                rest.isRequest = unsafe bytes[place] == UInt8(ascii: "*")
+                rest.offset = start + place
+                return rest
+            }
+        }
+        rest.isRequest = true
+        rest.offset = start + place
+        return rest
     }
 
     // MARK: the window

@@ -4,7 +4,23 @@ import RespCodec
 
 /// Why a snapshot could not be loaded.
 public struct SnapshotError: Error, Sendable, CustomStringConvertible {
+    /// What tools have their own words for.
+    public enum Kind: Sendable {
+        case truncated
+        case noSnapshot
+        case unknownVersion(Int)
+        case unknownType(Int)
+        case checksum
+        case other
+    }
+
+    public let kind: Kind
     public let reason: String
+    public let activity: SnapshotActivity
+    /// The form of the value that was read, as tools call it: a number and a name.
+    public let type: (number: Int, title: String)?
+    /// What was read up to there.
+    public let contents: SnapshotContents
     /// How many bytes had been read.
     public let offset: Int
     /// Where the record begins that could not be read.
@@ -13,17 +29,19 @@ public struct SnapshotError: Error, Sendable, CustomStringConvertible {
     public let key: [UInt8]?
 
     init(_ error: FormatError, _ reader: borrowing SnapshotReader) {
-        reason =
+        reason = error.reason + (reader.libraryProblem.map { ": \($0)" } ?? "")
+        kind =
             switch error {
-            case .truncated: "it ends too early"
-            case .damaged(let what): "found \(what)"
-            case .unsupported(let what):
-                "cannot take in \(what)" + (reader.libraryProblem.map { ": \($0)" } ?? "")
-            case .unknownType(let type): "cannot take in a value of type \(type)"
-            case .module(let number): "cannot take in data of the module type '\(ModuleName.text(number))'"
-            case .stopped: "it was read no further"
-            case .empty: "found a collection of nothing"
+            case .truncated: .truncated
+            case .noSnapshot: .noSnapshot
+            case .unknownVersion(let version): .unknownVersion(version)
+            case .unknownType(let type): .unknownType(Int(type))
+            case .checksum: .checksum
+            default: .other
             }
+        activity = reader.activity
+        type = reader.type.map { (Int($0), RecordType.title(of: $0)) }
+        contents = reader.contents
         offset = reader.offset
         recordOffset = reader.place
         key = reader.key
@@ -98,10 +116,14 @@ extension Engine {
 /// A snapshot that is put together in memory.
 final class SnapshotMemory: SnapshotDestination {
     private let compresses: Bool
+    private let isFramed: Bool
     private var blocks: [SnapshotBlock] = []
     private var parts: [Int: [SnapshotBlock]] = [:]
 
-    init(compresses: Bool) { self.compresses = compresses }
+    init(compresses: Bool, isFramed: Bool = true) {
+        self.compresses = compresses
+        self.isFramed = isFramed
+    }
 
     func take(_ block: SnapshotBlock, part: Int) {
         if part == 0 { blocks.append(block) } else { parts[part, default: []].append(block) }
@@ -117,7 +139,7 @@ final class SnapshotMemory: SnapshotDestination {
 
     func finished(version: UInt16) -> [UInt8] {
         var bytes: [UInt8] = []
-        let output = unsafe SnapshotOutput(compresses: compresses, hasChecksum: true) {
+        let output = unsafe SnapshotOutput(compresses: compresses, hasChecksum: isFramed, isFramed: isFramed) {
             unsafe bytes += $0
             return true
         }

@@ -33,6 +33,8 @@ public struct EngineSettings: Sendable {
     public var maximumStringLength = 512 * 1024 * 1024
     /// Whether strings of snapshots and of DUMP are compressed.
     public var compressesRecords = true
+    /// Whether the checksums of what RESTORE is given are compared; else any will do, which is for tests.
+    public var comparesChecksums = true
     /// What the access clock tells.
     public var accessTracking = AccessTracking.use
     /// Whether that is how often, and not when.

@@ -4,6 +4,13 @@
 
 import RespCodec
 
+/// Who is told why a payload was refused. A function by itself would not be stored as what it is, and not be found by its offset.
+public struct RefusedPayloads {
+    let tell: (String) -> Void
+
+    public init(_ tell: @escaping (String) -> Void) { self.tell = tell }
+}
+
 /// The variables of an engine, in one place in memory.
 @safe public struct EngineVariables {
     /// How many databases there are, used or not.
@@ -31,6 +38,8 @@ import RespCodec
     public var removesExpiredKeys = true
     public var settings = EngineSettings()
     public var statistics = EngineStatistics()
+    /// Is told why RESTORE has refused a payload.
+    public var refusals: RefusedPayloads?
     /// What the command that has run waits for, if it does.
     var wait: Wait?
 

@@ -125,6 +125,16 @@ enum LZF {
 
     // MARK: decompressing
 
+    /// What bytes decompress to that were compressed here.
+    static func decompressed(_ source: ByteSlice, count: Int) -> [UInt8] {
+        unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, length in
+            let isWhole = unsafe decompress(
+                source, to: UnsafeMutableRawBufferPointer(start: buffer.baseAddress, count: count))
+            precondition(isWhole, "what was compressed comes back")
+            length = count
+        }
+    }
+
     /// Decompresses `source` into `target`; false unless it is well-formed and fills the target exactly.
     /// - Complexity: O(bytes of the target).
     @unsafe static func decompress(_ source: ByteSlice, to target: UnsafeMutableRawBufferPointer) -> Bool {

@@ -103,7 +103,7 @@ extension RecordReader {
         let seen = try time()
         let active = type == .stream ? try time() : seen
         guard let consumer = group.makeConsumer(name, seen: seen, active: active) else {
-            throw .damaged("a consumer that is there twice")
+            throw .damaged("a consumer that is there twice (Duplicate stream consumer detected)")
         }
         for _ in 0..<(try count(ofAtLeast: 16)) {
             release()

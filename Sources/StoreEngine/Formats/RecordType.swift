@@ -68,6 +68,52 @@ enum RecordType: UInt8 {
 
     static func isRead(version: UInt16) -> Bool { version <= newestVersion || version == valkeyVersion }
 
+    /// What tools call the form that a byte identifies.
+    static func title(of byte: UInt8) -> String {
+        guard let type = RecordType(rawValue: byte) else { return "unknown" }
+        return switch type {
+        case .string: "string"
+        case .list: "list-linked"
+        case .set: "set-hashtable"
+        case .sortedSetOfTexts: "zset-v1"
+        case .hash: "hash-hashtable"
+        case .sortedSet: "zset-v2"
+        case .hashZipMap: "hash-zipmap"
+        case .listZipList: "list-ziplist"
+        case .setOfIntegers: "set-intset"
+        case .sortedSetZipList: "zset-ziplist"
+        case .hashZipList: "hash-ziplist"
+        case .listOfZipLists: "quicklist"
+        case .streamOfRedis5: "stream"
+        case .packedHash: "hash-listpack"
+        case .packedSortedSet: "zset-listpack"
+        case .listOfPackedLists: "quicklist-v2"
+        case .streamOfRedis7: "stream-v2"
+        case .packedSet: "set-listpack"
+        case .stream: "stream-v3"
+        case .hashOfValkey: "hash-with-expiry"
+        case .hashWithDeadlines: "hash-hashtable-md"
+        case .packedHashWithDeadlines: "hash-listpack-md"
+        }
+    }
+
+    /// What the elements of a value of that form are kept in.
+    static func container(of byte: UInt8) -> String {
+        switch RecordType(rawValue: byte) {
+        case .hashZipMap: "Zipmap"
+        case .listZipList: "List ziplist"
+        case .sortedSetZipList: "Zset ziplist"
+        case .hashZipList: "Hash ziplist"
+        case .packedHash, .packedHashWithDeadlines: "Hash listpack"
+        case .packedSortedSet: "Zset listpack"
+        case .packedSet: "Set listpack"
+        case .setOfIntegers: "Intset"
+        case .listOfZipLists, .listOfPackedLists: "Quicklist"
+        case .stream, .streamOfRedis5, .streamOfRedis7: "Stream listpack"
+        default: title(of: byte)
+        }
+    }
+
     /// The form that a byte identifies in a version of the format; nil if it is unknown.
     init?(_ byte: UInt8, version: UInt16) {
         self.init(rawValue: byte)

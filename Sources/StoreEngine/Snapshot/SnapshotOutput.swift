@@ -11,6 +11,7 @@ import RespCodec
     private let buffer = OutputBuffer(capacity: 2 * SnapshotOutput.bufferSize)
     private let compresses: Bool
     private let hasChecksum: Bool
+    private let isFramed: Bool
     private let write: (UnsafeRawBufferPointer) -> Bool
     private var checksum = CRC64()
     /// How many bytes were written.
@@ -18,10 +19,14 @@ import RespCodec
     /// Whether everything up to now could be written.
     public private(set) var isSound = true
 
-    /// - Parameter write: writes bytes behind those before, and tells whether it could. Not called any more when it could not.
+    /// - Parameters:
+    ///   - isFramed: whether it ends as a snapshot does.
+    ///   - write: writes bytes behind those before, and tells whether it could. Not called any more when it could not.
     @unsafe public init(
-        compresses: Bool, hasChecksum: Bool, write: @escaping (UnsafeRawBufferPointer) -> Bool
+        compresses: Bool, hasChecksum: Bool, isFramed: Bool = true,
+        write: @escaping (UnsafeRawBufferPointer) -> Bool
     ) {
+        self.isFramed = isFramed
         self.compresses = compresses
         self.hasChecksum = hasChecksum
         unsafe self.write = write
@@ -71,6 +76,7 @@ import RespCodec
     ///   - version: of the RDB format, as it turned out to be. The file has been begun with `SnapshotSaver.leastVersion`.
     ///   - setDigits: writes the digits of the version where they stand, if that is another one.
     @unsafe public func finish(version: UInt16, setDigits: (UnsafeRawBufferPointer, _ offset: Int) -> Bool) {
+        guard isFramed else { return flush() }
         buffer.append(byte: RDBOpcode.end.rawValue)
         flush()
         guard isSound else { return }

@@ -12,8 +12,14 @@ public struct SnapshotLoading {
     public var replaces = false
     /// Whether a wrong checksum is an error.
     public var checksChecksum = true
-    /// Is told what the file says of the server that saved it: a name and a text.
-    public var information: (ByteSlice, ByteSlice) -> Void = { _, _ in }
+    /// Is told what the file says of the server that saved it: a name and a text, and how many bytes were read.
+    public var information: (ByteSlice, ByteSlice, Int) -> Void = { _, _, _ in }
+    /// Whether what is read is kept. If not, it is only examined: there may be any number of databases, and no key is compared with others.
+    public var keeps = true
+    /// Is told the number of each database whose keys follow, and how many bytes were read.
+    public var database: (UInt64, Int) -> Void = { _, _ in }
+    /// Is told the key of each of the first collections of nothing that stay behind.
+    public var emptyKey: (ByteSlice) -> Void = { _ in }
     /// Takes over the code of a library of functions, or returns why it cannot.
     public var library: (ByteSlice) -> String? = { _ in "libraries of functions cannot be taken in" }
 
@@ -27,9 +33,27 @@ public struct SnapshotLoading {
     public init() {}
 }
 
+/// What a reader is about to read, in the words of tools.
+public enum SnapshotActivity: String, Sendable {
+    case start
+    case readingType = "read-type"
+    case readingDeadline = "read-expire"
+    case readingKey = "read-key"
+    case readingValue = "read-object-value"
+    case readingChecksum = "check-sum"
+    case readingLength = "read-len"
+    case readingInformation = "read-aux"
+    case readingModule = "read-module-aux"
+    case readingFunction = "read-functions"
+}
+
 /// What came of loading one.
 public struct SnapshotContents: Sendable {
+    /// The version of the format.
+    public var version = 0
     public var keyCount = 0
+    /// Keys that have deadlines, where nothing is kept.
+    public var deadlineCount = 0
     /// Keys that were expired, and stayed behind.
     public var expiredCount = 0
     /// Collections of nothing, which old servers saved by mistake, and which stayed behind.
@@ -54,14 +78,21 @@ struct SnapshotReader: ~Copyable {
     /// Where what is being read begins, and the key if it is one's value.
     private(set) var place = 0
     private(set) var key: [UInt8]?
+    /// The form of its value.
+    private(set) var type: UInt8?
+    private(set) var activity = SnapshotActivity.start
     /// Why a library could not be taken in.
     private(set) var libraryProblem: String?
+
+    private static let mostEmptyKeys = 10
 
     /// The attributes of a key that precede it.
     private struct Traits {
         var deadline: Int64?
         var idleSeconds: Int?
         var frequency: UInt32?
+        /// See `ConsumerTimes`.
+        var consumerTimes: [UInt8]?
     }
 
     init(_ input: any SnapshotInput, _ loading: SnapshotLoading, longestString: Int) {
@@ -77,16 +108,16 @@ struct SnapshotReader: ~Copyable {
     // MARK: the frame
 
     private mutating func readHead() throws(FormatError) {
-        let noSnapshot = FormatError.damaged("no RDB file")
         let head = try records.take(RDBOpcode.headSize)
         let isOfValkey = head[0..<RDBOpcode.magicOfValkey.count] == RDBOpcode.magicOfValkey
         let magic = isOfValkey ? RDBOpcode.magicOfValkey : RDBOpcode.magic
         guard head[0..<magic.count] == magic, let number = Self.number(head.dropFirst(magic.count)), number > 0 else {
-            throw noSnapshot
+            throw .noSnapshot
         }
+        contents.version = number
         guard let version = UInt16(exactly: number), RecordType.isRead(version: version),
             isOfValkey == (version >= RecordType.valkeyVersion)
-        else { throw .unsupported("a later version of the format") }
+        else { throw .unknownVersion(number) }
         self.version = version
         records.release()
     }
@@ -103,11 +134,12 @@ struct SnapshotReader: ~Copyable {
 
     private mutating func readEnd() throws(FormatError) {
         // Redis before 2.6 wrote no checksum, and with rdbchecksum off it is zero.
-        if version >= 5 {
+        if version >= SnapshotContents.firstVersionWithChecksum {
+            activity = .readingChecksum
             let right = records.withSource { $0.checksum() }
             let saved: UInt64 = try records.littleEndian()
             contents.hasNoChecksum = saved == 0
-            guard saved == 0 || saved == right || !loading.checksChecksum else { throw .damaged("a wrong checksum") }
+            guard saved == 0 || saved == right || !loading.checksChecksum else { throw .checksum }
         }
         contents.byteCount = records.offset
         guard records.remaining == 0 || loading.mayBeFollowed else { throw .damaged("something behind the end") }
@@ -127,13 +159,16 @@ struct SnapshotReader: ~Copyable {
             if traits.deadline == nil && traits.idleSeconds == nil && traits.frequency == nil {
                 place = records.offset
                 key = nil
+                type = nil
             }
+            activity = .readingType
             records.release()
             let byte = try records.byte()
             guard let mark = RDBOpcode(rawValue: byte) else {
                 guard let type = RecordType(byte, version: version) else {
                     throw RecordType.isOfModule(byte) ? .module(try moduleNumber()) : .unknownType(byte)
                 }
+                self.type = byte
                 try readKey(type, traits, target)
                 traits = Traits()
                 if records.offset >= nextProgress { try tellProgress() }
@@ -142,27 +177,45 @@ struct SnapshotReader: ~Copyable {
             switch mark {
             case .end: return try readEnd()
             case .database:
-                guard let next = context(try records.number()) else {
+                activity = .readingLength
+                let number = try records.number()
+                loading.database(number, records.offset)
+                guard let next = context(loading.keeps ? number : 0) else {
                     throw .unsupported("a database that is not there")
                 }
                 target = next
                 expectedCount = 0
             case .size:
+                activity = .readingLength
                 let count = try records.number()
                 _ = try records.number()
                 // A key with its value takes some bytes of the file.
                 expectedCount = Int(min(count, UInt64(records.remaining / 8)))
             case .slot: _ = (try records.number(), try records.number(), try records.number())
-            case .information: loading.information(try records.string(.first), try records.string(.second))
-            case .deadline: traits.deadline = try records.time()
-            case .deadlineInSeconds: traits.deadline = Int64(try records.littleEndian(as: Int32.self)) * 1000
+            case .information:
+                activity = .readingInformation
+                let (name, text) = (try records.string(.first), try records.string(.second))
+                if name == ConsumerTimes.name {
+                    traits.consumerTimes = text.array
+                    continue
+                }
+                loading.information(name, text, records.offset)
+            case .deadline:
+                activity = .readingDeadline
+                traits.deadline = try records.time()
+            case .deadlineInSeconds:
+                activity = .readingDeadline
+                traits.deadline = Int64(try records.littleEndian(as: Int32.self)) * 1000
             case .idleSeconds: traits.idleSeconds = Int(clamping: try records.number())
             case .frequency: traits.frequency = UInt32(try records.byte())
             case .function:
+                activity = .readingFunction
                 libraryProblem = loading.library(try records.string())
                 if libraryProblem != nil { throw .unsupported("a library of functions") }
             case .functionOfPreview: throw .unsupported("a library of functions of a preview")
-            case .module: throw .module(try records.number())
+            case .module:
+                activity = .readingModule
+                throw .module(try records.number())
             }
         }
     }
@@ -187,7 +240,9 @@ struct SnapshotReader: ~Copyable {
         _ type: RecordType, _ traits: Traits, _ context: KeyspaceContext
     ) throws(FormatError) {
         // Reading the value may overwrite the key in the reader's memory.
+        activity = .readingKey
         let saved = try records.string()
+        activity = .readingValue
         let block = unsafe keyBlock.room(for: saved.count)
         unsafe block.copyMemory(from: saved.rawBytes.baseAddress!, byteCount: saved.count)
         let key = unsafe ByteSlice(start: block, count: saved.count)
@@ -196,10 +251,24 @@ struct SnapshotReader: ~Copyable {
             entry = try records.value(type, key: key, deadline: traits.deadline, context)
         } catch .empty {
             contents.emptyCount += 1
+            if contents.emptyCount <= Self.mostEmptyKeys { loading.emptyKey(key) }
             return
         } catch {
             self.key = key.array
             throw error
+        }
+        if let times = traits.consumerTimes, entry.encoding == .stream {
+            times.withByteSlice { ConsumerTimes.set($0, in: unsafe StreamValue(at: entry.pointer)) }
+        }
+        guard loading.keeps else {
+            contents.keyCount += 1
+            if let deadline = traits.deadline {
+                contents.deadlineCount += 1
+                if deadline < context.now { contents.expiredCount += 1 }
+            }
+            context.engine.freeing.free(entry, in: context.database)
+            while context.engine.freeing.holdsMemoryInUse { context.engine.freeing.slice() }
+            return
         }
         if let deadline = traits.deadline, deadline <= context.expiryTime {
             contents.expiredCount += 1
@@ -227,6 +296,11 @@ struct SnapshotReader: ~Copyable {
         context.store(entry, key: entry.key, replacing: old, keepsFrequency: false)
         contents.keyCount += 1
     }
+}
+
+extension SnapshotContents {
+    /// Files of earlier versions have no checksum.
+    public static let firstVersionWithChecksum = 5
 }
 
 extension RecordType {

@@ -15,6 +15,8 @@
 //   - As a record must be in one piece, one that is opened goes to a part of its own, which follows when it is whole.
 //   - What is dropped while something of it is still to be written is freed afterwards.
 //
+// The same way commands are written that make the data (`CommandWriter`, `KeyMaking`), for the base of an append-only file that is to be text.
+//
 // `SnapshotSaver+Changes.swift` has what the data says of its changes.
 
 import Glibc
@@ -27,6 +29,10 @@ public final class SnapshotSaver {
         public var information: [(name: String, text: String)] = []
         /// The codes of the libraries of functions.
         public var libraries: [[UInt8]] = []
+        /// Whether it is all commands that make the same data, and no snapshot. They say nothing of the server.
+        public var isCommands = false
+        /// With commands: the time to be noted, in seconds since 1970.
+        public var time: Int64?
 
         public init() {}
     }
@@ -71,6 +77,7 @@ public final class SnapshotSaver {
     let destination: any SnapshotDestination
     let stream: SnapshotStream
     private let records: RecordWriter<SnapshotStream>
+    private let isCommands: Bool
     let quiet = ReplyWriter(capacity: 64)
     /// The version that the file needs by what was written so far.
     public private(set) var version = SnapshotSaver.leastVersion
@@ -119,6 +126,7 @@ public final class SnapshotSaver {
     public init(_ engine: Engine, _ contents: Contents, to destination: any SnapshotDestination) {
         self.engine = engine
         self.destination = destination
+        isCommands = contents.isCommands
         stream = SnapshotStream(destination)
         records = RecordWriter(sink: stream, compresses: engine.settings.compressesRecords)
         for database in engine.databasesInUse { totalCount += database.count }
@@ -136,8 +144,9 @@ public final class SnapshotSaver {
     // MARK: all at once
 
     /// Writes everything at once.
+    /// - Parameter pause: is called after each key.
     /// - Complexity: O(bytes of all keys and values).
-    public func saveAll() {
+    public func saveAll(pause: (() -> Void)? = nil) {
         for database in engine.databasesInUse where database.count > 0 {
             describe(database)
             let context = KeyspaceContext(engine, database: database, reply: quiet)
@@ -145,6 +154,7 @@ public final class SnapshotSaver {
                 segment.forEachWord { word in
                     write(unsafe Entry(SlotWord.entry(word)), context)
                     keyCount &+= 1
+                    pause?()
                 }
             }
         }
@@ -152,6 +162,12 @@ public final class SnapshotSaver {
     }
 
     private func writeHead(_ contents: Contents) {
+        if isCommands {
+            let commands = CommandWriter(sink: stream)
+            if let time = contents.time { commands.note(time: time) }
+            for code in contents.libraries { commands.load(library: code) }
+            return
+        }
         RDBOpcode.head(version: Self.leastVersion).withByteSlice { stream.append($0) }
         for (name, text) in contents.information {
             write(.information)
@@ -167,6 +183,7 @@ public final class SnapshotSaver {
     /// Tells how many keys a database has.
     private func describe(_ database: Database) {
         select(database.index)
+        if isCommands { return }
         write(.size)
         records.write(length: database.count)
         records.write(length: database.deadlineCount)
@@ -175,13 +192,19 @@ public final class SnapshotSaver {
     private func select(_ index: Int) {
         guard index != selected else { return }
         selected = index
-        write(.database)
-        records.write(length: index)
+        write(selectionOf: index, to: stream)
+    }
+
+    private func write(selectionOf index: Int, to stream: SnapshotStream) {
+        if isCommands { return CommandWriter(sink: stream).select(index) }
+        stream.append(byte: RDBOpcode.database.rawValue)
+        RecordWriter(sink: stream, compresses: false).write(length: index)
     }
 
     // MARK: entries
 
     private func write(_ entry: Entry, _ context: KeyspaceContext) {
+        if isCommands { return CommandWriter(sink: stream).write(entry, context) }
         let type = RecordType(of: entry, version: Self.leastVersion)
         writeHead(of: entry, as: type, to: records, context)
         records.write(valueOf: entry, as: type, context)
@@ -193,6 +216,11 @@ public final class SnapshotSaver {
     ) {
         let needed = type.version(of: entry)
         if needed > version { version = needed }
+        if entry.encoding == .stream, let times = ConsumerTimes.text(of: entry, as: type) {
+            records.sink.append(byte: RDBOpcode.information.rawValue)
+            records.write(string: ConsumerTimes.name)
+            times.withByteSlice { records.write(string: $0) }
+        }
         if let deadline = entry.expireTime {
             records.sink.append(byte: RDBOpcode.deadline.rawValue)
             records.write(time: deadline)
@@ -336,8 +364,12 @@ public final class SnapshotSaver {
     ) {
         let type = RecordType(of: entry, version: Self.leastVersion)
         quiet.removeAll()
-        writeHead(of: entry, as: type, to: RecordWriter(sink: quiet, compresses: records.compresses), context)
-        let value = UnwrittenValue(entry, type, head: quiet.written(0..<quiet.count).array, databaseIndex: walk.index)
+        if !isCommands {
+            writeHead(of: entry, as: type, to: RecordWriter(sink: quiet, compresses: records.compresses), context)
+        }
+        let value = UnwrittenValue(
+            entry, type, head: quiet.written(0..<quiet.count).array, making: isCommands ? KeyMaking(entry) : nil,
+            databaseIndex: walk.index)
         quiet.removeAll()
         unwritten[value.address] = value
         if weight == .medium { waiting.append(value) } else { large.append(value) }
@@ -358,8 +390,7 @@ public final class SnapshotSaver {
     func openInPart(_ value: UnwrittenValue) {
         lastPart += 1
         let part = SnapshotStream(destination, part: lastPart)
-        part.append(byte: RDBOpcode.database.rawValue)
-        RecordWriter(sink: part, compresses: records.compresses).write(length: value.databaseIndex)
+        write(selectionOf: value.databaseIndex, to: part)
         value.open(self, part, part: lastPart)
         guard value.mustBeWrittenAtOnce else { return opened.append(value) }
         while !value.slice(self) {}

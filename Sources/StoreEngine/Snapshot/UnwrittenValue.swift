@@ -20,6 +20,26 @@ struct KeptNode {
             }
     }
 
+    /// Calls `body` with each element.
+    func forEachElement(_ body: (PackedElement) -> Void) {
+        func visit(_ list: PackedList) {
+            var offset = list.first
+            while offset < list.end {
+                body(list[offset])
+                offset = list.next(after: offset)
+            }
+        }
+        bytes.withByteSlice { bytes in
+            switch kind {
+            case .plain: body(.bytes(bytes))
+            case .packed: unsafe visit(PackedList(lookingAt: bytes))
+            case .compressed:
+                let list = LZF.decompressed(bytes, count: byteCount)
+                list.withByteSlice { unsafe visit(PackedList(lookingAt: $0)) }
+            }
+        }
+    }
+
     func write<Sink: ByteSink>(to records: RecordWriter<Sink>) {
         records.write(number: kind == .plain ? SavedNode.plain : SavedNode.packed)
         bytes.withByteSlice { bytes in
@@ -54,7 +74,7 @@ final class UnwrittenValue {
         case large
     }
 
-    private enum Body {
+    enum Body {
         case fields(HashTable, earliestDeadline: Int64?)
         case members(SetTable)
         case scores(SortedSetTable)
@@ -64,7 +84,7 @@ final class UnwrittenValue {
     }
 
     /// The bytes of a long string.
-    @safe private struct Block {
+    @safe struct Block {
         let start: UnsafeMutableRawPointer
         let count: Int
 
@@ -92,13 +112,15 @@ final class UnwrittenValue {
     private static let textSliceSize = 256 << 10
 
     private(set) var address: UInt
-    /// The record up to the value.
+    /// The record up to the value; nothing of what is written as commands.
     let head: [UInt8]
     /// The number that the database had.
     let databaseIndex: Int
     let isLarge: Bool
     private let type: RecordType
-    private var body: Body
+    private(set) var body: Body
+    /// If it is written as commands.
+    var making: KeyMaking?
     var state = State.unwritten
     var stream: SnapshotStream?
     private(set) var part = 0
@@ -126,8 +148,9 @@ final class UnwrittenValue {
     private var groups: [UnwrittenGroup] = []
     private var nextGroup = 0
 
-    init(_ entry: Entry, _ type: RecordType, head: [UInt8], databaseIndex: Int) {
+    init(_ entry: Entry, _ type: RecordType, head: [UInt8], making: KeyMaking?, databaseIndex: Int) {
         self.head = head
+        self.making = making
         self.type = type
         self.databaseIndex = databaseIndex
         isLarge = Weight(of: entry) == .large
@@ -168,6 +191,7 @@ final class UnwrittenValue {
     // MARK: in one piece
 
     func writeWhole(_ records: RecordWriter<SnapshotStream>) {
+        if let making { return making.writeWhole(body, to: CommandWriter(sink: records.sink)) }
         switch body {
         case .fields(let table, let earliest): records.writeFields(table, earliestDeadline: earliest)
         case .members(let table):
@@ -193,16 +217,17 @@ final class UnwrittenValue {
         self.part = part
         state = .open
         head.withByteSlice { stream.append($0) }
+        making?.begin(body, to: CommandWriter(sink: stream))
         switch body {
         case .fields(let table, let earliest):
-            if let earliest { records.write(time: earliest) }
-            records.write(length: table.count)
+            if let earliest, making == nil { records.write(time: earliest) }
+            write(count: table.count, records)
             table.table.ticket = takeTicket(saver)
         case .members(let table):
-            records.write(length: table.count)
+            write(count: table.count, records)
             table.table.ticket = takeTicket(saver)
         case .scores(let table):
-            records.write(length: table.count)
+            write(count: table.count, records)
             table.table.ticket = takeTicket(saver)
         case .list(let chain):
             chain.forEachNode { node in
@@ -211,10 +236,15 @@ final class UnwrittenValue {
                 node.isFrozen = true
                 nodes.append(.list(address))
             }
-            records.write(length: nodes.count)
+            write(count: nodes.count, records)
         case .stream(let stream): open(stream, saver, records)
-        case .text(let block): records.write(length: block.count)
+        case .text(let block): write(count: block.count, records)
         }
+    }
+
+    /// Commands count for themselves.
+    private func write(count: Int, _ records: RecordWriter<SnapshotStream>) {
+        if making == nil { records.write(length: count) }
     }
 
     private func takeTicket(_ saver: SnapshotSaver) -> UInt32 {
@@ -239,7 +269,8 @@ final class UnwrittenValue {
         if let last, let block = unsafe UnsafeMutableRawPointer(bitPattern: last) {
             unsafe saver.keep(nodeOfStream: block)
         }
-        records.write(length: nodes.count)
+        write(count: nodes.count, records)
+        guard making == nil else { return }
         let writer = ReplyWriter()
         defer { unsafe writer.deallocate() }
         RecordWriter(sink: writer, compresses: false).writeFacts(of: stream)
@@ -254,6 +285,12 @@ final class UnwrittenValue {
 
     /// Writes some elements; true when there are no more.
     func slice(_ saver: SnapshotSaver) -> Bool {
+        guard sliceElements(saver) else { return false }
+        if let records { making?.end(body, to: CommandWriter(sink: records.sink)) }
+        return true
+    }
+
+    private func sliceElements(_ saver: SnapshotSaver) -> Bool {
         switch body {
         case .fields(let table, _): return walk(table.table)
         case .members(let table): return walk(table.table)
@@ -292,12 +329,26 @@ final class UnwrittenValue {
         switch body {
         case .fields(_, let earliest):
             let entry = unsafe FieldEntry(SlotWord.entry(word))
-            records.write(
-                field: entry.field, entry.value, deadline: SlotWord.hasDeadline(word) ? entry.deadline : nil,
-                earliest: earliest)
-        case .members: unsafe records.write(string: MemberEntry(SlotWord.entry(word)).member)
+            let deadline = SlotWord.hasDeadline(word) ? entry.deadline : nil
+            if making != nil {
+                making?.add(
+                    .bytes(entry.field), .bytes(entry.value), deadline: deadline, CommandWriter(sink: records.sink))
+            } else {
+                records.write(field: entry.field, entry.value, deadline: deadline, earliest: earliest)
+            }
+        case .members:
+            let member = unsafe MemberEntry(SlotWord.entry(word)).member
+            if making != nil {
+                making?.add(.bytes(member), CommandWriter(sink: records.sink))
+            } else {
+                records.write(string: member)
+            }
         case .scores:
             let block = unsafe MemberBlock(SlotWord.entry(word))
+            if making != nil {
+                making?.add(.bytes(block.member), score: block.score, CommandWriter(sink: records.sink))
+                return
+            }
             records.write(string: block.member)
             records.write(double: block.score)
         case .list, .stream, .text: break
@@ -311,22 +362,22 @@ final class UnwrittenValue {
             switch nodes[nextNode] {
             case .list(let address):
                 if let kept = saver.keptNodes.removeValue(forKey: address) {
-                    kept.write(to: records)
+                    write(kept, records)
                 } else {
                     let node = unsafe ListNode(at: UnsafeMutableRawPointer(bitPattern: address)!)
-                    records.write(node: node)
+                    write(node, records)
                     node.isFrozen = false
                 }
-            case .copyOfList(let kept): kept.write(to: records)
+            case .copyOfList(let kept): write(kept, records)
             case .stream(let id, let address):
                 if let kept = saver.keptBlocks.removeValue(forKey: address) {
-                    kept.withByteSlice { records.write(nodeOfStream: id, $0) }
+                    kept.withByteSlice { write(nodeOfStream: id, $0, records) }
                 } else {
                     let list = unsafe PackedList(UnsafeMutableRawPointer(bitPattern: address)!)
-                    records.write(nodeOfStream: id, list.bytes)
+                    write(nodeOfStream: id, list.bytes, records)
                 }
                 saver.unwrittenBlocks.remove(address)
-            case .copyOfStream(let id, let kept): kept.withByteSlice { records.write(nodeOfStream: id, $0) }
+            case .copyOfStream(let id, let kept): kept.withByteSlice { write(nodeOfStream: id, $0, records) }
             }
             nextNode += 1
         }
@@ -352,6 +403,24 @@ final class UnwrittenValue {
         guard let dropped = group.dropped else { return }
         group.dropped = nil
         saver.engine.state.freeing.free(dropped)
+    }
+
+    private func write(_ node: ListNode, _ records: RecordWriter<SnapshotStream>) {
+        guard making != nil else { return records.write(node: node) }
+        _ = node.visit(from: 0, backwards: false) {
+            making?.add($0, CommandWriter(sink: records.sink))
+            return true
+        }
+    }
+
+    private func write(_ kept: KeptNode, _ records: RecordWriter<SnapshotStream>) {
+        guard making != nil else { return kept.write(to: records) }
+        kept.forEachElement { making?.add($0, CommandWriter(sink: records.sink)) }
+    }
+
+    private func write(nodeOfStream id: StreamID, _ bytes: ByteSlice, _ records: RecordWriter<SnapshotStream>) {
+        guard making != nil else { return records.write(nodeOfStream: id, bytes) }
+        making?.add(unsafe StreamNode(list: PackedList(lookingAt: bytes), id: id), CommandWriter(sink: records.sink))
     }
 
     /// Ends its being open, whether it was written to its end or not, and frees it if no key has it any more.

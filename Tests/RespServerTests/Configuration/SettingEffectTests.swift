@@ -37,6 +37,7 @@ import Testing
         "hz": ("conformance/server/test_setting_effects.py", "def test_hz"),
         "loglevel": ("conformance/server/test_logging.py", "def test_levels"),
         "logfile": ("conformance/server/test_logging.py", "def test_logfile("),
+        "crash-log-enabled": ("conformance/server/test_crashes.py", "def test_a_crash_is_reported("),
         "log-format": ("conformance/server/test_logging.py", "def test_json"),
         "syslog-enabled": ("conformance/server/test_setting_effects.py", "def test_syslog"),
         "syslog-ident": ("conformance/server/test_setting_effects.py", "def test_syslog"),
@@ -107,6 +108,7 @@ import Testing
             "conformance/persistence/test_append_only.py", "def test_it_is_rewritten_by_itself("
         ),
         "aof-load-truncated": ("conformance/persistence/test_append_only.py", "def test_a_log_that_was_cut("),
+        "aof-use-rdb-preamble": ("conformance/persistence/test_command_bases.py", "def test_a_base_of_commands("),
         "aof-timestamp-enabled": ("conformance/persistence/test_append_only.py", "def test_timestamps("),
         "aof-rewrite-incremental-fsync": (
             "conformance/persistence/test_append_only.py", "def test_a_base_is_synced_as_it_grows("
@@ -153,8 +155,6 @@ import Testing
         "acl-pubsub-default", "acllog-max-len", "active-defrag-max-scan-fields", "active-expire-effort",
         "activerehashing",
         "always-show-logo", "aof-rewrite-cpulist",
-        "aof-use-rdb-preamble",
-
         "bgsave-cpulist", "bind-source-addr", "bio-cpulist",
         "cluster-allow-pubsubshard-when-down", "cluster-allow-reads-when-down",
         "cluster-allow-replica-migration", "cluster-announce-bus-port", "cluster-announce-hostname",
@@ -163,7 +163,7 @@ import Testing
         "cluster-link-sendbuf-limit", "cluster-migration-barrier", "cluster-node-timeout",
         "cluster-ping-interval", "cluster-port", "cluster-preferred-endpoint-type",
         "cluster-replica-no-failover", "cluster-replica-validity-factor",
-        "cluster-require-full-coverage", "cluster-slot-stats-enabled", "crash-log-enabled",
+        "cluster-require-full-coverage", "cluster-slot-stats-enabled",
         "crash-memcheck-enabled", "disable-thp", "dynamic-hz",
         "hide-user-data-from-log", "ignore-warnings", "io-threads", "io-threads-do-reads",
         "jemalloc-bg-thread", "lazyfree-lazy-eviction", "lazyfree-lazy-expire",

@@ -1,6 +1,6 @@
 // The directory of an append-only file: its manifest, which is replaced as a whole, and the files that it names.
 //
-// Whoever has it has locked it: two servers that write to one directory would destroy what the other has written.
+// Whoever has it has locked a file beside the manifest: two servers that write to the same files would destroy what the other has written.
 
 import Glibc
 import RespCodec
@@ -28,21 +28,26 @@ final class AppendDirectory {
     let files: DataDirectory
     private(set) var manifest: AppendManifest
 
-    private var manifestName: String { "\(fileName).manifest" }
+    static func manifestName(of fileName: String) -> String { "\(fileName).manifest" }
+    static func lockName(of fileName: String) -> String { "\(fileName).lock" }
+    private var manifestName: String { Self.manifestName(of: fileName) }
     private var temporaryManifestName: String { "temp-\(manifestName)" }
     /// Where effects go until there is a first base.
     var temporaryIncrementName: String { "temp-\(fileName).incr" }
     /// Where a base is written until it is whole.
     var temporaryBaseName: String { "temp-rewriteaof-bg-\(getpid()).aof" }
-    /// More than any manifest has.
-    private static let largestManifest = 16 << 20
+    private let lock: FileLock
 
-    private init(path: String, fileName: String, files: DataDirectory, manifest: AppendManifest) {
+    private init(path: String, fileName: String, files: DataDirectory, manifest: AppendManifest, lock: FileLock) {
+        self.lock = lock
         self.path = path
         self.fileName = fileName
         self.files = files
         self.manifest = manifest
     }
+
+    /// Where the settings say that it is.
+    static func path(_ settings: Settings) -> String { "\(settings.directory)/\(settings.appendDirectoryName)" }
 
     /// Opens the directory that the settings name, and reads its manifest.
     /// - Parameters:
@@ -53,57 +58,48 @@ final class AppendDirectory {
         _ settings: Settings, isMade: Bool, upgrades: Bool = false, log: Log
     ) throws(AppendFileError) -> AppendDirectory? {
         let (name, fileName) = (settings.appendDirectoryName, settings.appendFileName)
-        let path = "\(settings.directory)/\(name)"
+        let path = Self.path(settings)
         let parent: DataDirectory
         let files: DataDirectory
+        let lock: FileLock?
         do throws(SyscallError) {
             parent = try DataDirectory(settings.directory)
             files = try parent.directory(name, isMade: isMade)
             if isMade { try parent.sync() }
+            lock = try files.lock(lockName(of: fileName))
         } catch {
             if error.number == ENOENT && !isMade { return nil }
             throw AppendFileError("Can't open or create append-only dir \(path): \(error.reason)")
         }
-        guard files.lock() else {
+        guard let lock else {
             throw AppendFileError(
                 "Another server uses the append-only directory \(path). Two servers would destroy each other's data: give this one a directory of its own with dir or appenddirname, or end the other one."
             )
         }
-        let directory = AppendDirectory(path: path, fileName: fileName, files: files, manifest: AppendManifest())
-        directory.manifest = try directory.readManifest()
+        let manifest = try AppendManifest(readingFrom: manifestName(of: fileName), in: files, path: path)
+        let directory = AppendDirectory(
+            path: path, fileName: fileName, files: files, manifest: manifest ?? AppendManifest(), lock: lock)
+        if manifest == nil {
+            let names = directory.manifest.leaveOut(files.names, of: fileName)
+            if !names.isEmpty {
+                log.warning(
+                    "There is no manifest in \(path), but \(names.sorted().joined(separator: ", ")): these are not loaded, and left as they are"
+                )
+            }
+        }
         directory.removeLeftovers(log)
         if upgrades { try directory.upgrade(from: parent, log) }
         return directory
     }
 
     /// Leaves it to others, or to this server when it opens it again; jobs of other threads may keep it open for a while.
-    func unlock() { files.unlock() }
-
-    private func readManifest() throws(AppendFileError) -> AppendManifest {
-        guard let size = files.byteCount(of: manifestName) else { return AppendManifest() }
-        let content: [UInt8]
-        do throws(SyscallError) {
-            guard size <= Self.largestManifest else { throw SyscallError("read", EFBIG) }
-            content = try files.openFile(manifestName).readAll(atMost: Self.largestManifest)
-        } catch {
-            throw AppendFileError(
-                "Fatal error: can't open the AOF manifest file \(path)/\(manifestName) for reading: \(error.reason)")
-        }
-        do throws(AppendManifest.Mistake) {
-            return try content.withByteSlice { (content) throws(AppendManifest.Mistake) in
-                try AppendManifest(parsing: content)
-            }
-        } catch {
-            let title = "*** FATAL AOF MANIFEST FILE ERROR *** in \(path)/\(manifestName)"
-            guard error.line > 0 else { throw AppendFileError(title, error.reason) }
-            throw AppendFileError(
-                title, "Reading the manifest file, at line \(error.line)", ">>> '\(error.text)'", error.reason)
-        }
-    }
+    func unlock() { lock.release() }
 
     /// Removes what a server has left that ended before it was whole.
     private func removeLeftovers(_ log: Log) {
         for name in files.names where isTemporary(name) {
+            // Another server, which has another file name, may be writing its base.
+            if let file = try? files.openFile(name), !file.lock() { continue }
             log.notice("Removing \(name) in \(path), which a server has left that ended while it wrote it")
             files.remove(name)
         }

@@ -12,6 +12,9 @@
 // A write that fails leaves its bytes where they are, to be tried again; the part of it that was written is cut off. After an error of fsync
 // nobody knows which of the last bytes are on the disk, nor will a second call tell. Such a failure lasts until the whole log was written
 // anew elsewhere (`beginAnew`), and so does one where the file was deleted.
+//
+// While the log moves to another directory, what is written goes to the former increment, too: until there is a base in the new place, the
+// former files are what counts.
 
 import CLinux
 import Glibc
@@ -42,8 +45,13 @@ final class AppendLogWriter {
     var sync = AppendSync.everySecond
     private let report: Log
     private let thread = HelperThread()
-    private let progress = Progress()
+    /// For what takes long and nobody waits for.
+    private let remover = HelperThread(niceness: 10)
+    /// Another one for each time that the log is on: what the thread does for a log that was given up says nothing of the next.
+    private var progress = Progress()
     private var file: DataFile?
+    /// Where the log was before it began to move, and how many bytes that had.
+    private var former: (file: DataFile, size: Int)?
     /// How many bytes of the increment at hand are good.
     private(set) var fileSize = 0
     private(set) var writtenPosition = 0
@@ -52,6 +60,8 @@ final class AppendLogWriter {
     private var syncedByLoop = 0
     private(set) var failure: Failure?
     private(set) var delayedSyncs = 0
+    /// For how long each write waits, in microseconds: for tests.
+    var flushDelay = 0
     private var postponedSince: Int64?
     private var lastSync: Int64 = 0
     private var lastReport = Int64.min / 2
@@ -117,11 +127,13 @@ final class AppendLogWriter {
 
     private func write(to file: DataFile, now: Int64) -> Bool {
         let wanted = log.wholeCount
+        if flushDelay > 0 { usleep(UInt32(flushDelay)) }
         wroteDuringSync = sync == .everySecond && pendingSyncs > 0
         let start = clinux_cycle_counter()
         let (written, error) = unsafe log.withWhole { unsafe file.append($0) }
         writeCycles = clinux_cycle_counter() &- start
         guard let error else {
+            writeToFormer()
             isWritten(wanted)
             if failure != nil { isSolved() }
             return true
@@ -150,6 +162,18 @@ final class AppendLogWriter {
         }
         failure = Failure(reason: error.reason, isLasting: false)
         return false
+    }
+
+    private func writeToFormer() {
+        guard let (file, size) = former else { return }
+        let (written, error) = unsafe log.withWhole { unsafe file.append($0) }
+        guard let error else {
+            former = (file, size + written)
+            return
+        }
+        report.warning("The former append-only file could not be written any more: \(error.reason)")
+        try? file.truncate(to: size)
+        former = nil
     }
 
     private func isWritten(_ count: Int) {
@@ -183,6 +207,7 @@ final class AppendLogWriter {
             defer { syncCycles = clinux_cycle_counter() &- start }
             do throws(SyscallError) {
                 try file.syncData()
+                try former?.file.syncData()
                 guard file.hasName else { return fail(Self.deletedText) }
                 takeFailureOfThread()
                 guard failure == nil else { return }
@@ -207,10 +232,11 @@ final class AppendLogWriter {
     private func beginSync(_ file: DataFile, isKept: Bool) {
         begunPosition = writtenPosition
         progress.pending.add(1, ordering: .relaxed)
-        thread.submit { [progress, position = writtenPosition] in
+        thread.submit { [progress, position = writtenPosition, former = former?.file] in
             var problem: String?
             do throws(SyscallError) {
                 try file.syncData()
+                try former?.syncData()
                 if isKept && !file.hasName { problem = Self.deletedText }
             } catch {
                 problem = error.reason
@@ -231,13 +257,30 @@ final class AppendLogWriter {
     // MARK: files
 
     /// Goes on in another file. What was written to the one before is brought to the disk by the thread.
-    /// - Parameter size: how many bytes it has.
-    func open(_ new: DataFile, size: Int) {
+    /// - Parameters:
+    ///   - size: how many bytes it has.
+    ///   - keepsFormer: whether the one before is written to as well, until `leaveFormer` or `returnToFormer`.
+    func open(_ new: DataFile, size: Int, keepsFormer: Bool = false) {
         if let file, failure?.isLasting != true, syncedPosition < writtenPosition { beginSync(file, isKept: false) }
+        former = keepsFormer ? file.map { (file: $0, size: fileSize) } : nil
         file = new
         fileSize = size
         postponedSince = nil
         log.beginAnew()
+    }
+
+    /// The new file is all that counts from now on.
+    func leaveFormer() { former = nil }
+
+    /// Goes on in the file from before.
+    /// - Returns: false if that cannot be written any more.
+    func returnToFormer() -> Bool {
+        guard let (former, size) = former else { return false }
+        self.former = nil
+        file = former
+        fileSize = size
+        log.beginAnew()
+        return true
     }
 
     /// All data of up to a position is on the disk otherwise.
@@ -281,19 +324,37 @@ final class AppendLogWriter {
         return nil
     }
 
+    /// Writes everything, and lets go of the file. A thread brings it to the disk, which nobody waits for.
+    func closeInBackground(now: Int64) {
+        if let file {
+            flush(now: now, mustWrite: true, leavesSyncing: true)
+            if let failure {
+                report.warning("Fail to fsync the AOF file: \(failure.reason)")
+            } else if syncedPosition < writtenPosition {
+                thread.submit { [report] in
+                    do throws(SyscallError) { try file.syncData() } catch {
+                        report.warning("Fail to fsync the AOF file: \(error.reason)")
+                    }
+                }
+            }
+        }
+        close()
+    }
+
     /// Lets go of the file, and of what was not written.
     func close() {
         file = nil
+        former = nil
         failure = nil
-        progress.failure.withLock { $0 = nil }
+        progress = Progress()
         fileSize = 0
         postponedSince = nil
         dropUnwritten()
         syncedByLoop = writtenPosition
     }
 
-    /// Has the thread do something after what it has to do already.
-    func afterSyncs(_ job: @escaping @Sendable () -> Void) { thread.submit(job) }
+    /// Has files removed, or something else done that may take long.
+    func inBackground(_ job: @escaping @Sendable () -> Void) { remover.submit(job) }
 
-    func waitForThread() { thread.waitUntilIdle() }
+    func waitForBackground() { remover.waitUntilIdle() }
 }

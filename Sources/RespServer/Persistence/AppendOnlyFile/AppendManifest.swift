@@ -7,6 +7,7 @@
 // The base is what there was at a moment, and the increments, in their order, what was done since. Those that are history were replaced and
 // are only still to be removed. This is what Redis 7 keeps, word for word.
 
+import Glibc
 import RespCodec
 
 struct AppendManifest: Equatable {
@@ -152,6 +153,32 @@ struct AppendManifest: Equatable {
         return text
     }
 
+    /// More bytes than any has.
+    private static let largest = 16 << 20
+
+    /// Reads it from a file.
+    /// - Parameter path: of the directory, for texts.
+    /// - Returns: nil if there is no such file.
+    init?(readingFrom name: String, in files: DataDirectory, path: String) throws(AppendFileError) {
+        guard let size = files.byteCount(of: name) else { return nil }
+        let content: [UInt8]
+        do throws(SyscallError) {
+            guard size <= Self.largest else { throw SyscallError("read", EFBIG) }
+            content = try files.openFile(name).readAll(atMost: Self.largest)
+        } catch {
+            throw AppendFileError(
+                "Fatal error: can't open the AOF manifest file \(path)/\(name) for reading: \(error.reason)")
+        }
+        do throws(Mistake) {
+            self = try content.withByteSlice { (content) throws(Mistake) in try AppendManifest(parsing: content) }
+        } catch {
+            let title = "*** FATAL AOF MANIFEST FILE ERROR *** in \(path)/\(name)"
+            guard error.line > 0 else { throw AppendFileError(title, error.reason) }
+            throw AppendFileError(
+                title, "Reading the manifest file, at line \(error.line)", ">>> '\(error.text)'", error.reason)
+        }
+    }
+
     // MARK: changing it
 
     /// The name of the base that is made next.
@@ -182,6 +209,24 @@ struct AppendManifest: Equatable {
             history.append(file)
         }
         increments.removeFirst(replaced)
+    }
+
+    /// Leaves out the numbers that files have which no manifest knows of any more, so that none of them is overwritten or added to.
+    /// - Returns: their names.
+    mutating func leaveOut(_ names: [String], of fileName: String) -> [String] {
+        names.filter { name in
+            guard name.hasPrefix(fileName + ".") else { return false }
+            let parts = name.dropFirst(fileName.count + 1).split(separator: ".", omittingEmptySubsequences: false)
+            guard parts.count == 3, let sequence = Int(parts[0]), 1..<Self.largestSequence ~= sequence else {
+                return false
+            }
+            switch (parts[1], parts[2]) {
+            case ("base", "rdb"), ("base", "aof"): lastBase = max(lastBase, sequence)
+            case ("incr", "aof"): lastIncrement = max(lastIncrement, sequence)
+            default: return false
+            }
+            return true
+        }
     }
 
     mutating func forgetHistory() { history = [] }

@@ -16,6 +16,8 @@ struct LogRewrite {
     let hasIncrement: Bool
     /// Whether it is done because the log could not be written.
     let recovers: Bool
+    /// Whether the log goes to another directory with it.
+    let moves: Bool
 }
 
 final class AppendOnlyFile {

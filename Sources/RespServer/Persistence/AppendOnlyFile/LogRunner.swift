@@ -11,6 +11,8 @@ import StoreEngine
     struct Mistake: Error {
         let offset: Int
         let reason: String
+        /// Whether it may not be the file that is at fault.
+        var isUnknownCommand = false
     }
 
     private let server: Server
@@ -57,7 +59,8 @@ import StoreEngine
             do throws(Refusal) {
                 try run(command, words, key)
             } catch {
-                throw Mistake(offset: reader.offset(of: index), reason: error.reason)
+                throw Mistake(
+                    offset: reader.offset(of: index), reason: error.reason, isUnknownCommand: command == nil)
             }
             if reply.errorCount != errors { noteFailure(at: reader.offset(of: index), words) }
         }

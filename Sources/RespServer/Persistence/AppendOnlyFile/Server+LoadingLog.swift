@@ -33,7 +33,6 @@ extension Server {
             for line in error.lines { log.warning(line) }
             // What is half loaded is on the disk.
             engine.changesSaved(engine.dirty)
-            if !isStopping { log.warning("Fatal error loading the DB, check server logs. Exiting.") }
             return false
         }
     }
@@ -100,7 +99,7 @@ extension Server {
         let file = try AppendFileError.unless(
             { () throws(SyscallError) in try loading.directory.files.openFile(loading.name) }, cannotOpen)
         var offset = 0
-        if try AppendFileError.unless({ () throws(SyscallError) in try isSnapshot(file) }, cannotOpen) {
+        if try AppendFileError.unless({ () throws(SyscallError) in try file.beginsWithSnapshot }, cannotOpen) {
             offset = try loadSnapshotPart(of: file, loading)
             try AppendFileError.unless({ () throws(SyscallError) in try file.seek(to: offset) }, cannotOpen)
         }
@@ -108,21 +107,6 @@ extension Server {
         let input = makeInput(file, loading)
         let reader = EffectReader(input, offset: offset) { runner.knows($0) }
         try run(reader, input, runner, loading)
-    }
-
-    private func isSnapshot(_ file: DataFile) throws(SyscallError) -> Bool {
-        var magic: [UInt8] = []
-        var problem: SyscallError?
-        unsafe withUnsafeTemporaryAllocation(byteCount: 6, alignment: 1) { buffer in
-            do throws(SyscallError) {
-                let count = try unsafe file.read(to: buffer, at: 0)
-                unsafe magic = Array(buffer[..<count])
-            } catch {
-                problem = error
-            }
-        }
-        if let problem { throw problem }
-        return magic.starts(with: "REDIS".utf8) || magic.starts(with: "VALKEY".utf8)
     }
 
     private func makeInput(_ file: DataFile, _ loading: LogLoading) -> LoadedFile {
@@ -162,6 +146,8 @@ extension Server {
             case .requests:
                 do throws(LogRunner.Mistake) {
                     try runner.run(reader)
+                } catch  where error.isUnknownCommand {
+                    throw unknown(loading, at: error.offset, error.reason)
                 } catch {
                     throw damaged(loading, at: error.offset, error.reason)
                 }
@@ -181,6 +167,7 @@ extension Server {
                     return try cut(loading, at: offset)
                 }
                 throw damaged(loading, at: offset, what)
+            case .later: preconditionFailure("all of it is read, whenever it was written")
             case .stopped:
                 guard let error = input.error else { throw AppendFileError("AOF loading was stopped") }
                 throw AppendFileError(
@@ -188,6 +175,12 @@ extension Server {
                 )
             }
         }
+    }
+
+    private func unknown(_ loading: LogLoading, at offset: Int, _ what: String) -> AppendFileError {
+        AppendFileError(
+            "\(what) reading the append only file \(loading.name): if it is known to another server, load it there, else \(loading.advice) (\(loading.directory.path)/\(loading.name), at offset \(offset); it was left as it is)"
+        )
     }
 
     private func damaged(_ loading: LogLoading, at offset: Int, _ what: String) -> AppendFileError {
@@ -223,20 +216,27 @@ extension Server {
     // MARK: again
 
     /// Drops all data and loads it from the append-only file, for DEBUG LOADAOF.
-    func reloadLog() -> Bool {
+    /// - Parameter loader: whose command that is, while which others are served; nil if they are not.
+    func reloadLog(for loader: Connection?) -> Bool {
+        // Of the files in another directory nothing is loaded.
+        if persistence.background?.rewrite?.moves == true { cancelBackgroundSave() }
         let isOn = appendOnly.state == .on
         if logsEffects { flushLog(mustWrite: true) }
         do throws(AppendFileError) {
-            guard
-                let directory = isOn
-                    ? appendOnly.directory : try AppendDirectory.open(configuration.settings, isMade: false, log: log),
-                !directory.manifest.isEmpty
-            else { throw AppendFileError("There is no append-only file to be loaded") }
+            // Who has opened it has locked it, for this process, too.
+            let opened =
+                appendOnly.directory == nil
+                ? try AppendDirectory.open(configuration.settings, isMade: false, log: log) : nil
+            guard let directory = appendOnly.directory ?? opened, !directory.manifest.isEmpty else {
+                throw AppendFileError("There is no append-only file to be loaded")
+            }
             engine.hidesEffects = true
             defer { engine.hidesEffects = false }
             engine.removeAll()
             scripts.flushFunctions()
-            try loadLog(from: directory, serving: false)
+            persistence.loader = loader
+            defer { persistence.loader = nil }
+            try loadLog(from: directory, serving: loader != nil)
             if isOn, let name = directory.manifest.increments.last?.name {
                 appendOnly.writer.isTruncated(to: directory.files.byteCount(of: name) ?? 0)
                 appendOnly.earlierByteCount -= appendOnly.writer.fileSize

@@ -133,7 +133,7 @@ extension Server {
     func beginLogging(in directory: AppendDirectory) throws(AppendFileError) {
         var manifest = directory.manifest
         if manifest.isEmpty {
-            let name = manifest.nextBaseName(of: directory.fileName, isSnapshot: true)
+            let name = nextBaseName(in: directory)
             guard let size = saveBase(name, in: directory) else {
                 throw AppendFileError("The AOF base file \(name) could not be written in \(directory.path)")
             }
@@ -209,16 +209,16 @@ extension Server {
     }
 
     private func stopLogging() {
-        if persistence.background?.rewrite != nil { cancelBackgroundSave() }
+        if persistence.background?.rewrite != nil {
+            log.notice("Killing running AOF rewrite child: there is none, the rewrite is given up")
+            cancelBackgroundSave()
+        }
         if logsEffects {
             engine.endEffects()
-            if let problem = appendOnly.writer.finish(now: now) {
-                log.warning("Fail to fsync the AOF file: \(problem)")
-            }
         }
         appendOnly.state = .off
         appendOnly.isScheduled = false
-        appendOnly.writer.close()
+        appendOnly.writer.closeInBackground(now: now)
         appendOnly.directory = nil
         appendOnly.earlierByteCount = 0
         setLogging(false)
@@ -230,6 +230,7 @@ extension Server {
     func finishLog() -> Bool {
         guard logsEffects else { return true }
         engine.endEffects()
+        appendOnly.writer.waitForBackground()
         log.notice("Calling fsync() on the AOF file.")
         guard let problem = appendOnly.writer.finish(now: now) else { return true }
         log.warning("Fail to fsync the AOF file: \(problem).")
@@ -237,9 +238,10 @@ extension Server {
     }
 
     /// Takes effects for a base that is being written from now on.
-    func beginIncrement(_ file: DataFile) {
+    /// - Parameter moves: whether the log goes to another directory with it.
+    func beginIncrement(_ file: DataFile, moves: Bool) {
         appendOnly.earlierByteCount += appendOnly.writer.fileSize
-        appendOnly.writer.open(file, size: 0)
+        appendOnly.writer.open(file, size: 0, keepsFormer: moves)
         if !logsEffects { setLogging(true) }
     }
 
@@ -257,7 +259,7 @@ extension Server {
         else { return }
         let names = directory.manifest.history.map(\.name)
         for name in names { log.notice("Removing the history file \(name) in the background") }
-        appendOnly.writer.afterSyncs { [files = directory.files] in for name in names { files.remove(name) } }
+        appendOnly.writer.inBackground { [files = directory.files] in for name in names { files.remove(name) } }
         var manifest = directory.manifest
         manifest.forgetHistory()
         do throws(SyscallError) {

@@ -4,6 +4,9 @@
 // The new increment is in the manifest before anything is written to it. When the base is whole and has its name, the manifest is replaced:
 // from then on it and the new increment are all there is, and the files before them are history, which is removed. Whatever fails before
 // leaves the old base and all increments, and the new one among them, as they are: they hold the same.
+//
+// When the setting `dir` has changed since, the base goes to the new directory, with a temporary increment. The log in the old one goes on until
+// the base is whole, and stays there as it is then.
 
 import Glibc
 import StoreEngine
@@ -45,31 +48,35 @@ extension Server {
                 }
             }
         }
-        let baseName = directory.manifest.nextBaseName(of: directory.fileName, isSnapshot: true)
+        let baseName = nextBaseName(in: directory)
         guard let base = makeBaseFile(baseName, in: directory) else {
             throw AppendFileError("Can't rewrite append only file in background")
         }
+        let moves = appendOnly.state == .on && !recovers && directory !== appendOnly.directory
         do throws(AppendFileError) {
-            if appendOnly.state != .off { try beginIncrement(in: directory) }
+            if appendOnly.state != .off { try beginIncrement(in: directory, moves: moves) }
         } catch {
             _ = base.cancel()
             throw error
         }
-        appendOnly.directory = directory
-        let saver = SnapshotSaver(engine, snapshotContents(isBase: true), to: base)
+        if !moves { appendOnly.directory = directory }
+        let saver = SnapshotSaver(engine, baseContents(), to: base)
         saver.begin()
         let background = BackgroundSave(saver, base, start: now / 1000, changeCount: engine.dirty)
         background.rewrite = LogRewrite(
             directory: directory, baseName: baseName, position: writer.log.position,
-            hasIncrement: appendOnly.state != .off, recovers: recovers)
+            hasIncrement: appendOnly.state != .off, recovers: recovers, moves: moves)
         persistence.background = background
         savesInSlices = true
     }
 
-    /// The directory of the log, which is made again where it is gone.
+    /// The directory of the log, which is made again where it is gone; another one if the settings name another.
     private func openLogDirectory(recovers: Bool) throws(AppendFileError) -> AppendDirectory {
-        if let directory = appendOnly.directory, !recovers || directory.files.isThere { return directory }
-        appendOnly.directory = nil
+        if let directory = appendOnly.directory {
+            let isMeant = directory.files.isAt(AppendDirectory.path(configuration.settings))
+            if recovers ? directory.files.isThere : isMeant { return directory }
+            if recovers { appendOnly.directory = nil }
+        }
         guard let directory = try AppendDirectory.open(configuration.settings, isMade: true, log: log) else {
             throw AppendFileError("There is no append-only dir")
         }
@@ -77,8 +84,8 @@ extension Server {
     }
 
     /// Has effects go to a new increment.
-    private func beginIncrement(in directory: AppendDirectory) throws(AppendFileError) {
-        let isTemporary = appendOnly.state == .waitsForBase
+    private func beginIncrement(in directory: AppendDirectory, moves: Bool) throws(AppendFileError) {
+        let isTemporary = appendOnly.state == .waitsForBase || moves
         var manifest = directory.manifest
         let name =
             isTemporary
@@ -90,7 +97,7 @@ extension Server {
                 try directory.store(manifest)
             }
             log.notice("Creating AOF incr file \(name) on background rewrite")
-            beginIncrement(file)
+            beginIncrement(file, moves: moves)
         } catch {
             throw AppendFileError("Can't open the append-only file \(name): \(error.reason)")
         }
@@ -98,8 +105,14 @@ extension Server {
 
     // MARK: the base
 
+    func nextBaseName(in directory: AppendDirectory) -> String {
+        directory.manifest.nextBaseName(
+            of: directory.fileName, isSnapshot: configuration.settings.basesAreSnapshots)
+    }
+
     private func makeBaseFile(_ name: String, in directory: AppendDirectory) -> SnapshotFile? {
-        let options = snapshotOptions(syncsOnTheWay: configuration.settings.rewriteIncrementalFsync)
+        var options = snapshotOptions(syncsOnTheWay: configuration.settings.rewriteIncrementalFsync)
+        options.isFramed = configuration.settings.basesAreSnapshots
         do throws(SyscallError) {
             return try SnapshotFile(
                 name, in: directory.files, temporaryNames: [directory.temporaryBaseName], options,
@@ -116,7 +129,7 @@ extension Server {
     /// - Returns: its size; nil, and a line in the log, if it cannot be written.
     func saveBase(_ name: String, in directory: AppendDirectory) -> Int? {
         guard let file = makeBaseFile(name, in: directory) else { return nil }
-        switch saveAll(to: file, snapshotContents(isBase: true)) {
+        switch saveAll(to: file, baseContents()) {
         case .saved(let byteCount): return byteCount
         case .failed(let reason):
             log.warning("Write error writing append only file on disk: \(reason)")
@@ -155,6 +168,11 @@ extension Server {
 
     /// Effects that only the base would have made whole are dropped; the base is tried again.
     func giveUp(_ rewrite: LogRewrite) {
+        if rewrite.moves {
+            appendOnly.earlierByteCount -= appendOnly.writer.returnToFormer() ? appendOnly.writer.fileSize : 0
+            rewrite.directory.files.remove(rewrite.directory.temporaryIncrementName)
+            return
+        }
         guard appendOnly.state == .waitsForBase, rewrite.hasIncrement else { return }
         log.notice(
             "Removing the temp incr aof file \(rewrite.directory.temporaryIncrementName) in the background")
@@ -169,9 +187,9 @@ extension Server {
         var manifest = directory.manifest
         manifest.replaceBase(
             with: rewrite.baseName,
-            keepingIncrements: appendOnly.state == .on && rewrite.hasIncrement ? 1 : 0)
+            keepingIncrements: appendOnly.state == .on && rewrite.hasIncrement && !rewrite.moves ? 1 : 0)
         do throws(SyscallError) {
-            if appendOnly.state == .waitsForBase {
+            if appendOnly.state == .waitsForBase || rewrite.moves {
                 let name = manifest.nextIncrementName(of: directory.fileName)
                 try directory.files.rename(directory.temporaryIncrementName, to: name)
                 manifest.addIncrement(name)
@@ -180,6 +198,11 @@ extension Server {
         } catch {
             directory.files.remove(rewrite.baseName)
             throw AppendFileError("The AOF manifest file in \(directory.path) could not be replaced: \(error)")
+        }
+        if rewrite.moves {
+            log.notice("The append-only file is in \(directory.path) from now on")
+            appendOnly.directory = directory
+            appendOnly.writer.leaveFormer()
         }
         if appendOnly.state != .off {
             appendOnly.earlierByteCount = byteCount

@@ -75,7 +75,8 @@ enum SerializationCommands {
         guard time >= 0 else { throw .message("ERR Invalid TTL value, must be >= 0") }
         // As in Redis, a time that cannot be counted has passed.
         let deadline = time == 0 ? nil : options.isAbsolute ? Int64(time) : Int64(time) &+ context.now
-        guard let payload = DumpPayload.verified(arguments[3]) else {
+        let comparesChecksums = context.settings.comparesChecksums
+        guard let payload = DumpPayload.verified(arguments[3], comparing: comparesChecksums) else {
             throw .message("ERR DUMP payload version or checksum are wrong")
         }
         let entry: Entry
@@ -83,6 +84,12 @@ enum SerializationCommands {
             entry = try DumpPayload.entry(
                 from: payload.value, version: payload.version, key: key, deadline: deadline, context)
         } catch {
+            if let refusals = context.engine.refusals {
+                let container = payload.value.isEmpty ? "Empty payload" : RecordType.container(of: payload.value[0])
+                refusals.tell(
+                    "RESTORE of the key '\(key[0..<min(key.count, 128)])': \(container) integrity check failed: \(error.reason)"
+                )
+            }
             throw .message("ERR Bad data format")
         }
         let old = options.replaces ? context.find(key, .peek) : nil

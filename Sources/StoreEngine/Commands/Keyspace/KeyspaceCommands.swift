@@ -26,7 +26,7 @@ enum KeyspaceCommands {
         _ name: String, all: Bool, summary: String, complexity: String
     ) -> Command<KeyspaceContext> {
         Command(
-            name, group: .server, since: "1.0.0", arity: -1, flags: [.write, .dangerous], effect: .verbatim,
+            name, group: .server, since: "1.0.0", arity: -1, flags: [.write, .dangerous], effect: .explicit,
             categories: ["keyspace", "dangerous"],
             tips: ["request_policy:all_shards", "response_policy:all_succeeded"], syntax: "flush-type=[ASYNC | SYNC]",
             summary: summary, complexity: complexity
@@ -36,6 +36,8 @@ enum KeyspaceCommands {
             if !options.isAtEnd { _ = try options.either("async", or: "sync") }
             try options.end()
             context.flush(all: all)
+            // As in Redis, also where there was nothing: whoever reads it may still have something.
+            context.effect(arguments)
             context.reply.ok()
         }
         .changed("4.0.0", "Takes `ASYNC`.")

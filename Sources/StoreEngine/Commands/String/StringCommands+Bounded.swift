@@ -71,22 +71,20 @@ extension StringCommands {
         _ context: KeyspaceContext, _ arguments: Arguments, upTo end: Int, _ lifetime: Lifetime
     ) {
         guard context.isRecorded else { return }
-        let effect: EffectWords?
         if case .unlimited = lifetime {
-            effect = context.beginEffect("MSET", arguments[2])
-        } else {
-            effect = context.beginEffect("MSETEX", arguments[1])
-            effect?.add(arguments[2])
+            let effect = context.beginEffect("MSET", arguments[2])
+            for index in 3..<end { effect?.add(arguments[index]) }
+            effect?.end()
+            return
         }
-        for index in 3..<end { effect?.add(arguments[index]) }
-        switch lifetime {
-        case .unlimited: break
-        case .keep: effect?.add("KEEPTTL")
-        case .until(let deadline):
-            effect?.add("PXAT")
-            effect?.add(deadline)
+        // Servers that do not know MSETEX read the same.
+        for index in stride(from: 2, to: end, by: 2) {
+            switch lifetime {
+            case .unlimited: break
+            case .keep: context.effect("SET", arguments[index], arguments[index + 1], "KEEPTTL")
+            case .until(let deadline): context.effect("SET", arguments[index], arguments[index + 1], "PXAT", deadline)
+            }
         }
-        effect?.end()
     }
 
     // MARK: INCREX

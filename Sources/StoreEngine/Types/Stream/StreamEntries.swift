@@ -78,7 +78,15 @@ struct StreamEntries {
     /// Calls `body` with each field and value of the entry that `next` has returned.
     @inline(__always)
     func forEachField(of entry: StreamNode.Entry, _ body: (PackedElement, PackedElement) -> Void) {
-        guard let list = node?.list else { return }
+        node?.forEachField(of: entry, masterOffset: masterOffset, body)
+    }
+}
+
+extension StreamNode {
+    /// Calls `body` with each field and value of an entry.
+    /// - Parameter masterOffset: the offset of the master entry's first field.
+    @inline(__always)
+    func forEachField(of entry: Entry, masterOffset: Int, _ body: (PackedElement, PackedElement) -> Void) {
         var field = entry.hasSameFields ? masterOffset : entry.content
         var value = entry.hasSameFields ? entry.content : 0
         for _ in 0..<entry.fieldCount {

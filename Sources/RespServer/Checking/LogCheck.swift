@@ -1,0 +1,223 @@
+// Examining an append-only file, in the words of redis-check-aof: one of before Redis 7, or all files that a manifest names.
+//
+// It is shortened only where nothing follows what is cut off: in the last of its files.
+
+import Glibc
+import StoreEngine
+
+struct LogCheck {
+    let mode: FileCheck.Mode
+    let say: (String) -> Void
+    let confirm: () -> Bool
+
+    private enum Outcome {
+        case sound
+        case empty
+        case fixed
+        case cut
+    }
+
+    /// One of the files.
+    private struct Part {
+        let name: String
+        let path: String
+        let directory: DataDirectory
+        let isLast: Bool
+    }
+
+    // MARK: which files
+
+    /// A file of before Redis 7, or one that is looked at by itself.
+    func checkAlone(_ name: String, in directory: DataDirectory, path: String) throws(CheckFailure) {
+        say("Start checking Old-Style AOF")
+        let part = Part(name: path, path: path, directory: directory, isLast: true)
+        let file = try open(name, part)
+        let isSnapshot = try reading(part) { () throws(SyscallError) in try file.beginsWithSnapshot }
+        tell(try check(name, part, isSnapshot: isSnapshot), "AOF", of: part)
+    }
+
+    /// All files that a manifest names.
+    /// - Parameter path: of the directory.
+    func checkAll(of manifestName: String, in directory: DataDirectory, path: String) throws(CheckFailure) {
+        say("Start checking Multi Part AOF")
+        let manifest: AppendManifest
+        do throws(AppendFileError) {
+            guard let read = try AppendManifest(readingFrom: manifestName, in: directory, path: path) else {
+                throw AppendFileError("Cannot open file \(path)/\(manifestName)")
+            }
+            manifest = read
+        } catch {
+            throw CheckFailure(error.lines.joined(separator: "\n"))
+        }
+        let lock = mode == .examine ? nil : try lock(manifestName, in: directory, path)
+        defer { lock?.release() }
+        let files = manifest.files
+        for (index, file) in files.enumerated() {
+            let part = Part(
+                name: file.name, path: "\(path)/\(file.name)", directory: directory, isLast: index == files.count - 1)
+            if file.kind == .base {
+                let base = try open(file.name, part)
+                let isSnapshot = try reading(part) { () throws(SyscallError) in try base.beginsWithSnapshot }
+                say("Start to check BASE AOF (\(isSnapshot ? "RDB" : "RESP") format).")
+                tell(try check(file.name, part, isSnapshot: isSnapshot), "BASE AOF", of: part)
+            } else {
+                if index == 0 || files[index - 1].kind == .base { say("Start to check INCR files.") }
+                tell(try check(file.name, part, isSnapshot: false), "INCR AOF", of: part)
+            }
+        }
+        say("All AOF files and manifest are valid")
+    }
+
+    /// Makes sure that no server writes to what may be shortened.
+    private func lock(
+        _ manifestName: String, in directory: DataDirectory, _ path: String
+    ) throws(CheckFailure) -> FileLock? {
+        let name = AppendDirectory.lockName(of: String(manifestName.dropLast(".manifest".count)))
+        // A directory of Redis has none.
+        guard directory.byteCount(of: name) != nil else { return nil }
+        do throws(SyscallError) {
+            if let lock = try directory.lock(name) { return lock }
+        } catch {
+            throw CheckFailure("Cannot open file \(path)/\(name): \(error.reason)")
+        }
+        throw CheckFailure("A server uses the append-only file in \(path): end it before its files are changed")
+    }
+
+    private func tell(_ outcome: Outcome, _ kind: String, of part: Part) {
+        switch outcome {
+        case .sound: say("\(kind) \(part.name) is valid")
+        case .empty: say("\(kind) \(part.name) is empty")
+        case .fixed: say("Successfully truncated AOF \(part.name)")
+        case .cut: say("Successfully truncated AOF \(part.name) to timestamp \(lastTime ?? 0)")
+        }
+    }
+
+    private var lastTime: Int64? { if case .cut(let time) = mode { time } else { nil } }
+
+    // MARK: one of them
+
+    private func check(_ name: String, _ part: Part, isSnapshot: Bool) throws(CheckFailure) -> Outcome {
+        let file = try open(name, part)
+        guard let byteCount = file.byteCount else { throw CheckFailure("Cannot stat file: \(part.name), aborting...") }
+        guard byteCount > 0 else { return .empty }
+        var start = 0
+        if isSnapshot {
+            var snapshot = SnapshotCheck(file, byteCount: byteCount, path: part.path, say: say)
+            snapshot.mayBeFollowed = true
+            guard let end = snapshot.run() else {
+                throw CheckFailure("RDB preamble of AOF file is not sane, aborting.")
+            }
+            say("RDB preamble is OK, proceeding with AOF tail...")
+            start = end
+            try reading(part) { () throws(SyscallError) in try file.seek(to: end) }
+        }
+        let input = LoadedFile(file, byteCount: byteCount)
+        let reader = EffectReader(input, offset: start)
+        reader.lastTime = lastTime
+        var lines = 1
+        while true {
+            switch reader.next() {
+            case .requests:
+                for index in 0..<reader.count { lines += 1 + 2 * reader.words(index).count }
+                // MULTI and EXEC.
+                if reader.isGroup { lines += 6 }
+                continue
+            case .end: return try finish(name, part, byteCount, lines)
+            case .torn(_, let isGroup):
+                let rest = reader.rest()
+                lines += rest.lineCount
+                sayReason(
+                    rest.offset,
+                    isGroup && rest.offset == byteCount
+                        ? "Reached EOF before reading EXEC for MULTI" : "Reached EOF within a request")
+            case .damaged(let offset, let what):
+                let rest = reader.rest(upTo: offset)
+                lines += rest.lineCount
+                if rest.isRequest { sayReason(offset, "Found \(what)") } else { say("AOF \(part.name) format error") }
+            case .later(let offset): return try cut(name, part, at: offset)
+            case .stopped: throw CheckFailure("Failed to read from AOF \(part.name), aborting...")
+            }
+            return try shorten(name, part, byteCount, to: reader.offset, lines)
+        }
+    }
+
+    private func sayReason(_ offset: Int, _ text: String) {
+        let digits = String(offset, radix: 16)
+        say("0x" + String(repeating: " ", count: max(0, 16 - digits.utf8.count)) + digits + ": \(text)")
+    }
+
+    private func sayAnalysis(_ part: Part, _ byteCount: Int, soundUpTo offset: Int, _ lines: Int) {
+        say(
+            "AOF analyzed: filename=\(part.name), size=\(byteCount), ok_up_to=\(offset), ok_up_to_line=\(lines), diff=\(byteCount - offset)"
+        )
+    }
+
+    private func finish(
+        _ name: String, _ part: Part, _ byteCount: Int, _ lines: Int
+    ) throws(CheckFailure) -> Outcome {
+        if let lastTime {
+            say("Truncate nothing in AOF \(part.name) to timestamp \(lastTime)")
+        } else {
+            sayAnalysis(part, byteCount, soundUpTo: byteCount, lines)
+        }
+        return .sound
+    }
+
+    /// Cuts off what is not sound, if that is asked for.
+    private func shorten(
+        _ name: String, _ part: Part, _ byteCount: Int, to offset: Int, _ lines: Int
+    ) throws(CheckFailure) -> Outcome {
+        sayAnalysis(part, byteCount, soundUpTo: offset, lines)
+        guard mode == .fix else {
+            throw CheckFailure("AOF \(part.name) is not valid. Use the --fix option to try fixing it.")
+        }
+        guard part.isLast else {
+            throw CheckFailure("Failed to truncate AOF \(part.name) because it is not the last file")
+        }
+        say(
+            "This will shrink the AOF \(part.name) from \(byteCount) bytes, with \(byteCount - offset) bytes, to \(offset) bytes"
+        )
+        guard confirm() else { throw CheckFailure("Aborting...") }
+        try truncate(name, part, to: offset, "Failed to truncate AOF \(part.name)")
+        return .fixed
+    }
+
+    /// Cuts off what was written after the time.
+    private func cut(_ name: String, _ part: Part, at offset: Int) throws(CheckFailure) -> Outcome {
+        let time = lastTime ?? 0
+        guard offset > 0 else {
+            throw CheckFailure("AOF \(part.path) has nothing before timestamp \(time), aborting...")
+        }
+        guard part.isLast else {
+            throw CheckFailure(
+                "Failed to truncate AOF \(part.path) to timestamp \(time) to offset \(offset) because it is not the last file.\nIf you insist, please delete all files after this file according to the manifest file and delete the corresponding records in manifest file manually. Then re-run redis-check-aof."
+            )
+        }
+        try truncate(name, part, to: offset, "Failed to truncate AOF \(part.path) to timestamp \(time)")
+        return .cut
+    }
+
+    private func truncate(_ name: String, _ part: Part, to offset: Int, _ text: String) throws(CheckFailure) {
+        do throws(SyscallError) {
+            let file = try part.directory.openForWriting(name)
+            try file.truncate(to: offset)
+            try file.sync()
+        } catch {
+            throw CheckFailure("\(text): \(error.reason)")
+        }
+    }
+
+    // MARK: the system
+
+    private func open(_ name: String, _ part: Part) throws(CheckFailure) -> DataFile {
+        try reading(part) { () throws(SyscallError) in try part.directory.openFile(name) }
+    }
+
+    private func reading<Result>(
+        _ part: Part, _ body: () throws(SyscallError) -> Result
+    ) throws(CheckFailure) -> Result {
+        do throws(SyscallError) { return try body() } catch {
+            throw CheckFailure("Cannot open file \(part.path): \(error.reason), aborting...")
+        }
+    }
+}

@@ -1,0 +1,287 @@
+"""Where the append-only file is: other directories, directories that are shared, parts without a manifest; and that nobody waits for its disk
+longer than must be."""
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+from persistence.append_only import ON, end, folder, increment, manifest, names, refused, rewrite, wait_for_rewrite
+from persistence.test_background import fields
+from persistence.test_files import begin  # noqa: F401  (a fixture)
+from support import server as servers
+
+MOVABLE = ("--enable-protected-configs", "yes")
+
+
+def request(*words):
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
+
+
+def everything(begin, directory):  # noqa: F811
+    """The values of all keys that a server finds in a directory."""
+    server = begin(servers.under_test(), directory, *ON)
+    with server.connect() as client:
+        shown = {key: client("GET", key).value for key in client("KEYS", "*").plain()}
+    end(server)
+    return shown
+
+
+# --- another directory ------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_directory_may_be_changed_only_if_that_is_allowed(begin, tmp_path):  # noqa: F811
+    for binary in (servers.under_test(), servers.reference()):
+        server = begin(binary, tmp_path)
+        with server.connect() as client:
+            assert client("CONFIG", "SET", "dir", tmp_path).raw == b"-ERR CONFIG SET failed (possibly related to argument 'dir') - can't set protected config\r\n"
+
+
+def test_a_rewrite_moves_the_log_to_the_new_directory(begin, tmp_path):  # noqa: F811
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir(), new.mkdir()
+    server = begin(servers.under_test(), old, *ON, *MOVABLE)
+    with server.connect() as client:
+        client("SET", "a", 1)
+        assert client("CONFIG", "SET", "dir", new).value == b"OK"
+        client("SET", "b", 1)
+        # As in Redis, the log stays where it is until it is rewritten.
+        assert not folder(new).exists() and b"$1\r\nb\r\n" in increment(old).read_bytes()
+        client("CONFIG", "SET", "rdb-key-save-delay", 10_000_000)
+        client("BGREWRITEAOF")
+        client("SET", "c", 1)
+        # Until there is a base, what counts is in the old one.
+        assert fields(client)["aof_rewrite_in_progress"] == "1" and b"$1\r\nc\r\n" in increment(old).read_bytes()
+        assert names(new)[0].startswith("temp-") and "appendonly.aof.manifest" not in names(new)
+        copy = tmp_path / "copy"
+        shutil.copytree(folder(old), folder(copy))
+        client("CONFIG", "SET", "rdb-key-save-delay", 0)
+        wait_for_rewrite(client)
+        client("SET", "d", 1)
+        assert manifest(new) == ["file appendonly.aof.1.base.rdb seq 1 type b", "file appendonly.aof.1.incr.aof seq 1 type i"]
+        assert b"$1\r\nd\r\n" not in increment(old).read_bytes()
+        assert client("DEBUG", "LOADAOF").value == b"OK" and client("DBSIZE").value == 4
+    end(server)
+    assert sorted(everything(begin, copy)) == [b"a", b"b", b"c"]
+    assert sorted(everything(begin, new)) == [b"a", b"b", b"c", b"d"]
+    assert sorted(everything(begin, old)) == [b"a", b"b", b"c"]
+
+
+@pytest.mark.parametrize("how", ["cancelled", "log off"])
+def test_a_move_that_comes_to_nothing(how, begin, tmp_path):  # noqa: F811
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir(), new.mkdir()
+    server = begin(servers.under_test(), old, *ON, *MOVABLE)
+    with server.connect() as client:
+        client("SET", "a", 1)
+        client("CONFIG", "SET", "dir", new)
+        client("CONFIG", "SET", "rdb-key-save-delay", 10_000_000)
+        client("BGREWRITEAOF")
+        client("SET", "b", 1)
+        if how == "log off":
+            assert client("CONFIG", "SET", "appendonly", "no").value == b"OK"
+        else:
+            # It needs the files that count.
+            assert client("DEBUG", "LOADAOF").value == b"OK"
+            assert fields(client)["aof_rewrite_in_progress"] == "0"
+            client("SET", "c", 1)
+            assert int(fields(client)["aof_current_size"]) == sum((folder(old) / line.split()[1]).stat().st_size for line in manifest(old))
+    end(server)
+    assert [name for name in names(new) if "incr" in name or name.endswith("manifest")] == []
+    assert sorted(everything(begin, old)) == ([b"a", b"b"] if how == "log off" else [b"a", b"b", b"c"])
+
+
+def test_a_directory_that_cannot_be_moved_to(begin, tmp_path):  # noqa: F811
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir(), new.mkdir()
+    # In the way of the directory.
+    (new / "appendonlydir").write_text("a file")
+    server = begin(servers.under_test(), old, *ON, *MOVABLE)
+    with server.connect() as client:
+        client("CONFIG", "SET", "dir", new)
+        assert client("BGREWRITEAOF").raw == b"-ERR Can't execute an AOF background rewriting. Please check the server logs for more information.\r\n"
+        assert client("SET", "a", 1).value == b"OK"
+    end(server)
+    assert sorted(everything(begin, old)) == [b"a"]
+
+
+# --- parts without a manifest ----------------------------------------------------------------------------------------------------------------
+
+
+def test_parts_that_no_manifest_names(begin, tmp_path):  # noqa: F811
+    """As in Redis they are not loaded; unlike there they are neither overwritten nor added to."""
+    server = begin(servers.under_test(), tmp_path, *ON)
+    with server.connect() as client:
+        client("SET", "a", 1)
+        rewrite(client)
+        client("SET", "b", 1)
+    end(server)
+    (folder(tmp_path) / "appendonly.aof.manifest").unlink()
+    before = {name: (folder(tmp_path) / name).read_bytes() for name in names(tmp_path)}
+    server = begin(servers.under_test(), tmp_path, *ON)
+    with server.connect() as client:
+        assert client("DBSIZE").value == 0
+        assert "There is no manifest in" in server.output() and "appendonly.aof.2.incr.aof" in server.output()
+        client("SET", "c", 1)
+        assert manifest(tmp_path) == ["file appendonly.aof.3.base.rdb seq 3 type b", "file appendonly.aof.3.incr.aof seq 3 type i"]
+    end(server)
+    assert {name: (folder(tmp_path) / name).read_bytes() for name in before} == before
+    assert everything(begin, tmp_path) == {b"c": b"1"}
+
+
+# --- shared directories ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_two_servers_with_names_of_their_own_share_a_directory(begin, tmp_path):  # noqa: F811
+    (tmp_path / "appendonly.aof").write_bytes(request(b"SET", b"first", b"1"))
+    (tmp_path / "appendonly.aof2").write_bytes(request(b"SET", b"second", b"1"))
+    one = begin(servers.under_test(), tmp_path, *ON)
+    other = begin(servers.under_test(), tmp_path, *ON, "--appendfilename", "appendonly.aof2")
+    for server, key in ((one, "first"), (other, "second")):
+        with server.connect() as client:
+            assert client("KEYS", "*").plain() == [key.encode()]
+            rewrite(client)
+            client("SET", "k", key)
+            assert client("DEBUG", "LOADAOF").value == b"OK" and client("DBSIZE").value == 2
+    text = refused(begin, tmp_path)
+    assert "Another server uses the append-only directory" in text
+    # A base that the other one is writing is not taken for what a crash has left.
+    with other.connect() as client:
+        client("CONFIG", "SET", "rdb-key-save-delay", 10_000_000)
+        client("BGREWRITEAOF")
+        end(one)
+        assert everything(begin, tmp_path) == {b"first": b"1", b"k": b"first"}
+        client("CONFIG", "SET", "rdb-key-save-delay", 0)
+        wait_for_rewrite(client)
+        assert client("DEBUG", "LOADAOF").value == b"OK" and client("DBSIZE").value == 2
+
+
+# --- slow disks -------------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def slow_disk(tmp_path):
+    """The environment of a server whose syncs wait while there is a file, and that file."""
+    library = tmp_path / "failing_sync.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, pathlib.Path(__file__).parent / "failing_sync.c", "-ldl"], check=True)
+    gate = tmp_path / "waits"
+    yield {"LD_PRELOAD": str(library), "WAITING_SYNC": str(gate)}, gate
+    gate.unlink(missing_ok=True)
+
+
+def test_switching_the_log_off_does_not_wait_for_the_disk(slow_disk, begin, tmp_path):  # noqa: F811
+    environment, gate = slow_disk
+    ours = tmp_path / "ours"
+    ours.mkdir()
+    server = begin(servers.under_test(), ours, *ON, "--appendfsync", "everysec", environment=environment)
+    with server.connect(timeout=30) as client:
+        client("SET", "a", 1)
+        gate.touch()
+        client("SET", "b", 1)
+        # Were the disk waited for, this would have no end.
+        assert client("CONFIG", "SET", "appendonly", "no").value == b"OK"
+        assert client("SET", "c", 1).value == b"OK"
+        gate.unlink()
+    server.kill()
+    assert everything(begin, ours) == {b"a": b"1", b"b": b"1"}
+
+
+def test_old_files_go_while_the_disk_is_waited_for(slow_disk, begin, tmp_path):  # noqa: F811
+    """What a rewrite replaces is removed, and the last seconds of it are synced, by others than the one who serves clients."""
+    environment, gate = slow_disk
+    ours = tmp_path / "ours"
+    ours.mkdir()
+    server = begin(servers.under_test(), ours, *ON, "--appendfsync", "everysec", environment=environment)
+    with server.connect(timeout=30) as client:
+        client("SET", "a", "x" * 100_000)
+        rewrite(client)
+        while len(names(ours)) > 3:
+            pass
+        assert names(ours) == ["appendonly.aof.2.base.rdb", "appendonly.aof.2.incr.aof", "appendonly.aof.manifest"]
+        client("SET", "b", 1)
+        gate.touch()
+        # The thread that syncs waits by now, or will.
+        for index in range(100):
+            assert client("SET", "c", index).value == b"OK"
+        gate.unlink()
+        assert client("WAITAOF", 1, 0, 0).plain() == [1, 0]
+
+
+# --- what is in the files ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["snapshot", "log"])
+def test_when_consumers_last_got_something(kind, begin, tmp_path):  # noqa: F811
+    """Files are in the form of Redis 7.0, which has one time less for consumers: the other one stands in front of the key."""
+    server = begin(servers.under_test(), tmp_path, *(ON if kind == "log" else ()))
+    with server.connect() as client:
+        client("XADD", "s", "1-1", "f", "v")
+        client("XGROUP", "CREATE", "s", "g", 0)
+        client("XGROUP", "CREATE", "s", "h", 0)
+        client("XGROUP", "CREATECONSUMER", "s", "g", "never")
+        client("XREADGROUP", "GROUP", "g", "one", "STREAMS", "s", ">")
+        client("DEBUG", "SLEEP", 0.02)
+        # It asks, and gets nothing.
+        client("XREADGROUP", "GROUP", "g", "one", "STREAMS", "s", ">")
+        client("XREADGROUP", "GROUP", "h", "two", "STREAMS", "s", ">")
+        before = [group[group.index(b"consumers") + 1] for group in client("XINFO", "STREAM", "s", "FULL").plain()[-1]]
+        times = [(one[3], one[5]) for group in before for one in group]
+        assert len({seen == active for seen, active in times}) == 2 and any(active == -1 for _, active in times)
+        if kind == "log":
+            rewrite(client)
+            client("DEBUG", "LOADAOF")
+        else:
+            client("DEBUG", "RELOAD")
+        assert [group[group.index(b"consumers") + 1] for group in client("XINFO", "STREAM", "s", "FULL").plain()[-1]] == before
+        client("SAVE")
+    server.kill()
+    other = begin(servers.reference(), tmp_path)
+    with other.connect() as client:
+        assert client("XLEN", "s").value == 1
+
+
+def test_commands_that_others_do_not_know(begin, tmp_path):  # noqa: F811
+    """MSETEX is of Redis 8.4."""
+    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+    theirs.mkdir(), ours.mkdir()
+    server = begin(servers.under_test(), ours, *ON)
+    with server.connect() as client:
+        client("SET", "c", 1, "PXAT", 32503680000000)
+        assert client("MSETEX", 2, "a", 1, "b", 2, "PXAT", 32503680000001).value == 1
+        assert client("MSETEX", 2, "c", 2, "d", 2, "KEEPTTL").value == 1
+        assert client("MSETEX", 1, "e", 3).value == 1
+        before = {key: (client("GET", key).value, client("PEXPIRETIME", key).value) for key in "abcde"}
+    end(server)
+    assert b"MSETEX" not in increment(ours).read_bytes()
+    shutil.copytree(folder(ours), folder(theirs))
+    for binary, directory in ((servers.newer_redis(), theirs), (servers.under_test(), ours)):
+        other = begin(binary, directory, *ON)
+        with other.connect() as client:
+            assert {key: (client("GET", key).value, client("PEXPIRETIME", key).value) for key in "abcde"} == before
+
+
+def test_flushes_of_nothing_are_told(begin, tmp_path):  # noqa: F811
+    server = begin(servers.under_test(), tmp_path, *ON)
+    with server.connect() as client:
+        for words in (["flushdb"], ["FLUSHALL", "async"], ["Flushdb"]):
+            client(*words)
+    content = increment(tmp_path).read_bytes()
+    assert content == request(b"SELECT", b"0") + request(b"flushdb") + request(b"FLUSHALL", b"async") + request(b"Flushdb")
+
+
+def test_clients_are_served_while_a_script_of_the_log_takes_long(begin, tmp_path):  # noqa: F811
+    server = begin(servers.under_test(), tmp_path, *ON, "--lua-time-limit", 1)
+    with server.connect() as client, server.connect() as other:
+        client("SET", "y", 1)
+        increment(tmp_path).write_bytes(
+            request(b"EVAL", b"redis.call('set', KEYS[1], 'y') for i = 1, 3000000 do redis.call('ping') end return 'ok'", b"1", b"x") + request(b"INCR", b"n"))
+        client.send("DEBUG", "LOADAOF")
+        while (answer := other("GET", "x")).raw != b"-LOADING Redis is loading the dataset in memory\r\n":
+            assert answer.raw in (b"$-1\r\n", b"-LOADING Redis is loading the dataset in memory\r\n"), answer
+        assert other("PING").raw == b"-LOADING Redis is loading the dataset in memory\r\n"
+        assert other("DEBUG", "LOADAOF").is_error
+        client.send("GET", "x")
+        assert client.read().value == b"OK" and client.read().value == b"y"
+        assert other("GET", "n").value == b"1" and "Slow script detected" in server.output()
+        assert client("SET", "z", 1).value == b"OK"
