@@ -218,7 +218,38 @@ def test_what_is_saved_is_what_there_was_at_the_start(seed, begin, tmp_path):  #
     server.check_alive()
 
 
-def test_a_flush_of_everything_while_it_is_saved(begin, tmp_path):  # noqa: F811
+def test_flushall_gives_the_save_up(begin, tmp_path):  # noqa: F811
+    """As in Redis: what there was before is not to come back. With save points a file of nothing takes its place."""
+    server = begin(servers.under_test(), tmp_path)
+    with server.connect() as client:
+        for points in ("", "900 1"):
+            client("CONFIG", "SET", "save", points)
+            client("SET", "old", 1)
+            assert client("SAVE").value == b"OK"
+            before = (tmp_path / "dump.rdb").read_bytes()
+            client("CONFIG", "SET", "rdb-key-save-delay", 10_000_000)
+            client("SET", "k", "v")
+            assert client("BGSAVE").value == b"Background saving started"
+            assert client("FLUSHDB").value == b"OK"
+            assert fields(client)["rdb_bgsave_in_progress"] == "1", "only FLUSHALL does that"
+            client("SET", "k", "v")
+            assert client("FLUSHALL").value == b"OK"
+            client("CONFIG", "SET", "rdb-key-save-delay", 0)
+            assert wait_for_save(client) == "ok"
+            assert ((tmp_path / "dump.rdb").read_bytes() == before) == (points == "")
+            assert fields(client)["rdb_changes_since_last_save"] == ("3" if points == "" else "0")
+    assert sorted(path.name for path in tmp_path.iterdir() if path.suffix == ".rdb") == ["dump.rdb"]
+    server.kill()
+    with begin(servers.under_test(), tmp_path).connect() as client:
+        assert client("DBSIZE").value == 0
+
+
+def test_flushes_of_all_databases_while_it_is_saved(begin, tmp_path):  # noqa: F811
+    def flush(client):
+        for database in DATABASES:
+            client("SELECT", database)
+            assert client("FLUSHDB").value == b"OK"
+        client("SELECT", 0)
     server = begin(servers.under_test(), tmp_path)
     with server.connect(timeout=120) as client:
         fill(client, random.Random(1))
@@ -227,10 +258,10 @@ def test_a_flush_of_everything_while_it_is_saved(begin, tmp_path):  # noqa: F811
         assert client("BGSAVE").value == b"Background saving started"
         for text in ("large hash:0", "large list:0", "large stream:0"):
             client("DEL", text)
-        assert client("FLUSHALL").value == b"OK"
+        flush(client)
         for index in range(1000):
             client("SET", index, index)
-        assert client("FLUSHALL").value == b"OK"
+        flush(client)
         assert wait_for_save(client) == "ok"
         assert client("DBSIZE").value == 0
         client("SET", "k", "v")

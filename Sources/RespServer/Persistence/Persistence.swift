@@ -52,6 +52,8 @@ final class Persistence {
     /// How many snapshots were begun.
     var saveCount = 0
     var loading: Loading?
+    /// How often all databases had been flushed when that was last looked at.
+    var followedFlushes = 0
     /// Whose command loads, and waits for that; nil when the server starts.
     var loader: Connection?
     var background: BackgroundSave?

@@ -125,6 +125,18 @@ extension Server {
         updateGate()
     }
 
+    /// To be called when all databases have been flushed: what there was before is not to come back. A base of the append-only file is another
+    /// matter, as what follows it has the flush.
+    func followFlush() {
+        persistence.followedFlushes = engine.flushCount
+        guard persistence.background?.rewrite == nil else { return }
+        if persistence.background != nil {
+            cancelBackgroundSave()
+            log.notice("Background saving given up, as all data was flushed")
+        }
+        if !configuration.settings.savePoints.isEmpty { saveInBackground() }
+    }
+
     // MARK: save points
 
     /// Begins a snapshot if it is time for one.

@@ -20,6 +20,12 @@ enum CrashReport {
     ///   - isOn: whether there is to be a report.
     ///   - logFile: where it goes; the standard output if it is empty.
     static func follow(isOn: Bool, logFile: String) {
+        // A sanitizer has a report of its own, and the runtime of Swift has if it is asked for.
+        #if ADDRESS_SANITIZER
+        return
+        #else
+        if unsafe getenv("SWIFT_BACKTRACE") != nil { return }
+        #endif
         let wasOn = isInstalled.exchange(isOn, ordering: .sequentiallyConsistent)
         if isOn && !wasOn {
             unsafe fileName.store(
@@ -35,11 +41,6 @@ enum CrashReport {
     }
 
     private static func install(_ number: Int32) {
-        var before = sigaction()
-        // A sanitizer, or the runtime, may have a report of its own.
-        guard unsafe sigaction(number, nil, &before) == 0, unsafe before.__sigaction_handler.sa_handler == nil else {
-            return
-        }
         var action = sigaction()
         unsafe action.__sigaction_handler.sa_handler = { CrashReport.report($0) }
         // SA_RESETHAND and SA_NODEFER: it ends the process the second time, however far the report has come.

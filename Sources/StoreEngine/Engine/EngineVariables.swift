@@ -28,6 +28,8 @@ public struct RefusedPayloads {
     var expiryTime: Int64 = 0
     /// Changes since the last save.
     public internal(set) var dirty = 0
+    /// How often commands have flushed all databases.
+    public internal(set) var flushCount = 0
     /// Who hears of changes.
     @usableFromInline var listeners: ChangeListeners = []
     /// Who takes the effects of writes: see `EngineState.recordEffects`.

@@ -56,6 +56,7 @@ enum DumpPayload {
         from value: ByteSlice, version: UInt16, key: ByteSlice, deadline: Int64?, _ context: KeyspaceContext
     ) throws(FormatError) -> Entry {
         var reader = RecordReader(MemorySource(value), longestString: context.settings.longestRestoredString)
+        reader.version = version
         return try reader.value(try reader.type(version: version), key: key, deadline: deadline, context)
     }
 }

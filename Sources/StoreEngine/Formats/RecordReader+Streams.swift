@@ -71,6 +71,10 @@ extension RecordReader {
         }
         var pending = try readPending(of: group)
         for _ in 0..<(try count(ofAtLeast: 10)) { try readConsumer(type, of: group, &pending) }
+        // Only later versions know entries that were released; in others somebody has lost their consumers.
+        guard version >= RecordType.firstVersionWithReleased || pending.allSatisfy({ $0.owner != nil }) else {
+            throw .damaged("a pending entry without a consumer")
+        }
         // In this order each entry is added at the end of the order of delivery.
         pending.sort { $0.time < $1.time }
         for entry in pending {

@@ -12,6 +12,8 @@ import RespCodec
 struct RecordReader<Source: ByteSource>: ~Copyable {
     private(set) var source: Source
     private let longestString: Int
+    /// The version of the format.
+    var version = RecordType.newestVersion
     private var first = ScratchBlock()
     private var second = ScratchBlock()
 

@@ -63,6 +63,8 @@ enum RecordType: UInt8 {
     /// The newest version of the RDB format that is read. Redis 7.4 has 12; the versions above are those of streams with pending entries
     /// that have no consumer.
     static let newestVersion: UInt16 = 14
+    /// From this version on pending entries of streams may have no consumer.
+    static let firstVersionWithReleased: UInt16 = 13
     /// The version that Valkey 9 has, whose own versions begin far from those of Redis.
     static let valkeyVersion: UInt16 = 80
 

@@ -119,6 +119,7 @@ struct SnapshotReader: ~Copyable {
             isOfValkey == (version >= RecordType.valkeyVersion)
         else { throw .unknownVersion(number) }
         self.version = version
+        records.version = version
         records.release()
     }
 

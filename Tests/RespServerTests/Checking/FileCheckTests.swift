@@ -43,6 +43,8 @@ import Testing
         #expect(start("resp-server", "--check", "--fix", "x") == .check(.any, .fix, path: "x"))
         #expect(
             start("resp-server", "--check", "--truncate-to-timestamp", "12", "x") == .check(.any, .cut(12), path: "x"))
-        guard case .refuse = start("resp-server", "--check") else { return Issue.record("no file was taken") }
+        var isRefused = false
+        if case .refuse = start("resp-server", "--check") { isRefused = true }
+        #expect(isRefused)
     }
 }

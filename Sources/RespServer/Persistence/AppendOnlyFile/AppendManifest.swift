@@ -7,7 +7,6 @@
 // The base is what there was at a moment, and the increments, in their order, what was done since. Those that are history were replaced and
 // are only still to be removed. This is what Redis 7 keeps, word for word.
 
-import Glibc
 import RespCodec
 
 struct AppendManifest: Equatable {
@@ -151,32 +150,6 @@ struct AppendManifest: Equatable {
         var text: [UInt8] = []
         ByteEscapes.quotedWord.appendQuoted(Array(name.utf8), to: &text)
         return text
-    }
-
-    /// More bytes than any has.
-    private static let largest = 16 << 20
-
-    /// Reads it from a file.
-    /// - Parameter path: of the directory, for texts.
-    /// - Returns: nil if there is no such file.
-    init?(readingFrom name: String, in files: DataDirectory, path: String) throws(AppendFileError) {
-        guard let size = files.byteCount(of: name) else { return nil }
-        let content: [UInt8]
-        do throws(SyscallError) {
-            guard size <= Self.largest else { throw SyscallError("read", EFBIG) }
-            content = try files.openFile(name).readAll(atMost: Self.largest)
-        } catch {
-            throw AppendFileError(
-                "Fatal error: can't open the AOF manifest file \(path)/\(name) for reading: \(error.reason)")
-        }
-        do throws(Mistake) {
-            self = try content.withByteSlice { (content) throws(Mistake) in try AppendManifest(parsing: content) }
-        } catch {
-            let title = "*** FATAL AOF MANIFEST FILE ERROR *** in \(path)/\(name)"
-            guard error.line > 0 else { throw AppendFileError(title, error.reason) }
-            throw AppendFileError(
-                title, "Reading the manifest file, at line \(error.line)", ">>> '\(error.text)'", error.reason)
-        }
     }
 
     // MARK: changing it

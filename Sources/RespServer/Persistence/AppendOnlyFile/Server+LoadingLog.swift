@@ -45,6 +45,7 @@ extension Server {
         persistence.loading = Persistence.Loading(start: now / 1000, byteCount: total)
         engine.isReplaying = true
         defer {
+            persistence.followedFlushes = engine.flushCount
             engine.isReplaying = false
             persistence.loading = nil
             updateGate()

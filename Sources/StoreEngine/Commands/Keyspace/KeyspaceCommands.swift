@@ -68,6 +68,7 @@ extension KeyspaceContext {
         if all {
             engine.countChanges(engine.databasesInUse.reduce(0) { $0 + $1.count })
             engine.flushAll()
+            engine.flushCount &+= 1
         } else {
             engine.countChanges(database.count)
             engine.flush(selected)
