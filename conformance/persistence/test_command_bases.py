@@ -170,4 +170,6 @@ def test_it_may_be_changed_while_the_server_runs(begin, tmp_path):  # noqa: F811
             rewrite(client)
             assert manifest(tmp_path)[0].split()[1].endswith(f".base.{suffix}")
             assert client("DEBUG", "LOADAOF").value == b"OK" and client("GET", "k").value == b"v"
-    assert len(names(tmp_path)) == 3
+        # What was replaced is removed by another thread.
+        while len(names(tmp_path)) > 3:
+            pass
