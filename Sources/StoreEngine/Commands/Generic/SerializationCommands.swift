@@ -120,11 +120,13 @@ enum SerializationCommands {
     private static func tell(
         _ context: KeyspaceContext, _ arguments: Arguments, _ options: Options, _ deadline: Int64?
     ) {
+        // What tells of no time from now on is told as it came.
+        guard let deadline, !options.isAbsolute else { return context.effect(arguments) }
         guard let effect = context.beginEffect("RESTORE", arguments[1]) else { return }
-        effect.add(deadline ?? 0)
+        effect.add(deadline)
         effect.add(arguments[3])
         if options.replaces { effect.add("REPLACE") }
-        if deadline != nil { effect.add("ABSTTL") }
+        effect.add("ABSTTL")
         if let seconds = options.idleSeconds {
             effect.add("IDLETIME")
             effect.add(seconds)
