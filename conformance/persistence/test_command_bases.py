@@ -87,7 +87,7 @@ def test_streams(begin, tmp_path):  # noqa: F811
     """Also what is pending and no longer there: deleted from the middle, trimmed at the beginning, or with all others."""
     server = begin(servers.under_test(), tmp_path, *ON, *TEXT, "--stream-node-max-entries", "10")
     with server.connect() as client:
-        keys = ["plain", "deleted", "trimmed", "all trimmed", "all deleted", "empty", "large", "numbers"]
+        keys = ["plain", "deleted", "trimmed", "all trimmed", "all deleted", "empty", "large", "numbers", "read and gone"]
         for key in keys:
             for entry in range(1, 3000 if key == "large" else 60):
                 client("XADD", key, f"{entry}-{entry % 3}", "f", f"v{entry}", *(["other", entry] if entry % 7 == 0 else []))
@@ -103,6 +103,11 @@ def test_streams(begin, tmp_path):  # noqa: F811
         client("XTRIM", "trimmed", "MINID", "30-0")
         client("XTRIM", "all trimmed", "MAXLEN", 0)
         client("XDEL", "all deleted", *[f"{entry}-{entry % 3}" for entry in range(1, 60)])
+        # More was read than there is to be added again.
+        client("XREADGROUP", "GROUP", "group", "one", "STREAMS", "read and gone", ">")
+        client("XACK", "read and gone", "group", *[f"{entry}-{entry % 3}" for entry in range(1, 60)])
+        client("XACK", "read and gone", "second", *[f"{entry}-{entry % 3}" for entry in range(1, 60)])
+        client("XDEL", "read and gone", *[f"{entry}-{entry % 3}" for entry in range(5, 60)])
         client("DEL", "empty")
         client("XGROUP", "CREATE", "empty", "group", "$", "MKSTREAM")
         client("XDEL", "large", *[f"{entry}-{entry % 3}" for entry in range(2, 30, 3)])

@@ -1,6 +1,6 @@
 // Writes streams as commands that make them.
 //
-// Entries come first, then groups with their consumers, at last the numbers of the stream, which the commands before would have changed.
+// Entries come first, then the numbers of the stream, and groups with their consumers.
 //
 // An entry may be pending that the stream has no longer. No command makes such a one: so an entry is added in its place, and removed when it
 // is pending. Removing one entry moves the id of the last that was removed, which the numbers at the end put right, if there was one; where
@@ -83,9 +83,16 @@ struct StreamAsCommands {
         if !hasEntries && standIns.isEmpty {
             writer.write("XADD", key, "MAXLEN", 0, StreamID(milliseconds: 0, sequence: 1), "x", "y")
         }
+        // A group has read no more entries than the stream says were added.
+        writeNumbers(of: key, to: writer)
         groups.withByteSlice { if !$0.isEmpty { writer.sink.append($0) } }
+        if standIns.isEmpty { return }
         removeStandIns(of: key, from: writer)
-        // One that has overflowed cannot be said.
+        writeNumbers(of: key, to: writer)
+    }
+
+    private func writeNumbers<Sink>(of key: ByteSlice, to writer: CommandWriter<Sink>) {
+        // A count that has overflowed cannot be said.
         guard entriesAdded >= 0 else { return writer.write("XSETID", key, lastID, "MAXDELETEDID", maximumDeletedID) }
         writer.write("XSETID", key, lastID, "ENTRIESADDED", entriesAdded, "MAXDELETEDID", maximumDeletedID)
     }
