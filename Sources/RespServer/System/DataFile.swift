@@ -9,6 +9,12 @@ private func hasLinks(_ descriptor: Int32) -> Bool {
     return unsafe fstat(descriptor, &status) == 0 && status.st_nlink > 0
 }
 
+/// By which number an open file or directory is known to who observes the disk.
+private func inode(_ descriptor: Int32) -> UInt64 {
+    var status = stat()
+    return unsafe fstat(descriptor, &status) == 0 ? UInt64(status.st_ino) : 0
+}
+
 /// A directory that files are made in.
 @safe final class DataDirectory: @unchecked Sendable {
     fileprivate let descriptor: Int32
@@ -22,12 +28,16 @@ private func hasLinks(_ descriptor: Int32) -> Bool {
 
     deinit { close(descriptor) }
 
+    private var number: UInt64 { inode(descriptor) }
+
     /// A directory in this one.
     /// - Parameter isMade: whether it is made if it is not there.
     func directory(_ name: String, isMade: Bool) throws(SyscallError) -> DataDirectory {
-        if isMade, unsafe mkdirat(descriptor, name, 0o755) != 0 && errno != EEXIST { throw SyscallError("mkdir") }
+        let isNew = unsafe isMade && mkdirat(descriptor, name, 0o755) == 0
+        if isMade && !isNew && errno != EEXIST { throw SyscallError("mkdir") }
         let other = unsafe openat(descriptor, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard other >= 0 else { throw SyscallError("open") }
+        if isNew { DiskObservation.shared.note { .madeDirectory(inode(other), name: name, in: number) } }
         return DataDirectory(descriptor: other)
     }
 
@@ -60,8 +70,13 @@ private func hasLinks(_ descriptor: Int32) -> Bool {
     }
 
     private func open(_ name: String, _ flags: Int32, mode: mode_t = 0) throws(SyscallError) -> DataFile {
+        let wasThere = DiskObservation.shared.isOn && byteCount(of: name) != nil
         let file = unsafe openat(descriptor, name, flags | O_CLOEXEC, mode)
         guard file >= 0 else { throw SyscallError("open") }
+        if wasThere && flags & O_TRUNC != 0 { DiskObservation.shared.note { .cut(inode(file), to: 0) } }
+        if !wasThere && flags & O_CREAT != 0 {
+            DiskObservation.shared.note { .made(inode(file), name: name, in: number) }
+        }
         return DataFile(file)
     }
 
@@ -108,18 +123,24 @@ private func hasLinks(_ descriptor: Int32) -> Bool {
 
     func rename(_ name: String, to other: String) throws(SyscallError) {
         guard unsafe renameat(descriptor, name, descriptor, other) == 0 else { throw SyscallError("rename") }
+        DiskObservation.shared.note { .renamed(name, in: number, to: other, of: number) }
     }
 
     /// Moves a file to another directory.
     func move(_ name: String, to other: DataDirectory) throws(SyscallError) {
         guard unsafe renameat(descriptor, name, other.descriptor, name) == 0 else { throw SyscallError("rename") }
+        DiskObservation.shared.note { .renamed(name, in: number, to: name, of: other.number) }
     }
 
-    func remove(_ name: String) { unsafe _ = unlinkat(descriptor, name, 0) }
+    func remove(_ name: String) {
+        guard unsafe unlinkat(descriptor, name, 0) == 0 else { return }
+        DiskObservation.shared.note { .removed(name, in: number) }
+    }
 
     /// Makes sure that the names of files are on the disk.
     func sync() throws(SyscallError) {
         guard fsync(descriptor) == 0 else { throw SyscallError("fsync") }
+        DiskObservation.shared.note { .syncedNames(number) }
     }
 
     /// The names of all files.
@@ -239,6 +260,11 @@ final class FileLock {
             let count = unsafe Glibc.write(descriptor, bytes.baseAddress! + done, bytes.count - done)
             if count < 0 && errno == EINTR { continue }
             guard count > 0 else { return (done, SyscallError("write", count == 0 ? EIO : errno)) }
+            DiskObservation.shared.note {
+                let written = unsafe UnsafeRawBufferPointer(rebasing: bytes[done..<done + count])
+                return unsafe .wrote(
+                    Array(written), to: inode(descriptor), at: Int(lseek(descriptor, 0, SEEK_CUR)) - count)
+            }
             done += count
         }
         return (done, nil)
@@ -247,6 +273,7 @@ final class FileLock {
     /// Drops what is behind an offset.
     func truncate(to count: Int) throws(SyscallError) {
         guard ftruncate(descriptor, off_t(count)) == 0 else { throw SyscallError("ftruncate") }
+        DiskObservation.shared.note { .cut(inode(descriptor), to: count) }
     }
 
     /// Whether some directory still has it.
@@ -261,6 +288,7 @@ final class FileLock {
     @unsafe func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(SyscallError) {
         let count = unsafe pwrite(descriptor, bytes.baseAddress!, bytes.count, off_t(offset))
         guard count == bytes.count else { throw SyscallError("pwrite", count < 0 ? errno : EIO) }
+        DiskObservation.shared.note { unsafe .wrote(Array(bytes), to: inode(descriptor), at: offset) }
     }
 
     /// Locks the file for this process, if no other has locked it.
@@ -290,11 +318,13 @@ final class FileLock {
     /// Makes sure that everything is on the disk.
     func sync() throws(SyscallError) {
         guard fsync(descriptor) == 0 else { throw SyscallError("fsync") }
+        DiskObservation.shared.note { .synced(inode(descriptor)) }
     }
 
     /// Makes sure that its bytes are on the disk, and how many there are.
     func syncData() throws(SyscallError) {
         guard fdatasync(descriptor) == 0 else { throw SyscallError("fdatasync") }
+        DiskObservation.shared.note { .synced(inode(descriptor)) }
     }
 
     func close() throws(SyscallError) {

@@ -169,9 +169,16 @@ enum LZF {
             let from = count - distance
             if distance >= length {
                 unsafe memcpy(out + count, out + from, length)
+            } else if distance == 1 {
+                unsafe memset(out + count, Int32(out[from]), length)
             } else {
-                // The copy overlaps its result.
-                for index in 0..<length { unsafe out[count + index] = out[from + index] }
+                // The copy overlaps its result: what there is of that is copied, each time twice as much.
+                var copied = 0
+                while copied < length {
+                    let piece = min(length - copied, distance + copied)
+                    unsafe memcpy(out + count + copied, out + from, piece)
+                    copied += piece
+                }
             }
             count += length
         }
