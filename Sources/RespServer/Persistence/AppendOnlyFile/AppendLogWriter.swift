@@ -9,6 +9,9 @@
 //     When that lasts for two seconds, they do not wait any longer.
 //   - `no`: the kernel does that when it likes.
 //
+// In a new file nothing is written before all of the one before is on the disk, or two seconds have passed: a loss of power could leave a gap
+// otherwise.
+//
 // A write that fails leaves its bytes where they are, to be tried again; the part of it that was written is cut off. After an error of fsync
 // nobody knows which of the last bytes are on the disk, nor will a second call tell. Such a failure lasts until the whole log was written
 // anew elsewhere (`beginAnew`), and so does one where the file was deleted.
@@ -102,7 +105,7 @@ final class AppendLogWriter {
         takeFailureOfThread()
         guard failure?.isLasting != true else { return }
         if log.wholeCount > 0 {
-            if sync == .everySecond && !mustWrite && isPostponed(now: now) { return }
+            if sync != .always && !mustWrite && isPostponed(now: now) { return }
             postponedSince = nil
             guard write(to: file, now: now) else { return }
         } else if failure != nil {

@@ -57,7 +57,8 @@ extension Server {
             let start = Syscall.monotonicMicroseconds()
             let loading = LogLoading(
                 directory: directory, name: file.name, byteCount: sizes[index], offset: before,
-                isLast: index == sizes.count - 1, serving: serving)
+                isLast: index == sizes.count - 1 || file.kind != .base && sizes[(index + 1)...].allSatisfy { $0 == 0 },
+                serving: serving)
             try load(loading, runner)
             before += sizes[index]
             log.notice(
@@ -83,6 +84,7 @@ extension Server {
         let byteCount: Int
         /// How many bytes the files before it have.
         let offset: Int
+        /// Nothing follows it: what it ends with may not have come to the disk when the power was lost.
         let isLast: Bool
         let serving: Bool
 
