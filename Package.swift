@@ -20,9 +20,10 @@ let package = Package(
         .executableTarget(
             name: "RespServer", dependencies: ["StoreEngine", "RespCodec", "ProcessArguments", "CLinux"],
             swiftSettings: [.strictMemorySafety()]),
-        .target(name: "TerminalKit", dependencies: ["CLinux"]),
+        .target(name: "TerminalKit", dependencies: ["CLinux"], path: "Sources/respcli/TerminalKit"),
         .executableTarget(
-            name: "respcli", dependencies: ["RespCodec", "ProcessArguments", "TerminalKit", "CLinux"]),
+            name: "respcli", dependencies: ["RespCodec", "ProcessArguments", "TerminalKit", "CLinux"],
+            exclude: ["TerminalKit"]),
         .testTarget(name: "RespCodecTests", dependencies: ["RespCodec"]),
         .testTarget(name: "StoreEngineTests", dependencies: ["StoreEngine"]),
         .testTarget(name: "RespServerTests", dependencies: ["RespServer", "ProcessArguments"]),

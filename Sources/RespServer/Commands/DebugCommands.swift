@@ -31,8 +31,6 @@ enum DebugCommands {
         case ("pause-cron", 3):
             context.server.isUpkeepPaused = leadingInteger(arguments[2]) != 0
             reply.ok()
-        case ("replybuffer", 4) where ["resizing", "peak-reset-time"].contains(arguments[2].lowercasedText):
-            reply.ok()
         case ("move-all-blocks", 3):
             context.server.movesAllBlocks = leadingInteger(arguments[2]) != 0
             reply.ok()
@@ -119,8 +117,6 @@ enum DebugCommands {
         "RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
         "    Save all data, drop it and load it from the file. With NOFLUSH it is not dropped, so that no key may be there;",
         "    with MERGE neither, and what is loaded takes the place of what is there. With NOSAVE it is not saved before.",
-        "REPLYBUFFER <PEAK-RESET-TIME | RESIZING> <value>",
-        "    Do nothing, for all connections share one buffer.",
         "SEGFAULT", "    Crash.",
         "SET-ACTIVE-EXPIRE <0|1>", "    Whether keys that are due are removed before anybody looks for them.",
         "SET-DISABLE-DENY-SCRIPTS <0|1>", "    Whether scripts may run commands that are not for scripts.",
