@@ -137,7 +137,8 @@
         /// Moves the node out of a draining page; nil if it has stayed.
         func moved(_ mover: inout BlockMover) -> Node? {
             guard let block = unsafe mover.move(words) else { return nil }
-            let moved = unsafe Node(block.bindMemory(to: UInt64.self, capacity: headerWords + count * slotWords))
+            // Of the block that it was nothing may be read any more, not even how many slots it has.
+            let moved = unsafe Node(block.assumingMemoryBound(to: UInt64.self))
             moved.previous?.next = moved
             moved.next?.previous = moved
             return moved
