@@ -261,6 +261,8 @@ def test_counter_and_session_outlive_a_killed_store(tmp_path):
     site = None
     try:
         site = Site(store, f"redis://127.0.0.1:{store.port}/0")
+        # One that starts while there is no store ends all.
+        site.all_workers()
         _, _, cookie = site.request("POST", "/login/ada")
         sent = 0
         for visit in range(1, 4):
