@@ -145,13 +145,7 @@ extension OptionsDraft {
             $0.modes.insert(.memoryKeys)
             $0.options.sampleCount = nil
         },
-        OptionEntry(
-            "--memkeys-samples", value: "COUNT", section: keys,
-            help: "As --memkeys, looking at COUNT elements of each value (0 for all)."
-        ) {
-            $0.modes.insert(.memoryKeys)
-            return $0.takeSampleCount("--memkeys-samples", $1)
-        },
+        sampling("--memkeys", .memoryKeys),
         .flag(
             "--keystats", section: keys,
             help: "Memory and elements of all values: the largest, by type, and how sizes\nare distributed."
@@ -159,13 +153,7 @@ extension OptionsDraft {
             $0.modes.insert(.keyStatistics)
             $0.options.sampleCount = nil
         },
-        OptionEntry(
-            "--keystats-samples", value: "COUNT", section: keys,
-            help: "As --keystats, looking at COUNT elements of each value (0 for all)."
-        ) {
-            $0.modes.insert(.keyStatistics)
-            return $0.takeSampleCount("--keystats-samples", $1)
-        },
+        sampling("--keystats", .keyStatistics),
         .flag(
             "--hotkeys", section: keys,
             help: "Find the keys that are used most; the server's maxmemory-policy must be\none of LFU."
@@ -210,6 +198,17 @@ extension OptionsDraft {
             return nil
         },
     ]
+
+    /// A mode with a number of elements that are looked at of each value.
+    private static func sampling(_ option: String, _ mode: Mode) -> Entry {
+        OptionEntry(
+            "\(option)-samples", value: "COUNT", section: keys,
+            help: "As \(option), looking at COUNT elements of each value (0 for all)."
+        ) {
+            $0.modes.insert(mode)
+            return $0.takeSampleCount("\(option)-samples", $1)
+        }
+    }
 
     private mutating func takeSampleCount(_ name: String, _ value: Bytes) -> String? {
         let (count, isWhole, fits) = Text.integer(value)

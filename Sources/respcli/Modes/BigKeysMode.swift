@@ -22,15 +22,7 @@ struct BigKeysMode {
     func run() -> CInt {
         Interrupts.cancelLoops()
         let keyCount = session.databaseSize()
-        session.show(
-            """
-
-            # Scanning the entire keyspace to find biggest keys as well as
-            # average sizes per key type.  You can use -i 0.1 to sleep 0.1 sec
-            # per 100 SCAN commands (not usually needed).
-
-
-            """, nil)
+        session.announceScan(for: "biggest keys")
         let progress = ProgressDisplay(
             label: measure == .memory ? "memkeys" : "bigkeys", unit: "keys", total: keyCount)
         var measures = KeyMeasures(session)

@@ -17,15 +17,7 @@ struct HotKeysMode {
     func run() -> CInt {
         Interrupts.cancelLoops()
         let keyCount = session.databaseSize()
-        session.show(
-            """
-
-            # Scanning the entire keyspace to find hot keys as well as
-            # average sizes per key type.  You can use -i 0.1 to sleep 0.1 sec
-            # per 100 SCAN commands (not usually needed).
-
-
-            """, nil)
+        session.announceScan(for: "hot keys")
         let progress = ProgressDisplay(label: "hotkeys", unit: "keys", total: keyCount)
         /// From the hottest down.
         var found: [Found] = []

@@ -96,6 +96,19 @@ extension Session {
         }
     }
 
+    /// Tells that all keys are about to be looked at, as redis-cli does.
+    func announceScan(for wanted: String) {
+        show(
+            """
+
+            # Scanning the entire keyspace to find \(wanted) as well as
+            # average sizes per key type.  You can use -i 0.1 to sleep 0.1 sec
+            # per 100 SCAN commands (not usually needed).
+
+
+            """, nil)
+    }
+
     /// Writes at once, around the progress bar if there is one.
     func show(_ text: String, _ progress: ProgressDisplay?) {
         if Terminal.isOutput { progress?.clear() }

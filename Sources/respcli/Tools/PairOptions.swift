@@ -113,6 +113,45 @@ struct PairOptions {
         return nil
     }
 
+    // MARK: running
+
+    /// Runs the tool that the arguments ask for.
+    /// - Returns: the status to exit with: what `body` returns, or 2 where the tool could not do its work.
+    static func run(
+        _ tool: Tool, _ table: OptionTable<PairOptions>, _ arguments: [Bytes],
+        _ body: (PairOptions) throws(ToolFailure) -> CInt
+    ) -> CInt {
+        var options = PairOptions()
+        guard let rest = table.parse(arguments, tool: tool, into: &options) else { return 2 }
+        if let message = options.takeServers(rest) {
+            StandardError.write(message + " See respcli \(tool.rawValue) --help.\n")
+            return 2
+        }
+        do throws(ToolFailure) { return try body(options) } catch {
+            StandardError.write("Error: \(error.message)\n")
+            if let path = options.resumePath {
+                StandardError.write("Started again with --resume \(Text.string(path)), it goes on from here.\n")
+            }
+            return 2
+        }
+    }
+
+    /// Both servers, as a file says how far a tool is with them.
+    var servers: String {
+        "\(first.endpoint.description)/\(first.database) \(second.endpoint.description)/\(second.database)"
+    }
+
+    /// The file that says how far the tool is, if it keeps one.
+    /// - Parameter work: what the tool does, for the error where the file is of other servers.
+    func resumeFile(of work: String) throws(ToolFailure) -> ResumeFile? {
+        guard let resumePath else { return nil }
+        let file = ResumeFile(resumePath)
+        if let others = file["servers"], others != servers {
+            throw ToolFailure("\(Text.string(resumePath)) belongs to another \(work): \(others)")
+        }
+        return file
+    }
+
     /// What SCAN is told.
     var scanArguments: [Bytes] {
         var arguments = [Bytes("COUNT".utf8), Bytes(String(scanCount).utf8)]

@@ -38,22 +38,10 @@ struct CopyTool {
             """
 
     static func main(_ arguments: [Bytes]) -> CInt {
-        var options = PairOptions()
-        guard let rest = PairOptions.copyTable.parse(arguments, tool: .copy, into: &options) else { return 2 }
-        if let message = options.takeServers(rest) {
-            StandardError.write(message + " See respcli copy --help.\n")
-            return 2
-        }
-        do throws(ToolFailure) {
+        PairOptions.run(.copy, PairOptions.copyTable, arguments) { (options) throws(ToolFailure) in
             var tool = try CopyTool(options)
             try tool.run()
             return 0
-        } catch {
-            StandardError.write("Error: \(error.message)\n")
-            if let path = options.resumePath {
-                StandardError.write("Started again with --resume \(Text.string(path)), it goes on from here.\n")
-            }
-            return 2
         }
     }
 
@@ -61,17 +49,10 @@ struct CopyTool {
         self.options = options
         source = try ToolConnection(options.first)
         target = try ToolConnection(options.second)
-        if let path = options.resumePath { resume = ResumeFile(path) }
-    }
-
-    private var identity: String {
-        "\(options.first.endpoint.description)/\(options.first.database) \(options.second.endpoint.description)/\(options.second.database)"
+        resume = try options.resumeFile(of: "copy")
     }
 
     private mutating func run() throws(ToolFailure) {
-        if let resume, let servers = resume["servers"], servers != identity {
-            throw ToolFailure("\(Text.string(options.resumePath ?? [])) belongs to another copy: \(servers)")
-        }
         let databases = try options.databases(source)
         let resumedDatabase = resume?["database"].flatMap { Int($0) }
         let resumedCursor = resume?["cursor"].flatMap { UInt($0) } ?? 0
@@ -121,7 +102,7 @@ struct CopyTool {
             place = next
         }
         try file.save([
-            "servers": identity, "database": "\(place)", "cursor": "\(cursor ?? 0)", "copied": "\(copied)",
+            "servers": options.servers, "database": "\(place)", "cursor": "\(cursor ?? 0)", "copied": "\(copied)",
             "commands": "\(byCommands)", "kept": "\(kept)",
         ])
         resume = file

@@ -56,21 +56,9 @@ struct DiffTool {
             """
 
     static func main(_ arguments: [Bytes]) -> CInt {
-        var options = PairOptions()
-        guard let rest = PairOptions.diffTable.parse(arguments, tool: .diff, into: &options) else { return 2 }
-        if let message = options.takeServers(rest) {
-            StandardError.write(message + " See respcli diff --help.\n")
-            return 2
-        }
-        do throws(ToolFailure) {
+        PairOptions.run(.diff, PairOptions.diffTable, arguments) { (options) throws(ToolFailure) in
             var tool = try DiffTool(options)
             return try tool.run()
-        } catch {
-            StandardError.write("Error: \(error.message)\n")
-            if let path = options.resumePath {
-                StandardError.write("Started again with --resume \(Text.string(path)), it goes on from here.\n")
-            }
-            return 2
         }
     }
 
@@ -82,19 +70,12 @@ struct DiffTool {
         comparesFieldExpiry = [try first.ask(question), try second.ask(question)].allSatisfy {
             $0.listElements.first.map { $0 != .null } ?? false
         }
-        if let path = options.resumePath { resume = ResumeFile(path) }
-    }
-
-    private var identity: String {
-        "\(options.first.endpoint.description)/\(options.first.database) \(options.second.endpoint.description)/\(options.second.database)"
+        resume = try options.resumeFile(of: "comparison")
     }
 
     // MARK: going through the keys
 
     private mutating func run() throws(ToolFailure) -> CInt {
-        if let resume, let servers = resume["servers"], servers != identity {
-            throw ToolFailure("\(Text.string(options.resumePath ?? [])) belongs to another comparison: \(servers)")
-        }
         var databases = try options.databases(first)
         if options.allDatabases {
             databases = Set(databases + (try options.databases(second))).sorted()
@@ -125,7 +106,7 @@ struct DiffTool {
                 let isEnd = walk.hasEnded
                 if var file = resume {
                     try file.save([
-                        "servers": identity, "pass": "\(isEnd ? index + 1 : index)",
+                        "servers": options.servers, "pass": "\(isEnd ? index + 1 : index)",
                         "cursor": "\(isEnd ? 0 : walk.cursor)",
                         "compared": "\(compared)", "found": "\(found)",
                     ])
