@@ -62,12 +62,6 @@ extension Server {
         if !moves { appendOnly.directory = directory }
         let saver = SnapshotSaver(engine, baseContents(), to: base)
         saver.begin()
-        if !configuration.settings.basesAreSnapshots {
-            // Commands are written at once: of streams that change in between they would not always make what there was.
-            base.waitsForRoom = true
-            while !saver.slice({ false }) {}
-            base.waitsForRoom = false
-        }
         let background = BackgroundSave(saver, base, start: now / 1000, changeCount: engine.dirty)
         background.rewrite = LogRewrite(
             directory: directory, baseName: baseName, position: writer.log.position,
