@@ -1,5 +1,6 @@
 """What the tests of the append-only file have in common."""
 import pathlib
+import time
 
 from persistence.test_background import fields
 from support import server as servers
@@ -7,6 +8,10 @@ from support import server as servers
 # What is acknowledged is in the file, too.
 ON = ("--appendonly", "yes", "--appendfsync", "always")
 DIRECTORY = "appendonlydir"
+
+
+def request(*words):
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
 
 
 def folder(directory):
@@ -40,6 +45,16 @@ def wait_for_rewrite(client, count=None):
         if shown["aof_rewrite_in_progress"] == "0" and shown["aof_rewrite_scheduled"] == "0" and (count is None or int(shown["aof_rewrites"]) >= count):
             assert shown["aof_last_bgrewrite_status"] == "ok", shown
             return shown
+
+
+def wait_until_history_is_gone(directory):
+    """Until the manifests, and the files that they name, are all there is: what was before a rewrite is removed by and by."""
+    while True:
+        manifests = list(folder(directory).glob("*.manifest"))
+        named = [line.split()[1] for path in manifests for line in path.read_text().splitlines()]
+        if names(directory) == sorted([*named, *(path.name for path in manifests)]):
+            return
+        time.sleep(0.01)
 
 
 def end(server):

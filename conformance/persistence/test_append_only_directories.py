@@ -7,16 +7,12 @@ import subprocess
 
 import pytest
 
-from persistence.append_only import ON, end, folder, increment, manifest, names, refused, rewrite, wait_for_rewrite
+from persistence.append_only import ON, end, folder, increment, manifest, names, refused, request, rewrite, wait_for_rewrite, wait_until_history_is_gone
 from persistence.test_background import fields
 from persistence.test_files import begin  # noqa: F401  (a fixture)
 from support import server as servers
 
 MOVABLE = ("--enable-protected-configs", "yes")
-
-
-def request(*words):
-    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
 
 
 def everything(begin, directory):  # noqa: F811
@@ -144,6 +140,7 @@ def test_two_servers_with_names_of_their_own_share_a_directory(begin, tmp_path):
             rewrite(client)
             client("SET", "k", key)
             assert client("DEBUG", "LOADAOF").value == b"OK" and client("DBSIZE").value == 2
+    wait_until_history_is_gone(tmp_path)
     text = refused(begin, tmp_path)
     assert "Another server uses the append-only directory" in text
     # A base that the other one is writing is not taken for what a crash has left.

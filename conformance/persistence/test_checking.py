@@ -8,16 +8,12 @@ import subprocess
 
 import pytest
 
-from persistence.append_only import ON, end, folder, increment, manifest, rewrite
+from persistence.append_only import ON, end, folder, increment, manifest, request, rewrite
 from persistence.test_append_only import write_some
 from persistence.test_files import PEERS, begin, fill  # noqa: F401  (begin is a fixture)
 from support import server as servers
 
 MANIFEST = "appendonly.aof.manifest"
-
-
-def request(*words):
-    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
 
 
 @pytest.fixture

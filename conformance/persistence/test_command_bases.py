@@ -15,8 +15,7 @@ TEXT = ("--aof-use-rdb-preamble", "no")
 
 
 def base(directory):
-    name, = folder(directory).glob("*.base.aof")
-    return name
+    return folder(directory) / next(line.split()[1] for line in manifest(directory) if line.endswith("type b"))
 
 
 @pytest.mark.parametrize("peer", PEERS)

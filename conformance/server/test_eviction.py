@@ -554,7 +554,7 @@ def test_clients_that_hold_most_are_closed(limit, start):
         large = []
         for _ in range(3):
             large.append(server.connect())
-            large[-1].send_raw(b"*2\r\n$3\r\nGET\r\n$3000000\r\n" + b"x" * (2_000_000 + 200_000 * len(large)))
+            large[-1].send_raw(b"*2\r\n$3\r\nGET\r\n$3000000\r\n" + b"x" * (2_300_000 + 200_000 * len(large)))
         assert eventually(lambda: info(control, "stats")["evicted_clients"] == "3")
         for one in large:
             assert one.read_until_close() == b""

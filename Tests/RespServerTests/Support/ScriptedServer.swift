@@ -58,8 +58,9 @@ final class ScriptedServer {
     let server: Server
     private var clients: [ScriptedClient] = []
 
+    /// - Parameter configuration: lines of a configuration file. Nothing is saved unless they say so: a flush would.
     init(_ configuration: String = "") {
-        guard case .success(let configuration) = load(configuration), let log = Optional(Log()),
+        guard case .success(let configuration) = load("save \"\"\n\(configuration)"), let log = Optional(Log()),
             let server = try? Server(configuration: configuration, log: log)
         else { preconditionFailure("no server") }
         self.server = server
