@@ -140,8 +140,8 @@ extension Server {
     /// Closes all listening sockets and removes what the server left in the file system.
     func closeListeners() {
         if let error = supervisor.tellStopping(status: "Stopping") { log.warning("Could not tell systemd: \(error)") }
-        if engine.dirty > 0 && appendOnly.state != .on {
-            log.warning("\(engine.dirty) changes since the last save end with this process")
+        if engine.unsavedChangeCount > 0 && appendOnly.state != .on {
+            log.warning("\(engine.unsavedChangeCount) changes since the last save end with this process")
         }
         for listener in listeners { listener.close() }
         listeners = []

@@ -1,6 +1,7 @@
 """The append-only file: what was acknowledged is there after any end, and directories move between servers in both directions."""
 import os
 import pathlib
+import shlex
 import shutil
 import subprocess
 import time
@@ -289,6 +290,28 @@ def test_it_is_rewritten_by_itself(begin, tmp_path):  # noqa: F811
         assert int(shown["aof_current_size"]) < 10_000 and shown["aof_current_size"] == shown["aof_base_size"]
         assert "Starting automatic rewriting of AOF on" in server.output()
         assert client("GET", "key").value == b"v" * 1000
+
+
+@pytest.mark.parametrize("save", ["SAVE", "BGSAVE", "DEBUG RELOAD", "BGREWRITEAOF", "CONFIG SET save '1 1'"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_is_written_after_a_save_is_logged(save, count, begin, tmp_path):  # noqa: F811
+    server = begin(servers.under_test(), tmp_path, *ON)
+    with server.connect() as client:
+        client("RPUSH", "l", *range(count))
+        before = fields(client)["rdb_saves"]
+        assert not client(*shlex.split(save)).is_error
+        while fields(client)["rdb_bgsave_in_progress"] == "1" or fields(client)["aof_rewrite_in_progress"] == "1" or (
+            "BGSAVE" in save or "CONFIG" in save) and fields(client)["rdb_saves"] == before:
+            time.sleep(0.01)
+        # What changes nothing is not logged, nor does it hide what does.
+        size = fields(client)["aof_current_size"]
+        client("DEL", "nokey"), client("SADD", "l", "x")
+        assert fields(client)["aof_current_size"] == size
+        client("RPUSH", "l", *"ab"[:count])
+        client("RPUSH", "l", "last")
+    end(server)
+    with begin(servers.under_test(), tmp_path, *ON).connect() as client:
+        assert client("LRANGE", "l", 0, -1).plain() == [*(b"%d" % number for number in range(count)), *(b"a", b"b")[:count], b"last"]
 
 
 @pytest.mark.parametrize("seed", range(2))

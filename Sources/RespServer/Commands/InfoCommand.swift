@@ -237,7 +237,7 @@ enum InfoCommands {
         let background = persistence.background
         text.add("current_save_keys_processed", background?.saver.keyCount ?? 0)
         text.add("current_save_keys_total", background?.saver.totalCount ?? 0)
-        text.add("rdb_changes_since_last_save", server.engine.dirty)
+        text.add("rdb_changes_since_last_save", server.engine.unsavedChangeCount)
         let snapshot = background?.rewrite == nil ? background : nil
         text.add("rdb_bgsave_in_progress", snapshot == nil ? 0 : 1)
         text.add("rdb_last_save_time", Int(persistence.lastSave))

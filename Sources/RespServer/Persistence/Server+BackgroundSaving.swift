@@ -26,7 +26,7 @@ extension Server {
         }
         let saver = SnapshotSaver(engine, snapshotContents(), to: file)
         saver.begin()
-        persistence.background = BackgroundSave(saver, file, start: now / 1000, changeCount: engine.dirty)
+        persistence.background = BackgroundSave(saver, file, start: now / 1000, changeCount: engine.changeCount)
         savesInSlices = true
         log.notice("Background saving started")
     }
@@ -113,7 +113,7 @@ extension Server {
         switch background.file.outcome {
         case .saved:
             log.notice("Background saving terminated with success")
-            engine.changesSaved(background.changeCount)
+            engine.changesSaved(upTo: background.changeCount)
             persistence.lastSave = now / 1000
             persistence.lastSaveSucceeded = true
         case .failed(let reason):
@@ -149,7 +149,7 @@ extension Server {
             return
         }
         for point in configuration.settings.savePoints
-        where engine.dirty >= point.changes && seconds - persistence.lastSave > Int64(point.seconds) {
+        where engine.unsavedChangeCount >= point.changes && seconds - persistence.lastSave > Int64(point.seconds) {
             log.notice("\(point.changes) changes in \(point.seconds) seconds. Saving...")
             saveInBackground()
             return

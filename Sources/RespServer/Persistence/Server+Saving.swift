@@ -12,7 +12,7 @@ extension Server {
         switch saveAll(to: file, snapshotContents()) {
         case .saved:
             log.notice("DB saved on disk")
-            engine.changesSaved(engine.dirty)
+            engine.changesSaved(upTo: engine.changeCount)
             persistence.lastSave = now / 1000
             persistence.lastSaveSucceeded = true
             updateGate()

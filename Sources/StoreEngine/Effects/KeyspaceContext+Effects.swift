@@ -54,10 +54,10 @@ extension EngineState {
     func commandEnded(_ effect: CommandEffect, _ arguments: Arguments, database: Int) {
         // Whoever has set it keeps it.
         unsafe self.borrowedEffects?._withUnsafeGuaranteedRef { effects in
-            if effect == .verbatim && effects.toldChanges != self.dirty {
+            if effect == .verbatim && effects.toldChanges != self.changeCount {
                 effects.take(arguments, database: database)
             }
-            effects.toldChanges = self.dirty
+            effects.toldChanges = self.changeCount
         }
     }
 }
@@ -66,7 +66,7 @@ extension Engine {
     /// Who takes the effects of writes from now on; not retained.
     public var effectSink: (any EffectSink)? {
         get { unsafe state.effects?.sink }
-        set { state.recordEffects(with: newValue.map { EffectRecorder(sink: $0, changes: state.dirty) }) }
+        set { state.recordEffects(with: newValue.map { EffectRecorder(sink: $0, changes: state.changeCount) }) }
     }
 
     /// Whether whoever takes effects is kept from hearing of them.
@@ -80,7 +80,7 @@ extension Engine {
         state.countChanges(1)
         guard let effects = state.effects else { return }
         effects.take(arguments, database: database)
-        effects.toldChanges = state.dirty
+        effects.toldChanges = state.changeCount
     }
 
     /// To be called after each call (a request, a transaction, a wait that was served): its effects are a group.

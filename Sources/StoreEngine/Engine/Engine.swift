@@ -133,8 +133,11 @@ public final class Engine {
 
     // MARK: upkeep
 
-    /// Says that so many changes are saved.
-    public func changesSaved(_ count: Int) { state.dirty &-= count }
+    /// How many changes there have been since the last save.
+    public var unsavedChangeCount: Int { state.changeCount &- state.savedChangeCount }
+
+    /// Says that all changes are saved that there were when `changeCount` was this.
+    public func changesSaved(upTo changeCount: Int) { state.savedChangeCount = changeCount }
 
     /// Whether there is something to do in the background: values or dropped databases to free, memory to give back.
     public var hasGarbage: Bool { state.freeing.hasWork }

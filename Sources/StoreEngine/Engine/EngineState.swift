@@ -100,7 +100,7 @@ import RespCodec
     }
 
     /// Counts changes: the only place where that is done.
-    @inline(__always) func countChanges(_ count: Int) { self.dirty &+= count }
+    @inline(__always) func countChanges(_ count: Int) { self.changeCount &+= count }
 
     /// Says that a key was changed. Effects follow from what is counted here: see `commandEnded`.
     @inline(__always)

@@ -26,8 +26,10 @@ public struct RefusedPayloads {
     public internal(set) var now: Int64 = 0
     /// By what time keys and fields are expired: `now`, but earlier than any deadline while effects are run.
     var expiryTime: Int64 = 0
-    /// Changes since the last save.
-    public internal(set) var dirty = 0
+    /// How many changes there have been. It only grows: who tells effects compares it.
+    public internal(set) var changeCount = 0
+    /// How many of those are saved.
+    var savedChangeCount = 0
     /// How often commands have flushed all databases.
     public internal(set) var flushCount = 0
     /// Who hears of changes.

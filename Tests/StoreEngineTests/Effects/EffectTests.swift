@@ -270,6 +270,20 @@ struct EffectTests {
 
     // MARK: groups and listening
 
+    @Test(arguments: 1...3, 1...3)
+    func aSaveIsNoChange(saved: Int, then: Int) {
+        func push(_ count: Int) -> String { "RPUSH l" + String(repeating: " x", count: count) }
+        let recorded = Recorded()
+        #expect(recorded.effects(push(saved)) == [push(saved)])
+        recorded.engine.changesSaved(upTo: recorded.engine.changeCount)
+        #expect(recorded.engine.unsavedChangeCount == 0)
+        #expect(recorded.effects("DEL nokey") == [] && recorded.effects("SADD l x") == [])
+        recorded.engine.changesSaved(upTo: recorded.engine.changeCount)
+        #expect(recorded.effects(push(then)) == [push(then)])
+        #expect(recorded.engine.unsavedChangeCount == then)
+        #expect(recorded.problem(at: EffectTests.start) == nil)
+    }
+
     @Test func effectsOfOneCallAreAGroup() {
         let recorded = Recorded()
         let writer = ReplyWriter()

@@ -246,10 +246,10 @@ struct EvictionTests {
         let before = log.bytes.count
         engine.isObserved = true
         engine.memoryLimit = engine.usedBytes / 2
-        let dirty = engine.dirty
+        let dirty = engine.changeCount
         #expect(Self.settle(engine) == .enough)
         #expect(
-            listener.evicted.count == engine.statistics.evictedKeys && engine.dirty - dirty == listener.evicted.count)
+            listener.evicted.count == engine.statistics.evictedKeys && engine.changeCount - dirty == listener.evicted.count)
         for text in listener.evicted {
             let words = text.split(separator: " ")
             #expect(!Self.exists(engine, String(words[1]), database: Int(words[0])!))

@@ -32,7 +32,7 @@ extension Server {
         } catch {
             for line in error.lines { log.warning(line) }
             // What is half loaded is on the disk.
-            engine.changesSaved(engine.dirty)
+            engine.changesSaved(upTo: engine.changeCount)
             return false
         }
     }
@@ -70,7 +70,7 @@ extension Server {
                 "\(runner.failureCount) commands of the append-only file were answered with an error, the first, at offset \(failure.offset) of its file, being \(failure.reason)"
             )
         }
-        engine.changesSaved(engine.dirty)
+        engine.changesSaved(upTo: engine.changeCount)
         appendOnly.earlierByteCount = directory.manifest.files.reduce(0) {
             $0 + (directory.files.byteCount(of: $1.name) ?? 0)
         }

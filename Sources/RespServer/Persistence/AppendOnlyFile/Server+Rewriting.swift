@@ -62,7 +62,7 @@ extension Server {
         if !moves { appendOnly.directory = directory }
         let saver = SnapshotSaver(engine, baseContents(), to: base)
         saver.begin()
-        let background = BackgroundSave(saver, base, start: now / 1000, changeCount: engine.dirty)
+        let background = BackgroundSave(saver, base, start: now / 1000, changeCount: engine.changeCount)
         background.rewrite = LogRewrite(
             directory: directory, baseName: baseName, position: writer.log.position,
             hasIncrement: appendOnly.state != .off, recovers: recovers, moves: moves)
