@@ -3,11 +3,11 @@
 //   1. what parts have to do at this time: a pause ends, keys expire or are evicted, waits end, upkeep
 //   2. clients who were not done in the last turn
 //   3. events: who has come, what was sent, who takes replies again
-//   4. what waited for keys that have changed
-//   5. what was done is written to the append-only file
+//   4. what waited for keys that have changed, and trackers who are told of them together; saves that a flush makes senseless end
+//   5. what was done is written to the append-only file; who waits for that is answered
 //   6. replies and messages go out
 //   7. some of a snapshot is written
-//   8. some of what was dropped is freed
+//   8. some of what was dropped is freed, and of the subscriptions of clients that have gone
 //   9. who is done with is closed
 //
 // Each phase does a bounded amount of work, so no client and no upkeep holds up the others for long.

@@ -1,8 +1,7 @@
 // Everything that can be configured, as plain typed values: what the server reads while it runs.
 //
 // It is a value type on purpose. CONFIG SET changes a copy and swaps it in when every pair was valid, so an invalid pair
-// has no effect; a hook that applies a change gets the values before and after; and `Settings()` has all defaults, which
-// are written only here. Names, aliases, bounds and texts of the settings are in the tables (`SettingTable`). Settings
+// has no effect; a hook that applies a change gets the values before and after; and `Settings()` has all their defaults. Names, aliases, bounds and texts of the settings are in the tables (`SettingTable`). Settings
 // that this version does not know otherwise have no property: their values are in `kept`, for CONFIG GET.
 
 struct Settings: Sendable {

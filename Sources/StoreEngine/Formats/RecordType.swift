@@ -1,7 +1,7 @@
 // The forms of values in RDB files and DUMP payloads: one byte identifies the form that follows.
 //
-// Values are written in the forms that Redis 7.0 reads, so that it can load them, except hashes whose fields have deadlines and streams
-// with consumers, which need newer forms. All forms that Redis 7.4 reads, back to those of Redis 2.4, and those of Valkey 9 are read.
+// Values are written in the forms that Redis 7.0 reads, so that it can load them, except hashes whose fields have deadlines, which need a
+// newer form, and what DUMP says of streams with consumers; snapshots have these in the form of 7.0, too (`ConsumerTimes`). All forms that Redis 7.4 reads, back to those of Redis 2.4, and those of Valkey 9 are read.
 //
 // Source: Redis 7.4, rdb.h, "Map object types to RDB object types"; what Valkey 9.1 answers to DUMP.
 

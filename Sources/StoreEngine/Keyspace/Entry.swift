@@ -3,7 +3,7 @@
 //     byte 0        type (3 bits), has a deadline (1 bit), encoding (4 bits)
 //     bytes 1-3     access clock: seconds for LRU, or minutes and a counter for LFU
 //     8 bytes       deadline, milliseconds since 1970; only if the bit says so
-//     1 or 5 bytes  length of the key: see `LengthPrefix`
+//     1, 5, 13 bytes  length of the key: see `LengthPrefix`
 //     key
 //     payload       by encoding:
 //                     integer            8 bytes

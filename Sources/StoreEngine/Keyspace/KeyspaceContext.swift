@@ -1,8 +1,8 @@
 // What a command on data sees: a database, the time, where to reply, and one way to say that something changed.
 //
-// The same context serves many commands one after the other; the dispatcher sets its database and time. Looking for a key removes
-// nothing: what has expired among a request's keys went before its command runs (`Expiry/RequestExpiry.swift`), and any other key that
-// has expired counts as absent. So a slot stays good until something is written.
+// Each command that is run has one of its own (`Engine.run`), which owns nothing. Looking for a key removes nothing: what has expired among
+// a request's keys went before its command runs (`Expiry/RequestExpiry.swift`), and any other key that has expired counts as absent. So a
+// slot stays good until something is written.
 
 import RespCodec
 

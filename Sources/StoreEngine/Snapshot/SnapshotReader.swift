@@ -25,10 +25,10 @@ public struct SnapshotLoading {
 
     /// Is called from time to time with how many bytes were read, and tells whether to go on.
     public var progress: ((Int) -> Bool)?
-    /// Whether the snapshot may be followed by something else.
-    public var mayBeFollowed = false
     /// After how many bytes it is called, or, where that is 0, after each key.
     public var progressInterval = 64 << 10
+    /// Whether the snapshot may be followed by something else.
+    public var mayBeFollowed = false
 
     public init() {}
 }

@@ -32,7 +32,7 @@ final class AppendDirectory {
     static func lockName(of fileName: String) -> String { "\(fileName).lock" }
     private var manifestName: String { Self.manifestName(of: fileName) }
     private var temporaryManifestName: String { "temp-\(manifestName)" }
-    /// Where effects go until there is a first base.
+    /// Where effects go until there is a first base, here or in the directory to which the log moves.
     var temporaryIncrementName: String { "temp-\(fileName).incr" }
     /// Where a base is written until it is whole.
     var temporaryBaseName: String { "temp-rewriteaof-bg-\(getpid()).aof" }

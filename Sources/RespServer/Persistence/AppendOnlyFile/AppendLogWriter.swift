@@ -14,7 +14,7 @@
 //
 // A write that fails leaves its bytes where they are, to be tried again; the part of it that was written is cut off. After an error of fsync
 // nobody knows which of the last bytes are on the disk, nor will a second call tell. Such a failure lasts until the whole log was written
-// anew elsewhere (`beginAnew`), and so does one where the file was deleted.
+// anew elsewhere (`isSaved(upTo:isRecovered:)`), and so does one where the file was deleted.
 //
 // While the log moves to another directory, what is written goes to the former increment, too: until there is a base in the new place, the
 // former files are what counts.

@@ -1,7 +1,10 @@
 // What the server knows of its append-only file.
 //
 //     off --CONFIG SET appendonly yes--> waiting for a base: effects go to a temporary increment --base is whole--> on
-//      ^----------------------------------- CONFIG SET appendonly no ------------------------------------------------'
+//      ^-- CONFIG SET appendonly no ----------------------------------------------------------------------------------'
+//
+// A server that starts with it goes from off to on: the base is what it has loaded, or is written before anybody is served. CONFIG SET
+// appendonly no ends the wait for a base, too.
 
 import RespCodec
 import StoreEngine

@@ -9,7 +9,7 @@ extension StreamValue {
         while let entry = entries.next() { body(entry.id) { entries.forEachField(of: entry, $0) } }
     }
 
-    /// How many bytes the stream takes in a snapshot that is not compressed.
+    /// How many bytes the stream takes in a payload of DUMP that is not compressed.
     /// - Source: Redis, rdb.c, "RDB_TYPE_STREAM_LISTPACKS_3".
     var serializedLength: Int {
         func number(_ value: UInt64) -> Int {
