@@ -346,3 +346,68 @@ def test_the_limit_can_be_set_while_replies_wait(start):
         send_pieces(connection, [encode("GET", "k")])
         assert eventually(lambda: client_gone(control, identity))
         connection.close()
+
+
+# --- small limits ------------------------------------------------------------------------------------------------------------
+
+SMALL = 100_000
+
+
+def used_memory(control):
+    return int(control("INFO", "memory").plain().split(b"used_memory:")[1].split(b"\r\n")[0])
+
+
+def test_what_a_slow_subscriber_holds_follows_its_limit(start):
+    """CLIENT LIST tells what its messages take, not what could be taken for them."""
+    server = start("--client-output-buffer-limit", f"pubsub {SMALL} 0 0")
+    with server.connect() as control, server.connect(receive_buffer=4096) as reader:
+        identity = reader("CLIENT", "ID").value
+        reader("SUBSCRIBE", "news")
+        most = 0
+        for _ in range(100_000):
+            control("PUBLISH", "news", "x" * 100)
+            lines = [line for line in control("CLIENT", "LIST").plain().splitlines() if line.startswith(b"id=%d " % identity)]
+            if not lines:
+                break
+            most = max(most, int(lines[0].split(b" omem=")[1].split()[0]))
+        else:
+            pytest.fail("a subscriber that reads nothing was not closed")
+        assert SMALL * 0.7 <= most < SMALL * 2
+
+
+@pytest.mark.parametrize("request_", [("KEYS", "*"), ("LRANGE", "list", "0", "-1")], ids=lambda words: words[0])
+def test_a_reply_somewhat_beyond_a_small_limit_is_not_sent(request_, start):
+    """Also one that a socket would take at once; and it leaves no memory behind."""
+    server = start("--client-output-buffer-limit", f"normal {SMALL} 0 0", "--latency-tracking", "no")
+    with server.connect() as control:
+        control.pipeline([("SET", "n" * 100 + f":{number}", "v") for number in range(1000)])
+        control("RPUSH", "list", *["v" * 1000] * 150)
+        before = used_memory(control)
+        with server.connect() as greedy:
+            greedy.send(*request_)
+            assert greedy.read_until_close() == b""
+        assert eventually(lambda: used_memory(control) < before + 10_000)
+
+
+@pytest.mark.parametrize("request_", [
+    ("HRANDFIELD", "hash", -999_999_999), ("HRANDFIELD", "hash", -999_999_999, "WITHVALUES"), ("SRANDMEMBER", "set", -999_999_999),
+    ("ZRANDMEMBER", "sorted", -999_999_999, "WITHSCORES"),
+], ids=lambda words: " ".join(map(str, words[::3])))
+def test_draws_without_end_stop_at_the_limit(request_, start):
+    server = start("--client-output-buffer-limit", "normal 1mb 0 0")
+    with server.connect() as control, server.connect(timeout=60) as greedy:
+        control.pipeline([("HSET", "hash", "f", "v"), ("SADD", "set", "m"), ("ZADD", "sorted", "1", "m")])
+        greedy.send(*request_)
+        assert greedy.read_until_close(timeout=60) == b""
+        assert control("PING").value == b"PONG"
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("count", [-999_999_999, -(1 << 40), -(1 << 62)])
+def test_draws_without_end_are_refused_without_a_limit(count, start):
+    """Where nothing would stop them before memory does."""
+    server = start()
+    with server.connect() as client:
+        client.pipeline([("HSET", "hash", "f", "v"), ("SADD", "set", "m"), ("ZADD", "sorted", "1", "m")])
+        for command, key in (("HRANDFIELD", "hash"), ("SRANDMEMBER", "set"), ("ZRANDMEMBER", "sorted")):
+            assert client(command, key, count).raw == b"-ERR value is out of range\r\n"

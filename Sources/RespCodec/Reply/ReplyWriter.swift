@@ -97,6 +97,12 @@ public struct BorrowedBytes {
         return unsafe written > limit || written &+ storage.pointee.borrowedCount > limit
     }
 
+    /// Whether the run would exceed its limit with so many bytes more.
+    public func isTooLong(adding bytes: Int) -> Bool {
+        let limit = unsafe storage.pointee.runLimit
+        return unsafe bytes > limit || run.count &+ storage.pointee.borrowedCount > limit - bytes
+    }
+
     /// Whether the run should be sent before anything else is written: because it is long, or because it refers to bytes that the next
     /// command may change.
     @inlinable @inline(__always) public var needsSending: Bool {

@@ -17,7 +17,7 @@ enum ClientLine {
         let argumentBytes =
             (request?.argumentByteCount ?? 0) + (pending.map { $0.arrivedByteCount - $0.unparsedCount } ?? 0)
         let unsent = connection.unsentByteCount
-        let capacity = connection.unsent?.capacity ?? 0
+        let outputMemory = connection.unsent?.memoryByteCount ?? 0
         func field(_ name: ByteSlice, _ value: Int) { reply.text(name, "=", value, " ") }
         func field(_ name: ByteSlice, text value: String) { reply.text(name, "=", string: value, " ") }
         field("id", Int(connection.id))
@@ -35,18 +35,19 @@ enum ClientLine {
         field("psub", connection.subscriber?.patternCount ?? 0)
         field("ssub", connection.subscriber?.shardChannelCount ?? 0)
         field("multi", connection.transaction?.queue.count ?? -1)
-        field("watch", connection.watches.count)
         field("qbuf", unparsed)
         reply.raw("qbuf-free=0 ")
+        // Newer servers have it further in front, where programs that know the order of Redis 7 do not expect it.
+        field("watch", connection.watches.count)
         field("argv-mem", argumentBytes)
         field("multi-mem", queued)
         reply.raw("rbs=0 rbp=0 ")
         // There is no buffer of its own: all that waits is in the list.
         reply.raw("obl=0 ")
         field("oll", connection.unsent?.pieceCount ?? 0)
-        field("omem", capacity)
+        field("omem", outputMemory)
         let others = connection.registrationByteCount + connection.objectByteCount
-        field("tot-mem", queued + unparsed + argumentBytes + capacity + others)
+        field("tot-mem", queued + unparsed + argumentBytes + outputMemory + others)
         reply.raw(connection.isWatchedForWriting ? "events=rw " : "events=r ")
         field("cmd", text: connection.lastCommand?.record.fullName ?? "NULL")
         field("user", text: connection.user)

@@ -34,7 +34,7 @@ struct OutputLimits {
         let hard = self[client].hardBytes
         // Without a limit a reply is bounded by the machine, but not below what any value may need.
         let most = max(SystemFacts.totalMemory / 2, 1 << 30)
-        return hard > 0 && hard < most ? hard + Self.uncountedReply : most
+        return hard > 0 && hard < most ? max(hard, Self.uncountedReply) : most
     }
 
     /// With so many bytes unsent a client is not served further. Where there is a limit at which it is closed, it comes to that.

@@ -15,6 +15,9 @@ final class OutputQueue {
         let isBlock: Bool
         /// Where the next byte goes.
         var count = 0
+        /// The memory that it takes: of what is mapped the pages that were written to.
+        var heldBytes: Int { isBlock ? capacity : (count + Self.pageSize - 1) / Self.pageSize * Self.pageSize }
+        private static let pageSize = 4096
 
         init() {
             let memory = unsafe mmap(
@@ -48,8 +51,8 @@ final class OutputQueue {
     private(set) var byteCount = 0
     /// Bytes that wait, and those before them in the same piece.
     var heldByteCount: Int { byteCount + sent }
-    /// The memory that the pieces take.
-    private(set) var capacity = 0
+    /// The memory that the pieces take, in bytes.
+    private(set) var memoryByteCount = 0
 
     func append(_ bytes: UnsafeRawBufferPointer) {
         var taken = 0
@@ -63,7 +66,9 @@ final class OutputQueue {
             }
             let count = min(bytes.count - taken, last.capacity - last.count)
             unsafe memcpy(last.base + last.count, bytes.baseAddress! + taken, count)
+            memoryByteCount -= last.heldBytes
             last.count += count
+            memoryByteCount += last.heldBytes
             taken += count
         }
         byteCount += bytes.count
@@ -87,12 +92,12 @@ final class OutputQueue {
         first = 0
         sent = 0
         byteCount = 0
-        capacity = 0
+        memoryByteCount = 0
     }
 
     private func add(_ piece: Piece) {
         pieces.append(piece)
-        capacity += piece.capacity
+        memoryByteCount += piece.heldBytes
     }
 
     /// The bytes to be sent first; none if nothing waits. Good until the queue changes.
@@ -112,7 +117,7 @@ final class OutputQueue {
             return removeAll()
         }
         guard let piece = pieces[first], sent == piece.count else { return }
-        capacity -= piece.capacity
+        memoryByteCount -= piece.heldBytes
         pieces[first] = nil
         first += 1
         sent = 0

@@ -92,6 +92,7 @@ extension ReplyQueue {
     func sendRun(of connection: Connection) {
         if writer.isOverfull {
             writer.discardRun()
+            hasDiscardedLongRun = true
             if !connection.isClosed { owner?.closeOverLimit(connection) }
             return
         }

@@ -70,7 +70,10 @@ final class ReplyQueue {
         }
     }
 
-    let writer = ReplyWriter(capacity: 64 * 1024)
+    let writer = ReplyWriter(capacity: usualCapacity)
+    private static let usualCapacity = 64 * 1024
+    /// The writer has grown for a reply that nobody gets, and gives that memory back at the end of the turn.
+    var hasDiscardedLongRun = false
     /// What is to be sent at the end of the turn, and the list that is gone through then.
     private var parts: [Part] = []
     private var sending: [Part] = []
@@ -316,7 +319,12 @@ final class ReplyQueue {
     /// Sends everything. Nothing may be under way in the writer: see `interrupt`.
     func send() {
         repeat { sendParts() } while !parts.isEmpty
-        writer.removeAll()
+        if hasDiscardedLongRun {
+            hasDiscardedLongRun = false
+            writer.removeAll(keeping: Self.usualCapacity)
+        } else {
+            writer.removeAll()
+        }
         if !held.isEmpty { releaseHeld() }
     }
 

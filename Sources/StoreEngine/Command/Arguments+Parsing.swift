@@ -37,9 +37,13 @@ extension Arguments {
         return count
     }
 
-    /// Refuses to draw so often with repetitions that the reply would fit no memory.
-    func checkDraws(_ count: Int) throws(CommandError) {
-        guard count.magnitude <= 1 << 27 else { throw .message("ERR value is out of range") }
+    /// Refuses to draw so often with repetitions that the reply would fit no memory. A reply whose limit is less than that ends early.
+    func checkDraws(_ count: Int, _ reply: ReplyWriter) throws(CommandError) {
+        let most = 1 << 27
+        let shortestElement = 6
+        guard count.magnitude <= most || reply.isTooLong(adding: most * shortestElement) else {
+            throw .message("ERR value is out of range")
+        }
     }
 
     /// The argument as a floating point number.

@@ -37,7 +37,7 @@ import Testing
             }
             queue.removeFirst(queue.front.count)
         }
-        #expect(read == written && queue.capacity == 0 && queue.front.isEmpty)
+        #expect(read == written && queue.memoryByteCount == 0 && queue.front.isEmpty)
     }
 
     /// A block that is taken over comes out from where it was sent up to, and what follows it behind it.
@@ -50,7 +50,7 @@ import Testing
         queue.append(block: block, sent: sent, count: 1000, capacity: 2000)
         let more = (0..<300_000).map { UInt8(truncatingIfNeeded: 1000 + $0) }
         more.withUnsafeBytes { queue.append($0) }
-        #expect(queue.byteCount == 301_000 - sent && queue.capacity >= 301_000 - 1000)
+        #expect(queue.byteCount == 301_000 - sent && queue.memoryByteCount >= 301_000 - 1000)
         var next = sent
         while queue.byteCount > 0 {
             for byte in queue.front {
@@ -59,7 +59,22 @@ import Testing
             }
             queue.removeFirst(queue.front.count)
         }
-        #expect(next == 301_000 && queue.capacity == 0)
+        #expect(next == 301_000 && queue.memoryByteCount == 0)
+    }
+
+    /// What is mapped counts as far as it was written to.
+    @Test func countsPagesThatAreUsed() {
+        let queue = OutputQueue()
+        let bytes = [UInt8](repeating: 7, count: 300_000)
+        func add(_ count: Int) { bytes.prefix(count).withUnsafeBytes { queue.append($0) } }
+        add(10)
+        #expect(queue.memoryByteCount == 4096)
+        add(4087)
+        #expect(queue.memoryByteCount == 8192)
+        add(300_000)
+        #expect(queue.pieceCount == 2 && 304_097...312_000 ~= queue.memoryByteCount)
+        while queue.byteCount > 0 { queue.removeFirst(queue.front.count) }
+        #expect(queue.memoryByteCount == 0)
     }
 
     @Test func aBlockBehindOthersIsCopied() throws {

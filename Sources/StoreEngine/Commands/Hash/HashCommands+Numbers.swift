@@ -95,7 +95,7 @@ extension HashCommands {
         guard count < 0 else {
             return replyDistinct(hash, min(count, liveCount), liveCount, list, using: &context.engine.random)
         }
-        try arguments.checkDraws(count)
+        try arguments.checkDraws(count, context.reply)
         // In a packed list each draw would walk, so its fields are looked up once.
         let fields = !hash.isTable && -count > 1 || liveCount != hash.count ? liveFields(of: hash) : nil
         list.begin(-count)

@@ -99,7 +99,7 @@ extension SetCommands {
             set.view.visitRandom(wanted, using: &context.engine.random) { reply.element($0) }
         } else {
             // With repetitions.
-            try arguments.checkDraws(count)
+            try arguments.checkDraws(count, context.reply)
             let wanted = Int(count.magnitude)
             reply.array(wanted)
             set.view.drawRandom(wanted, using: &context.engine.random) {

@@ -33,7 +33,7 @@ extension SortedSetCommands {
         guard let set = try context.sortedSet(at: key, .read), count != 0 else { return context.reply.array(0) }
         let list = PairList(context.reply, withValues: draw.withValues)
         if count < 0 {
-            try arguments.checkDraws(count)
+            try arguments.checkDraws(count, context.reply)
             list.begin(-count)
             let reply = context.reply
             set.drawRandom(-count, using: &context.engine.random) { member, score in
