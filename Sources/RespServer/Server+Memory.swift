@@ -125,6 +125,8 @@ extension Server {
     func makeRoom() -> Bool {
         // Nothing is removed during a pause.
         guard pause.end <= now else { return true }
+        // Clients that hold more than they may go before keys do; who is being served goes when its turn is over.
+        evictClients(sparing: replies.current)
         let start = clinux_cycle_counter()
         let logged = appendOnly.writer.log.heldCount
         defer {

@@ -55,25 +55,30 @@ extension Server {
         unsafe pending.append(UnsafeRawBufferPointer(rebasing: window[rest.start...]))
         if let unfinished = rest.unfinished { begin(unfinished, at: rest.start, in: pending) }
         connection.pending = pending
-        // There is more of a large argument, whose place is known now.
-        if count == RequestReader.capacity, unsafe pending.receivingRoom != nil { readBehindPending(connection) }
+        // There may be more of a large argument, whose place is known now.
+        if unsafe pending.receivingRoom != nil { readBehindPending(connection) }
     }
 
     /// Adds to what is kept of a connection's input, a large argument straight to its own memory.
     private func readBehindPending(_ connection: Connection) {
         let pending = connection.pending ?? PendingInput()
-        if let room = unsafe pending.receivingRoom {
+        if unsafe pending.receivingRoom != nil {
             if engine.isMemoryLimited && mustWaitForRoom() { return enqueue(connection) }
             // It may have been told of evicted keys, and not take that.
             if connection.isEnding { return }
-            // Some at a time, so that others get their turn.
-            let wanted = min(room.count, Self.mostReceived)
-            let transfer = unsafe connection.transport.read(room.baseAddress!, wanted)
-            guard let count = accepted(transfer, of: wanted, connection),
-                // Also what has arrived whole now was too long.
-                !isOverQueryLimit(connection, unparsed: pending.unparsedCount + count)
-            else { return }
-            pending.received(count)
+            // Some at a time, so that others get their turn. What has been read makes room for more to arrive at once.
+            var received = 0
+            while let room = unsafe pending.receivingRoom, received < Self.mostReceived {
+                let wanted = min(room.count, Self.mostReceived - received)
+                let transfer = unsafe connection.transport.read(room.baseAddress!, wanted)
+                if transfer == .wouldBlock && received > 0 { break }
+                guard let count = accepted(transfer, of: wanted, connection),
+                    // Also what has arrived whole now was too long.
+                    !isOverQueryLimit(connection, unparsed: pending.unparsedCount + count)
+                else { return }
+                pending.received(count)
+                received += count
+            }
         } else {
             let transfer = unsafe connection.transport.read(reader.room, RequestReader.capacity)
             guard let count = accepted(transfer, of: RequestReader.capacity, connection) else { return }

@@ -13,7 +13,7 @@ import pytest
 from differential import random_commands
 from support import server as servers
 from support.effects import recorded
-from support.resp import Connection, eventually
+from support.resp import Connection, encode, eventually
 
 OOM = b"-OOM command not allowed when used memory > 'maxmemory'.\r\n"
 SLACK = 512 << 10
@@ -564,3 +564,28 @@ def test_clients_that_hold_most_are_closed(limit, start):
         assert kept.read(timeout=5).value is None
         assert control("CONFIG", "RESETSTAT").value == b"OK" and info(control, "stats")["evicted_clients"] == "0"
         assert "Evicting client: id=" in server.log_path.read_text()
+
+
+def test_clients_go_before_keys(start):
+    """What clients hold beyond their own limit costs no keys."""
+    server = start("--maxmemory", "11mb", "--maxmemory-policy", "allkeys-lru", "--maxmemory-clients", "3mb")
+    with server.connect() as control:
+        control("CLIENT", "NO-EVICT", "ON")
+        control.pipeline([("SETRANGE", number, 100_000, "x") for number in range(50)])
+        readers = [server.connect(receive_buffer=4096) for _ in range(30)]
+        for reader in readers:
+            reader.send_raw(encode("GET", "1") * 100)
+        assert eventually(lambda: int(info(control, "stats")["evicted_clients"]) > 0)
+        assert info(control, "stats")["evicted_keys"] == "0" and control("DBSIZE").value == 50
+        for reader in readers:
+            reader.close()
+
+
+@pytest.mark.ours
+def test_who_is_closed_while_sending_sees_an_end(start):
+    """Not an error of its connection, which would hide why: what it still sends is taken and thrown away."""
+    server = start("--maxmemory-clients", "1mb")
+    with server.connect() as control, server.connect(timeout=20) as large:
+        large.send("SET", "k", "x" * 50_000_000)
+        assert large.read_until_close(timeout=20) == b""
+        assert eventually(lambda: info(control, "stats")["evicted_clients"] == "1") and control("EXISTS", "k").value == 0

@@ -76,10 +76,11 @@ extension Server {
     private var isOverClientLimit: Bool { clientLimit.map { clientMemory.byteCount > $0 } ?? false }
 
     /// Closes clients that hold most memory while all of them hold more than `maxmemory-clients` allows.
+    /// - Parameter spared: one that is not closed.
     /// - Complexity: O(n log n) in the connections where that is so, else O(1).
-    func evictClients() {
+    func evictClients(sparing spared: Connection? = nil) {
         guard let limit = clientLimit, clientMemory.byteCount > limit else { return }
-        var candidates = connections.all.filter { !$0.isNoEvict }
+        var candidates = connections.all.filter { !$0.isNoEvict && $0 !== spared }
         candidates.sort { $0.countedByteCount > $1.countedByteCount }
         for connection in candidates where !connection.isClosed {
             guard clientMemory.byteCount > limit else { return }
@@ -87,7 +88,8 @@ extension Server {
                 "Evicting client: id=\(connection.id) addr=\(connection.address) name=\(connection.name), which holds \(connection.countedByteCount) bytes"
             )
             statistics.evictedClients += 1
-            close(connection)
+            // It may be sending still, and is to see an end, not an error of its connection.
+            close(connection, mayLinger: true)
         }
     }
 }
