@@ -108,7 +108,10 @@ extension Server {
         keyspaceListeners.update()
     }
 
-    private func applyTrackingLimit() { tracking.mostKeys = configuration.settings.trackingTableMaxKeys }
+    private func applyTrackingLimit() {
+        tracking.mostKeys = configuration.settings.trackingTableMaxKeys
+        tracking.maintain()
+    }
 
     private func applyEngineSettings() {
         let settings = configuration.settings

@@ -192,6 +192,23 @@ def test_tracking_table_max_keys(server):
             control("CONFIG", "SET", "tracking-table-max-keys", "1000000")
 
 
+def test_a_lowered_limit_is_kept_to_at_once(server, newer_redis):
+    """The next that a client is sent begins with what it has to forget, though nothing is done at intervals."""
+    def told(one):
+        with one.connect(protocol=3) as reader, one.connect() as control:
+            reader("CLIENT", "TRACKING", "ON")
+            reader("MGET", "k1", "k2")
+            control("DEBUG", "PAUSE-CRON", "1")
+            control("CONFIG", "SET", "tracking-table-max-keys", "1")
+            try:
+                found = drained(reader)
+            finally:
+                control("DEBUG", "PAUSE-CRON", "0")
+                control("CONFIG", "SET", "tracking-table-max-keys", "1000000")
+            return [message.replace(b"k2", b"k1") for message in found]
+    assert told(server) == told(newer_redis) == [b">2\r\n$10\r\ninvalidate\r\n*1\r\n$2\r\nk1\r\n"]
+
+
 @pytest.mark.ours
 def test_the_memory_of_what_was_read_counts(server):
     def clients(control):

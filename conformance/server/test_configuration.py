@@ -404,3 +404,11 @@ def test_renamed_commands(start, file):
 ])
 def test_renames_that_cannot_be(line, text, file):
     assert text in failure(file(line + "\n"))
+
+
+@pytest.mark.ours
+def test_everything_shown_can_be_set_again(server, reference):
+    """But what redis-server refuses, too: programs that set all that CONFIG GET shows know what to leave out of that."""
+    with server.connect() as client, reference.connect() as other:
+        refused = {name for name, value in client("CONFIG", "GET", "*").as_pairs().items() if client("CONFIG", "SET", name, value).is_error}
+        assert refused and refused <= set(other("CONFIG", "GET", "*").as_pairs())

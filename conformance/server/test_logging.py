@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 
 import pytest
 
+from support import dump
 from support import server as servers
 from support.resp import eventually
 
@@ -118,3 +119,13 @@ def test_passwords_are_never_logged(start):
         client.send_raw(b"*2\r\n$4\r\nAUTH\r\nX3cr3t\r\n")
         client.read_until_close()
     assert "s3cr3t" not in server.log_path.read_text()
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("most", ["512", "1"])
+def test_why_a_payload_is_refused(most, start):
+    server = start("--loglevel", "verbose", "--hash-max-listpack-entries", most)
+    value = b"\x10" + dump.string(dump.listpack("a", "1", "b", "2", "a", "3"))
+    with server.connect() as client:
+        assert client("RESTORE", "k", 0, dump.sealed(value, version=11)).raw == b"-ERR Bad data format\r\n"
+    assert server.log_path.read_text().count("listpack with dup elements") == 1

@@ -137,7 +137,12 @@ final class Configuration {
             } catch {
                 throw Self.refusal(Array(entry.name.utf8), error.text)
             }
-            if setting.flags.contains(.volatile) || setting.load(new) != before { changed.append(entry) }
+            if setting.flags.contains(.volatile) || setting.load(new) != before {
+                if setting.flags.contains(.immutable) {
+                    throw Self.refusal(Array(entry.name.utf8), "can't set immutable config")
+                }
+                changed.append(entry)
+            }
         }
         try apply(new, changed)
         warn(ofSettingsWithoutEffect: entries.map { table[$0] }.filter { $0.isWithoutEffect(in: settings) }.map(\.name))
@@ -160,7 +165,9 @@ final class Configuration {
                 throw ConfigurationRefusal(start + name + [UInt8(ascii: "'")])
             }
             let flags = table[entry].flags
-            if flags.contains(.immutable) { throw Self.refusal(name, "can't set immutable config") }
+            if flags.contains(.immutable) && !flags.contains(.repeatable) {
+                throw Self.refusal(name, "can't set immutable config")
+            }
             if flags.contains(.protected) && !settings.enableProtectedConfigs.allows(clientIsLocal: clientIsLocal) {
                 throw Self.refusal(name, "can't set protected config")
             }

@@ -28,6 +28,9 @@ struct SettingFlags: OptionSet, Sendable {
     /// Only values that need nothing from this version are accepted: a user would rely on the effect of any other, which would be
     /// missing.
     static let refused = SettingFlags(rawValue: 1 << 8)
+    /// Though it is immutable, it may be set to the value that it has. Programs that set all that CONFIG GET shows know what they must leave
+    /// out, but only of the settings of other servers.
+    static let repeatable = SettingFlags(rawValue: 1 << 9)
 }
 
 /// What a setting does in this version.

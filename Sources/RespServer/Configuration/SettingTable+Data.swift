@@ -3,7 +3,7 @@
 extension SettingTable {
     static let data: [Setting] = [
         .integer("databases", \.databases, 1...largestInt32, [.immutable]),
-        .text("hash-seed", \.hashSeed, [.immutable, .sensitive]),
+        .text("hash-seed", \.hashSeed, [.immutable, .sensitive, .repeatable]),
         .integer(
             "hash-max-listpack-entries", alias: "hash-max-ziplist-entries", \.hashMaxListpackEntries, 0...Int.max,
             isUnsigned: true),

@@ -95,10 +95,10 @@ extension SettingTable {
     static let tuning: [Setting] = [
         .integer("io-threads", kept: 1, 1...128, [.immutable]),
         .boolean("io-threads-do-reads", kept: false, [.immutable]),
-        .text("server-cpulist", alias: "server_cpulist", kept: "", [.immutable]),
-        .text("bio-cpulist", alias: "bio_cpulist", kept: "", [.immutable]),
-        .text("aof-rewrite-cpulist", alias: "aof_rewrite_cpulist", kept: "", [.immutable]),
-        .text("bgsave-cpulist", alias: "bgsave_cpulist", kept: "", [.immutable]),
+        .text("server-cpulist", alias: "server_cpulist", kept: "", [.immutable, .repeatable]),
+        .text("bio-cpulist", alias: "bio_cpulist", kept: "", [.immutable, .repeatable]),
+        .text("aof-rewrite-cpulist", alias: "aof_rewrite_cpulist", kept: "", [.immutable, .repeatable]),
+        .text("bgsave-cpulist", alias: "bgsave_cpulist", kept: "", [.immutable, .repeatable]),
         .boolean("vset-force-single-threaded-execution", kept: false),
         // "relative" is the older word for yes, and is printed as yes.
         .own("oom-score-adj", .outOfMemoryAdjustment, kept: .text("no")),

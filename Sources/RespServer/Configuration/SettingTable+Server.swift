@@ -5,7 +5,7 @@ import Glibc
 extension SettingTable {
     static let listening: [Setting] = [
         .integer("port", \.port, 0...65535),
-        .text("port-file", \.portFile, [.immutable]),
+        .text("port-file", \.portFile, [.immutable, .repeatable]),
         .own(
             "bind", .addresses, [.multiWord], load: { .words($0.bindAddresses) },
             store: { $0.bindAddresses = $1.wordsValue }),

@@ -11,6 +11,8 @@ struct HashAssembler: ~Copyable {
     static let lastDeadline: Int64 = 0xFFFF_FFFF_FFFF
     static let badDeadline = FormatError.damaged("the deadline of a field")
     static let duplicate = FormatError.damaged("a field that is there twice")
+    /// The same in a listpack, in the words of Redis.
+    static let duplicateInPackedList = FormatError.damaged("listpack with dup elements")
 
     private let context: KeyspaceContext
     /// Whether it makes a hash whose fields may have deadlines, even if none of them has.
@@ -19,11 +21,14 @@ struct HashAssembler: ~Copyable {
     private var table: HashTable?
     /// Whether no field or value was too long for a packed list.
     private var areAllShort = true
+    /// What is thrown for a field that is there already.
+    private let duplicate: FormatError
     /// How many fields are likely to come.
     var expected = 0
 
-    init(_ context: KeyspaceContext, hasDeadlines: Bool = false) {
+    init(_ context: KeyspaceContext, hasDeadlines: Bool = false, duplicate: FormatError = Self.duplicate) {
         self.context = context
+        self.duplicate = duplicate
         self.hasDeadlines = hasDeadlines
         if hasDeadlines { table = makeTable() }
     }
@@ -41,7 +46,7 @@ struct HashAssembler: ~Copyable {
     mutating func add(_ field: PackedElement, _ value: PackedElement, deadline: Int64 = 0) throws(FormatError) {
         try Self.check(deadline)
         let isNew = field.withBytes { field in value.withBytes { insert(field, $0, deadline: deadline) } }
-        guard isNew else { throw Self.duplicate }
+        guard isNew else { throw duplicate }
     }
 
     /// Adds a field.
@@ -49,7 +54,7 @@ struct HashAssembler: ~Copyable {
     /// - Throws: when the deadline cannot be kept, or the field is seen to be there already.
     mutating func add(_ field: ByteSlice, _ value: ByteSlice, deadline: Int64 = 0) throws(FormatError) {
         try Self.check(deadline)
-        guard insert(field, value, deadline: deadline) else { throw Self.duplicate }
+        guard insert(field, value, deadline: deadline) else { throw duplicate }
     }
 
     private static func check(_ deadline: Int64) throws(FormatError) {
@@ -97,7 +102,7 @@ struct HashAssembler: ~Copyable {
         guard let table else {
             let list = packed.list
             guard list.count > 0 else { throw .empty }
-            guard !list.hasDuplicates(stride: 2, hash: context.engine.hash) else { throw Self.duplicate }
+            guard !list.hasDuplicates(stride: 2, hash: context.engine.hash) else { throw duplicate }
             return context.makePackedHash(.packed, list, key: key, deadline: deadline)
         }
         guard table.count > 0 else { throw .empty }

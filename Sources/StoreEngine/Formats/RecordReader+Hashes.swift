@@ -9,10 +9,12 @@ extension RecordReader {
         if type == .packedHash {
             let (list, isCanonical) = try packedList(stride: 2, context)
             if isCanonical && list.count / 2 <= context.settings.hashMaxPackedEntries {
-                guard !list.hasDuplicates(stride: 2, hash: context.engine.hash) else { throw HashAssembler.duplicate }
+                guard !list.hasDuplicates(stride: 2, hash: context.engine.hash) else {
+                    throw HashAssembler.duplicateInPackedList
+                }
                 return context.makePackedHash(.packed, list, key: key, deadline: deadline)
             }
-            var assembler = HashAssembler(context)
+            var assembler = HashAssembler(context, duplicate: HashAssembler.duplicateInPackedList)
             var offset = list.first
             while offset < list.end {
                 let value = list.next(after: offset)

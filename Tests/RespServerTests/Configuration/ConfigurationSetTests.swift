@@ -123,6 +123,18 @@ import Testing
         #expect(configuration.value(name) == result)
     }
 
+    /// Programs that set all that CONFIG GET shows leave out what other servers cannot change, and know nothing of these.
+    @Test(arguments: ["port-file", "hash-seed"]) func immutableSettingsOfOursMayBeSetToWhatTheyAre(name: String) {
+        let configuration = Configuration()
+        let value = configuration.value(name) ?? ""
+        #expect(configuration.set(name, value, "timeout", "7") == nil)
+        #expect(configuration.settings.timeoutSeconds == 7)
+        #expect(
+            configuration.set("timeout", "8", name, value + "x")
+                == Self.failure(name, "can't set immutable config"))
+        #expect(configuration.value(name) == value && configuration.settings.timeoutSeconds == 7)
+    }
+
     @Test func argumentsThatAreNoPairsAreRefused() {
         let configuration = Configuration()
         #expect(configuration.set("port", "6379", "foo") == "ERR syntax error")
