@@ -210,6 +210,24 @@ def test_a_lowered_limit_is_kept_to_at_once(server, newer_redis):
 
 
 @pytest.mark.ours
+@pytest.mark.parametrize("forget", ["by reading more", "by a lower limit"])
+def test_noloop_is_told_of_keys_that_are_forgotten(forget, server):
+    """It leaves out what the client changes itself, and that its keys are too many is no such change: not told of it, which is what
+    redis-server does while that client is served, it would never hear of a change again."""
+    with server.connect(protocol=3) as reader, server.connect() as control:
+        try:
+            control("CONFIG", "SET", "tracking-table-max-keys", "2" if forget == "by reading more" else "1000000")
+            reader("CLIENT", "TRACKING", "ON", "NOLOOP")
+            for number in range(5):
+                reader.send("GET", f"key{number}")
+            if forget == "by a lower limit":
+                reader.send("CONFIG", "SET", "tracking-table-max-keys", "2")
+            assert sum(message.startswith(b">") for message in drained(reader) + drained(reader)) == 3
+        finally:
+            control("CONFIG", "SET", "tracking-table-max-keys", "1000000")
+
+
+@pytest.mark.ours
 def test_the_memory_of_what_was_read_counts(server):
     def clients(control):
         return int(dict(line.split(":", 1) for line in control("INFO", "memory").plain().decode().splitlines()[1:])["mem_clients_normal"])

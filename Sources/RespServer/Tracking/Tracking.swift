@@ -192,7 +192,7 @@ final class Tracking {
         guard mostKeys > 0 else { return }
         for _ in 0..<limit where keys.count > mostKeys {
             randomPlace = randomPlace &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            if let entry = keys.element(near: randomPlace >> 20) { invalidate(entry) }
+            if let entry = keys.element(near: randomPlace >> 20) { invalidate(entry, isChanged: false) }
         }
     }
 
@@ -229,7 +229,8 @@ final class Tracking {
     }
 
     /// Tells those who have read a key, and forgets it.
-    private func invalidate(_ entry: ReadKey) {
+    /// - Parameter isChanged: whether it was changed; else it is only forgotten, and whoever is served has not caused that.
+    private func invalidate(_ entry: ReadKey, isChanged: Bool = true) {
         keys.remove(entry)
         itemCount -= entry.count
         nameByteCount -= entry.name.count
@@ -237,7 +238,7 @@ final class Tracking {
         entry.forEach { id in
             steps.step()
             guard let reader = connection(id), let tracker = reader.tracker, !tracker.options.contains(.broadcasts),
-                !(tracker.options.contains(.noLoop) && reader === replies.current)
+                !(isChanged && tracker.options.contains(.noLoop) && reader === replies.current)
             else { return }
             send(&message, to: reader, tracker) { writer in
                 writer.array(1)
