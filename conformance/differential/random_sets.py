@@ -32,7 +32,7 @@ class Sets:
             lambda: [b"SREM", self.set_key()] + self.members(),
             lambda: [b"SMOVE", self.set_key(), self.set_key(), self.member()],
             lambda: [self.random.choice([b"SINTERSTORE", b"SUNIONSTORE", b"SDIFFSTORE"]), self.set_key()] + self.set_keys(),
-            # By chance, but what comes out is certain.
+            # Random members, but what comes out is certain.
             lambda: [b"SPOP", self.set_key(), self.random.choice([b"0", b"1000", b"x", b"-1"])],
         ])()
 

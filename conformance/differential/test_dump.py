@@ -370,7 +370,7 @@ ROUNDS = int(os.environ.get("CONFORMANCE_DAMAGE", "20"))
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_damage_by_chance(seed, server):
+def test_random_damage(seed, server):
     """Whatever is answered, the server goes on; and what it takes can be read, written and saved again."""
     chance = random.Random(seed)
     with server.connect() as client:

@@ -1,4 +1,4 @@
-"""CLIENT PAUSE: what is held back, what becomes of keys that are due meanwhile, and of clients that go away while they are held."""
+"""CLIENT PAUSE: what waits, what becomes of keys that expire meanwhile, and of clients that go away while they wait."""
 import time
 
 import pytest

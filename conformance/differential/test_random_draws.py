@@ -1,4 +1,4 @@
-"""Commands that answer by chance: what they may answer, and that chance is fair enough."""
+"""Commands with random replies: what they may reply, and that the draws are uniform enough."""
 import collections
 
 import pytest

@@ -1,4 +1,4 @@
-"""Sets whose commands answer by chance: what they may answer, that chance is fair enough, and what is left."""
+"""Commands on sets with random replies: what they may reply, that the draws are uniform enough, and what is left."""
 import collections
 
 import pytest
@@ -20,7 +20,7 @@ def members(request, server):
 
 
 def chi_square(seen, names):
-    """How far the counts are from being equal; about the number of names when it is by chance alone."""
+    """How far the counts are from being equal; about the number of names when draws are independent and uniform."""
     mean = sum(seen.values()) / len(names)
     return sum((seen[name] - mean) ** 2 / mean for name in names)
 
@@ -45,7 +45,7 @@ def test_srandmember_of_most_is_fair(server, members):
     with server.connect() as client:
         for answer in client.pipeline([["SRANDMEMBER", "s", len(members) // 2]] * 100):
             seen.update(answer.plain())
-    # Without repetitions the counts differ less than by chance alone.
+    # Without repetitions the counts differ less than those of independent draws.
     assert_fair(seen, members)
 
 

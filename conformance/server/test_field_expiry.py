@@ -33,7 +33,7 @@ def test_fields_go_without_being_asked_for(hashes):
 
 
 def test_fields_go_no_later_than_keys(hashes):
-    """A key and a field have the same deadline. DBSIZE and HLEN count what is due and not yet removed; when the key has gone, the field
+    """A key and a field have the same deadline. DBSIZE and HLEN count what has expired and is not removed yet; when the key has gone, the field
     goes with the next few requests. Requests are counted, not time: that a machine is busy makes no difference to them."""
     for _ in range(20):
         hashes("HSET", "h", "kept", "v")

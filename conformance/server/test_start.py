@@ -95,7 +95,7 @@ def test_settings_without_effect_are_told_of_at_start_and_when_they_are_set(star
         assert log(server) == written
 
 
-# --- open doors ----------------------------------------------------------------------------------------------------------------------
+# --- unprotected ports ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("line", ["user default on >s3cret ~* +@all", "user default off", "user alice on nopass ~* +@all",

@@ -15,7 +15,7 @@ enum AppendOnlyCommands {
             tips: ["request_policy:all_shards", "response_policy:agg_min"],
             syntax: "numlocal:integer numreplicas:integer timeout:integer",
             summary:
-                "Waits until the connection's writes are in the append-only files of this server and of so many replicas.",
+                "Waits until the connection's writes are in the append-only files of this server and of a number of replicas.",
             complexity: "O(1)", run: wait
         )
         .differing("There are no replicas, of which none ever acknowledges anything."),

@@ -118,7 +118,7 @@ enum DebugCommands {
         "    Save all data, drop it and load it from the file. With NOFLUSH it is not dropped, so that no key may be there;",
         "    with MERGE neither, and what is loaded takes the place of what is there. With NOSAVE it is not saved before.",
         "SEGFAULT", "    Crash.",
-        "SET-ACTIVE-EXPIRE <0|1>", "    Whether keys that are due are removed before anybody looks for them.",
+        "SET-ACTIVE-EXPIRE <0|1>", "    Whether expired keys are removed before anybody looks for them.",
         "SET-DISABLE-DENY-SCRIPTS <0|1>", "    Whether scripts may run commands that are not for scripts.",
         "SET-SKIP-CHECKSUM-VALIDATION <0|1>", "    Whether RESTORE and RDB files may have any checksum.",
         "SLEEP <seconds>", "    Do nothing for a time, which may have decimals. All clients wait.",

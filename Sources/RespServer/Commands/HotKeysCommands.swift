@@ -41,7 +41,7 @@ enum HotKeysCommands {
         "RESET", "    Forget them. To be called after STOP.",
         "START METRICS <count> [CPU] [NET] [COUNT <k>] [DURATION <seconds>] [SAMPLE <ratio>]",
         "    Begin to find out which keys take most of the processor's time, of the bytes sent and received, or both:",
-        "    the <k> first of them (10 unless told), for so many seconds or until STOP, by looking at one of <ratio>",
+        "    the <k> first of them (10 unless told), for <seconds> or until STOP, by looking at one of <ratio>",
         "    requests (at each unless told).",
         "STOP", "    Do not look at requests any more.",
     ]

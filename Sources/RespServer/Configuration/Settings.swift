@@ -136,7 +136,7 @@ struct Settings: Sendable {
     var rdbSaveIncrementalFsync = true
     /// Whether writes are refused after a snapshot in the background could not be saved.
     var stopsWritesOnSaveError = true
-    /// How long saving rests after each key, or, if negative, after so many keys for a microsecond: for tests.
+    /// How long saving rests after each key, or, if negative, after how many keys it rests for a microsecond: for tests.
     var keySaveDelayMicroseconds = 0
     /// How long loading rests after each key: for tests.
     var keyLoadDelayMicroseconds = 0

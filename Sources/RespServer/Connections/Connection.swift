@@ -60,8 +60,8 @@ final class Connection {
     var countedByteCount = 0
     /// Whether the loop is told when the socket can be written to.
     var isWatchedForWriting = false
-    /// What is unsent has to wait.
-    var isHeldBack = false
+    /// What is unsent waits for the append-only file.
+    var waitsForLog = false
     /// The client has closed its side: the end follows what is there to read.
     var isHungUp = false
     /// The end has been read.
@@ -110,7 +110,7 @@ final class Connection {
         let isOpen =
             isAuthenticated && transaction == nil && replyMode == .on && !isNoTouch && !isMonitor
             && !isLimitedToMessages
-        // What a tracker reads is remembered, which only the way by the checks does.
+        // What a tracker reads is remembered, which only the slow path does.
         gate = isOpen ? tracker?.gate ?? [] : .any
         set(.needsChecks, gate.contains(.any))
     }

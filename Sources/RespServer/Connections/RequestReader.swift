@@ -82,7 +82,7 @@ struct ParsedRequest {
         var position = 0
     }
 
-    /// So many empty requests are passed over at once.
+    /// How many empty requests are passed over at once.
     private static let mostEmpty = 4096
 
     /// Reads requests of `window` from `position` on, `limit` at most. Empty ones are passed over, some at a time.

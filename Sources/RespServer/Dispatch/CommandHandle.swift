@@ -58,7 +58,7 @@ import StoreEngine
         @inline(__always) nonmutating unsafeMutableAddress { unsafe fields.pointer(to: path)! }
     }
 
-    /// Whether it takes so many arguments, its name included.
+    /// Whether it takes `count` arguments, its name included.
     @inline(__always) func accepts(_ count: Int) -> Bool {
         let arity = self.arity
         return arity >= 0 ? count == arity : count >= -arity

@@ -1,5 +1,5 @@
-// Which keys somebody is interested in, at a glance: counts by a part of the key's hash. Nearly every changed key interests nobody, and that
-// is to cost nothing but the hash.
+// Counting filter: tells cheaply, from a part of the key's hash, that nobody is interested in a key. Nearly every changed key interests
+// nobody, and that is to cost nothing but the hash.
 
 import RespCodec
 import StoreEngine

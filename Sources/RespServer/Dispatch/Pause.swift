@@ -7,7 +7,7 @@ struct Pause {
     /// Until when, in milliseconds since 1970; 0 if there is no pause.
     private(set) var end: Int64 = 0
     private(set) var isForWritesOnly = false
-    /// Those whose commands wait for the end, by id, and the how many-th each was.
+    /// Those whose commands wait for the end, by id, each with its number in the order in which they came.
     private(set) var suspended: [UInt64: (number: Int, connection: Connection)] = [:]
     private var suspendedCount = 0
 

@@ -12,7 +12,7 @@ final class TurnClock {
     private var sliceLength: UInt64 = 0
     /// Cycles of about a millisecond; corrected while the server runs.
     private(set) var millisecond: UInt64 = 1 << 20
-    /// Commands that took so many cycles are looked at (`CommandObserver`): a millisecond or less.
+    /// From how many cycles on commands are looked at (`CommandObserver`): a millisecond or less.
     private(set) var noticed: UInt64 = 1 << 20
     /// From how many microseconds on they are; where that is more than a millisecond, others are looked at in vain.
     var noticedMicroseconds = Int.max { didSet { followMillisecond() } }

@@ -3,7 +3,7 @@
 //
 // What a log costs the request path is one comparison, which the figures that are kept anyway allow: a command that took long is noticed by
 // its time (`CommandObserver`), a large request by its being larger than the reader's window, a large reply by being sent at once. Only
-// where the thresholds are lower than that, requests go by the checks, which measure each one.
+// where the thresholds are lower than that, requests take the slow path, which measures each one.
 
 import RespCodec
 import StoreEngine

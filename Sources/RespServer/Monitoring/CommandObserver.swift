@@ -28,7 +28,7 @@ final class CommandObserver {
     var requestMayBeLarge = false
     /// The reply at hand, which is to be sent at once, has been looked at.
     var hasMeasuredReply = false
-    /// Replies of at least so many bytes are logged.
+    /// From how many bytes on replies are logged.
     private(set) var noticedReply = Int.max
     private let clock: TurnClock
 

@@ -64,7 +64,7 @@ struct HeavyHitters {
         }
     }
 
-    /// Up to so many keys with the largest counts, the largest first, and what each surely had.
+    /// Up to `count` keys with the largest counts, the largest first, and what each surely had.
     func largest(_ count: Int) -> [(key: [UInt8], count: Int)] {
         let sure = counters.map { (key: $0.key, count: $0.count - $0.error) }
         return Array(

@@ -1,8 +1,8 @@
 // Hot keys: which keys take most of the processor's time, and of the bytes that clients send and are sent. HOTKEYS tells of them.
 //
 // Requests are sampled, every `ratio`-th on the average. Between two samples nothing is done but to count down once for each batch of
-// requests; the sample is a batch of its own and goes by the checks, which measure it. So what sampling costs becomes small with its ratio.
-// With a ratio of 1 every request goes by the checks.
+// requests; the sample is a batch of its own and takes the slow path, which measures it. So what sampling costs becomes small with its ratio.
+// With a ratio of 1 every request takes the slow path.
 
 import CLinux
 import Glibc
@@ -27,7 +27,7 @@ struct HotKeys {
         var bytes = 0
     }
 
-    /// So many requests are never served, nor can they be exceeded by those that are taken back.
+    /// This many requests are never served, nor can they be exceeded by those that are taken back.
     static let never = Int.max / 2
 
     let options: Options
@@ -128,7 +128,7 @@ extension Server {
         updateGate()
     }
 
-    /// How many requests are read at once: a sample is a batch of its own, so that only it goes by the checks.
+    /// How many requests are read at once: a sample is a batch of its own, so that only it takes the slow path.
     @inline(__always)
     var batchLimit: Int {
         requestsToSample > RequestReader.batchCapacity ? RequestReader.batchCapacity : max(1, requestsToSample - 1)

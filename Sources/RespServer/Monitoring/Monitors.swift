@@ -16,7 +16,7 @@ struct Monitors {
         connections.removeAll { $0 === connection }
     }
 
-    /// Monitors are shown what runs, so all of it goes by the checks.
+    /// Monitors are shown what runs, so all of it takes the slow path.
     var gate: CommandFlags { connections.isEmpty ? [] : .any }
 }
 
@@ -49,7 +49,8 @@ extension Server {
     /// Shows a request to all monitors, whatever its command is.
     func show(_ record: CommandRecord, _ arguments: Arguments, of connection: Connection, as address: String? = nil) {
         let line = MonitorLine.bytes(
-            arguments, hiding: record.info.secrets, database: connection.database, address: address ?? connection.shownAddress,
+            arguments, hiding: record.info.secrets, database: connection.database,
+            address: address ?? connection.shownAddress,
             microseconds: Int(Syscall.wallMicroseconds()))
         var message = Message()
         // Who leaves out the reply to its next request is still shown the one that said so.

@@ -8,7 +8,7 @@ import Glibc
 import StoreEngine
 
 extension Server {
-    /// After a failure, so many seconds pass before another snapshot is taken by itself.
+    /// How many seconds pass after a failure before another snapshot is taken by itself.
     private static let retryDelay: Int64 = 5
     /// Slices take such a part of what the clients had.
     private static let share = 0.1
@@ -74,7 +74,7 @@ extension Server {
             return rest(until: now + 1)
         }
         if delay != 0 {
-            // A negative one is for so many keys together.
+            // A negative one is a microsecond for that many keys together.
             let keys = max(background.saver.keyCount - before, 1)
             let pause = delay > 0 ? keys * delay : keys / -delay
             background.restsUntil = Syscall.monotonicMicroseconds() + Int64(pause)

@@ -27,7 +27,7 @@ final class SnapshotFile: SnapshotDestination {
         case failed(String)
     }
 
-    /// So many bytes wait to be written while there is room for more.
+    /// How many bytes may wait to be written while there is room for more.
     private static let mostWaiting = 4 << 20
 
     /// Parts whose place is not known yet, in a file without a name.

@@ -16,7 +16,7 @@ extension Connection {
 }
 
 extension Server {
-    /// With so many receivers, what it takes to send to each at the end of the turn outweighs what the messages themselves cost.
+    /// From this many receivers on, what it takes to send to each at the end of the turn outweighs what the messages themselves cost.
     private static let manyReceivers = 32
 
     /// Sends a message to those who are subscribed to a channel.

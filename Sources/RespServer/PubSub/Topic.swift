@@ -29,7 +29,7 @@ final class Topic: NamedObject {
 
 /// What one client is subscribed to. Its connection has this as long as that is anything.
 final class Subscriber {
-    /// Up to so many, a topic is looked for among all.
+    /// Up to this many, a topic is looked for among all.
     private static let few = 8
 
     private struct Entry {

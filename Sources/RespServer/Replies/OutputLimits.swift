@@ -10,9 +10,9 @@ enum ClientClass {
 }
 
 struct OutputLimits {
-    /// Replies up to here are let through whatever the limit: Redis has so many bytes for each client that it does not count.
+    /// Replies up to here are let through whatever the limit: Redis has a buffer of that size for each client, which it does not count.
     private static let uncountedReply = 16 * 1024
-    /// A client that has so many bytes unsent is not served further until it has taken half of them, unless its limit ends it before.
+    /// A client that has this many bytes unsent is not served further until it has taken half of them, unless its limit ends it before.
     private static let behindBytes = 16 * 1024 * 1024
     /// What may wait for a client that has not authenticated.
     private static let unauthenticatedBytes = 16 * 1024
@@ -37,14 +37,14 @@ struct OutputLimits {
         return hard > 0 && hard < most ? max(hard, Self.uncountedReply) : most
     }
 
-    /// With so many bytes unsent a client is not served further. Where there is a limit at which it is closed, it comes to that.
+    /// How many bytes may be unsent before a client is not served further. Where there is a limit at which it is closed, it comes to that.
     func mostUnsentBytes(_ client: ClientClass) -> Int {
         let limit = self[client]
         let (most, overflow) = limit.softBytes.addingReportingOverflow(Self.behindBytes)
         return limit.hardBytes > 0 || overflow ? Int.max : most
     }
 
-    /// Whether a client with so many bytes unsent is closed at once.
+    /// Whether a client with `size` bytes unsent is closed at once.
     func isOverHardLimit(_ size: Int, _ connection: Connection) -> Bool {
         let hard = self[connection.clientClass].hardBytes
         return (hard > 0 && size >= hard) || (size > Self.unauthenticatedBytes && !connection.isAuthenticated)

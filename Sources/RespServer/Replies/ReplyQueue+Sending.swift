@@ -32,7 +32,7 @@ extension ReplyQueue {
     private func send(_ bytes: UnsafeRawBufferPointer, _ connection: Connection) {
         count(bytes.count, to: connection)
         var sent = 0
-        if connection.unsent == nil && !isHeld(connection) {
+        if connection.unsent == nil && !mustWaitForLog(connection) {
             guard let count = unsafe taken(connection.transport.send(bytes), by: connection) else { return }
             sent = count
         }
@@ -50,7 +50,7 @@ extension ReplyQueue {
         hasUnsent(connection)
     }
 
-    /// Whether so many bytes more may wait for a connection. If not, it is closed, and nothing is copied for it.
+    /// Whether `count` more bytes may wait for a connection. If not, it is closed, and nothing is copied for it.
     private func hasRoom(for count: Int, _ connection: Connection) -> Bool {
         guard limits.isOverHardLimit(connection.unsentByteCount + count, connection) else { return true }
         owner?.closeOverLimit(connection)
@@ -59,7 +59,7 @@ extension ReplyQueue {
 
     /// How much of some bytes goes out at once; nil if that ends the connection.
     private func sendNow(_ pieces: [UnsafeRawBufferPointer], _ connection: Connection) -> Int? {
-        connection.unsent == nil && !isHeld(connection)
+        connection.unsent == nil && !mustWaitForLog(connection)
             ? unsafe taken(connection.transport.send(pieces), by: connection) : 0
     }
 
@@ -138,8 +138,8 @@ extension ReplyQueue {
 
     /// Takes note that a connection has more unsent than before.
     private func hasUnsent(_ connection: Connection) {
-        if isHeld(connection) {
-            hold(connection)
+        if mustWaitForLog(connection) {
+            waitForLog(connection)
         } else if !connection.isWatchedForWriting {
             watchForWriting(connection)
         }
@@ -159,7 +159,7 @@ extension ReplyQueue {
     /// Sends more of what a socket would not take before, up to a bound, so that others get their turn.
     func flush(_ connection: Connection) {
         var budget = 1 << 20
-        if connection.isHeldBack { return }
+        if connection.waitsForLog { return }
         while let queue = connection.unsent {
             // The socket may take more: to ask for it anew has the loop told at once.
             guard budget > 0 else {

@@ -32,7 +32,7 @@ protocol ReplyQueueOwner: AnyObject {
 final class ReplyQueue {
     /// A run of this many bytes is sent before the client's next request runs.
     static let longRun = 256 * 1024
-    /// Runs and messages of so many bytes are sent before the turn ends, and so many parts.
+    /// From this many bytes or parts on, runs and messages are sent before the turn ends.
     private static let mostQueuedBytes = 1024 * 1024
     private static let mostParts = 32 * 1024
 
@@ -92,10 +92,10 @@ final class ReplyQueue {
     private var mostReplyBytes = Int.max / 2
     unowned var owner: (any ReplyQueueOwner)?
     /// Whether the owner is asked before anything leaves, and whether it is to be asked for each connection now.
-    var asksOwner = false { didSet { holdsSome = false } }
-    private var holdsSome = false
-    /// Who has something unsent that has to wait.
-    private var held: [Connection] = []
+    var asksOwner = false { didSet { someMustWaitForLog = false } }
+    private var someMustWaitForLog = false
+    /// Connections with unsent replies that must not leave before the append-only file has what they tell of.
+    private var waitingForLog: [Connection] = []
     /// Times that something was written to a socket, and how many bytes have been handed over.
     var writes = 0
     var outputBytes = 0
@@ -325,34 +325,36 @@ final class ReplyQueue {
         } else {
             writer.removeAll()
         }
-        if !held.isEmpty { releaseHeld() }
+        if !waitingForLog.isEmpty { flushWaitingForLog() }
     }
 
     /// Finds out what may leave.
     @inline(__always)
-    func prepare() { if asksOwner { holdsSome = owner?.prepareToSend() == false } }
+    func prepare() { if asksOwner { someMustWaitForLog = owner?.prepareToSend() == false } }
 
-    /// Whether what a connection is sent has to wait.
+    /// Whether what a connection is sent must wait until the append-only file has what it tells of.
     @inline(__always)
-    func isHeld(_ connection: Connection) -> Bool { holdsSome && owner?.mayLeave(connection) == false }
-
-    /// Takes note of who has something unsent that has to wait.
-    func hold(_ connection: Connection) {
-        guard !connection.isHeldBack else { return }
-        connection.isHeldBack = true
-        held.append(connection)
+    func mustWaitForLog(_ connection: Connection) -> Bool {
+        someMustWaitForLog && owner?.mayLeave(connection) == false
     }
 
-    /// Sends what had to wait and need not any more.
-    private func releaseHeld() {
+    /// Has the connection's unsent replies wait for the append-only file.
+    func waitForLog(_ connection: Connection) {
+        guard !connection.waitsForLog else { return }
+        connection.waitsForLog = true
+        waitingForLog.append(connection)
+    }
+
+    /// Sends what waited for the append-only file and need not any more.
+    private func flushWaitingForLog() {
         prepare()
-        let waiting = held
-        held = []
+        let waiting = waitingForLog
+        waitingForLog = []
         for connection in waiting where !connection.isClosed {
-            if isHeld(connection) {
-                held.append(connection)
+            if mustWaitForLog(connection) {
+                waitingForLog.append(connection)
             } else {
-                connection.isHeldBack = false
+                connection.waitsForLog = false
                 flush(connection)
             }
         }

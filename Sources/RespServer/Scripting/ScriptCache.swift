@@ -40,7 +40,7 @@ final class Script {
 }
 
 struct ScriptCache {
-    /// So many scripts of EVAL are kept.
+    /// How many scripts of EVAL are kept at most.
     static let mostDroppable = 500
 
     /// A digest as a number.

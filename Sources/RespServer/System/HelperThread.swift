@@ -62,7 +62,7 @@ import Glibc
         locked { while pending > size { unsafe pthread_cond_wait(changed, mutex) } }
     }
 
-    /// Waits until jobs of no more than this size are left, but no longer than so many microseconds.
+    /// Waits until jobs of no more than this size are left, but no longer than `microseconds`.
     func wait(untilBelow size: Int, microseconds: Int) {
         var end = timespec()
         unsafe clock_gettime(CLOCK_MONOTONIC, &end)

@@ -129,7 +129,7 @@ public struct ArgumentReader {
         return try arguments.signedCount(index)
     }
 
-    /// Reads the number of one of so many databases. There must be an argument.
+    /// Reads the number of one of `count` databases. There must be an argument.
     mutating func databaseIndex(of count: Int) throws(CommandError) -> Int {
         defer { index &+= 1 }
         return try arguments.databaseIndex(index, of: count)
@@ -137,7 +137,7 @@ public struct ArgumentReader {
 
     // MARK: several arguments
 
-    /// Passes over arguments, of which there must be so many and `rest` more, and returns their indexes.
+    /// Passes over `count` arguments, behind which there must be `rest` more, and returns their indexes.
     @inline(__always)
     public mutating func take(
         _ count: Int, leaving rest: Int = 0, otherwise error: @autoclosure () -> CommandError = .syntax

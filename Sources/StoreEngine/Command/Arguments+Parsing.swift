@@ -11,7 +11,7 @@ extension Arguments {
         return value
     }
 
-    /// The argument as the number of one of so many databases.
+    /// The argument as the number of one of `count` databases.
     public func databaseIndex(_ index: Int, of count: Int) throws(CommandError) -> Int {
         let number = try integer(index)
         guard Int32(exactly: number) != nil else {

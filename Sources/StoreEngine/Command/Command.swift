@@ -123,7 +123,7 @@ public struct Command<Context>: Sendable {
     public let name: String
     public let group: CommandGroup
     public let since: String
-    /// How many arguments, the name included; at least so many if negative.
+    /// How many arguments, the name included; if negative, how many at least.
     public let arity: Int
     public let flags: CommandFlags
     /// How it tells what it did, if it writes.

@@ -6,7 +6,7 @@ import RespCodec
 /// What a key must hold. Needs are ordered: first by kind, then, where it makes sense, by how much they ask for.
 public struct Need: Hashable, Comparable, Sendable {
     enum Content: Hashable, Sendable {
-        /// A list with at least so many elements.
+        /// A list with at least this many elements.
         case elements(Int)
         /// A sorted set.
         case members

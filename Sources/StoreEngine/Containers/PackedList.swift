@@ -11,8 +11,8 @@
 // An element is identified by its offset. The owner of the block makes it large enough before elements are added. A list trusts its
 // bytes: those from outside must pass `examine` first, and offsets must be those of elements.
 //
-// Invariants: the total is the offset after the 0xFF; the count is exact, or 65535 if there are so many elements that they must be
-// counted.
+// Invariants: the total is the offset after the 0xFF; the count is exact, or 65535 if there are more than it can say: then
+// elements are counted.
 //
 // Source: the listpack specification (antirez/listpack, listpack.md).
 

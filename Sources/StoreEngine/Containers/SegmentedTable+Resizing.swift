@@ -145,7 +145,7 @@ extension SegmentedTable {
         deepestCount = 0
     }
 
-    /// Whether a segment with so many entries is made smaller.
+    /// Whether a segment with `used` entries is made smaller.
     func isSparse(_ segment: Segment, used: Int) -> Bool {
         used < segment.bucketCount * Segment.slotsPerBucket * 3 / 8
     }

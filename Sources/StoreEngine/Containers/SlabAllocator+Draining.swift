@@ -24,7 +24,7 @@ struct PageCensus {
     private var counts = [Int32](repeating: 0, count: SlabAllocator.classCount * levels)
     /// Pages up to this level are drained, ...
     private var mostLevels = [Int](repeating: -1, count: SlabAllocator.classCount)
-    /// ... of those of this level so many, of the emptier ones all.
+    /// ... how many of those of this level; of the emptier ones all.
     private var rests = [Int32](repeating: 0, count: SlabAllocator.classCount)
 
     private static func level(used: Int, of capacity: Int) -> Int { min(used * levels / capacity, levels - 1) }

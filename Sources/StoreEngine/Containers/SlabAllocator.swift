@@ -32,7 +32,7 @@ import RespCodec
     /// Bytes of the header before a large block.
     static let largeHeaderSize = unsafe Large.headerSize
     static let pageHeaderSize = 64
-    /// So many bytes of large blocks are freed at once.
+    /// How many bytes of large blocks are freed at once.
     private static let bytesOfSlice = 1024 * 1024
     /// All blocks begin at a multiple of this, so that two bytes can hold the place of one in its page.
     private static let linkUnit = 2

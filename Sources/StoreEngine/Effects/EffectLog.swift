@@ -202,7 +202,7 @@ import RespCodec
 
     public var bytes: [UInt8] { unsafe withWhole { unsafe Array($0) } }
 
-    /// Removes so many of the first bytes of whole groups.
+    /// Removes the first `removed` bytes of whole groups.
     public func removeFirst(_ removed: Int) {
         precondition(removed >= 0 && removed <= wholeCount, "only what is there is removed")
         let rest = count - removed

@@ -8,7 +8,7 @@ import RespCodec
 
 /// Where the databases of an engine are.
 @safe struct DatabaseDirectory {
-    /// Up to so many databases in use, nobody looks for empty ones.
+    /// Up to this many databases in use, nobody looks for empty ones.
     static let leastSwept = 256
 
     /// By index, nil for those that were not used yet. Memory of zeros, which costs nothing where nothing was written.
@@ -161,7 +161,7 @@ extension EngineState {
 
     // MARK: forgetting
 
-    /// Whether there are so many more databases in use than at the last time that empty ones are looked for.
+    /// Whether databases in use have grown so much in number since the last time that empty ones are looked for.
     @inline(__always) var mayBeSwept: Bool {
         // A snapshot knows databases by their addresses.
         guard self.snapshot == nil else { return false }

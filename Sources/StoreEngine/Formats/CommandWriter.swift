@@ -8,7 +8,7 @@ import RespCodec
 struct CommandWriter<Sink: ByteSink> {
     let sink: Sink
 
-    /// So many elements go to one command.
+    /// How many elements go to one command at most.
     static var mostElements: Int { 64 }
 
     // MARK: words

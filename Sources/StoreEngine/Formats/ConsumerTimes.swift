@@ -14,15 +14,15 @@ enum ConsumerTimes {
         guard type == .streamOfRedis7 else { return nil }
         let stream = unsafe StreamValue(at: entry.pointer)
         var text: [UInt8] = []
-        var isNews = false
+        var differs = false
         stream.forEachGroup { group in
             group.forEachConsumer { consumer in
-                if consumer.activeTime != consumer.seenTime { isNews = true }
+                if consumer.activeTime != consumer.seenTime { differs = true }
                 if !text.isEmpty { text.append(0x20) }
                 text += Decimal.text(Int(consumer.activeTime))
             }
         }
-        return isNews ? text : nil
+        return differs ? text : nil
     }
 
     static func set(_ text: ByteSlice, in stream: StreamValue) {

@@ -111,7 +111,7 @@ struct RecordReader<Source: ByteSource>: ~Copyable {
     /// What comes of a string that may be long.
     enum LongString {
         case bytes(ByteSlice)
-        /// So many bytes as they are, which are still to be copied.
+        /// This many bytes as they are, which are still to be copied.
         case pending(Int)
     }
 

@@ -1,8 +1,8 @@
-// The one door for changes of what keys hold.
+// The write barrier of the keyspace: every change of what a key holds passes it.
 //
 // Whoever changes the value of an existing key in place, replaces its entry or takes it out, says so first, here. A snapshot that is being
 // written writes what it has not come to before that changes (`SnapshotSaver+Changes.swift`). Looking for a key with an access that may change
-// it goes through the door, and so does whatever the database itself does with a slot; a value that is changed after it was looked
+// it passes the barrier, and so does whatever the database itself does with a slot; a value that is changed after it was looked
 // up for reading is announced where it changes.
 //
 // A debug build notes which keys were announced or made during a command, and stops at a change that is told of (`changed`) without

@@ -22,7 +22,7 @@
         unsafe PackedElements(entry.payload)
     }
 
-    /// The list in a block with room for so many more bytes.
+    /// The list in a block with room for `more` more bytes.
     @inline(__always)
     func withRoom(for more: Int) -> PackedElements<Form> {
         let entry = entry

@@ -108,7 +108,7 @@ extension SnapshotInput {
 
     // MARK: the window
 
-    /// Reads until there are `count` bytes; false if there are not so many.
+    /// Reads until there are `count` bytes; false if the file ends before.
     @inline(never)
     private mutating func fill(_ count: Int) -> Bool {
         guard count <= remaining else { return false }

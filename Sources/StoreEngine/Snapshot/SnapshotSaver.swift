@@ -70,7 +70,7 @@ public final class SnapshotSaver {
 
     /// The version of the format that a file has as long as nothing needs a later one: that of Redis 7.0.
     public static let leastVersion: UInt16 = 10
-    /// From so many larger values on that wait, they are written with their segments.
+    /// When this many larger values wait, they are written with their segments.
     private static let mostWaiting = 1 << 16
 
     unowned let engine: Engine

@@ -29,7 +29,7 @@ import Testing
                 == "$1\r\nw\r\n+OK\r\n\(invalidation("k"))+PONG\r\n")
     }
 
-    /// Without trackers no read goes by the checks, and the engine tells nobody of changes.
+    /// Without trackers no read takes the slow path, and the engine tells nobody of changes.
     @Test func withoutTrackersNobodyPays() {
         let reader = client("HELLO 3\nGET k\nSET k v")
         #expect(reader.connection.gate.isEmpty && !one.server.engine.isObserved)

@@ -1,4 +1,4 @@
-// The door for changes: that what changes a key goes through it, and that a debug build stops where something does not.
+// The write barrier: that what changes a key passes it, and that a debug build stops where something does not.
 
 import RespCodec
 import Testing

@@ -22,7 +22,7 @@ protocol LuaHost: AnyObject {
     func log(_ level: Int, _ text: ByteSlice)
     /// Adds a function to the library that is being loaded.
     func registerFunction(_ lua: Lua) -> Int32
-    /// Asked every so many instructions: 0 to go on.
+    /// Asked after every few instructions: 0 to go on.
     func interrupt(_ lua: Lua) -> Int32
 }
 

@@ -45,7 +45,7 @@ import RespCodec
     /// Bytes of the chunks of small blocks.
     var chunkByteCount: Int { unsafe chunks.count * Self.chunkBytes }
 
-    /// Whether so many bytes more would be too many.
+    /// Whether `count` more bytes would be too many.
     @inline(__always) func isOverLimit(adding count: Int = 0) -> Bool { unsafe usedBytes &+ count > limit }
 
     // MARK: the allocator

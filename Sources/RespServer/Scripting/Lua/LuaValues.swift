@@ -43,7 +43,7 @@ enum LuaType: Int32 {
     @inline(__always) var count: Int32 { unsafe functions.pointee.getTop(state) }
     @inline(__always) func truncate(to count: Int32) { unsafe functions.pointee.setTop(state, count) }
     @inline(__always) func pop(_ count: Int32 = 1) { unsafe functions.pointee.setTop(state, -count - 1) }
-    /// Whether there is room for so many more values.
+    /// Whether there is room for `count` more values.
     @inline(__always) func hasRoom(for count: Int32) -> Bool { unsafe functions.pointee.checkStack(state, count) != 0 }
     @inline(__always) func push(copyOf index: Int32) { unsafe functions.pointee.pushValue(state, index) }
     /// Takes one out, and moves those above it down.
@@ -109,7 +109,7 @@ enum LuaType: Int32 {
 
     // MARK: tables
 
-    /// A new table, with room for so many elements and fields.
+    /// A new table, with room for as many elements and fields.
     @inline(__always) func pushTable(elements: Int = 0, fields: Int = 0) {
         unsafe functions.pointee.createTable(
             state, Int32(truncatingIfNeeded: min(elements, 1 << 24)), Int32(truncatingIfNeeded: min(fields, 1 << 20)))
@@ -251,7 +251,7 @@ enum LuaType: Int32 {
         return -1
     }
 
-    /// Whether so many bytes more would be too many.
+    /// Whether `count` more bytes would be too many.
     @inline(__always) func isOverLimit(adding count: Int = 0) -> Bool {
         unsafe memory.pointee.isOverLimit(adding: count)
     }

@@ -9,7 +9,7 @@ enum AcknowledgementCommands {
             "WAIT", group: .generic, since: "3.0.0", arity: 3, flags: [.blocking], categories: ["connection"],
             tips: ["request_policy:all_shards", "response_policy:agg_min"],
             syntax: "numreplicas:integer timeout:integer",
-            summary: "Waits until the connection's writes are on so many replicas.", complexity: "O(1)"
+            summary: "Waits until the connection's writes are on a number of replicas.", complexity: "O(1)"
         ) { (context, arguments) throws(CommandError) in
             var reader = ArgumentReader(arguments, from: 1)
             let wanted = try reader.integer()

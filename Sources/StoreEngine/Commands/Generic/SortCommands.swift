@@ -175,7 +175,7 @@ struct SortRequest {
     /// Whether the values of other keys are looked at.
     var followsKeys: Bool { !(by?.isWithoutStar ?? true) || results.contains { !$0.isWithoutStar } }
 
-    /// The places of the result that are wanted, of so many.
+    /// The places of the result that are wanted, of `total`.
     func places(of total: Int) -> Range<Int> {
         let start = min(max(offset, 0), total)
         let wanted = count < 0 ? total : min(count, total)

@@ -43,7 +43,7 @@ extension SetCommands {
         if isEmptied { context.removeEmptied(key) }
     }
 
-    /// When so many times as many members are taken as stay, those that stay are chosen, and move.
+    /// When more than this many times as many members are taken as stay, those that stay are chosen, and move.
     private static let takenPerKept = 5
 
     private static func pop(_ context: KeyspaceContext, _ key: ByteSlice, count: Int) throws(CommandError) {

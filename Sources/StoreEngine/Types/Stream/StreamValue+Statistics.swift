@@ -1,4 +1,4 @@
-// Properties of a stream as a whole: its size in a snapshot, the lag of a group, the size of Redis's radix tree.
+// What is told of a stream without its entries: its size in a snapshot, the lag of a group, the size of Redis's radix tree.
 
 import RespCodec
 

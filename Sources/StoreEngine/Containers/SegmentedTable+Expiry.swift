@@ -1,4 +1,4 @@
-// The deadlines of a table's entries: lower bounds for each bucket and each segment, and the segments in a heap.
+// Expiry of a table's entries: lower bounds of the deadlines for each bucket and each segment, and the segments in a heap.
 
 import RespCodec
 
