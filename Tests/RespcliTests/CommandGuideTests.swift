@@ -36,6 +36,8 @@ import Testing
             return entry
         }
         let whole = ArgumentSyntax.Kind.number(isWhole: true)
+        var gets = value("get-block", .block([value("encoding"), value("offset", whole)]), token: "GET")
+        gets.repeatsToken = true
         return CommandGuide([
             entry("GET", [value("key")]), entry("GETEX", [value("key")]), entry("PING", [optional(value("message"))]),
             entry(
@@ -48,6 +50,7 @@ import Testing
                 ]),
             entry("MSET", [repeated(value("data", .block([value("key"), value("value")])))]),
             entry("DEL", [repeated(value("key"))]),
+            entry("BITFIELD_RO", [value("key"), optional(repeated(gets))]),
             entry("LPOP", [value("key"), optional(value("count", whole))]),
             entry(
                 "SORT",
@@ -73,12 +76,27 @@ import Testing
         ("mset a 1 b ", "value [key value ...]"), ("del a", " [key ...]"), ("lpop k ", "[count]"), ("lpop k x ", ""),
         ("sort k limit ", "offset count [ALPHA]"), ("sort k limit 1 ", "count [ALPHA]"),
         ("sort k limit 1 2 ", "[ALPHA]"),
+        ("bitfield_ro k ", "[GET encoding offset [GET encoding offset ...]]"),
+        ("bitfield_ro k get ", "encoding offset [GET encoding offset ...]"),
+        ("bitfield_ro k get u8 ", "offset [GET encoding offset ...]"),
+        ("bitfield_ro k get u8 0 get ", "encoding offset [GET encoding offset ...]"),
         ("config ", "GET|RESETSTAT|SET"), ("config get ", "parameter [parameter ...]"), ("config resetstat", ""),
         ("help", " [COMMAND|@GROUP]"), ("connect ", "HOST PORT"), ("3 get ", "key"), ("get \"open", ""),
         ("ping ", "[message]"),
     ])
     func hints(line: String, hint: String) {
         #expect(Text.string(Self.guide.hint(Bytes(line.utf8))) == hint)
+    }
+
+    @Test(arguments: [
+        ("SET", "key value [NX|XX] [GET] [EX seconds|KEEPTTL]"),
+        ("SET ", "key value [NX|XX] [GET] [EX seconds|KEEPTTL]"),
+        ("SET k", "key value [NX|XX] [GET] [EX seconds|KEEPTTL]"), ("SET k v ex", "[NX|XX] [GET] [EX seconds|KEEPTTL]"),
+        ("SET k v ex ", "seconds [NX|XX] [GET]"), ("GET a", "key"), ("GET a ", ""), ("set k v nosuch ", ""),
+    ])
+    func hintsWithoutTheUnfinishedWord(line: String, hint: String) {
+        let found = Text.string(Self.guide.hint(Bytes(line.utf8), countsUnfinishedWord: false))
+        #expect(found == hint)
     }
 
     @Test(arguments: [
@@ -110,6 +128,8 @@ import Testing
         ("CONFIG SET maxmemory 1", true),
         ("CONFIG GET requirepass", true), ("MIGRATE h 1 k 0 10 AUTH p", false), ("MIGRATE h 1 k 0 10", true),
         ("SET a 1\nAUTH x", false), ("SET auth x", true), ("SENTINEL SET m auth-pass x", false), ("", true),
+        ("SENTINEL CONFIG SET sentinel-pass x", false), ("sentinel config get sentinel-pass", true),
+        ("\"auth\" \"open", false), ("'auth' x y\"", false), ("\"\\x61uth\" x", false),
     ])
     func secretsAreNotKept(line: String, isKept: Bool) {
         #expect(SecretLine.mayBeKept(Bytes(line.utf8)) == isKept)

@@ -77,4 +77,19 @@ import Testing
         let after = Self.layout("GET", width: 20)
         #expect(after.update(from: before) == [0x54])
     }
+
+    @Test(arguments: [
+        // width, text, places left of the end, new width, row
+        (80, "abcdefgh", 0, 80, 0), (80, "abcdefgh", 0, 4, 2), (80, "abcdefgh", 6, 4, 1), (80, "abcdefgh", 8, 4, 0),
+        (10, "abcdefghijklmnopqr", 0, 10, 2), (10, "abcdefghijklmnopqr", 0, 6, 4), (10, "abcdefghijklmnopqr", 1, 6, 3),
+        (40, "\u{65E5}\u{672C}\u{8A9E}", 0, 5, 1), (40, "\u{65E5}\u{672C}\u{8A9E}", 0, 3, 3),
+        (40, "\u{65E5}\u{672C}", 1, 3, 1),
+        (10, "abc", 0, 80, 0), (6, "abcdefgh", 0, 80, 1),
+    ])
+    func rowAfterResizing(width: Int, text: String, left: Int, newWidth: Int, row: Int) {
+        var edited = EditedText(Array(text.utf8))
+        for _ in 0..<left { edited.move(to: edited.previous(before: edited.cursor)) }
+        let layout = LineLayout(prompt: Array("$ ".utf8), text: edited, width: width)
+        #expect(layout.cursorRow(afterResizingTo: newWidth) == row)
+    }
 }

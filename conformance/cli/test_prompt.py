@@ -251,6 +251,49 @@ def test_control_c(server):
         assert prompt.quit() == 0
 
 
+def test_control_c_ends_repetitions_pauses_and_long_output(server):
+    server.command("RPUSH", "many", *[f"element {number}" for number in range(20_000)])
+    with Prompt(server, "-i", "0.05") as prompt:
+        prompt.type("100000 incr counter\r")
+        prompt.wait("(integer) 3")
+        prompt.type(b"\x03")
+        prompt.wait(prompt.name + ">", 2)
+        prompt.line("echo still", '"still"')
+    with Prompt(server) as prompt:
+        # The terminal is full until somebody reads it.
+        prompt.type(":set nopager\rlrange many 0 -1\r")
+        prompt.wait('1) "element 0"')
+        prompt.type(b"\x03")
+        prompt.type("echo still\r")
+        prompt.wait('"still"')
+        assert b'"element 19999"' not in prompt.process.output
+        assert prompt.quit() == 0
+
+
+def test_control_c_gives_up_a_server_that_does_not_answer():
+    """Also where the new connection, which has a database to select, is not answered."""
+    server = Server()
+    try:
+        with Prompt(server, "-n", "2") as prompt:
+            prompt.line("set a 1", "OK")
+            server.process.send_signal(signal.SIGSTOP)
+            prompt.type("get a\r")
+            prompt.wait("get a")
+            # The first gives up the command, the next one the connection that takes its place.
+            end = time.monotonic() + TIMEOUT
+            while "not connected>" not in prompt.last:
+                assert time.monotonic() < end, prompt.screen.lines
+                prompt.type(b"\x03")
+                prompt.process._read(time.monotonic() + 0.3)
+                prompt.feed()
+            server.process.send_signal(signal.SIGCONT)
+            prompt.line("get a", '"1"')
+            assert prompt.quit() == 0
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+        server.close()
+
+
 def test_a_restart_of_the_server_is_survived():
     server = Server()
     try:

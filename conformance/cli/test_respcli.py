@@ -389,3 +389,66 @@ def test_help_and_version():
     # Every option that the help names is one.
     for option in re.findall(rb"^  (--?[\w-]+)", run(RESPCLI, ["--help"]).stdout, re.M):
         assert b"Unrecognized" not in run(RESPCLI, [option, "1", "--version"]).stderr, option
+
+
+# Hints without a prompt, as redis-cli has them from 7.2 on
+
+
+HINTS = b"""# A comment, an empty line, and one whose quotes do not balance:
+
+"SET " "unbalanced
+
+"SET " "key value [NX|XX] [GET] [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|KEEPTTL]"
+"SET key value EX " "seconds [NX|XX] [GET]"
+"SET key value EX" "[NX|XX] [GET] [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|KEEPTTL]"
+"SET key value FOOBAR " ""
+"BITFIELD_RO k GET " "encoding offset [GET encoding offset ...]]"
+"BITFIELD_RO k GET xyz " "offset [GET encoding offset ...]]"
+"CONFIG SET param val " "[parameter value ...]"
+"ZADD key CH LT " "[NX|XX] [INCR] score member [score member ...]"
+"""
+
+
+@pytest.fixture
+def hints(tmp_path):
+    path = tmp_path / "hints"
+    path.write_bytes(HINTS)
+    return path
+
+
+def test_hint_of_a_line(server):
+    for line, hint in (("GET ", b"key"), ("get a ", b""), ("nosuch ", b""), ("XRANGE k - + COUNT ", b"count")):
+        assert run(RESPCLI, at(server, "--test_hint", line)).stdout == hint + b"\n"
+
+
+def test_hints_of_a_file(server, hints):
+    result = run(RESPCLI, at(server, "--test_hint_file", hints))
+    assert (result.stdout, result.stderr, result.status) == (b"SUCCESS: 8/8 passed\n", b"", 0)
+    hints.write_bytes(HINTS + b'"GET " "no key"\n')
+    result = run(RESPCLI, at(server, "--test_hint_file", hints))
+    assert result.stdout == b"'GET ' has the hint 'key', not 'no key'\nFAILURE: 8/9 passed\n" and result.status == 1
+    hints.write_bytes(b'"GET "\n')
+    assert run(RESPCLI, at(server, "--test_hint_file", hints)).status == 1
+    assert run(RESPCLI, at(server, "--test_hint_file", "/nonexistent")).stderr == (
+        b"Can't open file '/nonexistent': No such file or directory\n")
+
+
+def test_commands_are_remembered_for_servers_that_do_not_tell(server, hints, tmp_path):
+    """What a server has told is used where one cannot be reached or does not grant COMMAND DOCS, as those before 7.0 do not have it."""
+    env = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    away = ["-p", "1", "--test_hint_file", hints]
+    assert run(RESPCLI, away, env=env).status == 1
+    assert run(RESPCLI, at(server, "--test_hint_file", hints), env=env).status == 0
+    file = tmp_path / "cache" / "respcli" / "commands"
+    assert file.stat().st_mode & 0o777 == 0o600 and len(list(file.parent.iterdir())) == 1
+    assert run(RESPCLI, away, env=env).stdout == b"SUCCESS: 8/8 passed\n"
+    server.command("ACL", "SETUSER", "old", "on", "nopass", "~*", "+@all", "-command|docs")
+    try:
+        old = ["--user", "old", "-a", "any", "--no-auth-warning", "--test_hint_file", hints]
+        assert run(RESPCLI, at(server, *old), env=env).stdout == b"SUCCESS: 8/8 passed\n"
+        assert run(RESPCLI, at(server, *old)).stdout.startswith(b"'SET ' has the hint ''")
+    finally:
+        server.command("ACL", "DELUSER", "old")
+    for noise in (b"", b"*3\r\n$3\r\nSET", b"HTTP/1.1 200 OK\r\n\r\n", b"*1\r\n:1\r\n"):
+        file.write_bytes(noise)
+        assert run(RESPCLI, away, env=env).stdout.endswith(b"FAILURE: 1/8 passed\n")

@@ -24,7 +24,7 @@ enum InputArgument: Equatable {
 /// What to do in place of sending commands. If several are asked for, the first of this list is done.
 enum Mode: CaseIterable {
     case latency, latencyHistory, latencyDistribution, replica, snapshot, functionsSnapshot, pipe, bigKeys, memoryKeys
-    case keyStatistics, hotKeys, statistics, scan, evictionTest, intrinsicLatency
+    case keyStatistics, hotKeys, statistics, scan, evictionTest, intrinsicLatency, hint, hintCases
 }
 
 struct Options: Equatable {
@@ -73,6 +73,8 @@ struct Options: Equatable {
     var pipeTimeoutSeconds = 30
     var evictionTestKeys = 0
     var intrinsicLatencySeconds = 0
+    /// The line that a hint is wanted for, or the file of lines with the hints that are expected.
+    var hintInput: Bytes = []
     /// Whether the latency spectrum is in shades of grey.
     var isMonochrome = false
 }

@@ -26,7 +26,7 @@ extension OptionsDraft {
             ]
             + connectionEntries + ServerOptions.passwordEntries.map { $0.lifted(\.options.server) } + passwordEntries
             + ServerOptions.encryptionEntries.map { $0.lifted(\.options.server) }
-            + commandEntries + outputEntries + keyspaceEntries + measuringEntries + transferEntries)
+            + commandEntries + outputEntries + keyspaceEntries + measuringEntries + transferEntries + hintEntries)
 
     private static let connectionEntries: [Entry] = [
         .flag("-2", section: "Server", help: "Speak RESP2.") { $0.wantsResp2 = true },
@@ -130,6 +130,26 @@ extension OptionsDraft {
             default:
                 $0.notices.append("Unknown --show-pushes value '\(Text.string($1))' (valid: '[y]es', '[n]o')\n")
             }
+            return nil
+        },
+    ]
+
+    private static let hints = "Hints"
+
+    private static let hintEntries: [Entry] = [
+        OptionEntry(
+            "--test_hint", value: "LINE", section: hints, help: "Print the hint that the prompt shows behind LINE."
+        ) {
+            $0.modes.insert(.hint)
+            $0.options.hintInput = $1
+            return nil
+        },
+        OptionEntry(
+            "--test_hint_file", value: "FILE", section: hints, completion: .file,
+            help: "Compare hints with those in FILE: on each line a quoted line and its hint."
+        ) {
+            $0.modes.insert(.hintCases)
+            $0.options.hintInput = $1
             return nil
         },
     ]

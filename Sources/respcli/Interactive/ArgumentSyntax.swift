@@ -173,7 +173,7 @@ struct ArgumentSyntax: Equatable, Sendable {
         let value = matchValue(words.dropFirst(result.count))
         if value.count == 0 {
             guard token != nil, words.count == 1 else { return token == nil ? Match() : Match(count: 1) }
-            result.rest = [body]
+            result.rest = isRepeated ? [body, repetition] : [body]
             result.tokens = innerTokens
             return result
         }

@@ -34,7 +34,9 @@ struct CommandGuide: Sendable {
     // MARK: hints
 
     /// What is still to be typed behind `line`; empty if nothing is known.
-    func hint(_ line: Bytes) -> Bytes {
+    ///
+    /// - Parameter countsUnfinishedWord: whether a last word without white space behind it counts as typed. It always names the command.
+    func hint(_ line: Bytes, countsUnfinishedWord: Bool = true) -> Bytes {
         guard let words = line.withByteSlice({ QuotedWords.split($0) }), !words.isEmpty else { return [] }
         let endsWithSpace = line.last.map(Text.isBlank) ?? false
         let space = endsWithSpace ? Bytes() : Bytes(" ".utf8)
@@ -50,6 +52,10 @@ struct CommandGuide: Sendable {
                 ? space
                     + Bytes(entry.subcommands.sorted { $0.lexicographicallyPrecedes($1) }.joined(separator: "|".utf8))
                 : []
+        }
+        if !countsUnfinishedWord {
+            let typed = endsWithSpace ? text[count...] : text[count...].dropLast()
+            return ArgumentSyntax.rest(of: entry.arguments, behind: typed)?.notation ?? []
         }
         var rest = ArgumentSyntax.rest(of: entry.arguments, behind: text[count...])
         // A word that is being typed may not fit yet.

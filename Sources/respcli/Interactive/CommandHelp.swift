@@ -36,9 +36,9 @@ struct CommandHelp: Equatable, Sendable {
         var subcommands: [(Bytes, Reply)] = []
         for (key, value) in pairs(of: reply) {
             switch Text.string(key) {
-            case "summary": entry.summary = value.stringBytes ?? []
-            case "since": entry.since = value.stringBytes
-            case "group": entry.group = value.stringBytes ?? []
+            case "summary": entry.summary = text(value)
+            case "since": entry.since = text(value)
+            case "group": entry.group = text(value)
             case "arguments": entry.arguments = elements(of: value).map { argument($0, depth: 0) }
             case "subcommands": subcommands = pairs(of: value)
             default: break
@@ -62,10 +62,10 @@ struct CommandHelp: Equatable, Sendable {
         var argument = ArgumentSyntax(name: [], kind: .text)
         for (key, value) in pairs(of: reply) {
             switch Text.string(key) {
-            case "name": name = value.stringBytes ?? []
-            case "display_text": shownName = value.stringBytes
+            case "name": name = text(value)
+            case "display_text": shownName = text(value)
             case "type": type = Text.string(value.stringBytes ?? [])
-            case "token": argument.token = value.stringBytes
+            case "token": argument.token = text(value)
             case "flags": flags = Set(elements(of: value).map { Text.string($0.stringBytes ?? []) })
             case "arguments": inner = elements(of: value)
             default: break
@@ -88,6 +88,11 @@ struct CommandHelp: Equatable, Sendable {
 
     // MARK: reading replies
 
+    /// A text for people, without the control characters by which a server might change what the terminal shows.
+    private static func text(_ reply: Reply) -> Bytes {
+        (reply.stringBytes ?? []).filter { $0 >= 0x20 && $0 != 0x7F }
+    }
+
     private static func elements(of reply: Reply) -> [Reply] {
         switch reply.withoutAttributes {
         case .array(let elements), .set(let elements): elements
@@ -99,10 +104,10 @@ struct CommandHelp: Equatable, Sendable {
     private static func pairs(of reply: Reply) -> [(Bytes, Reply)] {
         switch reply.withoutAttributes {
         case .map(let entries):
-            return entries.compactMap { entry in entry.key.stringBytes.map { ($0, entry.value) } }
+            return entries.compactMap { $0.key.stringBytes == nil ? nil : (text($0.key), $0.value) }
         case .array(let elements):
             return stride(from: 0, to: elements.count - 1, by: 2).compactMap { index in
-                elements[index].stringBytes.map { ($0, elements[index + 1]) }
+                elements[index].stringBytes == nil ? nil : (text(elements[index]), elements[index + 1])
             }
         default:
             return []

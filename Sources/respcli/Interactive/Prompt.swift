@@ -134,13 +134,15 @@ enum SecretLine {
 
     private static let settings = [
         "requirepass", "masterauth", "masteruser", "primaryauth", "primaryuser", "tls-key-file-pass",
-        "tls-client-key-file-pass", "sentinel-pass",
+        "tls-client-key-file-pass", "sentinel-pass", "sentinel-user",
     ]
 
     private static func mayBeKept(command line: Bytes) -> Bool {
         // Quotes that do not balance leave words that are still recognized.
+        func isQuote(_ byte: UInt8) -> Bool { byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "'") }
         var words =
-            line.withByteSlice({ QuotedWords.split($0) }) ?? line.split(whereSeparator: Text.isBlank).map { Bytes($0) }
+            line.withByteSlice({ QuotedWords.split($0) })
+            ?? line.split(whereSeparator: Text.isBlank).map { word in word.filter { !isQuote($0) } }
         if words.count > 1, Text.integer(words[0]).isWhole { words.removeFirst() }
         guard let first = words.first.map({ Text.string($0.map(Text.lowercased)) }) else { return true }
         let rest = words.dropFirst().map { Text.string($0.map(Text.lowercased)) }
@@ -148,7 +150,8 @@ enum SecretLine {
         case "auth", "acl": return first == "acl" && !["setuser", "getuser", "genpass"].contains(rest.first ?? "")
         case "hello", "migrate": return !rest.contains { $0 == "auth" || $0 == "auth2" }
         case "config", "sentinel":
-            return !(rest.first == "set" && rest.contains { settings.contains($0) || $0.hasPrefix("auth-") })
+            // "SENTINEL CONFIG SET", too.
+            return !rest.drop(while: { $0 != "set" }).contains { settings.contains($0) || $0.hasPrefix("auth-") }
         default: return true
         }
     }

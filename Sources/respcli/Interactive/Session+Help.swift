@@ -3,12 +3,23 @@
 import RespCodec
 
 extension Session {
-    /// Asks for what hints and completion need. A server that does not tell leaves the prompt without them.
+    /// Asks for what hints and completion need, once for each connection until the server has told. Where it does not, as servers before
+    /// Redis 7.0, or cannot be asked, they are made from what another one told earlier.
     func learnCommands() {
-        guard let connection, connection.failure == nil, !isInTransaction, !isSubscribed,
-            let reply = ask([Bytes("COMMAND".utf8), Bytes("DOCS".utf8)]), reply.errorText == nil
-        else { return }
-        guide = CommandGuide(CommandHelp.entries(of: reply))
+        guard !knowsCommands else { return }
+        if let connection, connection.failure == nil, !isInTransaction, !isSubscribed, !hasAskedForCommands {
+            hasAskedForCommands = true
+            if let reply = ask([Bytes("COMMAND".utf8), Bytes("DOCS".utf8)]), reply.errorText == nil {
+                let entries = CommandHelp.entries(of: reply)
+                guard entries.isEmpty else {
+                    guide = CommandGuide(entries)
+                    knowsCommands = true
+                    RememberedCommands.keep(reply)
+                    return
+                }
+            }
+        }
+        if guide.isEmpty { guide = CommandGuide(RememberedCommands.entries) }
     }
 
     /// Prints help: general, about the command that `words` name, or about the group after an `@`.

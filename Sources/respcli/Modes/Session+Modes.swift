@@ -9,6 +9,7 @@ extension Session {
     /// Runs a mode to its end and returns the status to exit with.
     func run(_ mode: Mode) -> CInt {
         if mode == .intrinsicLatency { return IntrinsicLatencyMode(self).run() }
+        if mode == .hint || mode == .hintCases { return HintMode(self).run(mode) }
         guard connect() else { return 1 }
         switch mode {
         case .latency: return LatencyMode(self, keepsHistory: false).run()
@@ -25,7 +26,7 @@ extension Session {
         case .statistics: return StatisticsMode(self).run()
         case .scan: return ScanMode(self).run()
         case .evictionTest: return EvictionTestMode(self).run()
-        case .intrinsicLatency: return 0
+        case .intrinsicLatency, .hint, .hintCases: return 0
         }
     }
 

@@ -11,9 +11,13 @@ enum Interrupts {
     /// The descriptor that the handler writes to while a stream is read; -1 otherwise.
     private static let target = Atomic<CInt>(-1)
     private static let cancelled = Atomic<Bool>(false)
+    private static let stopped = Atomic<Bool>(false)
 
     /// Whether a loop that `cancelLoops` was called for should end.
     static var isCancelled: Bool { cancelled.load(ordering: .relaxed) }
+
+    /// Whether the user has interrupted what runs within `whileStreaming`: what is being printed need not be finished.
+    static var isStopped: Bool { stopped.load(ordering: .relaxed) }
 
     /// From now on Ctrl-C is handled here, and SIGPIPE is ignored.
     static func install() {
@@ -32,6 +36,7 @@ enum Interrupts {
                 Terminal.restore()
                 _exit(1)
             }
+            Interrupts.stopped.store(true, ordering: .relaxed)
             var byte: UInt8 = 0
             _ = write(descriptor, &byte, 1)
         }
@@ -49,12 +54,36 @@ enum Interrupts {
     static func whileStreaming<Result>(_ body: (CInt?) -> Result) -> Result {
         var ends: [CInt] = [-1, -1]
         guard SystemPipe.open(&ends) else { return body(nil) }
+        stopped.store(false, ordering: .relaxed)
         target.store(ends[1], ordering: .relaxed)
         defer {
             target.store(-1, ordering: .relaxed)
+            stopped.store(false, ordering: .relaxed)
             close(ends[0])
             close(ends[1])
         }
         return body(ends[0])
+    }
+
+    /// Takes notice of an interruption, so that the next one is another.
+    ///
+    /// - Parameters:
+    ///   - descriptor: that of `whileStreaming`.
+    ///   - microseconds: how long to wait for one.
+    /// - Returns: whether there was one.
+    static func take(_ descriptor: CInt, within microseconds: Int = 0) -> Bool {
+        let deadline = Clock.microseconds + microseconds
+        while true {
+            var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            let rest = max(0, deadline - Clock.microseconds)
+            let count = poll(&waiting, 1, CInt(clamping: (rest + 999) / 1000))
+            if count > 0 {
+                var bytes = [UInt8](repeating: 0, count: 64)
+                _ = read(descriptor, &bytes, bytes.count)
+                stopped.store(false, ordering: .relaxed)
+                return true
+            }
+            if count == 0 && Clock.microseconds >= deadline { return false }
+        }
     }
 }

@@ -22,7 +22,7 @@ extension Session {
     /// - Returns: whether there was a reply each time. An error is a reply.
     func issue(_ command: [Bytes], times: Int) -> Bool {
         if Text.matches(command[0], "help") || command[0] == Bytes("?".utf8) {
-            printHelp(for: Array(command.dropFirst()))
+            interruptible { printHelp(for: Array(command.dropFirst())) }
             return true
         }
         let traits = CommandTraits(command)
@@ -34,7 +34,7 @@ extension Session {
                 connection = nil
             }
             if isRedirected || connection == nil || connection?.failure != nil {
-                guard connect() else {
+                guard interruptible({ connect() }) else {
                     reportFailure()
                     return false
                 }
@@ -44,7 +44,7 @@ extension Session {
                 guard let reply = ask([Bytes("ASKING".utf8)]) else { return false }
                 if let message = reply.errorText { StandardError.write("ASKING failed: \(Text.string(message))\n") }
             }
-            switch send(command, traits, times: times) {
+            switch interruptible({ send(command, traits, times: times) }) {
             case .done: return true
             case .redirected: isRedirected = true
             case .failed:
@@ -98,10 +98,7 @@ extension Session {
                 showReplicationStream(from: connection)
                 return .failed
             case .single:
-                let received =
-                    prompt == nil
-                    ? receiveAnswer(traits) : Interrupts.whileStreaming { receiveAnswer(traits, interrupt: $0) }
-                switch received {
+                switch receiveAnswer(traits) {
                 case .reply(let reply): apply(traits.effect, reply)
                 case .interrupted:
                     output.write("\n")
@@ -111,7 +108,15 @@ extension Session {
                 case .lost: return .failed
                 }
             }
-            if let pause = options.intervalMicroseconds { Clock.sleep(microseconds: pause) }
+            if let interrupt {
+                if Interrupts.take(interrupt, within: options.intervalMicroseconds ?? 0) {
+                    // Whatever was being printed is not complete.
+                    output.write(formatter.styles == .plain ? "\n" : "\u{1B}[0m\n")
+                    return .done
+                }
+            } else if let pause = options.intervalMicroseconds {
+                Clock.sleep(microseconds: pause)
+            }
         }
         return .done
     }
@@ -129,7 +134,7 @@ extension Session {
                 }
             }
         }
-        return kind == .oneShot ? printAll(nil) : Interrupts.whileStreaming(printAll)
+        return kind == .oneShot || interrupt != nil ? printAll(interrupt) : Interrupts.whileStreaming(printAll)
     }
 
     /// Prints replies until `command` has been confirmed `count` times or there is a reply of another kind, such as an
@@ -137,7 +142,12 @@ extension Session {
     private func printConfirmations(of command: Bytes, count: Int) -> Bool {
         var missing = count
         while missing > 0 {
-            guard case .reply(let reply) = receive(CommandTraits([command]), takesPushes: true) else { return false }
+            let reply: Reply
+            switch receive(CommandTraits([command]), takesPushes: true, interrupt: interrupt) {
+            case .reply(let received): reply = received
+            case .interrupted: return true
+            default: return false
+            }
             switch reply {
             case .push(let elements), .array(let elements):
                 guard let kind = elements.first?.stringBytes else { return true }
@@ -151,7 +161,7 @@ extension Session {
     }
 
     /// Waits for the reply to a command and prints it, and the messages that come before it while there are subscriptions.
-    private func receiveAnswer(_ traits: CommandTraits, interrupt: CInt? = nil) -> Received {
+    private func receiveAnswer(_ traits: CommandTraits) -> Received {
         while true {
             let received = receive(traits, takesPushes: isSubscribed, interrupt: interrupt)
             guard isSubscribed, case .reply(let reply) = received, Self.isMessage(reply) else { return received }
@@ -170,6 +180,7 @@ extension Session {
                 ? try connection.receive(interrupt: interrupt) : try nextAnswer(from: connection, interrupt: interrupt)
         } catch {
             if error == .interrupted {
+                if let interrupt { _ = Interrupts.take(interrupt) }
                 connect()
                 return .interrupted
             }

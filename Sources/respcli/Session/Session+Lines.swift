@@ -28,7 +28,7 @@ extension Session {
         if isSubscribed { waitForMessages() }
         if let prompt {
             output.flush()
-            if guide.isEmpty { learnCommands() }
+            interruptible { learnCommands() }
             return prompt.readLine(promptText)
         }
         if kind == .prompt {
@@ -74,7 +74,8 @@ extension Session {
             server.host = words[1]
             server.port = Text.leadingInteger(words[2])
             guide = CommandGuide([])
-            connect()
+            knowsCommands = false
+            interruptible { _ = connect() }
         } else if Text.matches(words[0], "clear") && words.count == 1 {
             output.write("\u{1B}[H\u{1B}[2J")
         } else {

@@ -32,6 +32,8 @@ extension Session {
     /// Shows messages until something is typed or comes from the pipe. At the end of a pipe, until the connection ends.
     func waitForMessages() {
         Interrupts.whileStreaming { interrupt in
+            self.interrupt = interrupt
+            defer { self.interrupt = nil }
             let tells = formatter.format != .raw && Terminal.isOutput
             var hasEnded = false
             while isSubscribed, let connection {
@@ -53,6 +55,7 @@ extension Session {
                 }
                 if count < 0 { continue }
                 if waiting[1].revents != 0 {
+                    if let interrupt { _ = Interrupts.take(interrupt) }
                     connect()
                     return
                 }

@@ -22,8 +22,14 @@ final class Session {
     var formatter: ReplyFormatter
     /// The prompt, if the terminal can do more than show lines.
     var prompt: Prompt?
-    /// What the server says about its commands; empty until it was asked.
+    /// Becomes readable on Ctrl-C while something runs that it ends, at the prompt.
+    var interrupt: CInt?
+    /// What is known about commands; empty until the server was asked.
     var guide = CommandGuide([])
+    /// Whether the server itself has told what is in `guide`.
+    var knowsCommands = false
+    /// Whether the server was asked for that on this connection.
+    var hasAskedForCommands = false
 
     /// The database that the session should be in, and the one that the connection is in.
     var wantedDatabase: Int
@@ -107,6 +113,7 @@ final class Session {
     @discardableResult
     func connect(isQuiet: Bool = false) -> Bool {
         connection = nil
+        hasAskedForCommands = false
         selectedDatabase = 0
         isInTransaction = false
         isSubscribed = false
@@ -132,10 +139,25 @@ final class Session {
         guard let connection else { return nil }
         do throws(ConnectionFailure) {
             try connection.send(command)
-            return try nextAnswer(from: connection)
+            return try nextAnswer(from: connection, interrupt: interrupt)
         } catch {
-            StandardError.write("\nI/O error\n")
+            if error == .interrupted {
+                // The reply may still come, and belongs to nothing then.
+                self.connection = nil
+            } else {
+                StandardError.write("\nI/O error\n")
+            }
             return nil
+        }
+    }
+
+    /// Runs `body` so that Ctrl-C ends what it waits for, and not the program, if there is a prompt to go back to.
+    func interruptible<Result>(_ body: () -> Result) -> Result {
+        guard prompt != nil, interrupt == nil else { return body() }
+        return Interrupts.whileStreaming { descriptor in
+            interrupt = descriptor
+            defer { interrupt = nil }
+            return body()
         }
     }
 

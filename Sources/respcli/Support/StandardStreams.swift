@@ -3,12 +3,20 @@
 // Output is buffered and written by `flush`: once per reply, so that each is visible at once.
 
 import Glibc
+import Synchronization
 import TerminalKit
 
 /// Buffered standard output.
 struct StandardOutput {
     /// What has been written and not flushed.
     var pending: Bytes = []
+    private static let closedPipeEnds = Atomic<Bool>(false)
+
+    /// From now on SIGPIPE ends the program when nobody reads standard output any more, but not where a socket is closed.
+    static func endWithReader() {
+        signal(SIGPIPE, SIG_IGN)
+        closedPipeEnds.store(true, ordering: .relaxed)
+    }
 
     mutating func write(_ text: String) { pending += text.utf8 }
 
@@ -20,12 +28,18 @@ struct StandardOutput {
             let count = pending.withUnsafeBytes {
                 Glibc.write(STDOUT_FILENO, $0.baseAddress! + written, $0.count - written)
             }
+            // At the prompt Ctrl-C ends a long output. The terminal takes it in pieces, so that this is noticed.
+            if Interrupts.isStopped && written + max(0, count) < pending.count { break }
             if count >= 0 {
                 written += count
             } else if errno != EINTR {
                 if errno != EPIPE {
                     StandardError.write("Error writing to standard output: \(Text.systemError(errno))\n")
                     exit(1)
+                }
+                if Self.closedPipeEnds.load(ordering: .relaxed) {
+                    signal(SIGPIPE, SIG_DFL)
+                    kill(getpid(), SIGPIPE)
                 }
                 break
             }

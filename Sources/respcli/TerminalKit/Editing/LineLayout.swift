@@ -12,6 +12,10 @@ public struct LineLayout: Equatable, Sendable {
     public private(set) var lastRow = 0
     public private(set) var lastColumn = 0
     private let width: Int
+    /// The columns that each character takes, row by row.
+    private var widths: [[UInt8]] = [[]]
+    /// How many characters of its row are before the cursor.
+    private var charactersBeforeCursor = 0
 
     /// - Parameters:
     ///   - prompt: may hold escape sequences of colour.
@@ -24,6 +28,7 @@ public struct LineLayout: Equatable, Sendable {
         // A cursor behind the last column is at the beginning of the next row.
         if lastColumn == self.width { breakRow() }
         (cursorRow, cursorColumn) = (lastRow, lastColumn)
+        charactersBeforeCursor = widths[lastRow].count
         append(text.afterCursor)
         if !hint.isEmpty {
             output += hintStyle.utf8
@@ -37,12 +42,31 @@ public struct LineLayout: Equatable, Sendable {
         output += [0x0D, 0x0A]
         lastRow += 1
         lastColumn = 0
+        widths.append([])
     }
 
     private mutating func put(_ bytes: some Collection<UInt8>, columns: Int) {
         if lastColumn + columns > width { breakRow() }
         output += bytes
         lastColumn += columns
+        widths[lastRow].append(UInt8(clamping: columns))
+    }
+
+    /// The row of the cursor after the terminal has become `newWidth` columns wide: most terminals then break rows that have become too long.
+    public func cursorRow(afterResizingTo newWidth: Int) -> Int {
+        func rows(_ characters: some Sequence<UInt8>) -> (below: Int, column: Int) {
+            var (row, column) = (0, 0)
+            for width in characters {
+                if column + Int(width) > newWidth { (row, column) = (row + 1, 0) }
+                column += Int(width)
+            }
+            return (row, column)
+        }
+        let before = widths[..<cursorRow].reduce(0) { $0 + rows($1).below + 1 }
+        let (row, column) = rows(widths[cursorRow].prefix(charactersBeforeCursor))
+        // Behind the last column it is at the beginning of the next row, if there is one.
+        let hasMore = charactersBeforeCursor < widths[cursorRow].count
+        return before + row + (column >= newWidth && hasMore ? 1 : 0)
     }
 
     /// Escape sequences take no columns.

@@ -132,7 +132,8 @@ public final class LineReader {
 
     /// After a change of the width, when the terminal has moved what it showed: begins again on a clear row.
     private func redraw(_ prompt: [UInt8]) {
-        if let shown, shown.cursorRow > 0 { write("\u{1B}[\(shown.cursorRow)A") }
+        let row = shown?.cursorRow(afterResizingTo: TerminalDevice.size(output).columns) ?? 0
+        if row > 0 { write("\u{1B}[\(row)A") }
         write("\r\u{1B}[J")
         shown = nil
         draw(prompt)
