@@ -4,6 +4,8 @@ Nothing here depends on the rest of conformance/. The reference client and serve
 under test is the program that RESPCLI names, or .build/release/respcli.
 """
 
+import concurrent.futures
+import contextlib
 import fcntl
 import os
 import pathlib
@@ -22,6 +24,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 REFERENCE = "redis-cli"
 RESPCLI = os.environ.get("RESPCLI", str(ROOT / ".build/release/respcli"))
+RESP_SERVER = os.environ.get("RESP_SERVER", str(ROOT / ".build/release/resp-server"))
 TIMEOUT = 20
 
 
@@ -162,6 +165,26 @@ class ScriptedServer:
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
         self.thread.join(TIMEOUT)
+
+
+@contextlib.contextmanager
+def certificate():
+    """The paths of a key and of its own certificate, which is of localhost, and the port of an encrypted server that has them."""
+    with tempfile.TemporaryDirectory(prefix="respcli-") as folder:
+        key, authority = os.path.join(folder, "key.pem"), os.path.join(folder, "cert.pem")
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key,
+             "-out", authority, "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:::1"],
+            check=True, capture_output=True)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        server = Server("--tls-port", str(port), "--tls-cert-file", authority, "--tls-key-file", key,
+                        "--tls-ca-cert-file", authority, "--tls-auth-clients", "optional")
+        try:
+            yield key, authority, port, server.port
+        finally:
+            server.close()
 
 
 def environment(extra=None):
@@ -333,6 +356,12 @@ def same(arguments, stdin=b"", env=None, prepare=None, view=lambda output: outpu
         results.append(result)
     assert results[1] == results[0]
     return results[1]
+
+
+def both(once):
+    """What `once(program)` gives for redis-cli and for respcli. They run at the same time: for what waits, on servers of their own."""
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        return list(pool.map(once, (REFERENCE, RESPCLI)))
 
 
 def at(server, *arguments):

@@ -6,8 +6,10 @@ redis-cli runs first. What differs by nature, such as times and bytes of memory,
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -17,11 +19,13 @@ import pytest
 from cli_support import (
     REFERENCE,
     RESPCLI,
-    ROOT,
+    RESP_SERVER,
     TIMEOUT,
     ScriptedServer,
     Server,
     at,
+    both,
+    certificate,
     encode,
     environment,
     read_reply,
@@ -32,7 +36,6 @@ from cli_support import (
     without_numbers,
 )
 
-RESP_SERVER = os.environ.get("RESP_SERVER", str(ROOT / ".build/release/resp-server"))
 SERVERS = ["redis-server"] + (["resp-server"] if os.access(RESP_SERVER, os.X_OK) else [])
 
 
@@ -240,16 +243,14 @@ def test_latency_spectrum(filled):
 
 
 def test_intrinsic_latency():
-    views = []
-    for program in (REFERENCE, RESPCLI):
-        result = run(program, ["--intrinsic-latency", "1"])
-        assert result.status == 0 and result.stderr == b""
-        views.append(set(without_numbers(result.stdout).split(b"\n")))
+    results = both(lambda program: run(program, ["--intrinsic-latency", "1"]))
+    assert [(result.stderr, result.status) for result in results] == [(b"", 0)] * 2
+    views = [set(without_numbers(result.stdout).split(b"\n")) for result in results]
     assert views[1] == views[0]
 
 
 def test_lru_test(filled):
-    views = [without_numbers(head(program, at(filled, "-n", "9", "--lru-test", "1000"), 1)) for program in (REFERENCE, RESPCLI)]
+    views = both(lambda program: without_numbers(head(program, at(filled, "-n", "9", "--lru-test", "1000"), 1)))
     assert views[1] == views[0] == b"N Gets/sec | Hits: N (N%) | Misses: N (N%)\n"
 
 
@@ -265,7 +266,7 @@ def test_a_server_that_is_away_for_a_moment_is_waited_for():
 
     with ScriptedServer(behave) as scripted:
         process = subprocess.Popen(
-            [RESPCLI, "-p", str(scripted.port), "--latency", "--raw", "-i", "3"],
+            [RESPCLI, "-p", str(scripted.port), "--latency", "--raw", "-i", "1.5"],
             env=environment(),
             stdout=subprocess.PIPE,
         )
@@ -294,11 +295,47 @@ def encoded(*commands):
         encoded(("SET", "big", "x" * 3_000_000), ("GET", "big"), ("STRLEN", "big")),
         encoded(("ECHO", "x" * 20), ("PING",), ("COMMAND", "COUNT"), ("HGETALL", "none")),
         b"SET unfinished 1",
-        b"*1\r\n$x\r\n",
     ],
 )
 def test_pipe(filled, data):
-    same(at(filled, "--pipe", "-n", "2"), stdin=data, view=lambda output: output.split(b": ")[0] if b"reading" in output else output)
+    same(at(filled, "--pipe", "-n", "2"), stdin=data)
+
+
+def test_pipe_of_what_is_no_request(filled):
+    """The server closes the connection behind its error. Whether the clients notice that as an end or as a reset is chance."""
+    view = lambda output: re.sub(rb"(Error reading|Error writing|All data transferred).*\n", b"", output)
+    result = same(at(filled, "--pipe"), stdin=b"*1\r\n$x\r\n", view=view)
+    assert result.status == 1 and result.stderr.startswith(b"ERR Protocol error")
+
+
+def test_pipe_and_a_server_that_refuses():
+    def behave(connection, number):
+        # All that is sent is read, so that closing is no reset.
+        received = b""
+        while b"ECHO\r\n$20\r\n" not in received[:-22]:
+            received += connection.recv(65536)
+        connection.sendall(b"+OK\r\n-ERR no more\r\n")
+
+    results = []
+    for program in (REFERENCE, RESPCLI):
+        with ScriptedServer(behave) as scripted:
+            results.append(run(program, ["-p", scripted.port, "--pipe"], b"SET a 1\r\nNOSUCH\r\n"))
+    assert results[1] == results[0]
+    assert results[0].status == 1 and results[0].stderr == b"ERR no more\n"
+
+
+def test_pipe_tells_why_a_connection_was_reset():
+    """What the server has said before it ended the connection is shown, even if sending fails first."""
+
+    def behave(connection, number):
+        connection.recv(10)
+        connection.sendall(b"-ERR no more\r\n")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    for _ in range(5):
+        with ScriptedServer(behave) as scripted:
+            result = run(RESPCLI, ["-p", scripted.port, "--pipe"], b"SET a 1\r\n" * 100_000)
+        assert (result.stderr, result.status) == (b"ERR no more\n", 1)
 
 
 def test_pipe_gives_up():
@@ -306,10 +343,11 @@ def test_pipe_gives_up():
         while connection.recv(65536):
             pass
 
-    results = []
-    for program in (REFERENCE, RESPCLI):
+    def once(program):
         with ScriptedServer(behave) as scripted:
-            results.append(run(program, ["-p", scripted.port, "--pipe", "--pipe-timeout", "1"], b"PING\r\n"))
+            return run(program, ["-p", scripted.port, "--pipe", "--pipe-timeout", "1"], b"PING\r\n")
+
+    results = both(once)
     assert results[1] == results[0]
     assert results[0].status == 1 and b"No replies for 1 seconds" in results[0].stderr
 
@@ -376,7 +414,7 @@ def rdb(program, server, *options):
 
 @pytest.mark.parametrize("option", ["--rdb", "--functions-rdb"])
 def test_snapshot(option):
-    server = Server()
+    server = Server("--repl-diskless-sync-delay", "0")
     try:
         server.command("SET", "a", "1")
         results = [rdb(program, server, option) for program in (REFERENCE, RESPCLI)]
@@ -393,7 +431,7 @@ def test_snapshot(option):
 
 
 def test_snapshot_that_cannot_be_written():
-    server = Server()
+    server = Server("--repl-diskless-sync-delay", "0")
     try:
         view = without_numbers
         assert same(at(server, "--rdb", "/nonexistent/x.rdb"), view=view).status == 1
@@ -577,34 +615,49 @@ def test_refusals(reply, arguments):
     assert results[1] == results[0]
 
 
-@pytest.mark.parametrize("program", [REFERENCE, RESPCLI])
-def test_encrypted_connection(program):
-    if subprocess.run(["which", "openssl"], capture_output=True).returncode:
+@pytest.fixture(scope="module")
+def encrypted():
+    if not shutil.which("openssl"):
         pytest.skip("needs openssl")
-    with tempfile.TemporaryDirectory() as folder:
-        key, certificate = os.path.join(folder, "key.pem"), os.path.join(folder, "cert.pem")
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate,
-             "-days", "2", "-subj", "/CN=localhost"],
-            check=True, capture_output=True)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        server = Server("--tls-port", str(port), "--tls-cert-file", certificate, "--tls-key-file", key,
-                        "--tls-ca-cert-file", certificate, "--tls-auth-clients", "optional")
-        try:
-            trust = ["--cacert", certificate]
-            run(program, ["--tls", *trust, "-p", port, "SET", "big", "x" * 100_000])
-            assert run(program, ["--tls", *trust, "-p", port, "STRLEN", "big"]).stdout == b"100000\n"
-            assert run(program, ["-u", f"rediss://127.0.0.1:{port}/2", *trust, "PING"]).stdout == b"PONG\n"
-            assert run(program, ["--tls", "--insecure", "--sni", "localhost", "-p", port, "GET", "big"]).stdout == b"x" * 100_000 + b"\n"
-            assert run(program, ["--tls", *trust, "--cert", certificate, "--key", key, "-p", port, "PING"]).stdout == b"PONG\n"
-            piped = run(program, ["--tls", *trust, "-p", port, "--pipe"], b"SET a 1\r\n" * 50_000)
-            assert piped.status == 0 and b"errors: 0, replies: 50000" in piped.stdout
-            untrusted = run(program, ["--tls", "-p", port, "PING"])
-            assert untrusted.status == 1 and b"verify failed" in untrusted.stderr, untrusted
-            if program == RESPCLI:  # redis-cli waits for ever
-                assert run(program, ["--tls", "-t", "0.5", "-p", server.port, "PING"]).status == 1
-            assert run(program, ["--tls", "--cacert", "/nonexistent", "-p", port, "PING"]).status == 1
-        finally:
-            server.close()
+    with certificate() as made:
+        yield made
+
+
+@pytest.mark.parametrize("program", [REFERENCE, RESPCLI])
+def test_encrypted_connection(program, encrypted):
+    key, authority, port, plain = encrypted
+    trust = ["--cacert", authority]
+    run(program, ["--tls", *trust, "-p", port, "SET", "big", "x" * 100_000])
+    assert run(program, ["--tls", *trust, "-p", port, "STRLEN", "big"]).stdout == b"100000\n"
+    assert run(program, ["-u", f"rediss://127.0.0.1:{port}/2", *trust, "PING"]).stdout == b"PONG\n"
+    assert run(program, ["--tls", "--insecure", "--sni", "localhost", "-p", port, "GET", "big"]).stdout == b"x" * 100_000 + b"\n"
+    assert run(program, ["--tls", *trust, "--cert", authority, "--key", key, "-p", port, "PING"]).stdout == b"PONG\n"
+    piped = run(program, ["--tls", *trust, "-p", port, "--pipe"], b"SET a 1\r\n" * 50_000)
+    assert piped.status == 0 and b"errors: 0, replies: 50000" in piped.stdout
+    untrusted = run(program, ["--tls", "-p", port, "PING"])
+    assert untrusted.status == 1 and b"verify failed" in untrusted.stderr, untrusted
+    if program == RESPCLI:  # redis-cli waits for ever
+        assert run(program, ["--tls", "-t", "0.5", "-p", plain, "PING"]).status == 1
+    assert run(program, ["--tls", "--cacert", "/nonexistent", "-p", port, "PING"]).status == 1
+
+
+def test_the_name_of_an_encrypted_server_is_checked_on_request(encrypted):
+    """redis-cli takes a certificate of any name from whom it trusts. This one is of localhost and ::1."""
+    _, authority, port, _ = encrypted
+    common = ["--tls", "--cacert", authority, "-p", port, "--verify-host"]
+    for host in ("localhost", "::1"):
+        assert run(RESPCLI, [*common, "-h", host, "PING"]).stdout == b"PONG\n"
+    for host, cause in (("127.0.0.1", b"IP address mismatch"), ("127.1", b"ostname mismatch")):
+        refused = run(RESPCLI, [*common, "-h", host, "PING"])
+        assert refused.status == 1 and cause in refused.stderr, refused
+        assert run(RESPCLI, [*common[:-1], "-h", host, "PING"]).stdout == b"PONG\n"
+    assert run(RESPCLI, [*common, "--sni", "localhost", "PING"]).stdout == b"PONG\n"
+    assert run(RESPCLI, [*common, "--sni", "other.example", "PING"]).status == 1
+
+
+def test_errors_of_encrypted_connections_say_what_to_try(encrypted):
+    _, authority, port, plain = encrypted
+    refused = run(RESPCLI, ["--tls", "-p", port, "PING"]).stderr
+    assert b"127.0.0.1:%d" % port in refused and b"self-signed certificate (--cacert names whom to trust" in refused
+    result = run(RESPCLI, ["bench", "--tls", "--cacert", authority, "-p", port, "-t", "get", "-n", "100", "-k", "0", "-q"])
+    assert result.status == 0 and b"requests per second" in result.stdout

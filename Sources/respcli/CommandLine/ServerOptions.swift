@@ -21,6 +21,8 @@ struct EncryptionOptions: Equatable {
     var keyFile: Bytes?
     var ciphers: Bytes?
     var cipherSuites: Bytes?
+    /// Whether the server's certificate must be one of the host's name.
+    var verifiesHost = false
     /// Whether the server's certificate is not checked.
     var isInsecure = false
 }
@@ -156,6 +158,11 @@ struct ServerOptions: Equatable {
             $0.encryption.authorityFolder = $1
             return nil
         },
+        .flag(
+            "--verify-host", section: encryptionSection,
+            help:
+                "Check that the certificate is one of the host that was given, or of --sni,\ntoo; redis-cli never does."
+        ) { $0.encryption.verifiesHost = true },
         .flag("--insecure", section: encryptionSection, help: "Do not check the server's certificate.") {
             $0.encryption.isInsecure = true
         },

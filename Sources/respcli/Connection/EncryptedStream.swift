@@ -30,6 +30,11 @@ private struct OpenSSL: @unchecked Sendable {
     let reason: @convention(c) (Handle?, CInt) -> CInt
     let firstError: @convention(c) () -> CUnsignedLong
     let clearErrors: @convention(c) () -> Void
+    let setHostName: @convention(c) (Handle?, Name?) -> CInt
+    let parameters: @convention(c) (Handle?) -> Handle?
+    let setAddress: @convention(c) (Handle?, Name?) -> CInt
+    let verifyResult: @convention(c) (Handle?) -> CLong
+    let verifyText: @convention(c) (CLong) -> Name?
     let errorText: @convention(c) (CUnsignedLong, UnsafeMutablePointer<CChar>?, Int) -> Void
 
     /// nil if there is no OpenSSL 3 on this machine.
@@ -75,6 +80,13 @@ private struct OpenSSL: @unchecked Sendable {
             let reason = find("SSL_get_error", (@convention(c) (Handle?, CInt) -> CInt).self, in: library),
             let firstError = find("ERR_get_error", (@convention(c) () -> CUnsignedLong).self, in: base),
             let clearErrors = find("ERR_clear_error", (@convention(c) () -> Void).self, in: base),
+            let setHostName = find("SSL_set1_host", (@convention(c) (Handle?, Name?) -> CInt).self, in: library),
+            let parameters = find("SSL_get0_param", (@convention(c) (Handle?) -> Handle?).self, in: library),
+            let setAddress = find(
+                "X509_VERIFY_PARAM_set1_ip_asc", (@convention(c) (Handle?, Name?) -> CInt).self, in: base),
+            let verifyResult = find("SSL_get_verify_result", (@convention(c) (Handle?) -> CLong).self, in: library),
+            let verifyText = find(
+                "X509_verify_cert_error_string", (@convention(c) (CLong) -> Name?).self, in: base),
             let errorText = find(
                 "ERR_error_string_n", (@convention(c) (CUnsignedLong, UnsafeMutablePointer<CChar>?, Int) -> Void).self,
                 in: base)
@@ -101,6 +113,11 @@ private struct OpenSSL: @unchecked Sendable {
         self.reason = reason
         self.firstError = firstError
         self.clearErrors = clearErrors
+        self.setHostName = setHostName
+        self.parameters = parameters
+        self.setAddress = setAddress
+        self.verifyResult = verifyResult
+        self.verifyText = verifyText
         self.errorText = errorText
     }
 
@@ -157,13 +174,38 @@ final class EncryptedStream {
         if let name {
             _ = Text.withCString(name) { library.control(stream, Self.setServerName, 0, $0) }
         }
+        // All properties are set: what was allocated is freed with this object, whatever is thrown.
+        if server.encryption.verifiesHost { try expectName(name, server) }
         guard library.setDescriptor(stream, descriptor) == 1, connects() else {
             let code = errno
             let message = library.message
-            // All properties are set: what was allocated is freed with this object.
-            throw message == OpenSSL.noMessage && code == EAGAIN
-                ? .system(code: ETIMEDOUT) : .encryption("TLS: \(message)")
+            throw message == OpenSSL.noMessage && code == EAGAIN ? .system(code: ETIMEDOUT) : explained(message)
         }
+    }
+
+    /// From now on the certificate must be one of this name or address.
+    private func expectName(_ name: Bytes?, _ server: ServerOptions) throws(ConnectionFailure) {
+        var expected = name
+        if expected == nil, server.socketPath == nil { expected = server.host }
+        guard let expected else { throw .encryption("--verify-host with a socket file needs a name: --sni") }
+        let isKnown = Text.withCString(expected) {
+            library.setAddress(library.parameters(stream), $0) == 1 || library.setHostName(stream, $0) == 1
+        }
+        guard isKnown else { throw .encryption("--verify-host: \(Text.string(expected)) is no name of a host") }
+    }
+
+    /// Why the connection could not be set up, and what to try.
+    private func explained(_ message: String) -> ConnectionFailure {
+        let result = library.verifyResult(stream)
+        if result != 0, let text = library.verifyText(result) {
+            return .encryption(
+                "TLS: certificate verify failed: \(String(cString: text)) (--cacert names whom to trust, --insecure checks nothing)"
+            )
+        }
+        if message.contains("wrong version number") {
+            return .encryption("TLS: \(message) (perhaps this port is not an encrypted one)")
+        }
+        return .encryption("TLS: \(message)")
     }
 
     /// Sets the connection up. Afterwards the socket does not wait by itself, as a record may come in parts.

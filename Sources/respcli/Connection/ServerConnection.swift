@@ -5,7 +5,14 @@ import RespCodec
 final class ServerConnection {
     let endpoint: Endpoint
     private let socket: ClientSocket
-    private var parser = ReplyParser()
+    private var parser = ReplyParser(limits: replyLimits)
+    /// What a server may send is bounded by what it holds, and memory is taken only for what has come.
+    private static let replyLimits = {
+        var limits = ReplyLimits()
+        limits.textLength = 1 << 40
+        limits.depth = 1024
+        return limits
+    }()
     private var buffer = Bytes(repeating: 0, count: 64 * 1024)
     /// The range of `buffer` that has been received and not parsed.
     private var unread = 0..<0

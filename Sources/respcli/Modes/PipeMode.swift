@@ -27,10 +27,12 @@ struct PipeMode {
         var sentCount = 0
         var hasTimedOut = false
         var lastReply = Clock.milliseconds
+        /// Why nothing can be sent any more. What the server has sent before is still received: it may tell the reason.
+        var sendingFailure: ConnectionFailure?
 
         while !isFinished {
             var waiting = pollfd(fd: connection.descriptor, events: Int16(POLLIN), revents: 0)
-            if !hasEnded || !unsent.isEmpty { waiting.events |= Int16(POLLOUT) }
+            if sendingFailure == nil && (!hasEnded || !unsent.isEmpty) { waiting.events |= Int16(POLLOUT) }
             if !connection.hasPending { _ = poll(&waiting, 1, 1000) }
 
             do throws(ConnectionFailure) {
@@ -51,7 +53,8 @@ struct PipeMode {
             } catch {
                 progress?.clear()
                 // The server has told why, if it closed the connection because of what was sent.
-                if error == .closed && counter.errors > 0 { session.end(status: 1) }
+                if error.isLostConnection && counter.errors > 0 { session.end(status: 1) }
+                if let sendingFailure { session.failMode("Error writing to the server: \(sendingFailure.message)") }
                 session.failMode("Error reading replies from server: \(error.message)")
             }
 
@@ -83,8 +86,8 @@ struct PipeMode {
                     unsent = (unsent.lowerBound + sent)..<unsent.upperBound
                     sentCount += sent
                 } catch {
-                    progress?.clear()
-                    session.failMode("Error writing to the server: \(error.message)")
+                    sendingFailure = error
+                    break
                 }
                 if !unsent.isEmpty { break }
             }
