@@ -121,7 +121,7 @@ def prepare_server():
         os.setpriority(os.PRIO_PROCESS, 0, -10)
 
 
-def _prepare_load():
+def prepare_load():
     """The same for a load generator, which stays at the usual priority."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     os.sched_setaffinity(0, {_core(LOAD_CORE)})
@@ -129,7 +129,7 @@ def _prepare_load():
 
 def prepare_background_load():
     """The same for a load generator that makes way for a probe on its core."""
-    _prepare_load()
+    prepare_load()
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
@@ -537,7 +537,7 @@ def run_redis_benchmark(server, command, requests, clients, pipeline, keys):
         redis_benchmark_arguments(server, command, requests, clients, pipeline, keys),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=_prepare_load,
+        preexec_fn=prepare_load,
     )
     try:
         output, errors = process.communicate()

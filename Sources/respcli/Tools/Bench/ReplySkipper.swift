@@ -49,7 +49,7 @@ struct ReplySkipper {
                 completeElement(&replies)
             case UInt8(ascii: "$"), UInt8(ascii: "="), UInt8(ascii: "!"):
                 if line[0] == UInt8(ascii: "!") { errorCount += 1 }
-                guard let size = Self.number(line + 1, length - 1), size <= 512 * 1024 * 1024 else {
+                guard let size = Self.number(line + 1, length - 1), size <= 1 << 40 else {
                     return broken(replies)
                 }
                 if size < 0 { completeElement(&replies) } else { skipped = size + 2 }

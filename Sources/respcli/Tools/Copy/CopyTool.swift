@@ -110,18 +110,28 @@ struct CopyTool {
 
     // MARK: keys
 
-    /// Keys whose payloads are in memory at once.
-    private static let batch = 100
+    /// Bounds of how many keys' payloads are in memory at once.
+    private static let largestBatch = 100
+    /// Bytes of payloads of a batch beyond which the next one is of fewer keys.
+    private static let wantedBytes = 16 * 1024 * 1024
+    private var batch = largestBatch
 
     private mutating func copy(_ keys: [Bytes]) throws(ToolFailure) {
         var rest = keys[...]
         while !rest.isEmpty {
-            try copyBatch(Array(rest.prefix(Self.batch)))
-            rest = rest.dropFirst(Self.batch)
+            let taken = Array(rest.prefix(batch))
+            rest = rest.dropFirst(taken.count)
+            let bytes = try copyBatch(taken)
+            if bytes > Self.wantedBytes {
+                batch = max(1, taken.count * Self.wantedBytes / bytes)
+            } else if batch < Self.largestBatch {
+                batch = min(Self.largestBatch, batch * 2)
+            }
         }
     }
 
-    private mutating func copyBatch(_ all: [Bytes]) throws(ToolFailure) {
+    /// Copies keys and returns how many bytes their payloads had.
+    private mutating func copyBatch(_ all: [Bytes]) throws(ToolFailure) -> Int {
         var keys = all
         if options.keepsExisting {
             let present = try target.ask(all: keys.map { [Bytes("EXISTS".utf8), $0] })
@@ -131,7 +141,7 @@ struct CopyTool {
         let expiries = try self.expiries(of: keys)
         if options.usesCommands {
             for (key, expiry) in zip(keys, expiries) { try copyByCommands(key, expiry) }
-            return
+            return 0
         }
         let payloads = try source.ask(all: keys.map { [Bytes("DUMP".utf8), $0] })
         var present: [Int] = []
@@ -160,6 +170,7 @@ struct CopyTool {
             }
             try copyByCommands(keys[index], expiries[index])
         }
+        return payloads.reduce(0) { $0 + ($1.stringBytes?.count ?? 0) }
     }
 
     private mutating func copyByCommands(_ key: Bytes, _ expiry: Int?) throws(ToolFailure) {
