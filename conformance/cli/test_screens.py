@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from cli_support import RESPCLI, Server, TerminalProcess, TIMEOUT, at, run, wait_for
+from cli_support import RESPCLI, RESP_SERVER, Server, TerminalProcess, TIMEOUT, at, run, wait_for
 
 
 class FullScreen:
@@ -151,14 +151,38 @@ def test_bash_completes():
         assert complete_in_bash(["respcli", "--rdb", folder + "/sn"]) == [folder + "/snapshot.rdb"]
 
 
+def check_manual_page(page):
+    """Formats a page with every warning on, and gives back what a reader sees."""
+    assert page.startswith(b".TH ")
+    if not shutil.which("groff"):
+        pytest.skip("needs groff")
+    shown = subprocess.run(["groff", "-man", "-Tascii", "-P-cbou", "-ww"], input=page, capture_output=True)
+    assert shown.returncode == 0 and shown.stderr == b""
+    return shown.stdout.decode()
+
+
 def test_manual_page():
-    page = run(RESPCLI, ["man"])
-    assert page.status == 0 and page.stdout.startswith(b".TH ")
-    for option in (rb"\-\-bigkeys", rb"\-\-rate", rb"\-\-resume", rb"\-\-tolerance"):
-        assert option in page.stdout
-    if shutil.which("groff"):
-        shown = subprocess.run(["groff", "-man", "-Tascii", "-ww"], input=page.stdout, capture_output=True)
-        assert shown.returncode == 0 and shown.stderr == b""
+    text = check_manual_page(run(RESPCLI, ["man"]).stdout)
+    assert text.startswith("REDIS-CLI(1)") or text.startswith("RESPCLI(1)")
+    # Every option of the program and of each tool.
+    for tool in ([], ["bench"], ["copy"], ["diff"], ["top"], ["watch"]):
+        for option in re.findall(rb"^  (--?[\w-]+)", run(RESPCLI, [*tool, "--help"]).stdout, re.M):
+            if option not in (b"--help", b"-v"):
+                assert re.search(rf"^ +(-\w+, )?{option.decode()}\b", text, re.M), (tool, option)
+
+
+@pytest.mark.skipif(not os.access(RESP_SERVER, os.X_OK), reason="needs resp-server")
+def test_manual_page_of_the_server():
+    text = check_manual_page(subprocess.run([RESP_SERVER, "--man"], capture_output=True, check=True).stdout)
+    server = Server(program=RESP_SERVER)
+    try:
+        settings = server.command("CONFIG", "GET", "*")[::2]
+    finally:
+        server.close()
+    assert len(settings) > 150
+    # Names with an alias count as two.
+    names = set(re.findall(r"^       ([a-z][\w-]+) \S", text, re.M)) | set(re.findall(r"Also called ([\w-]+)\.", text.replace("-\n", "-")))
+    assert {name.decode() for name in settings} <= names
 
 
 def test_tools_tell_about_themselves():

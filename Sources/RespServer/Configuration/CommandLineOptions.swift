@@ -10,7 +10,7 @@ import ProcessArguments
 
 struct CommandLineOptions {
     /// What the first argument makes the program do.
-    enum Mode { case run, help, version, check, commands }
+    enum Mode { case run, help, version, check, commands, manual }
 
     private(set) var mode = Mode.run
     private(set) var file: String?
@@ -27,6 +27,7 @@ struct CommandLineOptions {
         case "-h", "--help": mode = .help
         case "-v", "--version": mode = .version
         case "--commands": mode = .commands
+        case "--man": mode = .manual
         case "--check-config":
             mode = .check
             rest = rest.dropFirst()
@@ -78,54 +79,4 @@ struct CommandLineOptions {
     }
 
     private static func isOption(_ word: [UInt8]) -> Bool { word.starts(with: "--".utf8) }
-}
-
-extension CommandLineOptions {
-    static let versionText = "\(Product.title)\n"
-
-    static let helpText = """
-        \(Product.title), an in-memory store that Redis clients can use
-
-        Usage: \(Product.name) [FILE] [--NAME VALUE ...] [-]
-               \(Product.name) --check-config [FILE] [--NAME VALUE ...] [-]
-               \(Product.name) --check [--fix | --truncate-to-timestamp SECONDS] FILE
-
-          FILE            configuration file in the syntax of redis.conf
-          -               also read a configuration from standard input, as first or last argument
-          --NAME VALUE    any setting of the file; the command line has the last word
-          --check-config  load the configuration, report the first error, and do not start
-          --check         examine a snapshot, an append-only file, its manifest or its directory, as redis-check-rdb and
-                          redis-check-aof do, which names the program may have, too. --fix cuts off what is damaged
-                          at the end of an append-only file, --truncate-to-timestamp what was written to it later
-          --commands      print what commands there are, as docs/COMMANDS.md
-          -v, --version   print the version
-          -h, --help      print this text
-
-        Settings that are often given here:
-          --port 6379                     TCP port; 0 opens none, or with --port-file any free one
-          --port-file PATH                write the port here once clients can connect
-          --bind "127.0.0.1 ::1"          addresses to listen on
-          --unixsocket PATH               listen on a socket file too
-          --unixsocketperm 770            its mode
-          --requirepass PASSWORD          ask clients for a password (better: RESP_REQUIREPASS_FILE)
-          --protected-mode yes            without a password serve this machine only
-          --maxclients 10000              connections at a time
-          --timeout 0                     close clients that are idle for this many seconds
-          --databases 16                  number of databases
-          --dir PATH                      directory to run in
-          --daemonize no                  run in the background
-          --supervised no                 tell systemd or upstart when clients can connect
-          --loglevel notice               debug, verbose, notice, warning or nothing
-          --logfile PATH                  log to a file instead of standard output
-          --log-format text               text or json
-
-        Every setting can also come from the environment: RESP_MAXCLIENTS=500, or RESP_REQUIREPASS_FILE=/run/secret to
-        read the value from a file. The command line wins over the environment, the environment over the file.
-
-        Examples:
-          \(Product.name) --port 7000 --loglevel verbose
-          \(Product.name) /etc/\(Product.name).conf --requirepass secret
-          echo "maxclients 100" | \(Product.name) -
-
-        """
 }

@@ -22,6 +22,7 @@ extension Configuration {
         case .help: return .show(CommandLineOptions.helpText)
         case .version: return .show(CommandLineOptions.versionText)
         case .commands: return .show(CommandPage.ofAllCommands)
+        case .manual: return .show(ManualPage.text)
         case .run, .check: break
         }
         let directory = FileAccess.currentDirectory

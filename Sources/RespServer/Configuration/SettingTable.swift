@@ -22,10 +22,7 @@ struct SettingTable: Sendable {
     }
 
     private init() {
-        settings =
-            Self.listening + Self.clients + Self.access + Self.process + Self.log + Self.data + Self.memory
-            + Self.durability + Self.appendOnlyFile + Self.observation + Self.replication + Self.cluster + Self.tls
-            + Self.tuning
+        settings = Self.sections.flatMap(\.settings)
         var entries: [String: Entry] = [:]
         for (index, setting) in settings.enumerated() {
             for name in [setting.name, setting.alias].compactMap({ $0 }) {
@@ -35,6 +32,14 @@ struct SettingTable: Sendable {
         }
         self.entries = entries
     }
+
+    /// The settings by subject.
+    static let sections: [(title: String, settings: [Setting])] = [
+        ("Listening", listening), ("Clients", clients), ("Access", access), ("Process", process), ("Log", log),
+        ("Data", data), ("Memory", memory), ("Snapshots", durability), ("Append-only file", appendOnlyFile),
+        ("Observation", observation), ("Replication", replication), ("Cluster", cluster), ("Encryption", tls),
+        ("Tuning", tuning),
+    ]
 
     /// The entry of a name in any letter case.
     func entry(_ name: [UInt8]) -> Entry? { entries[name.lowercasedText] }

@@ -153,12 +153,13 @@ import Testing
                 == true)
         #expect(throws: ConfigurationError.self) { try shown("--check-config", "--port", "x") }
         #expect(try shown("--commands")?.hasPrefix("# Commands\n") == true)
+        #expect(try shown("--man")?.hasPrefix(".TH ") == true)
         #expect(try shown("--port", "5") == nil)
     }
 
     @Test func helpNamesOnlySettingsThatExist() {
         let others = [
-            "NAME", "check-config", "check", "fix", "truncate-to-timestamp", "commands", "version", "help",
+            "NAME", "check-config", "check", "fix", "truncate-to-timestamp", "commands", "man", "version", "help",
         ]
         let words = CommandLineOptions.helpText.split { " \n".contains($0) }
         let options = words.filter { $0.hasPrefix("--") }.map { $0.dropFirst(2).filter { $0 != "," } }
@@ -166,6 +167,25 @@ import Testing
             #expect(SettingTable.shared.entry(Array(option.utf8)) != nil, "--\(option)")
         }
         #expect(options.count > 15)
+    }
+
+    @Test func manualPageTellsOfEverySettingAndOption() throws {
+        guard case .show(let page) = try start("--man") else { preconditionFailure("it runs") }
+        let lines = page.split(separator: "\n", omittingEmptySubsequences: false)
+        #expect(lines[0].hasPrefix(".TH RESP-SERVER 1 "))
+        for setting in SettingTable.shared.settings where !setting.flags.contains(.hidden) {
+            let name = setting.name.split(separator: "-").joined(separator: "\\-")
+            let headings = lines.filter { $0.hasPrefix("\\fB\(name)\\fR ") }
+            #expect(headings.count == 1, "\(setting.name)")
+        }
+        for row in CommandLineOptions.rows {
+            #expect(
+                lines.contains(
+                    ".B "
+                        + row.notation.split(separator: "-", omittingEmptySubsequences: false).joined(separator: "\\-"))
+            )
+        }
+        #expect(lines.contains("The default is 6379."))
     }
 
     @Test func processKnowsItsArgumentsAndEnvironment() {
