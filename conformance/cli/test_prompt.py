@@ -313,6 +313,22 @@ def test_a_restart_of_the_server_is_survived():
         server.close()
 
 
+def test_a_lost_transaction_is_not_gone_on_with():
+    """What was typed to be queued is not run by itself."""
+    server = Server()
+    try:
+        with Prompt(server) as prompt:
+            prompt.line("multi", "(TX)>")
+            prompt.line("set a 1", "QUEUED")
+            server.restart()
+            prompt.line("set b 1", "its transaction; nothing was sent")
+            prompt.wait(prompt.name + ">", 2)
+            prompt.line("dbsize", "(integer) 0")
+            assert prompt.quit() == 0
+    finally:
+        server.close()
+
+
 def test_the_prompt_tells_of_transactions_and_databases(server):
     with Prompt(server) as prompt:
         prompt.line("select 4", "[4]>")

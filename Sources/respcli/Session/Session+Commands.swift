@@ -30,8 +30,13 @@ extension Session {
         while true {
             if prompt != nil, let current = connection, current.failure == nil, current.isStale {
                 // Nothing was sent, so nothing is lost but what the connection itself had.
-                if isInTransaction { output.write("(the connection was lost, and its transaction)\n") }
                 connection = nil
+                if isInTransaction {
+                    // Whoever typed this meant it to be queued.
+                    output.write("(the connection was lost, and its transaction; nothing was sent)\n")
+                    interruptible { _ = connect() }
+                    return true
+                }
             }
             if isRedirected || connection == nil || connection?.failure != nil {
                 guard interruptible({ connect() }) else {
