@@ -291,6 +291,24 @@ def test_replies_in_pieces():
     assert results[0].stdout == b'1) "hello"\n2) 1# k => (integer) 12\n3) (nil)\n'
 
 
+@pytest.mark.parametrize("options", [["--no-raw"], ["--raw"], ["--csv"], ["--json", "-2"]])
+def test_deeply_nested_replies(options):
+    def once(program):
+        with ScriptedServer(lambda connection, number: answer(connection, [b"*1\r\n" * 1000 + b"$4\r\ndeep\r\n"])) as scripted:
+            return run(program, ["-p", scripted.port, *options, "GET", "x"])
+
+    reference, own = once(REFERENCE), once(RESPCLI)
+    assert own == reference
+    assert reference.status == 0 and b"deep" in reference.stdout
+
+
+def test_replies_without_end_of_nesting_are_refused():
+    """redis-cli takes whatever comes, until it has no more memory."""
+    with ScriptedServer(lambda connection, number: answer(connection, [b"*1\r\n" * 100_000])) as scripted:
+        result = run(RESPCLI, ["-p", scripted.port, "GET", "x"])
+    assert (result.stdout, result.stderr, result.status) == (b"", b"Error: Reply nested too deeply\n", 1)
+
+
 def test_piped_commands_go_on_after_the_server_closes():
     """Commands that the closed connection took are lost, the others go through a new one."""
 
