@@ -1,4 +1,8 @@
-// The access clock: when an entry was used last, or how often (`AccessFrequency`), in the 24 bits that an entry has for it.
+// The access clock: when an entry was used last, or how often (`AccessFrequency`), in the 27 bits that an entry has for it.
+//
+// Times are in eighths of a second, of which 24 + 3 bits wrap around after half a year, as the seconds of Redis do. What is read and
+// evicted within a second could not be told apart by seconds. Without a limit for memory nobody asks for more than seconds,
+// and the clock advances only with them: a read of a key that was read in the same second then writes nothing.
 
 /// What the access clock of an entry tells.
 public enum AccessTracking: UInt8, Sendable {
@@ -13,44 +17,78 @@ public enum AccessTracking: UInt8, Sendable {
 /// A handle on the engine, and the part of it that notes uses of keys.
 struct AccessClock {
     struct Variables {
-        /// The time in the unit in which entries keep it: seconds, of which 24 bits wrap around after half a year.
-        var seconds: UInt32 = 0
+        /// The time as entries keep it.
+        var time: UInt32 = 0
+        /// Counts turns of eviction, for `AccessFrequency`.
+        var turn: UInt32 = 0
     }
 
-    private static let mask: UInt32 = 0xFF_FFFF
+    private static let mask: UInt32 = 0x7FF_FFFF
+    private static let ticksPerSecond = 8
+    /// In milliseconds.
+    private static let tick: Int64 = 125
+    /// By how many ticks a use may lie in the future.
+    private static let mostLead: UInt32 = 80
 
     let engine: EngineState
 
-    @inline(__always) private var seconds: UInt32 { engine.variables.accessClock.seconds }
+    @inline(__always) private var time: UInt32 { engine.variables.accessClock.time }
+    @inline(__always) private var turn: UInt32 { engine.variables.accessClock.turn }
 
     func setTime(_ milliseconds: Int64) {
-        engine.variables.accessClock.seconds = UInt32(truncatingIfNeeded: milliseconds / 1000) & Self.mask
+        let ticks =
+            engine.eviction.isLimited
+            ? milliseconds / Self.tick : milliseconds / 1000 * Int64(Self.ticksPerSecond)
+        engine.variables.accessClock.time = UInt32(truncatingIfNeeded: ticks) & Self.mask
     }
 
     /// The clock of an entry that is made now.
     @inline(__always) var fresh: UInt32 {
-        engine.settings.tracksFrequency ? AccessFrequency.fresh(now: engine.now) : seconds
+        engine.settings.tracksFrequency ? AccessFrequency.fresh(now: engine.now, turn: turn) : time
     }
 
-    /// Seconds since the entry was used last, when the clock counts them.
+    /// The clock of an entry that was used last so many seconds ago.
+    func idle(forSeconds seconds: Int) -> UInt32 {
+        (time &- UInt32(truncatingIfNeeded: seconds &* Self.ticksPerSecond)) & Self.mask
+    }
+
+    /// Whole seconds since the entry was used last, when the clock counts time.
     func idleSeconds(_ entry: Entry) -> Int {
-        Int((UInt32(truncatingIfNeeded: engine.now / 1000) &- entry.accessClock) & Self.mask)
+        let seconds = UInt32(truncatingIfNeeded: engine.now / 1000)
+        return Int(
+            (seconds &- entry.accessClock / UInt32(Self.ticksPerSecond)) & (Self.mask / UInt32(Self.ticksPerSecond)))
     }
 
-    /// How often the entry is used, when the clock counts that.
-    func frequency(_ entry: Entry) -> Int {
-        Int(AccessFrequency.count(entry.accessClock, now: engine.now, settings: engine.settings))
+    /// When the entry was used last, in eighths of seconds of a time that is always the same, when the clock counts time.
+    @inline(__always) func lastUse(_ entry: Entry) -> Int64 {
+        let idle = (time &- entry.accessClock) & Self.mask
+        // The clock may have been put back a little.
+        return engine.now / Self.tick - (idle > Self.mask - Self.mostLead ? 0 : Int64(idle))
     }
+
+    /// The higher, the less the entry is used, when the clock counts how often.
+    func disuse(_ entry: Entry) -> Int {
+        AccessFrequency.disuse(entry.accessClock, now: engine.now, turn: turn, settings: engine.settings)
+    }
+
+    /// Begins the next turn of eviction.
+    func advanceTurn() { engine.variables.accessClock.turn &+= 1 }
 
     /// Counts a use of the entry.
     /// - Parameter mayChange: whether it is used by what may change it.
     @inline(__always) func touch(_ entry: Entry, mayChange: Bool) {
         if engine.settings.accessTracking == .use || mayChange && engine.settings.accessTracking == .change {
-            entry.accessClock = seconds
+            entry.accessClock = time
         } else if engine.settings.accessTracking == .frequency {
             entry.accessClock = AccessFrequency.touched(
-                entry.accessClock, now: engine.now, settings: engine.settings, random: &engine.random)
+                entry.accessClock, now: engine.now, turn: turn, settings: engine.settings, random: &engine.random)
         }
+    }
+
+    /// The clock in the 24 bits that Redis shows of it.
+    func shown(_ entry: Entry) -> Int {
+        let clock = Int(entry.accessClock)
+        return engine.settings.tracksFrequency ? AccessFrequency.shown(clock) : clock / Self.ticksPerSecond
     }
 }
 

@@ -48,6 +48,8 @@ extension SegmentedTable {
         }
     }
 
+    // MARK: neighbours
+
     /// Calls `body` with the slots of up to `wanted` different entries, which follow each other in one segment from a random slot on: their
     /// order is that of their hashes. There are fewer if the segment has fewer. The table must not change meanwhile.
     /// - Parameter bits: the bits that the slot words must have: `SlotWord.deadlineBit`, which only segments with deadlines are searched
@@ -58,30 +60,29 @@ extension SegmentedTable {
     mutating func sample(
         _ wanted: Int, having bits: UInt64 = 0, using generator: inout RandomSource, _ body: (Slot) -> Void
     ) -> Int {
-        guard count > 0, wanted > 0 else { return 0 }
+        let start = SampleStart(using: &generator)
+        return sample(wanted, having: bits, from: start, using: &generator, body)
+    }
+
+    /// The same from a slot that was drawn before, if it is still as likely as any other.
+    @discardableResult
+    mutating func sample(
+        _ wanted: Int, having bits: UInt64, from start: SampleStart, using generator: inout RandomSource,
+        _ body: (Slot) -> Void
+    ) -> Int {
+        guard count > 0, wanted > 0, var segment = segment(at: start, having: bits) else { return 0 }
         var steps = 1
-        var segment: Segment
-        if bits == 0 {
-            (segment, steps) = drawSegment(using: &generator)
-        } else {
-            guard heap.count > 0 else { return 0 }
-            segment = heap[generator.below(heap.count)]
+        if bits == 0 && !start.takes(segment, of: segmentList.count, most: Self.mostEntries) {
+            let drawn = drawSegment(using: &generator)
+            segment = drawn.segment
+            steps &+= drawn.steps
         }
-        let slotCount = segment.bucketCount &* Segment.slotsPerBucket
-        let start = generator.below(slotCount)
-        let most = min(wanted, slotCount)
+        let most = min(wanted, segment.bucketCount &* Segment.slotsPerBucket)
         let found = unsafe withUnsafeTemporaryAllocation(of: Slot.self, capacity: most) { slots in
             var found = 0
-            for distance in 0..<slotCount {
-                if found == most { break }
-                steps &+= 1
-                let place = start &+ distance < slotCount ? start &+ distance : start &+ distance &- slotCount
-                let bucket = place / Segment.slotsPerBucket
-                let address = unsafe segment.bucket(bucket) + place % Segment.slotsPerBucket
-                let word = unsafe address.pointee
-                guard word != 0, word & bits == bits else { continue }
+            steps &+= unsafe walk(segment, from: start, most, within: Int.max, having: bits) { bucket, address in
                 // All of them are asked for before the first is read.
-                unsafe clinux_prefetch(SlotWord.entry(word))
+                unsafe clinux_prefetch(SlotWord.entry(address.pointee))
                 unsafe slots.initializeElement(at: found, to: slot(segment, bucket, address))
                 found &+= 1
             }
@@ -90,6 +91,62 @@ extension SegmentedTable {
         }
         if found == 0 && bits != 0 { forgetDeadlines(of: segment) }
         return steps
+    }
+
+    /// Calls `body` with the buckets and words of up to `wanted` entries in `limit` slots of a segment, and returns how many slots were
+    /// looked at.
+    @inline(__always)
+    @unsafe private func walk(
+        _ segment: Segment, from start: SampleStart, _ wanted: Int, within limit: Int, having bits: UInt64,
+        _ body: (Int, UnsafeMutablePointer<UInt64>) -> Void
+    ) -> Int {
+        let slotCount = segment.bucketCount &* Segment.slotsPerBucket
+        let mostSteps = min(slotCount, limit)
+        var place = start.slot(of: slotCount)
+        var found = 0
+        var steps = 0
+        while steps < mostSteps && found < wanted {
+            steps &+= 1
+            let bucket = place / Segment.slotsPerBucket
+            let address = unsafe segment.bucket(bucket) + place % Segment.slotsPerBucket
+            place &+= 1
+            if place == slotCount { place = 0 }
+            let word = unsafe address.pointee
+            guard word != 0, word & bits == bits else { continue }
+            found &+= 1
+            unsafe body(bucket, address)
+        }
+        return steps
+    }
+
+    private func segment(at start: SampleStart, having bits: UInt64) -> Segment? {
+        if bits != 0 { return heap.count > 0 ? heap[start.below(heap.count)] : nil }
+        let segmentCount = segmentList.count
+        guard segmentCount > 0 else { return unsafe directory[0] }
+        return segmentList[start.below(segmentCount &* Self.mostEntries) / Self.mostEntries]
+    }
+
+    // What a sample needs of memory can be asked for before it is taken, in three steps of which each finds what the one before has
+    // brought. The table may change meanwhile: then it was asked for in vain.
+
+    func prefetchSegment(at start: SampleStart, having bits: UInt64) {
+        guard let segment = segment(at: start, having: bits) else { return }
+        unsafe clinux_prefetch(segment.address)
+        unsafe clinux_prefetch(segment.address + 64)
+    }
+
+    func prefetchBuckets(at start: SampleStart, having bits: UInt64) {
+        guard let segment = segment(at: start, having: bits) else { return }
+        let bucket = start.slot(of: segment.bucketCount &* Segment.slotsPerBucket) / Segment.slotsPerBucket
+        unsafe clinux_prefetch(segment.bucket(bucket))
+        unsafe clinux_prefetch(segment.bucket(bucket &+ 1 < segment.bucketCount ? bucket &+ 1 : 0))
+    }
+
+    func prefetchEntries(_ wanted: Int, at start: SampleStart, having bits: UInt64) {
+        guard let segment = segment(at: start, having: bits) else { return }
+        _ = unsafe walk(segment, from: start, wanted, within: 4 &* wanted, having: bits) { _, address in
+            unsafe clinux_prefetch(SlotWord.entry(address.pointee))
+        }
     }
 
     /// Removes a segment from those with deadlines, as none of its entries has one any more.
@@ -118,6 +175,28 @@ extension SegmentedTable {
             let word = unsafe draw(using: &generator).slot.word.pointee
             if drawn.insert(word).inserted { body(word) }
         }
+    }
+}
+
+/// Where a sample begins: the upper half of a random number chooses the segment, the lower half the slot of it.
+struct SampleStart {
+    private let number: UInt64
+
+    init(using generator: inout RandomSource) { number = generator.next() }
+
+    /// Any.
+    init() { number = 0 }
+
+    private static func scaled(_ half: UInt64, _ bound: Int) -> Int {
+        Int(truncatingIfNeeded: (half &* UInt64(truncatingIfNeeded: bound)) &>> 32)
+    }
+
+    @inline(__always) func below(_ bound: Int) -> Int { Self.scaled(number &>> 32, bound) }
+    @inline(__always) func slot(of count: Int) -> Int { Self.scaled(number & 0xFFFF_FFFF, count) }
+
+    /// Whether a segment is kept that was chosen among `count`, so that each entry is as likely as any other.
+    @inline(__always) func takes(_ segment: Segment, of count: Int, most: Int) -> Bool {
+        count == 0 || segment.used > below(count &* most) % most
     }
 }
 

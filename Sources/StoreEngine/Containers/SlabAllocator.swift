@@ -32,6 +32,10 @@ import RespCodec
     /// Bytes of the header before a large block.
     static let largeHeaderSize = unsafe Large.headerSize
     static let pageHeaderSize = 64
+    /// Larger blocks are pages of their own, if the server has said so to malloc.
+    private static let leastMapped = 4 << 20
+    /// So many bytes of either end of a block malloc writes to, at most, when it is free.
+    private static let marginOfFree = 64
     /// How many bytes of large blocks are freed at once.
     private static let bytesOfSlice = 1024 * 1024
     /// All blocks begin at a multiple of this, so that two bytes can hold the place of one in its page.
@@ -88,6 +92,8 @@ import RespCodec
         var discarded: UnsafeMutablePointer<Large>?
         var discardedBytes = 0
         var postponesLarge = false
+        /// Whether pages of large blocks go back to the system when these are freed.
+        var returnsLarge = false
         /// What is being written of what lies here.
         unowned(unsafe) var snapshot: SnapshotSaver?
         var chunks = ChunkStore()
@@ -221,6 +227,13 @@ import RespCodec
         if unsafe page.pointee.usedCount == 0 { unsafe pageEmptied(page) }
     }
 
+    /// Asks for the memory that `deallocate` will need besides the block.
+    @inline(__always)
+    func prefetchPage(of block: UnsafeMutableRawPointer) {
+        let page = unsafe UnsafeMutableRawPointer(bitPattern: UInt(bitPattern: block) & ~UInt(Self.pageSize - 1))
+        if let page = unsafe page { unsafe clinux_prefetch(page) }
+    }
+
     /// How many bytes the block has, at least as many as were requested.
     @inline(__always)
     func capacity(of block: UnsafeMutableRawPointer) -> Int {
@@ -318,8 +331,32 @@ import RespCodec
             unsafe storage.pointee.discardedBytes += large.pointee.size
         } else {
             unsafe disown(large)
-            unsafe free(large)
+            unsafe giveBack(large)
         }
+    }
+
+    /// Frees a large block that is counted no more.
+    ///
+    /// What is freed between two blocks that stay malloc keeps for blocks that fit, and it is resident until such come. Where that
+    /// is not wanted the pages within the block go back to the system first; malloc itself writes to the ends of a free block only.
+    private func giveBack(_ large: UnsafeMutablePointer<Large>) {
+        let size = unsafe large.pointee.size
+        if unsafe storage.pointee.returnsLarge && size < Self.leastMapped {
+            let systemPage: UInt = 4096
+            let address = UInt(bitPattern: large)
+            let first = (address + UInt(Self.marginOfFree) + systemPage - 1) & ~(systemPage - 1)
+            let end = (address + UInt(size + Self.largeHeaderSize - Self.marginOfFree)) & ~(systemPage - 1)
+            if end > first {
+                unsafe _ = madvise(UnsafeMutableRawPointer(bitPattern: first), Int(end - first), MADV_DONTNEED)
+            }
+        }
+        unsafe free(large)
+    }
+
+    /// Whether pages of large blocks go back to the system when these are freed, for which the next ones take a little longer.
+    var returnsLarge: Bool {
+        get { unsafe storage.pointee.returnsLarge }
+        nonmutating set { unsafe storage.pointee.returnsLarge = newValue }
     }
 
     /// While `body` runs, large blocks that are deallocated are only put aside, to be freed by `freeDiscarded`: what returning one to
@@ -343,7 +380,7 @@ import RespCodec
             unsafe storage.pointee.discarded = large.pointee.next
             unsafe storage.pointee.discardedBytes -= large.pointee.size
             freed += unsafe discount(large)
-            unsafe free(large)
+            unsafe giveBack(large)
         }
     }
 

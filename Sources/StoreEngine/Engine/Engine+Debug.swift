@@ -10,7 +10,7 @@ public struct ValueFacts: Sendable {
     public let encoding: String
     /// About how many bytes the value would take in a snapshot that is not compressed.
     public let serializedLength: Int
-    /// The 24 bits of the access clock, and the seconds since it was set if it counts seconds.
+    /// The access clock in 24 bits, and the seconds since it was set if it counts time.
     public let accessClock: Int
     public let idleSeconds: Int
 }
@@ -30,7 +30,7 @@ extension Engine {
             unsafe ValueFacts(
                 address: UInt(bitPattern: entry.address), encoding: context.encodingName(entry).description,
                 serializedLength: Self.serializedLength(entry, context),
-                accessClock: Int(entry.accessClock),
+                accessClock: state.accessClock.shown(entry),
                 idleSeconds: context.settings.tracksFrequency ? 0 : state.accessClock.idleSeconds(entry))
         }
     }

@@ -182,6 +182,14 @@ public final class Engine {
     public var usedBytes: Int { state.allocator.usedBytes }
     /// Bytes of the pages and blocks in which these lie.
     public var heldBytes: Int { state.allocator.heldBytes }
+    /// Whether the memory of long strings and other large blocks goes back to the system as soon as these are freed, which takes a
+    /// little longer than to keep it for the next ones.
+    public var returnsLargeBlocks: Bool {
+        get { state.allocator.returnsLarge }
+        set { state.allocator.returnsLarge = newValue }
+    }
+    /// The same with free pages that were not given back to the system.
+    public var residentBytes: Int { state.allocator.residentBytes }
     /// What the memory consists of.
     public var memoryStatistics: AllocatorStatistics { state.allocator.statistics }
 

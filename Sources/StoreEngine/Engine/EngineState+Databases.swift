@@ -117,9 +117,11 @@ extension EngineState {
     private func dropAll() {
         let snapshot = self.snapshot
         snapshot?.databasesWillGo()
+        let returnsLarge = self.allocator.returnsLarge
         abandonDatabases()
         self.allocator = SlabAllocator()
         self.allocator.snapshot = snapshot
+        self.allocator.returnsLarge = returnsLarge
         _ = database(0)
     }
 

@@ -3,7 +3,8 @@
 // Bytes in use are counted exactly, so whether there is room is a comparison. To find a key that is worth less than most, a few that lie
 // side by side at a random place of a table are looked at: by their hashes they have nothing to do with each other, and a look costs
 // the same whatever the size of the table. The best of them are kept in a pool, which gets better with every look; the
-// best of the pool goes, unless it was used since. Databases take turns.
+// best of the pool goes, unless it was used since. Where any key will do, all that a look finds go, one after the other. Databases take
+// turns.
 //
 // What was taken out and is large waits to be freed in slices, and counts until it is. So that no more keys go than must, nothing is
 // evicted while something waits. Once keys have to go, a little more goes than must, so that not every command finds memory full again: to
@@ -61,6 +62,10 @@ struct Eviction {
         /// The place of the database that was looked at last, and how many in a row had no key that may go.
         var place = 0
         var fruitless = 0
+        /// Where the next looks begin.
+        var starts = SampleStarts()
+        /// How many keys are still to go before the next turn of the access clock begins.
+        var keysOfTurn = 0
     }
 
     /// How many keys a slice evicts.
@@ -71,6 +76,8 @@ struct Eviction {
     /// How many databases are looked at, and from how many of them keys are taken, for one key.
     private static let databasesOfLook = 512
     private static let sourcesOfLook = 16
+    /// How many keys are found at once where any will do: they are neighbours in the table, so that only the first is waited for.
+    private static let keysOfRandomLook = 8
 
     let engine: EngineState
 
@@ -97,8 +104,8 @@ struct Eviction {
 
     /// Pages may take so much more than the limit, of it and at least: what is in use lies in more of them the more often keys of many sizes
     /// came and went.
-    private static let toleratedPart = 20
-    private static let toleratedBytes = 8 << 20
+    private static let toleratedPart = 32
+    private static let toleratedBytes = 4 << 20
 
     /// Whether there is a limit, and pages and large blocks take so much more that the system counts too much.
     var holdsTooMuch: Bool {
@@ -142,12 +149,23 @@ struct Eviction {
     }
 
     private func evict(_ slot: Slot, in database: Database) {
+        unsafe database.allocator.prefetchPage(of: database.entry(at: slot).address)
         let entry = database.detach(slot)
         engine.statistics.evictedKeys &+= 1
+        if engine.settings.tracksFrequency { countInTurn(database) }
         // The key lies in the entry, which outlives the event.
         engine.keyRemoved(entry.key, .evicted, in: database)
         engine.freeing.free(entry, in: database)
         engine.effects?.endGroup()
+    }
+
+    private func countInTurn(_ database: Database) {
+        variables.keysOfTurn -= 1
+        guard variables.keysOfTurn < 0 else { return }
+        engine.accessClock.advanceTurn()
+        // As if all databases were as large as this one.
+        let keys = engine.settings.evictsOnlyVolatileKeys ? database.deadlineCount : database.count
+        variables.keysOfTurn = keys * engine.directory.inUse.count / AccessFrequency.turnsPerRound
     }
 
     // MARK: choosing
@@ -165,16 +183,12 @@ struct Eviction {
     }
 
     private func chooseAtRandom() -> (Slot, Database)? {
-        var chosen: (Slot, Database)?
+        if let found = takeBest() { return found }
         visitDatabases(sources: 1) { database in
-            if !engine.settings.evictsOnlyVolatileKeys {
-                chosen = (database.table.randomSlot(using: &engine.random), database)
-            } else {
-                sample(1, of: database) { slot, _ in chosen = (slot, database) }
-            }
-            return chosen != nil
+            sample(Self.keysOfRandomLook, of: database) { _, entry in add(entry, rank: 0, in: database) }
+            return variables.pool.count > 0
         }
-        return chosen
+        return takeBest()
     }
 
     private func chooseBest() -> (Slot, Database)? {
@@ -183,12 +197,20 @@ struct Eviction {
             sample(engine.settings.evictionSamples, of: database) { _, entry in
                 found += 1
                 let rank = rank(of: entry)
-                guard variables.pool.takes(rank) else { return }
-                variables.pool.insert(
-                    EvictionPool.Candidate(rank: rank, hash: engine.hash(entry.key), database: database.index))
+                if variables.pool.takes(rank) { add(entry, rank: rank, in: database) }
             }
             return found > 0
         }
+        return takeBest()
+    }
+
+    private func add(_ entry: Entry, rank: Int64, in database: Database) {
+        variables.pool.insert(
+            EvictionPool.Candidate(rank: rank, hash: engine.hash(entry.key), database: database.index))
+    }
+
+    /// The best of the pool that is still there, and no better than it was.
+    private func takeBest() -> (Slot, Database)? {
         while let candidate = variables.pool.removeBest() {
             guard let database = engine.databaseInUse(candidate.database),
                 let slot = database.table.find(hash: candidate.hash)
@@ -224,7 +246,12 @@ struct Eviction {
     /// Calls `body` with up to `count` entries that may be evicted, from a random place of the database on.
     private func sample(_ count: Int, of database: Database, _ body: (Slot, Entry) -> Void) {
         let having: UInt64 = engine.settings.evictsOnlyVolatileKeys ? SlotWord.deadlineBit : 0
-        database.table.sample(count, having: having, using: &engine.random) { slot in
+        // While one look is taken, the memory for the next ones is on its way.
+        let start = variables.starts.next(using: &engine.random)
+        database.table.prefetchSegment(at: variables.starts.third, having: having)
+        database.table.prefetchBuckets(at: variables.starts.second, having: having)
+        database.table.prefetchEntries(count, at: variables.starts.first, having: having)
+        database.table.sample(count, having: having, from: start, using: &engine.random) { slot in
             let entry = unsafe Entry(slot.entry)
             if isEvictable(entry) { body(slot, entry) }
         }
@@ -234,16 +261,27 @@ struct Eviction {
         !engine.settings.evictsOnlyVolatileKeys || entry.expireTime != nil
     }
 
-    /// The higher, the sooner the entry is to go. Does not change as time passes, unless the entry is used; of a frequency it may
-    /// become higher.
+    /// The higher, the sooner the entry is to go. Does not change as time passes, unless the entry is used; of a frequency it becomes
+    /// higher, or once in many turns a little lower.
     private func rank(of entry: Entry) -> Int64 {
         switch engine.settings.evictionOrder {
-        case .leastRecentlyUsed, .leastRecentlyModified:
-            Int64(engine.accessClock.idleSeconds(entry)) &- engine.now / 1000
-        case .leastFrequentlyUsed: -Int64(engine.accessClock.frequency(entry))
+        case .leastRecentlyUsed, .leastRecentlyModified: -engine.accessClock.lastUse(entry)
+        case .leastFrequentlyUsed: Int64(engine.accessClock.disuse(entry))
         case .shortestTimeToLive: -(entry.expireTime ?? Int64.max)
         case .none, .random: 0
         }
+    }
+}
+
+/// Where the next three samples begin.
+struct SampleStarts {
+    private(set) var first = SampleStart()
+    private(set) var second = SampleStart()
+    private(set) var third = SampleStart()
+
+    mutating func next(using random: inout RandomSource) -> SampleStart {
+        defer { (first, second, third) = (second, third, SampleStart(using: &random)) }
+        return first
     }
 }
 

@@ -1,7 +1,8 @@
 // A key and its value in one block of memory.
 //
-//     byte 0        type (3 bits), has a deadline (1 bit), encoding (4 bits)
-//     bytes 1-3     access clock: seconds for LRU, or minutes and a counter for LFU
+//     4 bits        kind: type and encoding (`EntryKind`)
+//     1 bit         has a deadline
+//     27 bits       access clock: eighths of seconds for LRU, or minutes, a turn and a counter for LFU
 //     8 bytes       deadline, milliseconds since 1970; only if the bit says so
 //     1, 5, 13 bytes  length of the key: see `LengthPrefix`
 //     key
@@ -71,6 +72,55 @@ enum Encoding: UInt8 {
     static let last = packedWithDeadlines
 }
 
+/// Type and encoding in 4 bits: of the encodings each type has only some.
+private struct EntryKind {
+    /// What no entry has.
+    private static let none: UInt8 = 15
+
+    let number: UInt8
+
+    @inline(__always) init(number: UInt8) { self.number = number }
+
+    @inline(__always) init(_ type: ValueType, _ encoding: Encoding) {
+        number = Self.number(type, encoding)
+        precondition(number != Self.none, "an encoding that the type does not have")
+    }
+
+    @inline(__always) private static func number(_ type: ValueType, _ encoding: Encoding) -> UInt8 {
+        switch (type, encoding) {
+        case (.string, .integer): 0
+        case (.string, .embedded): 1
+        case (.string, .raw): 2
+        case (.string, .external): 3
+        case (.hash, .packed): 4
+        case (.hash, .packedWithDeadlines): 5
+        case (.hash, .table): 6
+        case (.list, .packed): 7
+        case (.list, .chain): 8
+        case (.sortedSet, .packed): 9
+        case (.sortedSet, .tree): 10
+        case (.set, .integers): 11
+        case (.set, .packed): 12
+        case (.set, .table): 13
+        case (.stream, .stream): 14
+        default: none
+        }
+    }
+
+    // The numbers of types and encodings, of kind 0 in the lowest 4 bits; 15 for none.
+    private static let types: UInt64 = 0xF522_2331_1444_0000
+    private static let encodings: UInt64 = 0xF954_6847_45A4_3210
+
+    @inline(__always) private func digit(_ digits: UInt64) -> UInt8 {
+        UInt8(truncatingIfNeeded: digits &>> (UInt64(number) &* 4)) & 15
+    }
+
+    @inline(__always) var typeNumber: UInt8 { digit(Self.types) }
+    @inline(__always) var encodingNumber: UInt8 { digit(Self.encodings) }
+    /// As the type's number says.
+    @inline(__always) var isString: Bool { number < 4 }
+}
+
 /// The layout of keyspace entries, for the table.
 enum EntryLayout: TableLayout {
     @inline(__always) static func key(of entry: UnsafeMutableRawPointer) -> ByteSlice { unsafe Entry(entry).key }
@@ -85,22 +135,40 @@ enum EntryLayout: TableLayout {
 
     @unsafe init(_ address: UnsafeMutableRawPointer) { unsafe self.address = address }
 
-    private static let deadlineBit: UInt8 = 0x08
+    private static let kindMask: UInt8 = 0x0F
+    private static let deadlineBit: UInt8 = 0x10
+    /// Where the access clock begins in the first four bytes.
+    private static let clockShift: UInt32 = 5
 
     @inline(__always) private var head: UInt8 { unsafe address.load(as: UInt8.self) }
+    @inline(__always) private var kind: EntryKind { EntryKind(number: head & Self.kindMask) }
     @inline(__always) var type: ValueType {
-        guard let type = ValueType(rawValue: head & 7) else { preconditionFailure("an entry of no known type") }
+        guard let type = ValueType(rawValue: kind.typeNumber) else { preconditionFailure("an entry of no known type") }
         return type
     }
-    @inline(__always) func isType(_ type: ValueType) -> Bool { head & 7 == type.rawValue }
+    @inline(__always) func isType(_ type: ValueType) -> Bool {
+        type == .string ? kind.isString : kind.typeNumber == type.rawValue
+    }
     @inline(__always) var encoding: Encoding {
         get {
-            let number = head >> 4
+            let number = kind.encodingNumber
             precondition(number <= Encoding.last.rawValue, "an entry of no known encoding")
             // The numbers of the cases are those by which they lie in memory.
             return unsafe unsafeBitCast(number, to: Encoding.self)
         }
-        nonmutating set { unsafe address.storeBytes(of: head & 0x0F | newValue.rawValue << 4, as: UInt8.self) }
+        nonmutating set {
+            let kind = EntryKind(type, newValue)
+            unsafe address.storeBytes(of: head & ~Self.kindMask | kind.number, as: UInt8.self)
+        }
+    }
+    /// Whether the entry is of a type and encoding that are known where this is called: quicker than to ask for both.
+    @inline(__always) func isKind(_ type: ValueType, _ encoding: Encoding) -> Bool {
+        kind.number == EntryKind(type, encoding).number
+    }
+    /// Gives an entry of this type an encoding that is known where this is called.
+    @inline(__always) func setKind(_ type: ValueType, _ encoding: Encoding) {
+        let number = EntryKind(type, encoding).number
+        unsafe address.storeBytes(of: head & ~Self.kindMask | number, as: UInt8.self)
     }
     /// Whether the entry has a deadline field.
     @inline(__always) var hasDeadline: Bool { head & Self.deadlineBit != 0 }
@@ -125,12 +193,12 @@ enum EntryLayout: TableLayout {
         return min(expireTime ?? field, field)
     }
 
-    /// The 24 bits of the access clock.
+    /// The 27 bits of the access clock.
     @inline(__always) var accessClock: UInt32 {
-        get { unsafe address.loadUnaligned(as: UInt32.self) >> 8 }
+        get { unsafe address.loadUnaligned(as: UInt32.self) >> Self.clockShift }
         nonmutating set {
             let old = unsafe address.loadUnaligned(as: UInt32.self)
-            let new = old & 0xFF | newValue << 8
+            let new = old & (1 << Self.clockShift - 1) | newValue << Self.clockShift
             // Most reads find it up to date, and then leave the cache line clean.
             if old != new { unsafe address.storeBytes(of: new, as: UInt32.self) }
         }
@@ -180,8 +248,8 @@ enum EntryLayout: TableLayout {
     /// Writes everything but the payload.
     @inline(__always)
     func write(type: ValueType, encoding: Encoding, key: ByteSlice, deadline: Int64?, accessClock: UInt32) {
-        let head = type.rawValue | encoding.rawValue << 4 | (deadline != nil ? Self.deadlineBit : 0)
-        unsafe address.storeBytes(of: UInt32(head) | accessClock << 8, as: UInt32.self)
+        let head = EntryKind(type, encoding).number | (deadline != nil ? Self.deadlineBit : 0)
+        unsafe address.storeBytes(of: UInt32(head) | accessClock << Self.clockShift, as: UInt32.self)
         if let deadline { self.deadline = deadline }
         let field = keyField
         let size = unsafe LengthPrefix.write(key.count, to: address + field)

@@ -56,8 +56,8 @@ extension KeyspaceContext {
     /// The access clock of an entry that was used last some time ago, or so often; nil when what is known is not what is counted.
     func accessClock(idleSeconds: Int?, frequency: UInt32?) -> UInt32? {
         if settings.tracksFrequency {
-            return frequency.map { engine.accessClock.fresh & ~0xFF | $0 }
+            return frequency.map { AccessFrequency.setting(engine.accessClock.fresh, count: $0) }
         }
-        return idleSeconds.map { UInt32(truncatingIfNeeded: Int(engine.accessClock.fresh) &- $0) & 0xFF_FFFF }
+        return idleSeconds.map { engine.accessClock.idle(forSeconds: $0) }
     }
 }

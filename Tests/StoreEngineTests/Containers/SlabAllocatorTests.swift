@@ -39,6 +39,31 @@ struct SlabAllocatorTests {
         allocator.checkInvariants()
     }
 
+    /// Of every two blocks one stays, so that malloc keeps the other's memory.
+    @Test(arguments: [false, true]) func pagesOfLargeBlocksGoBackAtOnce(returns: Bool) {
+        let allocator = SlabAllocator()
+        defer { while !allocator.releaseSlice() {} }
+        allocator.returnsLarge = returns
+        let (count, size, page) = (200, 100_000, 4096)
+        let blocks = (0..<count).map { _ in allocator.allocate(size) }
+        for block in blocks { fill(block, size, 7) }
+        for place in stride(from: 1, to: count, by: 2) { allocator.deallocate(blocks[place]) }
+        var resident = 0
+        for place in stride(from: 1, to: count - 1, by: 2) {
+            let middle = UInt(bitPattern: blocks[place] + size / 2) & ~UInt(page - 1)
+            var state: UInt8 = 0
+            // Not mapped at all is as good.
+            if mincore(UnsafeMutableRawPointer(bitPattern: middle), page, &state) == 0 { resident += Int(state & 1) }
+        }
+        // Others that run at the same time may have got some.
+        #expect(returns ? resident < 20 : resident > 50, "\(resident) of \(count / 2)")
+        for place in stride(from: 0, to: count, by: 2) {
+            #expect(isFilled(blocks[place], size, 7))
+            allocator.deallocate(blocks[place])
+        }
+        #expect(allocator.usedBytes == 0)
+    }
+
     @Test(arguments: [1, 2, 3]) func randomBlocksKeepTheirBytes(seed: UInt64) {
         let allocator = SlabAllocator()
         defer { while !allocator.releaseSlice() {} }

@@ -93,6 +93,37 @@ struct EvictionTests {
         #expect(usual < 600, "\(usual), where 200 is perfect and 2000 random")
     }
 
+    /// All keys are used within a second.
+    @Test func theOrderWithinASecondCounts() {
+        let engine = Self.engine(.leastRecentlyUsed)
+        engine.memoryLimit = 1 << 30
+        for number in 0..<4000 {
+            engine.setTime(Self.start + Int64(number / 500) * 125)
+            Self.run(engine, "SET", "key:\(number)", Self.value)
+        }
+        engine.memoryLimit = engine.usedBytes * 9 / 10
+        #expect(Self.settle(engine) == .enough)
+        let gone = (0..<4000).filter { !Self.exists(engine, "key:\($0)") }
+        let mean = gone.reduce(0, +) / gone.count
+        #expect(gone.count > 300 && mean < 600, "\(mean), where 2000 is random")
+    }
+
+    /// Of keys that are not used again those go first that came first, in a cache through which many keys pass.
+    @Test(arguments: [1, 3]) func theOldestOfTheUnusedGoFirst(databases: Int) {
+        let engine = Self.engine(.leastFrequentlyUsed)
+        let (room, count) = (3000, 12_000)
+        for number in 0..<count {
+            Self.run(engine, "SET", "key:\(number)", Self.value, database: number % databases)
+            if number == room { engine.memoryLimit = engine.usedBytes }
+            Self.settle(engine)
+        }
+        let kept = (0..<count).filter { Self.exists(engine, "key:\($0)", database: $0 % databases) }
+        let recent = kept.count { $0 >= count - kept.count }
+        #expect(kept.count > room * 9 / 10)
+        // At random it were 63 of 100.
+        #expect(recent > kept.count * 3 / 4, "\(recent) of \(kept.count)")
+    }
+
     @Test func aUseSavesACandidate() {
         let engine = Self.engine(.leastRecentlyUsed)
         for number in 0..<2000 { Self.run(engine, "SET", "key:\(number)", Self.value) }

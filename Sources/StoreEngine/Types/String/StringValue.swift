@@ -55,11 +55,11 @@ extension KeyspaceContext {
             let offset = old.payloadOffset
             let room = database.blockSize(of: old) - offset
             if old.hasDeadline == (deadline != nil) && slot.hasDeadline == (deadline != nil) && payload <= room
-                && room &- payload < 8 && (old.encoding == .embedded || old.encoding == .raw) && old.isType(.string)
+                && room &- payload < 8 && (old.isKind(.string, .embedded) || old.isKind(.string, .raw))
             {
                 database.willChange(slot)
                 database.sizeChanged(.string, from: old.inlineLength(at: offset), to: value.count)
-                old.encoding = .embedded
+                old.setKind(.string, .embedded)
                 unsafe _ = memcpy(
                     old.setInlineLength(value.count, at: offset), value.rawBytes.baseAddress!, value.count)
                 if let deadline { database.setDeadline(slot, deadline) }
