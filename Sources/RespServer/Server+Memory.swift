@@ -9,6 +9,8 @@
 // (`Connections/ClientMemory.swift`), and what is still to be written to the append-only file, which is as large as what clients write in a
 // turn, or while the disk is slow. What was dropped counts until it is freed.
 //
+// With a limit of some size, what the system counts is looked at, too: what it counts besides is lost to data where it is too much.
+//
 // What eviction itself puts in the log does not count: where keys are small, DEL and the name take more than the key did, so that each
 // eviction would ask for the next, until nothing is left.
 
@@ -45,10 +47,46 @@ extension Server {
     func followMemoryLimit() {
         let limit = configuration.settings.maxMemory
         followedLogBytes = appendOnly.writer.log.heldCount
-        engine.memoryLimit = limit > 0 ? max(0, limit - ownBytes) : nil
+        engine.memoryLimit = limit > 0 ? max(0, limit - ownBytes - lostBytes) : nil
+        followReturning()
         followMemoryUse()
         // Where there was nothing to be had, there may be something now.
         if isOverMemory { evictionTimer.set(for: now) }
+    }
+
+    /// From this limit on it is seen to that not only what is in use is within it, but, by and large, what the system counts.
+    private static let leastFollowed = 64 << 20
+    /// A limit may be exceeded by this part of it by what is no data, ...
+    private static let toleratedPart = 25
+    /// ... and this part of it is the most that data have to give way to.
+    private static let mostLostPart = 3
+
+    /// Finds out how much more the system counts than is in use and in pages for it: the program itself, and what lies free between blocks of
+    /// malloc. Of that as much is lost to data as exceeds a part of the limit.
+    ///
+    /// What a snapshot needs comes and goes: no keys go for it.
+    private func measureLostBytes() {
+        let limit = configuration.settings.maxMemory
+        guard limit >= Self.leastFollowed else {
+            lostBytes = 0
+            return
+        }
+        guard persistence.background == nil && persistence.loading == nil else { return }
+        let others = SystemFacts.residentBytes - engine.residentBytes - ownBytes
+        lostBytes = min(max(0, others - limit / Self.toleratedPart), limit / Self.mostLostPart)
+    }
+
+    /// To be called ten times a second or so: follows what is counted by nobody when it changes.
+    func maintainMemoryLimit() {
+        measureLostBytes()
+        followMemoryLimit()
+        relieveMemory()
+    }
+
+    /// Has large blocks go back to the system at once while it matters what the system counts.
+    func followReturning() {
+        let settings = configuration.settings
+        engine.returnsLargeBlocks = settings.maxMemory > 0 || settings.activeDefragmentation
     }
 
     /// Says in the log what a limit asks for that may not be meant.

@@ -71,6 +71,7 @@ extension Server {
         configuration.onChange(of: "activedefrag") { [unowned self] _, _ in
             defragmentationPace.restEnd = 0
             followDefragmentation()
+            followReturning()
             return nil
         }
         configuration.onChange(of: "notify-keyspace-events") { [unowned self] _, _ in

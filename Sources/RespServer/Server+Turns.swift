@@ -188,10 +188,7 @@ extension Server {
         clock.correctMillisecond()
         rates.sample(statistics, outputBytes: replies.outputBytes, milliseconds: passed)
         memoryPeak.follow(engine.usedBytes, now: now)
-        if engine.isMemoryLimited {
-            followMemoryLimit()
-            relieveMemory()
-        }
+        if engine.isMemoryLimited { maintainMemoryLimit() }
         if configuration.settings.activeDefragmentation || engine.isDefragmenting { followDefragmentation() }
         maintainScripts()
         if now - lastIdleCheck >= 100 || now < lastIdleCheck { closeIdle() }

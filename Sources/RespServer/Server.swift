@@ -87,6 +87,8 @@ final class Server {
     /// How many bytes of what is to be logged are of evictions, and how many there were of all when the log was counted last.
     var evictionLogBytes = 0
     var followedLogBytes = 0
+    /// What the system counts besides what is in use, as far as data have to give way to it.
+    var lostBytes = 0
     let clientMemory = ClientMemory()
     var defragmentationPace = DefragmentationPace()
     /// What commands did, while DEBUG EFFECTS records it, and who gives it to both this and the append-only file.

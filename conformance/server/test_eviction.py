@@ -589,3 +589,23 @@ def test_who_is_closed_while_sending_sees_an_end(start):
         large.send("SET", "k", "x" * 50_000_000)
         assert large.read_until_close(timeout=20) == b""
         assert eventually(lambda: info(control, "stats")["evicted_clients"] == "1") and control("EXISTS", "k").value == 0
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("before, after", [((50 << 10, 200 << 20), (100, 100 << 20)), ((100, 100 << 20), (50 << 10, 300 << 20)),
+                                           ((100 << 10, 200 << 20), (40 << 10, 300 << 20))],
+                         ids=["small over large", "large over small", "large over larger"])
+def test_resident_memory_stays_near_the_limit(before, after, start):
+    """Values of one size make room for those of another, which cannot be where they were."""
+    limit = 200 << 20
+    server = start("--save", "", "--maxmemory", limit, "--maxmemory-policy", "allkeys-random")
+    with server.connect() as client:
+        for name, (size, total) in (("old", before), ("new", after)):
+            value = "x" * size
+            for first in range(0, total // size, 2000):
+                batch = [("SET", f"{name}:{number}", value) for number in range(first, min(first + 2000, total // size))]
+                for part in range(0, len(batch), 100):
+                    client.pipeline(batch[part:part + 100])
+            peak = server.peak_bytes()
+            assert peak < limit * 11 // 10, f"{peak >> 20} MB"
+        assert evicted(client) > 0
