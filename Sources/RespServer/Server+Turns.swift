@@ -68,7 +68,8 @@ extension Server {
         replies.send()
         closeWaiting()
         _ = clock.lap()
-        if Signals.received != 0 && !isUpkeepPaused { stop(because: Signals.received) }
+        // What has written is waited for: half of it must not be all that is saved.
+        if Signals.received != 0 && !isUpkeepPaused && !scripts.hasWritten { stop(because: Signals.received) }
     }
 
     @inline(__always)
@@ -261,6 +262,11 @@ extension Server {
             }
         }
         isStopping = true
+        // What a script has done up to here is not to be what is left of it.
+        if scripts.isBusy { setLogging(false) }
+        // What would be done from here on, in the rest of the turn, is neither saved nor acknowledged: nobody is served any more.
+        pause.begin(until: .max, forWritesOnly: false, now: now)
+        updateGate()
         return true
     }
 }

@@ -133,7 +133,7 @@ final class Server {
         reply = replies.writer
         // Timers are registered in the order in which they are looked at.
         let actions = TimerActions()
-        pauseTimer = loop.timers.add { actions.server.endPauseInTime() }
+        pauseTimer = loop.timers.add { actions.server.pauseInTime() }
         expiryTimer = loop.timers.add { actions.server.expireKeys() }
         evictionTimer = loop.timers.add { actions.server.makeRoom() }
         clientEvictionTimer = loop.timers.add { actions.server.evictClients() }

@@ -258,7 +258,7 @@ enum ClientCommands {
         let (end, overflow) = server.engine.now.addingReportingOverflow(Int64(timeout))
         guard !overflow else { throw .message("ERR timeout is out of range") }
         // Who was held by a pause that is over is not held by this one.
-        server.endPauseInTime()
+        server.pauseInTime()
         server.pause.begin(until: end, forWritesOnly: writesOnly, now: server.engine.now)
         server.followPause()
         context.reply.ok()

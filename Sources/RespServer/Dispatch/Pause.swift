@@ -60,16 +60,21 @@ extension Server {
                 && connection.transaction?.flags.isDisjoint(with: writes) == false
     }
 
-    /// To be called after the pause has changed.
+    /// To be called after the pause has changed. Expired keys stay from the next turn on: who has begun the pause may go on writing, as the
+    /// rest of a transaction does, and must not find them in the way.
     func followPause() {
         updateGate()
-        engine.removesExpiredKeys = pause.end == 0
-        pauseTimer.set(for: pause.end > 0 ? pause.end : nil)
+        if pause.end == 0 { engine.removesExpiredKeys = true }
+        pauseTimer.set(for: pause.end > 0 ? now : nil)
     }
 
-    /// Lets clients go on when the pause is over.
-    func endPauseInTime() {
-        guard pause.end > 0, pause.end <= now else { return followPause() }
+    /// Has expired keys stay once a pause has begun, and lets clients go on when it is over.
+    func pauseInTime() {
+        guard pause.end > 0 else { return followPause() }
+        guard pause.end <= now else {
+            engine.removesExpiredKeys = false
+            return pauseTimer.set(for: pause.end)
+        }
         for connection in pause.takeSuspended() where !connection.isClosed {
             connection.isPaused = false
             enqueue(connection)

@@ -10,6 +10,8 @@ import StoreEngine
 extension Server {
     /// How many seconds pass after a failure before another snapshot is taken by itself.
     private static let retryDelay: Int64 = 5
+    /// So many keys are saved at once after a flush.
+    private static let fewKeys = 1000
     /// Slices take such a part of what the clients had.
     private static let share = 0.1
 
@@ -134,7 +136,14 @@ extension Server {
             cancelBackgroundSave()
             log.notice("Background saving given up, as all data was flushed")
         }
-        if !configuration.settings.savePoints.isEmpty { saveInBackground() }
+        guard !configuration.settings.savePoints.isEmpty else { return }
+        // Before the flush is acknowledged, as long as hardly anything has come since.
+        if engine.databasesInUse.reduce(0, { $0 + $1.count }) > Self.fewKeys {
+            saveInBackground()
+        } else if !saveNow() {
+            persistence.lastSaveSucceeded = false
+            updateGate()
+        }
     }
 
     // MARK: save points

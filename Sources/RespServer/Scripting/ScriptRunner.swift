@@ -30,6 +30,9 @@ import StoreEngine
     /// Whether it takes so long that others are served meanwhile.
     var isBusy = false
 
+    /// Whether what runs has run a command that writes.
+    var hasWritten: Bool { run?.hasWritten ?? false }
+
     // MARK: commands of a script
 
     // Of what each call changes nothing is looked at meanwhile, so it is not checked for exclusivity when it runs.

@@ -85,6 +85,13 @@ struct EffectWords {
 
     /// Hands the effect over.
     func end() { recorder.end(in: database) }
+    /// Hands over an effect that no command has asked for, which whoever mutes commands does not mean: what comes later may follow from it.
+    func endUnasked() {
+        let isMuted = recorder.isMuted
+        recorder.isMuted = false
+        defer { recorder.isMuted = isMuted }
+        recorder.end(in: database)
+    }
     /// Forgets it.
     func cancel() { recorder.cancel() }
 }

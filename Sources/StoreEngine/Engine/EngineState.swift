@@ -117,7 +117,7 @@ import RespCodec
 
     /// Says that a key was removed though no command was to do so: as DEL to those who take effects.
     func keyRemoved(_ key: ByteSlice, _ event: KeyEvent, in database: Database) {
-        if isRecorded { beginEffect("DEL", key, in: database)?.end() }
+        if isRecorded { beginEffect("DEL", key, in: database)?.endUnasked() }
         changed(key, event, count: 1, in: database)
         changesTold(1)
     }

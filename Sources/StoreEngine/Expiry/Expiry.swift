@@ -58,7 +58,7 @@ struct Expiry {
     /// - Parameter effect: with the fields that were removed.
     func fieldsRemoved(_ count: Int, at key: ByteSlice, in database: Database, _ effect: EffectWords?) {
         engine.statistics.expiredFields &+= count
-        effect?.end()
+        effect?.endUnasked()
         engine.changed(key, .hexpired, count: count, in: database)
         engine.changesTold(count)
     }

@@ -271,7 +271,7 @@ struct SnapshotReader: ~Copyable {
             while context.engine.freeing.holdsMemoryInUse { context.engine.freeing.slice() }
             return
         }
-        if let deadline = traits.deadline, deadline <= context.expiryTime {
+        if let deadline = traits.deadline, deadline < context.expiryTime {
             contents.expiredCount += 1
             return context.engine.freeing.free(entry, in: context.database)
         }

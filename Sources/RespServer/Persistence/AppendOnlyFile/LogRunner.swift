@@ -1,6 +1,6 @@
 // Runs the requests of an append-only file: effects of this server, or what Redis has written, which is much the same.
 //
-// Commands are found by their own names, whatever `rename-command` says. Those on data go to the engine, their keys hashed and their memory
+// Commands are found by the names that clients use, which a log has, and by their own ones, whatever `rename-command` says. Those on data go to the engine, their keys hashed and their memory
 // asked for in batches, as those of clients are; the few others that can be in a log run as those of a client that there is not.
 
 import RespCodec
@@ -18,6 +18,7 @@ import StoreEngine
     private let server: Server
     private let engine: Engine
     private let commands = CommandTable()
+    private let hasRenamed: Bool
     private let connection: Connection
     private let reply = ReplyWriter(capacity: 16 * 1024)
     private let keys: UnsafeMutableBufferPointer<HashedKey>
@@ -30,6 +31,7 @@ import StoreEngine
     init(_ server: Server) {
         self.server = server
         engine = server.engine
+        hasRenamed = !server.configuration.settings.renamedCommands.isEmpty
         for command in Engine.allCommands { commands.add(CommandRecord(command)) }
         for command in SessionCommands.all { commands.add(CommandRecord(command)) }
         connection = Connection(
@@ -42,7 +44,14 @@ import StoreEngine
         unsafe keys.deallocate()
     }
 
-    func knows(_ name: ByteSlice) -> Bool { commands.find(name) != nil }
+    func knows(_ name: ByteSlice) -> Bool { find(name) != nil }
+
+    private func find(_ name: ByteSlice) -> CommandHandle? {
+        if hasRenamed, let meant = server.commands.find(name) {
+            return Array(meant.record.info.name.utf8).withByteSlice { commands.find($0) }
+        }
+        return commands.find(name)
+    }
 
     /// Runs what a reader has read.
     func run(_ reader: EffectReader) throws(Mistake) {
@@ -52,7 +61,7 @@ import StoreEngine
         for index in 0..<count {
             let words = reader.words(index)
             let isPrepared = index < calls.count
-            let command = isPrepared ? calls[index].command : commands.find(words[0])
+            let command = isPrepared ? calls[index].command : find(words[0])
             var key: HashedKey?
             if isPrepared && calls[index].key >= 0 { key = unsafe keys[calls[index].key] }
             let errors = reply.errorCount
@@ -73,7 +82,7 @@ import StoreEngine
         calls.removeAll(keepingCapacity: true)
         for index in 0..<count {
             let words = reader.words(index)
-            let command = commands.find(words[0])
+            let command = find(words[0])
             var call = BatchedCall(command: command)
             if let command, command.firstKey > 0, command.firstKey < words.count {
                 unsafe keys[keyCount] = HashedKey(words[command.firstKey])

@@ -223,6 +223,10 @@ extension Server {
     func reloadLog(for loader: Connection?) -> Bool {
         // Of the files in another directory nothing is loaded.
         if persistence.background?.rewrite?.moves == true { cancelBackgroundSave() }
+        guard appendOnly.state != .waitsForBase else {
+            log.warning("The append-only file is not loaded before its first base is written")
+            return false
+        }
         let isOn = appendOnly.state == .on
         if logsEffects { flushLog(mustWrite: true) }
         do throws(AppendFileError) {

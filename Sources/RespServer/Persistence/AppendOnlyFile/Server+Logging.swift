@@ -114,7 +114,7 @@ extension Server {
         replies.asksOwner = logsEffects
     }
 
-    private func setLogging(_ isOn: Bool) {
+    func setLogging(_ isOn: Bool) {
         logsEffects = isOn
         followEffectSinks()
     }
@@ -229,7 +229,8 @@ extension Server {
     /// - Returns: false if it cannot be.
     func finishLog() -> Bool {
         guard logsEffects else { return true }
-        engine.endEffects()
+        // Of a script that has not come to its end nothing is written.
+        if !scripts.isBusy { engine.endEffects() }
         appendOnly.writer.waitForBackground()
         log.notice("Calling fsync() on the AOF file.")
         guard let problem = appendOnly.writer.finish(now: now) else { return true }
