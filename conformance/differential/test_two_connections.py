@@ -51,7 +51,7 @@ def test_new_fields_stand_where_old_patterns_have_room(server):
 
 @pytest.mark.since72
 def test_fields_of_client_info_of_82(client):
-    assert list(own(client)) == """id addr laddr fd name age idle flags db sub psub ssub multi qbuf qbuf-free watch argv-mem multi-mem rbs rbp
+    assert list(own(client)) == """id addr laddr fd name age idle flags db sub psub ssub multi watch qbuf qbuf-free argv-mem multi-mem rbs rbp
         obl oll omem tot-mem events cmd user redir resp lib-name lib-ver io-thread tot-net-in tot-net-out tot-cmds""".split()
 
 

@@ -35,10 +35,9 @@ enum ClientLine {
         field("psub", connection.subscriber?.patternCount ?? 0)
         field("ssub", connection.subscriber?.shardChannelCount ?? 0)
         field("multi", connection.transaction?.queue.count ?? -1)
+        field("watch", connection.watches.count)
         field("qbuf", unparsed)
         reply.raw("qbuf-free=0 ")
-        // Newer servers have it further in front, where programs that know the order of Redis 7 do not expect it.
-        field("watch", connection.watches.count)
         field("argv-mem", argumentBytes)
         field("multi-mem", queued)
         reply.raw("rbs=0 rbp=0 ")

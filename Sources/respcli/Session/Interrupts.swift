@@ -1,4 +1,4 @@
-// Ctrl-C. In an interactive session it ends a stream of messages and returns to the prompt; in a mode that goes through all keys it
+// Ctrl-C. In an interactive session it ends what is waited for and returns to the prompt; in a mode that goes through all keys it
 // ends the loop, so that what was found so far is shown; anywhere else it ends the program.
 //
 // A signal may arrive just before a blocking read, so a flag would be checked too early. The handler writes to a pipe
@@ -12,6 +12,10 @@ enum Interrupts {
     private static let target = Atomic<CInt>(-1)
     private static let cancelled = Atomic<Bool>(false)
     private static let stopped = Atomic<Bool>(false)
+    /// Whether there is a prompt to go back to.
+    private static let keepsSession = Atomic<Bool>(false)
+    /// Whether the user has interrupted a session that goes on, between two things that it waits for.
+    private static let pending = Atomic<Bool>(false)
 
     /// Whether a loop that `cancelLoops` was called for should end.
     static var isCancelled: Bool { cancelled.load(ordering: .relaxed) }
@@ -26,6 +30,12 @@ enum Interrupts {
         handleSignal()
     }
 
+    /// From now on Ctrl-C never ends the program: what comes between two waits ends the next one.
+    static func keepSession() { keepsSession.store(true, ordering: .relaxed) }
+
+    /// Forgets an interruption that has found nothing to end.
+    static func forget() { pending.store(false, ordering: .relaxed) }
+
     /// Handles Ctrl-C again after it was ignored for a while.
     static func handleSignal() {
         var action = sigaction()
@@ -33,6 +43,10 @@ enum Interrupts {
             let descriptor = Interrupts.target.load(ordering: .relaxed)
             Terminal.showInterrupt()
             if descriptor < 0 {
+                if Interrupts.keepsSession.load(ordering: .relaxed) {
+                    Interrupts.pending.store(true, ordering: .relaxed)
+                    return
+                }
                 Terminal.restore()
                 _exit(1)
             }
@@ -56,6 +70,11 @@ enum Interrupts {
         guard SystemPipe.open(&ends) else { return body(nil) }
         stopped.store(false, ordering: .relaxed)
         target.store(ends[1], ordering: .relaxed)
+        if pending.exchange(false, ordering: .relaxed) {
+            stopped.store(true, ordering: .relaxed)
+            var byte: UInt8 = 0
+            _ = write(ends[1], &byte, 1)
+        }
         defer {
             target.store(-1, ordering: .relaxed)
             stopped.store(false, ordering: .relaxed)

@@ -12,6 +12,7 @@ extension Session {
         }
         Interrupts.install()
         connect()
+        if prompt != nil { Interrupts.keepSession() }
         while let line = nextLine() {
             // A text that was pasted may hold several lines.
             for line in prompt == nil ? [line[...]] : line.split(separator: 0x0A) {
@@ -29,6 +30,7 @@ extension Session {
         if let prompt {
             output.flush()
             interruptible { learnCommands() }
+            defer { Interrupts.forget() }
             return prompt.readLine(promptText)
         }
         if kind == .prompt {
