@@ -41,14 +41,6 @@ def test_fields_of_client_info(server, reference):
     assert [name for name in ours if name in theirs] == list(theirs)
 
 
-@pytest.mark.ours
-def test_new_fields_stand_where_old_patterns_have_room(server):
-    """What is added stands behind a field whose value programs for Redis 7 read up to the next name they know."""
-    with server.connect() as client:
-        line = client("CLIENT", "INFO").plain()
-    assert re.search(rb" multi=-1 qbuf=\d+ qbuf-free=.* argv-mem=.* multi-mem=0 rbs=", line)
-
-
 @pytest.mark.since72
 def test_fields_of_client_info_of_82(client):
     assert list(own(client)) == """id addr laddr fd name age idle flags db sub psub ssub multi watch qbuf qbuf-free argv-mem multi-mem rbs rbp
