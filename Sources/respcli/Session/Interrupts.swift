@@ -50,11 +50,16 @@ enum Interrupts {
                 Terminal.restore()
                 _exit(1)
             }
-            Interrupts.stopped.store(true, ordering: .relaxed)
-            var byte: UInt8 = 0
-            _ = write(descriptor, &byte, 1)
+            Interrupts.stop(descriptor)
         }
         sigaction(SIGINT, &action, nil)
+    }
+
+    /// Ends what waits within `whileStreaming`. May be called by a signal handler.
+    private static func stop(_ descriptor: CInt) {
+        stopped.store(true, ordering: .relaxed)
+        var byte: UInt8 = 0
+        _ = write(descriptor, &byte, 1)
     }
 
     /// From now on Ctrl-C only sets `isCancelled`.
@@ -70,11 +75,7 @@ enum Interrupts {
         guard SystemPipe.open(&ends) else { return body(nil) }
         stopped.store(false, ordering: .relaxed)
         target.store(ends[1], ordering: .relaxed)
-        if pending.exchange(false, ordering: .relaxed) {
-            stopped.store(true, ordering: .relaxed)
-            var byte: UInt8 = 0
-            _ = write(ends[1], &byte, 1)
-        }
+        if pending.exchange(false, ordering: .relaxed) { stop(ends[1]) }
         defer {
             target.store(-1, ordering: .relaxed)
             stopped.store(false, ordering: .relaxed)

@@ -1,7 +1,8 @@
 // Runs the requests of an append-only file: effects of this server, or what Redis has written, which is much the same.
 //
-// Commands are found by the names that clients use, which a log has, and by their own ones, whatever `rename-command` says. Those on data go to the engine, their keys hashed and their memory
-// asked for in batches, as those of clients are; the few others that can be in a log run as those of a client that there is not.
+// Commands are found by the names that clients use, which a log has, and by their own ones, whatever `rename-command` says. Those on
+// data go to the engine, their keys hashed and their memory asked for in batches, as those of clients are; the few others that can be in a
+// log run as those of a client that there is not.
 
 import RespCodec
 import StoreEngine
