@@ -34,8 +34,8 @@ import StoreEngine
     func initialize(to initial: Fields) { unsafe fields.initialize(to: initial) }
 
     /// To be called when nobody has the command any more.
-    func deallocate() {
-        self.keys.deallocate()
+    @unsafe func deallocate() {
+        unsafe self.keys.deallocate()
         self.latencies.reset()
         unsafe fields.deinitialize(count: 1)
         unsafe fields.deallocate()

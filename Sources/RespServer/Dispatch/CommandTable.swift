@@ -59,7 +59,7 @@ final class CommandRecord {
     /// A function of its own, as within `init` nobody would observe it.
     private func setSubcommands(_ records: [CommandRecord]) { subcommands = records }
 
-    deinit { handle.deallocate() }
+    deinit { unsafe handle.deallocate() }
 
     /// Takes in the subcommands of another container of the same name.
     fileprivate func join(_ other: CommandRecord) {

@@ -11,7 +11,7 @@ import RespCodec
     private var numbers = UnsafeMutablePointer<UInt8>.allocate(capacity: LuaWords.usualCapacity * LuaWords.numberBytes)
     private var capacity = LuaWords.usualCapacity
 
-    func deallocate() {
+    @unsafe func deallocate() {
         unsafe pieces.deallocate()
         unsafe numbers.deallocate()
     }
@@ -50,7 +50,7 @@ import RespCodec
     }
 
     private mutating func grow(to count: Int) {
-        deallocate()
+        unsafe deallocate()
         capacity = max(count, capacity * 2)
         unsafe pieces = SystemMemory.allocate(ArgumentPiece.self, count: capacity)
         unsafe numbers = SystemMemory.allocate(UInt8.self, count: capacity * Self.numberBytes)

@@ -53,7 +53,7 @@ import StoreEngine
 
     deinit {
         unsafe reply.deallocate()
-        words.deallocate()
+        unsafe words.deallocate()
     }
 
     // MARK: what is told of scripts

@@ -223,7 +223,7 @@ extension Array where Element == KeySpec {
         unsafe self.specs.initialize(to: specs)
     }
 
-    public func deallocate() {
+    @unsafe public func deallocate() {
         unsafe specs.deinitialize(count: 1)
         unsafe specs.deallocate()
     }

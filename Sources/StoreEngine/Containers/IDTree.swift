@@ -132,7 +132,7 @@
             return moved
         }
 
-        func deallocate(_ allocator: SlabAllocator) { unsafe allocator.deallocate(words) }
+        @unsafe func deallocate(_ allocator: SlabAllocator) { unsafe allocator.deallocate(words) }
 
         /// Moves the node out of a draining page; nil if it has stayed.
         func moved(_ mover: inout BlockMover) -> Node? {
@@ -319,7 +319,7 @@
         var node = node
         while let inner = node, inner.level > 0 && inner.count == 1 {
             node = inner.child(0)
-            inner.deallocate(allocator)
+            unsafe inner.deallocate(allocator)
         }
         unsafe root = node?.words
     }
@@ -348,7 +348,7 @@
         guard count > 0 else {
             node.previous?.next = node.next
             node.next?.previous = node.previous
-            node.deallocate(allocator)
+            unsafe node.deallocate(allocator)
             return nil
         }
         guard count >= minimumSlots && count * 4 <= node.capacity(allocator) else { return node }
@@ -377,7 +377,7 @@
             joined.next = second.next
             second.next?.previous = joined
         }
-        second.deallocate(allocator)
+        unsafe second.deallocate(allocator)
         node.setValue(left, joined.bits)
         node.remove(at: left + 1)
         return trimmed(node, allocator)
@@ -437,7 +437,7 @@
 
     /// Frees the tree, not what its values refer to.
     /// - Complexity: O(n).
-    mutating func deallocate(_ allocator: SlabAllocator) {
+    @unsafe mutating func deallocate(_ allocator: SlabAllocator) {
         while !isEmpty { removeFirstLeaf(allocator) { _ in } }
     }
 

@@ -72,7 +72,10 @@ typealias ForwardList = PackedElements<ForwardOnly>
     /// Bytes of the whole list.
     var byteCount: Int {
         get { unsafe Int(base.loadUnaligned(as: UInt32.self)) }
-        nonmutating set { unsafe base.storeBytes(of: UInt32(newValue), as: UInt32.self) }
+        nonmutating set {
+            assert(newValue >= Self.emptySize, "a list is smaller than an empty one")
+            unsafe base.storeBytes(of: UInt32(newValue), as: UInt32.self)
+        }
     }
 
     /// The bytes of the list.
@@ -103,8 +106,11 @@ typealias ForwardList = PackedElements<ForwardOnly>
     /// Offset after the last element.
     var end: Int { byteCount - 1 }
 
+    /// The byte at `offset`, which must lie behind the head and before the end: a debug build stops where it does not. So it does wherever
+    /// an offset is none of the list.
     @inline(__always) func byte(_ offset: Int) -> Int {
-        unsafe Int(base.load(fromByteOffset: offset, as: UInt8.self))
+        assert(offset >= Self.headerSize && offset < byteCount, "an offset outside of its list")
+        return unsafe Int(base.load(fromByteOffset: offset, as: UInt8.self))
     }
 
     /// Bytes of the length that follows an element, whose encoding and data take `length` bytes.

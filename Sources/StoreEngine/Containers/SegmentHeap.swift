@@ -16,7 +16,7 @@
         unsafe segments = nil
     }
 
-    mutating func deallocate() {
+    @unsafe mutating func deallocate() {
         if let segments = unsafe segments { unsafe allocator.deallocate(segments) }
         unsafe segments = nil
         capacity = 0

@@ -39,7 +39,7 @@
     }
 
     /// Frees the array, not the segments.
-    mutating func deallocate(_ allocator: SlabAllocator) {
+    @unsafe mutating func deallocate(_ allocator: SlabAllocator) {
         if let segments = unsafe segments { unsafe allocator.deallocate(segments) }
         unsafe segments = nil
         capacity = 0

@@ -206,7 +206,7 @@ extension SegmentedTable {
             deepestCount -= 2
             while deepestCount == 0 { halveDirectory() }
         }
-        if segmentList.count == 1 { segmentList.deallocate(allocator) }
+        if segmentList.count == 1 { unsafe segmentList.deallocate(allocator) }
         return lower
     }
 
@@ -229,7 +229,7 @@ extension SegmentedTable {
     private mutating func collapse() {
         forEachSegment { unsafe $0.deallocate(allocator) }
         heap.removeAll()
-        segmentList.deallocate(allocator)
+        unsafe segmentList.deallocate(allocator)
         unsafe allocator.deallocate(directory)
         directoryDepth = 0
         deepestCount = 1

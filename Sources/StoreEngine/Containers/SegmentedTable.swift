@@ -125,8 +125,8 @@ extension TableLayout {
             unsafe segment.deallocate(allocator)
         }
         unsafe allocator.deallocate(directory)
-        heap.deallocate()
-        segmentList.deallocate(allocator)
+        unsafe heap.deallocate()
+        unsafe segmentList.deallocate(allocator)
         return nil
     }
 

@@ -40,7 +40,7 @@ public final class Engine {
 
     deinit {
         unsafe writer.deallocate()
-        state.deallocate()
+        unsafe state.deallocate()
     }
 
     // MARK: executing
@@ -72,7 +72,7 @@ public final class Engine {
                 throw .wrongArity(name)
             }
             let keys = KeySpecs(command.keys)
-            defer { keys.deallocate() }
+            defer { unsafe keys.deallocate() }
             self.run(run, keys: keys, arguments, database: database, reply: reply, effect: command.effect)
         } catch {
             error.write(to: reply)

@@ -29,7 +29,7 @@ import RespCodec
         unsafe places = block.bindMemory(to: UnsafeMutablePointer<Database.Storage>?.self, capacity: count)
     }
 
-    func deallocate() { unsafe _ = munmap(places, byteCount) }
+    @unsafe func deallocate() { unsafe _ = munmap(places, byteCount) }
 
     subscript(index: Int) -> UnsafeMutablePointer<Database.Storage>? {
         @inline(__always) get { unsafe places[index] }
@@ -130,7 +130,7 @@ extension EngineState {
         let keyCount = self.directory.inUse.reduce(0) { $0 + $1.count }
         for database in self.directory.inUse {
             unsafe self.directory[database.index] = nil
-            database.abandon()
+            unsafe database.abandon()
         }
         self.directory.inUse.removeAll()
         self.directory.areInOrder = true
@@ -185,7 +185,7 @@ extension EngineState {
                 self.directory.inUse[place] = last
                 self.directory.areInOrder = false
             }
-            database.deallocate()
+            unsafe database.deallocate()
         }
         self.directory.sweepPlace = place
         if place == 0 {

@@ -23,10 +23,10 @@ import RespCodec
     }
 
     /// Frees the state and everything in it.
-    func deallocate() {
+    @unsafe func deallocate() {
         abandonDatabases()
         freeing.releaseAll()
-        self.directory.deallocate()
+        unsafe self.directory.deallocate()
         let memory = unsafe storage.assumingMemoryBound(to: Storage.self)
         unsafe memory.deinitialize(count: 1)
         unsafe memory.deallocate()

@@ -35,7 +35,7 @@ import RespCodec
     }
 
     /// Frees the database, which must be empty.
-    func deallocate() {
+    @unsafe func deallocate() {
         precondition(count == 0, "a database with keys is not to be freed")
         let allocator = allocator
         forgetSizes()
@@ -45,7 +45,7 @@ import RespCodec
     }
 
     /// Ends a database whose memory, keys and all, goes with its allocator.
-    func abandon() { unsafe storage.deinitialize(count: 1) }
+    @unsafe func abandon() { unsafe storage.deinitialize(count: 1) }
 
     /// Takes all keys out, and returns the table that they are in.
     func detachAll() -> SegmentedTable<EntryLayout> {

@@ -175,8 +175,14 @@ enum EntryLayout: TableLayout {
 
     /// When the key expires, in milliseconds since 1970. Only for an entry that has a deadline field.
     @inline(__always) var deadline: Int64 {
-        get { unsafe address.loadUnaligned(fromByteOffset: 4, as: Int64.self) }
-        nonmutating set { unsafe address.storeBytes(of: newValue, toByteOffset: 4, as: Int64.self) }
+        get {
+            assert(hasDeadline, "an entry without a deadline is asked for it")
+            return unsafe address.loadUnaligned(fromByteOffset: 4, as: Int64.self)
+        }
+        nonmutating set {
+            assert(hasDeadline, "an entry has no room for a deadline")
+            unsafe address.storeBytes(of: newValue, toByteOffset: 4, as: Int64.self)
+        }
     }
 
     /// What the deadline field holds when the key has no deadline any more.
@@ -258,10 +264,27 @@ enum EntryLayout: TableLayout {
 
     // MARK: payloads
 
+    // Debug builds stop where a payload is taken for another than the encoding says.
+
+    @inline(__always) private var isInline: Bool { encoding == .embedded || encoding == .raw }
+
+    private var isPointer: Bool {
+        switch encoding {
+        case .table, .chain, .tree, .stream: true
+        default: false
+        }
+    }
+
     /// Of an integer.
     @inline(__always) var integer: Int {
-        get { unsafe payload.loadUnaligned(as: Int.self) }
-        nonmutating set { unsafe payload.storeBytes(of: newValue, as: Int.self) }
+        get {
+            assert(encoding == .integer, "the payload is no integer")
+            return unsafe payload.loadUnaligned(as: Int.self)
+        }
+        nonmutating set {
+            assert(encoding == .integer, "the payload is no integer")
+            unsafe payload.storeBytes(of: newValue, as: Int.self)
+        }
     }
 
     /// Bytes of the payload of an embedded or raw string.
@@ -269,6 +292,7 @@ enum EntryLayout: TableLayout {
 
     /// Of an embedded or raw string.
     @inline(__always) var inlineBytes: ByteSlice {
+        assert(isInline, "the payload is no string")
         let (length, start) = length(at: payloadOffset)
         return unsafe ByteSlice(start: address + start, count: length)
     }
@@ -280,21 +304,27 @@ enum EntryLayout: TableLayout {
 
     /// The same, where the payload's offset is known.
     @inline(__always) func setInlineLength(_ length: Int, at offset: Int) -> UnsafeMutableRawPointer {
-        unsafe address + offset + LengthPrefix.write(length, to: address + offset)
+        assert(isInline, "the payload is no string")
+        return unsafe address + offset + LengthPrefix.write(length, to: address + offset)
     }
 
     /// Of an embedded or raw string whose payload has this offset: its length.
-    @inline(__always) func inlineLength(at offset: Int) -> Int { length(at: offset).length }
+    @inline(__always) func inlineLength(at offset: Int) -> Int {
+        assert(isInline, "the payload is no string")
+        return length(at: offset).length
+    }
 
     /// Of an external string: its block and length.
     var external: (block: UnsafeMutableRawPointer, length: Int) {
         get {
-            unsafe (
+            assert(encoding == .external, "the payload is no block of its own")
+            return unsafe (
                 UnsafeMutableRawPointer(bitPattern: payload.loadUnaligned(as: UInt.self))!,
                 payload.loadUnaligned(fromByteOffset: 8, as: Int.self)
             )
         }
         nonmutating set {
+            assert(encoding == .external, "the payload is no block of its own")
             let target = unsafe payload
             unsafe target.storeBytes(of: UInt(bitPattern: newValue.block), as: UInt.self)
             unsafe target.storeBytes(of: newValue.length, toByteOffset: 8, as: Int.self)
@@ -303,15 +333,27 @@ enum EntryLayout: TableLayout {
 
     /// Of a large value: its address.
     @inline(__always) var pointer: UnsafeMutableRawPointer {
-        get { unsafe UnsafeMutableRawPointer(bitPattern: payload.loadUnaligned(as: UInt.self))! }
-        nonmutating set { unsafe payload.storeBytes(of: UInt(bitPattern: newValue), as: UInt.self) }
+        get {
+            assert(isPointer, "the payload is no large value")
+            return unsafe UnsafeMutableRawPointer(bitPattern: payload.loadUnaligned(as: UInt.self))!
+        }
+        nonmutating set {
+            assert(isPointer, "the payload is no large value")
+            unsafe payload.storeBytes(of: UInt(bitPattern: newValue), as: UInt.self)
+        }
     }
 
     /// Of a packed value.
-    @inline(__always) var packedList: PackedList { unsafe PackedList(payload) }
+    @inline(__always) var packedList: PackedList {
+        assert(encoding == .packed || encoding == .packedWithDeadlines, "the payload is no list")
+        return unsafe PackedList(payload)
+    }
 
     /// Of a packed hash.
-    @inline(__always) var fieldList: ForwardList { unsafe ForwardList(payload) }
+    @inline(__always) var fieldList: ForwardList {
+        assert(encoding == .packed || encoding == .packedWithDeadlines, "the payload is no list of fields")
+        return unsafe ForwardList(payload)
+    }
 
     /// The payload's bytes in use.
     var payloadSize: Int {

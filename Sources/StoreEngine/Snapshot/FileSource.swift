@@ -56,7 +56,7 @@ extension SnapshotInput {
         capacity = Self.windowSize
     }
 
-    func deallocate() {
+    @unsafe func deallocate() {
         unsafe free(window)
         for each in keptWindows { unsafe free(each.start) }
     }

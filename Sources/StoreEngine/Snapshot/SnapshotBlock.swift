@@ -92,7 +92,7 @@ public protocol SnapshotDestination: AnyObject {
         beginRun()
     }
 
-    func deallocate() {
+    @unsafe func deallocate() {
         unsafe storage.deinitialize(count: 1)
         unsafe storage.deallocate()
     }

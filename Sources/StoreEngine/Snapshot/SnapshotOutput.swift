@@ -32,7 +32,7 @@ import RespCodec
         unsafe self.write = write
     }
 
-    deinit { buffer.deallocate() }
+    deinit { unsafe buffer.deallocate() }
 
     /// Encodes a block and writes what there is enough of.
     public func add(_ block: SnapshotBlock) {
@@ -111,7 +111,7 @@ import RespCodec
         unsafe storage.initialize(to: Storage(start: SystemMemory.allocate(capacity), capacity: capacity))
     }
 
-    func deallocate() {
+    @unsafe func deallocate() {
         unsafe free(storage.pointee.start)
         unsafe storage.deallocate()
     }

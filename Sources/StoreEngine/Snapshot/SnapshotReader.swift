@@ -100,7 +100,7 @@ struct SnapshotReader: ~Copyable {
         self.loading = loading
     }
 
-    deinit { records.source.deallocate() }
+    deinit { unsafe records.source.deallocate() }
 
     /// How far the reader has come.
     var offset: Int { records.offset }

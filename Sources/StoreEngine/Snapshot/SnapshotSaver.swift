@@ -136,7 +136,7 @@ public final class SnapshotSaver {
     deinit {
         precondition(!isInSlices, "a snapshot is ended before it is forgotten")
         unsafe quiet.deallocate()
-        stream.deallocate()
+        unsafe stream.deallocate()
     }
 
     var context: KeyspaceContext { KeyspaceContext(engine, database: engine.database(0), reply: quiet) }
@@ -412,7 +412,7 @@ public final class SnapshotSaver {
                 part.flush()
                 wholeParts.append(value.part)
             }
-            part.deallocate()
+            unsafe part.deallocate()
         }
         // They wait while the record at the end of part 0 is not whole.
         if !isMidRecord { appendParts() }
@@ -434,7 +434,7 @@ public final class SnapshotSaver {
         for value in unwritten.values {
             if value.state == .open {
                 value.close(self)
-                value.stream?.deallocate()
+                unsafe value.stream?.deallocate()
                 value.stream = nil
             } else {
                 value.release(self)

@@ -32,7 +32,7 @@ import RespCodec
     }
 
     /// Frees what the interpreter, which is closed, had.
-    func deallocate() {
+    @unsafe func deallocate() {
         for index in unsafe 0..<chunks.count { unsafe munmap(chunks[index], Self.chunkBytes) }
         unsafe free.deallocate()
     }

@@ -68,7 +68,7 @@ enum SortCommands {
         var arena = ByteArena()
         defer { unsafe arena.deallocate() }
         var sorter = Sorter(context, request)
-        defer { sorter.deallocate() }
+        defer { unsafe sorter.deallocate() }
         let elements = try sorter.sorted(arguments[1], keepingIn: &arena)
         let reply = context.reply
         guard let destination = request.destination else {
@@ -195,7 +195,7 @@ private struct Sorter {
     }
 
     /// Ends the work.
-    func deallocate() { keys.deallocate() }
+    @unsafe func deallocate() { keys.deallocate() }
 
     // MARK: elements
 

@@ -14,7 +14,7 @@ import RespCodec
     init() { unsafe bytes = .allocate(capacity: capacity) }
 
     /// Frees the memory. The value must not be used afterwards.
-    func deallocate() { unsafe bytes.deallocate() }
+    @unsafe func deallocate() { unsafe bytes.deallocate() }
 
     mutating func removeAll() {
         used = 0

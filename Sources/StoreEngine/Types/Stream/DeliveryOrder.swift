@@ -152,7 +152,7 @@ import Glibc
             return moved
         }
 
-        func deallocate(_ allocator: SlabAllocator) { unsafe allocator.deallocate(address) }
+        @unsafe func deallocate(_ allocator: SlabAllocator) { unsafe allocator.deallocate(address) }
 
         /// Moves the run out of a draining page; nil if it has stayed.
         func moved(_ mover: inout BlockMover) -> Run? {
@@ -331,7 +331,7 @@ import Glibc
             if run == last { last = previous(before: run) }
             index.remove(run.key, allocator)
         }
-        run.deallocate(allocator)
+        unsafe run.deallocate(allocator)
     }
 
     /// Frees the first run, whose entries may be gone.

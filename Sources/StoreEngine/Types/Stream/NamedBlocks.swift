@@ -21,7 +21,7 @@ import RespCodec
 
     var bytes: ByteSlice { unsafe ByteSlice(start: start, count: count) }
 
-    func deallocate(_ allocator: SlabAllocator) { unsafe allocator.deallocate(start) }
+    @unsafe func deallocate(_ allocator: SlabAllocator) { unsafe allocator.deallocate(start) }
 }
 
 /// What a ranked tree of named blocks needs to know of them.
@@ -193,7 +193,7 @@ private enum NameLayout: TableLayout {
         unsafe memmove(place, place + 8, (count - index - 1) * 8)
         step(count - index - 1)
         count -= 1
-        if count == 0 { deallocate(allocator) }
+        if count == 0 { unsafe deallocate(allocator) }
     }
 
     private mutating func becomeTree(_ allocator: SlabAllocator) {
@@ -235,7 +235,7 @@ private enum NameLayout: TableLayout {
     }
 
     /// Frees the array or tree, not the blocks.
-    mutating func deallocate(_ allocator: SlabAllocator) {
+    @unsafe mutating func deallocate(_ allocator: SlabAllocator) {
         if isTree {
             freeTree(allocator)
         } else if let base = unsafe base {

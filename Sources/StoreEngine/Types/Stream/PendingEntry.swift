@@ -29,7 +29,7 @@ import RespCodec
         unsafe pointer.initialize(to: Storage(id: id, deliveryCount: deliveryCount))
     }
 
-    func deallocate(_ allocator: SlabAllocator) { unsafe allocator.deallocate(pointer) }
+    @unsafe func deallocate(_ allocator: SlabAllocator) { unsafe allocator.deallocate(pointer) }
 
     static func == (left: PendingEntry, right: PendingEntry) -> Bool { unsafe left.pointer == right.pointer }
     @inline(__always) var bits: UInt64 { unsafe UInt64(UInt(bitPattern: pointer)) }

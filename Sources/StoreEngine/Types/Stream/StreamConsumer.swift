@@ -53,7 +53,7 @@ import RespCodec
     var pending: PendingEntries { PendingEntries(tree.first) }
     func pending(from id: StreamID) -> PendingEntries { PendingEntries(tree.place(atOrAfter: id)) }
 
-    func deallocate(_ allocator: SlabAllocator) {
+    @unsafe func deallocate(_ allocator: SlabAllocator) {
         unsafe pointer.pointee.name.deallocate(allocator)
         unsafe allocator.deallocate(pointer)
     }

@@ -111,12 +111,12 @@ import RespCodec
                 willChange(entry)
                 tree.remove(entry.id, allocator)
                 order.remove(entry, allocator)
-                entry.deallocate(allocator)
+                unsafe entry.deallocate(allocator)
             }
         }
         if isFrozen { allocator.snapshot?.willRemove(consumer, of: self) }
         unsafe consumers.remove(consumer.address, allocator)
-        consumer.deallocate(allocator)
+        unsafe consumer.deallocate(allocator)
         return count
     }
 
@@ -159,7 +159,7 @@ import RespCodec
     private func makeEntry(_ id: StreamID, deliveryCount: Int) -> PendingEntry? {
         let entry = PendingEntry(id, deliveryCount: deliveryCount, allocator)
         guard tree.insert(id, entry.bits, allocator) else {
-            entry.deallocate(allocator)
+            unsafe entry.deallocate(allocator)
             return nil
         }
         if isFrozen { allocator.snapshot?.hasAdded(id, to: self) }
@@ -224,7 +224,7 @@ import RespCodec
         let entry = PendingEntry(bits: bits)
         consumer(of: entry)?.tree.remove(id, allocator)
         takeOut(entry)
-        entry.deallocate(allocator)
+        unsafe entry.deallocate(allocator)
         return true
     }
 
@@ -326,7 +326,7 @@ import RespCodec
         while !tree.isEmpty {
             guard left > 0 else { return false }
             tree.removeFirstLeaf(allocator) { bits in
-                PendingEntry(bits: bits).deallocate(allocator)
+                unsafe PendingEntry(bits: bits).deallocate(allocator)
                 left -= 1
             }
         }
@@ -343,14 +343,14 @@ import RespCodec
             }
             guard left > 0 else { return false }
             unsafe consumers.remove(consumer.address, allocator)
-            consumer.deallocate(allocator)
+            unsafe consumer.deallocate(allocator)
             left -= 1
         }
         return true
     }
 
     /// Frees the group, which has nothing any more.
-    func deallocate() {
+    @unsafe func deallocate() {
         unsafe pointer.pointee.name.deallocate(allocator)
         unsafe allocator.deallocate(pointer)
     }

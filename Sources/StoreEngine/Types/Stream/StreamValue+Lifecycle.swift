@@ -91,7 +91,7 @@ extension StreamValue: LargeValue {
             let group = group(at: groupCount - 1)
             guard group.deallocateSlice(&left) else { return 1 }
             unsafe groups.remove(group.address, allocator)
-            group.deallocate()
+            unsafe group.deallocate()
         }
         while !nodes.isEmpty {
             guard left > 0 else { return 1 }
@@ -100,7 +100,7 @@ extension StreamValue: LargeValue {
                 left -= 1
             }
         }
-        groups.deallocate(allocator)
+        unsafe groups.deallocate(allocator)
         unsafe allocator.deallocate(pointer)
         return nil
     }
