@@ -24,11 +24,12 @@ let package = Package(
         .executableTarget(
             name: "respcli", dependencies: ["RespCodec", "ProcessArguments", "TerminalKit", "CLinux"],
             exclude: ["TerminalKit"]),
-        .testTarget(name: "RespCodecTests", dependencies: ["RespCodec"]),
-        .testTarget(name: "StoreEngineTests", dependencies: ["StoreEngine"]),
-        .testTarget(name: "RespServerTests", dependencies: ["RespServer", "ProcessArguments"]),
-        .testTarget(name: "TerminalKitTests", dependencies: ["TerminalKit"]),
-        .testTarget(name: "RespcliTests", dependencies: ["respcli", "ProcessArguments"]),
+        .target(name: "TestSupport", path: "Tests/TestSupport"),
+        .testTarget(name: "RespCodecTests", dependencies: ["RespCodec", "TestSupport"]),
+        .testTarget(name: "StoreEngineTests", dependencies: ["StoreEngine", "TestSupport"]),
+        .testTarget(name: "RespServerTests", dependencies: ["RespServer", "ProcessArguments", "TestSupport"]),
+        .testTarget(name: "TerminalKitTests", dependencies: ["TerminalKit", "TestSupport"]),
+        .testTarget(name: "RespcliTests", dependencies: ["respcli", "ProcessArguments", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )

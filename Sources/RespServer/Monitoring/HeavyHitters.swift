@@ -29,6 +29,7 @@ struct HeavyHitters {
     private var places: [UInt64: Int] = [:]
     /// All that was added.
     private(set) var total = 0
+    let steps = StepCounter()
 
     /// - Parameter capacity: for how many keys there is room, at least 1.
     init(capacity: Int) {
@@ -85,6 +86,7 @@ struct HeavyHitters {
         let place = heap[start]
         let count = counters[place].count
         while heapPlace > 0, count < self.count(at: (heapPlace - 1) / 2) {
+            steps.step()
             put(heap[(heapPlace - 1) / 2], at: heapPlace)
             heapPlace = (heapPlace - 1) / 2
         }
@@ -100,6 +102,7 @@ struct HeavyHitters {
             guard child < heap.count else { break }
             if child + 1 < heap.count && self.count(at: child + 1) < self.count(at: child) { child += 1 }
             guard self.count(at: child) < count else { break }
+            steps.step()
             put(heap[child], at: heapPlace)
             heapPlace = child
         }

@@ -6,6 +6,11 @@ struct PrefixSet: RandomAccessCollection {
     /// About what a prefix takes besides its bytes: an array, and a place in the table of all clients' prefixes.
     private static let bytesOfPrefix = 96
     private var prefixBytes = 0
+    #if DEBUG
+    /// Comparisons of prefixes. For tests.
+    let steps = StepCounter()
+    #endif
+
     /// The memory that they take.
     var byteCount: Int { prefixBytes + sorted.count * Self.bytesOfPrefix }
 
@@ -18,10 +23,17 @@ struct PrefixSet: RandomAccessCollection {
         var low = 0
         var high = sorted.count
         while low < high {
+            step()
             let middle = (low + high) / 2
             if sorted[middle].lexicographicallyPrecedes(prefix) { low = middle + 1 } else { high = middle }
         }
         return low
+    }
+
+    @inline(__always) private func step() {
+        #if DEBUG
+        steps.step()
+        #endif
     }
 
     /// Adds a prefix that overlaps with none.
@@ -40,22 +52,27 @@ struct PrefixSet: RandomAccessCollection {
 
     /// The first of some prefixes that overlaps with one behind it, and the first of those.
     /// - Complexity: O(n log n).
-    static func firstOverlap(in prefixes: [[UInt8]]) -> (place: Int, other: Int)? {
+    static func firstOverlap(in prefixes: [[UInt8]], _ steps: StepCounter? = nil) -> (place: Int, other: Int)? {
         let order = prefixes.indices.sorted {
-            prefixes[$0] == prefixes[$1] ? $0 < $1 : prefixes[$0].lexicographicallyPrecedes(prefixes[$1])
+            steps?.step()
+            return prefixes[$0] == prefixes[$1] ? $0 < $1 : prefixes[$0].lexicographicallyPrecedes(prefixes[$1])
         }
         // In this order those as which one begins stand before it: the innermost last, and with it the first place among them all.
         var outer: [(place: Int, first: Int)] = []
         var first: Int?
         for place in order {
-            while let last = outer.last, !prefixes[place].starts(with: prefixes[last.place]) { outer.removeLast() }
+            while let last = outer.last, !prefixes[place].starts(with: prefixes[last.place]) {
+                steps?.step()
+                outer.removeLast()
+            }
             let smallest = Swift.min(place, outer.last?.first ?? place)
             if !outer.isEmpty { first = Swift.min(first ?? smallest, smallest) }
             outer.append((place, smallest))
         }
         guard let first else { return nil }
         let other = prefixes[(first + 1)...].firstIndex {
-            $0.starts(with: prefixes[first]) || prefixes[first].starts(with: $0)
+            steps?.step()
+            return $0.starts(with: prefixes[first]) || prefixes[first].starts(with: $0)
         }
         return other.map { (first, $0) }
     }

@@ -1,12 +1,13 @@
 // An array that keeps its first element in itself does what an array does.
 
+import TestSupport
 import Testing
 
 @testable import RespServer
 
 @Suite struct InlineFirstArrayTests {
     @Test func asAnArray() {
-        var random = SeededRandom(seed: 5)
+        var random = SeededRandom(seed: TestSeed.fixed(5))
         var (array, model) = (InlineFirstArray<Int>(), [Int]())
         for step in 0..<20_000 {
             switch random.below(6) {

@@ -1,6 +1,7 @@
 // Goal: alarms come up in the order of their times, stale ones never, and each costs the logarithm of how many there are.
 
 import StoreEngine
+import TestSupport
 import Testing
 
 @testable import RespServer
@@ -11,7 +12,7 @@ import Testing
     private func waiters(_ count: Int) -> [Waiter] { (0..<count).map { room.wait($0, "BLPOP k 0") } }
 
     @Test func alarmsComeUpInOrder() {
-        var generator = SystemRandomNumberGenerator()
+        var generator = SeededRandom(seed: TestSeed.ofRun)
         var heap = AlarmHeap()
         let waiters = waiters(1000)
         for waiter in waiters {

@@ -1,7 +1,8 @@
 // Goal: no heavy key is missed, and no count is larger than the truth. Method: random amounts for many keys, few of them heavy, compared
-// with exact sums; the seed is printed.
+// with exact sums; steps are counted.
 
 import StoreEngine
+import TestSupport
 import Testing
 
 @testable import RespServer
@@ -26,7 +27,7 @@ import Testing
     }
 
     @Test func heavyKeysAreNeverMissed() {
-        let seed = UInt64.random(in: 1...UInt64.max)
+        let seed = TestSeed.ofRun
         var random = RandomSource(seed: seed)
         for capacity in [1, 2, 3, 16, 100] {
             var hitters = HeavyHitters(capacity: capacity)
@@ -44,6 +45,19 @@ import Testing
                 #expect(found.contains { $0.key == one }, "seed \(seed), capacity \(capacity)")
             }
         }
+    }
+
+    /// An amount moves a counter by as many levels of the heap as there are at most, whichever keys it is for.
+    @Test(arguments: [16, 1024, 16_384]) func anAmountCostsTheLogarithm(capacity: Int) {
+        var random = SeededRandom(seed: TestSeed.ofRun)
+        var hitters = HeavyHitters(capacity: capacity)
+        let levels = Int.bitWidth - capacity.leadingZeroBitCount
+        for _ in 0..<3 * capacity {
+            let before = hitters.steps.count
+            add(1 + random.below(1000), to: key(random.below(2 * capacity)), &hitters)
+            #expect(hitters.steps.count - before < levels)
+        }
+        #expect(hitters.steps.count > capacity)
     }
 
     @Test func samplesComeAsOftenAsTheRatioSays() {

@@ -3,6 +3,7 @@
 
 import RespCodec
 import StoreEngine
+import TestSupport
 import Testing
 
 @testable import RespServer
@@ -64,7 +65,7 @@ import Testing
     }
 
     @Test func randomSubscriptions() {
-        var random = SeededRandom(seed: 11)
+        var random = SeededRandom(seed: TestSeed.fixed(11))
         let clients = (0..<40).map { subscriber($0 + 1) }
         let names = (0..<30).map { "c\($0)" }
         let patterns = ["*", "c*", "c1*", "c?", "c1?", "[cd]1", "\\c2", "c2", "c\\", "", "c[0-9]5", "**", "c*5"]

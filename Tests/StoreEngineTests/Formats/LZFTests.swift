@@ -1,6 +1,7 @@
 // LZF: the format byte by byte, there and back for texts of every kind, and hostile input.
 
 import RespCodec
+import TestSupport
 import Testing
 
 @testable import StoreEngine
@@ -53,14 +54,14 @@ struct LZFTests {
     }
 
     @Test func whatWouldNotShrinkIsLeftAlone() {
-        var random = RandomSource(seed: 1)
+        var random = RandomSource(seed: TestSeed.fixed(1))
         for count in [0, 1, 2, 3, 4, 5, 33, 1000, 70_000] {
             #expect(compressed((0..<count).map { _ in UInt8(truncatingIfNeeded: random.next() >> 32) }) == nil)
         }
     }
 
     @Test(arguments: [1, 2, 3, 4]) func randomTextsComeBack(seed: UInt64) {
-        var random = RandomSource(seed: seed)
+        var random = RandomSource(seed: TestSeed.fixed(seed))
         for _ in 0..<2000 {
             let alphabet = 1 + random.below(8)
             var text: [UInt8] = []
@@ -85,7 +86,7 @@ struct LZFTests {
     }
 
     @Test(arguments: [1, 2, 3]) func noiseIsReadWithoutHarm(seed: UInt64) {
-        var random = RandomSource(seed: seed)
+        var random = RandomSource(seed: TestSeed.fixed(seed))
         for _ in 0..<20_000 {
             let noise = (0..<random.below(40)).map { _ in UInt8(truncatingIfNeeded: random.next() >> 40) }
             let count = random.below(600)

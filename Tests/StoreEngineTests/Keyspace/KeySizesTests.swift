@@ -2,6 +2,7 @@
 // what moves whole databases.
 
 import RespCodec
+import TestSupport
 import Testing
 
 @testable import StoreEngine
@@ -159,7 +160,7 @@ struct KeySizesTests {
             engine.settings.sortedSetMaxPackedEntries = 3
             engine.settings.listMaxPackedSize = 4
         }
-        var random = RandomSource(seed: UInt64(seed))
+        var random = RandomSource(seed: TestSeed.fixed(UInt64(seed)))
         var now = Self.start
         for step in 0..<6000 {
             now += Int64(random.below(4))

@@ -1,6 +1,7 @@
 // Goal: a manifest is read and written as Redis does it, and what is none is refused with the text that Redis has for it.
 
 import RespCodec
+import TestSupport
 import Testing
 
 @testable import RespServer
@@ -101,7 +102,7 @@ import Testing
     }
 
     @Test func anyBytesAreReadOrRefused() {
-        var random = SeededRandom(seed: 11)
+        var random = SeededRandom(seed: TestSeed.fixed(11))
         let seed = Array("file appendonly.aof.1.base.rdb seq 1 type b\nfile \"x y\" seq 2 type i\n".utf8)
         for _ in 0..<20_000 {
             var content = seed

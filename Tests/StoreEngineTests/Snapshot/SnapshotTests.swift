@@ -1,6 +1,7 @@
 // All data there and back as a snapshot, one that Redis made, and damaged ones.
 
 import RespCodec
+import TestSupport
 import Testing
 
 @testable import StoreEngine
@@ -155,7 +156,7 @@ struct SnapshotTests {
             return isRead
         }
         #expect(load(bytes))
-        var random = RandomSource(seed: 5)
+        var random = RandomSource(seed: TestSeed.fixed(5))
         for _ in 0..<400 {
             #expect(!load(Array(bytes[0..<random.below(bytes.count - 1)])))
             var damaged = bytes

@@ -2,6 +2,7 @@
 // back.
 
 import RespCodec
+import TestSupport
 import Testing
 
 @testable import StoreEngine
@@ -57,7 +58,7 @@ struct ListTests {
             let writer = ReplyWriter(capacity: 64)
             defer { writer.deallocate() }
             let context = KeyspaceContext(engine, database: engine.database(0), reply: writer)
-            var random = RandomSource(seed: seed)
+            var random = RandomSource(seed: TestSeed.fixed(seed))
             let before = engine.dataBytes
             var model: [[UInt8]] = []
             for step in 0..<4000 {

@@ -1,5 +1,6 @@
 // Goal: each key does to the text what it does in a shell. Method: keys as bytes, the text and the cursor afterwards.
 
+import TestSupport
 import Testing
 
 @testable import TerminalKit
@@ -101,7 +102,7 @@ import Testing
 
     /// Random keys never put the cursor within a character, and undo leads back.
     @Test func anyKeysLeaveASoundText() {
-        var generator = SeededGenerator(seed: 7)
+        var generator = SeededRandom(seed: TestSeed.fixed(7))
         let pieces = [
             "a", " ", "é", "日", "e\u{301}", "👩‍💻", "\u{1}", "\u{2}", "\u{5}", "\u{6}", "\u{4}", "\u{7F}", "\u{B}",
             "\u{15}",
@@ -120,17 +121,5 @@ import Testing
             #expect(position == text.cursor)
             if text.bytes.count > 400 { editor.begin() }
         }
-    }
-}
-
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-    mutating func next() -> UInt64 {
-        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-        var value = state
-        value ^= value >> 33
-        value = value &* 0xFF51_AFD7_ED55_8CCD
-        return value ^ value >> 33
     }
 }

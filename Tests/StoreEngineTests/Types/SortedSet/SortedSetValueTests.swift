@@ -2,6 +2,7 @@
 // scores are read and printed.
 
 import RespCodec
+import TestSupport
 import Testing
 
 @testable import StoreEngine
@@ -49,7 +50,7 @@ struct SortedSetTests {
     @Test(arguments: [1, 2, 3], [40, 2000]) func agreesWithADictionary(seed: UInt64, members: Int) {
         let engine = Engine(seed: seed)
         let empty = engine.dataBytes
-        var random = RandomSource(seed: seed)
+        var random = RandomSource(seed: TestSeed.fixed(seed))
         var model = Model()
         for step in 0..<6000 {
             let member = random.below(3) == 0 ? "\(random.below(members))" : "member:\(random.below(members))"
@@ -120,7 +121,7 @@ struct SortedSetTests {
 
     /// Every way to read a number gives what the C library makes of it.
     @Test(arguments: [1, 2]) func readsAsTheLibraryDoes(seed: UInt64) {
-        var random = RandomSource(seed: seed)
+        var random = RandomSource(seed: TestSeed.fixed(seed))
         for _ in 0..<20_000 {
             var text = random.below(4) == 0 ? "-" : ""
             for _ in 0..<random.below(20) { text += "\(random.below(10))" }
@@ -145,7 +146,7 @@ struct SortedSetTests {
     }
 
     @Test func printsWhatReadsBack() {
-        var random = RandomSource(seed: 9)
+        var random = RandomSource(seed: TestSeed.fixed(9))
         for _ in 0..<20_000 {
             let value = Double(bitPattern: random.next())
             guard value.isFinite else { continue }

@@ -1,6 +1,7 @@
 // Goal: whatever is edited, the screen shows the prompt and the text, and the cursor is where the text says. Method: a model of a
 // terminal of several widths, drawn step by step and compared with one that is drawn at once.
 
+import TestSupport
 import Testing
 
 @testable import TerminalKit
@@ -47,7 +48,7 @@ import Testing
     }
 
     @Test func anySequenceOfTextsIsShown() {
-        var generator = SeededGenerator(seed: 11)
+        var generator = SeededRandom(seed: TestSeed.fixed(11))
         let pieces = ["a", "bc", " ", "日", "e\u{301}", "\n", "xyzzy"]
         for width in [5, 8, 13] {
             var screen = ScreenModel(width: width)
