@@ -33,7 +33,7 @@ extension Server {
 
     private func serveReady() {
         // Replies to others must not stand among those of the connection at hand.
-        if logsEffects, let connection = replies.current { noteLogged(by: connection) }
+        if appendOnly.takesEffects, let connection = replies.current { appendOnly.noteEffects(of: connection) }
         let interrupted = replies.interrupt()
         let blocked = keyspaceListeners.blocked
         for (waiter, withError) in blocked.takeUnblocked() { endWait(waiter, withError: withError) }
@@ -58,7 +58,7 @@ extension Server {
         let hasReplied = runMeasured(call)
         tracking.remember(waiter.record.handle, waiter.arguments.view, readBy: connection)
         engine.endEffects()
-        if logsEffects { noteLogged(by: connection) }
+        if appendOnly.takesEffects { appendOnly.noteEffects(of: connection) }
         withExtendedLifetime(waiter.arguments) {}
         if hasReplied { goOn(behind: waiter) }
     }

@@ -19,25 +19,6 @@ import Glibc
 import RespCodec
 import StoreEngine
 
-/// For how long more memory was in use than allowed, in spite of all that was done; in microseconds.
-struct MemoryExcess {
-    private var earlier: Int64 = 0
-    private var start: Int64?
-
-    var current: Int64 { start.map { Syscall.monotonicMicroseconds() - $0 } ?? 0 }
-    /// Since the start of the server, or the last reset.
-    var total: Int64 { earlier + current }
-
-    mutating func begin() { if start == nil { start = Syscall.monotonicMicroseconds() } }
-
-    mutating func end() {
-        earlier += current
-        start = nil
-    }
-
-    mutating func reset() { self = MemoryExcess() }
-}
-
 extension Server {
     /// So often a key to evict is looked for in vain before that is left to the next turn.
     private static let mostSearches = 100
@@ -46,34 +27,18 @@ extension Server {
     /// - Complexity: O(1).
     func followMemoryLimit() {
         let limit = configuration.settings.maxMemory
-        followedLogBytes = appendOnly.writer.log.heldCount
-        engine.memoryLimit = limit > 0 ? max(0, limit - ownBytes - lostBytes) : nil
-        followReturning()
+        memoryLimit.logWasCounted(appendOnly.writer.log.heldCount)
+        engine.memoryLimit = limit > 0 ? max(0, limit - ownBytes - memoryLimit.lostBytes) : nil
         followMemoryUse()
         // Where there was nothing to be had, there may be something now.
-        if isOverMemory { evictionTimer.set(for: now) }
+        if memoryLimit.isExceeded { evictionTimer.set(for: now) }
     }
 
-    /// From this limit on it is seen to that not only what is in use is within it, but, by and large, what the system counts.
-    private static let leastFollowed = 64 << 20
-    /// A limit may be exceeded by this part of it by what is no data, ...
-    private static let toleratedPart = 25
-    /// ... and this part of it is the most that data have to give way to.
-    private static let mostLostPart = 3
-
-    /// Finds out how much more the system counts than is in use and in pages for it: the program itself, and what lies free between blocks of
-    /// malloc. Of that as much is lost to data as exceeds a part of the limit.
-    ///
     /// What a snapshot needs comes and goes: no keys go for it.
     private func measureLostBytes() {
-        let limit = configuration.settings.maxMemory
-        guard limit >= Self.leastFollowed else {
-            lostBytes = 0
-            return
-        }
         guard persistence.background == nil && persistence.loading == nil else { return }
-        let others = SystemFacts.residentBytes - engine.residentBytes - ownBytes
-        lostBytes = min(max(0, others - limit / Self.toleratedPart), limit / Self.mostLostPart)
+        memoryLimit.measureLostBytes(
+            unaccounted: SystemFacts.residentBytes - engine.residentBytes - ownBytes, limit: configuration.settings.maxMemory)
     }
 
     /// To be called ten times a second or so: follows what is counted by nobody when it changes.
@@ -83,7 +48,8 @@ extension Server {
         relieveMemory()
     }
 
-    /// Has large blocks go back to the system at once while it matters what the system counts.
+    /// Has large blocks go back to the system at once while it matters what the system counts. To be called when a setting has changed that
+    /// decides it.
     func followReturning() {
         let settings = configuration.settings
         engine.returnsLargeBlocks = settings.maxMemory > 0 || settings.activeDefragmentation
@@ -95,7 +61,7 @@ extension Server {
         if limit > 0 && limit < 1 << 20 {
             log.warning("maxmemory is \(limit) bytes, less than a megabyte: is that what is meant?")
         }
-        if isOverMemory {
+        if memoryLimit.isExceeded {
             log.warning(
                 "More memory is in use than maxmemory allows, \(ownBytes + engine.usedBytes) bytes and not \(limit): "
                     + "keys are evicted as maxmemory-policy says, or commands that may use more are refused")
@@ -108,44 +74,42 @@ extension Server {
     }
 
     /// Bytes of the log that are still to be written, but for those of evictions.
-    var countedLogBytes: Int { logsEffects ? max(0, appendOnly.writer.log.heldCount - evictionLogBytes) : 0 }
-
-    /// So much the log may grow, or shrink, before it is counted anew.
-    private static let uncountedLogGrowth = 64 << 10
+    var countedLogBytes: Int {
+        appendOnly.takesEffects ? memoryLimit.countedBytes(ofLog: appendOnly.writer.log.heldCount) : 0
+    }
 
     /// To be called after commands and after writes to the append-only file, while there is a limit and effects are logged.
     @inline(__always)
     func followLogMemory() {
-        let bytes = appendOnly.writer.log.heldCount
-        if (bytes &- followedLogBytes).magnitude > Self.uncountedLogGrowth { countLog() }
+        if memoryLimit.mustCount(log: appendOnly.writer.log.heldCount) { countLog() }
     }
 
     @inline(never)
     private func countLog() {
-        evictionLogBytes = min(evictionLogBytes, appendOnly.writer.log.heldCount)
+        memoryLimit.logWasWritten(appendOnly.writer.log.heldCount)
         followMemoryLimit()
     }
 
     /// To be called where memory may have been taken or given back. Closes or opens the gate.
     @inline(__always)
     func followMemoryUse() {
-        if engine.isOverMemoryLimit != isOverMemory { memoryUseChanged() }
+        if engine.isOverMemoryLimit != memoryLimit.isExceeded { memoryUseChanged() }
     }
 
     private func memoryUseChanged() {
-        isOverMemory.toggle()
+        memoryLimit.isExceeded = engine.isOverMemoryLimit
         updateGate()
-        if isOverMemory {
+        if memoryLimit.isExceeded {
             evictionTimer.set(for: now)
         } else {
             evictionTimer.set(for: nil)
-            memoryExcess.end()
+            memoryLimit.excess.end()
         }
     }
 
     /// Whether a command of these flags needs room, and there is none.
     func isRefusedForMemory(_ flags: CommandFlags, _ connection: Connection) -> Bool {
-        guard isOverMemory, needsRoom(flags, connection) else { return false }
+        guard memoryLimit.isExceeded, needsRoom(flags, connection) else { return false }
         return !makeRoom()
     }
 
@@ -168,7 +132,7 @@ extension Server {
         let start = clinux_cycle_counter()
         let logged = appendOnly.writer.log.heldCount
         defer {
-            evictionLogBytes += appendOnly.writer.log.heldCount - logged
+            memoryLimit.evictionsWereLogged(appendOnly.writer.log.heldCount - logged)
             followMemoryUse()
             relieveMemory()
             observer.observe(.evictionCycle, cycles: clinux_cycle_counter() &- start)
@@ -181,11 +145,11 @@ extension Server {
             case .continues: break
             case .searching: searches += 1
             case .exhausted:
-                memoryExcess.begin()
+                memoryLimit.excess.begin()
                 return false
             }
             guard searches < Self.mostSearches, clinux_cycle_counter() &- start <= limit else {
-                memoryExcess.begin()
+                memoryLimit.excess.begin()
                 evictionTimer.set(for: now)
                 // There are keys that may go: the next turns find them.
                 return true
@@ -196,10 +160,12 @@ extension Server {
     /// Whether more of a large argument is to wait until there is room for it. What has arrived counts, so that otherwise a client could send
     /// much faster than keys are evicted.
     func mustWaitForRoom() -> Bool {
-        guard engine.isMemoryLimited, isOverMemory || engine.holdsTooMuch, pause.end <= now else { return false }
+        guard engine.isMemoryLimited, memoryLimit.isExceeded || engine.holdsTooMuch, pause.end <= now else {
+            return false
+        }
         // Where nothing may go, the command will be refused.
-        if isOverMemory && !makeRoom() { return false }
-        if isOverMemory { return true }
+        if memoryLimit.isExceeded && !makeRoom() { return false }
+        if memoryLimit.isExceeded { return true }
         relieveMemory()
         return engine.isDefragmenting && mayDefragment && engine.holdsTooMuch
     }

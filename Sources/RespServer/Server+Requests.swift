@@ -29,7 +29,7 @@ extension Server {
         if let pending = connection.pending { goOn(with: pending, connection) }
         // What is kept comes before what is read.
         if !connection.isEnding && !connection.isQueued { read(connection) }
-        if logsEffects { noteLogged(by: connection) }
+        if appendOnly.takesEffects { appendOnly.noteEffects(of: connection) }
         replies.end()
         if clientMemory.isFollowed { countMemory(of: connection) }
     }
@@ -156,7 +156,8 @@ extension Server {
             reader.limits.isUnauthenticated = !connection.isAuthenticated
             var parser = RequestParser(limits: reader.limits)
             let ending = unsafe reader.readBatch(
-                window, from: place, limit: connection.needsChecks ? 1 : min(limit, batchLimit), parser: &parser)
+                window, from: place, limit: connection.needsChecks ? 1 : min(limit, hotKeys.batchLimit), parser: &parser
+            )
             if connection.needsChecks && ending.beganEmpty && connection.replyMode == .skipNext {
                 // The empty request was the one without a reply.
                 connection.replyMode = .on
@@ -194,13 +195,13 @@ extension Server {
                     if index + 1 < reader.count || ending.outcome != .request {
                         place = next
                         isOutdated = true
-                        if !hasSample { requestsToSample &+= reader.count - index - 1 }
+                        if !hasSample { hotKeys.takeBack(reader.count - index - 1) }
                         break
                     }
                 }
                 if clock.isSliceOver && next < window.count {
                     enqueue(connection)
-                    if !hasSample { requestsToSample &+= reader.count - index - 1 }
+                    if !hasSample { hotKeys.takeBack(reader.count - index - 1) }
                     return Rest(start: next)
                 }
             }
@@ -233,7 +234,7 @@ extension Server {
                 if engine.isObserved { serveBlocked() }
             }
             if engine.isMemoryLimited {
-                if logsEffects { followLogMemory() }
+                if appendOnly.takesEffects { followLogMemory() }
                 followMemoryUse()
             }
         }
@@ -248,7 +249,7 @@ extension Server {
                 requestByteCount: 0, replyByteCount: reply.byteCount(from: replyStart))
         }
         observer.hasMeasuredReply = false
-        if logsEffects { noteLogged(by: connection) }
+        if appendOnly.takesEffects { appendOnly.noteEffects(of: connection) }
         replies.handOver(to: connection)
         clock.restart()
     }

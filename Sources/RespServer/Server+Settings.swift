@@ -11,9 +11,11 @@ extension Server {
         applyEventClasses()
         applyTrackingLimit()
         followClientMemoryLimits()
+        followReturning()
         followMemoryLimit()
         configuration.onChange(of: "maxmemory") { [unowned self] _, _ in
             followClientMemoryLimits()
+            followReturning()
             followMemoryLimit()
             warnOfMemoryLimit()
             return nil
@@ -45,7 +47,9 @@ extension Server {
             removeLogHistory()
             return nil
         }
-        configuration.onChange(of: "appendonly") { [unowned self] _, new in followAppendOnly(new.appendOnly) }
+        configuration.onChange(of: "appendonly") { [unowned self] change in
+            followAppendOnly(change.new.appendOnly, isNested: change.isNested)
+        }
         configuration.onChange(of: "save", "stop-writes-on-bgsave-error") { [unowned self] _, _ in
             updateGate()
             return nil
@@ -158,14 +162,14 @@ extension Server {
     }
 
     private func resetStatistics() {
-        hotKeys?.follow(hotKeyTotals)
-        hotKeys?.statisticsWereReset()
+        hotKeys.found?.follow(hotKeyTotals)
+        hotKeys.found?.statisticsWereReset()
         statistics = ServerStatistics()
         errors = ErrorStatistics()
         replies.resetStatistics()
         scripts.resetStatistics()
         engine.resetStatistics()
-        memoryExcess.reset()
+        memoryLimit.excess.reset()
         defragmentationPace.resetStatistics(now: now)
         appendOnly.resetStatistics()
         for record in commands.records {

@@ -45,7 +45,7 @@ extension Server {
         serveBlocked()
         if tracking.hasBroadcasts { tracking.broadcast() }
         if engine.flushCount != persistence.followedFlushes { followFlush() }
-        if logsEffects { flushLog() }
+        if appendOnly.takesEffects { flushLog() }
         if !appendOnly.waiting.isEmpty { serveLogWaits() }
         replies.send()
         if savesInSlices { saveSlice() }

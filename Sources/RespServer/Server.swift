@@ -41,14 +41,6 @@ final class Server {
     let logTimer: LoopTimer
     /// Whether each turn writes a slice of a snapshot.
     var savesInSlices = false
-    /// Whether what commands do goes to the append-only file.
-    var logsEffects = false
-    /// Up to where it is known who has written what is in the log.
-    var lastLoggedPosition = 0
-    /// When the log was last tried to be written anew after a failure.
-    var lastRecovery = Int64.min / 2
-    /// Whether a command of a transaction runs.
-    var isInTransaction = false
     var isStopping = false
     var exitStatus: Int32 = 0
 
@@ -74,26 +66,12 @@ final class Server {
     var pause = Pause()
     var monitors = Monitors()
     let observer: CommandObserver
-    var hotKeys: HotKeys?
-    /// Whether requests are sampled for the hot keys.
-    var samplesKeys = false
+    let hotKeys = HotKeySampler()
     let pubsub: PubSub
     var tracking: Tracking { keyspaceListeners.tracking }
-    /// How many requests there are up to the next sample.
-    var requestsToSample = HotKeys.never
-    /// Whether more memory is in use than `maxmemory` allows, and for how long there was.
-    var isOverMemory = false
-    var memoryExcess = MemoryExcess()
-    /// How many bytes of what is to be logged are of evictions, and how many there were of all when the log was counted last.
-    var evictionLogBytes = 0
-    var followedLogBytes = 0
-    /// What the system counts besides what is in use, as far as data have to give way to it.
-    var lostBytes = 0
+    let memoryLimit = MemoryLimit()
     let clientMemory = ClientMemory()
     var defragmentationPace = DefragmentationPace()
-    /// What commands did, while DEBUG EFFECTS records it, and who gives it to both this and the append-only file.
-    var effectLog: EffectLog?
-    var splitEffects: SplitEffects?
     /// Whether keys go at their deadline by themselves; DEBUG can stop that, and then they go when somebody looks.
     var activeExpireEnabled = true
 
@@ -169,10 +147,10 @@ final class Server {
     /// To be called when what the gate depends on has changed.
     func updateGate() {
         gate = pause.gate.union(monitors.gate).union(observer.gate)
-        if isOverMemory { gate.formUnion([.denyOOM, .noMandatoryKeys]) }
+        if memoryLimit.isExceeded { gate.formUnion([.denyOOM, .noMandatoryKeys]) }
         if storageProblem != nil { gate.formUnion([.write, .asksForHealth, .executesTransaction]) }
         if scripts.isBusy || persistence.loading != nil { gate = .any }
-        if samplesKeys, let hotKeys, hotKeys.options.ratio == 1 { gate = .any }
+        if hotKeys.samplesAll { gate = .any }
     }
 
     /// For a batch of requests that is to be looked at. `updateGate` opens it again.

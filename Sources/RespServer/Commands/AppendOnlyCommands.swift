@@ -55,7 +55,7 @@ enum AppendOnlyCommands {
             throw .message("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")
         }
         let appendOnly = server.appendOnly
-        if server.logsEffects { server.noteLogged(by: connection) }
+        if server.appendOnly.takesEffects { server.appendOnly.noteEffects(of: connection) }
         let isSynced = appendOnly.state == .on && connection.loggedPosition <= appendOnly.writer.syncedPosition
         if let waiting = connection.waiting { deadline = waiting.wait.deadline }
         guard replicas > 0 || local > 0 && !isSynced, !context.isNested, deadline.map({ $0 >= now }) ?? true else {

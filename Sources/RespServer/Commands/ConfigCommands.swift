@@ -70,8 +70,10 @@ enum ConfigCommands {
         let server = context.server
         let pairs = Array(arguments.owned.dropFirst(2))
         let (isLocal, isLoading) = (context.connection.isLocal, server.persistence.loading != nil)
+        let isNested = context.isNested
         try refusing { () throws(ConfigurationRefusal) in
-            try server.configuration.set(pairs, clientIsLocal: isLocal, isLoading: isLoading)
+            try server.configuration.set(
+                pairs, clientIsLocal: isLocal, isLoading: isLoading, isNested: isNested)
         }
         context.reply.ok()
     }

@@ -12,11 +12,11 @@ extension DebugCommands {
                 throw .message("ERR Effects are recorded from no data on: use FLUSHALL before")
             }
             let log = EffectLog()
-            server.effectLog = log
+            server.appendOnly.recorded = log
             server.followEffectSinks()
             reply.ok()
         case ("stop", 3):
-            server.effectLog = nil
+            server.appendOnly.recorded = nil
             server.followEffectSinks()
             reply.ok()
         case ("log", 3):
@@ -36,7 +36,7 @@ extension DebugCommands {
     }
 
     private static func recorded(_ server: Server) throws(CommandError) -> [UInt8] {
-        guard let log = server.effectLog else { throw .message("ERR No effects are recorded") }
+        guard let log = server.appendOnly.recorded else { throw .message("ERR No effects are recorded") }
         // Those of a transaction in which this is asked.
         server.engine.endEffects()
         return log.bytes

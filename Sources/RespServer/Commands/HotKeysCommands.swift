@@ -16,7 +16,7 @@ enum HotKeysCommands {
                 .help(of: "HOTKEYS", group: .server, since: "8.6.0", help),
                 subcommand("RESET", arity: 2, summary: "Forgets what was found out.") {
                     (context, _) throws(CommandError) in
-                    guard context.server.hotKeys?.isActive != true else {
+                    guard context.server.hotKeys.found?.isActive != true else {
                         throw .message("ERR hotkey tracking session in progress, stop tracking first")
                     }
                     context.server.removeHotKeys()
@@ -29,7 +29,7 @@ enum HotKeysCommands {
                     summary: "Begins to find out which keys are used most.", run: start),
                 subcommand("STOP", arity: 2, summary: "Ends finding out; the result is kept.") {
                     (context, _) throws(CommandError) in
-                    guard context.server.hotKeys?.isActive == true else { return context.reply.null() }
+                    guard context.server.hotKeys.found?.isActive == true else { return context.reply.null() }
                     context.server.stopHotKeys()
                     context.reply.ok()
                 },
@@ -58,7 +58,7 @@ enum HotKeysCommands {
     // MARK: beginning
 
     @Sendable private static func start(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
-        guard context.server.hotKeys?.isActive != true else {
+        guard context.server.hotKeys.found?.isActive != true else {
             throw .message("ERR hotkey tracking session already in progress")
         }
         var reader = ArgumentReader(arguments, from: 2)
@@ -122,8 +122,8 @@ enum HotKeysCommands {
     @Sendable private static func get(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
         let server = context.server
         let reply = context.reply
-        server.hotKeys?.follow(server.hotKeyTotals)
-        guard let found = server.hotKeys else { return reply.null() }
+        server.hotKeys.found?.follow(server.hotKeyTotals)
+        guard let found = server.hotKeys.found else { return reply.null() }
         let options = found.options
         func field(_ name: ByteSlice, _ value: Int) {
             reply.bulkString(name)

@@ -35,7 +35,7 @@ struct MemoryFigures {
         clients = sample.clientBytes
         startup = server.sharedBytes
         scripts = server.scripts.byteCount
-        log = server.logsEffects ? server.appendOnly.writer.log.heldCount : 0
+        log = server.appendOnly.takesEffects ? server.appendOnly.writer.log.heldCount : 0
         let databases = server.engine.databasesInUse
         tables = databases.filter { $0.count > 0 }.map {
             ($0.index, $0.tableBytes, $0.deadlineCount * MemoryLayout<Int64>.size)

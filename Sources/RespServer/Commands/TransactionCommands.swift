@@ -71,11 +71,7 @@ enum TransactionCommands {
         guard !isBroken else { return context.reply.nullArray() }
         let replyStart = context.reply.count
         context.reply.array(transaction.queue.count)
-        server.isInTransaction = true
-        defer {
-            server.isInTransaction = false
-            server.updateTime()
-        }
+        defer { server.updateTime() }
         for queued in transaction.queue {
             var call = Call(queued.record.handle, queued.arguments.view, for: connection)
             call.isNested = true

@@ -16,8 +16,16 @@ enum StartRequest {
 }
 
 final class Configuration {
+    /// What CONFIG SET has changed.
+    struct Change {
+        let old: Settings
+        let new: Settings
+        /// Whether it runs within a transaction or a script.
+        let isNested: Bool
+    }
+
     /// Called when a change has come into force. Returns nil, or why the change cannot be applied: then it is undone.
-    typealias Hook = (_ old: Settings, _ new: Settings) -> String?
+    typealias Hook = (Change) -> String?
 
     /// The values in force.
     ///
@@ -62,7 +70,14 @@ final class Configuration {
     // MARK: Hooks
 
     /// Runs `hook` whenever CONFIG SET changes one of the settings called `names`, once per command.
-    func onChange(of names: String..., run hook: @escaping Hook) {
+    func onChange(of names: String..., run hook: @escaping (_ old: Settings, _ new: Settings) -> String?) {
+        add(names) { hook($0.old, $0.new) }
+    }
+
+    /// The same, for a hook to which it matters how the change was made.
+    func onChange(of names: String..., run hook: @escaping Hook) { add(names, hook) }
+
+    private func add(_ names: [String], _ hook: @escaping Hook) {
         for name in names {
             precondition(table.setting(Array(name.utf8))?.name == name, "no setting is called \(name)")
         }
@@ -123,8 +138,11 @@ final class Configuration {
     ///   - arguments: Names and values alternating: the arguments of CONFIG SET.
     ///   - clientIsLocal: Whether the client came over loopback or a unix socket.
     ///   - isLoading: Whether a data set is being loaded.
+    ///   - isNested: Whether the command runs within a transaction or a script.
     /// - Throws: `ConfigurationRefusal`; then no setting has changed.
-    func set(_ arguments: [[UInt8]], clientIsLocal: Bool, isLoading: Bool = false) throws(ConfigurationRefusal) {
+    func set(
+        _ arguments: [[UInt8]], clientIsLocal: Bool, isLoading: Bool = false, isNested: Bool = false
+    ) throws(ConfigurationRefusal) {
         guard arguments.count.isMultiple(of: 2) else { throw ConfigurationRefusal("ERR syntax error") }
         let entries = try entries(in: arguments, clientIsLocal, isLoading)
         var new = settings
@@ -144,7 +162,7 @@ final class Configuration {
                 changed.append(entry)
             }
         }
-        try apply(new, changed)
+        try apply(Change(old: settings, new: new, isNested: isNested), changed)
         warn(ofSettingsWithoutEffect: entries.map { table[$0] }.filter { $0.isWithoutEffect(in: settings) }.map(\.name))
     }
 
@@ -186,20 +204,20 @@ final class Configuration {
         return ConfigurationRefusal(start + name + Array("') - \(reason)".utf8))
     }
 
-    /// Puts `new` in force and runs the hooks of `changed`; undoes everything if one objects.
-    private func apply(_ new: Settings, _ changed: [SettingTable.Entry]) throws(ConfigurationRefusal) {
-        let old = settings
-        settings = new
+    /// Puts a change in force and runs the hooks of `changed`; undoes everything if one objects.
+    private func apply(_ change: Change, _ changed: [SettingTable.Entry]) throws(ConfigurationRefusal) {
+        settings = change.new
         var done: [Int] = []
         for entry in changed {
             let name = table[entry].name
             for (index, hook) in hooks.enumerated() where hook.names.contains(name) && !done.contains(index) {
                 done.append(index)
-                guard let objection = hook.run(old, new) else { continue }
+                guard let objection = hook.run(change) else { continue }
                 log.warning("A change of '\(entry.name)' could not be applied and is undone: \(objection)")
-                settings = old
+                settings = change.old
+                let back = Change(old: change.new, new: change.old, isNested: change.isNested)
                 for index in done {
-                    if let failure = hooks[index].run(new, old) {
+                    if let failure = hooks[index].run(back) {
                         log.warning("A previous setting could not be restored: \(failure)")
                     }
                 }

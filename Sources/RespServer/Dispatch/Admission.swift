@@ -86,7 +86,7 @@ extension Server {
         let start = reply.count
         let begin = clock.last
         guard run(call) else { return false }
-        if samplesKeys {
+        if hotKeys.isSampling {
             sampleKeys(call, cycles: clock.last &- begin, replyByteCount: reply.byteCount(from: start))
         }
         if requestByteCount > 0 || observer.logs[.largeReply].isOn {

@@ -98,40 +98,33 @@ extension Server {
     }
 
     func startHotKeys(_ options: HotKeys.Options) {
-        hotKeys = HotKeys(options, now: now, totals: hotKeyTotals, seed: UInt64.random(in: 1...UInt64.max))
+        hotKeys.found = HotKeys(options, now: now, totals: hotKeyTotals, seed: UInt64.random(in: 1...UInt64.max))
         hotKeysTimer.set(for: options.duration.map { now + $0 })
         followHotKeys()
     }
 
     func stopHotKeys() {
-        hotKeys?.follow(hotKeyTotals)
-        hotKeys?.stop(now: now)
+        hotKeys.found?.follow(hotKeyTotals)
+        hotKeys.found?.stop(now: now)
         hotKeysTimer.set(for: nil)
         followHotKeys()
     }
 
     func removeHotKeys() {
-        hotKeys = nil
+        hotKeys.found = nil
         followHotKeys()
     }
 
     /// To be called at the end of the time for which keys are counted.
     func stopHotKeysInTime() {
-        guard let tracked = hotKeys, tracked.isActive, let duration = tracked.options.duration else { return }
+        guard let tracked = hotKeys.found, tracked.isActive, let duration = tracked.options.duration else { return }
         let end = tracked.start + duration
         end <= now ? stopHotKeys() : hotKeysTimer.set(for: end)
     }
 
     private func followHotKeys() {
-        samplesKeys = hotKeys?.isActive == true
-        requestsToSample = samplesKeys ? hotKeys!.drawDistance() : HotKeys.never
+        hotKeys.follow()
         updateGate()
-    }
-
-    /// How many requests are read at once: a sample is a batch of its own, so that only it takes the slow path.
-    @inline(__always)
-    var batchLimit: Int {
-        requestsToSample > RequestReader.batchCapacity ? RequestReader.batchCapacity : max(1, requestsToSample - 1)
     }
 
     /// Counts down to the next sample.
@@ -139,11 +132,7 @@ extension Server {
     /// - Returns: Whether there is a sample among them: then the gate has been closed, and `endSample` opens it behind them.
     @inline(__always)
     func prepareSample(_ count: Int) -> Bool {
-        // While nothing is sampled the next sample is so far away that nobody comes to it.
-        guard requestsToSample <= count else {
-            requestsToSample &-= count
-            return false
-        }
+        guard hotKeys.reachesSample(count) else { return false }
         closeGateForSample()
         return true
     }
@@ -155,12 +144,6 @@ extension Server {
     /// Looks at a request that has run, if it is a sample.
     func sampleKeys(_ call: Call, cycles: UInt64, replyByteCount: Int) {
         guard !call.command.record.info.keys.isEmpty else { return }
-        requestsToSample -= 1
-        guard requestsToSample <= 0 else { return }
-        requestsToSample = hotKeys!.drawDistance()
-        hotKeys!.add(
-            cycles: Int(clamping: cycles),
-            bytes: call.arguments.requestByteCount + replyByteCount, to: call.arguments, call.command.keys,
-            engine.hash)
+        hotKeys.take(call, cycles: cycles, replyByteCount: replyByteCount, engine.hash)
     }
 }

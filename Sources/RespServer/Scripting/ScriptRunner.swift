@@ -262,7 +262,7 @@ import StoreEngine
         // No script runs another one: commands that would are not for scripts.
         guard run == nil else { throw .message("ERR A script is running") }
         // As for any other command, room is made first.
-        let isOutOfMemory = unsafe server.isOverMemory && !server.makeRoom()
+        let isOutOfMemory = unsafe server.memoryLimit.isExceeded && !server.makeRoom()
         var refused: CommandFlags = runsAllCommands ? [] : .noScript
         storageProblem = unsafe server.storageProblem
         if flags.contains(.undeclared) {

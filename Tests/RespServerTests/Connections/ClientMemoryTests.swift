@@ -59,7 +59,7 @@ import Testing
         client.pieces = [[UInt8](repeating: 118, count: 1_000_000)]
         one.run()
         #expect((1_000_000..<1_005_000).contains(one.server.clientMemory.byteCount))
-        #expect(!one.server.isOverMemory)
+        #expect(!one.server.memoryLimit.isExceeded)
         for _ in 0..<49 {
             client.pieces = [[UInt8](repeating: 118, count: 1_000_000)]
             one.run()

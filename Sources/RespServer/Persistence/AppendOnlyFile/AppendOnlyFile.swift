@@ -38,6 +38,41 @@ final class AppendOnlyFile {
         didSet { if let oldValue, oldValue !== directory { oldValue.unlock() } }
     }
 
+    // MARK: effects
+
+    /// Whether what commands do goes to the file.
+    var takesEffects = false
+    /// What commands did, while DEBUG EFFECTS records it.
+    var recorded: EffectLog?
+    private var split: SplitEffects?
+
+    /// Who takes effects now, if anybody.
+    func makeSink() -> (any EffectSink)? {
+        split = nil
+        guard takesEffects else { return recorded }
+        guard let recorded else { return writer.log }
+        let both = SplitEffects(writer.log, recorded)
+        split = both
+        return both
+    }
+
+    // MARK: who has written
+
+    /// Up to where it is known who has written what is in the log.
+    private var notedPosition = 0
+
+    /// To be called when a client's commands have run and before anybody else's do, and before it is answered: whose their effects are.
+    @inline(__always)
+    func noteEffects(of connection: Connection) {
+        let position = writer.log.position
+        guard position != notedPosition else { return }
+        notedPosition = position
+        connection.loggedPosition = position
+    }
+
+    /// What there is up to here is nobody's.
+    func noteEffectsOfNobody() { notedPosition = writer.log.position }
+
     /// Who waits until what they have written is on the disk.
     var waiting: [Connection] = []
 
@@ -50,6 +85,17 @@ final class AppendOnlyFile {
     var byteCount: Int { earlierByteCount + writer.fileSize }
 
     // MARK: rewriting
+
+    /// When the log was last tried to be written anew after a failure.
+    private var lastRecovery = Int64.min / 2
+
+    /// Whether it may be tried again to write the log anew; then that counts as done.
+    /// - Parameter now: in milliseconds.
+    func mayRecover(at now: Int64) -> Bool {
+        guard now - lastRecovery >= 1000 || now < lastRecovery else { return false }
+        lastRecovery = now
+        return true
+    }
 
     var isScheduled = false
     var rewriteCount = 0

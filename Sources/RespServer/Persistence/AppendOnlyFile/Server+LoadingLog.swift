@@ -228,7 +228,7 @@ extension Server {
             return false
         }
         let isOn = appendOnly.state == .on
-        if logsEffects { flushLog(mustWrite: true) }
+        if appendOnly.takesEffects { flushLog(mustWrite: true) }
         do throws(AppendFileError) {
             // Who has opened it has locked it, for this process, too.
             let opened =

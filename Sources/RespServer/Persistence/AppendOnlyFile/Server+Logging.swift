@@ -17,7 +17,7 @@ extension Server {
     func flushLog(mustWrite: Bool = false) {
         if !scripts.isBusy {
             engine.endEffects()
-            lastLoggedPosition = appendOnly.writer.log.position
+            appendOnly.noteEffectsOfNobody()
         }
         guard appendOnly.writer.hasWork else { return }
         writeLog(mustWrite: mustWrite)
@@ -40,7 +40,7 @@ extension Server {
         statistics.logCycles &+= clinux_cycle_counter() &- start
         if writer.failure != before { updateGate() }
         if engine.isMemoryLimited {
-            evictionLogBytes = min(evictionLogBytes, writer.log.heldCount)
+            memoryLimit.logWasWritten(writer.log.heldCount)
             followLogMemory()
         }
     }
@@ -48,15 +48,6 @@ extension Server {
     /// Whether the disk is left alone for now.
     private var leavesSyncing: Bool {
         configuration.settings.leavesSyncingOnRewrite && persistence.background != nil
-    }
-
-    /// To be called when a client's commands have run and before anybody else's do, and before it is answered: whose their effects are.
-    @inline(__always)
-    func noteLogged(by connection: Connection) {
-        let position = appendOnly.writer.log.position
-        guard position != lastLoggedPosition else { return }
-        lastLoggedPosition = position
-        connection.loggedPosition = position
     }
 
     /// Brings the log as far as replies that are about to leave may depend on it.
@@ -85,13 +76,13 @@ extension Server {
 
     /// Looks whether something can be written that was put off, and whether anything has come to the disk.
     func continueLogging() {
-        if logsEffects { flushLog() }
+        if appendOnly.takesEffects { flushLog() }
         serveLogWaits()
     }
 
     /// Upkeep: what was put off, what the disk refused, waits for the log.
     func maintainLog() {
-        guard logsEffects else { return }
+        guard appendOnly.takesEffects else { return }
         flushLog()
         if appendOnly.writer.failure?.isLasting == true { recoverLog() }
         serveLogWaits()
@@ -102,20 +93,12 @@ extension Server {
     /// To be called when it has changed who takes effects.
     func followEffectSinks() {
         engine.endEffects()
-        let log = logsEffects ? appendOnly.writer.log : nil
-        if let log, let effectLog {
-            let both = SplitEffects(log, effectLog)
-            splitEffects = both
-            engine.effectSink = both
-        } else {
-            engine.effectSink = log ?? effectLog
-            splitEffects = nil
-        }
-        replies.asksOwner = logsEffects
+        engine.effectSink = appendOnly.makeSink()
+        replies.asksOwner = appendOnly.takesEffects
     }
 
     func setLogging(_ isOn: Bool) {
-        logsEffects = isOn
+        appendOnly.takesEffects = isOn
         followEffectSinks()
     }
 
@@ -162,16 +145,17 @@ extension Server {
     }
 
     /// CONFIG SET appendonly.
+    /// - Parameter isNested: whether it runs within a transaction or a script.
     /// - Returns: why it cannot be.
-    func followAppendOnly(_ isOn: Bool) -> String? {
+    func followAppendOnly(_ isOn: Bool, isNested: Bool) -> String? {
         if isOn && appendOnly.state == .off {
-            return startLogging() ? nil : "Unable to turn on AOF. Check server logs."
+            return startLogging(isNested: isNested) ? nil : "Unable to turn on AOF. Check server logs."
         }
         if !isOn && appendOnly.state != .off { stopLogging() }
         return nil
     }
 
-    private func startLogging() -> Bool {
+    private func startLogging(isNested: Bool) -> Bool {
         let writer = appendOnly.writer
         if writer.failure != nil {
             log.warning("AOF reopen, just ignore the last error.")
@@ -192,7 +176,7 @@ extension Server {
                 return true
             }
         }
-        if isInTransaction || scripts.isRunning {
+        if isNested || scripts.isRunning {
             appendOnly.isScheduled = true
             log.notice(
                 "AOF was enabled during a transaction. An AOF background was scheduled to start when possible.")
@@ -213,7 +197,7 @@ extension Server {
             log.notice("Killing running AOF rewrite child: there is none, the rewrite is given up")
             cancelBackgroundSave()
         }
-        if logsEffects {
+        if appendOnly.takesEffects {
             engine.endEffects()
         }
         appendOnly.state = .off
@@ -228,7 +212,7 @@ extension Server {
     /// Writes and syncs what there is, before the server ends.
     /// - Returns: false if it cannot be.
     func finishLog() -> Bool {
-        guard logsEffects else { return true }
+        guard appendOnly.takesEffects else { return true }
         // Of a script that has not come to its end nothing is written.
         if !scripts.isBusy { engine.endEffects() }
         appendOnly.writer.waitForBackground()
@@ -243,7 +227,7 @@ extension Server {
     func beginIncrement(_ file: DataFile, moves: Bool) {
         appendOnly.earlierByteCount += appendOnly.writer.fileSize
         appendOnly.writer.open(file, size: 0, keepsFormer: moves)
-        if !logsEffects { setLogging(true) }
+        if !appendOnly.takesEffects { setLogging(true) }
     }
 
     /// No longer takes effects, as the base that they were for came to nothing.
@@ -275,7 +259,7 @@ extension Server {
 
     /// Why writes are refused, if the log cannot be written.
     var logProblem: String? {
-        guard logsEffects, let failure = appendOnly.writer.failure else { return nil }
+        guard appendOnly.takesEffects, let failure = appendOnly.writer.failure else { return nil }
         return "MISCONF Errors writing to the AOF file: \(failure.reason)"
     }
 

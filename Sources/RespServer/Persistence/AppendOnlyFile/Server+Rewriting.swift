@@ -24,7 +24,7 @@ extension Server {
             for line in error.lines { log.warning(line) }
             appendOnly.lastRewriteSucceeded = false
             appendOnly.failuresInARow += 1
-            if !logsEffects { appendOnly.directory = nil }
+            if !appendOnly.takesEffects { appendOnly.directory = nil }
             return false
         }
         appendOnly.rewriteCount += 1
@@ -35,7 +35,7 @@ extension Server {
     private func beginRewrite(recovers: Bool) throws(AppendFileError) {
         let directory = try openLogDirectory(recovers: recovers)
         let writer = appendOnly.writer
-        if logsEffects {
+        if appendOnly.takesEffects {
             if recovers {
                 writer.dropUnwritten()
             } else {
@@ -237,9 +237,9 @@ extension Server {
 
     /// Writes the whole log anew after a failure that does not pass.
     func recoverLog() {
-        guard persistence.background == nil, appendOnly.state != .off, now - lastRecovery >= 1000 || now < lastRecovery
-        else { return }
-        lastRecovery = now
+        guard persistence.background == nil, appendOnly.state != .off, appendOnly.mayRecover(at: now) else {
+            return
+        }
         _ = rewriteInBackground(recovers: true)
     }
 }
