@@ -1,13 +1,17 @@
-// Waiters by alarm: a binary heap whose first is never stale. An entry is, once its waiter is over or has another alarm.
+// Waiters by alarm: a heap whose first is never stale. An entry is, once its waiter is over or has another alarm.
+
+import StoreEngine
 
 struct AlarmHeap {
-    private struct Entry {
+    private struct Entry: HeapElement {
         let time: Int64
         let waiter: Waiter
         var isStale: Bool { waiter.alarm != time }
+
+        func precedes(_ other: Entry) -> Bool { time < other.time }
     }
 
-    private var entries: [Entry] = []
+    private var entries = BinaryHeap<Entry>()
     let steps = StepCounter()
 
     /// How many entries there are, stale ones among them.
@@ -18,13 +22,7 @@ struct AlarmHeap {
 
     /// - Complexity: O(log n).
     mutating func insert(_ time: Int64, _ waiter: Waiter) {
-        entries.append(Entry(time: time, waiter: waiter))
-        var index = entries.count - 1
-        while index > 0, entries[index].time < entries[(index - 1) / 2].time {
-            steps.step()
-            entries.swapAt(index, (index - 1) / 2)
-            index = (index - 1) / 2
-        }
+        steps.step(entries.insert(Entry(time: time, waiter: waiter)))
     }
 
     /// Drops entries that are stale: those that come up, and all once they are the larger part.
@@ -33,26 +31,8 @@ struct AlarmHeap {
     mutating func dropStale(alive: Int) {
         if entries.count > 64 && alive < entries.count / 2 {
             steps.step(entries.count)
-            // A sorted array is a heap.
-            entries = entries.filter { !$0.isStale }.sorted { $0.time < $1.time }
+            entries.removeAll { $0.isStale }
         }
-        while let first = entries.first, first.isStale { removeFirst() }
-    }
-
-    private mutating func removeFirst() {
-        entries.swapAt(0, entries.count - 1)
-        entries.removeLast()
-        var index = 0
-        while true {
-            steps.step()
-            var least = index
-            for child in 2 * index + 1...2 * index + 2
-            where child < entries.count && entries[child].time < entries[least].time {
-                least = child
-            }
-            if least == index { return }
-            entries.swapAt(index, least)
-            index = least
-        }
+        while let first = entries.first, first.isStale { steps.step(1 + entries.removeFirst()) }
     }
 }

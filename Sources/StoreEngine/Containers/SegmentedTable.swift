@@ -276,6 +276,15 @@ extension TableLayout {
         if start(slot.segment) { unsafe slot.segment[markOf: slot.word, in: slot.bucket] = true }
     }
 
+    /// Has the segment written that a snapshot's walk comes to.
+    /// - Parameter position: the first 32 bits of the hashes that are next; 0 at the beginning.
+    /// - Returns: where the walk goes on; more than 32 bits at the end.
+    func writeSnapshot(at position: UInt64) -> UInt64 {
+        let segment = segment(position << 32)
+        writeSnapshot(of: segment)
+        return unsafe (segment.header.pointee.prefix >> 32) + (1 << UInt64(32 - segment.depth))
+    }
+
     /// Has all of a segment written that was not.
     @inline(never)
     func writeSnapshot(of segment: Segment) {

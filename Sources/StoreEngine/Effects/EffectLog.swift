@@ -82,10 +82,10 @@ import RespCodec
         for index in 0..<words.count { size &+= words[index].count &+ Self.lengthRoom }
         reserve(size)
         var place = unsafe start + count
-        unsafe Self.write(UInt8(ascii: "*"), words.count, to: &place)
+        unsafe HeaderLine.write(UInt8(ascii: "*"), words.count, to: &place)
         for index in 0..<words.count {
             let word = words[index]
-            unsafe Self.write(UInt8(ascii: "$"), word.count, to: &place)
+            unsafe HeaderLine.write(UInt8(ascii: "$"), word.count, to: &place)
             unsafe Self.write(word, to: &place)
         }
         count = unsafe place - start
@@ -138,43 +138,13 @@ import RespCodec
         count += bytes.count
     }
 
-    /// Writes a mark, a number and a line end.
-    @inline(__always)
-    private static func write(_ mark: UInt8, _ number: Int, to place: inout UnsafeMutablePointer<UInt8>) {
-        unsafe place[0] = mark
-        if number < 10 {
-            unsafe place[1] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: number)
-            unsafe place += 2
-        } else if number < 100 {
-            unsafe place[1] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: number / 10)
-            unsafe place[2] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: number % 10)
-            unsafe place += 3
-        } else {
-            var length = 0
-            let target = unsafe place + 1
-            Decimal.withText(number) { text in
-                unsafe memcpy(target, text.rawBytes.baseAddress!, text.count)
-                length = text.count
-            }
-            unsafe place += 1 + length
-        }
-        unsafe endLine(&place)
-    }
-
     @inline(__always)
     private static func write(_ word: ByteSlice, to place: inout UnsafeMutablePointer<UInt8>) {
         if word.count > 0 {
             unsafe memcpy(place, word.rawBytes.baseAddress!, word.count)
             unsafe place += word.count
         }
-        unsafe endLine(&place)
-    }
-
-    @inline(__always)
-    private static func endLine(_ place: inout UnsafeMutablePointer<UInt8>) {
-        unsafe place[0] = 0x0D
-        unsafe place[1] = 0x0A
-        unsafe place += 2
+        unsafe HeaderLine.end(&place)
     }
 
     @inline(__always)

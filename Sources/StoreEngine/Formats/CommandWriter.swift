@@ -44,12 +44,11 @@ struct CommandWriter<Sink: ByteSink> {
     private static func one(_ word: some EffectWord) -> Int { 1 }
 
     private func write(_ mark: UInt8, _ number: Int) {
-        unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Decimal.maximumLength + 3) { line in
-            unsafe line[0] = mark
-            let count = unsafe Decimal.write(number, to: line.baseAddress! + 1)
-            unsafe line[count + 1] = 0x0D
-            unsafe line[count + 2] = 0x0A
-            unsafe sink.append(ByteSlice(start: line.baseAddress!, count: count + 3))
+        unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: HeaderLine.maximumLength) { line in
+            let start = unsafe line.baseAddress!
+            var end = start
+            unsafe HeaderLine.write(mark, number, to: &end)
+            unsafe sink.append(ByteSlice(start: start, count: end - start))
         }
     }
 

@@ -306,10 +306,7 @@ public final class SnapshotSaver {
     }
 
     private func step(_ walk: Walk) {
-        let table = walk.table
-        let segment = table.segment(walk.position << 32)
-        table.writeSnapshot(of: segment)
-        walk.position = unsafe (segment.header.pointee.prefix >> 32) + (1 << UInt64(32 - segment.depth))
+        walk.position = walk.table.writeSnapshot(at: walk.position)
     }
 
     /// One that was not opened before goes to part 0, as nothing else does any more.

@@ -16,7 +16,7 @@ final class UnwrittenGroup {
         let pendingCount: Int
         var isRemoved = false
         /// What it had that has changed before it was written.
-        var earlier = EarlierEntries()
+        var earlier = BinaryHeap<EarlierEntry>()
     }
 
     private enum Stage {
@@ -42,7 +42,7 @@ final class UnwrittenGroup {
     /// What is not as it was.
     private var changed: Set<StreamID> = []
     /// What of that is to be written as it was.
-    private var earlier = EarlierEntries()
+    private var earlier = BinaryHeap<EarlierEntry>()
 
     init(_ group: StreamGroup) {
         self.group = group
@@ -152,7 +152,8 @@ final class UnwrittenGroup {
 
     /// Writes entries that are as they were, and between them what others were; false if the slice was over before the end.
     private func walk(
-        _ entries: PendingEntries, _ earlier: inout EarlierEntries, _ records: RecordWriter<SnapshotStream>, end: Int,
+        _ entries: PendingEntries, _ earlier: inout BinaryHeap<EarlierEntry>, _ records: RecordWriter<SnapshotStream>,
+        end: Int,
         _ write: (EarlierEntry) -> Void
     ) -> Bool {
         var walked = 0
@@ -187,7 +188,7 @@ final class UnwrittenGroup {
 }
 
 /// What a pending entry was.
-private struct EarlierEntry {
+private struct EarlierEntry: HeapElement {
     let id: StreamID
     let deliveryTime: Int64
     let deliveryCount: Int
@@ -197,36 +198,7 @@ private struct EarlierEntry {
         deliveryTime = entry.deliveryTime
         deliveryCount = entry.deliveryCount
     }
-}
 
-/// A binary heap of entries, the one of the least id first.
-private struct EarlierEntries {
-    private var heap: [EarlierEntry] = []
-
-    var first: EarlierEntry? { heap.first }
-
-    /// - Complexity: O(log n), as for `removeFirst`.
-    mutating func insert(_ entry: EarlierEntry) {
-        heap.append(entry)
-        var index = heap.count - 1
-        while index > 0, entry.id < heap[(index - 1) / 2].id {
-            heap.swapAt(index, (index - 1) / 2)
-            index = (index - 1) / 2
-        }
-    }
-
-    mutating func removeFirst() {
-        heap.swapAt(0, heap.count - 1)
-        heap.removeLast()
-        var index = 0
-        while true {
-            var least = index
-            for child in 2 * index + 1...2 * index + 2 where child < heap.count && heap[child].id < heap[least].id {
-                least = child
-            }
-            if least == index { return }
-            heap.swapAt(index, least)
-            index = least
-        }
-    }
+    /// The one of the least id comes first.
+    func precedes(_ other: EarlierEntry) -> Bool { id < other.id }
 }

@@ -307,9 +307,7 @@ final class UnwrittenValue {
     }
 
     private func walk<Layout>(_ table: SegmentedTable<Layout>) -> Bool {
-        let segment = table.segment(position << 32)
-        table.writeSnapshot(of: segment)
-        position = unsafe (segment.header.pointee.prefix >> 32) + (1 << UInt64(32 - segment.depth))
+        position = table.writeSnapshot(at: position)
         return position > UInt64(UInt32.max)
     }
 

@@ -195,7 +195,7 @@ private struct Sorter {
     }
 
     /// Ends the work.
-    @unsafe func deallocate() { keys.deallocate() }
+    @unsafe func deallocate() { unsafe keys.deallocate() }
 
     // MARK: elements
 

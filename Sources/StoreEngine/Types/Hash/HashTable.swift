@@ -66,29 +66,10 @@ enum FieldLayout: TableLayout {
 }
 
 /// A handle on a table of fields in the allocator of a database. Valid until the table is freed.
-@safe struct HashTable: LargeValue {
-    private let pointer: UnsafeMutablePointer<SegmentedTable<FieldLayout>>
+@safe struct HashTable: LargeValue, TableHandle {
+    let pointer: UnsafeMutablePointer<SegmentedTable<FieldLayout>>
 
-    /// The table at an address that an entry contains.
-    @unsafe init(at address: UnsafeMutableRawPointer) {
-        unsafe pointer = address.assumingMemoryBound(to: SegmentedTable<FieldLayout>.self)
-    }
-
-    /// A new empty table.
-    init(allocator: SlabAllocator, hash: KeyHash, expecting expected: Int = 0) {
-        let block = unsafe allocator.allocate(MemoryLayout<SegmentedTable<FieldLayout>>.stride)
-        unsafe pointer = block.bindMemory(to: SegmentedTable<FieldLayout>.self, capacity: 1)
-        unsafe pointer.initialize(to: SegmentedTable(allocator: allocator, hash: hash, expecting: expected))
-    }
-
-    var address: UnsafeMutableRawPointer { unsafe UnsafeMutableRawPointer(pointer) }
-
-    var table: SegmentedTable<FieldLayout> {
-        unsafeAddress { unsafe UnsafePointer(pointer) }
-        nonmutating unsafeMutableAddress { unsafe pointer }
-    }
-
-    var count: Int { table.count }
+    @unsafe init(pointer: UnsafeMutablePointer<SegmentedTable<FieldLayout>>) { unsafe self.pointer = pointer }
 
     func find(_ field: ByteSlice) -> Slot? { table.find(field, hash: table.hash(field)) }
 

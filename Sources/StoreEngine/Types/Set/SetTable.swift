@@ -39,29 +39,10 @@ enum MemberLayout: TableLayout {
 }
 
 /// A handle on a table of members in the allocator of a database. Valid until the table is freed.
-@safe struct SetTable: LargeValue {
-    private let pointer: UnsafeMutablePointer<SegmentedTable<MemberLayout>>
+@safe struct SetTable: LargeValue, TableHandle {
+    let pointer: UnsafeMutablePointer<SegmentedTable<MemberLayout>>
 
-    /// The table at an address that an entry contains.
-    @unsafe init(at address: UnsafeMutableRawPointer) {
-        unsafe pointer = address.assumingMemoryBound(to: SegmentedTable<MemberLayout>.self)
-    }
-
-    /// A new empty table, with room for about as many members as are `expected`.
-    init(allocator: SlabAllocator, hash: KeyHash, expecting expected: Int = 0) {
-        let block = unsafe allocator.allocate(MemoryLayout<SegmentedTable<MemberLayout>>.stride)
-        unsafe pointer = block.bindMemory(to: SegmentedTable<MemberLayout>.self, capacity: 1)
-        unsafe pointer.initialize(to: SegmentedTable(allocator: allocator, hash: hash, expecting: expected))
-    }
-
-    var address: UnsafeMutableRawPointer { unsafe UnsafeMutableRawPointer(pointer) }
-
-    @inline(__always) var table: SegmentedTable<MemberLayout> {
-        unsafeAddress { unsafe UnsafePointer(pointer) }
-        nonmutating unsafeMutableAddress { unsafe pointer }
-    }
-
-    var count: Int { table.count }
+    @unsafe init(pointer: UnsafeMutablePointer<SegmentedTable<MemberLayout>>) { unsafe self.pointer = pointer }
 
     @inline(__always)
     func contains(_ member: ByteSlice) -> Bool { table.find(member, hash: table.hash(member)) != nil }
