@@ -62,13 +62,7 @@ extension Server {
             applyOutputLimits()
             return nil
         }
-        configuration.onChange(
-            of: "hash-max-listpack-entries", "hash-max-listpack-value", "set-max-intset-entries",
-            "set-max-listpack-entries", "set-max-listpack-value", "zset-max-listpack-entries",
-            "zset-max-listpack-value", "list-max-listpack-size", "list-compress-depth", "stream-node-max-bytes",
-            "stream-node-max-entries", "hll-sparse-max-bytes", "proto-max-bulk-len", "maxmemory-policy",
-            "maxmemory-samples", "lfu-log-factor", "lfu-decay-time", "rdbcompression"
-        ) { [unowned self] _, _ in
+        configuration.onChange(ofAll: .engine) { [unowned self] _ in
             applyEngineSettings()
             return nil
         }
@@ -120,28 +114,12 @@ extension Server {
 
     private func applyEngineSettings() {
         let settings = configuration.settings
-        // What only DEBUG sets stays as it is.
-        var engineSettings = engine.settings
-        engineSettings.hashMaxPackedEntries = settings.hashMaxListpackEntries
-        engineSettings.hashMaxPackedValue = settings.hashMaxListpackValue
-        engineSettings.setMaxIntsetEntries = settings.setMaxIntsetEntries
-        engineSettings.setMaxPackedEntries = settings.setMaxListpackEntries
-        engineSettings.setMaxPackedValue = settings.setMaxListpackValue
-        engineSettings.sortedSetMaxPackedEntries = settings.zsetMaxListpackEntries
-        engineSettings.sortedSetMaxPackedValue = settings.zsetMaxListpackValue
-        engineSettings.listMaxPackedSize = settings.listMaxListpackSize
-        engineSettings.listCompressDepth = settings.listCompressDepth
-        engineSettings.streamNodeMaxBytes = settings.streamNodeMaxBytes
-        engineSettings.streamNodeMaxEntries = settings.streamNodeMaxEntries
-        engineSettings.hyperLogLogSparseMaxBytes = settings.hllSparseMaxBytes
+        var engineSettings = settings.engine
         // An offset makes a string long without sending it: no longer than half of what the machine has, whatever is allowed.
         engineSettings.maximumStringLength = min(settings.protoMaxBulkLength, SystemFacts.totalMemory / 2)
-        engineSettings.compressesRecords = settings.rdbCompression
-        (engineSettings.evictionOrder, engineSettings.evictsOnlyVolatileKeys) = settings.maxMemoryPolicy.rule
-        engineSettings.accessTracking = engineSettings.evictionOrder.accessTracking
-        engineSettings.evictionSamples = settings.maxMemorySamples
-        engineSettings.frequencyLogFactor = settings.lfuLogFactor
-        engineSettings.frequencyDecayMinutes = settings.lfuDecayMinutes
+        // What only DEBUG sets stays as it is.
+        engineSettings.listPlainElementSize = engine.settings.listPlainElementSize
+        engineSettings.comparesChecksums = engine.settings.comparesChecksums
         engine.settings = engineSettings
         reader.limits.bulkLength = settings.protoMaxBulkLength
     }

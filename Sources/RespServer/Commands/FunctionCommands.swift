@@ -40,7 +40,7 @@ enum FunctionCommands {
                 ) { (context, _) throws(CommandError) in
                     FunctionPayload.write(
                         context.server.scripts.functions.sorted.map(\.code), to: context.reply,
-                        compresses: context.server.configuration.settings.rdbCompression)
+                        compresses: context.server.configuration.settings.engine.compressesRecords)
                 },
                 Command(
                     "FLUSH", group: .scripting, since: "7.0.0", arity: -2, flags: write, effect: .explicit,

@@ -77,6 +77,11 @@ final class Configuration {
     /// The same, for a hook to which it matters how the change was made.
     func onChange(of names: String..., run hook: @escaping Hook) { add(names, hook) }
 
+    /// The same for all settings that bear a flag.
+    func onChange(ofAll flag: SettingFlags, run hook: @escaping Hook) {
+        add(table.settings.filter { $0.flags.contains(flag) }.map(\.name), hook)
+    }
+
     private func add(_ names: [String], _ hook: @escaping Hook) {
         for name in names {
             precondition(table.setting(Array(name.utf8))?.name == name, "no setting is called \(name)")

@@ -31,6 +31,8 @@ struct SettingFlags: OptionSet, Sendable {
     /// Though it is immutable, it may be set to the value that it has. Programs that set all that CONFIG GET shows know what they must leave
     /// out, but only of the settings of other servers.
     static let repeatable = SettingFlags(rawValue: 1 << 9)
+    /// The engine is told of it (`EngineSettings`).
+    static let engine = SettingFlags(rawValue: 1 << 10)
 }
 
 /// What a setting does in this version.

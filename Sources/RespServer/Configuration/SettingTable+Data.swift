@@ -1,31 +1,35 @@
-// The rows about data: the compact encodings, expiry, memory, durability and observation.
+// The rows about data: the compact encodings, expiry, durability and observation.
 
 extension SettingTable {
     static let data: [Setting] = [
         .integer("databases", \.databases, 1...largestInt32, [.immutable]),
         .text("hash-seed", \.hashSeed, [.immutable, .sensitive, .repeatable]),
         .integer(
-            "hash-max-listpack-entries", alias: "hash-max-ziplist-entries", \.hashMaxListpackEntries, 0...Int.max,
-            isUnsigned: true),
+            "hash-max-listpack-entries", alias: "hash-max-ziplist-entries", \.engine.hashMaxPackedEntries, 0...Int.max,
+            isUnsigned: true, [.engine]),
         .integer(
-            "hash-max-listpack-value", alias: "hash-max-ziplist-value", \.hashMaxListpackValue, 0...Int.max,
-            in: .memory, isUnsigned: true),
-        .integer("set-max-intset-entries", \.setMaxIntsetEntries, 0...Int.max, isUnsigned: true),
-        .integer("set-max-listpack-entries", \.setMaxListpackEntries, 0...Int.max, isUnsigned: true),
-        .integer("set-max-listpack-value", \.setMaxListpackValue, 0...Int.max, isUnsigned: true),
+            "hash-max-listpack-value", alias: "hash-max-ziplist-value", \.engine.hashMaxPackedValue, 0...Int.max,
+            in: .memory, isUnsigned: true, [.engine]),
+        .integer("set-max-intset-entries", \.engine.setMaxIntsetEntries, 0...Int.max, isUnsigned: true, [.engine]),
+        .integer("set-max-listpack-entries", \.engine.setMaxPackedEntries, 0...Int.max, isUnsigned: true, [.engine]),
+        .integer("set-max-listpack-value", \.engine.setMaxPackedValue, 0...Int.max, isUnsigned: true, [.engine]),
         .integer(
-            "zset-max-listpack-entries", alias: "zset-max-ziplist-entries", \.zsetMaxListpackEntries, 0...Int.max,
-            isUnsigned: true),
+            "zset-max-listpack-entries", alias: "zset-max-ziplist-entries", \.engine.sortedSetMaxPackedEntries,
+            0...Int.max,
+            isUnsigned: true, [.engine]),
         .integer(
-            "zset-max-listpack-value", alias: "zset-max-ziplist-value", \.zsetMaxListpackValue, 0...Int.max,
-            in: .memory, isUnsigned: true),
+            "zset-max-listpack-value", alias: "zset-max-ziplist-value", \.engine.sortedSetMaxPackedValue, 0...Int.max,
+            in: .memory, isUnsigned: true, [.engine]),
         .integer(
-            "list-max-listpack-size", alias: "list-max-ziplist-size", \.listMaxListpackSize,
-            Int(Int32.min)...largestInt32),
-        .integer("list-compress-depth", \.listCompressDepth, 0...largestInt32),
-        .integer("stream-node-max-bytes", \.streamNodeMaxBytes, 0...Int.max, in: .memory, isUnsigned: true),
-        .integer("stream-node-max-entries", \.streamNodeMaxEntries, 0...Int.max),
-        .integer("hll-sparse-max-bytes", \.hllSparseMaxBytes, 0...Int.max, in: .memory, isUnsigned: true),
+            "list-max-listpack-size", alias: "list-max-ziplist-size", \.engine.listMaxPackedSize,
+            Int(Int32.min)...largestInt32, [.engine]),
+        .integer("list-compress-depth", \.engine.listCompressDepth, 0...largestInt32, [.engine]),
+        .integer(
+            "stream-node-max-bytes", \.engine.streamNodeMaxBytes, 0...Int.max, in: .memory, isUnsigned: true, [.engine]),
+        .integer("stream-node-max-entries", \.engine.streamNodeMaxEntries, 0...Int.max, [.engine]),
+        .integer(
+            "hll-sparse-max-bytes", \.engine.hyperLogLogSparseMaxBytes, 0...Int.max, in: .memory, isUnsigned: true,
+            [.engine]),
         .integer("active-expire-effort", \.activeExpireEffort, 1...10, [.inert]),
         // Large values are always freed in slices.
         .boolean("lazyfree-lazy-eviction", \.lazyfreeLazyEviction, [.inert]).always(like: .boolean(true)),
@@ -36,27 +40,6 @@ extension SettingTable {
         .own(
             "notify-keyspace-events", .eventClasses, load: { .integer($0.notifyKeyspaceEvents.rawValue) },
             store: { $0.notifyKeyspaceEvents = KeyspaceEventClasses(rawValue: $1.integerValue) }),
-    ]
-
-    static let memory: [Setting] = [
-        .integer("maxmemory", \.maxMemory, 0...Int.max, in: .memory, isUnsigned: true),
-        .choice("maxmemory-policy", \.maxMemoryPolicy),
-        .integer("maxmemory-samples", \.maxMemorySamples, 1...64),
-        .integer("maxmemory-eviction-tenacity", \.maxMemoryEvictionTenacity, 0...100),
-        .integer("lfu-log-factor", \.lfuLogFactor, 0...largestInt32),
-        .integer("lfu-decay-time", \.lfuDecayMinutes, 0...largestInt32),
-        .boolean("activedefrag", \.activeDefragmentation),
-        .integer(
-            "active-defrag-ignore-bytes", \.defragmentationIgnoredBytes, 1...Int.max, in: .memory, isUnsigned: true),
-        .integer("active-defrag-threshold-lower", \.defragmentationLowerThreshold, 0...1000),
-        .integer("active-defrag-threshold-upper", \.defragmentationUpperThreshold, 0...1000),
-        .integer("active-defrag-cycle-min", \.defragmentationLeastShare, 1...99),
-        .integer("active-defrag-cycle-max", \.defragmentationMostShare, 1...99),
-        // Every value is walked in slices, whatever the number of its fields.
-        .integer("active-defrag-max-scan-fields", kept: 1000, 1...Int.max),
-        .boolean("activerehashing", kept: true),
-        .boolean("jemalloc-bg-thread", kept: true),
-        .boolean("disable-thp", kept: true, [.immutable]).always(like: .boolean(false)),
     ]
 
     static let durability: [Setting] = [
@@ -71,7 +54,7 @@ extension SettingTable {
             }
         ),
         .text("dbfilename", \.dbFilename, [.protected], check: { baseName($0, "dbfilename", "filename") }),
-        .boolean("rdbcompression", \.rdbCompression),
+        .boolean("rdbcompression", \.engine.compressesRecords, [.engine]),
         .boolean("rdbchecksum", \.rdbChecksum, [.immutable]),
         .boolean("rdb-del-sync-files", kept: false),
         .boolean("rdb-save-incremental-fsync", \.rdbSaveIncrementalFsync),

@@ -20,7 +20,7 @@ extension SettingTable {
     static let clients: [Setting] = [
         .integer("timeout", \.timeoutSeconds, 0...largestInt32),
         .integer("maxclients", \.maxClients, 1...largestUInt32, isUnsigned: true),
-        .integer("proto-max-bulk-len", \.protoMaxBulkLength, 1 << 20...Int.max, in: .memory),
+        .integer("proto-max-bulk-len", \.protoMaxBulkLength, 1 << 20...Int.max, in: .memory, [.engine]),
         .integer(
             "client-query-buffer-limit", \.clientQueryBufferLimit, 1 << 20...Int.max, in: .memory, isUnsigned: true),
         .own(

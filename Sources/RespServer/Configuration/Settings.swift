@@ -1,8 +1,12 @@
 // Everything that can be configured, as plain typed values: what the server reads while it runs.
 //
 // It is a value type on purpose. CONFIG SET changes a copy and swaps it in when every pair was valid, so an invalid pair
-// has no effect; a hook that applies a change gets the values before and after; and `Settings()` has all their defaults. Names, aliases, bounds and texts of the settings are in the tables (`SettingTable`). Settings
-// that this version does not know otherwise have no property: their values are in `kept`, for CONFIG GET.
+// has no effect; a hook that applies a change gets the values before and after; and `Settings()` has all defaults, which
+// are written only here, those of the engine in `EngineSettings`. Names, aliases, bounds and texts of the settings are in
+// the tables (`SettingTable`). Settings that this version does not know otherwise have no property: their values are in
+// `kept`, for CONFIG GET.
+
+import StoreEngine
 
 struct Settings: Sendable {
     // MARK: Listening
@@ -75,22 +79,11 @@ struct Settings: Sendable {
 
     // MARK: Data
 
+    /// What the engine is told as it stands here; its defaults are its own.
+    var engine = EngineSettings()
     var databases = 16
     /// What hashes and random draws begin with; empty for something that nobody can know.
     var hashSeed = ""
-    var hashMaxListpackEntries = 512
-    var hashMaxListpackValue = 64
-    var setMaxIntsetEntries = 512
-    var setMaxListpackEntries = 128
-    var setMaxListpackValue = 64
-    var zsetMaxListpackEntries = 128
-    var zsetMaxListpackValue = 64
-    /// Positive: entries per node; -1 to -5: bytes per node, 4 KiB doubled each step.
-    var listMaxListpackSize = -2
-    var listCompressDepth = 0
-    var streamNodeMaxBytes = 4096
-    var streamNodeMaxEntries = 100
-    var hllSparseMaxBytes = 3000
     /// From 1 to 10: how much time may go into removing expired keys.
     var activeExpireEffort = 1
     var lazyfreeLazyEviction = false
@@ -105,13 +98,15 @@ struct Settings: Sendable {
 
     /// In bytes; 0 is no limit.
     var maxMemory = 0
-    var maxMemoryPolicy = EvictionPolicy.noEviction
-    var maxMemorySamples = 5
+    var maxMemoryPolicy = EvictionPolicy.noEviction {
+        didSet {
+            (engine.evictionOrder, engine.evictsOnlyVolatileKeys) = maxMemoryPolicy.rule
+            engine.accessTracking = engine.evictionOrder.accessTracking
+        }
+    }
     var maxMemoryEvictionTenacity = 10
     /// Positive: bytes; negative: that many percent of `maxMemory`; 0 is no limit.
     var maxMemoryClients = 0
-    var lfuLogFactor = 10
-    var lfuDecayMinutes = 1
     var activeDefragmentation = false
     /// With no more bytes in pages that are not in use, nothing is moved.
     var defragmentationIgnoredBytes = 100 << 20
@@ -130,7 +125,6 @@ struct Settings: Sendable {
         SavePoint(seconds: 60, changes: 10000),
     ]
     var dbFilename = "dump.rdb"
-    var rdbCompression = true
     var rdbChecksum = true
     /// Whether a snapshot is brought to the disk as it is written, and not at its end alone.
     var rdbSaveIncrementalFsync = true

@@ -40,7 +40,8 @@ extension Server {
     func snapshotOptions(syncsOnTheWay: Bool) -> SnapshotFile.Options {
         let settings = configuration.settings
         return SnapshotFile.Options(
-            compresses: settings.rdbCompression, hasChecksum: settings.rdbChecksum, syncsOnTheWay: syncsOnTheWay)
+            compresses: settings.engine.compressesRecords, hasChecksum: settings.rdbChecksum,
+            syncsOnTheWay: syncsOnTheWay)
     }
 
     /// A new file of the name that the settings say; nil, and a line in the log, if there can be none.

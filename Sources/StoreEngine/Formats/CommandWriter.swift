@@ -45,8 +45,8 @@ struct CommandWriter<Sink: ByteSink> {
 
     private func write(_ mark: UInt8, _ number: Int) {
         unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: HeaderLine.maximumLength) { line in
-            let start = unsafe line.baseAddress!
-            var end = start
+            let start = line.baseAddress!
+            var end = unsafe start
             unsafe HeaderLine.write(mark, number, to: &end)
             unsafe sink.append(ByteSlice(start: start, count: end - start))
         }

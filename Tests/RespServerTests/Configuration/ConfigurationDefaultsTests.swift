@@ -213,78 +213,12 @@ import Testing
         "hash-seed", "log-format", "port-file", "script-kill-after", "script-memory-limit",
     ]
 
-    /// The active lines of Debian's redis.conf 7.0.15, but for dir and logfile, whose directories need not exist here.
-    static let debianDirectives = """
-        bind 127.0.0.1 -::1
-        protected-mode yes
-        port 6379
-        tcp-backlog 511
-        timeout 0
-        tcp-keepalive 300
-        daemonize yes
-        pidfile /run/redis/redis-server.pid
-        loglevel notice
-        databases 16
-        always-show-logo no
-        set-proc-title yes
-        proc-title-template "{title} {listen-addr} {server-mode}"
-        stop-writes-on-bgsave-error yes
-        rdbcompression yes
-        rdbchecksum yes
-        dbfilename dump.rdb
-        rdb-del-sync-files no
-        replica-serve-stale-data yes
-        replica-read-only yes
-        repl-diskless-sync yes
-        repl-diskless-sync-delay 5
-        repl-diskless-sync-max-replicas 0
-        repl-diskless-load disabled
-        repl-disable-tcp-nodelay no
-        replica-priority 100
-        acllog-max-len 128
-        lazyfree-lazy-eviction no
-        lazyfree-lazy-expire no
-        lazyfree-lazy-server-del no
-        replica-lazy-flush no
-        lazyfree-lazy-user-del no
-        lazyfree-lazy-user-flush no
-        oom-score-adj no
-        oom-score-adj-values 0 200 800
-        disable-thp yes
-        appendonly no
-        appendfilename "appendonly.aof"
-        appenddirname "appendonlydir"
-        appendfsync everysec
-        no-appendfsync-on-rewrite no
-        auto-aof-rewrite-percentage 100
-        auto-aof-rewrite-min-size 64mb
-        aof-load-truncated yes
-        aof-use-rdb-preamble yes
-        aof-timestamp-enabled no
-        slowlog-log-slower-than 10000
-        slowlog-max-len 128
-        latency-monitor-threshold 0
-        notify-keyspace-events ""
-        hash-max-listpack-entries 512
-        hash-max-listpack-value 64
-        list-max-listpack-size -2
-        list-compress-depth 0
-        set-max-intset-entries 512
-        zset-max-listpack-entries 128
-        zset-max-listpack-value 64
-        hll-sparse-max-bytes 3000
-        stream-node-max-bytes 4096
-        stream-node-max-entries 100
-        activerehashing yes
-        client-output-buffer-limit normal 0 0 0
-        client-output-buffer-limit replica 256mb 64mb 60
-        client-output-buffer-limit pubsub 32mb 8mb 60
-        hz 10
-        dynamic-hz yes
-        aof-rewrite-incremental-fsync yes
-        rdb-save-incremental-fsync yes
-        jemalloc-bg-thread yes
-        """
+    /// The active lines of Debian's redis.conf, but for its directories.
+    private static var debianDirectives: [String] {
+        get throws {
+            try lines(of: "conformance/support/debian-redis.conf").filter { !$0.hasPrefix("#") && !$0.isEmpty }
+        }
+    }
 
     private func visible(_ configuration: Configuration) -> [String: String] {
         Dictionary(
@@ -308,7 +242,7 @@ import Testing
     @Test func debianFileLoads() throws {
         var loader = ConfigurationLoader()
         var names: Set<Substring> = ["dir", "logfile"]
-        for line in Self.debianDirectives.split(separator: "\n") {
+        for line in try Self.debianDirectives {
             try loader.loadLine(Array(line.utf8), at: .whole)
             names.insert(line.split(separator: " ")[0])
         }
@@ -341,11 +275,15 @@ import Testing
 
     static var shippedFile: [String] {
         get throws {
-            var parts = #filePath.split(separator: "/").dropLast(4)
-            parts.append("resp-server.conf")
-            let content = try FileAccess.read("/" + parts.joined(separator: "/")).get()
-            return String(decoding: content, as: UTF8.self).split(separator: "\n").map(String.init)
+            try lines(of: "resp-server.conf")
         }
+    }
+
+    /// - Parameter path: from the root of the repository.
+    private static func lines(of path: String) throws -> [String] {
+        let root = #filePath.split(separator: "/").dropLast(4).joined(separator: "/")
+        let content = try FileAccess.read("/" + root + "/" + path).get()
+        return String(decoding: content, as: UTF8.self).split(separator: "\n").map(String.init)
     }
 
     @Test func shippedFileShowsTheDefaults() throws {

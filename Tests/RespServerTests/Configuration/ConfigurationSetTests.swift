@@ -174,9 +174,10 @@ import Testing
         let configuration = Configuration()
         var seen: [String] = []
         configuration.onChange(of: "hash-max-listpack-entries", "hash-max-listpack-value") { old, new in
-            let inForce = configuration.settings.hashMaxListpackEntries
+            let inForce = configuration.settings.engine.hashMaxPackedEntries
             seen.append(
-                "\(old.hashMaxListpackEntries)>\(new.hashMaxListpackEntries) \(new.hashMaxListpackValue) \(inForce)")
+                "\(old.engine.hashMaxPackedEntries)>\(new.engine.hashMaxPackedEntries) \(new.engine.hashMaxPackedValue) \(inForce)"
+            )
             return nil
         }
         #expect(configuration.set("hash-max-ziplist-entries", "7", "hash-max-listpack-value", "9") == nil)
@@ -320,7 +321,7 @@ import Testing
     @Test func aliasesShareTheirValue() {
         let configuration = Configuration()
         #expect(configuration.set("hash-max-ziplist-entries", "3") == nil)
-        #expect(configuration.settings.hashMaxListpackEntries == 3)
+        #expect(configuration.settings.engine.hashMaxPackedEntries == 3)
         #expect(configuration.value("hash-max-listpack-entries") == "3")
     }
 }
