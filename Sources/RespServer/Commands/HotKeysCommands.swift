@@ -9,10 +9,13 @@ enum HotKeysCommands {
         .container(
             "HOTKEYS", group: .server, since: "8.6.0", summary: "Commands about the keys that are used most.",
             subcommands: [
-                subcommand("GET", arity: 2, summary: "Returns the keys that were used most.", run: get)
-                    .differing(
-                        "The totals of all commands are of those that have keys, their bytes those of all connections. Times are taken to the nanosecond."
-                    ),
+                subcommand(
+                    "GET", arity: 2, summary: "Returns the keys that were used most.",
+                    complexity: "O(K log K) in the keys returned", run: get
+                )
+                .differing(
+                    "The totals of all commands are of those that have keys, their bytes those of all connections. Times are taken to the nanosecond."
+                ),
                 .help(of: "HOTKEYS", group: .server, since: "8.6.0", help),
                 subcommand("RESET", arity: 2, summary: "Forgets what was found out.") {
                     (context, _) throws(CommandError) in
@@ -47,12 +50,13 @@ enum HotKeysCommands {
     ]
 
     private static func subcommand(
-        _ name: String, arity: Int, syntax: String = "", summary: String, run: @escaping Command<SessionContext>.Run
+        _ name: String, arity: Int, syntax: String = "", summary: String, complexity: String = "O(1)",
+        run: @escaping Command<SessionContext>.Run
     ) -> Command<SessionContext> {
         Command(
             name, group: .server, since: "8.6.0", arity: arity, flags: [.admin, .noScript], syntax: syntax,
             summary: summary,
-            complexity: name == "GET" ? "O(K log K) in the keys returned" : "O(1)", run: run)
+            complexity: complexity, run: run)
     }
 
     // MARK: beginning

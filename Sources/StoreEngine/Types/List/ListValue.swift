@@ -72,8 +72,10 @@ import RespCodec
     /// The element at an end, valid until the list changes. There must be one.
     @inline(__always)
     func element(at end: ListEnd) -> PackedElement {
-        var list = entry.packedList
-        if !isPacked {
+        let list: PackedList
+        if isPacked {
+            list = entry.packedList
+        } else {
             guard let node = chain.node(at: end) else { preconditionFailure("an empty list has no element") }
             guard node.kind == .packed else { return .bytes(node.plainBytes) }
             list = node.list
