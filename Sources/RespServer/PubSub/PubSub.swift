@@ -172,10 +172,13 @@ final class PubSub {
     /// - Complexity: O(1), and for each pattern that begins as the channel's name does what comparing them takes.
     @inline(__always)
     func forEachTopic(of channel: ByteSlice, isSharded: Bool, _ body: (Topic) -> Void) {
-        let table = isSharded ? shardChannels : channels
         steps.step()
-        if table.count > 0, let topic = table.find(channel, hash: engine.hash(channel)) { body(topic) }
-        if isSharded || patterns.count == 0 { return }
+        if isSharded {
+            if let topic = shardChannels.find(channel, hash: engine.hash(channel)) { body(topic) }
+            return
+        }
+        if channels.count > 0, let topic = channels.find(channel, hash: engine.hash(channel)) { body(topic) }
+        if patterns.count == 0 { return }
         beginnings.forEach(beginning: channel, hash: { engine.hash($0) }, steps: steps) { group in
             for pattern in group.patterns {
                 steps.step()

@@ -26,8 +26,10 @@ extension Server {
         var count = 0
         pubsub.forEachTopic(of: channel, isSharded: isSharded) { topic in
             var message = Message()
-            for subscription in topic.subscriptions where !subscription.subscriber.hasDeparted {
-                replies.push(&message, to: subscription.subscriber.connection) { writer in
+            for place in 0..<topic.subscriptions.count {
+                let subscriber = topic.subscriptions[place].subscriber
+                if subscriber.hasDeparted { continue }
+                replies.push(&message, to: subscriber.connection) { writer in
                     Self.write(payload, of: channel, topic, to: writer)
                 }
                 count += 1
