@@ -64,7 +64,7 @@ final class Server {
     /// Commands that must be looked at before they run, whoever asks.
     private(set) var gate: CommandFlags = []
     var pause = Pause()
-    var monitors = Monitors()
+    let monitors = Monitors()
     let observer: CommandObserver
     let hotKeys = HotKeySampler()
     let pubsub: PubSub

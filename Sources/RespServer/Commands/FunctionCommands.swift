@@ -109,7 +109,7 @@ enum FunctionCommands {
 
     private static func call(_ context: SessionContext, _ arguments: Arguments, isReadOnly: Bool) throws(CommandError) {
         let server = context.server
-        if !server.monitors.connections.isEmpty, let command = server.commands.find(arguments[0]) {
+        if !server.monitors.isEmpty, let command = server.commands.find(arguments[0]) {
             server.show(command.record, arguments, of: context.connection)
         }
         guard let function = server.scripts.functions.function(arguments[1]) else {

@@ -116,7 +116,7 @@ enum ScriptCommands {
     ) throws(CommandError) {
         let server = context.server
         // Before the commands of the script are.
-        if !server.monitors.connections.isEmpty, let command = server.commands.find(arguments[0]) {
+        if !server.monitors.isEmpty, let command = server.commands.find(arguments[0]) {
             server.show(command.record, arguments, of: context.connection)
         }
         if context.connection.wantsDebugger { throw noDebugger }

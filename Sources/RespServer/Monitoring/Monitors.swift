@@ -3,21 +3,24 @@
 import RespCodec
 import StoreEngine
 
-struct Monitors {
+final class Monitors {
     private(set) var connections: [Connection] = []
+    private(set) var isEmpty = true
 
-    mutating func add(_ connection: Connection) {
+    func add(_ connection: Connection) {
         connection.isMonitor = true
         connections.append(connection)
+        isEmpty = false
     }
 
-    mutating func remove(_ connection: Connection) {
+    func remove(_ connection: Connection) {
         connection.isMonitor = false
         connections.removeAll { $0 === connection }
+        isEmpty = connections.isEmpty
     }
 
     /// Monitors are shown what runs, so all of it takes the slow path.
-    var gate: CommandFlags { connections.isEmpty ? [] : .any }
+    var gate: CommandFlags { isEmpty ? [] : .any }
 }
 
 extension Server {
@@ -42,7 +45,7 @@ extension Server {
     func showToMonitors(
         _ record: CommandRecord, _ arguments: Arguments, of connection: Connection, as address: String? = nil
     ) {
-        guard !monitors.connections.isEmpty, record.flags.isDisjoint(with: [.admin, .skipMonitor]) else { return }
+        guard !monitors.isEmpty, record.flags.isDisjoint(with: [.admin, .skipMonitor]) else { return }
         show(record, arguments, of: connection, as: address)
     }
 

@@ -91,7 +91,7 @@ extension ScriptRunner: LuaHost {
         if connection.tracker != nil {
             server.tracking.remember(command, arguments, readBy: connection)
         }
-        if !server.monitors.connections.isEmpty {
+        if !server.monitors.isEmpty {
             server.showToMonitors(command.record, arguments, of: connection, as: "lua")
         }
         // Much may have been told to others.

@@ -25,8 +25,12 @@ import StoreEngine
 
     // MARK: what runs
 
+    /// What is known of the script or function that runs: the same object for all, made anew for each run.
+    private let latestRun = ScriptRun()
+    /// Whether a script or function runs.
+    private(set) var isRunning = false
     /// The script or function that runs; nil while none does.
-    var run: ScriptRun?
+    @inline(__always) var run: ScriptRun? { isRunning ? latestRun : nil }
     /// Whether it takes so long that others are served meanwhile.
     var isBusy = false
 
@@ -58,8 +62,6 @@ import StoreEngine
 
     // MARK: what is told of scripts
 
-    /// Whether a script runs.
-    @inline(__always) var isRunning: Bool { run != nil }
     /// The memory of the interpreter of scripts, and that of functions.
     var scriptInterpreterBytes: Int { scriptEnvironment?.usedBytes ?? 0 }
     var functionInterpreterBytes: Int { functionInterpreter?.usedBytes ?? 0 }
@@ -260,7 +262,7 @@ import StoreEngine
         isReadOnly: Bool, isFunction: Bool, _ environment: LuaEnvironment
     ) throws(CommandError) {
         // No script runs another one: commands that would are not for scripts.
-        guard run == nil else { throw .message("ERR A script is running") }
+        guard !isRunning else { throw .message("ERR A script is running") }
         // As for any other command, room is made first.
         let isOutOfMemory = unsafe server.memoryLimit.isExceeded && !server.makeRoom()
         var refused: CommandFlags = runsAllCommands ? [] : .noScript
@@ -285,9 +287,10 @@ import StoreEngine
         }
         refusedFlags = refused
         environment.rest()
-        run = ScriptRun(
-            name: name, isFunction: isFunction, connection: context.connection, arguments: arguments,
-            replyStart: context.reply.count, environment: environment)
+        latestRun.begin(
+            name: name, isFunction: isFunction, for: context.connection, arguments,
+            replyStart: context.reply.count, environment)
+        isRunning = true
     }
 
     /// Writes the reply, and ends the run.
@@ -324,7 +327,8 @@ import StoreEngine
         if isBusy { endBusy() }
         if run.database != run.connection.database { run.connection.database = run.database }
         if run.hidesEffects { setReplication(true) }
-        self.run = nil
+        run.end()
+        isRunning = false
     }
 
     /// Writes what a script has raised, which is on top of the stack.
@@ -356,23 +360,21 @@ import StoreEngine
     }
 }
 
-/// A script or function that runs.
-final class ScriptRun {
+/// A script or function that runs. Whoever runs it holds its client and the interpreter: they are not counted once more.
+@safe final class ScriptRun {
     /// The digest, or the name of the function.
-    let name: [UInt8]
-    let isFunction: Bool
-    /// Who asked for it.
-    let connection: Connection
+    private(set) var name: [UInt8] = []
+    private(set) var isFunction = false
+    private unowned(unsafe) var heldConnection: Connection!
+    private unowned(unsafe) var heldEnvironment: LuaEnvironment!
+    private(set) var arguments: Arguments!
     /// The database of the caller, to which it comes back.
-    let database: Int
-    let arguments: Arguments
+    private(set) var database = 0
     /// Where its reply begins.
-    let replyStart: Int
-    let environment: LuaEnvironment
+    private(set) var replyStart = 0
     /// When it began, in cycles.
-    let start = clinux_cycle_counter()
-    /// What time it is for it from the beginning to the end, in microseconds since 1970.
-    private(set) lazy var startTime = Syscall.wallMicroseconds()
+    private(set) var start: UInt64 = 0
+    private var microseconds: Int64?
     /// In which version of the protocol its commands are answered.
     var version = ProtocolVersion.resp2
     /// It has run a command that writes.
@@ -383,16 +385,40 @@ final class ScriptRun {
     /// Its effects are not told.
     var hidesEffects = false
 
-    init(
-        name: [UInt8], isFunction: Bool, connection: Connection, arguments: Arguments, replyStart: Int,
-        environment: LuaEnvironment
+    /// Who asked for it.
+    @inline(__always) var connection: Connection { unsafe heldConnection }
+    @inline(__always) var environment: LuaEnvironment { unsafe heldEnvironment }
+
+    /// What time it is for it from the beginning to the end, in microseconds since 1970.
+    var startTime: Int64 {
+        if let microseconds { return microseconds }
+        let now = Syscall.wallMicroseconds()
+        microseconds = now
+        return now
+    }
+
+    fileprivate func begin(
+        name: [UInt8], isFunction: Bool, for connection: Connection, _ arguments: Arguments, replyStart: Int,
+        _ environment: LuaEnvironment
     ) {
         self.name = name
         self.isFunction = isFunction
-        self.connection = connection
-        database = connection.database
+        unsafe heldConnection = connection
+        unsafe heldEnvironment = environment
         self.arguments = arguments
+        database = connection.database
         self.replyStart = replyStart
-        self.environment = environment
+        start = clinux_cycle_counter()
+        microseconds = nil
+        version = .resp2
+        hasWritten = false
+        isKilled = false
+        isTooLong = false
+        hidesEffects = false
+    }
+
+    fileprivate func end() {
+        unsafe heldConnection = nil
+        unsafe heldEnvironment = nil
     }
 }

@@ -59,7 +59,7 @@ protocol LuaHost: AnyObject {
         }
         unsafe lua = Lua(state: state, functions: functions, memory: memory)
         unsafe self.host = host
-        unsafe memory.pointee.environment = self
+        unsafe memory.pointee.environment = Unmanaged.passUnretained(self)
         unsafe _ = functions.pointee.atPanic(state, Self.panic)
         LuaSandbox(self, lua).build()
         precondition(lua.count == Self.restingCount, "the handler of errors and the global variables are on the stack")
@@ -171,7 +171,9 @@ protocol LuaHost: AnyObject {
         else { return 0 }
         unsafe memory.pointee.isLenient = true
         defer { unsafe memory.pointee.isLenient = false }
-        return unsafe body(environment, Lua(state: state, functions: functions, memory: memory))
+        return unsafe environment._withUnsafeGuaranteedRef {
+            unsafe body($0, Lua(state: state, functions: functions, memory: memory))
+        }
     }
 
     static let interrupt: LuaFunctions.Function = { state in

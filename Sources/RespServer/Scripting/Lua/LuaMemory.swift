@@ -20,7 +20,7 @@ import RespCodec
     /// Whether a Swift function works with the interpreter: then no allocation fails.
     var isLenient = true
     /// Whose interpreter it is.
-    unowned(unsafe) var environment: LuaEnvironment?
+    var environment: Unmanaged<LuaEnvironment>?
     private let free: UnsafeMutablePointer<UnsafeMutableRawPointer?>
     private var chunks: [UnsafeMutableRawPointer] = unsafe []
     private var chunkPlace = unsafe LuaMemory.chunkBytes
