@@ -24,6 +24,14 @@ import CLinux
     @inline(__always)
     func prefetchSegment(_ hash: UInt64) { unsafe clinux_prefetch(segment(hash).address) }
 
+    /// Prefetches both cache lines of the segment, as an insertion needs them.
+    @inline(__always)
+    func prefetchForInsertion(_ hash: UInt64) {
+        let segment = segment(hash)
+        unsafe clinux_prefetch(segment.address)
+        unsafe clinux_prefetch(segment.header)
+    }
+
     /// Prefetches the cache line in which the key's slot should be.
     @inline(__always)
     func prefetchBucket(_ hash: UInt64) {

@@ -74,6 +74,10 @@ struct SnapshotReader: ~Copyable {
     private var nextProgress = 0
     /// How many keys the database at hand is to get; 0 if that is not known, or once there is room for them.
     private var expectedCount = 0
+    /// Entries that were read and are in no table yet.
+    private var batch = EntryBatch()
+    /// Where reading has failed, if that is not where it is.
+    private var failedOffset: Int?
     private(set) var contents = SnapshotContents()
     /// Where what is being read begins, and the key if it is one's value.
     private(set) var place = 0
@@ -102,8 +106,8 @@ struct SnapshotReader: ~Copyable {
 
     deinit { unsafe records.source.deallocate() }
 
-    /// How far the reader has come.
-    var offset: Int { records.offset }
+    /// How far the reader has come, or where what it has read was wrong.
+    var offset: Int { failedOffset ?? records.offset }
 
     // MARK: the frame
 
@@ -155,6 +159,18 @@ struct SnapshotReader: ~Copyable {
     mutating func read(context: (_ database: UInt64) -> KeyspaceContext?) throws(FormatError) {
         try readHead()
         guard var target = context(0) else { throw .unsupported("a database that is not there") }
+        do throws(FormatError) {
+            try readRecords(to: &target, context)
+        } catch {
+            // What is wrong with a key that was read before comes first.
+            try insertBatch(target)
+            throw error
+        }
+    }
+
+    private mutating func readRecords(
+        to target: inout KeyspaceContext, _ context: (_ database: UInt64) -> KeyspaceContext?
+    ) throws(FormatError) {
         var traits = Traits()
         while true {
             if traits.deadline == nil && traits.idleSeconds == nil && traits.frequency == nil {
@@ -172,14 +188,20 @@ struct SnapshotReader: ~Copyable {
                 self.type = byte
                 try readKey(type, traits, target)
                 traits = Traits()
-                if records.offset >= nextProgress { try tellProgress() }
+                if records.offset >= nextProgress {
+                    try insertBatch(target)
+                    try tellProgress()
+                }
                 continue
             }
             switch mark {
-            case .end: return try readEnd()
+            case .end:
+                try insertBatch(target)
+                return try readEnd()
             case .database:
                 activity = .readingLength
                 let number = try records.number()
+                try insertBatch(target)
                 loading.database(number, records.offset)
                 guard let next = context(loading.keeps ? number : 0) else {
                     throw .unsupported("a database that is not there")
@@ -278,24 +300,44 @@ struct SnapshotReader: ~Copyable {
         if let clock = context.accessClock(idleSeconds: traits.idleSeconds, frequency: traits.frequency) {
             entry.accessClock = clock
         }
-        let hash = context.engine.hash(key)
         if expectedCount > 0 {
             context.database.reserve(expectedCount)
             expectedCount = 0
         }
+        let item = EntryBatch.Item(
+            entry: entry, hash: context.engine.hash(key), start: place, end: records.offset, type: type.rawValue)
+        batch.append(item, for: context.database)
+        if batch.isFull { try insertBatch(context) }
+    }
+
+    /// Puts the entries that were read in the table of their database.
+    /// - Throws: for a key that is there, if it does not give way; the entries behind it are freed.
+    private mutating func insertBatch(_ context: KeyspaceContext) throws(FormatError) {
+        defer { batch.removeAll() }
+        batch.prefetchBuckets(of: context.database)
+        var index = 0
+        while index < batch.count && insert(batch[index], context) { index += 1 }
+        guard index < batch.count else { return }
+        let refused = batch[index]
+        (place, failedOffset, type, activity) = (refused.start, refused.end, refused.type, .readingValue)
+        key = refused.entry.key.array
+        for rest in index..<batch.count { context.engine.freeing.free(batch[rest].entry, in: context.database) }
+        throw .damaged("a key that is there twice")
+    }
+
+    /// Puts an entry in the table; false if the key is there and does not give way.
+    @inline(__always)
+    private mutating func insert(_ item: EntryBatch.Item, _ context: KeyspaceContext) -> Bool {
+        let key = item.entry.key
         context.expireIfNeeded(key)
-        guard let old = context.database.table.find(key, hash: hash) else {
-            context.database.insert(entry, hash: hash)
-            contents.keyCount += 1
-            return
+        if let old = context.database.table.find(key, hash: item.hash) {
+            guard loading.replaces else { return false }
+            context.store(item.entry, key: key, replacing: old, keepsFrequency: false)
+        } else {
+            context.database.insert(item.entry, hash: item.hash)
         }
-        guard loading.replaces else {
-            context.engine.freeing.free(entry, in: context.database)
-            self.key = key.array
-            throw .damaged("a key that is there twice")
-        }
-        context.store(entry, key: entry.key, replacing: old, keepsFrequency: false)
         contents.keyCount += 1
+        return true
     }
 }
 
