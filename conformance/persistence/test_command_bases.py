@@ -122,6 +122,33 @@ def test_streams(begin, tmp_path):  # noqa: F811
         assert "answered with an error" not in server.output()
 
 
+def test_counts_past_the_largest_integer(begin, tmp_path):  # noqa: F811
+    """A group reads on where the number of entries cannot be said any more: the log runs all the same, and so does a base of commands."""
+    server = begin(servers.under_test(), tmp_path, *ON, *TEXT)
+
+    def groups(client, *left_out):
+        found = [dict(zip(group[::2], group[1::2])) for group in client("XINFO", "GROUPS", "s").plain()]
+        return [{name: value for name, value in group.items() if name not in left_out} for group in found]
+    with server.connect() as client:
+        client("XADD", "s", "1-1", "f", "v")
+        client("XSETID", "s", "1-1", "ENTRIESADDED", 2**63 - 1)
+        for name in ("one", "two"):
+            client("XGROUP", "CREATE", "s", name, 0)
+        for entry in range(2, 6):
+            client("XREADGROUP", "GROUP", "one", "consumer", "STREAMS", "s", ">")
+            client("XADD", "s", f"1-{entry}", "f", "v")
+        client("XREADGROUP", "GROUP", "two", "consumer", "COUNT", 4, "STREAMS", "s", ">")
+        before = groups(client)
+        assert before[0][b"entries-read"] == -(2**63) + 2 and before[1][b"last-delivered-id"] == b"1-4"
+        assert client("DEBUG", "LOADAOF").value == b"OK"
+        assert groups(client) == before and "answered with an error" not in server.output()
+        counts = (b"entries-read", b"lag")
+        before = groups(client, *counts)
+        rewrite(client)
+        assert client("DEBUG", "LOADAOF").value == b"OK"
+        assert groups(client, *counts) == before and "answered with an error" not in server.output()
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_it_is_what_there_was_at_the_start(seed, begin, tmp_path):  # noqa: F811
     """Without a log the base is all that is written, and what clients do meanwhile must not be in it."""

@@ -121,7 +121,10 @@ extension CommandWriter {
     }
 
     fileprivate func write(_ group: StreamGroup, of key: ByteSlice) {
-        write("XGROUP", "CREATE", key, group.name, group.lastID, "ENTRIESREAD", group.entriesRead)
+        // A count that has overflowed cannot be said.
+        write(
+            "XGROUP", "CREATE", key, group.name, group.lastID, "ENTRIESREAD",
+            max(group.entriesRead, StreamGroup.unknown))
         group.forEachConsumer { consumer in
             if consumer.pendingCount == 0 { return write("XGROUP", "CREATECONSUMER", key, group.name, consumer.name) }
             for entry in consumer.pending {

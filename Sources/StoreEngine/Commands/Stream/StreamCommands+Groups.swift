@@ -88,17 +88,23 @@ extension StreamCommands {
         var makesStream = false
         private(set) var entriesRead = StreamGroup.unknown
 
-        /// How many entries of a stream a group is said to have read: no more than were ever added.
-        func entriesRead(of stream: StreamValue) -> Int { min(entriesRead, stream.entriesAdded) }
+        /// How many entries of a stream a group is said to have read: no more than were ever added, of which the count may have gone past
+        /// the largest integer.
+        func entriesRead(of stream: StreamValue) -> Int {
+            guard entriesRead != StreamGroup.unknown else { return entriesRead }
+            return UInt(bitPattern: entriesRead) > UInt(bitPattern: stream.entriesAdded)
+                ? stream.entriesAdded : entriesRead
+        }
 
-        init(_ arguments: Arguments, mayMakeStream: Bool) throws(CommandError) {
+        /// - Parameter isReplay: whether the count may be one that has gone past the largest integer while the group was read.
+        init(_ arguments: Arguments, mayMakeStream: Bool, isReplay: Bool) throws(CommandError) {
             var options = ArgumentReader(arguments, from: 5)
             while !options.isAtEnd {
                 if mayMakeStream && options.takes("mkstream") {
                     makesStream = true
                 } else if options.takes("entriesread", with: 1) {
                     entriesRead = try options.integer()
-                    guard entriesRead >= StreamGroup.unknown else {
+                    guard entriesRead >= StreamGroup.unknown || isReplay else {
                         throw .message("ERR value for ENTRIESREAD must be positive or -1")
                     }
                 } else {
@@ -125,7 +131,7 @@ extension StreamCommands {
 
     @Sendable private static func create(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError)
     {
-        let options = try GroupOptions(arguments, mayMakeStream: true)
+        let options = try GroupOptions(arguments, mayMakeStream: true, isReplay: context.engine.isReplaying)
         let key = arguments[2]
         let found = try context.stream(at: key, .write)
         guard found != nil || options.makesStream else { throw keyMissing }
@@ -144,7 +150,7 @@ extension StreamCommands {
     @Sendable private static func setGroupID(
         _ context: inout KeyspaceContext, _ arguments: Arguments
     ) throws(CommandError) {
-        let options = try GroupOptions(arguments, mayMakeStream: false)
+        let options = try GroupOptions(arguments, mayMakeStream: false, isReplay: context.engine.isReplaying)
         let (stream, group) = try group(context, arguments)
         guard arguments.count == 5 || arguments.count == 7 else {
             throw .subcommandSyntax(of: "XGROUP", arguments[1])
