@@ -63,9 +63,12 @@ extension Server {
     private func readBehindPending(_ connection: Connection) {
         let pending = connection.pending ?? PendingInput()
         if unsafe pending.receivingRoom != nil {
-            if engine.isMemoryLimited && mustWaitForRoom() { return enqueue(connection) }
-            // It may have been told of evicted keys, and not take that.
-            if connection.isEnding { return }
+            if engine.isMemoryLimited {
+                if mustWaitForRoom() { return enqueue(connection) }
+                // It may have been told of evicted keys, and not take that.
+                if connection.isEnding { return }
+                if memoryLimit.isExceeded { loseLargeArguments(of: pending, connection) }
+            }
             // Some at a time, so that others get their turn. What has been read makes room for more to arrive at once.
             var received = 0
             while let room = unsafe pending.receivingRoom, received < Self.mostReceived {
@@ -93,6 +96,16 @@ extension Server {
             if connection.isEnding { return }
         }
         goOn(with: pending, connection)
+    }
+
+    /// Throws a large argument away as it arrives if its command is refused for want of memory anyhow.
+    @inline(never)
+    private func loseLargeArguments(of pending: PendingInput, _ connection: Connection) {
+        guard !pending.hasLostArguments, let command = pending.withCommandName({ commands.find($0) }),
+            isRefusedForMemory(command.flags, connection)
+        else { return }
+        pending.loseLargeArguments()
+        if clientMemory.isFollowed { countMemory(of: connection) }
     }
 
     /// How many bytes came; nil when there is nothing to do with them.
@@ -319,8 +332,10 @@ extension Server {
             let command = commands.find(arguments[0])
             let replyStart = reply.count
             let isExecuted =
-                observer.requestMayBeLarge
-                ? executeWithChecks(command?.record, arguments, on: connection, adoptable: pending.large)
+                observer.requestMayBeLarge || pending.hasLostArguments
+                ? executeWithChecks(
+                    command?.record, arguments, on: connection, adoptable: pending.large,
+                    hasLostArguments: pending.hasLostArguments)
                 : execute(command, arguments, on: connection, key: nil, adoptable: pending.large)
             guard isExecuted else { return false }
             afterCommand(connection, arguments, replyStart: replyStart)

@@ -609,3 +609,35 @@ def test_resident_memory_stays_near_the_limit(before, after, start):
             peak = server.peak_bytes()
             assert peak < limit * 11 // 10, f"{peak >> 20} MB"
         assert evicted(client) > 0
+
+
+@pytest.mark.ours
+def test_large_arguments_that_have_no_room_take_none(start):
+    """What is refused anyhow is thrown away as it arrives, and what comes behind it is served."""
+    limit = 100 << 20
+    server = start("--save", "", "--maxmemory", limit)
+    large = b"x" * (100 << 20)
+    with server.connect(timeout=60) as client, server.connect(timeout=60) as other:
+        client.pipeline([("SET", f"old:{number}", "x" * 50_000) for number in range(1800)])
+        refused = b"OOM command not allowed when used memory > 'maxmemory'."
+        for request in (("SET", "new", large), ("SET", "new", large, "EX", "10"), ("MSET", "a", large, "b", large), ("APPEND", "old:0", large),
+                        ("LPUSH", "list", "first", large, "last")):
+            client.send(*request)
+            client.send("PING")
+            reply = client.read()
+            assert reply.is_error and reply.value == refused and client.read().value == b"PONG", request[:2]
+        client.send("MULTI"), client.send("SET", "new", large), client.send("EXEC")
+        assert client.read().value == b"OK" and client.read().value == refused
+        assert client.read().value.startswith(b"EXECABORT")
+        # Room that comes while it arrives does not make half of it a value.
+        request = encode("SET", "new", large)
+        before = int(info(other, "stats")["total_net_input_bytes"])
+        client.send_raw(request[:60 << 20])
+        assert eventually(lambda: int(info(other, "stats")["total_net_input_bytes"]) >= before + (60 << 20))
+        other.pipeline([("DEL", f"old:{number}") for number in range(1800)])
+        client.send_raw(request[60 << 20:])
+        assert client.read().value == refused and other("DBSIZE").value == 0
+        peak = server.peak_bytes()
+        assert peak < limit * 11 // 10, f"{peak >> 20} MB"
+        # Now there is room for one of them.
+        assert client("SET", "new", large[:50 << 20]).value == b"OK" and client("STRLEN", "new").value == 50 << 20

@@ -30,6 +30,8 @@ import StoreEngine
     private var largePlaces: [Int] = []
     /// The large argument that is being received: its block, its length with the two bytes behind it, and how much is there.
     private(set) var receiving: (base: UnsafeMutableRawPointer, length: Int, received: Int)?
+    /// The large arguments of the request under way are thrown away as they arrive, as it will be refused: they count as empty.
+    private(set) var hasLostArguments = false
     /// The request under way has arrived whole.
     private(set) var isWhole = false
     /// Nothing can be done before more bytes come.
@@ -108,6 +110,7 @@ import StoreEngine
         arguments.removeAll()
         large = AdoptableArguments()
         largePlaces = []
+        hasLostArguments = false
         isWhole = false
     }
 
@@ -116,7 +119,8 @@ import StoreEngine
 
     /// Whether it is nothing but few bytes: these are put in front of what is read next, and parsed again.
     var isShort: Bool {
-        unsafe count - start <= Self.mostParsedAgain && large.blocks.isEmpty && receiving == nil && !isWhole
+        unsafe count - start <= Self.mostParsedAgain && large.blocks.isEmpty && receiving == nil && !hasLostArguments
+            && !isWhole
     }
 
     /// Bytes of a request that may be parsed again from its beginning.
@@ -146,16 +150,38 @@ import StoreEngine
         guard let length = parser.bulkLength, length >= Self.largeArgument, unsafe receiving == nil else { return }
         let header = AdoptableArguments.headerSize
         // Anybody may announce more than there can be, and none of it need ever arrive: nobody ends for that.
-        guard length < Int.max - header - 2, let block = unsafe malloc(header + length + 2) else { return }
+        guard length < Int.max - header - 2 else { return }
         let present = count - position
-        unsafe memcpy(block + header, base + position, present)
+        if hasLostArguments {
+            unsafe receiving = (Self.allocate(header + Self.largeArgument), length + 2, present)
+        } else {
+            guard let block = unsafe malloc(header + length + 2) else { return }
+            unsafe memcpy(block + header, base + position, present)
+            unsafe receiving = (block, length + 2, present)
+        }
         count = position
-        unsafe receiving = (block, length + 2, present)
+    }
+
+    /// Keeps none of the request's large arguments, neither those that are there nor those that are still to come.
+    func loseLargeArguments() {
+        guard !hasLostArguments else { return }
+        hasLostArguments = true
+        large = AdoptableArguments()
+        guard let block = unsafe receiving else { return }
+        unsafe free(block.base)
+        unsafe receiving = (
+            Self.allocate(AdoptableArguments.headerSize + Self.largeArgument), block.length, block.received
+        )
     }
 
     /// Where the next bytes of the large argument go, and how many are missing.
     var receivingRoom: UnsafeMutableRawBufferPointer? {
         guard let receiving = unsafe receiving else { return nil }
+        if hasLostArguments {
+            return unsafe UnsafeMutableRawBufferPointer(
+                start: receiving.base + AdoptableArguments.headerSize,
+                count: min(receiving.length - receiving.received, Self.largeArgument))
+        }
         return unsafe UnsafeMutableRawBufferPointer(
             start: receiving.base + AdoptableArguments.headerSize + receiving.received,
             count: receiving.length - receiving.received)
@@ -171,10 +197,20 @@ import StoreEngine
         unsafe receiving = nil
         largePlaces.append(arguments.count)
         unsafe arguments.append(ArgumentPiece(offset: 0, count: block.length - 2))
-        unsafe large.append(base: block.base, count: block.length - 2)
+        if hasLostArguments {
+            unsafe free(block.base)
+        } else {
+            unsafe large.append(base: block.base, count: block.length - 2)
+        }
         parser.takeBulkElsewhere()
         isWhole = !parser.isInsideRequest
         needsInput = false
+    }
+
+    /// Lends the name of the request's command to `body`, as soon as it is there.
+    func withCommandName<Result>(_ body: (ByteSlice) -> Result?) -> Result? {
+        guard arguments.count > 0, largePlaces.first != 0 else { return nil }
+        return unsafe body(arguments.view(0..<1, base: base)[0])
     }
 
     /// Lends the whole request's arguments to `body`.
@@ -184,12 +220,16 @@ import StoreEngine
         var next = 0
         for index in 0..<arguments.count {
             if next < largePlaces.count, largePlaces[next] == index {
-                let block = large.bytes(next)
+                next += 1
+                guard !hasLostArguments else {
+                    list.append(ArgumentPiece(offset: 0, count: 0))
+                    continue
+                }
+                let block = large.bytes(next - 1)
                 let offset = block.withSpan { span in
                     unsafe span.withUnsafeBytes { unsafe $0.baseAddress! - UnsafeRawPointer(base) }
                 }
                 list.append(ArgumentPiece(offset: offset, count: block.count))
-                next += 1
             } else {
                 list.append(arguments[index])
             }
@@ -199,13 +239,16 @@ import StoreEngine
 
     // MARK: figures
 
-    private var receivingLength: Int { unsafe receiving?.length ?? 0 }
+    private var receivingLength: Int { kept(unsafe receiving?.length ?? 0) }
+
+    /// What is kept of so many bytes of a large argument.
+    private func kept(_ length: Int) -> Int { hasLostArguments ? min(length, Self.largeArgument) : length }
 
     /// All bytes that have arrived, or for which there is room.
     var byteCount: Int { count - start + large.blocks.reduce(0) { $0 + $1.count } + receivingLength }
 
     /// All bytes that have arrived.
-    var arrivedByteCount: Int { unsafe byteCount - receivingLength + (receiving?.received ?? 0) }
+    var arrivedByteCount: Int { byteCount - receivingLength + kept(unsafe receiving?.received ?? 0) }
 
     /// The bytes that are no whole argument yet: what `client-query-buffer-limit` is about.
     var unparsedCount: Int { unsafe count - position + (receiving?.received ?? 0) }

@@ -15,6 +15,14 @@ private enum Admission {
     /// It is not a client's.
     case hangUp
 
+    /// The same, but that nothing runs and nothing is queued.
+    func refused(_ error: CommandError) -> Admission {
+        switch self {
+        case .run(let record), .queue(let record, _, _): .refuse(record, error)
+        case .refuse, .suspend, .hangUp: self
+        }
+    }
+
     /// The command that it names.
     var record: CommandRecord? {
         switch self {
@@ -27,11 +35,14 @@ private enum Admission {
 
 extension Server {
     /// Executes a request behind the gate.
+    /// - Parameter hasLostArguments: whether not all of it was kept, for want of memory: then it does not run, whatever there is by now.
     /// - Returns: False if its client has been suspended before it.
     func executeWithChecks(
-        _ found: CommandRecord?, _ arguments: Arguments, on connection: Connection, adoptable: AdoptableArguments?
+        _ found: CommandRecord?, _ arguments: Arguments, on connection: Connection, adoptable: AdoptableArguments?,
+        hasLostArguments: Bool = false
     ) -> Bool {
-        let admission = admit(found, arguments, connection)
+        var admission = admit(found, arguments, connection)
+        if hasLostArguments { admission = admission.refused(Self.outOfMemory) }
         if case .suspend = admission { return false }
         connection.lastCommand = admission.record?.handle
         if connection.replyMode == .skipNext { connection.replyMode = .skipping }
@@ -151,7 +162,7 @@ extension Server {
             return .suspend
         }
         if isRefusedForMemory(callFlags, connection) {
-            return .refuse(record, .message("OOM command not allowed when used memory > 'maxmemory'."))
+            return .refuse(record, Self.outOfMemory)
         }
         if let transaction = connection.transaction, !flags.contains(.transactionControl) {
             return .queue(record, callFlags, transaction)
@@ -205,6 +216,8 @@ extension Server {
         let name = arguments.count > 0 ? CommandError.shown(arguments[0], limit: 128) : []
         return .bytes(Array("ERR unknown command '".utf8) + name + Array("', with args beginning with: ".utf8) + listed)
     }
+
+    private static let outOfMemory = CommandError.message("OOM command not allowed when used memory > 'maxmemory'.")
 
     private static let debugRefusal =
         "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server."

@@ -37,7 +37,7 @@ import Testing
     private func add(_ bytes: [UInt8], to pending: PendingInput) {
         bytes.withUnsafeBytes { bytes in
             var left = bytes
-            if let room = pending.receivingRoom {
+            while left.count > 0, let room = pending.receivingRoom {
                 let count = min(room.count, left.count)
                 room.copyMemory(from: UnsafeRawBufferPointer(rebasing: left[..<count]))
                 pending.received(count)
@@ -55,16 +55,19 @@ import Testing
         [Array("GET".utf8), []],
     ]
 
-    private static var wire: [UInt8] {
-        sent.flatMap { request in
-            Array("*\(request.count)\r\n".utf8)
-                + request.flatMap { Array("$\($0.count)\r\n".utf8) + $0 + [13, 10] }
+    /// Requests as they are sent.
+    private static func wire(_ requests: [[[UInt8]]]) -> [UInt8] {
+        var bytes: [UInt8] = []
+        for words in requests {
+            bytes += Array("*\(words.count)\r\n".utf8)
+            for word in words { bytes += Array("$\(word.count)\r\n".utf8) + word + [13, 10] }
         }
+        return bytes
     }
 
     @Test(arguments: [1, 2, 3, 7, 100, 4096, 65_536, 1_000_000])
     func givesWhatWasSent(size: Int) {
-        let wire = Self.wire
+        let wire = Self.wire(Self.sent)
         let reader = RequestReader()
         let pending = PendingInput()
         var found: [[[UInt8]]] = []
@@ -107,5 +110,34 @@ import Testing
                 #expect(ending.outcome == .request && reader.count == 1 && reader[0].argumentCount == 1)
             }
         }
+    }
+
+    /// What is lost counts as empty, wherever it is lost, takes little, and what comes behind the request is as it was sent.
+    @Test(arguments: [1000, 4096, 65_536, 1_000_000], [10_000, 50_000, 120_000, 190_000])
+    func losesLargeArguments(size: Int, lostFrom: Int) {
+        let request: [[UInt8]] = [
+            Array("MSET".utf8), Array("k".utf8), [UInt8](repeating: 1, count: 100_000), Array("l".utf8),
+            [UInt8](repeating: 2, count: 90_000), Array("m".utf8), Array("small".utf8),
+        ]
+        let next = [Array("GET".utf8), Array("k".utf8)]
+        let wire = Self.wire([request, next])
+        let reader = RequestReader()
+        let pending = PendingInput()
+        var found: [[[UInt8]]] = []
+        var place = 0
+        while place < wire.count {
+            let end = min(place + size, wire.count)
+            add(Array(wire[place..<end]), to: pending)
+            place = end
+            found += requests(of: pending, reader: reader)
+            if place >= lostFrom && found.isEmpty {
+                pending.loseLargeArguments()
+                #expect(pending.byteCount < 40_000 + size && pending.arrivedByteCount < 40_000 + size)
+            }
+        }
+        #expect(found.count == 2 && found.last == next)
+        if found.first != request { #expect(found.first == request.map { $0.count > 1000 ? [] : $0 }) }
+        if lostFrom + size < 190_000 { #expect(found.first != request) }
+        #expect(pending.isEmpty && pending.byteCount == 0 && !pending.hasLostArguments)
     }
 }
