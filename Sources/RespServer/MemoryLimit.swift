@@ -52,22 +52,30 @@ final class MemoryLimit {
 
     /// What the system counts besides what is in use, as far as data have to give way to it.
     private(set) var lostBytes = 0
+    /// When that was found out, in cycles.
+    private(set) var measured: UInt64 = 0
 
     /// From this limit on it is seen to that not only what is in use is within it, but, by and large, what the system counts.
     private static let leastFollowed = 64 << 20
     /// A limit may be exceeded by this part of it by what is no data, ...
     private static let toleratedPart = 25
-    /// ... and this part of it is the most that data have to give way to.
+    /// ... this part of it is the most that data have to give way to, ...
     private static let mostLostPart = 3
+    /// ... and this part the most at once: pages that keys have left are given back by and by.
+    private static let mostLostAtOncePart = 128
 
-    /// Finds out how much of what nobody accounts for is lost to data: as much as exceeds a part of the limit.
-    /// - Parameter unaccounted: how much more the system counts than is in use and in pages for it: the program itself, and what lies free
-    ///   between blocks of malloc.
-    func measureLostBytes(unaccounted: Int, limit: Int) {
+    /// Finds out how much of what is no data is lost to them: as much as exceeds a part of the limit.
+    /// - Parameters:
+    ///   - overhead: how much more the system counts than is in use: what is not in use of pages, what lies free between blocks of malloc,
+    ///     and the program itself.
+    ///   - cycles: the time.
+    func measureLostBytes(overhead: Int, limit: Int, at cycles: UInt64) {
+        measured = cycles
         guard limit >= Self.leastFollowed else {
             lostBytes = 0
             return
         }
-        lostBytes = min(max(0, unaccounted - limit / Self.toleratedPart), limit / Self.mostLostPart)
+        let excess = min(max(0, overhead - limit / Self.toleratedPart), limit / Self.mostLostPart)
+        lostBytes = min(excess, lostBytes + limit / Self.mostLostAtOncePart)
     }
 }

@@ -20,6 +20,8 @@ import RespCodec
 import StoreEngine
 
 extension Server {
+    /// While room is made, what the system counts is looked at again after this time.
+    private static let millisecondsBetweenMeasures: UInt64 = 5
     /// So often a key to evict is looked for in vain before that is left to the next turn.
     private static let mostSearches = 100
 
@@ -38,7 +40,8 @@ extension Server {
     private func measureLostBytes() {
         guard persistence.background == nil && persistence.loading == nil else { return }
         memoryLimit.measureLostBytes(
-            unaccounted: SystemFacts.residentBytes - engine.residentBytes - ownBytes, limit: configuration.settings.maxMemory)
+            overhead: SystemFacts.residentBytes - engine.usedBytes - ownBytes, limit: configuration.settings.maxMemory,
+            at: clinux_cycle_counter())
     }
 
     /// To be called ten times a second or so: follows what is counted by nobody when it changes.
@@ -130,6 +133,10 @@ extension Server {
         // Clients that hold more than they may go before keys do; who is being served goes when its turn is over.
         evictClients(sparing: replies.current)
         let start = clinux_cycle_counter()
+        if start &- memoryLimit.measured > Self.millisecondsBetweenMeasures &* clock.millisecond {
+            measureLostBytes()
+            followMemoryLimit()
+        }
         let logged = appendOnly.writer.log.heldCount
         defer {
             memoryLimit.evictionsWereLogged(appendOnly.writer.log.heldCount - logged)

@@ -612,6 +612,24 @@ def test_resident_memory_stays_near_the_limit(before, after, start):
 
 
 @pytest.mark.ours
+@pytest.mark.parametrize("policy", ["allkeys-lru", "allkeys-random"])
+def test_resident_memory_stays_near_the_limit_with_values_of_all_sizes(policy, start):
+    """Pages of many sizes are never all in use: what is not counts."""
+    limit = 200 << 20
+    choices = random.Random(1)
+    server = start("--save", "", "--maxmemory", limit, "--maxmemory-policy", policy)
+    with server.connect() as client:
+        sent = 0
+        while sent < 3 * limit:
+            values = ["x" * int(8 * 8192 ** choices.random()) for _ in range(50)]
+            sent += sum(map(len, values))
+            client.pipeline([("SET", choices.randrange(10 ** 9), value) for value in values])
+        peak = server.peak_bytes()
+        assert peak < limit * 11 // 10, f"{peak >> 20} MB"
+        assert int(info(client, "memory")["used_memory"]) > limit * 3 // 4
+
+
+@pytest.mark.ours
 def test_large_arguments_that_have_no_room_take_none(start):
     """What is refused anyhow is thrown away as it arrives, and what comes behind it is served."""
     limit = 100 << 20
