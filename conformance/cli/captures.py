@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Makes the screens of docs/RESPCLI.md: runs respcli in tmux against servers of its own and takes what a person would see.
+"""Makes the screens of docs/RESPCLI.md and README.md: runs respcli in tmux against servers of its own and takes what a person would see.
 
-    conformance/cli/captures.py            writes them into the page
+    conformance/cli/captures.py            writes them into the pages
     conformance/cli/captures.py NAME ...   only these
 
-A screen of the page is the indented block behind a line `<!-- capture NAME -->`. Needs tmux, and release builds of both programs.
+A screen of a page is the indented block behind a line `<!-- capture NAME -->`. Needs tmux, and release builds of both programs.
 """
 
 import os
@@ -18,7 +18,7 @@ import time
 import cli_support
 from cli_support import RESPCLI, RESP_SERVER, ROOT, Server
 
-PAGE = ROOT / "docs" / "RESPCLI.md"
+PAGES = [ROOT / "docs" / "RESPCLI.md", ROOT / "README.md"]
 
 
 class Screen:
@@ -132,24 +132,27 @@ CAPTURES = {"prompt": prompt, "completion": completion, "bench": bench, "side by
 
 
 def replaced(page, name, text):
-    """The page with `text` as the screen of this name."""
+    """A page with `text` as the screen of this name, and how many places it has for it."""
     block = "\n".join("    " + line if line else "" for line in text.split("\n"))
-    changed, count = re.subn(
+    return re.subn(
         rf"(<!-- capture {name} -->\n\n)(?:    .*\n|\n(?=    |\n))*", lambda match: match[1] + block + "\n", page)
-    if count != 1:
-        raise SystemExit(f"{PAGE.name} has {count} places for {name}")
-    return changed
 
 
 def main(names):
-    server = Server("--maxmemory-policy", "allkeys-lfu", program=RESP_SERVER)
-    try:
-        for name in names or CAPTURES:
+    for name in names or CAPTURES:
+        server = Server("--maxmemory-policy", "allkeys-lfu", program=RESP_SERVER)
+        try:
             text = CAPTURES[name](server).replace(f":{server.port}", ":6379")
-            PAGE.write_text(replaced(PAGE.read_text(), name, text))
-            print(f"{name}\n\n{text}\n")
-    finally:
-        server.close()
+        finally:
+            server.close()
+        places = 0
+        for page in PAGES:
+            changed, count = replaced(page.read_text(), name, text)
+            page.write_text(changed)
+            places += count
+        if places == 0:
+            raise SystemExit(f"no page has a place for {name}")
+        print(f"{name}\n\n{text}\n")
 
 
 if __name__ == "__main__":

@@ -136,12 +136,16 @@ def encryption(place, recipe):
         assert output(place.run(recipe, replace=[("db.example:6380", f"localhost:{encrypted}")])) == b"PONG\n"
 
 
-def test_every_screen_has_its_place():
+@pytest.mark.parametrize("path, names", [(captures.PAGES[0], list(captures.CAPTURES)), (captures.PAGES[1], ["prompt", "bench", "top"])],
+                         ids=lambda value: value.name if isinstance(value, pathlib.Path) else "")
+def test_every_screen_has_its_place(path, names):
     """`captures.py` makes the screens; here is only looked whether it would find their places, and that they are filled."""
-    assert re.findall(r"^<!-- capture (.*) -->$", PAGE, re.M) == list(captures.CAPTURES)
-    for name in captures.CAPTURES:
-        assert captures.replaced(PAGE, name, "TEXT").count("    TEXT\n") == 1
-        block = re.search(rf"^<!-- capture {name} -->\n\n((?:    .*\n|\n(?=    ))+)", PAGE, re.M)[1]
+    page = path.read_text()
+    assert re.findall(r"^<!-- capture (.*) -->$", page, re.M) == names
+    for name in names:
+        changed, count = captures.replaced(page, name, "TEXT")
+        assert count == 1 and changed.count("    TEXT\n") == 1
+        block = re.search(rf"^<!-- capture {name} -->\n\n((?:    .*\n|\n(?=    ))+)", page, re.M)[1]
         assert ("127.0.0.1:6379" in block or "requests per second" in block) and block.count("\n") >= 3
 
 
