@@ -32,7 +32,9 @@
 
     @usableFromInline let storage: UnsafeMutablePointer<Storage>
 
+    /// - Parameter capacity: for how many pieces there is room from the start; there is for one at least.
     public init(capacity: Int = 64) {
+        let capacity = max(capacity, 1)
         unsafe storage = .allocate(capacity: 1)
         unsafe storage.initialize(
             to: Storage(pieces: .allocate(capacity: capacity), count: 0, capacity: capacity, texts: nil))
@@ -100,7 +102,7 @@
 
     /// Adds `count` pieces that were written to `room(for:)`.
     @inline(__always)
-    func take(_ count: Int) { unsafe storage.pointee.count &+= count }
+    @unsafe func take(_ count: Int) { unsafe storage.pointee.count &+= count }
 
     @inline(never)
     private func grow() {

@@ -157,7 +157,7 @@ public struct RequestParser: Sendable {
             unsafe pieces[index] = ArgumentPiece(offset: place, count: length)
             place = place &+ length &+ 2
         }
-        arguments.take(count)
+        unsafe arguments.take(count)
         return place
     }
 

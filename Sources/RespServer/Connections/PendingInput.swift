@@ -90,6 +90,7 @@ import StoreEngine
 
     /// Takes note that what comes before `place` has been executed. No request is under way then.
     func executed(upTo place: Int) {
+        precondition(place >= start && place <= count, "executed what has not arrived, or was executed before")
         forgetRequest()
         start = place
         position = place
@@ -98,6 +99,10 @@ import StoreEngine
     /// Takes note of how far the parsing of the request that begins at `start` came, and of its arguments so far.
     /// - Parameter pieces: by their places behind the beginning of `bytes`.
     func begin(_ parser: RequestParser, position: Int, arguments pieces: [ArgumentPiece]) {
+        precondition(position >= start && position <= count, "a parser that is further than what has arrived")
+        precondition(
+            pieces.allSatisfy { $0.offset >= start && $0.count >= 0 && $0.count <= position - $0.offset },
+            "an argument outside what was parsed")
         self.parser = parser
         self.position = position
         for piece in pieces { arguments.append(piece) }

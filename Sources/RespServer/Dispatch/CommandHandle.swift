@@ -2,7 +2,8 @@
 
 import StoreEngine
 
-/// A command, reached by an address that costs no reference count. Commands live as long as the program.
+/// A command, reached by an address that costs no reference count. A command lives as
+/// long as its record, which its server's table keeps; there is more than one where tests make several servers.
 @safe @dynamicMemberLookup struct CommandHandle {
     struct Fields {
         var calls = 0
@@ -27,11 +28,11 @@ import StoreEngine
 
     private let fields: UnsafeMutablePointer<Fields>
 
-    /// Room for a command: see `initialize`.
-    init() { unsafe fields = .allocate(capacity: 1) }
+    /// Room for a command. Nobody may look at it before `initialize`.
+    @unsafe init() { unsafe fields = .allocate(capacity: 1) }
 
     /// To be called once, before anybody looks.
-    func initialize(to initial: Fields) { unsafe fields.initialize(to: initial) }
+    @unsafe func initialize(to initial: Fields) { unsafe fields.initialize(to: initial) }
 
     /// To be called when nobody has the command any more.
     @unsafe func deallocate() {

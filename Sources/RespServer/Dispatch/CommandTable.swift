@@ -45,8 +45,8 @@ final class CommandRecord {
         {
             firstKey = index
         }
-        handle = CommandHandle()
-        handle.initialize(
+        unsafe handle = CommandHandle()
+        unsafe handle.initialize(
             to: CommandHandle.Fields(
                 arity: command.arity, firstKey: firstKey, member: command.member, flags: command.flags.union(.any),
                 keys: KeySpecs(command.keys), effect: command.effect, function: data,

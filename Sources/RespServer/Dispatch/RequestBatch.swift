@@ -16,6 +16,11 @@ struct BatchedCall {
     private var keys = UnsafeMutablePointer<HashedKey>.allocate(capacity: RequestReader.batchCapacity)
     private var members = UnsafeMutablePointer<HashedMember>.allocate(capacity: RequestReader.batchCapacity)
 
+    init() {
+        // Keys and members are reached by what is in `calls` alone.
+        unsafe calls.initialize(repeating: BatchedCall(), count: RequestReader.batchCapacity)
+    }
+
     deinit {
         unsafe calls.deallocate()
         unsafe keys.deallocate()

@@ -52,12 +52,11 @@
 
     /// Counts a call.
     /// - Parameter nanoseconds: up to `longest`.
-    /// - Returns: False if it has not been decided where counts go; then nothing is counted.
+    /// - Returns: False if it has not been decided where counts go, or if the time is longer; then nothing is counted.
     @inline(__always)
     mutating func count(_ nanoseconds: UInt64) -> Bool {
-        guard let target = unsafe target else { return false }
         let bucket = Self.bucket(of: nanoseconds)
-        assert(bucket < Self.bucketCount, "a time longer than the longest")
+        guard let target = unsafe target, bucket < Self.bucketCount else { return false }
         unsafe target[bucket] &+= 1
         return true
     }

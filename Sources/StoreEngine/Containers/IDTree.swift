@@ -32,7 +32,7 @@
         let words: UnsafeMutablePointer<UInt64>
 
         @unsafe init(_ words: UnsafeMutablePointer<UInt64>) { unsafe self.words = words }
-        @inline(__always) init?(bits: UInt64) {
+        @inline(__always) @unsafe init?(bits: UInt64) {
             guard let words = unsafe UnsafeMutablePointer<UInt64>(bitPattern: UInt(bits)) else { return nil }
             unsafe self.words = words
         }
@@ -74,7 +74,9 @@
         @inline(__always) func value(_ index: Int) -> UInt64 { unsafe words[word(index) &+ 2] }
         func setValue(_ index: Int, _ value: UInt64) { unsafe words[word(index) + 2] = value }
         @inline(__always) func child(_ index: Int) -> Node {
-            guard let node = Node(bits: value(index)) else { preconditionFailure("an inner slot without a child") }
+            guard let node = unsafe Node(bits: value(index)) else {
+                preconditionFailure("an inner slot without a child")
+            }
             return node
         }
 

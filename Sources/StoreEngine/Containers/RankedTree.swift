@@ -520,7 +520,7 @@ import RespCodec
     }
 
     /// Frees up to about `budget` nodes; true when all are freed, and the tree must not be used any more.
-    mutating func deallocateSlice(budget: Int) -> Bool {
+    @unsafe mutating func deallocateSlice(budget: Int) -> Bool {
         var budget = budget
         return deallocate(root, level: height, &budget)
     }

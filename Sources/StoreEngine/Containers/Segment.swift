@@ -241,7 +241,8 @@ enum SlotWord {
     }
 }
 
-/// The place of an entry. Valid until the next insertion or removal: a debug build counts these, and traps when an older slot is used.
+/// The place of an entry. Valid until the next insertion or removal: a debug build counts these, and traps when an older slot is used. What
+/// lies there the table tells, which checks that.
 @safe struct Slot {
     let segment: Segment
     let bucket: Int
@@ -250,7 +251,4 @@ enum SlotWord {
     /// The generation of the table when the slot was found.
     var generation: UInt64 = 0
     #endif
-
-    @inline(__always) var entry: UnsafeMutableRawPointer { unsafe SlotWord.entry(word.pointee) }
-    @inline(__always) var hasDeadline: Bool { unsafe word.pointee & SlotWord.deadlineBit != 0 }
 }

@@ -12,7 +12,7 @@ extension SegmentedTable {
     /// A random entry, each as likely as any other. The table must not be empty.
     /// - Complexity: O(1) expected.
     func random(using generator: inout RandomSource) -> UnsafeMutableRawPointer {
-        unsafe draw(using: &generator).slot.entry
+        unsafe entry(at: draw(using: &generator).slot)
     }
 
     /// The slot of a random entry, each as likely as any other. The table must not be empty.

@@ -208,6 +208,20 @@ extension TableLayout {
         #endif
     }
 
+    /// The entry of a slot.
+    @inline(__always)
+    @unsafe func entry(at slot: Slot) -> UnsafeMutableRawPointer {
+        check(slot)
+        return unsafe SlotWord.entry(slot.word.pointee)
+    }
+
+    /// Whether the entry of a slot has a deadline.
+    @inline(__always)
+    func hasDeadline(_ slot: Slot) -> Bool {
+        check(slot)
+        return unsafe SlotWord.hasDeadline(slot.word.pointee)
+    }
+
     @inline(__always)
     mutating func outdateSlots() {
         #if DEBUG

@@ -31,7 +31,8 @@ import RespCodec
 
     @unsafe func deallocate() { unsafe _ = munmap(places, byteCount) }
 
-    subscript(index: Int) -> UnsafeMutablePointer<Database.Storage>? {
+    /// By an index that is known to be that of a database.
+    @unsafe subscript(index: Int) -> UnsafeMutablePointer<Database.Storage>? {
         @inline(__always) get { unsafe places[index] }
         nonmutating set { unsafe places[index] = newValue }
     }
@@ -94,7 +95,7 @@ extension EngineState {
             dropAll()
         } else {
             let table = database.detachAll()
-            if self.snapshot?.takesOver(table) != true { freeing.free(table) }
+            if self.snapshot?.takesOver(table) != true { unsafe freeing.free(table) }
         }
     }
 
@@ -141,7 +142,7 @@ extension EngineState {
         if self.snapshot?.takesOver(self.allocator) == true {
             freeing.forgetWaiting()
         } else {
-            freeing.retire(self.allocator, keyCount: keyCount)
+            unsafe freeing.retire(self.allocator, keyCount: keyCount)
         }
     }
 
@@ -150,6 +151,8 @@ extension EngineState {
     /// Exchanges two databases.
     /// - Complexity: O(1), apart from what the observer does.
     func swapDatabases(_ first: Int, _ second: Int) {
+        precondition(UInt(bitPattern: first) < UInt(bitPattern: self.databaseCount), "no such database")
+        precondition(UInt(bitPattern: second) < UInt(bitPattern: self.databaseCount), "no such database")
         if isObserved, let observer {
             observer.databasesWillSwap(first, second) { presence(of: $1, database: $0) }
         }

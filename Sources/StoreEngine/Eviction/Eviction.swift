@@ -155,7 +155,7 @@ struct Eviction {
         if engine.settings.tracksFrequency { countInTurn(database) }
         // The key lies in the entry, which outlives the event.
         engine.keyRemoved(entry.key, .evicted, in: database)
-        engine.freeing.free(entry, in: database)
+        unsafe engine.freeing.free(entry, in: database)
         engine.effects?.endGroup()
     }
 
@@ -252,7 +252,7 @@ struct Eviction {
         database.table.prefetchBuckets(at: variables.starts.second, having: having)
         database.table.prefetchEntries(count, at: variables.starts.first, having: having)
         database.table.sample(count, having: having, from: start, using: &engine.random) { slot in
-            let entry = unsafe Entry(slot.entry)
+            let entry = database.entry(at: slot)
             if isEvictable(entry) { body(slot, entry) }
         }
     }

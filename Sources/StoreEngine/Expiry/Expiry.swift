@@ -31,7 +31,7 @@ struct Expiry {
         let entry = database.detach(slot)
         engine.statistics.expiredKeys &+= 1
         engine.keyRemoved(key, .expired, in: database)
-        engine.freeing.free(entry, in: database)
+        unsafe engine.freeing.free(entry, in: database)
     }
 
     /// Removes up to `limit` fields that have expired from a hash, and the hash with its last field. Returns how many.
@@ -49,7 +49,7 @@ struct Expiry {
         if hash().count == 0 {
             let entry = database.detach(slot)
             engine.changed(entry.key, .del, count: 0, in: database)
-            engine.freeing.free(entry, in: database)
+            unsafe engine.freeing.free(entry, in: database)
         }
         return removed
     }

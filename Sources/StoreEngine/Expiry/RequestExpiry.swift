@@ -17,7 +17,8 @@ extension Expiry {
 
     /// Removes a key if it has expired.
     func removeIfExpired(_ key: ByteSlice, in database: Database) {
-        guard engine.removesExpiredKeys, let slot = database.table.find(key, hash: engine.hash(key)), slot.hasDeadline,
+        guard engine.removesExpiredKeys, let slot = database.table.find(key, hash: engine.hash(key)),
+            database.hasDeadline(slot),
             database.entry(at: slot).isExpired(engine.expiryTime)
         else { return }
         removeKey(slot, key: key, in: database)

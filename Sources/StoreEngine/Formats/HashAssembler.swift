@@ -33,7 +33,7 @@ struct HashAssembler: ~Copyable {
         if hasDeadlines { table = makeTable() }
     }
 
-    deinit { if let table { context.engine.freeing.free(table) } }
+    deinit { if let table { unsafe context.engine.freeing.free(table) } }
 
     private func makeTable() -> HashTable {
         HashTable(allocator: context.database.allocator, hash: context.engine.hash, expecting: expected)

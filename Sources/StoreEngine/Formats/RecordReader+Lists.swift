@@ -68,7 +68,7 @@ struct ListAssembler: ~Copyable {
         limits = ListLimits(context.settings)
     }
 
-    deinit { if let chain { context.engine.freeing.free(chain) } }
+    deinit { if let chain { unsafe context.engine.freeing.free(chain) } }
 
     mutating func append(_ element: PackedElement) { element.withBytes { append($0) } }
 

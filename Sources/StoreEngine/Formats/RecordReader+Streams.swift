@@ -13,7 +13,7 @@ extension RecordReader {
             try readEntries(type, into: stream)
             for _ in 0..<(try count(ofAtLeast: 5)) { try readGroup(type, into: stream) }
         } catch {
-            context.engine.freeing.free(stream)
+            unsafe context.engine.freeing.free(stream)
             throw error
         }
         return context.makeLarge(.stream, .stream, stream, key: key, deadline: deadline)

@@ -24,45 +24,47 @@ struct Freeing {
     // MARK: freeing
 
     /// Frees an entry that is in no table any more, a large value of it in slices later.
-    func free(_ entry: Entry, in database: Database) {
-        freePayload(of: entry, in: database)
+    @unsafe func free(_ entry: Entry, in database: Database) {
+        unsafe freePayload(of: entry, in: database)
         unsafe database.allocator.deallocate(entry.address)
     }
 
     /// Frees what an entry points to, but not the entry.
-    @inline(__always) func freePayload(of entry: Entry, in database: Database) {
-        freePayload(of: entry, in: database.allocator)
+    @inline(__always) @unsafe func freePayload(of entry: Entry, in database: Database) {
+        unsafe freePayload(of: entry, in: database.allocator)
     }
 
-    @inline(__always) private func freePayload(of entry: Entry, in allocator: SlabAllocator) {
+    @inline(__always) @unsafe private func freePayload(of entry: Entry, in allocator: SlabAllocator) {
         switch entry.encoding {
         case .integer, .embedded, .raw, .packed, .packedWithDeadlines, .integers: break
         case .external:
             if unsafe engine.snapshot?.takesOver(blockAt: entry.external.block, of: allocator) == true { return }
             unsafe allocator.deallocate(entry.external.block)
-        case .table, .chain, .tree, .stream: if let value = entry.large { free(value) }
+        case .table, .chain, .tree, .stream: if let value = entry.large { unsafe free(value) }
         }
     }
 
     /// Frees a large value that no key has any more, at once or in slices later.
     /// - Parameter isCounted: whether it counts as an object that is freed in the background.
-    func free(_ value: any LargeValue, isCounted: Bool = true) {
+    @unsafe func free(_ value: any LargeValue, isCounted: Bool = true) {
         if let snapshot = engine.snapshot, snapshot.takesOver(value) { return }
-        engine.allocator.postponingLarge { garbage.add(value, isCounted: isCounted) }
+        engine.allocator.postponingLarge { unsafe garbage.add(value, isCounted: isCounted) }
     }
 
     /// Frees the keys of a database, and their table, in slices.
-    func free(_ table: SegmentedTable<EntryLayout>) { garbage.add(table) }
+    @unsafe func free(_ table: SegmentedTable<EntryLayout>) { unsafe garbage.add(table) }
 
     /// Gives up an allocator, and everything that waits in it.
     /// - Parameter keyCount: how many keys there were.
-    func retire(_ allocator: SlabAllocator, keyCount: Int) { garbage.retire(allocator, keyCount: keyCount) }
+    @unsafe func retire(_ allocator: SlabAllocator, keyCount: Int) {
+        unsafe garbage.retire(allocator, keyCount: keyCount)
+    }
 
     /// Forgets what waits: its memory goes with its allocator.
     func forgetWaiting() { garbage.forgetWaiting() }
 
     /// Gives up an allocator in which nothing waits.
-    func release(_ allocator: SlabAllocator) { garbage.release(allocator) }
+    @unsafe func release(_ allocator: SlabAllocator) { unsafe garbage.release(allocator) }
 
     /// Gives all memory of allocators that were given up back at once.
     func releaseAll() { garbage.releaseAll() }
@@ -102,11 +104,11 @@ struct Freeing {
             if let value = entry.large {
                 freed.append(value)
             } else {
-                freePayload(of: entry, in: allocator)
+                unsafe freePayload(of: entry, in: allocator)
             }
             unsafe allocator.deallocate(entry.address)
         }
-        for value in freed { free(value, isCounted: false) }
+        for value in freed { unsafe free(value, isCounted: false) }
     }
 
     /// Looks once a second how much memory is not needed.

@@ -51,23 +51,23 @@ struct Garbage {
     mutating func resetFreedCount() { freedCount = 0 }
 
     /// Frees a large value that no key has any more: at once if it is not so large, else in slices later.
-    mutating func add(_ value: any LargeValue, isCounted: Bool) {
+    @unsafe mutating func add(_ value: any LargeValue, isCounted: Bool) {
         if value.count <= Self.fewElements {
-            var next = value.deallocateSlice(from: 0, budget: Int.max)
-            while let place = next { next = value.deallocateSlice(from: place, budget: Int.max) }
+            var next = unsafe value.deallocateSlice(from: 0, budget: Int.max)
+            while let place = next { next = unsafe value.deallocateSlice(from: place, budget: Int.max) }
             return
         }
         orphans.append(Orphan(value: value, isCounted: isCounted))
         if isCounted { countedOrphans += 1 }
     }
 
-    mutating func add(_ table: SegmentedTable<EntryLayout>) {
+    @unsafe mutating func add(_ table: SegmentedTable<EntryLayout>) {
         droppedTables.append(DroppedTable(table: table, keyCount: table.count))
     }
 
     /// Takes over an allocator of which nothing is needed any more, and everything that waits in it.
     /// - Parameter keyCount: how many keys there were.
-    mutating func retire(_ allocator: SlabAllocator, keyCount: Int) {
+    @unsafe mutating func retire(_ allocator: SlabAllocator, keyCount: Int) {
         let waiting = waitingInUse
         forgetWaiting()
         retired.append(RetiredAllocator(allocator: allocator, objectCount: keyCount + waiting))
@@ -81,7 +81,7 @@ struct Garbage {
     }
 
     /// Takes over an allocator of which nothing is needed any more, and in which nothing waits.
-    mutating func release(_ allocator: SlabAllocator) {
+    @unsafe mutating func release(_ allocator: SlabAllocator) {
         retired.append(RetiredAllocator(allocator: allocator, objectCount: 0))
     }
 
@@ -95,7 +95,7 @@ struct Garbage {
     /// dropped tables. There must be something.
     mutating func freeSlice(_ freeEntry: (Entry, SlabAllocator) -> Void) {
         if var orphan = orphans.popLast() {
-            if let next = orphan.value.deallocateSlice(from: orphan.next, budget: Self.sliceBudget) {
+            if let next = unsafe orphan.value.deallocateSlice(from: orphan.next, budget: Self.sliceBudget) {
                 orphan.next = next
                 orphans.append(orphan)
             } else if orphan.isCounted {

@@ -23,7 +23,7 @@ extension Database {
     @inline(never)
     private func beforeChange(_ slot: Slot) {
         table.beforeChange(slot)
-        unsafe allocator.snapshot?.willChange(Entry(slot.entry))
+        allocator.snapshot?.willChange(entry(at: slot))
     }
 
     /// To be called, too, before bytes of a long string change where they lie, or move.

@@ -104,10 +104,7 @@ import RespCodec
 
     // MARK: entries
 
-    @inline(__always) func entry(at slot: Slot) -> Entry {
-        table.check(slot)
-        return unsafe Entry(slot.entry)
-    }
+    @inline(__always) func entry(at slot: Slot) -> Entry { unsafe Entry(table.entry(at: slot)) }
 
     /// A new entry that is not in the table yet, its payload of `payload` bytes still to be written.
     @inline(__always)
@@ -139,7 +136,7 @@ import RespCodec
     @inline(__always)
     func replace(_ slot: Slot, with entry: Entry) {
         willChange(slot)
-        let old = unsafe slot.entry
+        let old = unsafe table.entry(at: slot)
         countSize(of: entry)
         unsafe storage.pointee.deadlineCount += (entry.expireTime != nil ? 1 : 0) - (deadline(slot) != nil ? 1 : 0)
         if entry.nextFieldDeadline != nil { unsafe storage.pointee.fieldDeadlineCount += 1 }
@@ -220,8 +217,11 @@ import RespCodec
     // The table has one deadline for an entry, the earliest of the key's own and, in a hash, of its fields'. So a slot whose bit says
     // "has a deadline" may be that of a key that stays.
 
+    /// Whether the key has a deadline, or a field of it has.
+    @inline(__always) func hasDeadline(_ slot: Slot) -> Bool { table.hasDeadline(slot) }
+
     /// When the key expires, or nil if it stays.
-    @inline(__always) func deadline(_ slot: Slot) -> Int64? { slot.hasDeadline ? entry(at: slot).expireTime : nil }
+    @inline(__always) func deadline(_ slot: Slot) -> Int64? { hasDeadline(slot) ? entry(at: slot).expireTime : nil }
 
     /// Gives the key a deadline or takes it away. The entry may move.
     func setDeadline(_ slot: Slot, _ deadline: Int64?) {
@@ -257,7 +257,7 @@ import RespCodec
 
     /// Counts a hash's fields no more, because they are about to leave the database. To be called once.
     @inline(__always) func forgetFields(_ slot: Slot) {
-        if slot.hasDeadline && entry(at: slot).nextFieldDeadline != nil {
+        if hasDeadline(slot) && entry(at: slot).nextFieldDeadline != nil {
             unsafe storage.pointee.fieldDeadlineCount -= 1
         }
     }

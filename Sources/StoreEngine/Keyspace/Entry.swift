@@ -150,23 +150,19 @@ enum EntryLayout: TableLayout {
         type == .string ? kind.isString : kind.typeNumber == type.rawValue
     }
     @inline(__always) var encoding: Encoding {
-        get {
-            let number = kind.encodingNumber
-            precondition(number <= Encoding.last.rawValue, "an entry of no known encoding")
-            // The numbers of the cases are those by which they lie in memory.
-            return unsafe unsafeBitCast(number, to: Encoding.self)
-        }
-        nonmutating set {
-            let kind = EntryKind(type, newValue)
-            unsafe address.storeBytes(of: head & ~Self.kindMask | kind.number, as: UInt8.self)
-        }
+        let number = kind.encodingNumber
+        precondition(number <= Encoding.last.rawValue, "an entry of no known encoding")
+        // The numbers of the cases are those by which they lie in memory.
+        return unsafe unsafeBitCast(number, to: Encoding.self)
     }
+    /// Has the payload taken for one of another encoding, which is to be written then.
+    @inline(__always) @unsafe func setEncoding(_ encoding: Encoding) { unsafe setKind(type, encoding) }
     /// Whether the entry is of a type and encoding that are known where this is called: quicker than to ask for both.
     @inline(__always) func isKind(_ type: ValueType, _ encoding: Encoding) -> Bool {
         kind.number == EntryKind(type, encoding).number
     }
     /// Gives an entry of this type an encoding that is known where this is called.
-    @inline(__always) func setKind(_ type: ValueType, _ encoding: Encoding) {
+    @inline(__always) @unsafe func setKind(_ type: ValueType, _ encoding: Encoding) {
         let number = EntryKind(type, encoding).number
         unsafe address.storeBytes(of: head & ~Self.kindMask | number, as: UInt8.self)
     }

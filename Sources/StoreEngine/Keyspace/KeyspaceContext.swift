@@ -79,7 +79,7 @@ public enum KeyAccess: Sendable {
     func find(_ key: ByteSlice, _ access: KeyAccess = .write, in database: Database? = nil) -> Slot? {
         let database = database ?? self.database
         guard let slot = database.table.find(key, hash: hash(key)),
-            !slot.hasDeadline || !database.entry(at: slot).isExpired(engine.expiryTime)
+            !database.hasDeadline(slot) || !database.entry(at: slot).isExpired(engine.expiryTime)
         else {
             if access.isCounted {
                 engine.statistics.keyspaceMisses &+= 1
@@ -144,7 +144,7 @@ public enum KeyAccess: Sendable {
     /// Removes a key and frees its value, a large one in slices later. Says nothing to anybody.
     func removeQuietly(_ slot: Slot, in database: Database? = nil) {
         let database = database ?? self.database
-        engine.freeing.free(database.detach(slot), in: database)
+        unsafe engine.freeing.free(database.detach(slot), in: database)
     }
 
     /// Removes a collection whose last element was taken out, and says so. To be called after the change itself was told of.
@@ -155,8 +155,8 @@ public enum KeyAccess: Sendable {
     }
 
     /// Frees what an entry points to, but not the entry.
-    func freePayload(of entry: Entry, in database: Database? = nil) {
-        engine.freeing.freePayload(of: entry, in: database ?? self.database)
+    @unsafe func freePayload(of entry: Entry, in database: Database? = nil) {
+        unsafe engine.freeing.freePayload(of: entry, in: database ?? self.database)
     }
 
     /// A new entry for the current database, not in its table yet.
@@ -196,7 +196,7 @@ public enum KeyAccess: Sendable {
             database.forgetFields(slot)
             database.uncountSize(of: database.entry(at: slot))
             if keepsFrequency, let frequency = frequencyClock(slot) { entry.accessClock = frequency }
-            engine.freeing.freePayload(of: database.entry(at: slot), in: database)
+            unsafe engine.freeing.freePayload(of: database.entry(at: slot), in: database)
             database.replace(slot, with: entry)
         } else {
             insert(entry, key: key, stringLength: stringLength)

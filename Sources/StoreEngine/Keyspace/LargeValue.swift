@@ -19,7 +19,7 @@ protocol LargeValue {
 
     /// Frees about `budget` elements. `place` is 0 at first, then what the last call returned; nil when all is gone, the handle's
     /// memory too.
-    func deallocateSlice(from place: Int, budget: Int) -> Int?
+    @unsafe func deallocateSlice(from place: Int, budget: Int) -> Int?
 }
 
 extension Entry {

@@ -289,13 +289,13 @@ struct SnapshotReader: ~Copyable {
                 contents.deadlineCount += 1
                 if deadline < context.now { contents.expiredCount += 1 }
             }
-            context.engine.freeing.free(entry, in: context.database)
+            unsafe context.engine.freeing.free(entry, in: context.database)
             while context.engine.freeing.holdsMemoryInUse { context.engine.freeing.slice() }
             return
         }
         if let deadline = traits.deadline, deadline < context.expiryTime {
             contents.expiredCount += 1
-            return context.engine.freeing.free(entry, in: context.database)
+            return unsafe context.engine.freeing.free(entry, in: context.database)
         }
         if let clock = context.accessClock(idleSeconds: traits.idleSeconds, frequency: traits.frequency) {
             entry.accessClock = clock
@@ -321,7 +321,7 @@ struct SnapshotReader: ~Copyable {
         let refused = batch[index]
         (place, failedOffset, type, activity) = (refused.start, refused.end, refused.type, .readingValue)
         key = refused.entry.key.array
-        for rest in index..<batch.count { context.engine.freeing.free(batch[rest].entry, in: context.database) }
+        for rest in index..<batch.count { unsafe context.engine.freeing.free(batch[rest].entry, in: context.database) }
         throw .damaged("a key that is there twice")
     }
 

@@ -442,10 +442,10 @@ public final class SnapshotSaver {
         let state = engine.state
         state.snapshot = nil
         state.allocator.snapshot = nil
-        for table in heldTables { state.freeing.free(table) }
+        for table in heldTables { unsafe state.freeing.free(table) }
         for allocator in heldAllocators {
             allocator.snapshot = nil
-            state.freeing.release(allocator)
+            unsafe state.freeing.release(allocator)
         }
         heldTables = []
         heldAllocators = []

@@ -400,7 +400,7 @@ final class UnwrittenValue {
         unsafe saver.unwrittenGroups[UInt(bitPattern: group.group.address)] = nil
         guard let dropped = group.dropped else { return }
         group.dropped = nil
-        saver.engine.state.freeing.free(dropped)
+        unsafe saver.engine.state.freeing.free(dropped)
     }
 
     private func write(_ node: ListNode, _ records: RecordWriter<SnapshotStream>) {
@@ -446,7 +446,7 @@ final class UnwrittenValue {
         let state = saver.engine.state
         state.eviction.heldBytes -= heldBytes
         switch dropped {
-        case .value(let value): state.freeing.free(value)
+        case .value(let value): unsafe state.freeing.free(value)
         case .block(let block): unsafe block.allocator.deallocate(block.start)
         }
     }

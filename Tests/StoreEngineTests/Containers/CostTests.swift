@@ -110,7 +110,7 @@ private enum CountedLayout: TableLayout {
                 let found = CountedLayout.reads { table.nextExpired(now: now) }
                 reads += found.deadlines
                 guard let slot = found.result else { break }
-                #expect(slot.entry.loadUnaligned(as: Int64.self) <= now)
+                #expect(table.entry(at: slot).loadUnaligned(as: Int64.self) <= now)
                 table.remove(slot)
                 removed += 1
             }
@@ -140,7 +140,7 @@ private enum CountedLayout: TableLayout {
             }
             let before = table.heap.swaps
             let deadline = Int64(1 + random.below(1_000_000))
-            slot.entry.storeBytes(of: deadline, as: Int64.self)
+            table.entry(at: slot).storeBytes(of: deadline, as: Int64.self)
             table.setDeadline(deadline, at: slot)
             #expect(table.heap.swaps - before <= 2 * levels())
         }

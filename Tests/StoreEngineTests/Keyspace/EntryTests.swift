@@ -34,7 +34,7 @@ struct EntryTests {
                     }
                     check(encoding, clock)
                     for (other, changed) in Self.kinds where other == type {
-                        entry.encoding = changed
+                        entry.setEncoding(changed)
                         check(changed, clock)
                         entry.setKind(type, encoding)
                         check(encoding, clock)

@@ -94,7 +94,7 @@ enum SerializationCommands {
         }
         let old = options.replaces ? context.find(key, .peek) : nil
         if let deadline, deadline <= context.expiryTime {
-            context.engine.freeing.free(entry, in: context.database)
+            unsafe context.engine.freeing.free(entry, in: context.database)
             if let old {
                 context.removeQuietly(old)
                 context.changed(key, .del)

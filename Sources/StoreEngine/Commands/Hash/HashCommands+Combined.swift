@@ -49,7 +49,7 @@ extension HashCommands {
             for _ in fields { context.reply.null() }
             return nil
         }
-        if hash.slot.hasDeadline {
+        if hash.mayExpire {
             context.expireFields(
                 arguments, stride(from: fields.lowerBound, to: fields.upperBound, by: 1), of: hash, keepsEmptied: true)
         }
@@ -181,7 +181,7 @@ extension HashCommands {
         guard present != nil || options.fieldsExist != true else { return context.reply.integer(0) }
         var isEmptied = false
         if let present {
-            if present.slot.hasDeadline { context.expireFields(arguments, fields, of: present, keepsEmptied: true) }
+            if present.mayExpire { context.expireFields(arguments, fields, of: present, keepsEmptied: true) }
             isEmptied = present.count == 0
             if let wanted = options.fieldsExist,
                 !fields.allSatisfy({ (present.value(of: arguments[$0]) != nil) == wanted })

@@ -39,7 +39,7 @@ enum HashCommands {
                 for index in 2..<arguments.count where !context.reply.isOverfull {
                     replyElement(context.reply, hash?.value(of: arguments[index]))
                 }
-                if let hash, hash.slot.hasDeadline {
+                if let hash, hash.mayExpire {
                     context.expireFields(arguments, stride(from: 2, to: arguments.count, by: 1), of: hash)
                 }
             },
@@ -153,7 +153,7 @@ enum HashCommands {
     {
         var hash = try context.hashMade(at: arguments[1])
         guard hash.value(of: arguments[2]) == nil else { return context.reply.integer(0) }
-        if hash.slot.hasDeadline {
+        if hash.mayExpire {
             context.expireFields(arguments, stride(from: 2, to: 3, by: 1), of: hash)
             hash = try context.hashMade(at: arguments[1])
         }

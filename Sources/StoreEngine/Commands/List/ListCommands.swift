@@ -301,7 +301,7 @@ extension KeyspaceContext {
 
     /// Frees what was cut off a list, in slices if it is large.
     func free(_ rest: ListChain?) {
-        if let rest { engine.freeing.free(rest) }
+        if let rest { unsafe engine.freeing.free(rest) }
     }
 }
 

@@ -209,7 +209,7 @@ struct AlgebraRequest {
     ) throws(CommandError) -> Source {
         guard let slot = context.find(key, access) else { return Source(.none, entry: 0) }
         let entry = context.entry(slot)
-        let address = unsafe Int(bitPattern: slot.entry)
+        let address = unsafe Int(bitPattern: entry.address)
         if entry.isType(.sortedSet) { return Source(.sortedSet(context.sortedSet(in: slot)), entry: address) }
         guard entry.isType(.set) else { throw .wrongType }
         return Source(.set(SetView(entry)), entry: address)

@@ -172,7 +172,7 @@ extension StreamCommands {
     {
         guard let stream = try context.stream(at: arguments[2], .write) else { throw keyMissing }
         guard let rest = stream.detachGroup(arguments[3]) else { return context.reply.integer(0) }
-        context.engine.freeing.free(rest)
+        unsafe context.engine.freeing.free(rest)
         context.changed(arguments[2], .xgroupDestroy)
         context.reply.integer(1)
     }

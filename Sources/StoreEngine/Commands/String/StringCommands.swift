@@ -214,7 +214,7 @@ enum StringCommands {
         context.replyString(context.entry(slot))
         if let deadline {
             context.setDeadline(slot, deadline, of: key)
-        } else if expiry.hasWord && slot.hasDeadline {
+        } else if expiry.hasWord && context.database.hasDeadline(slot) {
             context.database.setDeadline(slot, nil)
             context.changed(key, .persist)
             context.effect("PERSIST", key)

@@ -75,7 +75,7 @@ enum FieldLayout: TableLayout {
 
     func value(at slot: Slot) -> ByteSlice {
         table.check(slot)
-        return unsafe FieldEntry(slot.entry).value
+        return unsafe FieldEntry(table.entry(at: slot)).value
     }
 
     /// The value of a field, expired or not.
@@ -100,18 +100,18 @@ enum FieldLayout: TableLayout {
         if table.ticket != 0 { table.beforeChange(slot) }
         let allocator = table.allocator
         let size = FieldEntry.size(field: field, value: value) + (deadline == nil ? 0 : FieldEntry.deadlineSize)
-        let capacity = unsafe allocator.capacity(of: slot.entry)
+        let capacity = unsafe allocator.capacity(of: table.entry(at: slot))
         if size <= capacity && capacity - size < 64 {
-            let entry = unsafe FieldEntry(slot.entry)
+            let entry = unsafe FieldEntry(table.entry(at: slot))
             entry.write(value: value)
             if let deadline { entry.deadline = deadline }
-            if slot.hasDeadline || deadline != nil { table.setDeadline(deadline ?? Self.noDeadline, at: slot) }
+            if table.hasDeadline(slot) || deadline != nil { table.setDeadline(deadline ?? Self.noDeadline, at: slot) }
             return
         }
         let entry = unsafe FieldEntry(allocator.allocate(size))
         entry.write(field: field, value: value)
         if let deadline { entry.deadline = deadline }
-        let old = unsafe slot.entry
+        let old = unsafe table.entry(at: slot)
         unsafe table.replace(slot, with: entry.address, deadline: deadline ?? Self.noDeadline)
         unsafe allocator.deallocate(old)
     }
@@ -125,7 +125,7 @@ enum FieldLayout: TableLayout {
 
     private func remove(_ slot: Slot) {
         if table.ticket != 0 { table.beforeChange(slot) }
-        let entry = unsafe slot.entry
+        let entry = unsafe table.entry(at: slot)
         table.remove(slot)
         unsafe table.allocator.deallocate(entry)
     }
@@ -141,19 +141,21 @@ enum FieldLayout: TableLayout {
     }
 
     /// When the field expires; nil if it has no deadline.
-    func deadline(at slot: Slot) -> Int64? { slot.hasDeadline ? unsafe FieldEntry(slot.entry).deadline : nil }
+    func deadline(at slot: Slot) -> Int64? {
+        table.hasDeadline(slot) ? unsafe FieldEntry(table.entry(at: slot)).deadline : nil
+    }
 
     /// Sets or removes the deadline of the field at `slot`.
     func setDeadline(_ deadline: Int64?, at slot: Slot) {
         if table.ticket != 0 { table.beforeChange(slot) }
-        let entry = unsafe FieldEntry(slot.entry)
+        let entry = unsafe FieldEntry(table.entry(at: slot))
         guard let deadline else {
-            if slot.hasDeadline { table.setDeadline(Self.noDeadline, at: slot) }
+            if table.hasDeadline(slot) { table.setDeadline(Self.noDeadline, at: slot) }
             return
         }
         let (field, value) = (entry.field, entry.value)
         let size = FieldEntry.size(field: field, value: value) + FieldEntry.deadlineSize
-        if unsafe size <= table.allocator.capacity(of: slot.entry) {
+        if unsafe size <= table.allocator.capacity(of: table.entry(at: slot)) {
             entry.deadline = deadline
             table.setDeadline(deadline, at: slot)
         } else {
@@ -165,7 +167,7 @@ enum FieldLayout: TableLayout {
     /// - Parameter willRemove: called with the field before it is removed.
     func removeExpired(now: Int64, willRemove: (ByteSlice) -> Void) -> Bool {
         guard let slot = table.nextExpired(now: now - 1) else { return false }
-        unsafe willRemove(FieldEntry(slot.entry).field)
+        unsafe willRemove(FieldEntry(table.entry(at: slot)).field)
         remove(slot)
         return true
     }
@@ -210,7 +212,7 @@ enum FieldLayout: TableLayout {
 
     /// Frees up to about `budget` fields from directory place `index` on. Returns the place to continue from; nil when everything is freed,
     /// and the handle must not be used any more.
-    func deallocateSlice(from index: Int, budget: Int) -> Int? {
+    @unsafe func deallocateSlice(from index: Int, budget: Int) -> Int? {
         let allocator = table.allocator
         let next = unsafe table.deallocateSlice(from: index, budget: budget) { unsafe allocator.deallocate($0) }
         if next == nil { unsafe allocator.deallocate(pointer) }

@@ -93,7 +93,7 @@ extension HashValue {
     var triples: DeadlineTriples { DeadlineTriples(list) }
 
     /// Whether a field may have a deadline. For a hash without deadlines it only tests a bit of the slot, unless the key has one.
-    @inline(__always) var hasDeadlines: Bool { slot.hasDeadline && entry.nextFieldDeadline != nil }
+    @inline(__always) var hasDeadlines: Bool { mayExpire && entry.nextFieldDeadline != nil }
 
     /// When a field expires.
     func deadline(of field: ByteSlice) -> FieldDeadline {
@@ -116,7 +116,7 @@ extension HashValue {
     /// How many fields are not expired.
     /// - Complexity: O(1), O(fields) while some have expired.
     var liveCount: Int {
-        guard slot.hasDeadline, let earliest = entry.nextFieldDeadline, earliest < now else { return count }
+        guard mayExpire, let earliest = entry.nextFieldDeadline, earliest < now else { return count }
         var live = 0
         forEachWithDeadline { _, _, deadline in
             if deadline.map({ $0 >= now }) ?? true { live += 1 }
@@ -129,7 +129,7 @@ extension HashValue {
     /// Runs `body`, which may change deadlines of fields, and updates the deadline in the keyspace's table.
     @inline(__always)
     func changingDeadlines<Result>(adds: Bool = false, _ body: () -> Result) -> Result {
-        guard adds || slot.hasDeadline else { return body() }
+        guard adds || mayExpire else { return body() }
         let had = entry.nextFieldDeadline != nil
         let result = body()
         database.fieldDeadlinesChanged(slot, had: had)
@@ -141,7 +141,7 @@ extension HashValue {
         guard entry.encoding == .packed else { return }
         let none = PackedValue(integer: 0)
         payload.withRoom(for: list.count / 2 * ForwardList.length(of: none)).insert(none, behindEvery: 2)
-        entry.encoding = .packedWithDeadlines
+        unsafe entry.setEncoding(.packedWithDeadlines)
     }
 
     /// Sets the deadline of a field that exists, in milliseconds since 1970 and more than 0, or removes it.
@@ -271,7 +271,7 @@ extension KeyspaceContext {
     func field(_ arguments: Arguments, _ access: KeyAccess) throws(CommandError) -> HashElement? {
         guard let hash = try hash(at: arguments[1], access) else { return nil }
         if let value = hash.value(of: arguments[2]) { return value }
-        if hash.slot.hasDeadline { expireFields(arguments, stride(from: 2, to: 3, by: 1), of: hash) }
+        if hash.mayExpire { expireFields(arguments, stride(from: 2, to: 3, by: 1), of: hash) }
         return nil
     }
 

@@ -34,6 +34,8 @@ typealias HashElement = PackedElement
     var list: ForwardList { entry.fieldList }
     var table: HashTable { unsafe HashTable(at: entry.pointer) }
     var isTable: Bool { entry.encoding == .table }
+    /// Whether the key has a deadline, or a field has: a bit of the slot.
+    @inline(__always) var mayExpire: Bool { database.hasDeadline(slot) }
 
     /// How many fields there are, including those that have expired and are not removed yet.
     var count: Int { entry.fieldCount }
@@ -61,7 +63,7 @@ typealias HashElement = PackedElement
         default:
             let table = table
             guard let slot = table.find(field) else { return nil }
-            if slot.hasDeadline, let deadline = table.deadline(at: slot), deadline < now { return nil }
+            if let deadline = table.deadline(at: slot), deadline < now { return nil }
             return .bytes(table.value(at: slot))
         }
     }
@@ -145,7 +147,7 @@ typealias HashElement = PackedElement
         case .packedWithDeadlines:
             return setWithDeadlines(field, value, keepsDeadline: keepsDeadline)
         default:
-            guard slot.hasDeadline else { return table.set(field, value) }
+            guard mayExpire else { return table.set(field, value) }
             return setWithDeadlines(field, value, keepsDeadline: keepsDeadline)
         }
     }
@@ -212,7 +214,7 @@ typealias HashElement = PackedElement
             }
         }
         let entry = database.resizePayload(slot, to: 8, keeping: 0)
-        entry.encoding = .table
+        unsafe entry.setEncoding(.table)
         unsafe entry.pointer = table.address
     }
 }

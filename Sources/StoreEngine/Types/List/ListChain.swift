@@ -164,7 +164,7 @@ import RespCodec
     /// Removes a node from the chain and frees it.
     func remove(_ node: ListNode) {
         unlink(node, through: node)
-        node.free(in: allocator)
+        unsafe node.free(in: allocator)
     }
 
     /// Element number `index`: its node and its number there.
@@ -256,7 +256,7 @@ import RespCodec
         return copy
     }
 
-    func deallocateSlice(from place: Int, budget: Int) -> Int? {
+    @unsafe func deallocateSlice(from place: Int, budget: Int) -> Int? {
         // The nodes that are left are where the next slice continues. Freeing a node costs about as much as two elements of
         // a table.
         var left = max(budget / 2, 1)
@@ -264,7 +264,7 @@ import RespCodec
             guard left > 0 else { return 1 }
             left -= 1
             unlink(node, through: node)
-            node.free(in: allocator)
+            unsafe node.free(in: allocator)
         }
         unsafe allocator.deallocate(storage)
         return nil

@@ -96,7 +96,7 @@ enum ListEnd {
         return unsafe ListNode(storage)
     }
 
-    func free(in allocator: SlabAllocator) {
+    @unsafe func free(in allocator: SlabAllocator) {
         if isFrozen { thaw(in: allocator) }
         if unsafe allocator.bookmark == address { unsafe allocator.bookmark = nil }
         unsafe allocator.deallocate(storage.pointee.block)

@@ -236,9 +236,11 @@ import RespCodec
     private func pack(_ chain: ListChain, _ node: ListNode) {
         let list = node.list
         let entry = database.resizePayload(slot, to: list.byteCount, keeping: 0)
-        entry.encoding = .packed
+        unsafe entry.setEncoding(.packed)
         unsafe list.copy(to: entry.payload)
-        if database.allocator.snapshot?.takesOver(chain) != true { _ = chain.deallocateSlice(from: 0, budget: Int.max) }
+        if database.allocator.snapshot?.takesOver(chain) != true {
+            _ = unsafe chain.deallocateSlice(from: 0, budget: Int.max)
+        }
     }
 
     /// Moves the elements from the packed list to a chain.
@@ -257,7 +259,7 @@ import RespCodec
             chain.count = count
         }
         let entry = database.resizePayload(slot, to: 8, keeping: 0)
-        entry.encoding = .chain
+        unsafe entry.setEncoding(.chain)
         unsafe entry.pointer = chain.address
     }
 }

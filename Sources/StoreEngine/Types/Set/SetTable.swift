@@ -73,7 +73,7 @@ enum MemberLayout: TableLayout {
 
     private func remove(_ slot: Slot) {
         if table.ticket != 0 { table.beforeChange(slot) }
-        let entry = unsafe slot.entry
+        let entry = unsafe table.entry(at: slot)
         table.remove(slot)
         unsafe table.allocator.deallocate(entry)
     }
@@ -184,7 +184,7 @@ enum MemberLayout: TableLayout {
     @inline(__always)
     func removeRandom(using generator: inout RandomSource, _ body: (ByteSlice) -> Void) {
         let slot = table.randomSlot(using: &generator)
-        body(unsafe MemberEntry(slot.entry).member)
+        body(unsafe MemberEntry(table.entry(at: slot)).member)
         remove(slot)
     }
 
@@ -211,7 +211,7 @@ enum MemberLayout: TableLayout {
 
     /// Frees up to about `budget` members from directory place `index` on. Returns the place to continue from; nil when
     /// everything is freed, and the handle must not be used any more.
-    func deallocateSlice(from index: Int, budget: Int) -> Int? {
+    @unsafe func deallocateSlice(from index: Int, budget: Int) -> Int? {
         let allocator = table.allocator
         let next = unsafe table.deallocateSlice(from: index, budget: budget) { unsafe allocator.deallocate($0) }
         if next == nil { unsafe allocator.deallocate(pointer) }

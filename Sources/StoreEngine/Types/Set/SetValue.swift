@@ -294,8 +294,8 @@ import RespCodec
         if view.isTable {
             // So few members that they can be freed at once.
             let table = table
-            var next = table.deallocateSlice(from: 0, budget: Int.max)
-            while let place = next { next = table.deallocateSlice(from: place, budget: Int.max) }
+            var next = unsafe table.deallocateSlice(from: 0, budget: Int.max)
+            while let place = next { next = unsafe table.deallocateSlice(from: place, budget: Int.max) }
         }
         let size = integers.byteCount
         unsafe replacePayload(.integers, size: size) { unsafe $0.copyMemory(from: scratch, byteCount: size) }
@@ -305,7 +305,7 @@ import RespCodec
     /// Replaces the payload of the entry; what the old one pointed to is not freed.
     private func replacePayload(_ encoding: Encoding, size: Int, _ write: (UnsafeMutableRawPointer) -> Void) {
         let entry = unsafe database.resizePayload(at: word, to: size, keeping: 0)
-        entry.encoding = encoding
+        unsafe entry.setEncoding(encoding)
         unsafe write(entry.payload)
     }
 }
@@ -426,7 +426,7 @@ extension KeyspaceContext {
     }
 
     func free() {
-        context.engine.freeing.free(value.entry, in: context.database)
+        unsafe context.engine.freeing.free(value.entry, in: context.database)
         unsafe context.database.allocator.deallocate(word)
     }
 }

@@ -35,7 +35,7 @@ struct SortedSetBuilder {
     mutating func add(_ member: ByteSlice, _ score: Double, combine: (Double, Double) -> Double) {
         let hash = database.hash(member)
         if let slot = table.table.find(member, hash: hash) {
-            let block = unsafe MemberBlock(slot.entry)
+            let block = unsafe MemberBlock(table.table.entry(at: slot))
             block.score = combine(block.score, score)
         } else {
             add(member, score, hash: hash)
@@ -74,7 +74,7 @@ struct SortedSetBuilder {
     }
 
     /// Frees everything. The builder must not be used afterwards.
-    func discard(_ engine: EngineState) { engine.freeing.free(table) }
+    func discard(_ engine: EngineState) { unsafe engine.freeing.free(table) }
 
     /// An entry, in no table yet, with the members as its value. The builder must not be used afterwards.
     mutating func makeEntry(_ key: ByteSlice, _ context: KeyspaceContext, deadline: Int64? = nil) -> Entry {

@@ -94,7 +94,7 @@ enum ScoredMemberLayout: TableLayout {
     @inline(__always)
     func find(_ member: ByteSlice) -> MemberBlock? {
         guard let slot = table.find(member, hash: table.hash(member)) else { return nil }
-        return unsafe MemberBlock(slot.entry)
+        return unsafe MemberBlock(table.entry(at: slot))
     }
 
     /// Adds a member that is not in the set.
@@ -119,7 +119,7 @@ enum ScoredMemberLayout: TableLayout {
     func remove(_ member: ByteSlice) -> Bool {
         guard let slot = table.find(member, hash: table.hash(member)) else { return false }
         if table.ticket != 0 { table.beforeChange(slot) }
-        let block = unsafe MemberBlock(slot.entry)
+        let block = unsafe MemberBlock(table.entry(at: slot))
         table.remove(slot)
         unsafe tree.remove(block.score, block.address)
         unsafe allocator.deallocate(block.address)
@@ -154,7 +154,7 @@ enum ScoredMemberLayout: TableLayout {
 
     /// Removes a member from the table only, and frees its block.
     func removeUnordered(_ slot: Slot) {
-        let block = unsafe slot.entry
+        let block = unsafe table.entry(at: slot)
         table.remove(slot)
         unsafe allocator.deallocate(block)
     }
@@ -227,13 +227,13 @@ enum ScoredMemberLayout: TableLayout {
 
     /// Frees up to about `budget` members or nodes from a place on. Returns the place to continue from; nil when everything is freed, and
     /// the handle must not be used any more.
-    func deallocateSlice(from place: Int, budget: Int) -> Int? {
+    @unsafe func deallocateSlice(from place: Int, budget: Int) -> Int? {
         let allocator = allocator
         guard place == Self.treePlace else {
             return unsafe table.deallocateSlice(from: place, budget: budget) { unsafe allocator.deallocate($0) }
                 ?? Self.treePlace
         }
-        guard tree.deallocateSlice(budget: budget) else { return place }
+        guard unsafe tree.deallocateSlice(budget: budget) else { return place }
         unsafe allocator.deallocate(storage)
         return nil
     }

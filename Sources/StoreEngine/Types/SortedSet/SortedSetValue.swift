@@ -368,7 +368,7 @@ import RespCodec
         let table = SortedSetTable(allocator: database.allocator, hash: database.hash)
         forEach { member, score in member.withBytes { table.insert($0, score) } }
         let entry = database.resizePayload(slot, to: 8, keeping: 0)
-        entry.encoding = .tree
+        unsafe entry.setEncoding(.tree)
         unsafe entry.pointer = table.address
     }
 }

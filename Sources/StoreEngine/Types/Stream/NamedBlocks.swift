@@ -228,7 +228,7 @@ private enum NameLayout: TableLayout {
     }
 
     private func freeTree(_ allocator: SlabAllocator) {
-        while !tree.deallocateSlice(budget: Int.max) {}
+        while unsafe !tree.deallocateSlice(budget: Int.max) {}
         unsafe storage.pointee.prefix.deallocate(allocator)
         unsafe storage.deinitialize(count: 1)
         unsafe allocator.deallocate(storage)

@@ -320,7 +320,7 @@ import RespCodec
     private static let stepsOfReplacing = 6
 
     /// Frees a part of what the group has, and decreases `budget`; true when only `deallocate` is left to call.
-    func deallocateSlice(_ budget: inout Int) -> Bool {
+    @unsafe func deallocateSlice(_ budget: inout Int) -> Bool {
         var left = budget
         defer { budget = left }
         while !tree.isEmpty {

@@ -83,13 +83,13 @@ extension StreamValue: LargeValue {
         return false
     }
 
-    func deallocateSlice(from place: Int, budget: Int) -> Int? {
+    @unsafe func deallocateSlice(from place: Int, budget: Int) -> Int? {
         let allocator = allocator
         var left = budget
         while groupCount > 0 {
             guard left > 0 else { return 1 }
             let group = group(at: groupCount - 1)
-            guard group.deallocateSlice(&left) else { return 1 }
+            guard unsafe group.deallocateSlice(&left) else { return 1 }
             unsafe groups.remove(group.address, allocator)
             unsafe group.deallocate()
         }

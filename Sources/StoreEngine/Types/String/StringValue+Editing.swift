@@ -37,7 +37,7 @@ extension KeyspaceContext {
             } else if entry.encoding != .integer {
                 let bytes = entry.inlineBytes
                 if bytes.count >= length {
-                    entry.encoding = .raw
+                    unsafe entry.setEncoding(.raw)
                     return unsafe UnsafeMutableRawBufferPointer(mutating: bytes.rawBytes)
                 }
             }
@@ -106,7 +106,7 @@ extension KeyspaceContext {
             unsafe write(UnsafeMutableRawBufferPointer(start: block, count: length))
             database.sizeChanged(.string, from: stringLength(entry(slot)), to: length)
             unsafe entry(slot).external = (block, length)
-            if slot.hasDeadline { database.setDeadline(slot, nil) }
+            if database.hasDeadline(slot) { database.setDeadline(slot, nil) }
             return
         }
         let (entry, bytes) = unsafe makeRawString(key, length: length)

@@ -54,12 +54,13 @@ extension KeyspaceContext {
             let old = entry(slot)
             let offset = old.payloadOffset
             let room = database.blockSize(of: old) - offset
-            if old.hasDeadline == (deadline != nil) && slot.hasDeadline == (deadline != nil) && payload <= room
+            if old.hasDeadline == (deadline != nil) && database.hasDeadline(slot) == (deadline != nil)
+                && payload <= room
                 && room &- payload < 8 && (old.isKind(.string, .embedded) || old.isKind(.string, .raw))
             {
                 database.willChange(slot)
                 database.sizeChanged(.string, from: old.inlineLength(at: offset), to: value.count)
-                old.setKind(.string, .embedded)
+                unsafe old.setKind(.string, .embedded)
                 unsafe _ = memcpy(
                     old.setInlineLength(value.count, at: offset), value.rawBytes.baseAddress!, value.count)
                 if let deadline { database.setDeadline(slot, deadline) }
@@ -90,7 +91,7 @@ extension KeyspaceContext {
     }
 
     func setInteger(_ key: ByteSlice, _ value: Int, slot: Slot?, deadline: Int64?) {
-        if let slot, entry(slot).encoding == .integer, slot.hasDeadline == (deadline != nil) {
+        if let slot, entry(slot).encoding == .integer, database.hasDeadline(slot) == (deadline != nil) {
             database.willChange(slot)
             let entry = entry(slot)
             let old = entry.integer
@@ -147,7 +148,7 @@ extension KeyspaceContext {
         database.sizeChanged(.string, from: before, to: length)
         // The length prefix may become longer, so the old bytes are moved first.
         let source = wasInteger ? ByteSlice.empty : target.inlineBytes
-        target.encoding = .raw
+        unsafe target.setEncoding(.raw)
         let place: UnsafeMutableRawPointer
         if wasInteger {
             unsafe place = target.setInlineLength(length)
