@@ -29,6 +29,7 @@ final class LoopTimers {
     /// No timer's time comes before this one. It may be that of a timer that was put off.
     fileprivate(set) var earliest = Int64.max
     private var lastTime = Int64.min
+    let steps = StepCounter()
 
     /// Registers what is to be done at the times that the timer is set for.
     func add(_ action: @escaping () -> Void) -> LoopTimer {
@@ -52,6 +53,7 @@ final class LoopTimers {
         // What was to be done in an hour by a clock that has been put back an hour is to be looked at now.
         let wasPutBack = now < lastTime
         lastTime = now
+        steps.step(timers.count)
         for timer in timers where timer.time <= now || wasPutBack && timer.time < Int64.max {
             timer.time = Int64.max
             timer.action()

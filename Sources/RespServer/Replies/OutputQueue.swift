@@ -40,6 +40,11 @@ final class OutputQueue {
         deinit { if isBlock { unsafe free(base) } else { unsafe munmap(base, capacity) } }
     }
 
+    #if DEBUG
+    /// Counts bytes that are copied, and pieces that are moved.
+    let steps = StepCounter()
+    #endif
+
     /// The pieces from `first` on; those before have been sent.
     private var pieces: [Piece?] = []
     private var first = 0
@@ -66,6 +71,9 @@ final class OutputQueue {
             }
             let count = min(bytes.count - taken, last.capacity - last.count)
             unsafe memcpy(last.base + last.count, bytes.baseAddress! + taken, count)
+            #if DEBUG
+            steps.step(count)
+            #endif
             memoryByteCount -= last.heldBytes
             last.count += count
             memoryByteCount += last.heldBytes
@@ -122,6 +130,9 @@ final class OutputQueue {
         first += 1
         sent = 0
         if first >= 64 && first > pieces.count / 2 {
+            #if DEBUG
+            steps.step(pieces.count - first)
+            #endif
             pieces.removeFirst(first)
             first = 0
         }

@@ -168,10 +168,12 @@
         }
 
         @inline(__always) var next: Place? {
+            StepCount.step()
             if index &+ 1 < node.count { return Place(node, index &+ 1) }
             return node.next.map { Place($0, 0) }
         }
         @inline(__always) var previous: Place? {
+            StepCount.step()
             if index > 0 { return Place(node, index &- 1) }
             return node.previous.map { Place($0, $0.count - 1) }
         }

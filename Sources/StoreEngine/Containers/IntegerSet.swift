@@ -78,6 +78,7 @@ import RespCodec
 
     @inline(__always)
     private func load(_ index: Int, width: Int) -> Int {
+        StepCount.step()
         let offset = Self.headerSize &+ index &* width
         switch width {
         case 2: return unsafe Int(base.loadUnaligned(fromByteOffset: offset, as: Int16.self))

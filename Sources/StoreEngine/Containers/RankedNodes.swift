@@ -27,8 +27,14 @@ import RespCodec
         nonmutating set { unsafe address.storeBytes(of: UInt32(truncatingIfNeeded: newValue), as: UInt32.self) }
     }
     @inline(__always) var isFull: Bool { count == RankedNode.capacity }
-    @inline(__always) var leaf: RankedLeaf { unsafe RankedLeaf(address) }
-    @inline(__always) var branch: RankedBranch { unsafe RankedBranch(address) }
+    @inline(__always) var leaf: RankedLeaf {
+        StepCount.step()
+        return unsafe RankedLeaf(address)
+    }
+    @inline(__always) var branch: RankedBranch {
+        StepCount.step()
+        return unsafe RankedBranch(address)
+    }
 
     static func == (left: RankedNode, right: RankedNode) -> Bool { unsafe left.address == right.address }
 
@@ -82,7 +88,8 @@ import RespCodec
     static func == (left: RankedLeaf, right: RankedLeaf) -> Bool { unsafe left.address == right.address }
 
     private func neighbour(_ offset: Int) -> RankedLeaf? {
-        unsafe UnsafeMutableRawPointer(bitPattern: address.load(fromByteOffset: offset, as: UInt.self))
+        StepCount.step()
+        return unsafe UnsafeMutableRawPointer(bitPattern: address.load(fromByteOffset: offset, as: UInt.self))
             .map { unsafe RankedLeaf($0) }
     }
     private func setNeighbour(_ offset: Int, _ leaf: RankedLeaf?) {

@@ -105,6 +105,7 @@ import Glibc
             for place in 0..<Segment.slotsPerBucket {
                 let word = unsafe slots[place]
                 if word == 0 { break }
+                StepCount.step()
                 if leftOut & 1 << UInt8(place) == 0 { body(word) }
             }
         }

@@ -18,6 +18,7 @@
 
     /// - Complexity: O(1), amortized.
     mutating func append(_ segment: Segment, _ allocator: SlabAllocator) {
+        StepCount.step()
         if used == capacity { resize(to: max(4, capacity * 2), allocator) }
         segment.listIndex = count
         unsafe segments.unsafelyUnwrapped[count] = segment
@@ -27,6 +28,7 @@
     /// Removes a segment, which must be in the list.
     /// - Complexity: O(1), amortized.
     mutating func remove(_ segment: Segment, _ allocator: SlabAllocator) {
+        StepCount.step()
         let index = segment.listIndex
         precondition(self[index] == segment, "a segment's place in the list is wrong")
         used -= 1
@@ -64,6 +66,7 @@
         let block = unsafe allocator.allocate(Int(newCapacity) * MemoryLayout<Segment>.stride).bindMemory(
             to: Segment.self, capacity: Int(newCapacity))
         if let segments = unsafe segments {
+            StepCount.step(count)
             unsafe block.update(from: segments, count: count)
             unsafe allocator.deallocate(segments)
         }

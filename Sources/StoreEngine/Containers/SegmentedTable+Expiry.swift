@@ -49,6 +49,7 @@ extension SegmentedTable {
                     for index in 0..<Segment.slotsPerBucket {
                         let word = unsafe slots[index]
                         if word == 0 { break }
+                        StepCount.step()
                         guard word & SlotWord.deadlineBit != 0 else { continue }
                         let deadline = unsafe Layout.deadline(of: SlotWord.entry(word))
                         if deadline <= now { return unsafe self.slot(segment, bucket, slots + index) }

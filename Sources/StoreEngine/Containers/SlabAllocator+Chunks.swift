@@ -90,12 +90,14 @@ import RespCodec
         while pages != 0 {
             let page = unsafe base + pages.trailingZeroBitCount * SlabAllocator.pageSize
             pages &= pages - 1
+            StepCount.step()
             unsafe body(page.assumingMemoryBound(to: SlabAllocator.Page.self))
         }
     }
 
     /// A page that no class has, and its chunk.
     @unsafe mutating func takePage() -> (UnsafeMutableRawPointer, UnsafeMutablePointer<Chunk>) {
+        StepCount.step()
         let chunk: UnsafeMutablePointer<Chunk>
         let bit: UInt64
         if let first = unsafe resident.first {
@@ -124,6 +126,7 @@ import RespCodec
 
     /// Marks a page as free that a class no longer has.
     @unsafe mutating func putPage(_ page: UnsafeMutableRawPointer, in chunk: UnsafeMutablePointer<Chunk>) {
+        StepCount.step()
         let bit: UInt64 = unsafe 1 << UInt64((page - chunk.pointee.base) / SlabAllocator.pageSize)
         if unsafe chunk.pointee.resident == 0 {
             if unsafe chunk.pointee.free != 0 { unsafe open.remove(chunk) }

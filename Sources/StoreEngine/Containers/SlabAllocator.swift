@@ -157,6 +157,7 @@ import RespCodec
 
     @inline(__always)
     func take(from page: UnsafeMutablePointer<Page>) -> UnsafeMutableRawPointer {
+        StepCount.step()
         let base = UnsafeMutableRawPointer(page)
         let block: UnsafeMutableRawPointer
         let head = unsafe page.pointee.freeHead
@@ -210,6 +211,7 @@ import RespCodec
     /// - Complexity: O(1).
     @inline(__always)
     func deallocate(_ block: UnsafeMutableRawPointer) {
+        StepCount.step()
         let address = UInt(bitPattern: block)
         guard address & 1 == 0 else { return unsafe deallocateLarge(block) }
         let page = unsafe UnsafeMutablePointer<Page>(bitPattern: address & ~UInt(Self.pageSize - 1))!
@@ -397,6 +399,7 @@ import RespCodec
     // MARK: pages
 
     func link(_ page: UnsafeMutablePointer<Page>) {
+        StepCount.step()
         let list = unsafe page.pointee.list
         unsafe page.pointee.previous = nil
         unsafe page.pointee.next = storage.pointee.partial[list]
@@ -405,6 +408,7 @@ import RespCodec
     }
 
     func unlink(_ page: UnsafeMutablePointer<Page>) {
+        StepCount.step()
         if let previous = unsafe page.pointee.previous {
             unsafe previous.pointee.next = page.pointee.next
         } else {

@@ -26,6 +26,17 @@ import Testing
         #expect(record.done == ["b", "a"] && timers.earliest == Int64.max)
     }
 
+    /// However many timers are set, a turn before the earliest looks at none.
+    @Test func turnsWithNothingToDoLookAtNoTimer() {
+        let (timers, record) = (LoopTimers(), Record())
+        let all = (0..<1000).map { _ in timers.add { record.done.append("x") } }
+        for (number, timer) in all.enumerated() { timer.set(for: Int64(500 + number / 2)) }
+        for now in 0..<500 { timers.run(now: Int64(now)) }
+        #expect(timers.steps.count == 0 && record.done.isEmpty)
+        timers.run(now: 500)
+        #expect(timers.steps.count == 1000 && record.done.count == 2)
+    }
+
     /// What is done at the same time is done in the order in which it was registered, once.
     @Test func theOrder() {
         let (timers, record) = (LoopTimers(), Record())

@@ -41,6 +41,20 @@ import Testing
         #expect(read == written && queue.memoryByteCount == 0 && queue.front.isEmpty)
     }
 
+    /// Adding costs what is added, whatever waits; what waits is not moved, and the list of its pieces seldom.
+    @Test(arguments: [0, 1, 64]) func nothingThatWaitsIsMoved(megabytes: Int) {
+        let queue = OutputQueue()
+        let block = [UInt8](repeating: 7, count: 1 << 20)
+        for _ in 0..<megabytes { block.withUnsafeBytes { queue.append($0) } }
+        let before = queue.steps.count
+        #expect(before == megabytes << 20)
+        for _ in 0..<100 { block.prefix(1000).withUnsafeBytes { queue.append($0) } }
+        #expect(queue.steps.count - before == 100_000)
+        let pieces = queue.pieceCount
+        while queue.byteCount > 0 { queue.removeFirst(min(queue.front.count, 100_000)) }
+        #expect(queue.steps.count - before - 100_000 <= 2 * pieces)
+    }
+
     /// A block that is taken over comes out from where it was sent up to, and what follows it behind it.
     @Test(arguments: [0, 1, 999]) func takesOverBlocks(sent: Int) throws {
         let queue = OutputQueue()

@@ -144,11 +144,17 @@ enum ListEnd {
     // MARK: contents
 
     @inline(__always) var previous: ListNode? {
-        get { unsafe storage.pointee.previous.map { unsafe ListNode($0) } }
+        get {
+            StepCount.step()
+            return unsafe storage.pointee.previous.map { unsafe ListNode($0) }
+        }
         nonmutating set { unsafe storage.pointee.previous = newValue?.storage }
     }
     @inline(__always) var next: ListNode? {
-        get { unsafe storage.pointee.next.map { unsafe ListNode($0) } }
+        get {
+            StepCount.step()
+            return unsafe storage.pointee.next.map { unsafe ListNode($0) }
+        }
         nonmutating set { unsafe storage.pointee.next = newValue?.storage }
     }
     /// How many elements there are.
@@ -269,6 +275,7 @@ enum ListEnd {
     /// Moves the list within its block, or to a larger one, so that there is room for `length` more bytes at an end.
     private func makeRoom(_ length: Int, at end: ListEnd, limit: Int, in allocator: SlabAllocator) {
         let size = list.byteCount
+        StepCount.step(size)
         let old = unsafe storage.pointee.block
         let capacity = unsafe allocator.capacity(of: old)
         let spare = capacity - size - length

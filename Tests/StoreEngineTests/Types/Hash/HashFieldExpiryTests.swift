@@ -254,6 +254,25 @@ struct HashFieldExpiryTests {
         #expect(engine.database(0).count == 0)
     }
 
+    /// A few fields expire in hashes of few and of many; before that, counting those that are left looks at none.
+    @Test(arguments: [100, 20_000]) func expiringFieldsCostsAsManyStepsAsThereAreThatExpire(count: Int) throws {
+        let engine = Engine(databases: 1, seed: 1)
+        engine.settings.hashMaxPackedEntries = 0
+        engine.setTime(1_000_000)
+        for number in 0..<count { _ = run(engine, "HSET", "h", "f\(number)", "v") }
+        for number in 0..<20 { _ = run(engine, "HPEXPIRE", "h", "5", "FIELDS", "1", "f\(number)") }
+        let database = engine.database(0)
+        let slot = try #require(Array("h".utf8).withByteSlice { database.table.find($0, hash: database.hash($0)) })
+        let counting = StepCount.of {
+            #expect(HashValue(database, slot, settings: engine.settings, now: 1_000_000).liveCount == count)
+        }
+        #expect(counting == 0, "\(counting) fields looked at")
+        engine.setTime(1_000_006)
+        let expiring = StepCount.of { while !engine.expireCycle(budget: 64) {} }
+        #expect(run(engine, "HLEN", "h") == ":\(count - 20)\r\n")
+        #expect(expiring > 0 && expiring < 20 * 64, "\(expiring) steps for 20 fields")
+    }
+
     /// A key goes at its own time, whatever its fields say, and a field at its own.
     @Test(arguments: [0, 512]) func keysAndFieldsHaveDeadlinesOfTheirOwn(limit: Int) {
         let engine = Engine(databases: 1, seed: 1)

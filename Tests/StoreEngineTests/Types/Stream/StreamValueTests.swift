@@ -144,6 +144,21 @@ struct StreamValueTests {
         allocator.checkInvariants()
     }
 
+    /// What XINFO reports of Redis's tree is estimated from the first nodes.
+    @Test(arguments: [600, 5000]) func theTreeOfRedisIsEstimatedFromSomeNodes(count: Int) {
+        let allocator = SlabAllocator()
+        defer { while !allocator.releaseSlice() {} }
+        let stream = StreamValue(allocator)
+        for number in 1...UInt64(count) {
+            append(.init(id: id(number * 1000), content: [[1], [2]]), to: stream, .init(bytes: 0, entries: 1))
+        }
+        var nodes = 0
+        let steps = StepCount.of { nodes = stream.radixNodeCount }
+        #expect(stream.nodeCount == count && nodes > count && steps == 512, "\(steps) nodes looked at")
+        var next = stream.deallocateSlice(from: 0, budget: 100)
+        while let place = next { next = stream.deallocateSlice(from: place, budget: 100) }
+    }
+
     @Test func fullNodesAreTrimmed() {
         let allocator = SlabAllocator()
         defer { while !allocator.releaseSlice() {} }
