@@ -22,7 +22,7 @@ import StoreEngine
 extension Server {
     /// While room is made, what the system counts is looked at again after this time.
     private static let millisecondsBetweenMeasures: UInt64 = 5
-    /// So often a key to evict is looked for in vain before that is left to the next turn.
+    /// How many times a key to evict is looked for in vain before that is left to the next turn.
     private static let mostSearches = 100
 
     /// Has the engine follow `maxmemory`.

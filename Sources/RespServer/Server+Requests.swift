@@ -65,7 +65,7 @@ extension Server {
         if unsafe pending.receivingRoom != nil {
             if engine.isMemoryLimited {
                 if mustWaitForRoom() { return enqueue(connection) }
-                // It may have been told of evicted keys, and not take that.
+                // Making room may have evicted keys that it tracks: it may have been closed for not taking the messages.
                 if connection.isEnding { return }
                 if memoryLimit.isExceeded { loseLargeArguments(of: pending, connection) }
             }
@@ -76,7 +76,7 @@ extension Server {
                 let transfer = unsafe connection.transport.read(room.baseAddress!, wanted)
                 if transfer == .wouldBlock && received > 0 { break }
                 guard let count = accepted(transfer, of: wanted, connection),
-                    // Also what has arrived whole now was too long.
+                    // The limit holds, too, for an argument that these bytes complete.
                     !isOverQueryLimit(connection, unparsed: pending.unparsedCount + count)
                 else { return }
                 pending.received(count)

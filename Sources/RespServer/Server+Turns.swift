@@ -244,7 +244,7 @@ extension Server {
             guard mustEnd else { return false }
         }
         if persistence.background?.rewrite != nil { cancelBackgroundSave() }
-        // What was acknowledged must not go with this process.
+        // Writes that clients were told of must be in the append-only file before the process ends.
         guard finishLog() || mustEnd else { return false }
         // What is half loaded must not replace what is on the disk.
         let saves =

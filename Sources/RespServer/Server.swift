@@ -147,7 +147,7 @@ final class Server {
     /// To be called when what the gate depends on has changed.
     func updateGate() {
         gate = pause.gate.union(monitors.gate).union(observer.gate)
-        if memoryLimit.isExceeded { gate.formUnion([.denyOOM, .noMandatoryKeys]) }
+        if memoryLimit.isExceeded { gate.formUnion([.denyOOM, .runsScript]) }
         if storageProblem != nil { gate.formUnion([.write, .asksForHealth, .executesTransaction]) }
         if scripts.isBusy || persistence.loading != nil { gate = .any }
         if hotKeys.samplesAll { gate = .any }

@@ -13,21 +13,21 @@ GOOD = [encode("SET", "k", "v" * 20), encode("GET", "k"), encode("HSET", "h", "f
         b'SET k "a b\\x00"\r\n', b"get  'k'\r\n", encode("SET", "k", "v", "EX", "1000"), encode("OBJECT", "ENCODING", "n"), b"\r\n", b"*0\r\n"]
 
 
-def damaged(chance):
-    data = bytearray(b"".join(chance.choices(GOOD, k=chance.randint(1, 5))))
-    for _ in range(chance.randint(1, 3)):
-        place = chance.randrange(len(data))
-        action = chance.randrange(5)
+def damaged(rng):
+    data = bytearray(b"".join(rng.choices(GOOD, k=rng.randint(1, 5))))
+    for _ in range(rng.randint(1, 3)):
+        place = rng.randrange(len(data))
+        action = rng.randrange(5)
         if action == 0:
-            data[place] = chance.randrange(1, 256)
+            data[place] = rng.randrange(1, 256)
         elif action == 1:
             del data[place]
         elif action == 2:
-            data[place:place] = data[place:place + chance.randint(1, 8)]
+            data[place:place] = data[place:place + rng.randint(1, 8)]
         elif action == 3:
-            data[place:place] = chance.choice([b"\r\n", b"\n", b"*", b"$-1\r\n", b"*2\r\n", b"9", b'"', b"'", b" "])
+            data[place:place] = rng.choice([b"\r\n", b"\n", b"*", b"$-1\r\n", b"*2\r\n", b"9", b'"', b"'", b" "])
         else:
-            data[place] = chance.choice(b"*$\r\n 0123456789-\"'")
+            data[place] = rng.choice(b"*$\r\n 0123456789-\"'")
         if not data:
             data = bytearray(b"\r\n")
     return bytes(data)
@@ -45,8 +45,8 @@ def answer(server, data):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_same_answers(seed, server, reference):
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     for _ in range(SETS):
-        data = damaged(chance)
+        data = damaged(rng)
         ours, theirs = answer(server, data), answer(reference, data)
         assert ours == theirs, f"to {shown(data)}\nreference: {shown(theirs)}\n   tested: {shown(ours)}"

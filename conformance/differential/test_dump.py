@@ -326,24 +326,24 @@ def test_damaged_values_are_refused(name, server, start):
         assert client("GET", "k").value == b"old" and client("DBSIZE").value == 1
 
 
-def damaged(data, chance):
+def damaged(data, rng):
     """Some of the ways in which bytes go bad."""
     data = bytearray(data)
-    for _ in range(chance.choice([1, 1, 1, 2, 4])):
-        place = chance.randrange(len(data))
-        match chance.randrange(6):
+    for _ in range(rng.choice([1, 1, 1, 2, 4])):
+        place = rng.randrange(len(data))
+        match rng.randrange(6):
             case 0:
-                data[place] ^= 1 << chance.randrange(8)
+                data[place] ^= 1 << rng.randrange(8)
             case 1:
-                data[place] = chance.choice([0, 1, 0x7F, 0x80, 0xC3, 0xFE, 0xFF, chance.randrange(256)])
+                data[place] = rng.choice([0, 1, 0x7F, 0x80, 0xC3, 0xFE, 0xFF, rng.randrange(256)])
             case 2:
-                del data[place:place + chance.choice([1, 1, 2, 4, 1000])]
+                del data[place:place + rng.choice([1, 1, 2, 4, 1000])]
             case 3:
-                data[place:place] = chance.randbytes(chance.choice([1, 1, 2, 4]))
+                data[place:place] = rng.randbytes(rng.choice([1, 1, 2, 4]))
             case 4:
-                data[place:place] = data[max(0, place - chance.randrange(20)):place]
+                data[place:place] = data[max(0, place - rng.randrange(20)):place]
             case 5:
-                other = chance.randrange(len(data))
+                other = rng.randrange(len(data))
                 data[place], data[other] = data[other], data[place]
         if not data:
             data = bytearray(b"\0")
@@ -372,7 +372,7 @@ ROUNDS = int(os.environ.get("CONFORMANCE_DAMAGE", "20"))
 @pytest.mark.parametrize("seed", range(4))
 def test_random_damage(seed, server):
     """Whatever is answered, the server goes on; and what it takes can be read, written and saved again."""
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     with server.connect() as client:
         values = [opened(data) for data in OLD_FORMS.values()]
         for recipe in RECIPES.values():
@@ -385,7 +385,7 @@ def test_random_damage(seed, server):
         taken = 0
         for round in range(ROUNDS):
             for value in values:
-                reply = client("RESTORE", "k", 0, sealed(damaged(value, chance)), "REPLACE")
+                reply = client("RESTORE", "k", 0, sealed(damaged(value, rng)), "REPLACE")
                 if reply.is_error:
                     assert reply.value == b"ERR Bad data format"
                     continue

@@ -88,44 +88,44 @@ def test_values_travel_from_valkey_and_back_where_it_reads_them(name, server, va
     travels(server, valkey, VALUES[name], reads=11)
 
 
-def word(chance):
-    return chance.choice([
-        lambda: b"%d" % chance.randint(-10, 300), lambda: b"%d" % chance.randint(-1 << 62, 1 << 62), lambda: b"",
-        lambda: chance.randbytes(chance.randrange(1, 20)), lambda: chance.randbytes(chance.randrange(60, 70)),
-        lambda: bytes([chance.randrange(256)]) * chance.randrange(1, 400), lambda: b"%d.5" % chance.randint(-100, 100)])()
+def word(rng):
+    return rng.choice([
+        lambda: b"%d" % rng.randint(-10, 300), lambda: b"%d" % rng.randint(-1 << 62, 1 << 62), lambda: b"",
+        lambda: rng.randbytes(rng.randrange(1, 20)), lambda: rng.randbytes(rng.randrange(60, 70)),
+        lambda: bytes([rng.randrange(256)]) * rng.randrange(1, 400), lambda: b"%d.5" % rng.randint(-100, 100)])()
 
 
-def random_recipe(chance):
-    count = chance.choice([1, 2, 5, 30, 127, 128, 129, 400, 700])
-    kind = chance.choice(["string", "hash", "hash", "list", "set", "zset", "stream", "stream"])
-    words = [word(chance) for _ in range(count)]
+def random_recipe(rng):
+    count = rng.choice([1, 2, 5, 30, 127, 128, 129, 400, 700])
+    kind = rng.choice(["string", "hash", "hash", "list", "set", "zset", "stream", "stream"])
+    words = [word(rng) for _ in range(count)]
     if kind == "string":
         return [["SET", "k", b"".join(words[:30])]]
     if kind == "hash":
         fields = list(dict.fromkeys(words))
-        recipe = [["HSET", "k", *[one for field in fields for one in (field, word(chance))]]]
-        for field in fields if chance.random() < 0.6 else []:
-            if chance.random() < 0.3:
-                recipe.append(["HPEXPIREAT", "k", FAR + chance.randrange(1 << 40), "FIELDS", 1, field])
+        recipe = [["HSET", "k", *[one for field in fields for one in (field, word(rng))]]]
+        for field in fields if rng.random() < 0.6 else []:
+            if rng.random() < 0.3:
+                recipe.append(["HPEXPIREAT", "k", FAR + rng.randrange(1 << 40), "FIELDS", 1, field])
         return recipe
     if kind == "list":
-        return [["RPUSH" if chance.random() < 0.5 else "LPUSH", "k", *words]]
+        return [["RPUSH" if rng.random() < 0.5 else "LPUSH", "k", *words]]
     if kind == "set":
-        return [["SADD", "k", *(words if chance.random() < 0.6 else [chance.randint(-1 << chance.choice([8, 20, 40]), 1 << 40) for _ in words])]]
+        return [["SADD", "k", *(words if rng.random() < 0.6 else [rng.randint(-1 << rng.choice([8, 20, 40]), 1 << 40) for _ in words])]]
     if kind == "zset":
-        return [["ZADD", "k", *[one for member in words for one in (chance.choice([1, 0.1, -3.5, "inf", "-inf", 1e300, chance.random()]), member)]]]
-    recipe = [["XADD", "k", b"%d-%d" % (index // 3 + 1, index % 3 + 1), *words[:2 * chance.randint(1, 2) if count > 3 else 1], *([] if count > 3 else [b"v"])]
+        return [["ZADD", "k", *[one for member in words for one in (rng.choice([1, 0.1, -3.5, "inf", "-inf", 1e300, rng.random()]), member)]]]
+    recipe = [["XADD", "k", b"%d-%d" % (index // 3 + 1, index % 3 + 1), *words[:2 * rng.randint(1, 2) if count > 3 else 1], *([] if count > 3 else [b"v"])]
               for index in range(min(count, 250))]
-    for group in range(chance.randrange(4)):
-        recipe.append(["XGROUP", "CREATE", "k", f"g{group}", chance.choice(["0", "$", "5"])])
-        for consumer in range(chance.randrange(4)):
+    for group in range(rng.randrange(4)):
+        recipe.append(["XGROUP", "CREATE", "k", f"g{group}", rng.choice(["0", "$", "5"])])
+        for consumer in range(rng.randrange(4)):
             recipe.append(["XGROUP", "CREATECONSUMER", "k", f"g{group}", f"c{consumer}"])
-            recipe.append(["XREADGROUP", "GROUP", f"g{group}", f"c{consumer}", "COUNT", chance.choice([1, 10, 100]), "STREAMS", "k", ">"])
+            recipe.append(["XREADGROUP", "GROUP", f"g{group}", f"c{consumer}", "COUNT", rng.choice([1, 10, 100]), "STREAMS", "k", ">"])
         recipe.append(["XACK", "k", f"g{group}", "1-1", "2-1", "5-2"])
-    for _ in range(chance.choice([0, 0, 3, 40])):
-        recipe.append(["XDEL", "k", b"%d-%d" % (chance.randint(1, 80), chance.randint(1, 3))])
-    if chance.random() < 0.2:
-        recipe.append(["XTRIM", "k", "MAXLEN", chance.randrange(20)])
+    for _ in range(rng.choice([0, 0, 3, 40])):
+        recipe.append(["XDEL", "k", b"%d-%d" % (rng.randint(1, 80), rng.randint(1, 3))])
+    if rng.random() < 0.2:
+        recipe.append(["XTRIM", "k", "MAXLEN", rng.randrange(20)])
     return recipe
 
 

@@ -77,12 +77,12 @@ def short_lived(seed):
     commands = []
     while len(commands) < 300:
         batch = random_syntax.batch_of(generator, generator.random.choice([1, 1, 1, 4]))
-        chance = generator.random.random()
-        if chance < 0.02:
+        draw = generator.random.random()
+        if draw < 0.02:
             batch = [[b"DEBUG", b"SET-ACTIVE-EXPIRE", generator.random.choice([b"0", b"1"])]]
-        elif chance < 0.05:
+        elif draw < 0.05:
             batch = [generator.random.choice([[b"SELECT", b"1"], [b"SELECT", b"0"], [b"SWAPDB", b"0", b"1"]])]
-        elif chance < 0.12:
+        elif draw < 0.12:
             key = generator.word_s
             batch = [generator.random.choice([
                 [b"MOVE", key(), generator.random.choice([b"0", b"1"])],
@@ -90,7 +90,7 @@ def short_lived(seed):
                 [b"COPY", key(), key(), b"DB", generator.random.choice([b"0", b"1"])],
                 [b"PEXPIRE", key(), b"%d" % generator.random.choice([1, 2, 5, 20])],
                 [b"DEBUG", b"SLEEP", b"0.003"]])]
-        elif len(batch) > 1 and chance < 0.3 and not any(command[0].upper() in (b"MULTI", b"EXEC") for command in batch):
+        elif len(batch) > 1 and draw < 0.3 and not any(command[0].upper() in (b"MULTI", b"EXEC") for command in batch):
             batch = [[b"MULTI"], *batch, [b"EXEC"]]
         commands += batch
     return commands

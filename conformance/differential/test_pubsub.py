@@ -27,15 +27,15 @@ def received(connections):
 
 def play(server, seed):
     """Random subscriptions and messages of some clients; returns all that they were sent."""
-    chance, found = random.Random(seed), []
+    rng, found = random.Random(seed), []
     connections = [server.connect(protocol=2 + number % 2) for number in range(6)]
     try:
         with server.connect() as publisher:
             for _ in range(150):
-                connection = chance.choice(connections)
-                kind = chance.choice(["", "", "p", "p", "s"])
-                names = [chance.choice(PATTERNS if kind == "p" else CHANNELS) for _ in range(chance.choice([1, 1, 2, 5]))]
-                what = chance.random()
+                connection = rng.choice(connections)
+                kind = rng.choice(["", "", "p", "p", "s"])
+                names = [rng.choice(PATTERNS if kind == "p" else CHANNELS) for _ in range(rng.choice([1, 1, 2, 5]))]
+                what = rng.random()
                 if what < 0.3:
                     connection.send(f"{kind}SUBSCRIBE", *names)
                 elif what < 0.5:
@@ -50,8 +50,8 @@ def play(server, seed):
                     connection.send("RESET")
                 # What was asked for has been done before the next message is published.
                 found.append(received(connections))
-                for name in chance.sample(CHANNELS, 3):
-                    found.append(publisher(chance.choice(["PUBLISH", "PUBLISH", "SPUBLISH"]), name, f"message {len(found)}").raw)
+                for name in rng.sample(CHANNELS, 3):
+                    found.append(publisher(rng.choice(["PUBLISH", "PUBLISH", "SPUBLISH"]), name, f"message {len(found)}").raw)
                 found.append(received(connections))
                 found += [publisher("PUBSUB", "NUMPAT").raw, publisher("PUBSUB", "NUMSUB", *CHANNELS).raw,
                           publisher("PUBSUB", "SHARDNUMSUB", *CHANNELS).raw,

@@ -24,65 +24,65 @@ def without_order(told):
     return sorted(told)
 
 
-def tracking_options(chance, scripts):
+def tracking_options(rng, scripts):
     # redis-server tells a client of BCAST what its own scripts change, NOLOOP or not.
-    mode = chance.random()
+    mode = rng.random()
     if mode < 0.4:
-        prefixes = chance.sample(PREFIXES, chance.choice([0, 1, 1, 2]))
-        return ["BCAST", *[word for prefix in prefixes for word in ("PREFIX", prefix)], *([] if scripts else chance.choice([[], ["NOLOOP"]]))]
-    return [*chance.choice([[], [], ["OPTIN"], ["OPTOUT"]]), *chance.choice([[], ["NOLOOP"]])]
+        prefixes = rng.sample(PREFIXES, rng.choice([0, 1, 1, 2]))
+        return ["BCAST", *[word for prefix in prefixes for word in ("PREFIX", prefix)], *([] if scripts else rng.choice([[], ["NOLOOP"]]))]
+    return [*rng.choice([[], [], ["OPTIN"], ["OPTOUT"]]), *rng.choice([[], ["NOLOOP"]])]
 
 
-def script(chance, key, other):
+def script(rng, key, other):
     """What a script reads its client has read, and what it changes its client has changed."""
-    reads = chance.choice(["return redis.pcall('get', KEYS[1])", "return {redis.pcall('get', KEYS[1]), redis.pcall('strlen', KEYS[2])}",
+    reads = rng.choice(["return redis.pcall('get', KEYS[1])", "return {redis.pcall('get', KEYS[1]), redis.pcall('strlen', KEYS[2])}",
                            "redis.pcall('get', KEYS[2]) return redis.pcall('exists', KEYS[1], KEYS[2])", "return 1"])
-    writes = chance.choice(["return redis.call('set', KEYS[1], 'x')", "redis.pcall('get', KEYS[1]) return redis.call('del', KEYS[1])",
+    writes = rng.choice(["return redis.call('set', KEYS[1], 'x')", "redis.pcall('get', KEYS[1]) return redis.call('del', KEYS[1])",
                             "redis.call('set', KEYS[1], 'x') return redis.pcall('get', KEYS[1])"])
-    name, text = chance.choice([("EVAL", reads), ("EVAL_RO", reads), ("EVAL", writes)])
+    name, text = rng.choice([("EVAL", reads), ("EVAL_RO", reads), ("EVAL", writes)])
     return [name, text, 2, key, other]
 
 
-def command(chance, scripts):
-    key, other = chance.choice(KEYS), chance.choice(KEYS)
-    if scripts and chance.random() < 0.2:
-        return script(chance, key, other)
-    return chance.choice([
+def command(rng, scripts):
+    key, other = rng.choice(KEYS), rng.choice(KEYS)
+    if scripts and rng.random() < 0.2:
+        return script(rng, key, other)
+    return rng.choice([
         ["GET", key], ["GET", key], ["MGET", key, other], ["EXISTS", key, other], ["TTL", key], ["STRLEN", key], ["HGETALL", key],
         ["SET", key, "v"], ["DEL", key, other], ["HSET", key, "f", "v"], ["RPUSH", key, "a"], ["RENAME", key, other], ["LPOP", key],
         ["MSET", key, 1, other, 2], ["EXPIRE", key, 100], ["PERSIST", key], ["SELECT", "0"], ["PING"], ["APPEND", key, "x"],
-        ["COPY", key, other], ["SINTERSTORE", key, other], ["FLUSHDB"] if chance.random() < 0.1 else ["TYPE", key],
+        ["COPY", key, other], ["SINTERSTORE", key, other], ["FLUSHDB"] if rng.random() < 0.1 else ["TYPE", key],
     ])
 
 
 def play(server, seed):
     scripts = seed % 2 == 1
-    chance, found = random.Random(seed), []
+    rng, found = random.Random(seed), []
     clients = [server.connect(protocol=3) for _ in range(4)]
     try:
         with server.connect() as control:
             control("FLUSHALL")
             for _ in range(200):
-                client = chance.choice(clients)
-                what = chance.random()
+                client = rng.choice(clients)
+                what = rng.random()
                 if what < 0.1:
-                    found.append(client("CLIENT", "TRACKING", "ON", *tracking_options(chance, scripts)).raw)
+                    found.append(client("CLIENT", "TRACKING", "ON", *tracking_options(rng, scripts)).raw)
                 elif what < 0.14:
                     found.append(client("CLIENT", "TRACKING", "OFF").raw)
                 elif what < 0.22:
-                    found.append(client("CLIENT", "CACHING", chance.choice(["YES", "NO"])).raw)
+                    found.append(client("CLIENT", "CACHING", rng.choice(["YES", "NO"])).raw)
                 elif what < 0.27:
                     found.append(client("CLIENT", "TRACKINGINFO").raw)
                 elif what < 0.33:
-                    requests = [["MULTI"], *[command(chance, scripts) for _ in range(chance.randrange(1, 5))], ["EXEC"]]
+                    requests = [["MULTI"], *[command(rng, scripts) for _ in range(rng.randrange(1, 5))], ["EXEC"]]
                     for request in requests:
                         client.send(*request)
                 else:
-                    client.send(*command(chance, scripts))
+                    client.send(*command(rng, scripts))
                 # When it has been answered, what is told of keys is on its way to all.
                 own = drained(client)
                 found.append([without_order(drained(one) + (own if one is client else [])) for one in clients])
-                if chance.random() < 0.1:
+                if rng.random() < 0.1:
                     info = dict(line.split(":", 1) for line in control("INFO").plain().decode().splitlines() if ":" in line)
                     found.append({name: info[name] for name in ("tracking_clients", "tracking_total_prefixes")})
     finally:

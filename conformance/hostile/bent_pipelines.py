@@ -34,23 +34,23 @@ class IsCutOff(Differs):
 class Sequence:
     """The pipelines of one client in one round, and what they look like on the wire."""
 
-    def __init__(self, chance, prefix):
-        self.chance = chance
+    def __init__(self, rng, prefix):
+        self.rng = rng
         self.prefix = prefix
         self.number = 0
         self.left_out = ()
 
     def key(self, kind):
-        return self.prefix + b":" + kind + b"%d" % self.chance.randrange(3)
+        return self.prefix + b":" + kind + b"%d" % self.rng.randrange(3)
 
     def value(self):
         self.number += 1
-        size = self.chance.choices([0, 5, 40, 300, 1100, 5000, 33_000, 70_000], [3, 6, 6, 4, 2, 1, 0.4, 0.2])[0]
-        body = b"%s#%d#" % (self.prefix, self.number) + self.chance.randbytes(size).replace(b"\0", b"\1")
+        size = self.rng.choices([0, 5, 40, 300, 1100, 5000, 33_000, 70_000], [3, 6, 6, 4, 2, 1, 0.4, 0.2])[0]
+        body = b"%s#%d#" % (self.prefix, self.number) + self.rng.randbytes(size).replace(b"\0", b"\1")
         return body + b"#%08x" % zlib.crc32(body)
 
     def words(self):
-        pick = self.chance.randrange(24)
+        pick = self.rng.randrange(24)
         key = self.key
         simple = [
             lambda: (b"SET", key(b"s"), self.value()),
@@ -60,8 +60,8 @@ class Sequence:
             lambda: (b"RPUSH", key(b"l"), self.value(), self.value()),
             lambda: (b"LRANGE", key(b"l"), b"0", b"3"),
             lambda: (b"LPOP", key(b"l")),
-            lambda: (b"HSET", key(b"h"), b"f%d" % self.chance.randrange(4), self.value()),
-            lambda: (b"HGET", key(b"h"), b"f%d" % self.chance.randrange(4)),
+            lambda: (b"HSET", key(b"h"), b"f%d" % self.rng.randrange(4), self.value()),
+            lambda: (b"HGET", key(b"h"), b"f%d" % self.rng.randrange(4)),
             lambda: (b"HDEL", key(b"h"), b"f1"),
             lambda: (b"INCR", key(b"n")),
             lambda: (b"DEL", key(b"s"), key(b"l")),
@@ -70,9 +70,9 @@ class Sequence:
             lambda: (b"ECHO", self.value()),
             lambda: (b"PING",),
             lambda: (b"TYPE", key(b"s")),
-            lambda: (b"ZADD", key(b"z"), b"%d" % self.chance.randrange(9), b"m%d" % self.chance.randrange(9)),
+            lambda: (b"ZADD", key(b"z"), b"%d" % self.rng.randrange(9), b"m%d" % self.rng.randrange(9)),
             lambda: (b"ZRANGE", key(b"z"), b"0", b"-1", b"WITHSCORES"),
-            lambda: (b"SETRANGE", key(b"s"), b"%d" % self.chance.randrange(100), b"patch"),
+            lambda: (b"SETRANGE", key(b"s"), b"%d" % self.rng.randrange(100), b"patch"),
             lambda: (b"STRLEN", key(b"s")),
             lambda: (b"EXISTS", key(b"s"), key(b"h")),
             lambda: (b"NOSUCH", b"a", self.value()[:30]),
@@ -81,21 +81,21 @@ class Sequence:
         return simple[pick]()
 
     def form(self, words):
-        if sum(len(word) for word in words) > 12_000 or self.chance.random() < 0.75:
+        if sum(len(word) for word in words) > 12_000 or self.rng.random() < 0.75:
             return encode(*words)
-        if self.chance.random() < 0.6 and all(word and all(33 <= byte < 127 and byte not in b"\"'\\*" for byte in word) for word in words):
-            return b" ".join(words) + self.chance.choice([b"\r\n", b"\n"])
-        if self.chance.random() < 0.3 and all(32 <= byte < 127 for word in words for byte in word):
+        if self.rng.random() < 0.6 and all(word and all(33 <= byte < 127 and byte not in b"\"'\\*" for byte in word) for word in words):
+            return b" ".join(words) + self.rng.choice([b"\r\n", b"\n"])
+        if self.rng.random() < 0.3 and all(32 <= byte < 127 for word in words for byte in word):
             return b" ".join(b"'" + word.replace(b"'", b"\\'") + b"'" for word in words if not word.endswith(b"\\")) + b"\r\n"
         return inline(*words)
 
     def piece(self):
         """One request or a few that belong together."""
-        pick = self.chance.randrange(20)
+        pick = self.rng.randrange(20)
         if pick in self.left_out:
             pick = 11
         if pick == 0:
-            return b"".join(self.form(words) for words in [(b"MULTI",), *(self.words() for _ in range(self.chance.randrange(5))), (b"EXEC",)])
+            return b"".join(self.form(words) for words in [(b"MULTI",), *(self.words() for _ in range(self.rng.randrange(5))), (b"EXEC",)])
         if pick == 1:
             return self.form((b"MULTI",)) + self.form(self.words()) + self.form((b"DISCARD",))
         if pick == 2:
@@ -115,32 +115,32 @@ class Sequence:
         if pick == 8:
             return self.form((b"CLIENT", b"SETNAME", b"name-of-" + self.prefix)) + self.form((b"CLIENT", b"GETNAME"))
         if pick == 9:
-            return self.chance.choice([b"\r\n", b"\n", b"*0\r\n", b"*-1\r\n", b" \r\n", self.form((b"RESET",)), self.form((b"EXEC",))])
+            return self.rng.choice([b"\r\n", b"\n", b"*0\r\n", b"*-1\r\n", b" \r\n", self.form((b"RESET",)), self.form((b"EXEC",))])
         if pick == 10:
-            return self.form(self.words()) * self.chance.choice([31, 32, 33, 64])
+            return self.form(self.words()) * self.rng.choice([31, 32, 33, 64])
         return self.form(self.words())
 
     def bent(self, data):
         data = bytearray(data)
-        for _ in range(self.chance.choice([1, 1, 2, 4])):
-            place = self.chance.randrange(len(data))
-            if len(data) > 3000 and self.chance.random() < 0.7:     # near the headers rather than in a long value
-                place = self.chance.choice([self.chance.randrange(200), len(data) - 1 - self.chance.randrange(200)])
-            action = self.chance.randrange(7)
+        for _ in range(self.rng.choice([1, 1, 2, 4])):
+            place = self.rng.randrange(len(data))
+            if len(data) > 3000 and self.rng.random() < 0.7:     # near the headers rather than in a long value
+                place = self.rng.choice([self.rng.randrange(200), len(data) - 1 - self.rng.randrange(200)])
+            action = self.rng.randrange(7)
             if action == 0:
-                data[place] = self.chance.randrange(1, 256)
+                data[place] = self.rng.randrange(1, 256)
             elif action == 1:
                 del data[place]
             elif action == 2:
-                data[place:place] = data[place:place + self.chance.randint(1, 8)]
+                data[place:place] = data[place:place + self.rng.randint(1, 8)]
             elif action == 3:
-                data[place:place] = self.chance.choice([b"\r\n", b"\n", b"*", b"$-1\r\n", b"*2\r\n", b"9", b'"', b"'", b" ", b"\\", b"\\x4", b"*1\r\n$8\r\n"])
+                data[place:place] = self.rng.choice([b"\r\n", b"\n", b"*", b"$-1\r\n", b"*2\r\n", b"9", b'"', b"'", b" ", b"\\", b"\\x4", b"*1\r\n$8\r\n"])
             elif action == 4:
-                data[place] = self.chance.choice(b"*$\r\n 0123456789-\"'\\")
+                data[place] = self.rng.choice(b"*$\r\n 0123456789-\"'\\")
             elif action == 5:
-                del data[place:place + self.chance.randrange(1, 40)]
+                del data[place:place + self.rng.randrange(1, 40)]
             else:
-                data[place] ^= 1 << self.chance.randrange(7)
+                data[place] ^= 1 << self.rng.randrange(7)
                 if data[place] == 0:
                     data[place] = 1
             if not data:
@@ -149,43 +149,43 @@ class Sequence:
 
     def pipeline(self):
         """(bytes, what was done to them); whole ones end in a known reply."""
-        way = self.chance.choices(["whole", "bent", "cut", "quit", "kill"], [4, 5, 1, 0.5, 0.5])[0]
+        way = self.rng.choices(["whole", "bent", "cut", "quit", "kill"], [4, 5, 1, 0.5, 0.5])[0]
         if way == "bent":
             # With an EXEC bent away CLIENT REPLY would stand in a transaction, where Redis 7 executes it and others do not.
-            self.left_out = self.chance.choice([(0, 1), (2, 3)])
-        data = b"".join(self.piece() for _ in range(self.chance.choice([1, 2, 4, 8])))
+            self.left_out = self.rng.choice([(0, 1), (2, 3)])
+        data = b"".join(self.piece() for _ in range(self.rng.choice([1, 2, 4, 8])))
         if way == "whole":
             data += encode("ECHO", THE_END)
         elif way == "bent":
             data = self.bent(data)
         elif way == "cut":
-            data = data[:self.chance.randrange(1, len(data) + 1)]
+            data = data[:self.rng.randrange(1, len(data) + 1)]
         elif way == "quit":
-            data += self.form((b"QUIT",)) + self.piece()[:self.chance.randrange(20)]
+            data += self.form((b"QUIT",)) + self.piece()[:self.rng.randrange(20)]
         elif way == "kill":
             data += self.form((b"CLIENT", b"KILL", b"TYPE", b"nothing")) + b"*3\r\n$3\r\nSET\r\n"
         return data, way
 
 
-def pieces_of(chance, data):
-    count = chance.choices([0, 1, 2, 5], [5, 3, 2, 1])[0]
+def pieces_of(rng, data):
+    count = rng.choices([0, 1, 2, 5], [5, 3, 2, 1])[0]
     near = [place for place in (1024, 16_384, 32_768, 65_536) if place < len(data)]
-    cuts = sorted({chance.randrange(len(data)) if not near or chance.random() < 0.7 else chance.choice(near) + chance.randint(-2, 2) for _ in range(count)})
+    cuts = sorted({rng.randrange(len(data)) if not near or rng.random() < 0.7 else rng.choice(near) + rng.randint(-2, 2) for _ in range(count)})
     bounds = [0, *[cut for cut in cuts if 0 < cut < len(data)], len(data)]
     return [data[start:end] for start, end in zip(bounds, bounds[1:])]
 
 
 def make_round(seed, number):
     """For each client its prefix and its pipeline in pieces, and the order in which the pieces are sent."""
-    chance = random.Random(f"{seed}/{number}")
+    rng = random.Random(f"{seed}/{number}")
     clients = []
     for _ in range(CLIENTS):
-        prefix = bytes(chance.choice(b"abcdefghijklmnopqrstuvwxyz") for _ in range(8))
-        sequence = Sequence(chance, prefix)
+        prefix = bytes(rng.choice(b"abcdefghijklmnopqrstuvwxyz") for _ in range(8))
+        sequence = Sequence(rng, prefix)
         data, way = sequence.pipeline()
-        clients.append((prefix, pieces_of(chance, data), way))
+        clients.append((prefix, pieces_of(rng, data), way))
     order = [index for index, (_, pieces, _) in enumerate(clients) for _ in pieces]
-    chance.shuffle(order)
+    rng.shuffle(order)
     return clients, order
 
 

@@ -203,11 +203,11 @@ def small_reader(server, timeout=60):
     return connection
 
 
-def read_slowly(connection, length, chance, digest=None):
+def read_slowly(connection, length, rng, digest=None):
     """Reads `length` bytes in pieces of changing size."""
     data = bytearray()
     while length > 0:
-        chunk = connection.socket.recv(min(length, chance.choice([1, 2, 3, 7, 100, 1000, 1023, 5000, 16_385, 65_537])))
+        chunk = connection.socket.recv(min(length, rng.choice([1, 2, 3, 7, 100, 1000, 1023, 5000, 16_385, 65_537])))
         assert chunk, f"closed with {length} bytes to come"
         length -= len(chunk)
         if digest:
@@ -220,8 +220,8 @@ def read_slowly(connection, length, chance, digest=None):
 def test_slow_readers_get_every_byte(start):
     """Each of several reads another sequence of replies, slowly, while the values are overwritten behind the reads."""
     server = start()
-    chance = random.Random(1)
-    values = [chance.randbytes(size) for size in (1, 100, 1024, 16_384, 16_385, 65_536, 65_537, 300_000, MEGABYTE + 7)]
+    rng = random.Random(1)
+    values = [rng.randbytes(size) for size in (1, 100, 1024, 16_384, 16_385, 65_536, 65_537, 300_000, MEGABYTE + 7)]
     with server.connect(timeout=60) as control:
         readers, failures = [], []
 
@@ -236,7 +236,7 @@ def test_slow_readers_get_every_byte(start):
             for place, value in enumerate(values):
                 control("SET", f"v{place}", bytes([number]) + value)
             connection = small_reader(server)
-            order = [chance.randrange(len(values)) for _ in range(60 if LONG else 24)]
+            order = [rng.randrange(len(values)) for _ in range(60 if LONG else 24)]
             connection.send_raw(b"".join(encode("GET", f"v{place}") for place in order))
             connection.send_raw(encode("DEL", "none"))
             assert eventually(lambda: control("CLIENT", "LIST").plain().count(b" cmd=del ") == number + 1)     # all has been answered
@@ -254,20 +254,20 @@ def test_slow_readers_get_every_byte(start):
 def test_replies_cut_at_every_size(start):
     """One reply after the other of each length near the borders of buffers, to a reader that takes little at a time."""
     server = start()
-    chance = random.Random(2)
-    whole = chance.randbytes(140_000)
+    rng = random.Random(2)
+    whole = rng.randbytes(140_000)
     borders = [0, 64, 128, 256, 1024, 4096, 8192, 16_384, 32_768, 65_536, 131_072]
     lengths = sorted({length for border in borders for length in range(border - 6, border + 7) if length >= 0} | set(range(1, 300, 7)))
     with server.connect() as control:
         control("SET", "k", whole)
         connection = small_reader(server)
         for round_number in range(3):
-            chance.shuffle(lengths)
+            rng.shuffle(lengths)
             for start_at in range(0, len(lengths), 20):
                 some = lengths[start_at:start_at + 20]
                 connection.send_raw(b"".join(encode("GETRANGE", "k", "0", length - 1) if length else encode("GET", "none") for length in some))
                 expected = b"".join(bulk(whole[:length]) if length else b"$-1\r\n" for length in some)
-                assert read_slowly(connection, len(expected), chance) == expected
+                assert read_slowly(connection, len(expected), rng) == expected
         connection.close()
 
 

@@ -128,13 +128,13 @@ def pipelines(prefix):
 KINDS = list(pipelines(""))
 
 
-def cuts_of(data, chance):
+def cuts_of(data, rng):
     """Every place in a short pipeline; in a long one those near its ends and near what is received in pieces, and some others."""
     if len(data) < 1000:
         return list(range(1, len(data) + 1))
     near = [*range(1, 130), *range(len(data) - 100, len(data) + 1)]
     near += [at for border in (1024, 4096, 16384, 32768, 65536) for at in range(border - 2, border + 3) if at < len(data)]
-    return sorted({*near, *(chance.randrange(1, len(data)) for _ in range(40))})
+    return sorted({*near, *(rng.randrange(1, len(data)) for _ in range(40))})
 
 
 @pytest.mark.parametrize("goodbye", ["end", "reset"])
@@ -143,15 +143,15 @@ def test_clients_that_go_away_after_any_byte(kind, goodbye, start, reference):
     """With an orderly end all requests that were whole are executed, with a reset perhaps fewer; never is anything else."""
     held = []
     for server in (reference, start()):
-        chance = random.Random(SEED)
+        rng = random.Random(SEED)
         with server.connect() as control, Innocents(server, 2, SEED, large=False) as innocents:
-            cuts = cuts_of(pipelines("cut0000")[kind], chance)
+            cuts = cuts_of(pipelines("cut0000")[kind], rng)
             for first in range(0, len(cuts), 40):
                 crowd = []
                 for cut in cuts[first:first + 40]:
                     connection = server.connect()
                     data = pipelines(f"cut{cut:04}")[kind][:cut]
-                    middle = chance.randrange(len(data))
+                    middle = rng.randrange(len(data))
                     connection.send_raw(data[:middle])
                     crowd.append((connection, data[middle:]))
                 for connection, rest in crowd:
@@ -317,32 +317,32 @@ class TestWithPassword:
             assert contents(control) == {}
 
 
-def trouble(chance, number):
+def trouble(rng, number):
     """One client that behaves badly: what it sends, and how it goes. Its whole requests may write only its own key `bad:N`."""
     name = f"bad:{number}"
-    good = [encode("SET", name, "v"), encode("APPEND", name, "x" * chance.choice([1, 5000, 40_000])), b"SET %s 'a b'\r\n" % name.encode(),
+    good = [encode("SET", name, "v"), encode("APPEND", name, "x" * rng.choice([1, 5000, 40_000])), b"SET %s 'a b'\r\n" % name.encode(),
             encode("GET", name), encode("PING"), encode("MULTI") + encode("SET", name, "t") + encode("EXEC"), encode("ECHO", "e" * 3000),
             encode("CLIENT", "REPLY", "OFF"), encode("CLIENT", "REPLY", "SKIP"), encode("BLPOP", name + "none", "0.01"), encode("SELECT", "0"),
             encode("CLIENT", "NO-EVICT", "on"), encode("WATCH", name), encode("RESET"), encode("HELLO", "3"), encode("DISCARD"), b"\r\n"]
-    ending = ENDINGS[chance.choice([one for one in ENDINGS if "count" not in one])](id=chance.randrange(1, 10**6), addr="127.0.0.1:1")
-    data = b"".join(chance.choices(good, k=chance.randint(0, 12))) + (ending if chance.random() < 0.6 else b"") + TAILS[chance.choice(list(TAILS))]
+    ending = ENDINGS[rng.choice([one for one in ENDINGS if "count" not in one])](id=rng.randrange(1, 10**6), addr="127.0.0.1:1")
+    data = b"".join(rng.choices(good, k=rng.randint(0, 12))) + (ending if rng.random() < 0.6 else b"") + TAILS[rng.choice(list(TAILS))]
     data = data.replace(b"forbidden", b"permitted")
-    if chance.random() < 0.3:
-        data = data[:chance.randrange(len(data) + 1)]
-    return data, chance.choice(["read", "close", "reset", "half", "killed"])
+    if rng.random() < 0.3:
+        data = data[:rng.randrange(len(data) + 1)]
+    return data, rng.choice(["read", "close", "reset", "half", "killed"])
 
 
 def test_many_owners_among_trouble(start):
     """All of it together, at random."""
     server = start("--client-output-buffer-limit", "normal 8mb 0 0", "--client-query-buffer-limit", "2mb")
-    chance = random.Random(SEED)
+    rng = random.Random(SEED)
     with server.connect() as control, Innocents(server, 4, SEED) as innocents:
         for number in range(ROUNDS):
             crowd = []
             for one in range(8):
                 connection = server.connect(timeout=30)
-                data, way = trouble(chance, number * 8 + one)
-                crowd.append((connection, split(data, [chance.randrange(len(data) + 1) for _ in range(chance.randrange(4))]), way))
+                data, way = trouble(rng, number * 8 + one)
+                crowd.append((connection, split(data, [rng.randrange(len(data) + 1) for _ in range(rng.randrange(4))]), way))
             for step in range(4):
                 for connection, pieces, _ in crowd:
                     send_pieces(connection, pieces[step:step + 1])

@@ -80,12 +80,12 @@ def abort(connection):
 
 
 def test_random_bytes(leak_check):
-    chance = random.Random(1)
+    rng = random.Random(1)
     with Witness(leak_check):
         for _ in range(300):
             connection = leak_check.connect()
             try:
-                connection.send_raw(chance.randbytes(chance.choice([1, 10, 100, 5000, 40_000])))
+                connection.send_raw(rng.randbytes(rng.choice([1, 10, 100, 5000, 40_000])))
                 connection.half_close()
                 connection.read_until_close()
             except OSError:
@@ -95,23 +95,23 @@ def test_random_bytes(leak_check):
 
 def test_damaged_requests(leak_check):
     """Good requests with bytes changed, left out, doubled or cut off: each answer is well-formed or the connection ends."""
-    chance = random.Random(2)
+    rng = random.Random(2)
     good = [encode("SET", "k", "v" * 50), encode("GET", "k"), encode("HSET", "h", "f", "v"), encode("MGET", "k", "k"), b"PING\r\n",
             encode("INCRBY", "n", "12"), encode("SCAN", "0", "COUNT", "10"), encode("ECHO", b"\x00\r\n$5\r\n")]
     with Witness(leak_check):
         for _ in range(1500):
-            data = bytearray(b"".join(chance.choices(good, k=4)))
-            for _ in range(chance.randint(1, 4)):
-                place = chance.randrange(len(data))
-                action = chance.randrange(4)
+            data = bytearray(b"".join(rng.choices(good, k=4)))
+            for _ in range(rng.randint(1, 4)):
+                place = rng.randrange(len(data))
+                action = rng.randrange(4)
                 if action == 0:
-                    data[place] = chance.randrange(256)
+                    data[place] = rng.randrange(256)
                 elif action == 1:
                     del data[place]
                 elif action == 2:
-                    data[place:place] = data[place:place + chance.randint(1, 8)]
+                    data[place:place] = data[place:place + rng.randint(1, 8)]
                 else:
-                    data[place:place] = chance.choice([b"\r\n", b"*", b"$-1\r\n", b"*2\r\n", b"999", b"\x00", b'"'])
+                    data[place:place] = rng.choice([b"\r\n", b"*", b"$-1\r\n", b"*2\r\n", b"999", b"\x00", b'"'])
             with leak_check.connect() as connection:
                 connection.send_raw(bytes(data))
                 connection.half_close()

@@ -165,10 +165,10 @@ class Writers:
                     commands = [["SELECT", rng.choice(DATABASES)]]
                     for _ in range(10):
                         commands += change(rng)
-                    chance = rng.random()
-                    if chance < 0.01:
+                    draw = rng.random()
+                    if draw < 0.01:
                         commands += [["SWAPDB", *rng.sample(DATABASES, 2)]]
-                    elif chance < 0.015:
+                    elif draw < 0.015:
                         commands += [["FLUSHDB"]]
                     for words in commands:
                         client.send(*words)

@@ -71,11 +71,11 @@ def test_keys_share_what_their_command_took(server):
 @pytest.mark.parametrize("ratio", [1, 2, 10, 100])
 def test_hot_keys_are_found(ratio, server):
     """Ten of ten thousand keys have two thirds of all requests, whether these come one by one or in pipelines."""
-    chance = random.Random(ratio)
+    rng = random.Random(ratio)
     hot = [b"hot:%d" % number for number in range(10)]
     with server.connect() as client, server.connect() as other:
         client("HOTKEYS", "START", "METRICS", "2", "CPU", "NET", "SAMPLE", str(ratio))
-        requests = [("SET", chance.choice(hot) if chance.random() < 0.66 else b"cold:%d" % chance.randrange(10_000), b"x" * 50)
+        requests = [("SET", rng.choice(hot) if rng.random() < 0.66 else b"cold:%d" % rng.randrange(10_000), b"x" * 50)
                     for _ in range(30_000)]
         for start in range(0, len(requests), 1000):
             other.pipeline(requests[start:start + 1000])

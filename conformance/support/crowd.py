@@ -84,22 +84,22 @@ class Owner:
 
     def __init__(self, name, seed, large=True):
         self.name = name
-        self.chance = random.Random(f"{seed}/{name}")
+        self.rng = random.Random(f"{seed}/{name}")
         self.sizes = [3, 30, 30, 300, 2000] + ([33_000, 70_000] if large else [])
         self.number = 0
         self.strings, self.lists, self.hashes = {}, {}, {}
 
     def key(self, kind):
-        return f"{self.name}:{kind}:{self.chance.randrange(5)}".encode()
+        return f"{self.name}:{kind}:{self.rng.randrange(5)}".encode()
 
     def value(self):
         self.number += 1
-        body = f"{self.name}#{self.number}#".encode() + self.chance.randbytes(self.chance.choice(self.sizes))
+        body = f"{self.name}#{self.number}#".encode() + self.rng.randbytes(self.rng.choice(self.sizes))
         return body + b"#%08x" % zlib.crc32(body)
 
     def command(self):
         """(words, bytes of the reply) of one command on its own keys."""
-        pick = self.chance.randrange(9)
+        pick = self.rng.randrange(9)
         if pick == 0:
             key, value = self.key("s"), self.value()
             self.strings[key] = value
@@ -112,26 +112,26 @@ class Owner:
             self.strings[key] = self.strings.get(key, b"") + value
             return ("APPEND", key, value), b":%d\r\n" % len(self.strings[key])
         if pick == 3:
-            key, values = self.key("l"), [self.value() for _ in range(self.chance.randint(1, 3))]
+            key, values = self.key("l"), [self.value() for _ in range(self.rng.randint(1, 3))]
             self.lists.setdefault(key, []).extend(values)
             return ("RPUSH", key, *values), b":%d\r\n" % len(self.lists[key])
         if pick == 4:
             key = self.key("l")
             held = self.lists.get(key, [])
-            if held and self.chance.random() < 0.7:
+            if held and self.rng.random() < 0.7:
                 value = held.pop(0)
                 if not held:
                     del self.lists[key]
                 return ("LPOP", key), bulk(value)
             return ("LRANGE", key, "0", "2"), array(held[:3])
         if pick == 5:
-            key, field, value = self.key("h"), b"f%d" % self.chance.randrange(20), self.value()
+            key, field, value = self.key("h"), b"f%d" % self.rng.randrange(20), self.value()
             held = self.hashes.setdefault(key, {})
             new = field not in held
             held[field] = value
             return ("HSET", key, field, value), b":%d\r\n" % new
         if pick == 6:
-            key, field = self.key("h"), b"f%d" % self.chance.randrange(20)
+            key, field = self.key("h"), b"f%d" % self.rng.randrange(20)
             return ("HGET", key, field), bulk(self.hashes.get(key, {}).get(field))
         if pick == 7:
             value = self.value()
@@ -142,11 +142,11 @@ class Owner:
     def pipeline(self, length=None):
         """(bytes of requests, bytes of their replies): some as lines, some in transactions, some that wait for keys that are there."""
         sent, expected = [], []
-        for _ in range(length or self.chance.choice([1, 1, 2, 5, 40])):
-            form = encode if self.chance.random() < 0.8 else inline
-            pick = self.chance.randrange(12)
+        for _ in range(length or self.rng.choice([1, 1, 2, 5, 40])):
+            form = encode if self.rng.random() < 0.8 else inline
+            pick = self.rng.randrange(12)
             if pick == 0:
-                inside = [self.command() for _ in range(self.chance.randint(0, 5))]
+                inside = [self.command() for _ in range(self.rng.randint(0, 5))]
                 sent += [form("MULTI"), *(limited(form, words)(*words) for words, _ in inside), form("EXEC")]
                 expected += [b"+OK\r\n", b"+QUEUED\r\n" * len(inside), b"*%d\r\n" % len(inside), *(reply for _, reply in inside)]
             elif pick == 1:
@@ -176,8 +176,8 @@ class Owner:
         """Sends pipelines in pieces and insists on the bytes of each reply."""
         for _ in range(rounds):
             sent, expected = self.pipeline()
-            cuts = self.chance.randrange(4)
-            pieces = split(sent, [self.chance.randrange(len(sent)) for _ in range(cuts)])
+            cuts = self.rng.randrange(4)
+            pieces = split(sent, [self.rng.randrange(len(sent)) for _ in range(cuts)])
             exchange(connection, pieces, expected)
 
 
@@ -229,7 +229,7 @@ class Innocents:
             while self.running:
                 owner.play(connection)
                 self.rounds += 1
-                if self.reconnect and owner.chance.random() < 0.1:
+                if self.reconnect and owner.rng.random() < 0.1:
                     connection.close()
                     connection = Connection(self.server.address, timeout=60, password=self.password)
             connection.close()

@@ -97,7 +97,7 @@ public struct BorrowedBytes {
         return unsafe written > limit || written &+ storage.pointee.borrowedCount > limit
     }
 
-    /// Whether the run would exceed its limit with so many bytes more.
+    /// Whether the run would exceed its limit with `bytes` more.
     public func isTooLong(adding bytes: Int) -> Bool {
         let limit = unsafe storage.pointee.runLimit
         return unsafe bytes > limit || run.count &+ storage.pointee.borrowedCount > limit - bytes
@@ -236,22 +236,10 @@ public struct BorrowedBytes {
 
     @inline(__always)
     func line(_ type: UInt8, _ value: Int) {
-        let target = unsafe reserve(24)
-        unsafe target[0] = type
-        let length: Int
-        if value >= 0 && value < 10 {
-            unsafe target[1] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: value)
-            length = 2
-        } else if value >= 10 && value < 100 {
-            unsafe target[1] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: value / 10)
-            unsafe target[2] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: value % 10)
-            length = 3
-        } else {
-            length = unsafe 1 &+ Decimal.write(value, to: target + 1)
-        }
-        unsafe target[length] = 0x0D
-        unsafe target[length &+ 1] = 0x0A
-        advance(length &+ 2)
+        let target = unsafe reserve(HeaderLine.maximumLength)
+        var end = unsafe target
+        unsafe HeaderLine.write(type, value, to: &end)
+        advance(unsafe end - target)
     }
 
     private func line(_ type: UInt8, _ text: ByteSlice) {

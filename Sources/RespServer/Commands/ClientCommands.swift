@@ -20,7 +20,7 @@ enum ClientCommands {
                 context.connection.followsRedirections = true
             }
             context.reply.ok()
-        },
+        }.ofValkey(),
         subcommand("GETNAME", since: "2.6.9", arity: 2, summary: "Returns the name of the connection.") {
             (context, _) throws(CommandError) in
             let name = context.connection.name
@@ -257,7 +257,7 @@ enum ClientCommands {
         let server = context.server
         let (end, overflow) = server.engine.now.addingReportingOverflow(Int64(timeout))
         guard !overflow else { throw .message("ERR timeout is out of range") }
-        // Who was held by a pause that is over is not held by this one.
+        // An earlier pause whose time is over ends now: clients that it suspended go on, whatever this one is for.
         server.pauseInTime()
         server.pause.begin(until: end, forWritesOnly: writesOnly, now: server.engine.now)
         server.followPause()

@@ -49,7 +49,7 @@ struct ClientFilter {
         if let address = traits.address, !isRight(connection.address == address) { return false }
         if let local = traits.localAddress, !isRight(connection.localAddress == local) { return false }
         if let ip = traits.ip, !isRight(connection.ip == ip) { return false }
-        // Who has no name has not the empty one.
+        // An empty text means that there is no name: it matches nobody, not even who has none.
         if let name = traits.name, !isRight(!name.isEmpty && connection.name == name) { return false }
         if let name = traits.libraryName, !isRight(!name.isEmpty && connection.libraryName == name) { return false }
         if let version = traits.libraryVersion, !isRight(!version.isEmpty && connection.libraryVersion == version) {

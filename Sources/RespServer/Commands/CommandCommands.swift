@@ -192,41 +192,6 @@ enum CommandCommands {
         context.reply.array(of: names)
     }
 
-    // MARK: GETKEYS
-
-    private static func replyKeys(
-        _ context: SessionContext, _ arguments: Arguments, withFlags: Bool
-    ) throws(CommandError) {
-        let request = arguments.dropFirst(2)
-        let found = context.server.commands.find(request[0])?.record
-        let isWithSubcommand = request.count > 1 && found?.subcommands.isEmpty == false
-        guard let record = isWithSubcommand ? found?.subcommand(request[1]) : found else {
-            throw .message("ERR Invalid command specified")
-        }
-        guard record.info.keys.contains(where: { !$0.flags.contains(.notKey) }) else {
-            throw .message("ERR The command has no key arguments")
-        }
-        guard record.accepts(request.count) else {
-            throw .message("ERR Invalid number of arguments specified for command")
-        }
-        let specs = record.info.keys
-        var keys: [(index: Int, flags: KeySpec.Flags)] = []
-        if !specs.forEachKey(in: request, { keys.append(($0, $1)) }) {
-            keys.removeAll()
-            _ = specs.forEachKeyCountedLeniently(in: request) { keys.append(($0, [])) }
-        }
-        guard !keys.isEmpty || record.flags.contains(.noMandatoryKeys) else {
-            throw .message("ERR Invalid arguments specified for command")
-        }
-        let reply = context.reply
-        reply.array(keys.count)
-        for key in keys {
-            if withFlags { reply.array(2) }
-            reply.bulkString(request[key.index])
-            if withFlags { statuses(key.flags.names.map { "\($0)" }, reply) }
-        }
-    }
-
     // MARK: DOCS
 
     @Sendable private static func documentation(
@@ -333,6 +298,12 @@ enum CommandCommands {
 // MARK: derived from a command's declaration
 
 extension CommandTable {
+    /// The command that a request names: of a container its subcommand, if that is named, too.
+    func record(of request: Arguments) -> CommandRecord? {
+        let found = find(request[0])?.record
+        return request.count > 1 && found?.subcommands.isEmpty == false ? found?.subcommand(request[1]) : found
+    }
+
     /// The command of a full name: "get", or "config|get".
     func find(fullName: ByteSlice) -> CommandRecord? {
         guard let bar = fullName.index(of: UInt8(ascii: "|")) else { return find(fullName)?.record }
@@ -347,11 +318,13 @@ extension CommandRecord {
     var categories: [String] {
         var found = Set(info.categories)
         let isBareContainer = handle.data == nil && session == nil
-        // A generic command that declares categories of types, as SORT does, or that of connections, is only in these.
-        let namesTypes = info.group == .generic && (found.contains("list") || found.contains("connection"))
-        if !isBareContainer && !namesTypes, let category = info.group.category { found.insert(category) }
+        // A generic command that declares the categories of other groups, as SORT does those of types, is only in these.
+        let isElsewhere =
+            info.group == .generic
+            && CommandGroup.allCases.contains { $0 != .generic && $0.category.map(found.contains) == true }
+        if !isBareContainer && !isElsewhere, let category = info.group.category { found.insert(category) }
         if flags.contains(.write) { found.insert("write") }
-        if flags.contains(.readOnly) && info.group != .scripting { found.insert("read") }
+        if flags.contains(.readOnly) && !flags.contains(.runsScript) { found.insert("read") }
         if flags.contains(.admin) { found.formUnion(["admin", "dangerous"]) }
         if flags.contains(.dangerous) { found.insert("dangerous") }
         if flags.contains(.pubsub) { found.insert("pubsub") }

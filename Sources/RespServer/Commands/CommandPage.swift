@@ -48,7 +48,7 @@ struct CommandPage {
         let syntax = words.joined(separator: " ").split(separator: "|").joined(separator: "\\|")
         let versions = [info.since] + info.history.map(\.version)
         let newest = versions.max { Self.number($0) < Self.number($1) } ?? info.since
-        let isOfValkey = Self.ofValkey8.contains(name)
+        let isOfValkey = info.isOfValkey
         return
             "| `\(syntax)` | \(Self.release(info.since, isOfValkey)) | \(Self.release(newest, isOfValkey)) | \(info.difference ?? "") |\n"
     }
@@ -76,9 +76,6 @@ struct CommandPage {
     private static func number(_ version: String) -> Int {
         version.split(separator: ".").reduce(0) { $0 * 1000 + (Int($1) ?? 0) }
     }
-
-    /// What came with Valkey 8.0, whose number Redis has, too.
-    private static let ofValkey8: Set<String> = ["CLIENT CAPA", "SCRIPT SHOW"]
 
     /// A version with the name of the server that has it. From 8.1 on Valkey numbers its versions with odd digits where Redis has even ones,
     /// and it alone has come to 9.

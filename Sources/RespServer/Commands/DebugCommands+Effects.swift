@@ -29,7 +29,7 @@ extension DebugCommands {
                 }
                 lead = Int64(given)
             }
-            try replay(try recorded(server), of: engine, lead: lead, reply)
+            try replay(try recorded(server), of: engine, server.commands, lead: lead, reply)
         default:
             throw .subcommandSyntax(of: "DEBUG", arguments[1])
         }
@@ -59,7 +59,7 @@ extension DebugCommands {
     }
 
     private static func replay(
-        _ log: [UInt8], of engine: Engine, lead: Int64, _ reply: ReplyWriter
+        _ log: [UInt8], of engine: Engine, _ commands: CommandTable, lead: Int64, _ reply: ReplyWriter
     ) throws(CommandError) {
         let other = Engine(databases: engine.databaseCount)
         other.settings = engine.settings
@@ -73,8 +73,8 @@ extension DebugCommands {
         var failures: [String]
         do throws(ReplayError) {
             failures = try log.withByteSlice { bytes throws(ReplayError) in
-                // Libraries of functions are not the engine's.
-                try other.replay(bytes) { $0[0].equalsIgnoringCase("function") }
+                // Some effects are not on data: libraries of functions are not the engine's.
+                try other.replay(bytes) { commands.record(of: $0)?.session != nil }
             }
         } catch {
             throw .text("ERR \(error)")

@@ -80,7 +80,9 @@ enum FunctionCommands {
     private static func call(
         _ name: String, isReadOnly: Bool, notes: String, summary: String, run: @escaping Command<SessionContext>.Run
     ) -> Command<SessionContext> {
-        let flags: CommandFlags = [.noScript, .stale, .skipMonitor, .noMandatoryKeys, .movableKeys]
+        let flags: CommandFlags = [
+            .noScript, .stale, .skipMonitor, .noMandatoryKeys, .movableKeys, .runsScript,
+        ]
         return Command(
             name, group: .scripting, since: "7.0.0", arity: -3,
             flags: flags.union(isReadOnly ? .readOnly : .mayWrite), effect: isReadOnly ? .none : .explicit,

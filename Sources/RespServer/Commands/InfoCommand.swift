@@ -373,7 +373,7 @@ enum InfoCommands {
         func add(_ name: ByteSlice, _ suffix: ByteSlice, _ time: timeval) {
             text.piece(name, suffix)
             text.piece(":", Int(time.tv_sec))
-            // A million and the microseconds has their zeros in front; its own first digit is left out.
+            // Six digits with leading zeros: a million is added, and its first digit left out.
             Decimal.withText(1_000_000 + Int(time.tv_usec)) { text.piece(".", $0.dropFirst(1)) }
             text.endLine()
         }

@@ -12,7 +12,7 @@ enum MonitorCommand {
 
     @Sendable private static func monitor(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
         guard !context.isNested else { throw .message("ERR MONITOR isn't allowed for DENY BLOCKING client") }
-        // Who is one already is told nothing.
+        // A client that is a monitor already gets no reply.
         guard !context.connection.isMonitor else { return }
         context.server.beginMonitoring(context.connection)
         context.reply.ok()

@@ -61,7 +61,7 @@ enum ScriptCommands {
                         throw .message("NOSCRIPT No matching script.")
                     }
                     context.reply.bulkString(script.body)
-                },
+                }.ofValkey(),
             ]),
     ]
 
@@ -69,7 +69,9 @@ enum ScriptCommands {
         _ name: String, since: String, isReadOnly: Bool = false, script: String, notes: String? = nil, summary: String,
         run: @escaping Command<SessionContext>.Run
     ) -> Command<SessionContext> {
-        let flags: CommandFlags = [.noScript, .stale, .skipMonitor, .noMandatoryKeys, .movableKeys]
+        let flags: CommandFlags = [
+            .noScript, .stale, .skipMonitor, .noMandatoryKeys, .movableKeys, .runsScript,
+        ]
         return Command(
             name, group: .scripting, since: since, arity: -3, flags: flags.union(isReadOnly ? .readOnly : .mayWrite),
             effect: isReadOnly ? .none : .explicit,

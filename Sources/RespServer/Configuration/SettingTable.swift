@@ -1,7 +1,7 @@
 // All settings in one list, and the row of each name.
 //
-// The rows are in the extensions of this type, by subject. A setting is declared there and nowhere else; adding one means
-// adding a row, and a property in `Settings` once it has an effect.
+// The rows are in the extensions of this type, by subject. Adding a setting means adding a row there and, if it has an
+// effect, a property with its default: in `Settings`, or in `EngineSettings` if it is the engine's. A row without one keeps the value only.
 
 import RespCodec
 

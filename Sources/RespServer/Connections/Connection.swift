@@ -13,7 +13,7 @@ struct ConnectionState: OptionSet {
     let rawValue: UInt8
     /// Its gate is not open.
     static let needsChecks = ConnectionState(rawValue: 1)
-    /// CLIENT PAUSE holds back what it has sent.
+    /// It is suspended by CLIENT PAUSE.
     static let isPaused = ConnectionState(rawValue: 2)
     /// Its command waits for a key.
     static let isWaiting = ConnectionState(rawValue: 4)
@@ -48,7 +48,7 @@ final class Connection {
 
     /// What has been sent and not executed.
     var pending: PendingInput?
-    /// What the socket would not take yet, if there is anything.
+    /// What could not be sent yet, if there is anything: the socket did not take it, or it must wait for the append-only file.
     private(set) var unsent: OutputQueue?
     var unsentByteCount: Int { unsent?.byteCount ?? 0 }
     /// Where its newest part of this turn stands in the `ReplyQueue`; -1 if there is none.

@@ -1,4 +1,5 @@
-// One call of a command: requests, the commands of a transaction and those that have waited all run as one of these.
+// One call of a command: requests, the commands of a transaction or a script and those that have waited all run as one of these. Only
+// what is loaded from an append-only file does not (`LogRunner.swift`).
 
 import RespCodec
 import StoreEngine

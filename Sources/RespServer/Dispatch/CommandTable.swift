@@ -103,6 +103,7 @@ struct CommandInfo {
     let deprecation: CommandChange?
     let secrets: SecretArguments
     let script: ScriptReference?
+    let isOfValkey: Bool
     let difference: String?
 
     init<Context>(_ command: Command<Context>) {
@@ -119,6 +120,7 @@ struct CommandInfo {
         deprecation = command.deprecation
         secrets = command.secrets
         script = command.script
+        isOfValkey = command.isOfValkey
         difference = command.difference
     }
 }

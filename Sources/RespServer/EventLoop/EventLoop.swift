@@ -64,7 +64,7 @@ final class EventLoop {
         try epoll.add(connection.descriptor, word: word(connection))
     }
 
-    /// Tells of what a connection's state asks for, at once of what is there already.
+    /// Changes which events of a connection's socket are reported, as its state asks. What is ready already is reported in the next wait.
     func updateInterest(_ connection: Connection) {
         switch connection.transport {
         case .socket(let descriptor):

@@ -47,7 +47,8 @@ struct HotKeys {
     init(_ options: Options, now: Int64, totals: Totals, seed: UInt64) {
         self.options = options
         start = now
-        // Many more counters than keys that are told of: so the counts of these are exact where the rest is not one even mass.
+        // Sixteen counters for each key that is reported: a counter that is taken over by another key makes that key's count too large, and
+        // with so many this befalls keys that are not reported.
         byTime = HeavyHitters(capacity: options.count * 16)
         byBytes = HeavyHitters(capacity: options.count * 16)
         var usage = rusage()

@@ -56,7 +56,7 @@ extension Server {
             address: address ?? connection.shownAddress,
             microseconds: Int(Syscall.wallMicroseconds()))
         var message = Message()
-        // Who leaves out the reply to its next request is still shown the one that said so.
+        // A monitor that sends CLIENT REPLY SKIP is still shown that request itself.
         for monitor in monitors.connections
         where monitor.replyMode == .on || (monitor.replyMode == .skipNext && monitor === connection) {
             replies.push(&message, to: monitor) { writer in line.withByteSlice { writer.raw($0) } }

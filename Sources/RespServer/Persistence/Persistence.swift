@@ -8,7 +8,7 @@ final class BackgroundSave {
     let file: SnapshotFile
     /// In seconds since 1970.
     let start: Int64
-    /// Changes since the last snapshot when it began.
+    /// How many changes the engine had counted when it began.
     let changeCount: Int
     /// Whether everything was written, and it is the file that is waited for.
     var isWritten = false

@@ -10,7 +10,7 @@ import StoreEngine
 extension Server {
     /// How many seconds pass after a failure before another snapshot is taken by itself.
     private static let retryDelay: Int64 = 5
-    /// So many keys are saved at once after a flush.
+    /// Up to this many keys are saved at once after a flush.
     private static let fewKeys = 1000
     /// Slices take such a part of what the clients had.
     private static let share = 0.1

@@ -83,7 +83,7 @@ final class PubSub {
 
     /// Takes back all subscriptions of a kind, and calls `body` after each.
     func unsubscribeFromAll(_ subscriber: Subscriber, _ kind: Topic.Kind, _ body: (Topic) -> Void = { _ in }) {
-        // Those behind a place stay, so that what comes from there to it does, too.
+        // From the last to the first: leaving a topic moves the last one to its place, which was visited before.
         for place in stride(from: subscriber.count - 1, through: 0, by: -1) {
             let topic = subscriber.topic(at: place)
             guard topic.kind == kind else { continue }

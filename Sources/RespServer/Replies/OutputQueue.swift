@@ -1,4 +1,4 @@
-// Replies that a socket would not take yet, in pieces: however much a client leaves unread, adding to it and sending from it costs
+// Replies that a socket would not take yet, or that wait for the append-only file, in pieces: however much a client leaves unread, adding to it and sending from it costs
 // the same, and nothing that is queued is ever moved. The pieces come from the system and go back to it, so that a client that read
 // nothing for a while leaves no trace. A long reply brings its own memory as a piece, and is not copied.
 

@@ -68,7 +68,7 @@
             if isTracked && isEmpty { unsafe counts = Self.makeCounts() }
             unsafe target = isTracked ? counts : Self.nobodys
         }
-        // As in Redis nothing takes no time at all.
+        // As in Redis a call takes 1 ns at least.
         _ = count(min(max(nanoseconds, 1), Self.longest))
     }
 

@@ -57,7 +57,8 @@ struct PrefixSet: RandomAccessCollection {
             steps?.step()
             return prefixes[$0] == prefixes[$1] ? $0 < $1 : prefixes[$0].lexicographicallyPrecedes(prefixes[$1])
         }
-        // In this order those as which one begins stand before it: the innermost last, and with it the first place among them all.
+        // In this order a prefix comes right before those that begin with it. `outer` has the prefixes that the one at hand begins with, the
+        // longest last, each with the smallest place in `prefixes` among itself and those before it.
         var outer: [(place: Int, first: Int)] = []
         var first: Int?
         for place in order {

@@ -165,7 +165,7 @@ final class Tracking {
         _ command: CommandHandle, _ arguments: Arguments, key hashed: HashedKey? = nil, readBy connection: Connection
     ) {
         guard let tracker = connection.tracker, command.flags.contains(.readOnly),
-            !command.flags.contains(.noMandatoryKeys), !tracker.options.contains(.broadcasts), tracker.remembers
+            !command.flags.contains(.runsScript), !tracker.options.contains(.broadcasts), tracker.remembers
         else { return }
         command.keys.forEachKey(in: arguments) { index, _ in
             let key = arguments[index]

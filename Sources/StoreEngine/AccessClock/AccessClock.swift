@@ -47,7 +47,7 @@ struct AccessClock {
         engine.settings.tracksFrequency ? AccessFrequency.fresh(now: engine.now, turn: turn) : time
     }
 
-    /// The clock of an entry that was used last so many seconds ago.
+    /// The clock of an entry that was used last `seconds` ago.
     func idle(forSeconds seconds: Int) -> UInt32 {
         (time &- UInt32(truncatingIfNeeded: seconds &* Self.ticksPerSecond)) & Self.mask
     }

@@ -55,6 +55,8 @@ public struct CommandFlags: OptionSet, Sendable {
     @inlinable public static var alwaysTouches: CommandFlags { CommandFlags(rawValue: 1 << 26) }
     /// May be called without keys though it has specs of keys.
     @inlinable public static var noMandatoryKeys: CommandFlags { CommandFlags(rawValue: 1 << 28) }
+    /// Runs a script or a function: which keys it uses and how much memory it takes its commands tell.
+    @inlinable public static var runsScript: CommandFlags { CommandFlags(rawValue: 1 << 27) }
     /// Changes which replies the client gets, which within a transaction would take EXEC's reply apart.
     @inlinable public static var changesReplies: CommandFlags { CommandFlags(rawValue: 1 << 25) }
     /// May be called by a client that is subscribed to channels in RESP2, where all that it is sent are messages.
@@ -79,7 +81,7 @@ public struct CommandFlags: OptionSet, Sendable {
 }
 
 /// The family of a command, as documentation groups them.
-public enum CommandGroup: String, Sendable {
+public enum CommandGroup: String, CaseIterable, Sendable {
     case string, generic, hash, connection, transactions, server
     case list, set
     case sortedSet = "sorted-set"
@@ -148,6 +150,8 @@ public struct Command<Context>: Sendable {
     public private(set) var secrets = SecretArguments.none
     /// Of a command that runs a script: by what its first argument names it.
     public private(set) var script: ScriptReference?
+    /// Whether it came with a release of Valkey whose number Redis has, too.
+    public private(set) var isOfValkey = false
     /// What is different from the servers that have it, too, for the page of all commands.
     public private(set) var difference: String?
     /// Nil only for a command that always needs one of its subcommands.
@@ -186,6 +190,13 @@ public struct Command<Context>: Sendable {
     public func hiding(_ secrets: SecretArguments) -> Command<Context> {
         var command = self
         command.secrets = secrets
+        return command
+    }
+
+    /// The same command, known to be Valkey's.
+    public func ofValkey() -> Command<Context> {
+        var command = self
+        command.isOfValkey = true
         return command
     }
 

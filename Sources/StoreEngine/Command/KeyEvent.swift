@@ -17,7 +17,7 @@ public enum KeyEventClass: Character, Sendable {
     case miss = "m"
     case overwritten = "o"
     case typeChanged = "c"
-    /// Not an event: the key has changed, as WATCH and a log must know, but nobody is told what happened.
+    /// No keyspace event: the key has changed, as WATCH, tracking and whoever waits for it must know, but no message tells of it.
     case silent = "-"
 }
 
@@ -84,8 +84,8 @@ public enum KeyPresence: Sendable {
     case live
 }
 
-/// Hears of every change of the keyspace, in the order in which they happen. WATCH, keyspace events, client-side caching, a log
-/// and replication can each be made of it.
+/// Hears of every change of the keyspace, in the order in which they happen: WATCH, keyspace events, client-side caching and commands that
+/// wait follow from it. It does not tell what was changed: who keeps or follows the data takes effects (`EffectSink`).
 public protocol KeyspaceObserver: AnyObject {
     /// A key was changed, made or removed. `key` is good until the call returns.
     func keyChanged(_ key: ByteSlice, database: Int, event: KeyEvent)

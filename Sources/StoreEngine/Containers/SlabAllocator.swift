@@ -34,7 +34,7 @@ import RespCodec
     static let pageHeaderSize = 64
     /// Larger blocks are pages of their own, if the server has said so to malloc.
     private static let leastMapped = 4 << 20
-    /// So many bytes of either end of a block malloc writes to, at most, when it is free.
+    /// An upper bound of how many bytes at either end of a free block malloc writes to.
     private static let marginOfFree = 64
     /// How many bytes of large blocks are freed at once.
     private static let bytesOfSlice = 1024 * 1024

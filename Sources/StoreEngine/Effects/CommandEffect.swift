@@ -5,8 +5,8 @@
 // command tells the effect itself: SET PXAT, SREM, XADD with the id that was made, LPOP. What is expired is told of as DEL or HDEL, so
 // whoever runs the effects judges no deadline by a clock of its own (`Engine.replay`). A write that changed nothing has no effect.
 //
-// Effects of one call, which is one request, one EXEC or one wait that was served, are a group. Nothing is built while nobody listens:
-// each change and the end of each command test one byte (`ChangeListeners`).
+// Effects of one call, which is one request with all that it runs (EXEC, a script), or one wait that was served, are a group; so is each key
+// that is removed at its time or evicted between calls. Nothing is built while nobody takes effects: each change and the end of each command test one byte (`ChangeListeners`).
 
 import RespCodec
 

@@ -67,29 +67,28 @@ extension Engine {
     /// Makes the keys "prefix:0" to "prefix:count-1" where they are absent, each with "value:" and its number.
     /// - Parameter size: how long the values are, cut off or filled with zeros; 0 leaves them as they are.
     public func populate(_ count: Int, prefix: [UInt8], size: Int, database index: Int) {
-        // During a pause, too: it is a writer like any other, and those find no key that has expired.
-        let removedExpiredKeys = self.removesExpiredKeys
-        self.removesExpiredKeys = true
-        defer { self.removesExpiredKeys = removedExpiredKeys }
         let head = Array(prefix.prefix { $0 != 0 }) + [UInt8(ascii: ":")]
-        withQuietContext(index) { context in
-            for number in 0..<count {
-                let digits = Decimal.text(number)
-                // Redis makes these names in a buffer of 128 bytes, the last of which ends them.
-                let name = Array((head + digits).prefix(127))
-                name.withByteSlice { key in
-                    context.expireIfNeeded(key)
-                    guard context.find(key, .write) == nil else { return }
-                    var value = Array("value:".utf8) + digits
-                    if size > 0 {
-                        value = Array(value.prefix(size))
-                        value += [UInt8](repeating: 0, count: size - value.count)
+        // During a pause, too: it is a writer like any other, and those find no key that has expired.
+        removingExpiredKeys {
+            withQuietContext(index) { context in
+                for number in 0..<count {
+                    let digits = Decimal.text(number)
+                    // Redis makes these names in a buffer of 128 bytes, the last of which ends them.
+                    let name = Array((head + digits).prefix(127))
+                    name.withByteSlice { key in
+                        context.expireIfNeeded(key)
+                        guard context.find(key, .write) == nil else { return }
+                        var value = Array("value:".utf8) + digits
+                        if size > 0 {
+                            value = Array(value.prefix(size))
+                            value += [UInt8](repeating: 0, count: size - value.count)
+                        }
+                        value.withByteSlice {
+                            context.setString(key, $0, slot: nil, deadline: nil)
+                            context.effect("SET", key, $0)
+                        }
+                        context.changed(key, KeyEvent(.silent, "populate"), count: 0)
                     }
-                    value.withByteSlice {
-                        context.setString(key, $0, slot: nil, deadline: nil)
-                        context.effect("SET", key, $0)
-                    }
-                    context.changed(key, KeyEvent(.silent, "populate"), count: 0)
                 }
             }
         }
@@ -206,6 +205,6 @@ extension Engine {
                 digest.add(pair.bytes)
             }
         }
-        if entry.expireTime != nil { digest.add(Array("!!expire!!".utf8)) }
+        if entry.deadline != nil { digest.add(Array("!!expire!!".utf8)) }
     }
 }

@@ -27,7 +27,7 @@ extension Engine {
 
     /// What `add` leaves out.
     private static func addRest(of entry: Entry, to digest: inout DataDigest) {
-        digest.mix(number: Int(entry.expireTime ?? -1))
+        digest.mix(number: Int(entry.deadline ?? -1))
         switch entry.type {
         case .hash:
             entry.forEachFieldWithDeadline { field, _, deadline in

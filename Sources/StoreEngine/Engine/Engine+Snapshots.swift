@@ -74,15 +74,14 @@ extension Engine {
     ) throws(SnapshotError) -> SnapshotContents {
         let writer = ReplyWriter(capacity: 64)
         defer { unsafe writer.deallocate() }
-        // During a pause, too: a key that has expired must not be in the way of the same key.
-        let removedExpiredKeys = self.removesExpiredKeys
-        self.removesExpiredKeys = true
-        defer { self.removesExpiredKeys = removedExpiredKeys }
         var reader = SnapshotReader(input, loading, longestString: self.settings.longestRestoredString)
         do throws(FormatError) {
-            try reader.read { number in
-                guard let index = Int(exactly: number), index < self.databaseCount else { return nil }
-                return KeyspaceContext(self, database: database(index), reply: writer)
+            // During a pause, too: a key that has expired must not be in the way of the same key.
+            try removingExpiredKeys { () throws(FormatError) in
+                try reader.read { number in
+                    guard let index = Int(exactly: number), index < self.databaseCount else { return nil }
+                    return KeyspaceContext(self, database: database(index), reply: writer)
+                }
             }
         } catch {
             throw SnapshotError(error, reader)
@@ -100,11 +99,14 @@ extension Engine {
 
     /// Removes all keys and fields that have expired, also while they otherwise stay, and tells of it.
     /// - Complexity: O(what is removed).
-    public func removeExpired() {
+    public func removeExpired() { removingExpiredKeys { while !expireCycle(budget: 1000) {} } }
+
+    /// While `body` runs, what has expired is removed, also if it otherwise stays.
+    func removingExpiredKeys<Failure>(_ body: () throws(Failure) -> Void) throws(Failure) {
         let removedExpiredKeys = self.removesExpiredKeys
         self.removesExpiredKeys = true
         defer { self.removesExpiredKeys = removedExpiredKeys }
-        while !expireCycle(budget: 1000) {}
+        try body()
     }
 
     /// Drops all keys of all databases.

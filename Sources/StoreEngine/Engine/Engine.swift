@@ -103,7 +103,7 @@ public final class Engine {
     }
 
     /// Removes up to `budget` keys that have expired; true when none is left that is.
-    /// - Complexity: O(keys removed) and O(log segments) for each segment looked into.
+    /// - Complexity: O(databases in use + keys removed), and O(log segments) for each segment looked into; O(1) before the next deadline.
     public func expireCycle(budget: Int) -> Bool { state.expiry.cycle(budget: budget) }
 
     /// Whether a key is there, expired or not. Leaves no trace.

@@ -1,7 +1,7 @@
 // Active expiry: keys, and fields of hashes, go when their deadlines have passed, though nobody asks for them.
 //
 // Nothing is sampled. The table of each database knows its segments by their earliest deadlines, so the cycle takes what has expired
-// in about the order in which it did, a bounded number each turn. The earliest deadline of all databases is known as a bound that
+// in about the order in which it did, a bounded number each turn. It visits every database in use, one after the other. The earliest deadline of all databases is known as a bound that
 // is never later than it: the loop sleeps until then, and a request compares it with the time (`RequestExpiry.swift`).
 
 import RespCodec

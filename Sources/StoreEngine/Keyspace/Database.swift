@@ -89,7 +89,7 @@ import RespCodec
         var sum: Int64 = 0
         var found: Int64 = 0
         for _ in 0..<samples {
-            guard let deadline = randomEntry(using: &random).expireTime, deadline > now else { continue }
+            guard let deadline = randomEntry(using: &random).deadline, deadline > now else { continue }
             // Some deadlines are as far away as can be written.
             sum = sum.addingReportingOverflow(deadline - now).partialValue
             found += 1
@@ -126,7 +126,7 @@ import RespCodec
         note(entry.key)
         #endif
         if let stringLength { addSize(.string, stringLength) } else { countSize(of: entry) }
-        if entry.expireTime != nil { unsafe storage.pointee.deadlineCount += 1 }
+        if entry.deadline != nil { unsafe storage.pointee.deadlineCount += 1 }
         if entry.nextFieldDeadline != nil { unsafe storage.pointee.fieldDeadlineCount += 1 }
         return unsafe table.insert(entry.address, hash: hash, deadline: noted(entry.nextDeadline))
     }
@@ -138,7 +138,7 @@ import RespCodec
         willChange(slot)
         let old = unsafe table.entry(at: slot)
         countSize(of: entry)
-        unsafe storage.pointee.deadlineCount += (entry.expireTime != nil ? 1 : 0) - (deadline(slot) != nil ? 1 : 0)
+        unsafe storage.pointee.deadlineCount += (entry.deadline != nil ? 1 : 0) - (deadline(slot) != nil ? 1 : 0)
         if entry.nextFieldDeadline != nil { unsafe storage.pointee.fieldDeadlineCount += 1 }
         unsafe table.replace(slot, with: entry.address, deadline: noted(entry.nextDeadline))
         unsafe allocator.deallocate(old)
@@ -195,7 +195,7 @@ import RespCodec
         _ = unsafe old.deallocateSlice(from: 0, budget: Int.max) { _ in }
     }
 
-    /// The count that a table is asked to be ready for may be a lie.
+    /// The count comes from a file or a client, and may be far too large.
     private static let mostReserved = 1 << 27
 
     // MARK: all entries
@@ -221,7 +221,7 @@ import RespCodec
     @inline(__always) func hasDeadline(_ slot: Slot) -> Bool { table.hasDeadline(slot) }
 
     /// When the key expires, or nil if it stays.
-    @inline(__always) func deadline(_ slot: Slot) -> Int64? { hasDeadline(slot) ? entry(at: slot).expireTime : nil }
+    @inline(__always) func deadline(_ slot: Slot) -> Int64? { hasDeadline(slot) ? entry(at: slot).deadline : nil }
 
     /// Gives the key a deadline or takes it away. The entry may move.
     func setDeadline(_ slot: Slot, _ deadline: Int64?) {
@@ -229,11 +229,11 @@ import RespCodec
         let entry = entry(at: slot)
         unsafe storage.pointee.deadlineCount += (deadline != nil ? 1 : 0) - (self.deadline(slot) != nil ? 1 : 0)
         guard let deadline else {
-            if entry.hasDeadline { entry.deadline = Entry.noDeadline }
+            if entry.hasDeadline { entry.deadlineField = Entry.noDeadline }
             return noteDeadline(slot)
         }
         if entry.hasDeadline {
-            entry.deadline = deadline
+            entry.deadlineField = deadline
             return noteDeadline(slot)
         }
         let payload = entry.payloadSize

@@ -169,8 +169,8 @@ enum EntryLayout: TableLayout {
     /// Whether the entry has a deadline field.
     @inline(__always) var hasDeadline: Bool { head & Self.deadlineBit != 0 }
 
-    /// When the key expires, in milliseconds since 1970. Only for an entry that has a deadline field.
-    @inline(__always) var deadline: Int64 {
+    /// What the deadline field holds: when the key expires, in milliseconds since 1970, or `noDeadline`. Only for an entry that has one.
+    @inline(__always) var deadlineField: Int64 {
         get {
             assert(hasDeadline, "an entry without a deadline is asked for it")
             return unsafe address.loadUnaligned(fromByteOffset: 4, as: Int64.self)
@@ -185,14 +185,14 @@ enum EntryLayout: TableLayout {
     static let noDeadline = Int64.min
 
     /// When the key expires, in milliseconds since 1970; nil if it stays.
-    var expireTime: Int64? { hasDeadline && deadline != Self.noDeadline ? deadline : nil }
+    var deadline: Int64? { hasDeadline && deadlineField != Self.noDeadline ? deadlineField : nil }
 
-    func isExpired(_ now: Int64) -> Bool { expireTime.map { $0 < now } ?? false }
+    func isExpired(_ now: Int64) -> Bool { deadline.map { $0 < now } ?? false }
 
     /// When something of the entry expires: the key, or the first field of a hash; nil if nothing does. May be a moment too early.
     var nextDeadline: Int64? {
-        guard let field = nextFieldDeadline else { return expireTime }
-        return min(expireTime ?? field, field)
+        guard let field = nextFieldDeadline else { return deadline }
+        return min(deadline ?? field, field)
     }
 
     /// The 27 bits of the access clock.
@@ -252,7 +252,7 @@ enum EntryLayout: TableLayout {
     func write(type: ValueType, encoding: Encoding, key: ByteSlice, deadline: Int64?, accessClock: UInt32) {
         let head = EntryKind(type, encoding).number | (deadline != nil ? Self.deadlineBit : 0)
         unsafe address.storeBytes(of: UInt32(head) | accessClock << Self.clockShift, as: UInt32.self)
-        if let deadline { self.deadline = deadline }
+        if let deadline { deadlineField = deadline }
         let field = keyField
         let size = unsafe LengthPrefix.write(key.count, to: address + field)
         unsafe memcpy(address + field + size, key.rawBytes.baseAddress!, key.count)

@@ -17,7 +17,7 @@ extension KeyspaceContext {
         }
         let payload = old.payloadSize
         let renamed = database.makeEntry(
-            old.type, old.encoding, key: key, deadline: old.expireTime, payload: payload,
+            old.type, old.encoding, key: key, deadline: old.deadline, payload: payload,
             accessClock: old.accessClock)
         unsafe memcpy(renamed.payload, old.payload, payload)
         insert(renamed, key: key)
@@ -53,7 +53,7 @@ extension KeyspaceContext {
         insert(copied, key: key, in: target)
     }
 
-    /// The access clock of an entry that was used last some time ago, or so often; nil when what is known is not what is counted.
+    /// The access clock of an entry with a known idle time or frequency; nil when what is known is not what is counted.
     func accessClock(idleSeconds: Int?, frequency: UInt32?) -> UInt32? {
         if settings.tracksFrequency {
             return frequency.map { AccessFrequency.setting(engine.accessClock.fresh, count: $0) }

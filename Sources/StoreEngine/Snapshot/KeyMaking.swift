@@ -12,7 +12,7 @@ struct KeyMaking {
 
     init(_ entry: Entry) {
         key = entry.key.array
-        deadline = entry.expireTime
+        deadline = entry.deadline
     }
 
     // MARK: in one piece

@@ -221,7 +221,7 @@ public final class SnapshotSaver {
             records.write(string: ConsumerTimes.name)
             times.withByteSlice { records.write(string: $0) }
         }
-        if let deadline = entry.expireTime {
+        if let deadline = entry.deadline {
             records.sink.append(byte: RDBOpcode.deadline.rawValue)
             records.write(time: deadline)
         }

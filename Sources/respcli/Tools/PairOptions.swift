@@ -85,7 +85,7 @@ struct PairOptions {
                 $0.toleranceMilliseconds = value
                 return nil
             },
-            Entry("--limit", value: "COUNT", section: other, help: "End after so many differences.") {
+            Entry("--limit", value: "COUNT", section: other, help: "End after this many differences.") {
                 let (value, isWhole, fits) = Text.integer($1)
                 guard isWhole, fits, value > 0 else { return "--limit takes a number." }
                 $0.limit = value

@@ -111,7 +111,7 @@ struct RequestExpiryTests {
         #expect(listener.events == ["0 expired w_b"])
     }
 
-    @Test func nothingGoesWhileRemovalIsHeldBack() {
+    @Test func nothingGoesWhileRemovalIsSuspended() {
         prepare("SET k v PX 5")
         engine.removesExpiredKeys = false
         #expect(run("GET k") == "_\r\n" && run("EXISTS k") == ":0\r\n" && run("DBSIZE") == ":1\r\n")

@@ -29,7 +29,7 @@ struct EntryTests {
                         for (other, another) in Self.kinds {
                             #expect(entry.isKind(other, another) == (other == type && another == encoding))
                         }
-                        #expect(entry.hasDeadline == (deadline != nil) && entry.expireTime == deadline)
+                        #expect(entry.hasDeadline == (deadline != nil) && entry.deadline == deadline)
                         #expect(entry.key.description == "some key")
                     }
                     check(encoding, clock)

@@ -18,7 +18,7 @@ extension Server {
                     configuration.settings, isMade: true, upgrades: true, log: log)
             else { return false }
             if directory.manifest.isEmpty {
-                // What there was before there was a log.
+                // The append-only file is new: the data is in the snapshot.
                 guard loadOnlySnapshot() else { return false }
             } else {
                 let start = Syscall.monotonicMicroseconds()
@@ -31,7 +31,7 @@ extension Server {
             return true
         } catch {
             for line in error.lines { log.warning(line) }
-            // What is half loaded is on the disk.
+            // The disk has more than was loaded: nothing of this is to be saved.
             engine.changesSaved(upTo: engine.changeCount)
             return false
         }

@@ -40,7 +40,7 @@ extension Server {
                 writer.dropUnwritten()
             } else {
                 flushLog(mustWrite: true)
-                // What is only in memory would be in the base and behind it.
+                // The new base will contain the effects that are still in memory, so they must not be written to the increment behind it.
                 guard writer.log.wholeCount == 0 else {
                     throw AppendFileError(
                         "The append-only file is not rewritten while it cannot be written: \(writer.failure?.reason ?? "")"

@@ -81,7 +81,7 @@ import RespCodec
         let value = lua.number(index)
         if value.isFinite {
             let precision = settings.precision
-            // Up to fourteen digits all there are.
+            // With the usual precision of 14 digits, an integer of up to 14 digits is written whole: the quick way.
             let whole = LuaNumber.int64(value)
             if precision == 14 && whole.magnitude < 100_000_000_000_000 && Double(whole) == value
                 && (whole != 0 || value.sign == .plus)

@@ -120,7 +120,7 @@ enum SerializationCommands {
     private static func tell(
         _ context: KeyspaceContext, _ arguments: Arguments, _ options: Options, _ deadline: Int64?
     ) {
-        // What tells of no time from now on is told as it came.
+        // Without a deadline, or with one that is absolute, the request does not depend on when it runs: it is its own effect.
         guard let deadline, !options.isAbsolute else { return context.effect(arguments) }
         guard let effect = context.beginEffect("RESTORE", arguments[1]) else { return }
         effect.add(deadline)

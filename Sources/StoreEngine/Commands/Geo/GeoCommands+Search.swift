@@ -87,7 +87,7 @@ extension GeoCommands {
                 try search.takeCenter(fromMember: reader.next())
                 try search.readCircle(&reader)
             } else {
-                // Around a member of nothing there is no circle to be wrong.
+                // Without a key there is no member to search around: the member, the radius and the unit are not even read.
                 reader.skip(3)
             }
             try search.readOptions(&reader, isReadOnly ? .circle : .circleStored)

@@ -90,7 +90,7 @@ enum HashCommands {
                 complexity: "O(N) in the fields removed", run: removeFields
             )
             .changed("2.4.0", "Takes several fields."),
-        ] + numbersAndRandom + deadlines + combined
+        ] + numbers + random + deadlines + getExSetEx
 
     // MARK: declaring
 

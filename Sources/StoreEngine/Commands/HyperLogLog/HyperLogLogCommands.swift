@@ -31,7 +31,7 @@ enum HyperLogLogCommands {
                 ],
                 syntax: "destkey [sourcekey [sourcekey ...]]", summary: "Unites HyperLogLogs in one.",
                 complexity: "O(N) in the keys", run: merge),
-        ] + looking
+        ] + debugging
 
     static var damaged: CommandError { .message("INVALIDOBJ Corrupted HLL object detected") }
 

@@ -245,7 +245,7 @@ struct AlgebraRequest {
         switch aggregate {
         case .sum, .count:
             let sum = left + right
-            // Infinity and its opposite make nothing.
+            // The sum of +inf and -inf is not a number: it counts as 0.
             return sum.isNaN ? 0 : sum
         case .minimum: return right < left ? right : left
         case .maximum: return right > left ? right : left

@@ -85,7 +85,7 @@ enum StringCommands {
                 keys: [KeySpec([.ow, .insert], begin: .index(1), find: .range(last: -1, step: 2, limit: 0))],
                 syntax: "key value [key value ...]", summary: "Sets several keys at once if none of them exists.",
                 complexity: "O(N) in the keys", run: setManyIfAbsent),
-        ] + counting + ranges + conditional + bounded
+        ] + counting + ranges + conditional + mSetEx + incrEx
 
     // MARK: reading and setting
 

@@ -24,7 +24,7 @@ struct WatchOptions {
                     $0.intervalMilliseconds = max(1, Int(seconds * 1000))
                     return nil
                 },
-                OptionEntry("-r", value: "COUNT", section: "Repetition", help: "End after so many times.") {
+                OptionEntry("-r", value: "COUNT", section: "Repetition", help: "End after this many times.") {
                     let (count, isWhole, fits) = Text.integer($1)
                     guard isWhole, fits, count > 0 else { return "-r takes a number." }
                     $0.count = count

@@ -304,8 +304,8 @@ struct HashFieldExpiryTests {
         #expect(engine.nextDeadline == nil)
     }
 
-    /// While removal is held back, what is expired is not seen but stays.
-    @Test func nothingIsRemovedWhileRemovalIsHeldBack() {
+    /// While removal is suspended, what is expired is not seen but stays.
+    @Test func nothingIsRemovedWhileRemovalIsSuspended() {
         let engine = Engine(databases: 1, seed: 1)
         engine.setTime(1_000_000)
         _ = run(engine, "HSETEX", "h", "PX", "5", "FIELDS", "2", "a", "1", "b", "2")

@@ -1,11 +1,11 @@
-// Two steps at once: fields read and given deadlines, set with deadlines, read and removed.
+// HGETEX, HSETEX and HGETDEL: fields read and given deadlines, set with deadlines, read and removed, in one step each.
 //
 // - Source: the documentation of HGETEX, HSETEX and HGETDEL in Redis 8.0; NX and XX of HSETEX are those of Valkey 9.1.
 
 import RespCodec
 
 extension HashCommands {
-    static let combined: [Command<KeyspaceContext>] = [
+    static let getExSetEx: [Command<KeyspaceContext>] = [
         Command(
             "HGETEX", group: .hash, since: "8.0.0", arity: -5, flags: [.write, .fast], effect: .explicit,
             keys: [.first([.rw, .access, .update], notes: "RW and UPDATE because it changes the TTL")],

@@ -3,7 +3,7 @@
 import RespCodec
 
 extension HyperLogLogCommands {
-    static let looking: [Command<KeyspaceContext>] = [
+    static let debugging: [Command<KeyspaceContext>] = [
         Command(
             "PFDEBUG", group: .hyperloglog, since: "2.8.9", arity: 3, flags: [.write, .denyOOM, .admin, .systemOnly],
             effect: .verbatim,
