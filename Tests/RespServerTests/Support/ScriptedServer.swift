@@ -4,6 +4,7 @@ import CLinux
 import Glibc
 import RespCodec
 import StoreEngine
+import TestSupport
 
 @testable import RespServer
 
@@ -60,7 +61,8 @@ final class ScriptedServer {
 
     /// - Parameter configuration: lines of a configuration file. Nothing is saved unless they say so: a flush would.
     init(_ configuration: String = "") {
-        guard case .success(let configuration) = load("save \"\"\n\(configuration)"), let log = Optional(Log()),
+        guard case .success(let configuration) = load("save \"\"\nhash-seed \(TestSeed.ofRun)\n\(configuration)"),
+            let log = Optional(Log()),
             let server = try? Server(configuration: configuration, log: log)
         else { preconditionFailure("no server") }
         self.server = server

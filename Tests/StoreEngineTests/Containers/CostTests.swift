@@ -340,11 +340,21 @@ private enum CountedLayout: TableLayout {
             let large = set(0, (0..<many).map { $0 * 3 })
             var found = 0
             let small = set(1, (0..<few).map { $0 * 700 })
-            let lookingUp = StepCount.of { small.visit(true, in: large) { _ in found += 1; return true } }
+            let lookingUp = StepCount.of {
+                small.visit(true, in: large) { _ in
+                    found += 1
+                    return true
+                }
+            }
             #expect(found == 34 && lookingUp <= few * 20, "\(lookingUp) integers looked at")
             found = 0
             let equal = set(1, (0..<many).map { $0 * 3 + $0 % 2 })
-            let merging = StepCount.of { equal.visit(true, in: large) { _ in found += 1; return true } }
+            let merging = StepCount.of {
+                equal.visit(true, in: large) { _ in
+                    found += 1
+                    return true
+                }
+            }
             #expect(found == many / 2 && merging <= 4 * 2 * many, "\(merging) integers looked at")
         }
     }

@@ -18,7 +18,8 @@ extension HashCommands {
 
     // MARK: random fields
 
-    @Sendable private static func replyRandom(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError)
+    @Sendable private static func replyRandom(_ context: inout KeyspaceContext, _ arguments: Arguments)
+        throws(CommandError)
     {
         let key = arguments[1]
         guard arguments.count > 2 else {

@@ -10,7 +10,7 @@ extension StringCommands {
             syntax:
                 "key delta=[BYFLOAT float | BYINT increment] [LBOUND lowerbound] [UBOUND upperbound] [SATURATE] expiration=[EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST] [ENX]",
             summary: "Adds to the number at a key within bounds and sets or removes its deadline.", complexity: "O(1)",
-            run: addBounded),
+            run: addBounded)
     ]
 
     /// What INCREX is asked for, but for the numbers, whose kind is known only at the end.

@@ -11,7 +11,7 @@ extension StringCommands {
             syntax:
                 "numkeys key value [key value ...] condition=[NX | XX] expiration=[EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
             summary: "Sets several keys at once, with one deadline, if all or none of them exist.",
-            complexity: "O(N) in the keys", run: setManyExpiring),
+            complexity: "O(N) in the keys", run: setManyExpiring)
     ]
 
     @Sendable static func setManyExpiring(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError)

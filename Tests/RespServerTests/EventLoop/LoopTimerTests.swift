@@ -4,7 +4,7 @@ import Testing
 
 @testable import RespServer
 
-@Suite struct LoopTimersTests {
+@Suite struct LoopTimerTests {
     private final class Record { var done: [String] = [] }
 
     @Test func nothingIsDoneBeforeItsTime() {

@@ -5,7 +5,7 @@ import Testing
 
 @testable import StoreEngine
 
-struct DigestTests {
+struct XXH3Tests {
     private let expected: [(Int, UInt64)] = [
         (0, 0x2D06_8005_38D3_94C2), (1, 0x4C5C_CA45_D0F4_811F), (2, 0x29C6_0963_CBFA_4E6E), (3, 0x6E3E_2670_E611_06AC),
         (4, 0x5C4C_6313_3443_D03F), (5, 0x49F5_EB31_1128_0B63), (8, 0xF9FD_4DD0_B04D_78F5), (9, 0x7C20_DF97_12C2_6EDF),

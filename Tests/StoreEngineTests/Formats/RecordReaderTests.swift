@@ -14,7 +14,7 @@ private final class Collected: ByteSink {
     func append(_ slice: ByteSlice) { bytes += slice.array }
 }
 
-struct RecordTests {
+struct RecordReaderTests {
     @Test func theChecksumIsThatOfRedis() {
         #expect(CRC64.of("123456789") == 0xE9C6_D914_C4B8_D9CA)
         #expect(CRC64.of("") == 0)

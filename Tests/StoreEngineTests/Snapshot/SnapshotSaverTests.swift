@@ -7,7 +7,7 @@ import Testing
 
 @testable import StoreEngine
 
-struct SnapshotSlicesTests {
+struct SnapshotSaverTests {
     private static let databases = 4
     private static let kinds = ["text", "hash", "set", "sorted", "list", "stream"]
     private static let elements = 4200

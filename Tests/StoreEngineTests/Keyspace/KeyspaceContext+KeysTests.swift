@@ -5,7 +5,7 @@ import Testing
 
 @testable import StoreEngine
 
-struct HandingOverTests {
+struct KeyspaceContextKeysTests {
     @discardableResult
     private func run(_ engine: Engine, _ words: String..., database: Int = 0) -> String {
         String(decoding: engine.execute(words.map { Array($0.utf8) }, database: database), as: UTF8.self)

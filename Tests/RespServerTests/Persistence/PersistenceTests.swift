@@ -7,7 +7,7 @@ import Testing
 
 @testable import RespServer
 
-@Suite(.serialized) struct PowerLossTests {
+@Suite(.serialized) struct PersistenceTests {
     /// A server whose disk is recorded, and what it has acknowledged.
     private final class RecordedServer {
         let directory = TemporaryDirectory()
