@@ -113,7 +113,7 @@ enum CommandCommands {
         for subcommand in record.subcommands { describe(subcommand, reply) }
     }
 
-    private static func statuses(_ texts: [String], _ reply: ReplyWriter) {
+    static func statuses(_ texts: [String], _ reply: ReplyWriter) {
         reply.set(texts.count)
         for text in texts { reply.status(text: text) }
     }

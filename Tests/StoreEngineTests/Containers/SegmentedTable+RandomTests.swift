@@ -119,7 +119,7 @@ struct RandomEntryTests {
         while set.count > 100 {
             let (slot, taken) = set.table.draw(using: &random)
             steps += taken
-            let member = unsafe MemberEntry(table.entry(at: slot)).member.array
+            let member = unsafe MemberEntry(set.table.entry(at: slot)).member.array
             #expect(member.withByteSlice { set.remove($0) })
         }
         set.table.checkInvariants()

@@ -134,7 +134,7 @@ struct EvictionTests {
         let table = engine.database(0).table
         func keys() -> [String] {
             engine.state.variables.eviction.pool.candidates.compactMap { candidate in
-                engine.database(0).table.find(hash: candidate.hash).map { unsafe Entry($0.entry).key.description }
+                engine.database(0).table.find(hash: candidate.hash).map { engine.database(0).entry(at: $0).key.description }
             }
         }
         let candidates = keys()

@@ -21,7 +21,7 @@ final class LogCollector: Sendable {
     var text: String { lines.withLock { String(decoding: $0, as: UTF8.self) } }
 }
 
-@Suite struct ConfigurationLogTests {
+@Suite struct LogTests {
     private func line(
         _ message: String, _ level: LogLevel = .notice, _ role: LogRole = .primary, at time: Int = 1_795_222_923_004
     )

@@ -1,0 +1,58 @@
+// What is found for the requests of a batch before any of them runs.
+
+import RespCodec
+import StoreEngine
+import Testing
+
+@testable import RespServer
+
+@Suite struct RequestBatchTests {
+    private let one = ScriptedServer()
+    private let reader = RequestReader()
+
+    /// Looks a pipeline up as the server does.
+    private func lookUp(_ bytes: [UInt8], in batch: RequestBatch, _ body: () -> Void) {
+        bytes.withUnsafeBytes { window in
+            var parser = RequestParser(limits: reader.limits)
+            _ = reader.readBatch(window, from: 0, limit: RequestReader.batchCapacity, parser: &parser)
+            batch.lookUp(
+                reader, window.baseAddress!, commands: one.server.commands, engine: one.server.engine, database: 0)
+            body()
+        }
+    }
+
+    private func names(_ batch: RequestBatch, _ count: Int) -> [String?] {
+        (0..<count).map { batch.command($0)?.record.info.name }
+    }
+
+    @Test func aNewBatchHasNothing() {
+        let batch = RequestBatch()
+        for index in 0..<RequestReader.batchCapacity { #expect(batch.command(index) == nil && batch.key(index) == nil) }
+    }
+
+    @Test func commandsAndTheirFirstKeys() {
+        let batch = RequestBatch()
+        let pipeline = requests("get key\nPING\nHGET hash field\nnothing such\nMGET a b\nGET\nZSCORE z m\nXREAD STREAMS s 0")
+        lookUp(pipeline, in: batch) {
+            #expect(reader.count == 8)
+            #expect(names(batch, 8) == ["GET", "PING", "HGET", nil, "MGET", "GET", "ZSCORE", "XREAD"])
+            let keys = (0..<8).map { batch.key($0)?.key.description }
+            #expect(keys == ["key", nil, "hash", nil, "a", nil, "z", nil])
+            for index in 0..<8 {
+                guard let hashed = batch.key(index) else { continue }
+                #expect(hashed.hash == one.server.engine.hash(hashed.key))
+            }
+        }
+    }
+
+    @Test func exchangedBatchesKeepWhatTheyFound() {
+        let (first, second) = (RequestBatch(), RequestBatch())
+        lookUp(requests("GET a\nPING"), in: first) {
+            lookUp(requests("SET b 1\nDEL c"), in: second) {
+                first.exchange(with: second)
+                #expect(names(first, 2) == ["SET", "DEL"] && names(second, 2) == ["GET", "PING"])
+                #expect(first.key(1)?.key == "c" && second.key(1) == nil)
+            }
+        }
+    }
+}
