@@ -87,7 +87,7 @@ def state(connection):
             kind = connection("TYPE", key).value
             value = value_of(connection, kind, key)
             encoding = connection("OBJECT", "ENCODING", key).value
-            # Redis 7.0 has no packed lists and sets.
+            # Redis 7.0 has no listpacks and sets.
             encoding = {b"list": None, b"set": b"hashtable" if encoding == b"listpack" else encoding}.get(kind, encoding)
             found[database, key] = (kind, encoding, value, connection("PTTL", key).value > 0)
     return found

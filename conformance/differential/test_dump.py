@@ -204,7 +204,7 @@ def test_old_forms_are_read(name, server, reference):
 
 @pytest.mark.ours
 def test_integers_kept_as_text_are_found(server):
-    """No server writes such a packed list; here they would not be found if it was taken over as it is."""
+    """No server writes such a listpack; here they would not be found if it was taken over as it is."""
     with server.connect() as client:
         client("RESTORE", "k", 0, payload(16, string(listpack("12", "v", "g", "13", text=True)), version=10))
         assert client("HGET", "k", "12").value == b"v" and client("HGET", "k", "g").value == b"13"
@@ -240,7 +240,7 @@ DAMAGED = {
     "a packed hash without an end": bytes([16]) + string(listpack("f", "v")[:-1] + b"\0"),
     "a packed hash of a wrong size": bytes([16]) + string(b"\x09" + listpack("f", "v")[1:]),
     "a packed hash that goes on": bytes([16]) + string(listpack("f", "v") + b"\xFF"),
-    "an element out of its packed list": bytes([16]) + string(listpack_of([b"\xBFabc\x05", listpack_element("v")], 2)),
+    "an element out of its listpack": bytes([16]) + string(listpack_of([b"\xBFabc\x05", listpack_element("v")], 2)),
     "an element of no form": bytes([16]) + string(listpack_of([b"\xF5abc\x05", listpack_element("v")], 2)),
     "an element with a wrong length behind it": bytes([16]) + string(listpack_of([b"\x81f\x03", listpack_element("v")], 2)),
     "a ziplist of nothing": bytes([13]) + string(ziplist()),

@@ -111,7 +111,7 @@ def test_what_is_wrong_with_a_value_is_told_with_its_key(begin, tools, tmp_path)
     for line in ("--- RDB ERROR DETECTED ---", "[additional info] While doing: read-object-value", "[additional info] Reading key 'bad'",
                  "[additional info] Reading type 16 (hash-listpack)", "[info] 0 keys read"):
         assert line in text.splitlines(), text
-    assert "found a packed list" in text
+    assert "found a listpack" in text
 
 
 def test_arguments_of_the_tools(tools, tmp_path):

@@ -194,7 +194,7 @@ enum DebugCommands {
     }
 
     private static func setPlainElementSize(_ context: SessionContext, _ text: ByteSlice) throws(CommandError) {
-        // A packed list cannot tell of more than 4 GB.
+        // A listpack cannot tell of more than 4 GB.
         guard let size = SettingNumber.memory(text.array), size <= 1 << 32 - 1 << 20 else {
             throw .message("ERR argument must be a memory value bigger than 1 and smaller than 4gb")
         }

@@ -1,4 +1,4 @@
-// Forward lists, which are packed lists that cannot be read backwards, and copying a list of either form to the other.
+// Forward lists, which are listpacks that cannot be read backwards, and copying a list of either form to the other.
 
 import Glibc
 import RespCodec
@@ -40,11 +40,11 @@ extension PackedElements {
 }
 
 extension ForwardList {
-    /// Calls `body` with a packed list of the same elements.
-    func withPackedList<Result>(_ body: (PackedList) -> Result) -> Result {
+    /// Calls `body` with a listpack of the same elements.
+    func withListpack<Result>(_ body: (Listpack) -> Result) -> Result {
         unsafe withUnsafeTemporaryAllocation(byteCount: byteCount(as: BothWays.self), alignment: 8) { buffer in
             unsafe copy(as: BothWays.self, to: buffer.baseAddress!)
-            return unsafe body(PackedList(buffer.baseAddress!))
+            return unsafe body(Listpack(buffer.baseAddress!))
         }
     }
 

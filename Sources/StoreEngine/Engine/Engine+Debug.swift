@@ -123,7 +123,7 @@ extension Engine {
         case .packed:
             return withLength(
                 entry.isType(.hash)
-                    ? entry.fieldList.byteCount(as: BothWays.self) : entry.packedList.byteCount)
+                    ? entry.fieldList.byteCount(as: BothWays.self) : entry.listpack.byteCount)
         case .integers:
             return withLength(entry.integerSet.byteCount)
         case .packedWithDeadlines:

@@ -16,7 +16,7 @@ public struct EngineSettings: Sendable {
     public var sortedSetMaxPackedEntries = 128
     /// A sorted set with a member longer than this, in bytes, becomes a tree.
     public var sortedSetMaxPackedValue = 64
-    /// How large a packed list of a list may be: as many elements if positive; -1 to -5 stand for 4, 8, 16, 32 and 64 KiB.
+    /// How large a listpack of a list may be: as many elements if positive; -1 to -5 stand for 4, 8, 16, 32 and 64 KiB.
     public var listMaxPackedSize = -2
     /// How many nodes at each end of a list are not compressed; 0 for all.
     public var listCompressDepth = 0

@@ -1,6 +1,6 @@
 // Where the formats read from.
 //
-// A source returns slices of its bytes instead of copies, so that a packed list gets from the payload of a request to its entry in one
+// A source returns slices of its bytes instead of copies, so that a listpack gets from the payload of a request to its entry in one
 // copy. They stay valid until `release`, after which a source that reads a file can reuse its memory.
 
 import RespCodec

@@ -1,8 +1,8 @@
-// Puts a hash together from its fields as they are read: a packed list up to the thresholds, a table beyond.
+// Puts a hash together from its fields as they are read: a listpack up to the thresholds, a table beyond.
 //
-// Fields without deadlines are gathered in a packed list, which becomes a table once it is too long; that a field is there twice may
+// Fields without deadlines are gathered in a listpack, which becomes a table once it is too long; that a field is there twice may
 // come out only at the end. Fields with deadlines come in any order, and a packed hash has them in the order of their deadlines: they
-// are gathered in a table, and become a packed list at the end if it may be one.
+// are gathered in a table, and become a listpack at the end if it may be one.
 
 import RespCodec
 
@@ -12,14 +12,14 @@ struct HashAssembler: ~Copyable {
     static let badDeadline = FormatError.damaged("the deadline of a field")
     static let duplicate = FormatError.damaged("a field that is there twice")
     /// The same in a listpack, in the words of Redis.
-    static let duplicateInPackedList = FormatError.damaged("listpack with dup elements")
+    static let duplicateInListpack = FormatError.damaged("listpack with dup elements")
 
     private let context: KeyspaceContext
     /// Whether it makes a hash whose fields may have deadlines, even if none of them has.
     private let hasDeadlines: Bool
-    private var packed = PackedListBuilder()
+    private var packed = ListpackBuilder()
     private var table: HashTable?
-    /// Whether no field or value was too long for a packed list.
+    /// Whether no field or value was too long for a listpack.
     private var areAllShort = true
     /// What is thrown for a field that is there already.
     private let duplicate: FormatError
@@ -78,7 +78,7 @@ struct HashAssembler: ~Copyable {
         return true
     }
 
-    /// Moves the fields from the packed list to a table; false if one was there twice.
+    /// Moves the fields from the listpack to a table; false if one was there twice.
     private mutating func unpack() -> Bool {
         let table = makeTable()
         self.table = table
@@ -113,7 +113,7 @@ struct HashAssembler: ~Copyable {
         return context.makeLarge(.hash, .table, table, key: key, deadline: deadline)
     }
 
-    /// Copies the fields to the packed list, each with its deadline, in the order of these; false if they are too many for its format.
+    /// Copies the fields to the listpack, each with its deadline, in the order of these; false if they are too many for its format.
     private mutating func pack(_ table: HashTable) -> Bool {
         var fields: [(deadline: Int64, field: ByteSlice, value: ByteSlice)] = []
         table.forEach { field, value, deadline in fields.append((deadline ?? Int64.max, field, value)) }

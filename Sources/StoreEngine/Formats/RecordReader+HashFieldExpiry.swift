@@ -1,4 +1,4 @@
-// Reads hashes whose fields have deadlines. A packed list is copied as it is if this server would have made the same; from any other one,
+// Reads hashes whose fields have deadlines. A listpack is copied as it is if this server would have made the same; from any other one,
 // and from a large hash, an assembler makes the value, and finds duplicate fields.
 //
 // - Source: Redis 7.4, rdb.c, on RDB_TYPE_HASH_METADATA and RDB_TYPE_HASH_LISTPACK_EX.
@@ -22,7 +22,7 @@ extension RecordReader {
             }
             return try assembler.entry(key: key, deadline: deadline)
         }
-        let (list, isCanonical) = try packedList(stride: DeadlineTriples.stride, context)
+        let (list, isCanonical) = try listpack(stride: DeadlineTriples.stride, context)
         if isCanonical, list.count / DeadlineTriples.stride <= context.settings.hashMaxPackedEntries,
             list.isOrderedByDeadline
         {
@@ -60,7 +60,7 @@ extension RecordReader {
     }
 }
 
-extension PackedList {
+extension Listpack {
     /// Whether the third of each three elements is a sound deadline, and the fields are in the order of their deadlines, those that have
     /// none at the end.
     fileprivate var isOrderedByDeadline: Bool {

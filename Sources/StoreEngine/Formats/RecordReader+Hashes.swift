@@ -7,14 +7,14 @@ extension RecordReader {
         _ type: RecordType, key: ByteSlice, deadline: Int64?, _ context: KeyspaceContext
     ) throws(FormatError) -> Entry {
         if type == .packedHash {
-            let (list, isCanonical) = try packedList(stride: 2, context)
+            let (list, isCanonical) = try listpack(stride: 2, context)
             if isCanonical && list.count / 2 <= context.settings.hashMaxPackedEntries {
                 guard !list.hasDuplicates(stride: 2, hash: context.engine.hash) else {
-                    throw HashAssembler.duplicateInPackedList
+                    throw HashAssembler.duplicateInListpack
                 }
                 return context.makePackedHash(.packed, list, key: key, deadline: deadline)
             }
-            var assembler = HashAssembler(context, duplicate: HashAssembler.duplicateInPackedList)
+            var assembler = HashAssembler(context, duplicate: HashAssembler.duplicateInListpack)
             var offset = list.first
             while offset < list.end {
                 let value = list.next(after: offset)

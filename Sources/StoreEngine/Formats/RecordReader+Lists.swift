@@ -6,7 +6,7 @@ import RespCodec
 enum SavedNode {
     /// An element of its own.
     static let plain: UInt64 = 1
-    /// A packed list.
+    /// A listpack.
     static let packed: UInt64 = 2
 }
 
@@ -48,19 +48,19 @@ extension RecordReader {
             assembler.append(element, inNodeOfItsOwn: true)
         case SavedNode.packed:
             let bytes = try string()
-            guard let examination = PackedList.examine(bytes) else { throw .damaged("a packed list") }
-            unsafe assembler.append(PackedList(lookingAt: bytes), examination, isOnly: isOnly)
+            guard let examination = Listpack.examine(bytes) else { throw .damaged("a listpack") }
+            unsafe assembler.append(Listpack(lookingAt: bytes), examination, isOnly: isOnly)
         default:
             throw .damaged("a node of a list of no known kind")
         }
     }
 }
 
-/// Puts a list together from its elements: a packed list up to the limit, a chain beyond.
+/// Puts a list together from its elements: a listpack up to the limit, a chain beyond.
 struct ListAssembler: ~Copyable {
     private let context: KeyspaceContext
     private let limits: ListLimits
-    private var packed = PackedListBuilder()
+    private var packed = ListpackBuilder()
     private var chain: ListChain?
 
     init(_ context: KeyspaceContext) {
@@ -87,7 +87,7 @@ struct ListAssembler: ~Copyable {
     }
 
     /// Adds the elements of a validated list: as a node, if it can be one as it is.
-    mutating func append(_ list: PackedList, _ examination: PackedList.Examination, isOnly: Bool) {
+    mutating func append(_ list: Listpack, _ examination: Listpack.Examination, isOnly: Bool) {
         let count = examination.count
         guard count > 0 else { return }
         let isNode =
@@ -105,7 +105,7 @@ struct ListAssembler: ~Copyable {
         chain?.appendNode(list, count: count)
     }
 
-    /// Moves the elements from the packed list to a chain.
+    /// Moves the elements from the listpack to a chain.
     private mutating func unpack() {
         guard chain == nil else { return }
         let chain = ListChain(allocator: context.database.allocator, limits: limits)

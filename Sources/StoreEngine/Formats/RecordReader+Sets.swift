@@ -19,7 +19,7 @@ extension RecordReader {
             for index in 0..<integers.count { set.value.add(.integer(integers[index])) }
             return set.detach()
         case .packedSet:
-            let (list, isCanonical) = try packedList(stride: 1, context)
+            let (list, isCanonical) = try listpack(stride: 1, context)
             if isCanonical && list.count <= limits.entries {
                 guard !list.hasDuplicates(stride: 1, hash: context.engine.hash) else { throw FormatError.memberTwice }
                 return context.makePacked(.set, .packed, list, key: key, deadline: deadline)

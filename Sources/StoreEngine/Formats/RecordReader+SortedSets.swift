@@ -7,7 +7,7 @@ extension RecordReader {
         _ type: RecordType, key: ByteSlice, deadline: Int64?, _ context: KeyspaceContext
     ) throws(FormatError) -> Entry {
         if type == .packedSortedSet {
-            let (list, isCanonical) = try packedList(stride: 2, context)
+            let (list, isCanonical) = try listpack(stride: 2, context)
             if isCanonical && list.count / 2 <= context.settings.sortedSetMaxPackedEntries && list.isOrderedByScore {
                 guard !list.hasDuplicates(stride: 2, hash: context.engine.hash) else { throw FormatError.memberTwice }
                 return context.makePacked(.sortedSet, .packed, list, key: key, deadline: deadline)
@@ -92,7 +92,7 @@ extension RecordReader {
     }
 }
 
-extension PackedList {
+extension Listpack {
     /// Whether the second element of each pair is a number, and the pairs are in the order of these numbers, and of the first elements if
     /// numbers are equal.
     fileprivate var isOrderedByScore: Bool {

@@ -36,8 +36,8 @@ extension RecordReader {
             guard try byte() == 16 else { throw .damaged("a node of a stream without its id") }
             let id = try plainID()
             let bytes = try string()
-            guard let examination = PackedList.examine(bytes), examination.isCanonical,
-                let lastOfNode = unsafe StreamNode(list: PackedList(lookingAt: bytes), id: id).examined()
+            guard let examination = Listpack.examine(bytes), examination.isCanonical,
+                let lastOfNode = unsafe StreamNode(list: Listpack(lookingAt: bytes), id: id).examined()
             else { throw .damaged("a node of a stream") }
             if let last, id <= last { throw .damaged("nodes of a stream that are not in order") }
             last = lastOfNode
@@ -180,11 +180,11 @@ extension StreamNode {
 
     /// Reads the elements of a valid list one after the other.
     private struct Cursor {
-        private let list: PackedList
+        private let list: Listpack
         private var offset: Int
         private let end: Int
 
-        init(_ list: PackedList) {
+        init(_ list: Listpack) {
             self.list = list
             offset = list.first
             end = list.end

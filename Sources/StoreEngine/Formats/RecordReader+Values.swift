@@ -1,7 +1,7 @@
 // Reads whole values and makes entries of them.
 //
 // An entry is made when all of the value was read and found valid, and is in no table yet; so reading a damaged value changes nothing.
-// Packed lists and arrays of integers that a container will trust are validated element by element first. Larger collections are put
+// Listpacks and arrays of integers that a container will trust are validated element by element first. Larger collections are put
 // together by an assembler each, which follows the thresholds of the encodings, and frees what it has if no entry is made.
 
 import RespCodec
@@ -24,7 +24,7 @@ extension RecordReader {
             return try sortedSet(type, key: key, deadline: deadline, context)
         case .stream, .streamOfRedis5, .streamOfRedis7:
             return try stream(type, key: key, deadline: deadline, context)
-        case .list, .listZipList, .listOfZipLists, .listOfPackedLists:
+        case .list, .listZipList, .listOfZipLists, .listOfListpacks:
             return try list(type, key: key, deadline: deadline, context)
         case .set, .setOfIntegers, .packedSet:
             return try set(type, key: key, deadline: deadline, context)
@@ -55,29 +55,29 @@ extension RecordReader {
         return entry
     }
 
-    /// A validated packed list of one or more groups of `stride` elements. That no two groups have the same first element is not checked.
-    mutating func packedList(stride: Int, _ context: KeyspaceContext) throws(FormatError) -> (
-        PackedList, isCanonical: Bool
+    /// A validated listpack of one or more groups of `stride` elements. That no two groups have the same first element is not checked.
+    mutating func listpack(stride: Int, _ context: KeyspaceContext) throws(FormatError) -> (
+        Listpack, isCanonical: Bool
     ) {
         let bytes = try string()
-        guard let examination = PackedList.examine(bytes), examination.count % stride == 0 else {
-            throw .damaged("a packed list")
+        guard let examination = Listpack.examine(bytes), examination.count % stride == 0 else {
+            throw .damaged("a listpack")
         }
         guard examination.count > 0 else { throw .empty }
-        return unsafe (PackedList(lookingAt: bytes), examination.isCanonical)
+        return unsafe (Listpack(lookingAt: bytes), examination.isCanonical)
     }
 }
 
 extension KeyspaceContext {
-    /// A new entry, not in the table, with a copy of a packed list.
+    /// A new entry, not in the table, with a copy of a listpack.
     func makePacked(
-        _ type: ValueType, _ encoding: Encoding, _ list: PackedList, key: ByteSlice, deadline: Int64?
+        _ type: ValueType, _ encoding: Encoding, _ list: Listpack, key: ByteSlice, deadline: Int64?
     ) -> Entry {
         makePacked(type, encoding, copying: list.bytes, key: key, deadline: deadline)
     }
 
-    /// A new entry, not in the table, of a hash with the elements of a packed list.
-    func makePackedHash(_ encoding: Encoding, _ list: PackedList, key: ByteSlice, deadline: Int64?) -> Entry {
+    /// A new entry, not in the table, of a hash with the elements of a listpack.
+    func makePackedHash(_ encoding: Encoding, _ list: Listpack, key: ByteSlice, deadline: Int64?) -> Entry {
         let size = list.byteCount(as: ForwardOnly.self)
         let entry = makeEntry(.hash, encoding, key: key, deadline: deadline, payload: size)
         unsafe list.copy(as: ForwardOnly.self, to: entry.payload)

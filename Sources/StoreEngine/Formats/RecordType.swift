@@ -29,15 +29,15 @@ enum RecordType: UInt8 {
     /// A count and that many ziplists.
     case listOfZipLists = 14
     case streamOfRedis5 = 15
-    /// A string that holds a packed list of fields and values alternating.
+    /// A string that holds a listpack of fields and values alternating.
     case packedHash = 16
-    /// A string that holds a packed list of members and scores alternating, in the order of the scores.
+    /// A string that holds a listpack of members and scores alternating, in the order of the scores.
     case packedSortedSet = 17
-    /// A count and that many nodes: a 1 and an element, or a 2 and a packed list.
-    case listOfPackedLists = 18
+    /// A count and that many nodes: a 1 and an element, or a 2 and a listpack.
+    case listOfListpacks = 18
     /// A stream with its first id, the last deleted one and the count of entries ever added.
     case streamOfRedis7 = 19
-    /// A string that holds a packed list of members.
+    /// A string that holds a listpack of members.
     case packedSet = 20
     /// A stream whose consumers have two times.
     case stream = 21
@@ -47,7 +47,7 @@ enum RecordType: UInt8 {
     /// The earliest deadline, a count, then deadlines, each with its field and value. A deadline is 0 for none, or its distance to the
     /// earliest plus 1.
     case hashWithDeadlines = 24
-    /// The earliest deadline and a string that holds a packed list of fields, values and deadlines alternating.
+    /// The earliest deadline and a string that holds a listpack of fields, values and deadlines alternating.
     case packedHashWithDeadlines = 25
 
     /// The first version of the RDB format that has this form; 10 for all older ones, which is what Redis 7.0 writes.
@@ -89,7 +89,7 @@ enum RecordType: UInt8 {
         case .streamOfRedis5: "stream"
         case .packedHash: "hash-listpack"
         case .packedSortedSet: "zset-listpack"
-        case .listOfPackedLists: "quicklist-v2"
+        case .listOfListpacks: "quicklist-v2"
         case .streamOfRedis7: "stream-v2"
         case .packedSet: "set-listpack"
         case .stream: "stream-v3"
@@ -110,7 +110,7 @@ enum RecordType: UInt8 {
         case .packedSortedSet: "Zset listpack"
         case .packedSet: "Set listpack"
         case .setOfIntegers: "Intset"
-        case .listOfZipLists, .listOfPackedLists: "Quicklist"
+        case .listOfZipLists, .listOfListpacks: "Quicklist"
         case .stream, .streamOfRedis5, .streamOfRedis7: "Stream listpack"
         default: title(of: byte)
         }

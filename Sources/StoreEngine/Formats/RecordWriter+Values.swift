@@ -1,6 +1,6 @@
 // Writes whole values: their type, then their contents.
 //
-// A value that is packed in its entry is written as it is, in one piece; a hash as a packed list.
+// A value that is packed in its entry is written as it is, in one piece; a hash as a listpack.
 
 import RespCodec
 
@@ -13,7 +13,7 @@ extension RecordType {
         case (.sortedSet, .packed): self = .packedSortedSet
         case (.sortedSet, _): self = .sortedSet
         case (.stream, _): self = version >= RecordType.stream.version ? .stream : .streamOfRedis7
-        case (.list, _): self = .listOfPackedLists
+        case (.list, _): self = .listOfListpacks
         case (.set, .integers): self = .setOfIntegers
         case (.set, .packed) where version >= RecordType.packedSet.version: self = .packedSet
         case (.set, _): self = .set
@@ -34,18 +34,18 @@ extension RecordWriter {
         case .string:
             if entry.encoding == .integer { return write(integer: entry.integer) }
             context.withString(entry) { write(string: $0) }
-        case .packedSortedSet, .packedSet: write(string: entry.packedList.bytes)
-        case .packedHash: entry.fieldList.withPackedList { write(string: $0.bytes) }
+        case .packedSortedSet, .packedSet: write(string: entry.listpack.bytes)
+        case .packedHash: entry.fieldList.withListpack { write(string: $0.bytes) }
         case .sortedSet: write(members: unsafe SortedSetTable(at: entry.pointer))
         case .stream, .streamOfRedis7: write(stream: unsafe StreamValue(at: entry.pointer), as: type)
-        case .listOfPackedLists:
-            if entry.encoding == .packed { return write(nodes: entry.packedList) }
+        case .listOfListpacks:
+            if entry.encoding == .packed { return write(nodes: entry.listpack) }
             write(nodesOf: unsafe ListChain(at: entry.pointer))
         case .setOfIntegers: write(string: entry.integerSet.bytes)
         case .set: writeMembers(SetView(entry))
         case .packedHashWithDeadlines:
             write(time: entry.earliestFieldDeadline ?? 0)
-            entry.fieldList.withPackedList { write(string: $0.bytes) }
+            entry.fieldList.withListpack { write(string: $0.bytes) }
         case .hash, .hashWithDeadlines:
             writeFields(unsafe HashTable(at: entry.pointer), earliestDeadline: entry.earliestFieldDeadline)
         default: preconditionFailure("a form that is only read")
@@ -83,7 +83,7 @@ extension RecordWriter {
     }
 
     /// A small list as a large one of a single node.
-    private func write(nodes list: PackedList) {
+    private func write(nodes list: Listpack) {
         write(length: 1)
         write(number: SavedNode.packed)
         write(string: list.bytes)

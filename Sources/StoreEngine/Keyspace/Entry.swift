@@ -10,7 +10,7 @@
 //                     integer            8 bytes
 //                     embedded, raw      length (as the key's), bytes
 //                     external           address and length of a block of its own, 16 bytes
-//                     packed             a packed list; of a hash a forward list
+//                     packed             a listpack; of a hash a forward list
 //                     packed-deadlines   a forward list of fields, values and deadlines
 //                     integers           a sorted array of integers
 //                     table, chain, tree, stream
@@ -54,13 +54,13 @@ enum Encoding: UInt8 {
     case raw = 2
     /// A string in a block of its own.
     case external = 3
-    /// A packed list in the entry; of a hash a forward list.
+    /// A listpack in the entry; of a hash a forward list.
     case packed = 4
     /// A table of fields or members.
     case table = 5
     /// A sorted array of integers in the entry.
     case integers = 6
-    /// A chain of packed lists.
+    /// A chain of listpacks.
     case chain = 7
     /// A tree of members by score, with a table of them.
     case tree = 8
@@ -340,9 +340,9 @@ enum EntryLayout: TableLayout {
     }
 
     /// Of a packed value.
-    @inline(__always) var packedList: PackedList {
+    @inline(__always) var listpack: Listpack {
         assert(encoding == .packed || encoding == .packedWithDeadlines, "the payload is no list")
-        return unsafe PackedList(payload)
+        return unsafe Listpack(payload)
     }
 
     /// Of a packed hash.
@@ -358,7 +358,7 @@ enum EntryLayout: TableLayout {
         case .embedded, .raw: Self.inlineSize(inlineBytes.count)
         case .external: 16
         // The head of a forward list is the same.
-        case .packed, .packedWithDeadlines: packedList.byteCount
+        case .packed, .packedWithDeadlines: listpack.byteCount
         case .integers: integerSet.byteCount
         }
     }

@@ -1,4 +1,4 @@
-// The packed list of a small collection, which lies in the block of its entry and moves with it.
+// The listpack of a small collection, which lies in the block of its entry and moves with it.
 
 /// Good until the next insertion or removal in the keyspace's table.
 @safe struct PackedPayload<Form: PackedForm> {

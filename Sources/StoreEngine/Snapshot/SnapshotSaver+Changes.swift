@@ -56,7 +56,7 @@ extension SnapshotSaver {
     @unsafe func keep(nodeOfStream block: UnsafeMutableRawPointer) {
         let address = UInt(bitPattern: block)
         guard unwrittenBlocks.contains(address), keptBlocks[address] == nil else { return }
-        unsafe keptBlocks[address] = PackedList(block).bytes.array
+        unsafe keptBlocks[address] = Listpack(block).bytes.array
     }
 
     /// A pending entry of a frozen group is about to change, or to be removed.

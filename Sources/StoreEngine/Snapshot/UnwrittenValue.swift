@@ -22,7 +22,7 @@ struct KeptNode {
 
     /// Calls `body` with each element.
     func forEachElement(_ body: (PackedElement) -> Void) {
-        func visit(_ list: PackedList) {
+        func visit(_ list: Listpack) {
             var offset = list.first
             while offset < list.end {
                 body(list[offset])
@@ -32,10 +32,10 @@ struct KeptNode {
         bytes.withByteSlice { bytes in
             switch kind {
             case .plain: body(.bytes(bytes))
-            case .packed: unsafe visit(PackedList(lookingAt: bytes))
+            case .packed: unsafe visit(Listpack(lookingAt: bytes))
             case .compressed:
                 let list = LZF.decompressed(bytes, count: byteCount)
-                list.withByteSlice { unsafe visit(PackedList(lookingAt: $0)) }
+                list.withByteSlice { unsafe visit(Listpack(lookingAt: $0)) }
             }
         }
     }
@@ -371,7 +371,7 @@ final class UnwrittenValue {
                 if let kept = saver.keptBlocks.removeValue(forKey: address) {
                     kept.withByteSlice { write(nodeOfStream: id, $0, records) }
                 } else {
-                    let list = unsafe PackedList(UnsafeMutableRawPointer(bitPattern: address)!)
+                    let list = unsafe Listpack(UnsafeMutableRawPointer(bitPattern: address)!)
                     write(nodeOfStream: id, list.bytes, records)
                 }
                 saver.unwrittenBlocks.remove(address)
@@ -418,7 +418,7 @@ final class UnwrittenValue {
 
     private func write(nodeOfStream id: StreamID, _ bytes: ByteSlice, _ records: RecordWriter<SnapshotStream>) {
         guard making != nil else { return records.write(nodeOfStream: id, bytes) }
-        making?.add(unsafe StreamNode(list: PackedList(lookingAt: bytes), id: id), CommandWriter(sink: records.sink))
+        making?.add(unsafe StreamNode(list: Listpack(lookingAt: bytes), id: id), CommandWriter(sink: records.sink))
     }
 
     /// Ends its being open, whether it was written to its end or not, and frees it if no key has it any more.

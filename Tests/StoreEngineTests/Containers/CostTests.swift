@@ -405,10 +405,10 @@ private enum CountedLayout: TableLayout {
     }
 
     /// The list begins later or earlier where there is room, so that what is in between is not moved.
-    @Test func changesAtTheFrontOfAPackedListMoveNothing() {
+    @Test func changesAtTheFrontOfAListpackMoveNothing() {
         withUnsafeTemporaryAllocation(byteCount: 1 << 16, alignment: 8) { buffer in
             let start = buffer.baseAddress! + 1000
-            var list = PackedList.makeEmpty(at: start)
+            var list = Listpack.makeEmpty(at: start)
             for number in 0..<1000 { list.append(PackedValue(integer: number)) }
             let tail = list.bytes[100..<list.byteCount].array
             let end = list.bytes.rawBytes.baseAddress! + list.byteCount

@@ -189,11 +189,11 @@ struct RecordReaderTests {
         engine.database(0).allocator.checkInvariants()
     }
 
-    // MARK: packed lists from outside
+    // MARK: listpacks from outside
 
-    @Test func soundPackedListsAreKnown() {
-        var builder = PackedListBuilder()
-        #expect(PackedList.examine(builder.list.bytes)?.count == 0)
+    @Test func soundListpacksAreKnown() {
+        var builder = ListpackBuilder()
+        #expect(Listpack.examine(builder.list.bytes)?.count == 0)
         var random = RandomSource(seed: TestSeed.fixed(7))
         for count in 1...300 {
             let value: [UInt8]
@@ -203,14 +203,14 @@ struct RecordReaderTests {
             default: value = [UInt8](repeating: 0x62, count: random.below(6000))
             }
             #expect(value.withByteSlice { builder.append(PackedValue($0)) })
-            let examination = PackedList.examine(builder.list.bytes)
+            let examination = Listpack.examine(builder.list.bytes)
             #expect(examination?.count == count && examination?.isCanonical == true)
         }
     }
 
     /// Whatever bytes are let through can be walked from both ends.
-    @Test func unsoundPackedListsAreRefused() {
-        var builder = PackedListBuilder()
+    @Test func unsoundListpacksAreRefused() {
+        var builder = ListpackBuilder()
         for word in ["field", "12", "-5000", "", String(repeating: "x", count: 70), "9223372036854775807", "100000"] {
             #expect(text(word).withByteSlice { builder.append(PackedValue($0)) })
         }
@@ -224,9 +224,9 @@ struct RecordReaderTests {
                 bytes.copyBytes(from: sound)
                 bytes[place] = value
                 let slice = ByteSlice(UnsafeRawBufferPointer(bytes))
-                guard let examination = PackedList.examine(slice) else { continue }
+                guard let examination = Listpack.examine(slice) else { continue }
                 passed += 1
-                let list = PackedList(lookingAt: slice)
+                let list = Listpack(lookingAt: slice)
                 var offset = list.first
                 var count = 0
                 while offset < list.end {
@@ -250,7 +250,7 @@ struct RecordReaderTests {
         for count in [0, 1, 2, 3, 5, 64, 1000] {
             for twice in [nil, 0, count / 2, count - 1] where twice.map({ $0 >= 0 && count > 1 }) ?? true {
                 for stride in 1...3 {
-                    var builder = PackedListBuilder()
+                    var builder = ListpackBuilder()
                     for index in 0..<count + (twice == nil ? 0 : 1) {
                         let name = index == count ? twice! : index
                         for part in 0..<stride {

@@ -109,7 +109,7 @@ typealias HashElement = PackedElement
     }
 
     /// A random field and its value. There must be one. Only for a hash in which no field has expired.
-    /// - Complexity: O(1) expected, O(fields) for a packed list.
+    /// - Complexity: O(1) expected, O(fields) for a listpack.
     func random(using generator: inout RandomSource) -> (field: HashElement, value: HashElement) {
         if isTable {
             let entry = unsafe FieldEntry(table.table.random(using: &generator))
@@ -204,7 +204,7 @@ typealias HashElement = PackedElement
         }
     }
 
-    /// Moves the fields from the packed list to a table.
+    /// Moves the fields from the listpack to a table.
     func unpack() {
         let table = HashTable(allocator: database.allocator, hash: database.hash)
         forEachWithDeadline { field, value, deadline in

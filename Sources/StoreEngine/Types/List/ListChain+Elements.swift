@@ -3,7 +3,7 @@
 import RespCodec
 
 extension ListChain {
-    /// The largest size of a packed list that its head can hold.
+    /// The largest size of a listpack that its head can hold.
     private static let largestList = Int(UInt32.max) - 64
 
     // MARK: visiting
@@ -116,7 +116,7 @@ extension ListChain {
 
     private func fitTogether(_ first: ListNode, _ second: ListNode) -> Bool {
         guard first.kind != .plain && second.kind != .plain else { return false }
-        return first.byteCount + second.byteCount - PackedList.emptySize <= maximumSize
+        return first.byteCount + second.byteCount - Listpack.emptySize <= maximumSize
             && first.count + second.count <= maximumCount
     }
 

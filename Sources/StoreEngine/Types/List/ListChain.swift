@@ -135,7 +135,7 @@ import RespCodec
     // MARK: nodes
 
     /// Appends a node with a copy of a list of `count` elements, which must not exceed the limits of a node.
-    func appendNode(_ list: PackedList, count added: Int) {
+    func appendNode(_ list: Listpack, count added: Int) {
         let old = tail
         let node = ListNode.makePacked(copying: list, count: added, capacity: list.byteCount, in: allocator)
         link(node, nextTo: old, after: true)

@@ -1,7 +1,7 @@
-// The limits of a packed list, and of the nodes of a large one.
+// The limits of a listpack, and of the nodes of a large one.
 //
 // Both follow `list-max-listpack-size`: a count of elements if it is positive (0 counts as 1), a class of sizes if it is
-// negative. The limits of a packed list are exactly those of Redis. Nodes are a little smaller, so that their blocks fill
+// negative. The limits of a listpack are exactly those of Redis. Nodes are a little smaller, so that their blocks fill
 // the allocator's pages.
 //
 // Source: Redis, redis.conf, "list-max-listpack-size" and "list-compress-depth".
@@ -21,7 +21,7 @@ struct ListLimits {
         plainElementSetting = settings.listPlainElementSize
     }
 
-    /// From how many bytes on an element of a large list gets a plain node. If not set, from where it exceeds the size of a packed list by
+    /// From how many bytes on an element of a large list gets a plain node. If not set, from where it exceeds the size of a listpack by
     /// itself; but if nodes are compressed there are no plain nodes, as these are not compressed.
     var plainElementSize: Int {
         guard plainElementSetting == EngineSettings.unsetPlainElementSize, compressDepth == 0 else {

@@ -2,12 +2,12 @@
 //
 //     node (32 bytes):  previous | next | block | where the contents begin in it (4) | elements (2) | kind (1) | frozen (1)
 //     block:            | room | contents | room |
-//     contents          packed:      a packed list
+//     contents          packed:      a listpack
 //                       compressed:  bytes of that list (4), compressed bytes (4), LZF
 //                       plain:       bytes of the one element (8), the element
 //
 // The contents have room on both sides, so that pushes and pops cost the same at either end: without its first element a
-// packed list begins later, with a new first element it begins earlier. Only when a side has no room left are the contents
+// listpack begins later, with a new first element it begins earlier. Only when a side has no room left are the contents
 // moved, so that half of the free room is on that side: pushes are O(1) amortized.
 //
 // Nodes are separate from their contents because contents move when they grow, while walks read links and counts: nodes
@@ -62,14 +62,13 @@ enum ListEnd {
 
     /// A node without elements, whose block has room for `room` bytes of them.
     static func makePacked(room: Int, in allocator: SlabAllocator) -> ListNode {
-        let block = unsafe allocator.allocate(max(room + PackedList.emptySize, smallestBlock))
-        unsafe _ = PackedList.makeEmpty(at: block)
+        let block = unsafe allocator.allocate(max(room + Listpack.emptySize, smallestBlock))
+        unsafe _ = Listpack.makeEmpty(at: block)
         return unsafe make(block: block, count: 0, kind: .packed, in: allocator)
     }
 
     /// A node with a copy of a list of `count` elements, in a block with room for a list of `capacity` bytes.
-    static func makePacked(copying list: PackedList, count: Int, capacity: Int, in allocator: SlabAllocator) -> ListNode
-    {
+    static func makePacked(copying list: Listpack, count: Int, capacity: Int, in allocator: SlabAllocator) -> ListNode {
         let block = unsafe allocator.allocate(max(capacity, list.byteCount))
         unsafe list.copy(to: block)
         return unsafe make(block: block, count: count, kind: .packed, in: allocator)
@@ -169,7 +168,7 @@ enum ListEnd {
     }
 
     /// The elements of a packed node. Valid until the node changes.
-    @inline(__always) var list: PackedList { unsafe PackedList(contents) }
+    @inline(__always) var list: Listpack { unsafe Listpack(contents) }
 
     /// The element of a plain node.
     var plainBytes: ByteSlice {
@@ -209,14 +208,14 @@ enum ListEnd {
 
     /// Calls `body` with the list of a node that is not plain; for a compressed one with a temporary copy.
     @inline(__always)
-    private func withList<Result>(_ body: (PackedList) -> Result) -> Result {
+    private func withList<Result>(_ body: (Listpack) -> Result) -> Result {
         kind == .packed ? body(list) : withDecompressed(body)
     }
 
-    private func withDecompressed<Result>(_ body: (PackedList) -> Result) -> Result {
+    private func withDecompressed<Result>(_ body: (Listpack) -> Result) -> Result {
         unsafe withUnsafeTemporaryAllocation(byteCount: byteCount, alignment: 8) { buffer in
             unsafe Self.decompress(compressedBytes, to: buffer)
-            return unsafe body(PackedList(buffer.baseAddress!))
+            return unsafe body(Listpack(buffer.baseAddress!))
         }
     }
 
@@ -233,7 +232,7 @@ enum ListEnd {
         return withList { $0.visit(from: index, of: count, backwards: backwards, body) }
     }
 
-    /// See `PackedList`.
+    /// See `Listpack`.
     func forEachMatch(_ value: PackedValue, backwards: Bool, limit: Int, _ body: (Int) -> Bool) -> Bool {
         if kind == .plain { return limit > 0 && plainBytes == value.bytes ? body(0) : true }
         return withList { $0.forEachMatch(value, backwards: backwards, limit: limit, body) }
@@ -296,7 +295,7 @@ enum ListEnd {
     }
 
     /// The list with room for `length` more bytes after it.
-    private func listWithRoom(for length: Int, limit: Int, in allocator: SlabAllocator) -> PackedList {
+    private func listWithRoom(for length: Int, limit: Int, in allocator: SlabAllocator) -> Listpack {
         if isFrozen { thaw(in: allocator) }
         let used = unsafe Int(storage.pointee.start) + list.byteCount
         if unsafe allocator.capacity(of: storage.pointee.block) - used < length {
@@ -341,7 +340,7 @@ enum ListEnd {
         trim(in: allocator)
     }
 
-    /// See `PackedList`.
+    /// See `Listpack`.
     func removeMatches(_ value: PackedValue, skipping skipped: Int, limit: Int, in allocator: SlabAllocator) -> Int {
         if isFrozen { thaw(in: allocator) }
         let removed = list.removeMatches(value, skipping: skipped, limit: limit)
@@ -355,7 +354,7 @@ enum ListEnd {
         if isFrozen { thaw(in: allocator) }
         let list = list
         let offset = list.offset(ofElement: index, of: count)
-        let block = unsafe allocator.allocate(PackedList.headerSize + list.byteCount - offset)
+        let block = unsafe allocator.allocate(Listpack.headerSize + list.byteCount - offset)
         unsafe list.copyRest(from: offset, count: count - index, to: block)
         let rest = unsafe Self.make(block: block, count: count - index, kind: .packed, in: allocator)
         list.truncate(at: offset, removing: count - index)
@@ -366,7 +365,7 @@ enum ListEnd {
 
     /// Appends all elements of another packed node.
     func append(contentsOf other: ListNode, limit: Int, in allocator: SlabAllocator) {
-        listWithRoom(for: other.list.byteCount - PackedList.emptySize, limit: limit, in: allocator)
+        listWithRoom(for: other.list.byteCount - Listpack.emptySize, limit: limit, in: allocator)
             .append(contentsOf: other.list)
         count += other.count
     }

@@ -1,4 +1,4 @@
-// Lists: a packed list in the entry while small, a chain of packed lists when large. Nothing here knows of clients or
+// Lists: a listpack in the entry while small, a chain of listpacks when large. Nothing here knows of clients or
 // replies.
 //
 // A list becomes large before elements are added that would exceed `ListLimits`, and packed again when it has shrunk to one
@@ -23,7 +23,7 @@ import RespCodec
     @inline(__always) private var entry: Entry { database.entry(at: slot) }
     @inline(__always) var isPacked: Bool { entry.encoding == .packed }
     private var payload: PackedPayload<BothWays> { PackedPayload(database, slot) }
-    @inline(__always) private var list: PackedList { entry.packedList }
+    @inline(__always) private var list: Listpack { entry.listpack }
     @inline(__always) private var chain: ListChain { unsafe ListChain(at: entry.pointer) }
 
     /// How many elements there are.
@@ -46,7 +46,7 @@ import RespCodec
     func visit(from index: Int, backwards: Bool = false, _ body: (PackedElement) -> Bool) {
         let entry = entry
         if entry.encoding == .packed {
-            let list = entry.packedList
+            let list = entry.listpack
             let count = list.count
             guard index >= 0 && index < count else { return }
             _ = list.visit(from: index, of: count, backwards: backwards, body)
@@ -72,9 +72,9 @@ import RespCodec
     /// The element at an end, valid until the list changes. There must be one.
     @inline(__always)
     func element(at end: ListEnd) -> PackedElement {
-        let list: PackedList
+        let list: Listpack
         if isPacked {
-            list = entry.packedList
+            list = entry.listpack
         } else {
             guard let node = chain.node(at: end) else { preconditionFailure("an empty list has no element") }
             guard node.kind == .packed else { return .bytes(node.plainBytes) }
@@ -124,11 +124,11 @@ import RespCodec
         push(element, at: end)
     }
 
-    /// The packed list in a block with room for `length` more bytes, and some more if the block has to grow.
+    /// The listpack in a block with room for `length` more bytes, and some more if the block has to grow.
     @inline(__always)
-    private func listWithRoom(for length: Int) -> PackedList {
+    private func listWithRoom(for length: Int) -> Listpack {
         let entry = entry
-        let list = entry.packedList
+        let list = entry.listpack
         let size = list.byteCount
         if database.payloadCapacity(entry) - size >= length { return list }
         return payload.withRoom(for: length + (size >= 256 ? size / 16 : 0))
@@ -243,7 +243,7 @@ import RespCodec
         }
     }
 
-    /// Moves the elements from the packed list to a chain.
+    /// Moves the elements from the listpack to a chain.
     @inline(never)
     private func unpack() {
         let chain = ListChain(allocator: database.allocator, limits: limits)
@@ -273,7 +273,7 @@ extension Entry {
                 return true
             }
         }
-        let list = packedList
+        let list = listpack
         var offset = list.first
         let end = list.end
         while offset < end {
@@ -299,8 +299,8 @@ extension KeyspaceContext {
         if let found = try find(key, as: .list, .write) {
             slot = found
         } else {
-            let entry = makeEntry(.list, .packed, key: key, deadline: nil, payload: PackedList.emptySize)
-            unsafe _ = PackedList.makeEmpty(at: entry.payload)
+            let entry = makeEntry(.list, .packed, key: key, deadline: nil, payload: Listpack.emptySize)
+            unsafe _ = Listpack.makeEmpty(at: entry.payload)
             slot = insert(entry, key: key)
         }
         return ListValue(database, slot, limits: ListLimits(settings))

@@ -1,7 +1,7 @@
-// Sets: a sorted array of integers while they are few and nothing else, a packed list while small, a table when large.
+// Sets: a sorted array of integers while they are few and nothing else, a listpack while small, a table when large.
 // Nothing here knows of clients or replies.
 //
-//     integers --a member that is no integer--> packed list --too many, or too long--> table
+//     integers --a member that is no integer--> listpack --too many, or too long--> table
 //         \--------------------------too many---------------------------------------/
 //
 // A set is never converted back, except that the result of a command may be stored in a smaller encoding.
@@ -113,9 +113,9 @@ import RespCodec
         }
     }
 
-    /// Adds a member to the packed list, or converts it to a table.
+    /// Adds a member to the listpack, or converts it to a table.
     private func addPacked(_ value: PackedValue, length: Int) -> Bool {
-        let list = entry.packedList
+        let list = entry.listpack
         guard list.find(value) == nil else { return false }
         guard list.count < limits.entries && length <= limits.length,
             list.mayTake(length)
@@ -147,7 +147,7 @@ import RespCodec
         return true
     }
 
-    /// Adds a member that is no integer to an array of integers, which becomes a packed list or a table.
+    /// Adds a member that is no integer to an array of integers, which becomes a listpack or a table.
     private func addToIntegers(_ member: ByteSlice) -> Bool {
         let integers = entry.integerSet
         let count = integers.count
@@ -181,7 +181,7 @@ import RespCodec
             trimIntegers()
             return true
         default:
-            guard let offset = entry.packedList.find(PackedValue(member)) else { return false }
+            guard let offset = entry.listpack.find(PackedValue(member)) else { return false }
             payload.remove(at: offset, count: 1)
             return true
         }
@@ -201,7 +201,7 @@ import RespCodec
             integers.remove(at: index)
             trimIntegers()
         default:
-            let list = entry.packedList
+            let list = entry.listpack
             let count = list.count
             let offset = list.offset(ofElement: generator.below(count), of: count)
             body(list[offset])
@@ -228,7 +228,7 @@ import RespCodec
             entry.integerSet.removeAll { isTaken(.integer($0)) }
             trimIntegers()
         } else {
-            entry.packedList.removeAll(where: isTaken)
+            entry.listpack.removeAll(where: isTaken)
             payload.trim()
         }
     }
@@ -261,14 +261,14 @@ import RespCodec
         return table
     }
 
-    /// Converts integers to a packed list with one more element; false if that would be too large.
+    /// Converts integers to a listpack with one more element; false if that would be too large.
     private func becomePacked(adding member: PackedValue) -> Bool {
         let integers = entry.integerSet
-        var size = PackedList.emptySize + member.encodedLength
+        var size = Listpack.emptySize + member.encodedLength
         for index in 0..<integers.count { size += PackedValue(integer: integers[index]).encodedLength }
-        guard size <= PackedList.maximumSize else { return false }
+        guard size <= Listpack.maximumSize else { return false }
         let scratch = unsafe database.allocator.allocate(size)
-        let list = unsafe PackedList.makeEmpty(at: scratch)
+        let list = unsafe Listpack.makeEmpty(at: scratch)
         for index in 0..<integers.count { list.append(PackedValue(integer: integers[index])) }
         list.append(member)
         unsafe replacePayload(.packed, size: size) { unsafe $0.copyMemory(from: scratch, byteCount: size) }
@@ -378,9 +378,9 @@ extension KeyspaceContext {
             unsafe _ = IntegerSet.makeEmpty(at: entry.payload)
             return entry
         case .packed:
-            let size = PackedList.emptySize + room
+            let size = Listpack.emptySize + room
             let entry = makeEntry(.set, .packed, key: key, deadline: deadline, payload: size)
-            unsafe _ = PackedList.makeEmpty(at: entry.payload)
+            unsafe _ = Listpack.makeEmpty(at: entry.payload)
             return entry
         default:
             let entry = makeEntry(.set, .table, key: key, deadline: deadline, payload: 8)

@@ -81,15 +81,15 @@ struct SortedSetBuilder {
         order()
         let settings = context.settings
         let isSmall = count <= settings.sortedSetMaxPackedEntries && longest <= settings.sortedSetMaxPackedValue
-        var size = PackedList.emptySize
+        var size = Listpack.emptySize
         if isSmall { forEachPacked { size += $0.encodedLength + $1.encodedLength } }
-        guard isSmall && size <= PackedList.maximumSize else {
+        guard isSmall && size <= Listpack.maximumSize else {
             let entry = context.makeEntry(.sortedSet, .tree, key: key, deadline: deadline, payload: 8)
             unsafe entry.pointer = table.address
             return entry
         }
         let entry = context.makeEntry(.sortedSet, .packed, key: key, deadline: deadline, payload: size)
-        let list = unsafe PackedList.makeEmpty(at: entry.payload)
+        let list = unsafe Listpack.makeEmpty(at: entry.payload)
         forEachPacked { member, score in
             list.append(member)
             list.append(score)

@@ -1,4 +1,4 @@
-// Sorted sets: while small a packed list of members and scores alternating, in their order; when large a table and a tree. Nothing here
+// Sorted sets: while small a listpack of members and scores alternating, in their order; when large a table and a tree. Nothing here
 // knows of clients or replies.
 //
 // A range by score or member is converted to a range of ranks first, which gives the number of members, and is visited by one loop over
@@ -28,7 +28,7 @@ import RespCodec
     @inline(__always) private var entry: Entry { database.entry(at: slot) }
     @inline(__always) var isPacked: Bool { entry.encoding == .packed }
     private var payload: PackedPayload<BothWays> { PackedPayload(database, slot) }
-    private var list: PackedList { entry.packedList }
+    private var list: Listpack { entry.listpack }
     @inline(__always) private var table: SortedSetTable { unsafe SortedSetTable(at: entry.pointer) }
 
     /// How many members there are.
@@ -363,7 +363,7 @@ import RespCodec
         if isPacked && members > limits.entries { unpack() }
     }
 
-    /// Moves the members from the packed list to a table.
+    /// Moves the members from the listpack to a table.
     private func unpack() {
         let table = SortedSetTable(allocator: database.allocator, hash: database.hash)
         forEach { member, score in member.withBytes { table.insert($0, score) } }
@@ -383,7 +383,7 @@ extension Entry {
                 return true
             }
         }
-        let list = packedList
+        let list = listpack
         var offset = list.first
         let end = list.end
         while offset < end {
@@ -405,7 +405,7 @@ extension PackedElement {
 }
 
 extension PackedValue {
-    /// Lends a score in the form in which packed lists have it: an integer if it is a whole number, else its text.
+    /// Lends a score in the form in which listpacks have it: an integer if it is a whole number, else its text.
     static func withScore<Result>(_ score: Double, _ body: (PackedValue) -> Result) -> Result {
         if let whole = FloatingPoint64.wholeNumber(score) { return body(PackedValue(integer: whole)) }
         return FloatingPoint64.withText(score) { body(PackedValue($0)) }
@@ -426,8 +426,8 @@ extension KeyspaceContext {
     @inline(__always)
     func sortedSetMade(at key: ByteSlice) throws(CommandError) -> SortedSetValue {
         if let slot = try find(key, as: .sortedSet, .write) { return sortedSet(in: slot) }
-        let entry = makeEntry(.sortedSet, .packed, key: key, deadline: nil, payload: PackedList.emptySize)
-        unsafe _ = PackedList.makeEmpty(at: entry.payload)
+        let entry = makeEntry(.sortedSet, .packed, key: key, deadline: nil, payload: Listpack.emptySize)
+        unsafe _ = Listpack.makeEmpty(at: entry.payload)
         return sortedSet(in: insert(entry, key: key))
     }
 

@@ -1,4 +1,4 @@
-// Some entries of a stream in one packed list, in the layout of snapshots.
+// Some entries of a stream in one listpack, in the layout of snapshots.
 //
 //     live | deleted | fields | field ... | 0         the master entry: how many entries, and the fields of the first
 //     flags | milliseconds | sequence | value ... | elements           an entry with the master's fields
@@ -15,7 +15,7 @@ import RespCodec
 
 /// A node of a stream. Valid until the stream changes.
 struct StreamNode {
-    let list: PackedList
+    let list: Listpack
     /// The id of the first entry, even if it is deleted.
     let id: StreamID
 

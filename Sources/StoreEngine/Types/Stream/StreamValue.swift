@@ -117,7 +117,7 @@ import RespCodec
     }
 
     static func node(at place: IDTree.Place) -> StreamNode {
-        unsafe StreamNode(list: PackedList(block(place)), id: place.id)
+        unsafe StreamNode(list: Listpack(block(place)), id: place.id)
     }
 
     /// Calls `body` with each node, in order. The stream must not change meanwhile.
@@ -186,7 +186,7 @@ import RespCodec
         let bytes = fieldBytes + valueBytes
         guard bytes <= Self.maximumNodeSize else { return false }
         if let tail = unsafe pointer.pointee.tail {
-            let node = unsafe StreamNode(list: PackedList(tail), id: pointer.pointee.tailID)
+            let node = unsafe StreamNode(list: Listpack(tail), id: pointer.pointee.tailID)
             let limit = limits.bytes == 0 ? Self.maximumNodeSize : min(limits.bytes, Self.maximumNodeSize)
             let live = node.liveCount
             let isFull =
@@ -200,12 +200,12 @@ import RespCodec
             }
             if let place = nodes.last { move(place, toSize: node.list.byteCount) }
         }
-        let size = PackedList.emptySize + fieldBound + valueBound + StreamNode.numbersBound
+        let size = Listpack.emptySize + fieldBound + valueBound + StreamNode.numbersBound
         let block = unsafe allocator.allocate(size)
         _ = nodes.insert(id, UInt64(UInt(bitPattern: block)), allocator)
         unsafe pointer.pointee.tail = block
         unsafe pointer.pointee.tailID = id
-        let node = unsafe StreamNode(list: PackedList.makeEmpty(at: block), id: id)
+        let node = unsafe StreamNode(list: Listpack.makeEmpty(at: block), id: id)
         node.begin(content)
         node.append(id, content, sameFields: true)
         added(id)

@@ -1,4 +1,4 @@
-// A short sequence of strings and integers in one block, in two forms: a packed list, which is in the listpack format, and a forward
+// A short sequence of strings and integers in one block, in two forms: a listpack, and a forward
 // list, which leaves out the lengths that make it readable backwards. Hashes, which are only read forwards, save a byte for each element
 // by it.
 //
@@ -33,7 +33,7 @@ enum ForwardOnly: PackedForm {
     @inline(__always) static var isReadableBackwards: Bool { false }
 }
 
-typealias PackedList = PackedElements<BothWays>
+typealias Listpack = PackedElements<BothWays>
 typealias ForwardList = PackedElements<ForwardOnly>
 
 @safe struct PackedElements<Form: PackedForm> {
@@ -55,7 +55,7 @@ typealias ForwardList = PackedElements<ForwardOnly>
 
     @unsafe init(_ base: UnsafeMutableRawPointer) { unsafe self.base = base }
 
-    /// Bytes that are a packed list, which must not be changed. They are trusted: see `examine`.
+    /// Bytes that are a listpack, which must not be changed. They are trusted: see `examine`.
     @unsafe init(lookingAt bytes: ByteSlice) {
         unsafe base = UnsafeMutableRawPointer(mutating: bytes.rawBytes.baseAddress!)
     }
@@ -136,7 +136,7 @@ typealias ForwardList = PackedElements<ForwardOnly>
         case 0xF2: return 4
         case 0xF3: return 5
         case 0xF4: return 9
-        default: preconditionFailure("a packed list holds an unknown encoding")
+        default: preconditionFailure("a listpack holds an unknown encoding")
         }
     }
 
@@ -185,7 +185,7 @@ typealias ForwardList = PackedElements<ForwardOnly>
     func integer(at offset: Int) -> Int {
         let type = byte(offset)
         if type & 0x80 == 0 { return type }
-        guard let value = self[offset].integer else { preconditionFailure("a packed list holds no integer here") }
+        guard let value = self[offset].integer else { preconditionFailure("a listpack holds no integer here") }
         return value
     }
 

@@ -1,4 +1,4 @@
-// What only packed lists can do, because they are readable backwards: going backwards, changing at the front, and being parts of a longer
+// What only listpacks can do, because they are readable backwards: going backwards, changing at the front, and being parts of a longer
 // list.
 
 import Glibc
@@ -6,7 +6,7 @@ import RespCodec
 
 // MARK: - backwards
 
-extension PackedList {
+extension Listpack {
     /// Offset of the element before `offset`, which may be `end`; nil at the first.
     func previous(before offset: Int) -> Int? {
         guard offset > first else { return nil }
@@ -28,15 +28,15 @@ extension PackedList {
 
 /// A list whose memory has room in front of it, too, can begin earlier or later: then its front is as cheap to change
 /// as its end.
-extension PackedList {
+extension Listpack {
     /// Adds `value` before the first element, and returns the list, which begins as many bytes earlier: there must be room
     /// for them before the list. `value` must not lie in the list.
     @inline(__always)
-    func prependedInFront(_ value: PackedValue) -> PackedList {
+    func prependedInFront(_ value: PackedValue) -> Listpack {
         let total = byteCount
         let stored = storedCount
         let length = value.encodedLength
-        let moved = unsafe PackedList(base - length)
+        let moved = unsafe Listpack(base - length)
         _ = moved.write(value, at: Self.headerSize)
         moved.byteCount = total + length
         moved.storedCount = stored != 65535 ? stored + 1 : stored
@@ -45,13 +45,13 @@ extension PackedList {
 
     /// Removes the first `removed` elements by making the list begin after them, and returns it and how many bytes later
     /// it begins.
-    func droppingFirst(_ removed: Int) -> (list: PackedList, length: Int) {
+    func droppingFirst(_ removed: Int) -> (list: Listpack, length: Int) {
         let total = byteCount
         let stored = storedCount
         var offset = first
         for _ in 0..<removed { offset = next(after: offset) }
         let length = offset - first
-        let moved = unsafe PackedList(base + length)
+        let moved = unsafe Listpack(base + length)
         moved.byteCount = total - length
         moved.storedCount = stored != 65535 ? stored - removed : stored
         return (moved, length)
@@ -73,7 +73,7 @@ extension PackedList {
 
 // MARK: - as parts of a longer list
 
-extension PackedList {
+extension Listpack {
     /// Offset of element number `index` of `count`, from the nearer end. `index` may be `count`, which is the end.
     /// - Complexity: O(elements up to the nearer end).
     func offset(ofElement index: Int, of count: Int) -> Int {
@@ -175,13 +175,13 @@ extension PackedList {
     @unsafe func copyRest(from offset: Int, count: Int, to target: UnsafeMutableRawPointer) {
         let length = byteCount - offset
         unsafe memcpy(target + Self.headerSize, base + offset, length)
-        let copy = unsafe PackedList(target)
+        let copy = unsafe Listpack(target)
         copy.byteCount = Self.headerSize + length
         copy.storedCount = count
     }
 
     /// Adds all elements of another list after the last one. The memory must have room for them.
-    func append(contentsOf other: PackedList) {
+    func append(contentsOf other: Listpack) {
         let start = end
         let added = other.count
         unsafe memcpy(base + start, other.base + Self.headerSize, other.byteCount - Self.headerSize)

@@ -1,10 +1,10 @@
-// Validating packed lists from outside, before they are used.
+// Validating listpacks from outside, before they are used.
 
 import Glibc
 import RespCodec
 
-extension PackedList {
-    /// The result of validating a packed list from outside.
+extension Listpack {
+    /// The result of validating a listpack from outside.
     struct Examination {
         /// How many elements it holds.
         let count: Int
@@ -12,7 +12,7 @@ extension PackedList {
         let isCanonical: Bool
     }
 
-    /// Validates bytes that should be a packed list: every element must lie within them and be readable in both directions, and size and
+    /// Validates bytes that should be a listpack: every element must lie within them and be readable in both directions, and size and
     /// count must be those in the head. Nil if they are not a list.
     /// - Complexity: O(bytes).
     static func examine(_ bytes: ByteSlice) -> Examination? {

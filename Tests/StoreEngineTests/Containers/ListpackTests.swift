@@ -1,4 +1,4 @@
-// Packed lists against an array of texts, in every width of integer and length.
+// Listpacks against an array of texts, in every width of integer and length.
 
 import RespCodec
 import TestSupport
@@ -6,7 +6,7 @@ import Testing
 
 @testable import StoreEngine
 
-struct PackedListTests {
+struct ListpackTests {
     private static let samples: [String] = [
         "", "a", "0", "127", "128", "-1", "4095", "-4096", "4096", "32767", "-32768", "8388607", "-8388608",
         "2147483647",
@@ -26,7 +26,7 @@ struct PackedListTests {
 
     @Test func holdsWhatWasPutIn() {
         unsafe withUnsafeTemporaryAllocation(byteCount: 1 << 20, alignment: 8) { buffer in
-            let list = unsafe PackedList.makeEmpty(at: buffer.baseAddress!)
+            let list = unsafe Listpack.makeEmpty(at: buffer.baseAddress!)
             var model: [[UInt8]] = []
             for text in Self.samples + Self.samples.reversed() {
                 Array(text.utf8).withByteSlice { bytes in
@@ -52,15 +52,15 @@ struct PackedListTests {
                 #expect(first == model.removeFirst())
                 #expect(contents(list) == model)
             }
-            #expect(list.byteCount == PackedList.emptySize)
+            #expect(list.byteCount == Listpack.emptySize)
         }
     }
 
-    /// A forward list holds what a packed list does, and each can be made of the other, byte for byte what appending makes of it.
+    /// A forward list holds what a listpack does, and each can be made of the other, byte for byte what appending makes of it.
     @Test func bothFormsHoldTheSame() {
         unsafe withUnsafeTemporaryAllocation(byteCount: 1 << 18, alignment: 8) { buffer in
             let half = buffer.count / 2
-            let list = unsafe PackedList.makeEmpty(at: buffer.baseAddress!)
+            let list = unsafe Listpack.makeEmpty(at: buffer.baseAddress!)
             let forward = unsafe ForwardList.makeEmpty(at: buffer.baseAddress! + half)
             for text in Self.samples + Self.samples.reversed() {
                 Array(text.utf8).withByteSlice { bytes in
@@ -68,13 +68,13 @@ struct PackedListTests {
                     let (before, forwardBefore) = (list.byteCount, forward.byteCount)
                     list.append(value)
                     forward.append(value)
-                    #expect(list.byteCount - before == PackedList.length(of: value))
+                    #expect(list.byteCount - before == Listpack.length(of: value))
                     #expect(forward.byteCount - forwardBefore == ForwardList.length(of: value))
                 }
                 #expect(contents(forward) == contents(list) && forward.count == list.count)
                 #expect(forward.byteCount(as: BothWays.self) == list.byteCount)
                 #expect(list.byteCount(as: ForwardOnly.self) == forward.byteCount)
-                forward.withPackedList { #expect($0.bytes == list.bytes) }
+                forward.withListpack { #expect($0.bytes == list.bytes) }
                 unsafe withUnsafeTemporaryAllocation(byteCount: forward.byteCount, alignment: 8) { copy in
                     unsafe list.copy(as: ForwardOnly.self, to: copy.baseAddress!)
                     #expect(unsafe ForwardList(copy.baseAddress!).bytes == forward.bytes)
@@ -128,7 +128,7 @@ struct PackedListTests {
 
     @Test func elementsAreReplacedByLongerAndShorterOnes() {
         unsafe withUnsafeTemporaryAllocation(byteCount: 1 << 16, alignment: 8) { buffer in
-            let list = unsafe PackedList.makeEmpty(at: buffer.baseAddress!)
+            let list = unsafe Listpack.makeEmpty(at: buffer.baseAddress!)
             var model = ["first", "second", "third"].map { Array($0.utf8) }
             for text in model { text.withByteSlice { list.append(PackedValue($0)) } }
             for (step, text) in Self.samples.enumerated() {
@@ -150,7 +150,7 @@ struct PackedListTests {
         }
         unsafe withUnsafeTemporaryAllocation(byteCount: 1 << 18, alignment: 8) { buffer in
             for stride in 1...3 {
-                let list = unsafe PackedList.makeEmpty(at: buffer.baseAddress!)
+                let list = unsafe Listpack.makeEmpty(at: buffer.baseAddress!)
                 let held = values.enumerated().filter { $0.offset % 11 == 0 }.map { Array($0.element.utf8) }
                 for value in held {
                     value.withByteSlice { list.append(PackedValue($0)) }
@@ -171,7 +171,7 @@ struct PackedListTests {
                 #expect(contents(list) == held.enumerated().filter { ($0.offset + 1) % 3 != 0 }.map(\.element))
                 #expect(list.count == held.count - held.count / 3)
                 list.removeAll { _ in true }
-                #expect(list.byteCount == PackedList.emptySize && list.count == 0)
+                #expect(list.byteCount == Listpack.emptySize && list.count == 0)
             }
         }
     }
