@@ -12,6 +12,11 @@ class Recording:
         """What was recorded: commands, each a list of words."""
         return self.control("DEBUG", "EFFECTS", "LOG").plain()
 
+    def restart(self):
+        """Forgets what was recorded, and begins again from no data."""
+        for words in (["FLUSHALL"], ["DEBUG", "EFFECTS", "STOP"], ["DEBUG", "EFFECTS", "START"]):
+            assert self.control(*words).value == b"OK", words
+
     def problem(self, lead=600_000):
         """What is wrong in the second store, whose clock is ahead by `lead` milliseconds; None if it has the same data."""
         reply = self.control("DEBUG", "EFFECTS", "REPLAY", lead)

@@ -1,5 +1,5 @@
-// Sorted sets: while small a listpack of members and scores alternating, in their order; when large a table and a tree. Nothing here
-// knows of clients or replies.
+// Sorted sets: while small a listpack of members and scores alternating, in their order; when large a table and a tree. The tree lies with
+// the containers (`Containers/RankedTree.swift`), since streams use it, too. Nothing here knows of clients or replies.
 //
 // A range by score or member is converted to a range of ranks first, which gives the number of members, and is visited by one loop over
 // ranks.
