@@ -27,6 +27,7 @@ extension SegmentedTable {
                 for index in 0..<Segment.slotsPerBucket {
                     let word = unsafe slots[index]
                     if word == 0 { break }
+                    StepCount.step()
                     body(word)
                 }
             }
