@@ -57,9 +57,9 @@ struct EntryPoint {
         }
         log.notice("Running mode=standalone, port=\(configuration.settings.port).")
         log.notice("Server initialized")
-        guard server.loadData() else { server.end(status: server.isStopping ? 0 : 1) }
+        guard server.loadData() else { server.end(status: server.turns.isStopping ? 0 : 1) }
         server.announce()
         server.run()
-        exit(server.exitStatus)
+        exit(0)
     }
 }

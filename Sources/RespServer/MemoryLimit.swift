@@ -21,9 +21,13 @@ struct MemoryExcess {
 }
 
 final class MemoryLimit {
+    /// When more room is to be made.
+    let timer: LoopTimer
     /// Whether more memory is in use than `maxmemory` allows.
     var isExceeded = false
     var excess = MemoryExcess()
+
+    init(_ timers: LoopTimers) { timer = timers.add() }
 
     // MARK: the append-only file
 

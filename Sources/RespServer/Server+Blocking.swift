@@ -38,7 +38,7 @@ extension Server {
         let blocked = keyspaceListeners.blocked
         for (waiter, withError) in blocked.takeUnblocked() { endWait(waiter, withError: withError) }
         // During a pause nothing is changed, and so nobody served; the turn in which it ends comes here again.
-        while blocked.hasReady && pause.end <= now {
+        while blocked.hasReady && !holdsData {
             for queue in blocked.takeReady() {
                 var round = blocked.round(through: queue)
                 while let waiter = round.next() { runAgain(waiter) }
@@ -109,7 +109,7 @@ extension Server {
         defer { replies.end() }
         if withError {
             reply.error("UNBLOCKED client unblocked via CLIENT UNBLOCK")
-            countError()
+            errors.count(reply)
             waiter.record.handle.failedCalls += 1
         } else if waiter.wait.timeoutReply == .byCommand {
             var call = Call(waiter.record.handle, waiter.arguments.view, for: waiter.connection)

@@ -17,7 +17,7 @@ extension Server {
                 }
                 return
             }
-            admit(descriptor, isUnix: listeners.first { $0.descriptor == listener }?.isUnix == true)
+            admit(descriptor, isUnix: listeners.isUnix(listener))
         }
     }
 
@@ -86,24 +86,15 @@ extension Server {
 
     // MARK: closing
 
-    /// Marks a connection to be closed at the end of the turn, after its replies have been sent.
-    func closeLater(_ connection: Connection) {
-        guard !connection.isClosing else { return }
-        connection.isClosing = true
-        closing.append(connection)
-    }
-
     func closeFinished() {
-        closed.removeAll(keepingCapacity: true)
+        connections.forgetClosed()
         closeWaiting()
     }
 
     /// Closes who is done with.
     func closeWaiting() {
-        guard !closing.isEmpty else { return }
-        let now = closing
-        closing = []
-        for connection in now where !connection.isClosed {
+        guard connections.hasClosing else { return }
+        for connection in connections.takeClosing() where !connection.isClosed {
             // What is unsent is waited for by the write interest; the close follows it.
             if connection.unsent == nil { close(connection, mayLinger: true) }
         }
@@ -116,7 +107,6 @@ extension Server {
             "Closed connection id=\(connection.id) addr=\(connection.address) fd=\(connection.descriptor) name=\(connection.name)"
         )
         connection.isClosed = true
-        closed.append(connection)
         unwatchAll(connection)
         forgetWait(of: connection)
         endMonitoring(connection)
@@ -125,14 +115,13 @@ extension Server {
         if connection.isPaused { pause.forget(connection) }
         switch connection.transport {
         case .socket(let descriptor) where mayLinger && !connection.hasEnded:
-            lingering.add(descriptor, registration: connection.registration, loop: loop, now: now)
-            lingeringTimer.set(for: lingering.nextDeadline)
+            lingering.add(descriptor, registration: connection.registration, now: now)
         case .socket(let descriptor):
             loop.unwatch(descriptor)
             Glibc.close(descriptor)
         case .scripted(let peer): peer.isClosed = true
         }
-        connections.remove(connection)
+        connections.close(connection)
         memoryGoes(with: connection)
         connection.pending = nil
         connection.dropOutputQueue()

@@ -33,7 +33,7 @@ extension Server {
         engine.memoryLimit = limit > 0 ? max(0, limit - ownBytes - memoryLimit.lostBytes) : nil
         followMemoryUse()
         // Where there was nothing to be had, there may be something now.
-        if memoryLimit.isExceeded { evictionTimer.set(for: now) }
+        if memoryLimit.isExceeded { memoryLimit.timer.set(for: now) }
     }
 
     /// What a snapshot needs comes and goes: no keys go for it.
@@ -48,7 +48,7 @@ extension Server {
     func maintainMemoryLimit() {
         measureLostBytes()
         followMemoryLimit()
-        relieveMemory()
+        defragmentation.relieveMemory()
     }
 
     /// Has large blocks go back to the system at once while it matters what the system counts. To be called when a setting has changed that
@@ -103,9 +103,9 @@ extension Server {
         memoryLimit.isExceeded = engine.isOverMemoryLimit
         updateGate()
         if memoryLimit.isExceeded {
-            evictionTimer.set(for: now)
+            memoryLimit.timer.set(for: now)
         } else {
-            evictionTimer.set(for: nil)
+            memoryLimit.timer.set(for: nil)
             memoryLimit.excess.end()
         }
     }
@@ -129,7 +129,7 @@ extension Server {
     @discardableResult
     func makeRoom() -> Bool {
         // Nothing is removed during a pause.
-        guard pause.end <= now else { return true }
+        guard !holdsData else { return true }
         // Clients that hold more than they may go before keys do; who is being served goes when its turn is over.
         evictClients(sparing: replies.current)
         let start = clinux_cycle_counter()
@@ -141,7 +141,7 @@ extension Server {
         defer {
             memoryLimit.evictionsWereLogged(appendOnly.writer.log.heldCount - logged)
             followMemoryUse()
-            relieveMemory()
+            defragmentation.relieveMemory()
             observer.observe(.evictionCycle, cycles: clinux_cycle_counter() &- start)
         }
         let limit = evictionCycles
@@ -157,7 +157,7 @@ extension Server {
             }
             guard searches < Self.mostSearches, clinux_cycle_counter() &- start <= limit else {
                 memoryLimit.excess.begin()
-                evictionTimer.set(for: now)
+                memoryLimit.timer.set(for: now)
                 // There are keys that may go: the next turns find them.
                 return true
             }
@@ -167,14 +167,14 @@ extension Server {
     /// Whether more of a large argument is to wait until there is room for it. What has arrived counts, so that otherwise a client could send
     /// much faster than keys are evicted.
     func mustWaitForRoom() -> Bool {
-        guard engine.isMemoryLimited, memoryLimit.isExceeded || engine.holdsTooMuch, pause.end <= now else {
+        guard engine.isMemoryLimited, memoryLimit.isExceeded || engine.holdsTooMuch, !holdsData else {
             return false
         }
         // Where nothing may go, the command will be refused.
         if memoryLimit.isExceeded && !makeRoom() { return false }
         if memoryLimit.isExceeded { return true }
-        relieveMemory()
-        return engine.isDefragmenting && mayDefragment && engine.holdsTooMuch
+        defragmentation.relieveMemory()
+        return engine.isDefragmenting && defragmentation.isAllowed && engine.holdsTooMuch
     }
 
     /// For how many cycles a command may make room: up to half a millisecond at the default of 10, and from there on 15% more for each

@@ -125,7 +125,7 @@ extension Server {
             // what waits is not executed any more.
             if connection.isPaused || connection.waiting != nil || !connection.isBehind {
                 forgetWait(of: connection)
-                closeLater(connection)
+                connections.closeLater(connection)
             }
             return nil
         case .failed:
@@ -273,9 +273,9 @@ extension Server {
         )
         let start = reply.count
         (ByteSlice("ERR ").array + error.message).withByteSlice { reply.error($0) }
-        countError()
+        errors.count(reply)
         if connection.replyMode != .on { reply.truncate(to: start) }
-        closeLater(connection)
+        connections.closeLater(connection)
     }
 
     // MARK: what is kept

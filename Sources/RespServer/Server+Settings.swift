@@ -67,8 +67,7 @@ extension Server {
             return nil
         }
         configuration.onChange(of: "activedefrag") { [unowned self] _, _ in
-            defragmentationPace.restEnd = 0
-            followDefragmentation()
+            defragmentation.settingsChanged()
             followReturning()
             return nil
         }
@@ -90,7 +89,7 @@ extension Server {
             let problem =
                 old.port == new.port
                 ? "Failed to bind to specified addresses." : "Unable to listen on this port. Check server logs."
-            return moveListeners() ? nil : problem
+            return listeners.move() ? nil : problem
         }
         configuration.onResetStatistics { [unowned self] in resetStatistics() }
     }
@@ -125,7 +124,7 @@ extension Server {
     }
 
     private func allowClients(_ wanted: Int) -> String? {
-        let allowed = raiseDescriptorLimit(clients: wanted)
+        let allowed = listeners.raiseDescriptorLimit(clients: wanted)
         if allowed >= wanted { return nil }
         return "The operating system is not able to handle the specified number of clients, try with \(allowed)"
     }
@@ -143,12 +142,13 @@ extension Server {
         hotKeys.found?.follow(hotKeyTotals)
         hotKeys.found?.statisticsWereReset()
         statistics = ServerStatistics()
-        errors = ErrorStatistics()
+        errors.reset()
         replies.resetStatistics()
         scripts.resetStatistics()
         engine.resetStatistics()
         memoryLimit.excess.reset()
-        defragmentationPace.resetStatistics(now: now)
+        defragmentation.resetStatistics()
+        expiry.resetStatistics()
         appendOnly.resetStatistics()
         for record in commands.records {
             for each in [record] + record.subcommands { each.resetStatistics() }

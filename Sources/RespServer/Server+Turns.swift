@@ -18,10 +18,10 @@ import StoreEngine
 
 extension Server {
     func run() {
-        while !isStopping {
+        while !turns.isStopping {
             let count = loop.wait(now: now, hasWork: hasWork)
             takeTurn(count) { loop[$0] }
-            if Signals.received != 0 && !isUpkeepPaused { stop(because: Signals.received) }
+            if Signals.received != 0 && !upkeep.isPaused { stop(because: Signals.received) }
         }
         // What was done behind SHUTDOWN.
         if appendOnly.writer.hasWork { _ = finishLog() }
@@ -37,8 +37,8 @@ extension Server {
         beginTurn(events: count)
         loop.timers.run(now: now)
         serveQueued()
-        events = 0..<count
-        while let index = events.popFirst() {
+        turns.beginEvents(count)
+        while let index = turns.nextEvent() {
             if index & 15 == 15 { updateTime() }
             handle(event(index))
         }
@@ -48,7 +48,7 @@ extension Server {
         if appendOnly.takesEffects { flushLog() }
         if !appendOnly.waiting.isEmpty { serveLogWaits() }
         replies.send()
-        if savesInSlices { saveSlice() }
+        if persistence.savesInSlices { saveSlice() }
         if engine.hasGarbage { engine.freeSlice() }
         if pubsub.hasDeparted { removeDepartedSubscriptions() }
         closeFinished()
@@ -59,17 +59,16 @@ extension Server {
     func takeTurnWhileBusy() {
         clock.beginTurn()
         // Those whose turn was still to come.
-        queue = Array(serving) + queue
-        serving = []
+        turns.putOff()
         serveQueued()
-        while let index = events.popFirst() { handle(loop[index]) }
-        events = 0..<loop.wait(now: now, hasWork: true)
-        while let index = events.popFirst() { handle(loop[index]) }
+        while let index = turns.nextEvent() { handle(loop[index]) }
+        turns.beginEvents(loop.wait(now: now, hasWork: true))
+        while let index = turns.nextEvent() { handle(loop[index]) }
         replies.send()
         closeWaiting()
         _ = clock.lap()
         // What has written is waited for: half of it must not be all that is saved.
-        if Signals.received != 0 && !isUpkeepPaused && !scripts.hasWritten { stop(because: Signals.received) }
+        if Signals.received != 0 && !upkeep.isPaused && !scripts.hasWritten { stop(because: Signals.received) }
     }
 
     @inline(__always)
@@ -81,7 +80,7 @@ extension Server {
 
     @inline(__always)
     private func endTurn() {
-        setExpiryTimer()
+        expiry.followDeadlines()
         statistics.turns &+= 1
         let taken = clock.turnCycles
         statistics.turnCycles &+= taken
@@ -93,7 +92,8 @@ extension Server {
 
     /// Whether there is something to do even if nothing happens and it is no timer's time.
     @inline(__always) var hasWork: Bool {
-        engine.hasGarbage || !closing.isEmpty || !queue.isEmpty || savesInSlices || pubsub.hasDeparted
+        engine.hasGarbage || connections.hasClosing || turns.hasQueued || persistence.savesInSlices
+            || pubsub.hasDeparted
     }
 
     // MARK: time
@@ -109,26 +109,15 @@ extension Server {
     // MARK: clients
 
     /// Has a connection served in the next turn, once.
-    func enqueue(_ connection: Connection) {
-        guard !connection.isQueued else { return }
-        connection.isQueued = true
-        queue.append(connection)
-    }
+    func enqueue(_ connection: Connection) { turns.enqueue(connection) }
 
     private func serveQueued() {
-        guard !queue.isEmpty else { return }
-        serving = queue[...]
-        queue = []
-        while let connection = serving.first {
-            if clock.isTurnOver {
-                queue = serving + queue
-                break
-            }
-            serving.removeFirst()
-            connection.isQueued = false
+        turns.beginServing()
+        while turns.isServing {
+            if clock.isTurnOver { return turns.putOff() }
+            let connection = turns.next()
             if !connection.isEnding { serve(connection) }
         }
-        serving = []
     }
 
     @inline(__always)
@@ -149,125 +138,6 @@ extension Server {
         guard event.isReadable && !connection.isEnding else { return }
         if connection.lastTurn == clock.turn || connection.isQueued || clock.isTurnOver { return enqueue(connection) }
         serve(connection)
-    }
-
-    // MARK: what is done at its time
-
-    /// Removes keys whose deadline has passed, some at a time.
-    func expireKeys() {
-        guard activeExpireEnabled else { return }
-        let start = clinux_cycle_counter()
-        _ = engine.expireCycle(budget: 1000)
-        if engine.tellsChanges { engine.endEffects() }
-        let taken = clinux_cycle_counter() &- start
-        statistics.expiryCycles &+= taken
-        observer.observe(.expireCycle, cycles: taken)
-    }
-
-    /// The timer follows the earliest deadline, which any command may have changed.
-    @inline(__always)
-    private func setExpiryTimer() {
-        guard activeExpireEnabled, engine.removesExpiredKeys, let deadline = engine.nextDeadline else {
-            return expiryTimer.set(for: nil)
-        }
-        expiryTimer.set(for: deadline + 1)
-    }
-
-    func closeLingering() {
-        lingering.closeExpired(now: now)
-        lingeringTimer.set(for: lingering.nextDeadline)
-    }
-
-    /// Upkeep: `hz` times a second.
-    func maintain() {
-        let start = clinux_cycle_counter()
-        defer { statistics.upkeepCycles &+= clinux_cycle_counter() &- start }
-        let passed = now - lastUpkeep
-        lastUpkeep = now
-        upkeepTimer.set(for: now + Int64(1000 / configuration.settings.hz))
-        if isUpkeepPaused { return }
-        clock.correctMillisecond()
-        rates.sample(statistics, outputBytes: replies.outputBytes, milliseconds: passed)
-        memoryPeak.follow(engine.usedBytes, now: now)
-        if engine.isMemoryLimited { maintainMemoryLimit() }
-        if configuration.settings.activeDefragmentation || engine.isDefragmenting { followDefragmentation() }
-        maintainScripts()
-        if now - lastIdleCheck >= 100 || now < lastIdleCheck { closeIdle() }
-        maintainLog()
-        followLogGrowth()
-        followSavePoints()
-        if tracking.hasUpkeep {
-            tracking.maintain()
-            keyspaceListeners.update()
-        }
-    }
-
-    func maintainScripts() { scriptTimer.set(for: scripts.maintain() ? now : nil) }
-
-    /// Closes clients that do not take what they are sent, or send nothing, for too long. What is asked of them is counted in seconds: a
-    /// look at all of them ten times a second is enough.
-    private func closeIdle() {
-        lastIdleCheck = now
-        let timeout = Int64(configuration.settings.timeoutSeconds) * 1000
-        for connection in connections.all {
-            if connection.unsent != nil { replies.checkLimit(connection) }
-            if timeout > 0 && now - connection.lastActive > timeout && !connection.isPaused
-                && connection.waiting == nil && !connection.isMonitor && connection.subscriber == nil
-            {
-                close(connection)
-            }
-        }
-    }
-
-    // MARK: the end
-
-    func stop(because signal: Int32) {
-        log.warning(
-            signal == SIGINT
-                ? "Received SIGINT scheduling shutdown..." : "Received SIGTERM scheduling shutdown...")
-        let settings = configuration.settings
-        if !shutDown(signal == SIGINT ? settings.shutdownOnSIGINT : settings.shutdownOnSIGTERM) {
-            log.warning(
-                "\(signal == SIGINT ? "SIGINT" : "SIGTERM") received but errors trying to shut down the server, check the logs for more information"
-            )
-            Signals.forget()
-        }
-    }
-
-    /// Ends the server after this turn, and saves first if that is wanted.
-    /// - Returns: false if data could not be saved, and the server goes on.
-    func shutDown(_ options: ShutdownOptions) -> Bool {
-        log.warning("User requested shutdown...")
-        let mustEnd = !options.isDisjoint(with: [.force, .noSave])
-        if appendOnly.state == .waitsForBase && persistence.background?.rewrite != nil {
-            log.warning("Writing initial AOF\(mustEnd ? ". Exit anyway." : ", can't exit.")")
-            guard mustEnd else { return false }
-        }
-        if persistence.background?.rewrite != nil { cancelBackgroundSave() }
-        // Writes that clients were told of must be in the append-only file before the process ends.
-        guard finishLog() || mustEnd else { return false }
-        // What is half loaded must not replace what is on the disk.
-        let saves =
-            options.contains(.save)
-            || !options.contains(.noSave) && !configuration.settings.savePoints.isEmpty
-        if saves || options.contains(.noSave) || persistence.background != nil { cancelBackgroundSave() }
-        if saves && persistence.loading == nil {
-            log.notice("Saving the final RDB snapshot before exiting.")
-            if !saveNow() {
-                guard options.contains(.force) else {
-                    log.warning("Error trying to save the DB, can't exit.")
-                    return false
-                }
-                log.warning("Error trying to save the DB. Exit anyway.")
-            }
-        }
-        isStopping = true
-        // What a script has done up to here is not to be what is left of it.
-        if scripts.isBusy { setLogging(false) }
-        // What would be done from here on, in the rest of the turn, is neither saved nor acknowledged: nobody is served any more.
-        pause.begin(until: .max, forWritesOnly: false, now: now)
-        updateGate()
-        return true
     }
 }
 

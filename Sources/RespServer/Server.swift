@@ -13,7 +13,7 @@ final class Server {
     let engine: Engine
     let commands = CommandTable()
     let keyspaceListeners: KeyspaceListeners
-    let scripts = ScriptRunner()
+    let scripts: ScriptRunner
     let persistence: Persistence
     let appendOnly: AppendOnlyFile
 
@@ -21,38 +21,16 @@ final class Server {
 
     let loop: EventLoop
     let clock = TurnClock()
-    /// Connections to be served in the next turn though no event tells of them, first come first served.
-    var queue: [Connection] = []
-    /// Of those that are served in this turn, who is still to come; and which events of the turn are.
-    var serving: ArraySlice<Connection> = []
-    var events = 0..<0
-    let upkeepTimer: LoopTimer
-    let expiryTimer: LoopTimer
-    let evictionTimer: LoopTimer
-    let clientEvictionTimer: LoopTimer
-    let pauseTimer: LoopTimer
-    let lingeringTimer: LoopTimer
-    let hotKeysTimer: LoopTimer
-    let defragmentationTimer: LoopTimer
-    /// While there is much garbage of scripts.
-    let scriptTimer: LoopTimer
-    let saveTimer: LoopTimer
-    /// While somebody waits for the log, or that for a thread.
-    let logTimer: LoopTimer
-    /// Whether each turn writes a slice of a snapshot.
-    var savesInSlices = false
-    var isStopping = false
-    var exitStatus: Int32 = 0
+    let turns = TurnQueue()
+    let expiry: ExpiryCycle
+    let defragmentation: DefragmentationSchedule
+    let upkeep: Upkeep
 
     // MARK: connections
 
-    var listeners: [Listener] = []
-    var connections = ConnectionTable()
-    /// To be closed at the end of the turn.
-    var closing: [Connection] = []
-    /// Connections that were closed in this turn, kept until its end: others may still be looking at them.
-    var closed: [Connection] = []
-    var lingering = LingeringSockets()
+    let listeners: Listeners
+    let connections = ConnectionTable()
+    let lingering: LingeringSockets
 
     // MARK: the request path
 
@@ -63,37 +41,20 @@ final class Server {
     let reply: ReplyWriter
     /// Commands that must be looked at before they run, whoever asks.
     private(set) var gate: CommandFlags = []
-    var pause = Pause()
+    let pause: Pause
     let monitors = Monitors()
     let observer: CommandObserver
-    let hotKeys = HotKeySampler()
+    let hotKeys: HotKeySampler
     let pubsub: PubSub
     var tracking: Tracking { keyspaceListeners.tracking }
-    let memoryLimit = MemoryLimit()
-    let clientMemory = ClientMemory()
-    var defragmentationPace = DefragmentationPace()
-    /// Whether keys go at their deadline by themselves; DEBUG can stop that, and then they go when somebody looks.
-    var activeExpireEnabled = true
-
-    /// How many errors of those that the writer has written are in the statistics.
-    var countedErrors = 0
-    /// Whether the error that a script has answered with was counted when a command of the script had it.
-    var isErrorCounted = false
+    let memoryLimit: MemoryLimit
+    let clientMemory: ClientMemory
 
     // MARK: what is told of the server
 
     let runID: String
     var statistics = ServerStatistics()
-    var errors = ErrorStatistics()
-    var lastUpkeep: Int64 = 0
-    /// DEBUG can stop upkeep, for tests of what does not depend on it.
-    var isUpkeepPaused = false
-    var lastIdleCheck: Int64 = 0
-    var rates = ServerRates()
-    var memoryPeak = MemoryPeak()
-    var lastSample = SampledFigures()
-    /// What the program itself took before there was anything in it.
-    let residentAtStart = SystemFacts.residentBytes
+    let errors: ErrorCounter
     var supervisor = Supervisor()
 
     init(configuration: Configuration, log: Log) throws(SyscallError) {
@@ -104,32 +65,31 @@ final class Server {
             databases: configuration.settings.databases,
             seed: seed.isEmpty
                 ? UInt64.random(in: 1...UInt64.max) : Array(seed.utf8).withByteSlice { Engine.seed(from: $0) })
-        persistence = Persistence(now: Syscall.wallMicroseconds() / 1000)
-        appendOnly = AppendOnlyFile(log: log)
         loop = try EventLoop()
+        listeners = Listeners(loop, configuration, log)
         observer = CommandObserver(clock)
+        errors = ErrorCounter(log)
         reply = replies.writer
-        // Timers are registered in the order in which they are looked at.
-        let actions = TimerActions()
-        pauseTimer = loop.timers.add { actions.server.pauseInTime() }
-        expiryTimer = loop.timers.add { actions.server.expireKeys() }
-        evictionTimer = loop.timers.add { actions.server.makeRoom() }
-        clientEvictionTimer = loop.timers.add { actions.server.evictClients() }
-        let waitTimer = loop.timers.add { actions.server.serveExpiredWaits() }
-        lingeringTimer = loop.timers.add { actions.server.closeLingering() }
-        hotKeysTimer = loop.timers.add { actions.server.stopHotKeysInTime() }
-        defragmentationTimer = loop.timers.add { actions.server.defragment() }
-        scriptTimer = loop.timers.add { actions.server.maintainScripts() }
-        saveTimer = loop.timers.add { actions.server.continueSaving() }
-        logTimer = loop.timers.add { actions.server.continueLogging() }
-        upkeepTimer = loop.timers.add { actions.server.maintain() }
-        keyspaceListeners = KeyspaceListeners(engine: engine, replies: replies, timer: waitTimer)
+        // Parts register timers, which are looked at in the order of these lines.
+        let timers = loop.timers
+        pause = Pause(timers)
+        expiry = ExpiryCycle(engine, observer, timers)
+        memoryLimit = MemoryLimit(timers)
+        clientMemory = ClientMemory(timers)
+        keyspaceListeners = KeyspaceListeners(engine: engine, replies: replies, timers: timers)
+        lingering = LingeringSockets(loop)
+        hotKeys = HotKeySampler(timers)
+        scripts = ScriptRunner(timers)
+        persistence = Persistence(now: Syscall.wallMicroseconds() / 1000, timers)
+        defragmentation = DefragmentationSchedule(engine, configuration, persistence, clock, observer, timers)
+        appendOnly = AppendOnlyFile(log: log, timers)
+        upkeep = Upkeep(timers)
         pubsub = PubSub(engine: engine)
         keyspaceListeners.events.pubsub = pubsub
         var id = ""
         for _ in 0..<40 { id.append("0123456789abcdef".randomElement() ?? "0") }
         runID = id
-        actions.server = self
+        setTimerActions()
         keyspaceListeners.tracking.connection = { [unowned self] id in connections[id: Int(id)] }
         keyspaceListeners.connections = { [unowned self] in connections.byAge }
         keyspaceListeners.events.publish = { [unowned self] channel, payload in publish(payload, to: channel) }
@@ -141,7 +101,19 @@ final class Server {
         for command in SessionCommands.all { commands.add(CommandRecord(command)) }
         followSettings()
         updateTime()
-        upkeepTimer.set(for: now)
+        upkeep.timer.set(for: now)
+    }
+
+    /// What is done at the times of those parts for which that takes others, too.
+    private func setTimerActions() {
+        pause.timer.action = { [unowned self] in pauseInTime() }
+        memoryLimit.timer.action = { [unowned self] in makeRoom() }
+        clientMemory.timer.action = { [unowned self] in evictClients() }
+        keyspaceListeners.blocked.timer?.action = { [unowned self] in serveExpiredWaits() }
+        hotKeys.timer.action = { [unowned self] in stopHotKeysInTime() }
+        persistence.timer.action = { [unowned self] in continueSaving() }
+        appendOnly.timer.action = { [unowned self] in continueLogging() }
+        upkeep.timer.action = { [unowned self] in maintain() }
     }
 
     /// To be called when what the gate depends on has changed.
@@ -149,17 +121,11 @@ final class Server {
         gate = pause.gate.union(monitors.gate).union(observer.gate)
         if memoryLimit.isExceeded { gate.formUnion([.denyOOM, .runsScript]) }
         if storageProblem != nil { gate.formUnion([.write, .asksForHealth, .executesTransaction]) }
-        if scripts.isBusy || persistence.loading != nil { gate = .any }
+        if scripts.isBusy || persistence.loading != nil || turns.isStopping { gate = .any }
         if hotKeys.samplesAll { gate = .any }
     }
 
     /// For a batch of requests that is to be looked at. `updateGate` opens it again.
     @inline(never)
     func closeGateForSample() { gate = .any }
-
-    /// Whose timers they are: known when all of the server is there.
-    private final class TimerActions {
-        // A weak reference would make every retain of the server a slow one.
-        unowned var server: Server!
-    }
 }

@@ -39,8 +39,9 @@ public struct BorrowedBytes {
         @usableFromInline var count: Int
         @usableFromInline var capacity: Int
         @usableFromInline var version: ProtocolVersion
-        /// How many errors have been written, and where the newest begins, for the statistics of errors.
+        /// How many errors have been written, how many of these were counted, and where the newest begins, for the statistics of errors.
         @usableFromInline var errorCount: Int
+        @usableFromInline var countedErrors: Int
         @usableFromInline var lastErrorStart: Int
         /// Where the current run begins, and how many bytes it may have.
         @usableFromInline var runStart: Int
@@ -62,7 +63,8 @@ public struct BorrowedBytes {
         unsafe storage.initialize(
             to: Storage(
                 bytes: Self.makeBuffer(capacity), count: 0, capacity: capacity, version: .resp2, errorCount: 0,
-                lastErrorStart: 0, runStart: 0, runLimit: Int.max, isAbandoned: false, mark: Int.max, borrows: false,
+                countedErrors: 0, lastErrorStart: 0, runStart: 0, runLimit: Int.max, isAbandoned: false, mark: Int.max,
+                borrows: false,
                 borrowed: [], borrowedCount: 0))
     }
 
@@ -135,6 +137,12 @@ public struct BorrowedBytes {
 
     /// How many errors have been written since the writer was made.
     @inlinable public var errorCount: Int { unsafe storage.pointee.errorCount }
+    /// Whether there are some among them that `errorsWereCounted` knows nothing of.
+    @inlinable @inline(__always) public var hasUncountedErrors: Bool {
+        unsafe storage.pointee.errorCount != storage.pointee.countedErrors
+    }
+    /// To be called by who counts errors.
+    @inlinable public func errorsWereCounted() { unsafe storage.pointee.countedErrors = storage.pointee.errorCount }
 
     /// Bytes of the buffer.
     public var capacity: Int { unsafe storage.pointee.capacity }

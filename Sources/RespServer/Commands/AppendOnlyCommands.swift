@@ -85,6 +85,6 @@ extension Server {
         }
         appendOnly.waiting.removeAll { $0.waiting == nil }
         // Nobody tells the loop when a thread has brought something to the disk.
-        if !appendOnly.waiting.isEmpty { logTimer.set(for: now + 5) }
+        if !appendOnly.waiting.isEmpty { appendOnly.timer.set(for: now + 5) }
     }
 }

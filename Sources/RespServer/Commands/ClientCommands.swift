@@ -329,7 +329,7 @@ enum ClientCommands {
         for connection in context.server.connections.byAge where filter.accepts(connection) {
             if connection === context.connection {
                 if skipsSelf { continue }
-                context.server.closeLater(connection)
+                context.server.connections.closeLater(connection)
             } else {
                 context.server.close(connection)
             }

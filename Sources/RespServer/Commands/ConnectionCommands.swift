@@ -48,7 +48,7 @@ enum ConnectionCommands {
                 summary: "Closes the connection.", complexity: "O(1)"
             ) { (context, _) throws(CommandError) in
                 context.reply.ok()
-                context.server.closeLater(context.connection)
+                context.server.connections.closeLater(context.connection)
             }
             .deprecated("7.2.0", replacedBy: "closing the connection"),
             Command(

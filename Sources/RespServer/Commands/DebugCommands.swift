@@ -26,13 +26,13 @@ enum DebugCommands {
         case ("object", 3):
             try describe(arguments[2], engine.facts(of: arguments[2], database: database), reply)
         case ("set-active-expire", 3):
-            context.server.activeExpireEnabled = leadingInteger(arguments[2]) != 0
+            context.server.expiry.isEnabled = leadingInteger(arguments[2]) != 0
             reply.ok()
         case ("pause-cron", 3):
-            context.server.isUpkeepPaused = leadingInteger(arguments[2]) != 0
+            context.server.upkeep.isPaused = leadingInteger(arguments[2]) != 0
             reply.ok()
         case ("move-all-blocks", 3):
-            context.server.movesAllBlocks = leadingInteger(arguments[2]) != 0
+            context.server.defragmentation.movesAllBlocks = leadingInteger(arguments[2]) != 0
             reply.ok()
         case ("set-disable-deny-scripts", 3):
             context.server.scripts.runsAllCommands = leadingInteger(arguments[2]) != 0

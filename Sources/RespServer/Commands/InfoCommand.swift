@@ -137,13 +137,13 @@ enum InfoCommands {
         text.add("config_file", text: server.configuration.filePath ?? "")
         text.add("io_threads_active", 0)
         var listenerCount = 0
-        if server.listeners.contains(where: { !$0.isUnix }) {
+        if server.listeners.hasTCP {
             text.piece("listener", listenerCount, ":name=tcp")
             for address in server.configuration.settings.bindAddresses { text.piece(",bind=", text: address) }
             text.piece(",port=", server.configuration.settings.port, "\r\n")
             listenerCount += 1
         }
-        if server.listeners.contains(where: \.isUnix) {
+        if server.listeners.hasUnix {
             text.piece("listener", listenerCount, ":name=unix")
             text.piece(",bind=", text: server.configuration.settings.unixSocket, "\r\n")
         }
@@ -176,7 +176,7 @@ enum InfoCommands {
         text.addSize("used_memory", figures.used)
         text.addSize("used_memory_rss", figures.resident)
         text.addSize("used_memory_peak", figures.peak)
-        text.add("used_memory_peak_time", server.memoryPeak.time)
+        text.add("used_memory_peak_time", server.upkeep.memoryPeak.time)
         text.add("used_memory_peak_perc", decimal: MemoryFigures.ratio(figures.used, figures.peak) * 100, "%")
         text.add("used_memory_overhead", figures.overhead)
         text.add("used_memory_startup", figures.startup)
@@ -221,7 +221,7 @@ enum InfoCommands {
         text.add("mem_aof_buffer", figures.log)
         text.add("mem_allocator", "slabs")
         text.add("mem_overhead_db_hashtable_rehashing", 0)
-        text.add("active_defrag_running", server.defragmentationPace.share)
+        text.add("active_defrag_running", server.defragmentation.share)
         text.add("lazyfree_pending_objects", server.engine.garbageCount)
         text.add("lazyfreed_objects", server.engine.freedGarbageCount)
     }
@@ -299,12 +299,12 @@ enum InfoCommands {
         text.add("total_connections_received", statistics.connectionsReceived)
         // As in Redis, only commands that were executed: neither rejected ones nor this INFO.
         text.add("total_commands_processed", calls)
-        text.add("instantaneous_ops_per_sec", Int(server.rates.commands))
+        text.add("instantaneous_ops_per_sec", Int(server.upkeep.rates.commands))
         text.add("total_net_input_bytes", statistics.inputBytes)
         text.add("total_net_output_bytes", server.replies.outputBytes)
         text.add(noReplicaTraffic)
-        text.add("instantaneous_input_kbps", decimal: server.rates.inputBytes / 1024)
-        text.add("instantaneous_output_kbps", decimal: server.rates.outputBytes / 1024)
+        text.add("instantaneous_input_kbps", decimal: server.upkeep.rates.inputBytes / 1024)
+        text.add("instantaneous_output_kbps", decimal: server.upkeep.rates.outputBytes / 1024)
         text.add("instantaneous_input_repl_kbps", "0.00")
         text.add("instantaneous_output_repl_kbps", "0.00")
         text.add("rejected_connections", statistics.connectionsRejected)
@@ -314,7 +314,7 @@ enum InfoCommands {
         text.add("expired_stale_perc", "0.00")
         text.add("expired_time_cap_reached_count", 0)
         text.add(
-            "expire_cycle_cpu_milliseconds", Int(server.clock.microseconds(cycles: statistics.expiryCycles) / 1000))
+            "expire_cycle_cpu_milliseconds", Int(server.clock.microseconds(cycles: server.expiry.cycles) / 1000))
         text.add("evicted_keys", engine.evictedKeys)
         text.add("evicted_clients", statistics.evictedClients)
         text.add("evicted_scripts", server.scripts.evictedCount)
@@ -331,13 +331,13 @@ enum InfoCommands {
         text.add("active_defrag_misses", defragmentation.kept)
         text.add("active_defrag_key_hits", defragmentation.keysMoved)
         text.add("active_defrag_key_misses", defragmentation.keysKept)
-        text.add("total_active_defrag_time", Int(server.defragmentationPace.total(now: server.now)))
-        text.add("current_active_defrag_time", Int(server.defragmentationPace.current(now: server.now)))
+        text.add("total_active_defrag_time", Int(server.defragmentation.totalMilliseconds))
+        text.add("current_active_defrag_time", Int(server.defragmentation.currentMilliseconds))
         text.add("tracking_total_keys", server.tracking.keyCount)
         text.add("tracking_total_items", server.tracking.itemCount)
         text.add("tracking_total_prefixes", server.tracking.prefixCount)
         text.add("unexpected_error_replies", 0)
-        text.add("total_error_replies", server.errors.total)
+        text.add("total_error_replies", server.errors.statistics.total)
         text.add("total_reads_processed", statistics.reads)
         text.add("total_writes_processed", server.replies.writes)
         text.add(noThreads)
@@ -347,10 +347,10 @@ enum InfoCommands {
         text.add("eventloop_duration_sum", Int(server.clock.microseconds(cycles: statistics.turnCycles)))
         text.add(
             "eventloop_duration_cmd_sum", Int(server.clock.microseconds(cycles: cycles &- statistics.nestedCycles)))
-        text.add("instantaneous_eventloop_cycles_per_sec", Int(server.rates.turns))
+        text.add("instantaneous_eventloop_cycles_per_sec", Int(server.upkeep.rates.turns))
         text.add(
             "instantaneous_eventloop_duration_usec",
-            Int(server.clock.microseconds(cycles: UInt64(server.rates.turnCycles))))
+            Int(server.clock.microseconds(cycles: UInt64(server.upkeep.rates.turnCycles))))
         text.add("acl_access_denied_auth", statistics.deniedAuthentications)
         text.add(noRefusals)
     }
@@ -404,7 +404,7 @@ enum InfoCommands {
     }
 
     @Sendable private static func writeErrors(_ server: Server, _ text: InfoText) {
-        for (code, count) in server.errors.byCode.sorted(by: { $0.key < $1.key }) {
+        for (code, count) in server.errors.statistics.byCode.sorted(by: { $0.key < $1.key }) {
             // Characters with a meaning in a line are replaced.
             let name = String(code.map { "#:\r\n".contains($0) ? "_" : $0 })
             text.piece("errorstat_", text: name)

@@ -46,9 +46,9 @@ struct MemoryFigures {
         used = other + data
         active = other + max(server.engine.heldBytes, data)
         resident = sample.residentBytes
-        allocatorResident = max(resident - server.residentAtStart + startup, startup)
-        server.memoryPeak.follow(used, now: server.now)
-        peak = server.memoryPeak.bytes
+        allocatorResident = max(resident - server.upkeep.residentAtStart + startup, startup)
+        server.upkeep.memoryPeak.follow(used, now: server.now)
+        peak = server.upkeep.memoryPeak.bytes
     }
 
     static func ratio(_ part: Int, _ whole: Int) -> Double { whole > 0 ? Double(part) / Double(whole) : 0 }
@@ -72,7 +72,7 @@ extension Server {
     /// - Complexity: O(n) in the connections if the cached ones are too old.
     var sampledFigures: SampledFigures {
         let time = engine.now / 100
-        guard lastSample.time != time else { return lastSample }
+        guard upkeep.lastSample.time != time else { return upkeep.lastSample }
         var sample = SampledFigures()
         sample.time = time
         sample.residentBytes = SystemFacts.residentBytes
@@ -82,7 +82,7 @@ extension Server {
             _ = clientMemory.count(connection)
         }
         sample.clientBytes = clientMemory.byteCount + tracking.byteCount
-        lastSample = sample
+        upkeep.lastSample = sample
         return sample
     }
 }

@@ -63,6 +63,6 @@ enum ServerCommands {
         let scripts = context.server.scripts
         if scripts.isBusy && !options.contains(.noSave) { throw scripts.busyError }
         guard context.server.shutDown(options) else { throw .message("ERR Errors trying to SHUTDOWN. Check logs.") }
-        context.server.closeLater(context.connection)
+        context.server.connections.closeLater(context.connection)
     }
 }

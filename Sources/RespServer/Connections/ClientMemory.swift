@@ -5,10 +5,14 @@
 // Without a limit nobody counts, and INFO goes through all of them.
 
 final class ClientMemory {
+    /// When clients are to be closed that hold too much.
+    let timer: LoopTimer
     /// Whether the sum follows every change.
     var isFollowed = false
     /// The sum of all connections' `countedByteCount`.
     private(set) var byteCount = 0
+
+    init(_ timers: LoopTimers) { timer = timers.add() }
 
     /// Counts a connection anew.
     /// - Returns: Whether it holds more or less than when it was counted last.
@@ -49,7 +53,7 @@ extension Server {
             for connection in connections.all { _ = clientMemory.count(connection) }
         }
         clientMemory.isFollowed = isLimited
-        if isOverClientLimit { clientEvictionTimer.set(for: now) }
+        if isOverClientLimit { clientMemory.timer.set(for: now) }
     }
 
     /// To be called when a connection may hold more or less than before, while this is followed.
@@ -57,7 +61,7 @@ extension Server {
     func countMemory(of connection: Connection) {
         guard !connection.isClosed, clientMemory.count(connection) else { return }
         if engine.isMemoryLimited { followMemoryLimit() }
-        if isOverClientLimit { clientEvictionTimer.set(for: now) }
+        if isOverClientLimit { clientMemory.timer.set(for: now) }
     }
 
     /// A connection has gone: what it held counts no longer.

@@ -1,13 +1,13 @@
-// All open connections, by descriptor and by id.
+// All open connections, by descriptor and by id, and those that are about to go or have just gone.
 
-struct ConnectionTable {
+final class ConnectionTable {
     private var byDescriptor: [Connection?] = []
     private var descriptors: [UInt64: Int32] = [:]
     private(set) var count = 0
     /// The id of the next one.
     private(set) var nextID: UInt64 = 1
 
-    mutating func insert(_ connection: Connection) {
+    func insert(_ connection: Connection) {
         nextID += 1
         let place = Int(connection.descriptor)
         while byDescriptor.count <= place { byDescriptor.append(nil) }
@@ -17,7 +17,7 @@ struct ConnectionTable {
         count += 1
     }
 
-    mutating func remove(_ connection: Connection) {
+    private func remove(_ connection: Connection) {
         byDescriptor[Int(connection.descriptor)] = nil
         descriptors[connection.id] = nil
         count -= 1
@@ -37,6 +37,40 @@ struct ConnectionTable {
         guard let id = UInt64(exactly: id), let descriptor = descriptors[id] else { return nil }
         return byDescriptor[Int(descriptor)]
     }
+
+    // MARK: those that go
+
+    /// To be closed at the end of the turn.
+    private var closing: [Connection] = []
+    /// Those that were closed in this turn, kept until its end: others may still be looking at them.
+    private var closed: [Connection] = []
+
+    @inline(__always) var hasClosing: Bool { !closing.isEmpty }
+
+    /// Marks a connection to be closed at the end of the turn, after its replies have been sent.
+    func closeLater(_ connection: Connection) {
+        guard !connection.isClosing else { return }
+        connection.isClosing = true
+        closing.append(connection)
+    }
+
+    /// Returns those that are to be closed, and forgets them.
+    func takeClosing() -> [Connection] {
+        defer { closing = [] }
+        return closing
+    }
+
+    /// Removes a connection that has been closed.
+    func close(_ connection: Connection) {
+        remove(connection)
+        closed.append(connection)
+    }
+
+    /// To be called at the end of a turn: nobody looks at closed ones any more.
+    @inline(__always)
+    func forgetClosed() { closed.removeAll(keepingCapacity: true) }
+
+    // MARK: all
 
     /// By descriptor.
     var all: some Sequence<Connection> { byDescriptor.lazy.compactMap { $0 } }

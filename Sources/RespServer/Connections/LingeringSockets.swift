@@ -4,7 +4,7 @@
 
 import Glibc
 
-struct LingeringSockets {
+final class LingeringSockets {
     /// More are closed at once: descriptors beyond `maxclients` are few.
     private static let capacity = 16
     /// For how long a peer may go on sending, in milliseconds.
@@ -17,18 +17,27 @@ struct LingeringSockets {
 
     /// The oldest first.
     private var sockets: [Socket] = []
+    private let loop: EventLoop
+    private let timer: LoopTimer
+
+    init(_ loop: EventLoop) {
+        self.loop = loop
+        timer = loop.timers.add()
+        timer.action = { [unowned self] in closeExpired(now: loop.timers.time) }
+    }
 
     /// Takes a socket over whose connection is gone. Everything that was sent to it is followed by the end.
-    mutating func add(_ descriptor: Int32, registration: UInt64, loop: EventLoop, now: Int64) {
+    func add(_ descriptor: Int32, registration: UInt64, now: Int64) {
         if sockets.count == Self.capacity { close(at: 0) }
         shutdown(descriptor, Int32(SHUT_WR))
         loop.watchByLevel(descriptor, registration: registration)
         sockets.append(Socket(descriptor: descriptor, deadline: now + Self.patience))
+        timer.set(for: nextDeadline)
     }
 
     /// Throws away some of what a peer has sent; closes the socket if that was all.
     /// - Parameter room: where it may be read to.
-    mutating func drain(_ descriptor: Int32, into room: UnsafeMutableRawPointer, _ size: Int) {
+    func drain(_ descriptor: Int32, into room: UnsafeMutableRawPointer, _ size: Int) {
         guard let index = sockets.firstIndex(where: { $0.descriptor == descriptor }) else { return }
         switch unsafe Syscall.read(descriptor, room, size) {
         case .bytes, .wouldBlock: break
@@ -40,15 +49,16 @@ struct LingeringSockets {
     var nextDeadline: Int64? { sockets.first?.deadline }
 
     /// Closes those whose time is over.
-    mutating func closeExpired(now: Int64) {
+    func closeExpired(now: Int64) {
         // The clock may have been put back.
         while let first = sockets.first, !(now...now + Self.patience ~= first.deadline) { close(at: 0) }
+        timer.set(for: nextDeadline)
     }
 
-    mutating func closeAll() {
+    func closeAll() {
         while !sockets.isEmpty { close(at: 0) }
     }
 
     /// A closed descriptor leaves the event loop by itself.
-    private mutating func close(at index: Int) { Glibc.close(sockets.remove(at: index).descriptor) }
+    private func close(at index: Int) { Glibc.close(sockets.remove(at: index).descriptor) }
 }

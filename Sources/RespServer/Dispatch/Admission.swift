@@ -191,7 +191,7 @@ extension Server {
             CommandError.bytes(Array("EXECABORT Transaction discarded because of: ".utf8) + reason).write(to: reply)
             endTransaction(connection)
         }
-        countError()
+        errors.count(reply)
         connection.transaction?.isAborted = true
     }
 
@@ -204,7 +204,7 @@ extension Server {
         log.warning(
             "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to the server. This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your instance. Connection from \(connection.address) aborted."
         )
-        closeLater(connection)
+        connections.closeLater(connection)
     }
 
     private static func unknownCommand(_ arguments: Arguments) -> CommandError {

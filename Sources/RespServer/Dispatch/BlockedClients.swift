@@ -42,14 +42,14 @@ final class BlockedClients {
     let steps = StepCounter()
     private let filter: KeyFilter
     /// Stands at the first alarm.
-    private let timer: LoopTimer?
+    let timer: LoopTimer?
     /// Waits that CLIENT UNBLOCK ends, once it has been answered, and whether with an error.
     private var unblocked: [(waiter: WaitingCommand, withError: Bool)] = []
 
-    init(engine: Engine, filter: KeyFilter, timer: LoopTimer? = nil) {
+    init(engine: Engine, filter: KeyFilter, timers: LoopTimers? = nil) {
         self.engine = engine
         self.filter = filter
-        self.timer = timer
+        timer = timers?.add()
     }
 
     /// How many clients wait.

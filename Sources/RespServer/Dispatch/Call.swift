@@ -71,8 +71,8 @@ extension Server {
         if taken > clock.millisecond { updateTime() }
     }
 
-    /// Runs a command of a script, whose reply goes to a writer of its own; `countedErrors` of the errors there are in the statistics.
-    func run(_ call: Call, replyingTo reply: ReplyWriter, countedErrors: inout Int) {
+    /// Runs a command of a script, whose reply goes to a writer of its own.
+    func run(_ call: Call, replyingTo reply: ReplyWriter) {
         let command = call.command
         // What Lua took up to here is the script's own.
         _ = clock.lap()
@@ -90,10 +90,9 @@ extension Server {
                     command: command, arguments: call.arguments, connection: call.connection, cycles: 0, isNested: true),
                 requestByteCount: 0, replyByteCount: reply.count)
         }
-        if reply.errorCount != countedErrors {
+        if reply.hasUncountedErrors {
             command.failedCalls += 1
-            countedErrors = reply.errorCount
-            count(error: reply.lastError)
+            errors.count(reply)
         }
     }
 
@@ -118,9 +117,9 @@ extension Server {
     private func finish(_ call: Call, _ taken: UInt64) {
         count(call, taken)
         // The errors of commands that it ran have been counted as theirs.
-        if reply.errorCount != countedErrors {
+        if reply.hasUncountedErrors {
             call.command.failedCalls += 1
-            countError()
+            errors.count(reply)
         }
     }
 
@@ -144,23 +143,5 @@ extension Server {
             FinishedCall(
                 command: call.command, arguments: call.arguments, connection: connection, cycles: earlier &+ taken,
                 isNested: call.isNested))
-    }
-
-    /// Counts the error that has just been written, by its first word.
-    func countError() {
-        countedErrors = reply.errorCount
-        guard !isErrorCounted else {
-            isErrorCounted = false
-            return
-        }
-        count(error: reply.lastError)
-    }
-
-    func count(error text: ByteSlice) {
-        let code = text[0..<(text.index(of: UInt8(ascii: " ")) ?? text.count)].description
-        guard let codes = errors.count(code) else { return }
-        log.warning(
-            "Errors are no longer counted by their codes, because there were too many different ones: CONFIG RESETSTAT starts anew. They were \(codes.joined(separator: ", "))"
-        )
     }
 }

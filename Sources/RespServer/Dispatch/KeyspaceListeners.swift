@@ -16,13 +16,13 @@ final class KeyspaceListeners: KeyspaceObserver {
     var connections: () -> [Connection] = { [] }
 
     /// - Parameter replies: where messages to clients go, and whose command runs.
-    init(engine: Engine, replies: ReplyQueue = ReplyQueue(), timer: LoopTimer? = nil) {
+    init(engine: Engine, replies: ReplyQueue = ReplyQueue(), timers: LoopTimers? = nil) {
         self.engine = engine
         self.replies = replies
         tracking = Tracking(engine: engine, replies: replies)
         filter = KeyFilter(engine: engine)
         watches = WatchRegistry(engine: engine, filter: filter)
-        blocked = BlockedClients(engine: engine, filter: filter, timer: timer)
+        blocked = BlockedClients(engine: engine, filter: filter, timers: timers)
     }
 
     /// To be called when somebody has begun to listen, or has ceased to.

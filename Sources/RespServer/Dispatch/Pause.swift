@@ -3,13 +3,17 @@
 import RespCodec
 import StoreEngine
 
-struct Pause {
+final class Pause {
+    /// When the pause is to be looked at again.
+    let timer: LoopTimer
     /// Until when, in milliseconds since 1970; 0 if there is no pause.
     private(set) var end: Int64 = 0
     private(set) var isForWritesOnly = false
     /// Those whose commands wait for the end, by id, each with its number in the order in which they came.
     private(set) var suspended: [UInt64: (number: Int, connection: Connection)] = [:]
     private var suspendedCount = 0
+
+    init(_ timers: LoopTimers) { timer = timers.add() }
 
     /// Commands that cannot be told to run without a look at the pause.
     var gate: CommandFlags {
@@ -18,24 +22,24 @@ struct Pause {
     }
 
     /// Begins a pause. One under way is only ever made longer and stricter.
-    mutating func begin(until end: Int64, forWritesOnly: Bool, now: Int64) {
+    func begin(until end: Int64, forWritesOnly: Bool, now: Int64) {
         isForWritesOnly = forWritesOnly && (self.end <= now || isForWritesOnly)
         self.end = max(self.end, end)
     }
 
-    mutating func finish(now: Int64) { if end > 0 { end = now } }
+    func finish(now: Int64) { if end > 0 { end = now } }
 
-    mutating func suspend(_ connection: Connection) {
+    func suspend(_ connection: Connection) {
         connection.isPaused = true
         suspendedCount += 1
         suspended[connection.id] = (suspendedCount, connection)
     }
 
     /// A client has gone.
-    mutating func forget(_ connection: Connection) { suspended[connection.id] = nil }
+    func forget(_ connection: Connection) { suspended[connection.id] = nil }
 
     /// Forgets a pause that is over. Returns whom it has suspended, in that order.
-    mutating func takeSuspended() -> [Connection] {
+    func takeSuspended() -> [Connection] {
         defer { suspended = [:] }
         end = 0
         return suspended.values.sorted { $0.number < $1.number }.map(\.connection)
@@ -43,8 +47,13 @@ struct Pause {
 }
 
 extension Server {
-    /// Whether a command of these flags must wait for the end of a pause.
+    /// Whether data are to stay as they are for now.
+    var holdsData: Bool { pause.end > now || turns.isStopping }
+
+    /// Whether a command of these flags must wait for the end of a pause, or of the server: what would be done in the rest of its last turn is
+    /// neither saved nor acknowledged.
     func isPaused(_ flags: CommandFlags, _ connection: Connection) -> Bool {
+        if turns.isStopping { return true }
         guard pause.end > 0 else { return false }
         // Expired keys stay during a pause, and not a command longer: who writes must not find them in the way.
         guard pause.end > engine.now else {
@@ -65,7 +74,7 @@ extension Server {
     func followPause() {
         updateGate()
         if pause.end == 0 { engine.removesExpiredKeys = true }
-        pauseTimer.set(for: pause.end > 0 ? now : nil)
+        pause.timer.set(for: pause.end > 0 ? now : nil)
     }
 
     /// Has expired keys stay once a pause has begun, and lets clients go on when it is over.
@@ -73,7 +82,7 @@ extension Server {
         guard pause.end > 0 else { return followPause() }
         guard pause.end <= now else {
             engine.removesExpiredKeys = false
-            return pauseTimer.set(for: pause.end)
+            return pause.timer.set(for: pause.end)
         }
         for connection in pause.takeSuspended() where !connection.isClosed {
             connection.isPaused = false

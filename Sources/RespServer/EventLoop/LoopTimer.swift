@@ -5,7 +5,8 @@
 final class LoopTimer {
     /// When it is to be done; `Int64.max` for never.
     fileprivate(set) var time = Int64.max
-    fileprivate let action: () -> Void
+    /// What is to be done. Whoever is not all there yet when it registers the timer says it later.
+    var action: () -> Void
     private unowned let timers: LoopTimers
 
     fileprivate init(_ timers: LoopTimers, _ action: @escaping () -> Void) {
@@ -28,11 +29,12 @@ final class LoopTimers {
     private var timers: [LoopTimer] = []
     /// No timer's time comes before this one. It may be that of a timer that was put off.
     fileprivate(set) var earliest = Int64.max
-    private var lastTime = Int64.min
+    /// The time of the last turn, and of this one while timers are done.
+    private(set) var time = Int64.min
     let steps = StepCounter()
 
     /// Registers what is to be done at the times that the timer is set for.
-    func add(_ action: @escaping () -> Void) -> LoopTimer {
+    func add(_ action: @escaping () -> Void = {}) -> LoopTimer {
         let timer = LoopTimer(self, action)
         timers.append(timer)
         return timer
@@ -42,8 +44,8 @@ final class LoopTimers {
     /// - Complexity: O(1) where there is nothing to do, else O(n) in the timers.
     @inline(__always)
     func run(now: Int64) {
-        guard now >= earliest || now < lastTime else {
-            lastTime = now
+        guard now >= earliest || now < time else {
+            time = now
             return
         }
         runExpired(now: now)
@@ -51,8 +53,8 @@ final class LoopTimers {
 
     private func runExpired(now: Int64) {
         // What was to be done in an hour by a clock that has been put back an hour is to be looked at now.
-        let wasPutBack = now < lastTime
-        lastTime = now
+        let wasPutBack = now < time
+        time = now
         steps.step(timers.count)
         for timer in timers where timer.time <= now || wasPutBack && timer.time < Int64.max {
             timer.time = Int64.max

@@ -4,11 +4,15 @@ import RespCodec
 import StoreEngine
 
 final class HotKeySampler {
+    /// When sampling ends by itself.
+    let timer: LoopTimer
     /// What is being found, or was found last.
     var found: HotKeys?
     private(set) var isSampling = false
     /// How many requests there are up to the next sample.
     private var distance = HotKeys.never
+
+    init(_ timers: LoopTimers) { timer = timers.add() }
 
     /// Whether every request is a sample.
     var samplesAll: Bool { isSampling && found?.options.ratio == 1 }

@@ -100,14 +100,14 @@ extension Server {
 
     func startHotKeys(_ options: HotKeys.Options) {
         hotKeys.found = HotKeys(options, now: now, totals: hotKeyTotals, seed: UInt64.random(in: 1...UInt64.max))
-        hotKeysTimer.set(for: options.duration.map { now + $0 })
+        hotKeys.timer.set(for: options.duration.map { now + $0 })
         followHotKeys()
     }
 
     func stopHotKeys() {
         hotKeys.found?.follow(hotKeyTotals)
         hotKeys.found?.stop(now: now)
-        hotKeysTimer.set(for: nil)
+        hotKeys.timer.set(for: nil)
         followHotKeys()
     }
 
@@ -120,7 +120,7 @@ extension Server {
     func stopHotKeysInTime() {
         guard let tracked = hotKeys.found, tracked.isActive, let duration = tracked.options.duration else { return }
         let end = tracked.start + duration
-        end <= now ? stopHotKeys() : hotKeysTimer.set(for: end)
+        end <= now ? stopHotKeys() : hotKeys.timer.set(for: end)
     }
 
     private func followHotKeys() {

@@ -46,6 +46,10 @@ final class Persistence {
     }
 
     let helper = HelperThread(niceness: 10)
+    /// When it is to be looked how far the file is of a snapshot that rests or is written.
+    let timer: LoopTimer
+    /// Whether each turn writes a slice of a snapshot.
+    var savesInSlices = false
     /// In seconds since 1970: at first when the server started.
     var lastSave: Int64
     var lastSaveSucceeded = true
@@ -65,7 +69,10 @@ final class Persistence {
     var lastDuration = -1
     var lastLoad = SnapshotContents()
 
-    init(now: Int64) { lastSave = now / 1000 }
+    init(now: Int64, _ timers: LoopTimers) {
+        lastSave = now / 1000
+        timer = timers.add()
+    }
 
     /// Temporary files bear the number of the process; another process of that number, in another container, may have made the first.
     static func temporaryNames(process: Int32) -> some Sequence<String> {

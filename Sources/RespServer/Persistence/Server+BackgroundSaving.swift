@@ -29,7 +29,7 @@ extension Server {
         let saver = SnapshotSaver(engine, snapshotContents(), to: file)
         saver.begin()
         persistence.background = BackgroundSave(saver, file, start: now / 1000, changeCount: engine.changeCount)
-        savesInSlices = true
+        persistence.savesInSlices = true
         log.notice("Background saving started")
     }
 
@@ -43,8 +43,8 @@ extension Server {
         }
         background.saver.end()
         persistence.background = nil
-        savesInSlices = false
-        saveTimer.set(for: nil)
+        persistence.savesInSlices = false
+        persistence.timer.set(for: nil)
         if let rewrite = background.rewrite {
             giveUp(rewrite)
             if appendOnly.state == .off { appendOnly.directory = nil }
@@ -54,14 +54,14 @@ extension Server {
     /// Writes a slice.
     func saveSlice() {
         guard let background = persistence.background, !background.isWritten else {
-            savesInSlices = false
+            persistence.savesInSlices = false
             return
         }
         if case .failed = background.file.outcome { return endBackgroundSave(background) }
         let delay = configuration.settings.keySaveDelayMicroseconds
         if delay != 0 && Syscall.monotonicMicroseconds() < background.restsUntil { return rest(until: now + 1) }
         let start = clinux_cycle_counter()
-        let isAlone = events.isEmpty && queue.isEmpty && statistics.commandsProcessed == statistics.commandsBeforeTurn
+        let isAlone = turns.isIdle && statistics.commandsProcessed == statistics.commandsBeforeTurn
         let shared = UInt64(Double(start &- clock.turnStart) * Self.share)
         let length = isAlone ? clock.millisecond : min(max(shared, clock.millisecond / 20), clock.millisecond)
         let (before, steps) = (background.saver.keyCount, background.saver.stepCount)
@@ -85,8 +85,8 @@ extension Server {
     }
 
     private func rest(until time: Int64) {
-        savesInSlices = false
-        saveTimer.set(for: time)
+        persistence.savesInSlices = false
+        persistence.timer.set(for: time)
     }
 
     /// Looks how far the file is.
@@ -94,19 +94,19 @@ extension Server {
         guard let background = persistence.background else { return }
         if background.file.outcome != nil { return endBackgroundSave(background) }
         if background.isWritten {
-            saveTimer.set(for: now + 1)
+            persistence.timer.set(for: now + 1)
         } else {
             // Every millisecond, as long as there is no room.
             background.file.relieve(microseconds: 250)
-            savesInSlices = true
+            persistence.savesInSlices = true
         }
     }
 
     private func endBackgroundSave(_ background: BackgroundSave) {
         background.saver.end()
         persistence.background = nil
-        savesInSlices = false
-        saveTimer.set(for: nil)
+        persistence.savesInSlices = false
+        persistence.timer.set(for: nil)
         if let rewrite = background.rewrite, let outcome = background.file.outcome {
             appendOnly.lastDuration = Int(now / 1000 - background.start)
             return endRewrite(rewrite, outcome)

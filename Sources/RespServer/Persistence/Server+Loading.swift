@@ -33,7 +33,7 @@ extension Server {
             log.notice("DB loaded from disk: \(Self.text(ofSeconds: seconds)) seconds")
             return true
         case .failed:
-            if !isStopping { log.warning("Fatal error loading the DB, check server logs. Exiting.") }
+            if !turns.isStopping { log.warning("Fatal error loading the DB, check server logs. Exiting.") }
             return false
         }
     }
@@ -83,7 +83,7 @@ extension Server {
             )
             return .loaded
         } catch {
-            if isStopping { return .failed }
+            if turns.isStopping { return .failed }
             let reason = input.error.map { "it cannot be read (\($0)) at offset \(error.offset)" } ?? "\(error)"
             log.warning(
                 "The RDB file \(settings.directory)/\(name) cannot be loaded: \(reason). It was left as it is: examine it with redis-check-rdb, restore it from a backup, or move it away to start without its data."
@@ -154,7 +154,7 @@ extension Server {
     /// - Returns: whether to go on.
     func continueWhileLoading() -> Bool {
         if let loader = persistence.loader { serveWhileBusy(loader) } else { takeTurnWhileBusy() }
-        return !isStopping
+        return !turns.isStopping
     }
 
     /// Removes what processes have left that ended while they saved.

@@ -74,7 +74,7 @@ extension ScriptRunner {
             // It is in an append-only file, and its client there is none.
             _ = unsafe server.continueWhileLoading()
         }
-        if unsafe server.isStopping { run.isKilled = true }
+        if unsafe server.turns.isStopping { run.isKilled = true }
         if run.isKilled { unsafe server.log.notice("Lua script killed by user with SCRIPT KILL.") }
     }
 
@@ -105,20 +105,16 @@ extension Server {
     /// Serves all others within a request that runs.
     func serveWhileBusy(_ connection: Connection) {
         // Its client has to wait; what it has sent meanwhile is read in the turn that follows.
-        queue.removeAll { $0 === connection }
-        connection.isQueued = true
-        let aside = (reader: RequestReader(), batch: RequestBatch(), errors: countedErrors)
+        turns.setAside(connection)
+        let aside = (reader: RequestReader(), batch: RequestBatch())
         reader.exchange(with: aside.reader)
         reader.limits = aside.reader.limits
         batch.exchange(with: aside.batch)
         replies.setAside()
-        countedErrors = reply.errorCount
         takeTurnWhileBusy()
         replies.takeBack()
-        countedErrors = aside.errors
         batch.exchange(with: aside.batch)
         reader.exchange(with: aside.reader)
-        connection.isQueued = false
-        enqueue(connection)
+        turns.putBack(connection)
     }
 }

@@ -85,7 +85,7 @@ extension ScriptRunner: LuaHost {
         if connection.isNoTouch && connection.leavesAccessTimes(command.record) {
             call.options.insert(.leavesAccessTimes)
         }
-        server.run(call, replyingTo: reply, countedErrors: &countedErrors)
+        server.run(call, replyingTo: reply)
         server.statistics.commandsProcessed &+= 1
         connection.commandCount &+= 1
         if connection.tracker != nil {
@@ -131,8 +131,8 @@ extension ScriptRunner: LuaHost {
 
     private func refuse(_ record: CommandRecord?, _ text: StaticString) -> StaticString {
         record?.countRejection()
-        unsafe server.count(
-            error: ByteSlice(text)[0] != UInt8(ascii: "-")
+        unsafe server.errors.count(
+            ByteSlice(text)[0] != UInt8(ascii: "-")
                 ? "ERR" : ByteSlice(text)[1] == UInt8(ascii: "O") ? "OOM" : "MISCONF")
         return text
     }

@@ -11,6 +11,8 @@ import StoreEngine
 @safe final class ScriptRunner {
     /// Set before anybody asks for a script, as the server is made of its parts.
     unowned(unsafe) var server: Server!
+    /// While there is much garbage.
+    private let timer: LoopTimer
     /// The interpreter of scripts.
     private var scriptEnvironment: LuaEnvironment?
     /// How many there have been: a script is compiled anew for each, when it is next run.
@@ -43,8 +45,6 @@ import StoreEngine
 
     /// The reply of the command that a script runs.
     let reply = ReplyWriter(capacity: 4096)
-    /// How many of its errors are in the statistics.
-    @safe @exclusivity(unchecked) var countedErrors = 0
     /// The words of the command.
     @safe @exclusivity(unchecked) var words = LuaWords()
     /// Commands that a script may not run, whatever it is.
@@ -54,6 +54,11 @@ import StoreEngine
     /// Whether data cannot be saved, and whether the script could not write anyway.
     var storageProblem: CommandError?
     var onlyReads = false
+
+    init(_ timers: LoopTimers) {
+        timer = timers.add()
+        timer.action = { [unowned self] in maintain() }
+    }
 
     deinit {
         unsafe reply.deallocate()
@@ -133,9 +138,11 @@ import StoreEngine
         BackgroundRelease.release(consume gone)
     }
 
-    /// To be called at times: collects garbage.
-    /// - Returns: Whether there is more to be done soon.
-    func maintain() -> Bool {
+    /// To be called at times: collects garbage, and goes on soon if there is more.
+    func maintain() { timer.set(for: unsafe collectGarbage() ? server.now : nil) }
+
+    /// - Returns: Whether there is more.
+    private func collectGarbage() -> Bool {
         guard !isRunning else { return false }
         var isBehind = false
         let end = unsafe clinux_cycle_counter() &+ server.clock.millisecond
@@ -312,7 +319,7 @@ import StoreEngine
         } else {
             isCounted = writeError(of: run, lua, reply)
         }
-        unsafe server.isErrorCounted = isCounted
+        unsafe server.errors.skipsNext = isCounted
         end(run, environment)
     }
 

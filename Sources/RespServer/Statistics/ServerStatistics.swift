@@ -23,8 +23,6 @@ struct ServerStatistics {
     var nestedCycles: UInt64 = 0
     /// Wrong names of users and passwords.
     var deniedAuthentications = 0
-    /// How long the removal of expired keys took.
-    var expiryCycles: UInt64 = 0
     var clientsClosedByOutputLimit = 0
     var clientsClosedByQueryLimit = 0
     /// By `maxmemory-clients`.

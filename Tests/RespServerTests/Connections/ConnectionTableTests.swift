@@ -10,14 +10,14 @@ import Testing
     }
 
     @Test func anEventForAClosedConnectionIsNobodys() {
-        var table = ConnectionTable()
+        let table = ConnectionTable()
         let first = connection(5, id: table.nextID)
         table.insert(first)
         #expect(table[5, registration: first.registration] === first && table[id: 1] === first)
         #expect(table[5, registration: first.registration + 1] == nil)
         #expect(table[4, registration: first.registration] == nil)
         #expect(table[500, registration: first.registration] == nil)
-        table.remove(first)
+        table.close(first)
         #expect(table.count == 0 && table[id: 1] == nil)
         let second = connection(5, id: table.nextID)
         table.insert(second)
@@ -26,7 +26,7 @@ import Testing
     }
 
     @Test func theirOrders() {
-        var table = ConnectionTable()
+        let table = ConnectionTable()
         for descriptor: Int32 in [9, 3, 7] { table.insert(connection(descriptor, id: table.nextID)) }
         #expect(table.count == 3 && table.all.map(\.descriptor) == [3, 7, 9])
         #expect(table.byAge.map(\.id) == [1, 2, 3])

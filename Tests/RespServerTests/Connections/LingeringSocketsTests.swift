@@ -22,10 +22,10 @@ import Testing
     private func isOpen(_ peer: Int32) -> Bool { send(peer, room, 1, Int32(MSG_NOSIGNAL)) == 1 }
 
     @Test func thePeerIsReadUntilItEnds() {
-        var sockets = LingeringSockets()
+        let sockets = LingeringSockets(loop)
         let (server, peer) = pair()
         defer { close(peer) }
-        sockets.add(server, registration: 1, loop: loop, now: 1000)
+        sockets.add(server, registration: 1, now: 1000)
         #expect(sockets.nextDeadline == 2000)
         // Its own side has ended.
         #expect(recv(peer, room, 1, 0) == 0)
@@ -42,14 +42,14 @@ import Testing
     }
 
     @Test func whoGoesOnSendingIsClosedInTime() {
-        var sockets = LingeringSockets()
+        let sockets = LingeringSockets(loop)
         let (first, second) = (pair(), pair())
         defer {
             close(first.peer)
             close(second.peer)
         }
-        sockets.add(first.server, registration: 1, loop: loop, now: 1000)
-        sockets.add(second.server, registration: 2, loop: loop, now: 1500)
+        sockets.add(first.server, registration: 1, now: 1000)
+        sockets.add(second.server, registration: 2, now: 1500)
         sockets.closeExpired(now: 2000)
         #expect(isOpen(first.peer) && isOpen(second.peer))
         sockets.closeExpired(now: 2001)
@@ -60,11 +60,11 @@ import Testing
     }
 
     @Test func theOldestMakesRoom() {
-        var sockets = LingeringSockets()
+        let sockets = LingeringSockets(loop)
         let pairs = (0..<17).map { _ in pair() }
         defer { for pair in pairs { close(pair.peer) } }
         for (number, pair) in pairs.enumerated() {
-            sockets.add(pair.server, registration: UInt64(number + 1), loop: loop, now: Int64(number))
+            sockets.add(pair.server, registration: UInt64(number + 1), now: Int64(number))
         }
         #expect(pairs.map { isOpen($0.peer) } == [false] + Array(repeating: true, count: 16))
         sockets.closeAll()

@@ -32,6 +32,8 @@ final class AppendOnlyFile {
     }
 
     let writer: AppendLogWriter
+    /// While somebody waits for the log, or that for a thread.
+    let timer: LoopTimer
     var state = State.off
     /// While it is not off, or is being rewritten.
     var directory: AppendDirectory? {
@@ -130,7 +132,10 @@ final class AppendOnlyFile {
         return true
     }
 
-    init(log: Log) { writer = AppendLogWriter(log: log) }
+    init(log: Log, _ timers: LoopTimers) {
+        writer = AppendLogWriter(log: log)
+        timer = timers.add()
+    }
 
     func resetStatistics() {
         rewriteCount = 0

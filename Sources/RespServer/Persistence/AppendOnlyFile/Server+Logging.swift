@@ -36,7 +36,7 @@ extension Server {
                 cycles: writer.writeCycles)
         }
         if writer.syncCycles > 0 { observer.observe(.logSync, cycles: writer.syncCycles) }
-        if writer.isPostponed { logTimer.set(for: now + 1) }
+        if writer.isPostponed { appendOnly.timer.set(for: now + 1) }
         statistics.logCycles &+= clinux_cycle_counter() &- start
         if writer.failure != before { updateGate() }
         if engine.isMemoryLimited {

@@ -67,7 +67,7 @@ extension Server {
             directory: directory, baseName: baseName, position: writer.log.position,
             hasIncrement: appendOnly.state != .off, recovers: recovers, moves: moves)
         persistence.background = background
-        savesInSlices = true
+        persistence.savesInSlices = true
     }
 
     /// The directory of the log, which is made again where it is gone; another one if the settings name another.

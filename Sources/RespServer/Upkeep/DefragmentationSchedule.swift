@@ -13,39 +13,28 @@
 import CLinux
 import StoreEngine
 
-/// How defragmentation gets on.
-struct DefragmentationPace {
+final class DefragmentationSchedule {
     /// How many percent of the time it gets; 0 while it does not run.
-    var share = 0
+    private(set) var share = 0
     /// No pass begins before this time.
-    var restEnd: Int64 = 0
+    private var restEnd: Int64 = 0
     /// Bytes of pages when the pass began.
-    var heldBytesAtStart = 0
+    private var heldBytesAtStart = 0
     /// How much of the pages was not in use when the last pass was over, or since then at its least.
-    var bytesLeft = 0
+    private var bytesLeft = 0
     /// Since when there is something to do, and for how long there was before, in milliseconds.
     private var start: Int64?
     private var earlier: Int64 = 0
 
-    mutating func follow(isExcessive: Bool, now: Int64) {
-        if isExcessive {
-            start = start ?? now
-        } else if let since = start {
-            earlier += max(0, now - since)
-            start = nil
-        }
-    }
+    private let engine: Engine
+    private let configuration: Configuration
+    private let persistence: Persistence
+    private let clock: TurnClock
+    private let observer: CommandObserver
+    /// When the pass goes on.
+    private let timer: LoopTimer
+    private var now: Int64 { engine.now }
 
-    func current(now: Int64) -> Int64 { start.map { max(0, now - $0) } ?? 0 }
-    func total(now: Int64) -> Int64 { earlier + current(now: now) }
-
-    mutating func resetStatistics(now: Int64) {
-        earlier = 0
-        if start != nil { start = now }
-    }
-}
-
-extension Server {
     /// Steps of the engine between two looks at the clock: some tens of microseconds.
     private static let stepsOfLook = 1000
     /// Shorter passes than this part of the pages are of little use.
@@ -54,29 +43,63 @@ extension Server {
     private static let restDuringSnapshot: Int64 = 100
     private static let shareUnderPressure = 90
 
+    init(
+        _ engine: Engine, _ configuration: Configuration, _ persistence: Persistence, _ clock: TurnClock,
+        _ observer: CommandObserver, _ timers: LoopTimers
+    ) {
+        self.engine = engine
+        self.configuration = configuration
+        self.persistence = persistence
+        self.clock = clock
+        self.observer = observer
+        timer = timers.add()
+        timer.action = { [unowned self] in goOn() }
+    }
+
+    // MARK: for how long there has been something to do
+
+    private func follow(isExcessive: Bool) {
+        if isExcessive {
+            start = start ?? now
+        } else if let since = start {
+            earlier += max(0, now - since)
+            start = nil
+        }
+    }
+
+    var currentMilliseconds: Int64 { start.map { max(0, now - $0) } ?? 0 }
+    var totalMilliseconds: Int64 { earlier + currentMilliseconds }
+
+    func resetStatistics() {
+        earlier = 0
+        if start != nil { start = now }
+    }
+
+    // MARK: passes
+
     /// Begins a pass if there is much to gain. To be called while defragmentation is on, or was.
-    func followDefragmentation() {
+    func follow() {
         let settings = configuration.settings
         let (bytes, percent) = engine.fragmentation
         let isExcessive =
             settings.activeDefragmentation && bytes >= settings.defragmentationIgnoredBytes
             && percent >= settings.defragmentationLowerThreshold
-        defragmentationPace.follow(isExcessive: isExcessive, now: now)
-        defragmentationPace.bytesLeft = min(defragmentationPace.bytesLeft, bytes)
+        follow(isExcessive: isExcessive)
+        bytesLeft = min(bytesLeft, bytes)
         let isUnderPressure =
-            engine.holdsTooMuch && bytes - defragmentationPace.bytesLeft > engine.usedBytes / Self.leastGain
+            engine.holdsTooMuch && bytes - bytesLeft > engine.usedBytes / Self.leastGain
         if !settings.activeDefragmentation && !engine.isMemoryLimited { engine.endDefragmentation() }
         if !engine.isDefragmenting {
-            defragmentationPace.share = 0
+            share = 0
             // The clock may have been put back.
-            let rests = now < defragmentationPace.restEnd && defragmentationPace.restEnd - now <= Self.restMilliseconds
-            guard isExcessive && !rests || isUnderPressure, mayDefragment else { return }
+            let rests = now < restEnd && restEnd - now <= Self.restMilliseconds
+            guard isExcessive && !rests || isUnderPressure, isAllowed else { return }
             engine.beginDefragmentation()
-            defragmentationPace.heldBytesAtStart = engine.heldBytes
-            defragmentationTimer.set(for: now)
+            heldBytesAtStart = engine.heldBytes
+            timer.set(for: now)
         }
         let wanted = isUnderPressure ? Self.shareUnderPressure : share(ofFragmentation: percent)
-        defragmentationPace.share = max(defragmentationPace.share, wanted)
+        share = max(share, wanted)
     }
 
     /// To be called while memory is limited, when much may have been taken or freed: sees to it that the system does not count much more than
@@ -84,7 +107,7 @@ extension Server {
     func relieveMemory() {
         guard engine.holdsTooMuch else { return }
         engine.giveBackSomePages()
-        followDefragmentation()
+        follow()
     }
 
     private func share(ofFragmentation percent: Int) -> Int {
@@ -96,14 +119,20 @@ extension Server {
         return max(least, least + Int(part * Double(most - least)))
     }
 
+    /// A setting has changed: what was of little use before may be worth it now.
+    func settingsChanged() {
+        restEnd = 0
+        follow()
+    }
+
     /// Goes on with the pass for a bounded time.
-    func defragment() {
+    private func goOn() {
         guard engine.isDefragmenting || engine.movesAllBlocks else { return }
-        guard mayDefragment else { return defragmentationTimer.set(for: now + Self.restDuringSnapshot) }
+        guard isAllowed else { return timer.set(for: now + Self.restDuringSnapshot) }
         if engine.movesAllBlocks { return moveAllBlocks() }
         let start = clinux_cycle_counter()
-        let share = max(defragmentationPace.share, 1)
-        let limit = clock.millisecond / (share < 50 ? 2 : 1)
+        let percent = max(share, 1)
+        let limit = clock.millisecond / (percent < 50 ? 2 : 1)
         var isOver = false
         repeat {
             isOver = engine.defragment(steps: Self.stepsOfLook)
@@ -111,19 +140,19 @@ extension Server {
         let taken = clinux_cycle_counter() &- start
         observer.observe(.defragmentationCycle, cycles: taken)
         guard isOver else {
-            let rest = Double(taken) / Double(clock.millisecond) * Double(100 - share) / Double(share)
-            return defragmentationTimer.set(for: now + Int64(rest.rounded(.up)))
+            let rest = Double(taken) / Double(clock.millisecond) * Double(100 - percent) / Double(percent)
+            return timer.set(for: now + Int64(rest.rounded(.up)))
         }
-        defragmentationPace.share = 0
-        defragmentationPace.bytesLeft = engine.fragmentation.bytes
-        let before = defragmentationPace.heldBytesAtStart
+        share = 0
+        bytesLeft = engine.fragmentation.bytes
+        let before = heldBytesAtStart
         if before - engine.heldBytes < before / Self.leastGain {
-            defragmentationPace.restEnd = now + Self.restMilliseconds
+            restEnd = now + Self.restMilliseconds
         }
     }
 
     /// Not while a snapshot is written or something is loaded.
-    var mayDefragment: Bool { engine.mayDefragment && persistence.loading == nil }
+    var isAllowed: Bool { engine.mayDefragment && persistence.loading == nil }
 
     /// Whether blocks are moved all the time, wherever they lie: for tests.
     var movesAllBlocks: Bool {
@@ -131,13 +160,13 @@ extension Server {
         set {
             engine.endDefragmentation()
             engine.movesAllBlocks = newValue
-            defragmentationTimer.set(for: newValue ? now : nil)
+            timer.set(for: newValue ? now : nil)
         }
     }
 
     /// Moves some blocks, in every turn.
     private func moveAllBlocks() {
         if engine.defragment(steps: Self.stepsOfLook) { engine.beginDefragmentation() }
-        defragmentationTimer.set(for: now)
+        timer.set(for: now)
     }
 }
