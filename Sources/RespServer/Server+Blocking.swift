@@ -52,7 +52,7 @@ extension Server {
         let connection = waiter.connection
         replies.begin(for: connection)
         defer { replies.end() }
-        var call = Call(waiter.record.handle, waiter.arguments.view, for: connection)
+        var call = Call(waiter.record.handle, waiter.arguments.view, for: connection, replyingTo: reply)
         call.options.insert(.hasWaited)
         if connection.leavesAccessTimes(waiter.record) { call.options.insert(.leavesAccessTimes) }
         let hasReplied = runMeasured(call)
@@ -112,9 +112,12 @@ extension Server {
             errors.count(reply)
             waiter.record.handle.failedCalls += 1
         } else if waiter.wait.timeoutReply == .byCommand {
-            var call = Call(waiter.record.handle, waiter.arguments.view, for: waiter.connection)
+            var call = Call(waiter.record.handle, waiter.arguments.view, for: waiter.connection, replyingTo: reply)
             call.isNested = true
-            runSession(call, replyingTo: reply)
+            call.options = []
+            // It counts below, with the time that it took before it waited.
+            call.isCounted = false
+            run(call)
         } else {
             waiter.wait.timeoutReply.write(to: reply)
         }

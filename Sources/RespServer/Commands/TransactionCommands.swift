@@ -73,7 +73,7 @@ enum TransactionCommands {
         context.reply.array(transaction.queue.count)
         defer { server.updateTime() }
         for queued in transaction.queue {
-            var call = Call(queued.record.handle, queued.arguments.view, for: connection)
+            var call = Call(queued.record.handle, queued.arguments.view, for: connection, replyingTo: context.reply)
             call.isNested = true
             call.options = connection.leavesAccessTimes(queued.record) ? .leavesAccessTimes : []
             let start = context.reply.count

@@ -53,7 +53,8 @@ extension Server {
         case .run(let record):
             // What monitors are shown must not be freed before.
             var call = Call(
-                record.handle, arguments, for: connection, adoptable: monitors.isEmpty ? adoptable : nil)
+                record.handle, arguments, for: connection, replyingTo: reply,
+                adoptable: monitors.isEmpty ? adoptable : nil)
             if connection.leavesAccessTimes(record) { call.options.insert(.leavesAccessTimes) }
             // The time for making room is not the command's.
             clock.restart()

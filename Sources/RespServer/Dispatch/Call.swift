@@ -1,5 +1,5 @@
-// One call of a command: requests, the commands of a transaction or a script and those that have waited all run as one of these. Only
-// what is loaded from an append-only file does not (`LogRunner.swift`).
+// One call of a command: requests, the commands of a transaction and of a script, those that have waited, and those of an append-only file all
+// run as one of these.
 
 import RespCodec
 import StoreEngine
@@ -10,6 +10,8 @@ struct Call {
     let arguments: Arguments
     /// Who asks: its database is used, in its protocol it is answered.
     unowned(unsafe) let connection: Connection
+    /// Where its reply goes: to the client, or to who has the command run and makes something else of it.
+    let reply: ReplyWriter
     /// The command's first key, if that has been hashed.
     var key: HashedKey?
     /// Whoever runs the call holds them: a counted reference would make every call a copy with a function of its own.
@@ -17,15 +19,18 @@ struct Call {
     var options: CallOptions = .mayWait
     /// Whether another command runs this one as a part of itself: time stands still for it.
     var isNested = false
+    /// Whether it is in the statistics and may come to the logs of commands: what is loaded does not, nor does the end of a wait.
+    var isCounted = true
 
     @inline(__always)
     init(
-        _ command: CommandHandle, _ arguments: Arguments, for connection: Connection,
+        _ command: CommandHandle, _ arguments: Arguments, for connection: Connection, replyingTo reply: ReplyWriter,
         key: HashedKey? = nil, adoptable: AdoptableArguments? = nil
     ) {
         self.command = command
         self.arguments = arguments
         unsafe self.connection = connection
+        self.reply = reply
         self.key = key
         unsafe self.adoptable = adoptable
     }
@@ -39,7 +44,7 @@ extension Server {
         let command = call.command
         if let run = command.data {
             unsafe engine.run(
-                run, keys: command.keys, call.arguments, database: call.connection.database, reply: reply,
+                run, keys: command.keys, call.arguments, database: call.connection.database, reply: call.reply,
                 key: call.key,
                 adoptable: call.adoptable, options: call.options,
                 effect: command.effect)
@@ -47,15 +52,16 @@ extension Server {
                 beginWait(call, wait)
                 return false
             }
-            finish(call, clock.lap())
+            if call.isCounted { finish(call, clock.lap()) }
         } else {
             // The time of the commands that it runs is its, too.
             let start = clock.last
-            runSession(call, replyingTo: reply)
+            runSession(call)
             if command.flags.contains(.blocking), let wait = engine.takeWait() {
                 beginWait(call, wait)
                 return false
             }
+            guard call.isCounted else { return true }
             _ = clock.lap()
             finish(call, clock.last &- start)
         }
@@ -71,33 +77,9 @@ extension Server {
         if taken > clock.millisecond { updateTime() }
     }
 
-    /// Runs a command of a script, whose reply goes to a writer of its own.
-    func run(_ call: Call, replyingTo reply: ReplyWriter) {
-        let command = call.command
-        // What Lua took up to here is the script's own.
-        _ = clock.lap()
-        if let run = command.data {
-            unsafe engine.run(
-                run, keys: command.keys, call.arguments, database: call.connection.database, reply: reply,
-                options: call.options, effect: command.effect)
-        } else {
-            runSession(call, replyingTo: reply)
-        }
-        count(call, clock.lap())
-        if reply.count >= observer.noticedReply {
-            unsafe observer.observe(
-                FinishedCall(
-                    command: command, arguments: call.arguments, connection: call.connection, cycles: 0, isNested: true),
-                requestByteCount: 0, replyByteCount: reply.count)
-        }
-        if reply.hasUncountedErrors {
-            command.failedCalls += 1
-            errors.count(reply)
-        }
-    }
-
     /// Runs a command on the session.
-    func runSession(_ call: Call, replyingTo reply: ReplyWriter) {
+    private func runSession(_ call: Call) {
+        let reply = call.reply
         let start = reply.count
         do throws(CommandError) {
             let record = call.command.record
@@ -117,9 +99,9 @@ extension Server {
     private func finish(_ call: Call, _ taken: UInt64) {
         count(call, taken)
         // The errors of commands that it ran have been counted as theirs.
-        if reply.hasUncountedErrors {
+        if call.reply.hasUncountedErrors {
             call.command.failedCalls += 1
-            errors.count(reply)
+            errors.count(call.reply)
         }
     }
 

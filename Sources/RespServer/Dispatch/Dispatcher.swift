@@ -19,7 +19,7 @@ extension Server {
             return executeBehindGate(command, arguments, on: connection, key: key, adoptable: adoptable)
         }
         connection.lastCommand = command
-        run(Call(command, arguments, for: connection, key: key, adoptable: adoptable))
+        run(Call(command, arguments, for: connection, replyingTo: reply, key: key, adoptable: adoptable))
         return true
     }
 
@@ -33,7 +33,7 @@ extension Server {
             command.accepts(arguments.count), command.data != nil || command.runsOnSession
         else { return executeWithChecks(command?.record, arguments, on: connection, adoptable: adoptable) }
         connection.lastCommand = command
-        run(Call(command, arguments, for: connection, key: key, adoptable: adoptable))
+        run(Call(command, arguments, for: connection, replyingTo: reply, key: key, adoptable: adoptable))
         tracking.remember(command, arguments, key: key, readBy: connection)
         return true
     }

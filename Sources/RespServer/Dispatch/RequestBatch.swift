@@ -57,31 +57,68 @@ struct BatchedCall {
     func lookUp(
         _ reader: RequestReader, _ base: UnsafeRawPointer, commands: CommandTable, engine: Engine, database: Int
     ) {
-        var keyCount = 0
-        var memberCount = 0
+        var count = KeyCount()
         for index in 0..<reader.count {
             let request = reader[index]
             let name = reader.arguments[request.firstArgument]
             let command = unsafe commands.find(ByteSlice(start: base + name.offset, count: name.count))
-            var key = -1
-            if let command, command.firstKey > 0, command.firstKey < request.argumentCount {
-                let piece = reader.arguments[request.firstArgument + command.firstKey]
-                unsafe keys[keyCount] = unsafe HashedKey(ByteSlice(start: base + piece.offset, count: piece.count))
-                key = keyCount
-                keyCount += 1
-                let place = command.member
-                if place > 0 && place < request.argumentCount {
-                    let piece = reader.arguments[request.firstArgument + place]
-                    let member = unsafe ByteSlice(start: base + piece.offset, count: piece.count)
-                    unsafe HashedMember.write(member, ofKey: key, to: members + memberCount)
-                    memberCount += 1
-                }
+            add(command, index, argumentCount: request.argumentCount, &count) { place in
+                let piece = reader.arguments[request.firstArgument + place]
+                return unsafe ByteSlice(start: base + piece.offset, count: piece.count)
             }
-            unsafe calls[index] = BatchedCall(command: command, key: key)
         }
-        guard keyCount > 0 else { return }
+        prepare(count, engine, database)
+    }
+
+    /// The same for requests of an append-only file.
+    /// - Parameters:
+    ///   - range: which of those that the reader has found: at most as many as a batch has.
+    ///   - find: finds a command by its name.
+    func lookUp(
+        _ reader: EffectReader, _ range: Range<Int>, engine: Engine, database: Int,
+        _ find: (ByteSlice) -> CommandHandle?
+    ) {
+        precondition(range.count <= RequestReader.batchCapacity, "more requests than a batch has")
+        var count = KeyCount()
+        for (place, index) in range.enumerated() {
+            let words = reader.words(index)
+            add(find(words[0]), place, argumentCount: words.count, &count) { words[$0] }
+        }
+        prepare(count, engine, database)
+    }
+
+    /// How many keys and members a batch has.
+    private struct KeyCount {
+        var keys = 0
+        var members = 0
+    }
+
+    /// Takes in a request.
+    /// - Parameter argument: its argument at a place.
+    @inline(__always)
+    private func add(
+        _ command: CommandHandle?, _ index: Int, argumentCount: Int, _ count: inout KeyCount,
+        _ argument: (Int) -> ByteSlice
+    ) {
+        var key = -1
+        if let command, command.firstKey > 0, command.firstKey < argumentCount {
+            key = count.keys
+            unsafe keys[key] = HashedKey(argument(command.firstKey))
+            count.keys += 1
+            let place = command.member
+            if place > 0 && place < argumentCount {
+                unsafe HashedMember.write(argument(place), ofKey: key, to: members + count.members)
+                count.members += 1
+            }
+        }
+        unsafe calls[index] = BatchedCall(command: command, key: key)
+    }
+
+    @inline(__always)
+    private func prepare(_ count: KeyCount, _ engine: Engine, _ database: Int) {
+        guard count.keys > 0 else { return }
         unsafe engine.prepare(
-            UnsafeMutableBufferPointer(start: keys, count: keyCount),
-            UnsafeMutableBufferPointer(start: members, count: memberCount), database: database)
+            UnsafeMutableBufferPointer(start: keys, count: count.keys),
+            UnsafeMutableBufferPointer(start: members, count: count.members), database: database)
     }
 }

@@ -79,13 +79,16 @@ extension ScriptRunner: LuaHost {
         let connection = run.connection
         reply.removeAll()
         reply.version = run.version
-        var call = Call(command, arguments, for: connection)
+        var call = Call(command, arguments, for: connection, replyingTo: reply)
         call.isNested = true
         call.options = .scripted
         if connection.isNoTouch && connection.leavesAccessTimes(command.record) {
             call.options.insert(.leavesAccessTimes)
         }
-        server.run(call, replyingTo: reply)
+        // What Lua took up to here is the script's own.
+        server.clock.restart()
+        server.run(call)
+        if reply.count >= server.observer.noticedReply { noteLongReply(call) }
         server.statistics.commandsProcessed &+= 1
         connection.commandCount &+= 1
         if connection.tracker != nil {
@@ -97,6 +100,15 @@ extension ScriptRunner: LuaHost {
         // Much may have been told to others.
         server.replies.handOverWithinCommand(to: connection, from: run.replyStart)
         return nil
+    }
+
+    @inline(never)
+    private func noteLongReply(_ call: Call) {
+        unsafe server.observer.observe(
+            FinishedCall(
+                command: call.command, arguments: call.arguments, connection: call.connection, cycles: 0, isNested: true
+            ),
+            requestByteCount: 0, replyByteCount: reply.count)
     }
 
     private static let unknownText: StaticString = "Unknown Redis command called from script"
