@@ -109,8 +109,6 @@ extension Server {
         defer { replies.end() }
         if withError {
             reply.error("UNBLOCKED client unblocked via CLIENT UNBLOCK")
-            errors.count(reply)
-            waiter.record.handle.failedCalls += 1
         } else if waiter.wait.timeoutReply == .byCommand {
             var call = Call(waiter.record.handle, waiter.arguments.view, for: waiter.connection, replyingTo: reply)
             call.isNested = true
@@ -120,6 +118,10 @@ extension Server {
             run(call)
         } else {
             waiter.wait.timeoutReply.write(to: reply)
+        }
+        if reply.hasUncountedErrors {
+            errors.count(reply)
+            waiter.record.handle.failedCalls += 1
         }
         waiter.record.handle.calls &+= 1
         let taken = clock.lap()

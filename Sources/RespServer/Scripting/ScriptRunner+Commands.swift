@@ -26,11 +26,7 @@ extension ScriptRunner: LuaHost {
         }
         if let refusal = execute(arguments, run) {
             lua.truncate(to: 0)
-            if ByteSlice(refusal) == ByteSlice(Self.misconfiguration) {
-                pushStorageProblem(lua)
-            } else {
-                LuaEnvironment.pushError(lua, ByteSlice(refusal))
-            }
+            push(refusal, lua)
             lua.push(true)
             lua.setField("ignore_error_stats_update", of: -2)
             return failure
@@ -56,24 +52,28 @@ extension ScriptRunner: LuaHost {
     /// Runs a command; its reply is then in the writer.
     /// - Returns: why it was refused, and then there is no reply.
     @inline(__always)
-    private func execute(_ arguments: Arguments, _ run: ScriptRun) -> StaticString? {
+    private func execute(_ arguments: Arguments, _ run: ScriptRun) -> ScriptAdmission.Refusal? {
         // Held once: each use would otherwise be counted.
         guard let server = unsafe self.server else { return nil }
-        guard let found = server.commands.find(arguments[0]) else { return refuse(nil, Self.unknownText) }
+        guard let found = server.commands.find(arguments[0]) else { return refuse(nil, Self.unknownCommand) }
         var command = found
         if found.data == nil {
             let container = found.record
             if !container.subcommands.isEmpty && arguments.count > 1 {
-                guard let subcommand = container.subcommand(arguments[1]) else { return refuse(nil, Self.unknownText) }
+                guard let subcommand = container.subcommand(arguments[1]) else {
+                    return refuse(nil, Self.unknownCommand)
+                }
                 command = subcommand.handle
             }
         }
         guard command.accepts(arguments.count) else {
-            return refuse(command.record, "Wrong number of args calling Redis command from script")
+            return refuse(command.record, .text("Wrong number of args calling Redis command from script"))
         }
         let flags = command.flags
-        if !flags.isDisjoint(with: refusedFlags), let text = refusal(flags, run) {
-            return refuse(command.record, text)
+        if !flags.isDisjoint(with: admission.gate),
+            let refusal = admission.refusal(flags, hasWritten: run.hasWritten)
+        {
+            return refuse(command.record, refusal)
         }
         if flags.contains(.write) { run.hasWritten = true }
         let connection = run.connection
@@ -111,42 +111,29 @@ extension ScriptRunner: LuaHost {
             requestByteCount: 0, replyByteCount: reply.count)
     }
 
-    private static let unknownText: StaticString = "Unknown Redis command called from script"
+    private static let unknownCommand = ScriptAdmission.Refusal.text("Unknown Redis command called from script")
 
-    /// Why a command of such flags is not run.
-    private func refusal(_ flags: CommandFlags, _ run: ScriptRun) -> StaticString? {
-        if refusedFlags.contains(.noScript) && flags.contains(.noScript) {
-            return "This Redis command is not allowed from script"
+    private func push(_ refusal: ScriptAdmission.Refusal, _ lua: Lua) {
+        switch refusal {
+        case .text(let text): LuaEnvironment.pushError(lua, ByteSlice(text))
+        case .outOfMemory:
+            LuaEnvironment.pushError(lua, "-OOM command not allowed when used memory > 'maxmemory'.")
+        case .storage(let problem):
+            let writer = ReplyWriter(capacity: 512)
+            defer { unsafe writer.deallocate() }
+            problem.write(to: writer)
+            (Array("-".utf8) + writer.lastError.array).withByteSlice { LuaEnvironment.pushError(lua, $0) }
         }
-        if storageProblem != nil && !onlyReads {
-            // What has begun to write is not stopped halfway.
-            if flags.contains(.write) && !run.hasWritten { return Self.misconfiguration }
-        } else if refusedFlags.contains(.write) && !flags.isDisjoint(with: [.write, .mayWrite]) {
-            return "Write commands are not allowed from read-only scripts."
-        }
-        // What has begun to write is not stopped halfway.
-        if refusedFlags.contains(.denyOOM) && flags.contains(.denyOOM) && !run.hasWritten {
-            return "-OOM command not allowed when used memory > 'maxmemory'."
-        }
-        return nil
     }
 
-    /// Stands for the text of what is wrong with the disk.
-    private static let misconfiguration: StaticString = "-MISCONF"
-
-    private func pushStorageProblem(_ lua: Lua) {
-        let writer = ReplyWriter(capacity: 512)
-        defer { unsafe writer.deallocate() }
-        storageProblem?.write(to: writer)
-        (Array("-".utf8) + writer.lastError.array).withByteSlice { LuaEnvironment.pushError(lua, $0) }
-    }
-
-    private func refuse(_ record: CommandRecord?, _ text: StaticString) -> StaticString {
+    private func refuse(_ record: CommandRecord?, _ refusal: ScriptAdmission.Refusal) -> ScriptAdmission.Refusal {
         record?.countRejection()
-        unsafe server.errors.count(
-            ByteSlice(text)[0] != UInt8(ascii: "-")
-                ? "ERR" : ByteSlice(text)[1] == UInt8(ascii: "O") ? "OOM" : "MISCONF")
-        return text
+        switch refusal {
+        case .text: unsafe server.errors.count("ERR")
+        case .outOfMemory: unsafe server.errors.count("OOM")
+        case .storage: unsafe server.errors.count("MISCONF")
+        }
+        return refusal
     }
 
     // MARK: the rest of the library

@@ -47,13 +47,10 @@ import StoreEngine
     let reply = ReplyWriter(capacity: 4096)
     /// The words of the command.
     @safe @exclusivity(unchecked) var words = LuaWords()
-    /// Commands that a script may not run, whatever it is.
-    var refusedFlags: CommandFlags = []
+    /// Which commands the script that runs may not run.
+    private(set) var admission = ScriptAdmission()
     /// Whether scripts may run commands that are not for scripts: DEBUG allows it, for tests.
     var runsAllCommands = false
-    /// Whether data cannot be saved, and whether the script could not write anyway.
-    var storageProblem: CommandError?
-    var onlyReads = false
 
     init(_ timers: LoopTimers) {
         timer = timers.add()
@@ -272,27 +269,11 @@ import StoreEngine
         guard !isRunning else { throw .message("ERR A script is running") }
         // As for any other command, room is made first.
         let isOutOfMemory = unsafe server.memoryLimit.isExceeded && !server.makeRoom()
-        var refused: CommandFlags = runsAllCommands ? [] : .noScript
-        storageProblem = unsafe server.storageProblem
-        if flags.contains(.undeclared) {
-            if storageProblem != nil { refused.insert(.write) }
-            if isReadOnly { refused.formUnion([.write, .mayWrite]) }
-            onlyReads = isReadOnly
-            if isOutOfMemory { refused.insert(.denyOOM) }
-        } else {
-            if !flags.contains(.noWrites) && isReadOnly {
-                throw .message("ERR Can not execute a script with write flag using *_ro command.")
-            }
-            if let storageProblem, !flags.contains(.noWrites) { throw storageProblem }
-            let mayUseMemory = !flags.isDisjoint(with: [.allowOOM, .noWrites])
-            if isOutOfMemory && !mayUseMemory {
-                throw .message(
-                    "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'")
-            }
-            if flags.contains(.noWrites) { refused.formUnion([.write, .mayWrite]) }
-            onlyReads = flags.contains(.noWrites)
-        }
-        refusedFlags = refused
+        admission = try unsafe ScriptAdmission(
+            flags,
+            ScriptAdmission.Conditions(
+                isReadOnly: isReadOnly, isOutOfMemory: isOutOfMemory, storageProblem: server.storageProblem,
+                runsAllCommands: runsAllCommands))
         environment.rest()
         latestRun.begin(
             name: name, isFunction: isFunction, for: context.connection, arguments,
