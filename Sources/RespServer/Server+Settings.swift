@@ -38,17 +38,17 @@ extension Server {
             updateGate()
             return nil
         }
-        followLogSettings()
+        appendOnly.followSettings()
         configuration.onChange(of: "appendfsync", "aof-timestamp-enabled") { [unowned self] _, _ in
-            followLogSettings()
+            appendOnly.followSettings()
             return nil
         }
         configuration.onChange(of: "aof-disable-auto-gc") { [unowned self] _, _ in
-            removeLogHistory()
+            appendOnly.removeHistory()
             return nil
         }
         configuration.onChange(of: "appendonly") { [unowned self] change in
-            followAppendOnly(change.new.appendOnly, isNested: change.isNested)
+            appendOnly.follow(change.new.appendOnly, isNested: change.isNested)
         }
         configuration.onChange(of: "save", "stop-writes-on-bgsave-error") { [unowned self] _, _ in
             updateGate()

@@ -25,17 +25,17 @@ extension Server {
             log.warning("Writing initial AOF\(mustEnd ? ". Exit anyway." : ", can't exit.")")
             guard mustEnd else { return false }
         }
-        if persistence.background?.rewrite != nil { cancelBackgroundSave() }
+        if persistence.background?.rewrite != nil { persistence.cancelBackgroundSave() }
         // Writes that clients were told of must be in the append-only file before the process ends.
-        guard finishLog() || mustEnd else { return false }
+        guard appendOnly.finish() || mustEnd else { return false }
         // What is half loaded must not replace what is on the disk.
         let saves =
             options.contains(.save)
             || !options.contains(.noSave) && !configuration.settings.savePoints.isEmpty
-        if saves || options.contains(.noSave) || persistence.background != nil { cancelBackgroundSave() }
+        if saves || options.contains(.noSave) || persistence.background != nil { persistence.cancelBackgroundSave() }
         if saves && persistence.loading == nil {
             log.notice("Saving the final RDB snapshot before exiting.")
-            if !saveNow() {
+            if !persistence.saveNow() {
                 guard options.contains(.force) else {
                     log.warning("Error trying to save the DB, can't exit.")
                     return false
@@ -44,7 +44,7 @@ extension Server {
             }
         }
         // What a script has done up to here is not to be what is left of it.
-        if scripts.isBusy { setLogging(false) }
+        if scripts.isBusy { appendOnly.setLogging(false) }
         // What would be done from here on, in the rest of the turn, is neither saved nor acknowledged: nobody is served any more.
         turns.stop()
         updateGate()

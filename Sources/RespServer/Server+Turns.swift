@@ -24,7 +24,7 @@ extension Server {
             if Signals.received != 0 && !upkeep.isPaused { stop(because: Signals.received) }
         }
         // What was done behind SHUTDOWN.
-        if appendOnly.writer.hasWork { _ = finishLog() }
+        if appendOnly.writer.hasWork { _ = appendOnly.finish() }
         replies.send()
         for connection in connections.byAge { close(connection) }
         lingering.closeAll()
@@ -44,11 +44,11 @@ extension Server {
         }
         serveBlocked()
         if tracking.hasBroadcasts { tracking.broadcast() }
-        if engine.flushCount != persistence.followedFlushes { followFlush() }
-        if appendOnly.takesEffects { flushLog() }
+        if engine.flushCount != persistence.followedFlushes { persistence.followFlush() }
+        if appendOnly.takesEffects { appendOnly.flush() }
         if !appendOnly.waiting.isEmpty { serveLogWaits() }
         replies.send()
-        if persistence.savesInSlices { saveSlice() }
+        if persistence.savesInSlices { persistence.saveSlice() }
         if engine.hasGarbage { engine.freeSlice() }
         if pubsub.hasDeparted { removeDepartedSubscriptions() }
         closeFinished()
@@ -152,6 +152,8 @@ extension Server: ReplyQueueOwner {
         close(connection)
     }
 
+    func prepareToSend() -> Bool { appendOnly.prepareToSend() }
+    func mayLeave(_ connection: Connection) -> Bool { appendOnly.mayLeave(connection) }
     func updateInterest(_ connection: Connection) { loop.updateInterest(connection) }
 
     func unsentChanged(_ connection: Connection) {

@@ -80,9 +80,9 @@ final class Server {
         lingering = LingeringSockets(loop)
         hotKeys = HotKeySampler(timers)
         scripts = ScriptRunner(timers)
-        persistence = Persistence(now: Syscall.wallMicroseconds() / 1000, timers)
+        persistence = Persistence(engine, configuration, log, clock, timers)
         defragmentation = DefragmentationSchedule(engine, configuration, persistence, clock, observer, timers)
-        appendOnly = AppendOnlyFile(log: log, timers)
+        appendOnly = AppendOnlyFile(engine, configuration, log, persistence, scripts, replies, observer, timers)
         upkeep = Upkeep(timers)
         pubsub = PubSub(engine: engine)
         keyspaceListeners.events.pubsub = pubsub
@@ -94,6 +94,8 @@ final class Server {
         keyspaceListeners.connections = { [unowned self] in connections.byAge }
         keyspaceListeners.events.publish = { [unowned self] channel, payload in publish(payload, to: channel) }
         replies.owner = self
+        persistence.owner = self
+        appendOnly.owner = self
         unsafe scripts.server = self
         engine.observer = keyspaceListeners
         engine.refusals = RefusedPayloads { log.verbose($0) }
@@ -111,8 +113,6 @@ final class Server {
         clientMemory.timer.action = { [unowned self] in evictClients() }
         keyspaceListeners.blocked.timer?.action = { [unowned self] in serveExpiredWaits() }
         hotKeys.timer.action = { [unowned self] in stopHotKeysInTime() }
-        persistence.timer.action = { [unowned self] in continueSaving() }
-        appendOnly.timer.action = { [unowned self] in continueLogging() }
         upkeep.timer.action = { [unowned self] in maintain() }
     }
 

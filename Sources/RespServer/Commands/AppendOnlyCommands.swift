@@ -33,7 +33,7 @@ enum AppendOnlyCommands {
             server.appendOnly.failuresInARow = 0
             return context.reply.status("Background append only file rewriting scheduled")
         }
-        guard server.rewriteInBackground() else {
+        guard server.appendOnly.rewriteInBackground() else {
             throw .message(
                 "ERR Can't execute an AOF background rewriting. Please check the server logs for more information.")
         }

@@ -13,11 +13,11 @@ extension DebugCommands {
             }
             let log = EffectLog()
             server.appendOnly.recorded = log
-            server.followEffectSinks()
+            server.appendOnly.followSinks()
             reply.ok()
         case ("stop", 3):
             server.appendOnly.recorded = nil
-            server.followEffectSinks()
+            server.appendOnly.followSinks()
             reply.ok()
         case ("log", 3):
             try show(try recorded(server), reply)

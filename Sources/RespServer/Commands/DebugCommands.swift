@@ -181,8 +181,8 @@ enum DebugCommands {
         let engine = server.engine
         // Reading would drop what has expired without a word.
         engine.removeExpired()
-        if server.persistence.background?.rewrite == nil { server.cancelBackgroundSave() }
-        guard server.persistence.loading == nil, !saves || server.saveNow() else { throw .message("ERR") }
+        if server.persistence.background?.rewrite == nil { server.persistence.cancelBackgroundSave() }
+        guard server.persistence.loading == nil, !saves || server.persistence.saveNow() else { throw .message("ERR") }
         if flushes {
             engine.removeAll()
             server.scripts.flushFunctions()

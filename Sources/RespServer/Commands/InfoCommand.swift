@@ -431,7 +431,7 @@ enum InfoCommands {
     @Sendable private static func writeTurns(_ server: Server, _ text: InfoText) {
         let statistics = server.statistics
         text.add(
-            "eventloop_duration_aof_sum", Int(server.clock.microseconds(cycles: server.statistics.logCycles)))
+            "eventloop_duration_aof_sum", Int(server.clock.microseconds(cycles: server.appendOnly.cycles)))
         text.add("eventloop_duration_cron_sum", Int(server.clock.microseconds(cycles: statistics.upkeepCycles)))
         text.add("eventloop_duration_max", Int(server.clock.microseconds(cycles: statistics.longestTurnCycles)))
         text.add("eventloop_cmd_per_cycle_max", statistics.mostCommandsInATurn)

@@ -12,7 +12,7 @@ enum PersistenceCommands {
         ) { (context, _) throws(CommandError) in
             let background = context.server.persistence.background
             guard background == nil || background?.rewrite != nil else { throw inProgress }
-            guard context.server.saveNow() else { throw .message("ERR") }
+            guard context.server.persistence.saveNow() else { throw .message("ERR") }
             context.reply.ok()
         },
         Command(
@@ -58,14 +58,14 @@ enum PersistenceCommands {
             persistence.isScheduled = true
             return context.reply.status("Background saving scheduled")
         }
-        server.saveInBackground()
+        server.persistence.saveInBackground()
         context.reply.status("Background saving started")
     }
 
     private static func cancel(_ context: SessionContext) throws(CommandError) {
         let (server, persistence) = (context.server, context.server.persistence)
         if let background = persistence.background, background.rewrite == nil {
-            server.cancelBackgroundSave()
+            server.persistence.cancelBackgroundSave()
             server.log.notice("Background saving cancelled")
             context.reply.status("Background saving cancelled")
         } else if persistence.isScheduled {

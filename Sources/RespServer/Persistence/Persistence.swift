@@ -1,4 +1,5 @@
-// What the server knows of its data on the disk: when it was saved last and what came of it, and what is being loaded.
+// The data on the disk: when they were saved last and what came of it, and what is being loaded. `Persistence+Saving.swift` saves at once,
+// `Persistence+BackgroundSaving.swift` while commands run.
 
 import StoreEngine
 
@@ -25,6 +26,20 @@ final class BackgroundSave {
     }
 }
 
+/// What it asks of the server.
+protocol PersistenceOwner: AnyObject {
+    /// The code of the libraries of functions, which snapshots have.
+    var savedLibraries: [[UInt8]] { get }
+    /// Whether nobody has had anything executed in this turn, and nobody is to be served.
+    var isTurnEmpty: Bool { get }
+    /// Is called when it has changed whether writes are refused, or whether something is loaded.
+    func updateGate()
+    /// The base of the append-only file is written, or has failed; `seconds` is how long it took.
+    func endRewrite(_ rewrite: LogRewrite, _ outcome: SnapshotFile.Outcome, seconds: Int)
+    /// It is not written after all.
+    func rewriteWasCancelled(_ rewrite: LogRewrite)
+}
+
 final class Persistence {
     /// A file that is being loaded.
     struct Loading {
@@ -44,6 +59,14 @@ final class Persistence {
             return elapsed == 0 ? 1 : elapsed * (byteCount - loadedBytes) / (loadedBytes + 1)
         }
     }
+
+    let engine: Engine
+    let configuration: Configuration
+    let log: Log
+    let clock: TurnClock
+    unowned var owner: (any PersistenceOwner)?
+    /// In milliseconds since 1970.
+    var now: Int64 { engine.now }
 
     let helper = HelperThread(niceness: 10)
     /// When it is to be looked how far the file is of a snapshot that rests or is written.
@@ -69,9 +92,14 @@ final class Persistence {
     var lastDuration = -1
     var lastLoad = SnapshotContents()
 
-    init(now: Int64, _ timers: LoopTimers) {
-        lastSave = now / 1000
+    init(_ engine: Engine, _ configuration: Configuration, _ log: Log, _ clock: TurnClock, _ timers: LoopTimers) {
+        self.engine = engine
+        self.configuration = configuration
+        self.log = log
+        self.clock = clock
+        lastSave = Syscall.wallMicroseconds() / 1_000_000
         timer = timers.add()
+        timer.action = { [unowned self] in continueSaving() }
     }
 
     /// Temporary files bear the number of the process; another process of that number, in another container, may have made the first.

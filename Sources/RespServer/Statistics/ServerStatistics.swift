@@ -17,8 +17,6 @@ struct ServerStatistics {
     var commandsBeforeTurn = 0
     /// How long upkeep took.
     var upkeepCycles: UInt64 = 0
-    /// What writing the append-only file took.
-    var logCycles: UInt64 = 0
     /// How long the commands took that others ran as a part of themselves.
     var nestedCycles: UInt64 = 0
     /// Wrong names of users and passwords.

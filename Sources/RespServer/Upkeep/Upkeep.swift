@@ -50,9 +50,8 @@ extension Server {
         if configuration.settings.activeDefragmentation || engine.isDefragmenting { defragmentation.follow() }
         scripts.maintain()
         if upkeep.checksIdleClients(now: now) { closeIdle() }
-        maintainLog()
-        followLogGrowth()
-        followSavePoints()
+        appendOnly.maintain()
+        persistence.followSavePoints()
         if tracking.hasUpkeep {
             tracking.maintain()
             keyspaceListeners.update()

@@ -77,6 +77,20 @@ import Testing
         #expect(control.text == "+OK\r\n")
     }
 
+    /// Once the server is to end nobody's requests are executed any more, those of the same turn included.
+    @Test func nothingIsExecutedBehindShutdown() {
+        let one = ScriptedServer()
+        let control = client(one, "SET k v")
+        let other = client(one, "PING")
+        let changes = one.server.engine.changeCount
+        control.pieces.append(requests("SHUTDOWN NOSAVE\nSET k w"))
+        other.pieces.append(requests("SET k x\nPING"))
+        one.turn()
+        #expect(one.server.turns.isStopping && one.server.gate == .any && one.server.pause.end == 0)
+        #expect(control.text == "+OK\r\n" && other.text == "+PONG\r\n" && other.connection.isPaused)
+        #expect(one.server.engine.changeCount == changes)
+    }
+
     /// What is refused while a transaction is queued breaks it; what needs no queue runs at once.
     @Test func transactions() {
         let one = ScriptedServer()

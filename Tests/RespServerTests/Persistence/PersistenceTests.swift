@@ -32,7 +32,7 @@ import Testing
         }
 
         deinit {
-            _ = scripted.server.finishLog()
+            _ = scripted.server.appendOnly.finish()
             DiskObservation.shared.end()
         }
 
@@ -98,7 +98,7 @@ import Testing
                 found.map { $0 == 0 ? "$-1\r\n$-1\r\n:0\r\n" : "\(bulk($0))\(bulk($0)):\($0)\r\n" } ?? "a number"
             #expect(client.text == whole, "\(described)")
             #expect((found ?? -1) >= least && (found ?? 0) <= number, "\(least) were acknowledged: \(described)")
-            _ = other.server.finishLog()
+            _ = other.server.appendOnly.finish()
         }
 
         private func bulk(_ number: Int) -> String { "$\("\(number)".count)\r\n\(number)\r\n" }

@@ -1,4 +1,4 @@
-// What the server knows of its append-only file.
+// The append-only file: `AppendOnlyFile+Logging.swift` writes it, `AppendOnlyFile+Rewriting.swift` has a snapshot become its base.
 //
 //     off --CONFIG SET appendonly yes--> waiting for a base: effects go to a temporary increment --base is whole--> on
 //      ^-- CONFIG SET appendonly no ----------------------------------------------------------------------------------'
@@ -23,6 +23,16 @@ struct LogRewrite {
     let moves: Bool
 }
 
+/// What it asks of the server.
+protocol AppendOnlyFileOwner: AnyObject {
+    /// Is called when it has changed whether writes are refused.
+    func updateGate()
+    /// Goes on with those whose writes are on the disk by now.
+    func serveLogWaits()
+    /// Less than before is still to be written, while memory is limited.
+    func logWasWritten()
+}
+
 final class AppendOnlyFile {
     enum State {
         case off
@@ -30,6 +40,19 @@ final class AppendOnlyFile {
         case waitsForBase
         case on
     }
+
+    let engine: Engine
+    let configuration: Configuration
+    let log: Log
+    let persistence: Persistence
+    let scripts: ScriptRunner
+    let replies: ReplyQueue
+    let observer: CommandObserver
+    unowned var owner: (any AppendOnlyFileOwner)?
+    /// In milliseconds since 1970.
+    var now: Int64 { engine.now }
+    /// Whether a script is under way of which nothing is written before its end.
+    var isScriptBusy: Bool { scripts.isBusy }
 
     let writer: AppendLogWriter
     /// While somebody waits for the log, or that for a thread.
@@ -132,12 +155,28 @@ final class AppendOnlyFile {
         return true
     }
 
-    init(log: Log, _ timers: LoopTimers) {
+    init(
+        _ engine: Engine, _ configuration: Configuration, _ log: Log, _ persistence: Persistence,
+        _ scripts: ScriptRunner,
+        _ replies: ReplyQueue, _ observer: CommandObserver, _ timers: LoopTimers
+    ) {
+        self.engine = engine
+        self.configuration = configuration
+        self.log = log
+        self.persistence = persistence
+        self.scripts = scripts
+        self.replies = replies
+        self.observer = observer
         writer = AppendLogWriter(log: log)
         timer = timers.add()
+        timer.action = { [unowned self] in goOn() }
     }
 
+    /// What writing it took.
+    var cycles: UInt64 = 0
+
     func resetStatistics() {
+        cycles = 0
         rewriteCount = 0
         failuresInARow = 0
         writer.resetStatistics()

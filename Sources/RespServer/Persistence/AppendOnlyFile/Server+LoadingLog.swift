@@ -27,7 +27,7 @@ extension Server {
                     "DB loaded from append only file: \(Self.text(ofSeconds: Double(Syscall.monotonicMicroseconds() - start) / 1e6)) seconds"
                 )
             }
-            try beginLogging(in: directory)
+            try appendOnly.begin(in: directory)
             return true
         } catch {
             for line in error.lines { log.warning(line) }
@@ -222,13 +222,13 @@ extension Server {
     /// - Parameter loader: whose command that is, while which others are served; nil if they are not.
     func reloadLog(for loader: Connection?) -> Bool {
         // Of the files in another directory nothing is loaded.
-        if persistence.background?.rewrite?.moves == true { cancelBackgroundSave() }
+        if persistence.background?.rewrite?.moves == true { persistence.cancelBackgroundSave() }
         guard appendOnly.state != .waitsForBase else {
             log.warning("The append-only file is not loaded before its first base is written")
             return false
         }
         let isOn = appendOnly.state == .on
-        if appendOnly.takesEffects { flushLog(mustWrite: true) }
+        if appendOnly.takesEffects { appendOnly.flush(mustWrite: true) }
         do throws(AppendFileError) {
             // Who has opened it has locked it, for this process, too.
             let opened =

@@ -3,19 +3,19 @@
 import Glibc
 import StoreEngine
 
-extension Server {
+extension Persistence {
     /// Saves everything at once; nobody is served meanwhile.
     /// - Returns: whether it is saved. If not, the log says why, and the last snapshot is as it was.
     func saveNow() -> Bool {
-        persistence.saveCount += 1
+        saveCount += 1
         guard let file = makeSnapshotFile() else { return false }
         switch saveAll(to: file, snapshotContents()) {
         case .saved:
             log.notice("DB saved on disk")
             engine.changesSaved(upTo: engine.changeCount)
-            persistence.lastSave = now / 1000
-            persistence.lastSaveSucceeded = true
-            updateGate()
+            lastSave = now / 1000
+            lastSaveSucceeded = true
+            owner?.updateGate()
             return true
         case .failed(let reason):
             log.warning("Write error while saving DB to the disk(\(reason))")
@@ -51,7 +51,7 @@ extension Server {
         do throws(SyscallError) {
             return try SnapshotFile(
                 settings.dbFilename, in: DataDirectory(settings.directory),
-                temporaryNames: Persistence.temporaryNames(process: getpid()), options, thread: persistence.helper)
+                temporaryNames: Self.temporaryNames(process: getpid()), options, thread: helper)
         } catch {
             log.warning(
                 "Failed opening the temp RDB file temp-\(getpid()).rdb (in server root dir \(settings.directory)) for saving: \(error.reason)"
@@ -76,7 +76,7 @@ extension Server {
             ("redis-ver", Product.redisVersion), ("redis-bits", "\(Int.bitWidth)"), ("ctime", "\(now / 1000)"),
             ("used-mem", "\(engine.usedBytes)"), ("aof-base", isBase ? "1" : "0"),
         ]
-        contents.libraries = scripts.functions.sorted.map(\.code)
+        contents.libraries = owner?.savedLibraries ?? []
         return contents
     }
 }

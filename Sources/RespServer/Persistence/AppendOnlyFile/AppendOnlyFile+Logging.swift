@@ -10,21 +10,20 @@ import CLinux
 import RespCodec
 import StoreEngine
 
-extension Server {
+extension AppendOnlyFile {
     // MARK: in each turn
 
     /// Writes what was done. To be called where no command runs.
-    func flushLog(mustWrite: Bool = false) {
-        if !scripts.isBusy {
+    func flush(mustWrite: Bool = false) {
+        if !isScriptBusy {
             engine.endEffects()
-            appendOnly.noteEffectsOfNobody()
+            noteEffectsOfNobody()
         }
-        guard appendOnly.writer.hasWork else { return }
-        writeLog(mustWrite: mustWrite)
+        guard writer.hasWork else { return }
+        write(mustWrite: mustWrite)
     }
 
-    private func writeLog(mustWrite: Bool = false) {
-        let writer = appendOnly.writer
+    private func write(mustWrite: Bool = false) {
         let start = clinux_cycle_counter()
         let before = writer.failure
         writer.flush(now: now, mustWrite: mustWrite, leavesSyncing: leavesSyncing)
@@ -36,13 +35,10 @@ extension Server {
                 cycles: writer.writeCycles)
         }
         if writer.syncCycles > 0 { observer.observe(.logSync, cycles: writer.syncCycles) }
-        if writer.isPostponed { appendOnly.timer.set(for: now + 1) }
-        statistics.logCycles &+= clinux_cycle_counter() &- start
-        if writer.failure != before { updateGate() }
-        if engine.isMemoryLimited {
-            memoryLimit.logWasWritten(writer.log.heldCount)
-            followLogMemory()
-        }
+        if writer.isPostponed { timer.set(for: now + 1) }
+        cycles &+= clinux_cycle_counter() &- start
+        if writer.failure != before { owner?.updateGate() }
+        if engine.isMemoryLimited { owner?.logWasWritten() }
     }
 
     /// Whether the disk is left alone for now.
@@ -53,14 +49,12 @@ extension Server {
     /// Brings the log as far as replies that are about to leave may depend on it.
     /// - Returns: whether all may leave; if not, each is to be asked for with `mayLeave`.
     func prepareToSend() -> Bool {
-        let writer = appendOnly.writer
-        if writer.log.wholeCount > 0 || needsSync { writeLog() }
-        return (!writer.log.hasOpenGroup || scripts.isBusy) && !needsSync
+        if writer.log.wholeCount > 0 || needsSync { write() }
+        return (!writer.log.hasOpenGroup || isScriptBusy) && !needsSync
     }
 
     /// Whether what was written must come to the disk before it is told of.
     private var needsSync: Bool {
-        let writer = appendOnly.writer
         guard writer.sync == .always else { return false }
         return leavesSyncing
             ? writer.log.wholeCount > 0 : writer.syncedPosition < writer.log.position
@@ -68,43 +62,43 @@ extension Server {
 
     /// Whether a connection may be sent what it is answered.
     func mayLeave(_ connection: Connection) -> Bool {
-        let writer = appendOnly.writer
-        if writer.log.hasOpenGroup && !scripts.isBusy { return false }
+        if writer.log.hasOpenGroup && !isScriptBusy { return false }
         guard writer.sync == .always else { return true }
         return connection.loggedPosition <= (leavesSyncing ? writer.writtenPosition : writer.syncedPosition)
     }
 
     /// Looks whether something can be written that was put off, and whether anything has come to the disk.
-    func continueLogging() {
-        if appendOnly.takesEffects { flushLog() }
-        serveLogWaits()
+    func goOn() {
+        if takesEffects { flush() }
+        owner?.serveLogWaits()
     }
 
-    /// Upkeep: what was put off, what the disk refused, waits for the log.
-    func maintainLog() {
-        guard appendOnly.takesEffects else { return }
-        flushLog()
-        if appendOnly.writer.failure?.isLasting == true { recoverLog() }
-        serveLogWaits()
+    /// Upkeep: what was put off, what the disk refused, waits for the log, and a log that has grown much.
+    func maintain() {
+        if takesEffects {
+            flush()
+            if writer.failure?.isLasting == true { recover() }
+            owner?.serveLogWaits()
+        }
+        followGrowth()
     }
 
     // MARK: who takes effects
 
     /// To be called when it has changed who takes effects.
-    func followEffectSinks() {
+    func followSinks() {
         engine.endEffects()
-        engine.effectSink = appendOnly.makeSink()
-        replies.asksOwner = appendOnly.takesEffects
+        engine.effectSink = makeSink()
+        replies.asksOwner = takesEffects
     }
 
     func setLogging(_ isOn: Bool) {
-        appendOnly.takesEffects = isOn
-        followEffectSinks()
+        takesEffects = isOn
+        followSinks()
     }
 
-    func followLogSettings() {
+    func followSettings() {
         let settings = configuration.settings
-        let writer = appendOnly.writer
         writer.sync = settings.appendSync
         writer.log.time = settings.notesTimeInLog ? { [unowned self] in now / 1000 } : nil
     }
@@ -113,7 +107,7 @@ extension Server {
 
     /// Begins to log, at the start of the server, when everything is loaded.
     /// - Parameter directory: where it was loaded from.
-    func beginLogging(in directory: AppendDirectory) throws(AppendFileError) {
+    func begin(in directory: AppendDirectory) throws(AppendFileError) {
         var manifest = directory.manifest
         if manifest.isEmpty {
             let name = nextBaseName(in: directory)
@@ -122,8 +116,8 @@ extension Server {
             }
             log.notice("Creating AOF base file \(name) on server start")
             manifest.replaceBase(with: name, keepingIncrements: 0)
-            appendOnly.byteCountOfBase = size
-            appendOnly.earlierByteCount = size
+            byteCountOfBase = size
+            earlierByteCount = size
         }
         let isNew = manifest.increments.isEmpty
         if isNew { manifest.addIncrement(manifest.nextIncrementName(of: directory.fileName)) }
@@ -135,41 +129,40 @@ extension Server {
                 return file
             }, { "The append-only file \(name) cannot be opened in \(directory.path): \($0)" })
         let size = directory.files.byteCount(of: name) ?? 0
-        if !isNew { appendOnly.earlierByteCount -= size }
+        if !isNew { earlierByteCount -= size }
         log.notice("\(isNew ? "Creating" : "Opening") AOF incr file \(name) on server start")
-        appendOnly.writer.open(file, size: size)
-        appendOnly.directory = directory
-        appendOnly.state = .on
+        writer.open(file, size: size)
+        self.directory = directory
+        state = .on
         setLogging(true)
-        removeLogHistory()
+        removeHistory()
     }
 
     /// CONFIG SET appendonly.
     /// - Parameter isNested: whether it runs within a transaction or a script.
     /// - Returns: why it cannot be.
-    func followAppendOnly(_ isOn: Bool, isNested: Bool) -> String? {
-        if isOn && appendOnly.state == .off {
-            return startLogging(isNested: isNested) ? nil : "Unable to turn on AOF. Check server logs."
+    func follow(_ isOn: Bool, isNested: Bool) -> String? {
+        if isOn && state == .off {
+            return start(isNested: isNested) ? nil : "Unable to turn on AOF. Check server logs."
         }
-        if !isOn && appendOnly.state != .off { stopLogging() }
+        if !isOn && state != .off { stop() }
         return nil
     }
 
-    private func startLogging(isNested: Bool) -> Bool {
-        let writer = appendOnly.writer
+    private func start(isNested: Bool) -> Bool {
         if writer.failure != nil {
             log.warning("AOF reopen, just ignore the last error.")
             writer.close()
         }
-        appendOnly.state = .waitsForBase
+        state = .waitsForBase
         if let background = persistence.background {
             if background.rewrite != nil {
                 log.notice(
                     "AOF was enabled but there is already an AOF rewriting in background. Stopping background AOF and starting a rewrite now."
                 )
-                cancelBackgroundSave()
+                persistence.cancelBackgroundSave()
             } else {
-                appendOnly.isScheduled = true
+                isScheduled = true
                 log.notice(
                     "AOF was enabled but there is already another background operation. An AOF background was scheduled to start when possible."
                 )
@@ -177,13 +170,13 @@ extension Server {
             }
         }
         if isNested || scripts.isRunning {
-            appendOnly.isScheduled = true
+            isScheduled = true
             log.notice(
                 "AOF was enabled during a transaction. An AOF background was scheduled to start when possible.")
             return true
         }
         guard rewriteInBackground() else {
-            appendOnly.state = .off
+            state = .off
             log.warning(
                 "The AOF cannot be enabled, as no background AOF rewrite could be begun. Check the above logs for more info about the error."
             )
@@ -192,32 +185,32 @@ extension Server {
         return true
     }
 
-    private func stopLogging() {
+    private func stop() {
         if persistence.background?.rewrite != nil {
             log.notice("Killing running AOF rewrite child: there is none, the rewrite is given up")
-            cancelBackgroundSave()
+            persistence.cancelBackgroundSave()
         }
-        if appendOnly.takesEffects {
+        if takesEffects {
             engine.endEffects()
         }
-        appendOnly.state = .off
-        appendOnly.isScheduled = false
-        appendOnly.writer.closeInBackground(now: now)
-        appendOnly.directory = nil
-        appendOnly.earlierByteCount = 0
+        state = .off
+        isScheduled = false
+        writer.closeInBackground(now: now)
+        directory = nil
+        earlierByteCount = 0
         setLogging(false)
-        updateGate()
+        owner?.updateGate()
     }
 
     /// Writes and syncs what there is, before the server ends.
     /// - Returns: false if it cannot be.
-    func finishLog() -> Bool {
-        guard appendOnly.takesEffects else { return true }
+    func finish() -> Bool {
+        guard takesEffects else { return true }
         // Of a script that has not come to its end nothing is written.
-        if !scripts.isBusy { engine.endEffects() }
-        appendOnly.writer.waitForBackground()
+        if !isScriptBusy { engine.endEffects() }
+        writer.waitForBackground()
         log.notice("Calling fsync() on the AOF file.")
-        guard let problem = appendOnly.writer.finish(now: now) else { return true }
+        guard let problem = writer.finish(now: now) else { return true }
         log.warning("Fail to fsync the AOF file: \(problem).")
         return false
     }
@@ -225,26 +218,26 @@ extension Server {
     /// Takes effects for a base that is being written from now on.
     /// - Parameter moves: whether the log goes to another directory with it.
     func beginIncrement(_ file: DataFile, moves: Bool) {
-        appendOnly.earlierByteCount += appendOnly.writer.fileSize
-        appendOnly.writer.open(file, size: 0, keepsFormer: moves)
-        if !appendOnly.takesEffects { setLogging(true) }
+        earlierByteCount += writer.fileSize
+        writer.open(file, size: 0, keepsFormer: moves)
+        if !takesEffects { setLogging(true) }
     }
 
     /// No longer takes effects, as the base that they were for came to nothing.
     func dropIncrement() {
-        appendOnly.writer.close()
+        writer.close()
         setLogging(false)
-        updateGate()
+        owner?.updateGate()
     }
 
     /// Removes files that a rewrite has replaced.
-    func removeLogHistory() {
-        guard let directory = appendOnly.directory, !configuration.settings.keepsLogHistory,
+    func removeHistory() {
+        guard let directory, !configuration.settings.keepsLogHistory,
             !directory.manifest.history.isEmpty
         else { return }
         let names = directory.manifest.history.map(\.name)
         for name in names { log.notice("Removing the history file \(name) in the background") }
-        appendOnly.writer.inBackground { [files = directory.files] in for name in names { files.remove(name) } }
+        writer.inBackground { [files = directory.files] in for name in names { files.remove(name) } }
         var manifest = directory.manifest
         manifest.forgetHistory()
         do throws(SyscallError) {
@@ -258,14 +251,8 @@ extension Server {
     // MARK: refusals
 
     /// Why writes are refused, if the log cannot be written.
-    var logProblem: String? {
-        guard appendOnly.takesEffects, let failure = appendOnly.writer.failure else { return nil }
+    var problem: String? {
+        guard takesEffects, let failure = writer.failure else { return nil }
         return "MISCONF Errors writing to the AOF file: \(failure.reason)"
-    }
-
-    /// Why writes are refused; nil if they are not.
-    var storageProblem: CommandError? {
-        if refusesWritesOfSaves { return .message(Self.misconfiguration) }
-        return logProblem.map { .text($0) }
     }
 }

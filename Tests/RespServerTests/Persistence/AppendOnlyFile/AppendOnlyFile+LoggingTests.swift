@@ -18,10 +18,10 @@ private final class LoggingServer {
         scripted = ScriptedServer("dir \(directory.path)\nappendonly yes\n\(settings)")
         let opened = try AppendDirectory.open(
             scripted.server.configuration.settings, isMade: true, log: Log(level: .warning))
-        try scripted.server.beginLogging(in: try #require(opened))
+        try scripted.server.appendOnly.begin(in: try #require(opened))
     }
 
-    deinit { _ = server.finishLog() }
+    deinit { _ = server.appendOnly.finish() }
 
     var log: String {
         let content = try? FileAccess.read(directory.path + "/appendonlydir/appendonly.aof.1.incr.aof").get()
@@ -112,7 +112,7 @@ private final class LoggingServer {
         let name = "appendonly.aof.1.incr.aof"
         let files = try DataDirectory(server.directory.path + "/appendonlydir")
         writer.open(try files.openForAppending(name, isEmptied: false), size: try #require(files.byteCount(of: name)))
-        server.server.maintainLog()
+        server.server.appendOnly.maintain()
         server.scripted.run()
         #expect(client.text == "+OK\r\n" && server.log.contains("$3\r\nnew\r\n") && writer.failure == nil)
         #expect(reader.received { server.scripted.send(reader, "SET key newest") } == "+OK\r\n")
@@ -128,7 +128,7 @@ private final class LoggingServer {
         let name = "appendonly.aof.1.incr.aof"
         let files = try DataDirectory(server.directory.path + "/appendonlydir")
         writer.open(try files.openForAppending(name, isEmptied: false), size: try #require(files.byteCount(of: name)))
-        server.server.maintainLog()
+        server.server.appendOnly.maintain()
         #expect(server.log.contains("$5\r\nvalue\r\n") && writer.failure == nil)
     }
 
@@ -140,7 +140,7 @@ private final class LoggingServer {
         try DataDirectory(server.directory.path + "/appendonlydir").remove(name)
         let client = server.scripted.connect(sending: "SET other value")
         #expect(client.text == "" && server.server.appendOnly.writer.failure?.isLasting == true)
-        server.server.maintainLog()
+        server.server.appendOnly.maintain()
         for _ in 0..<1000 where server.server.persistence.background != nil {
             usleep(1000)
             server.server.updateTime()

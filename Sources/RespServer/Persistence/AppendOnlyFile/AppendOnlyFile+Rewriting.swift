@@ -11,35 +11,34 @@
 import Glibc
 import StoreEngine
 
-extension Server {
+extension AppendOnlyFile {
     /// Begins to rewrite the append-only file.
     /// - Parameter recovers: whether what cannot be written to the old one is dropped: it will be in the new base.
     /// - Returns: false, and a line in the log, if that cannot be.
     func rewriteInBackground(recovers: Bool = false) -> Bool {
-        appendOnly.isScheduled = false
+        isScheduled = false
         engine.endEffects()
         do throws(AppendFileError) {
             try beginRewrite(recovers: recovers)
         } catch {
             for line in error.lines { log.warning(line) }
-            appendOnly.lastRewriteSucceeded = false
-            appendOnly.failuresInARow += 1
-            if !appendOnly.takesEffects { appendOnly.directory = nil }
+            lastRewriteSucceeded = false
+            failuresInARow += 1
+            if !takesEffects { self.directory = nil }
             return false
         }
-        appendOnly.rewriteCount += 1
+        rewriteCount += 1
         log.notice("Background append only file rewriting started")
         return true
     }
 
     private func beginRewrite(recovers: Bool) throws(AppendFileError) {
         let directory = try openLogDirectory(recovers: recovers)
-        let writer = appendOnly.writer
-        if appendOnly.takesEffects {
+        if takesEffects {
             if recovers {
                 writer.dropUnwritten()
             } else {
-                flushLog(mustWrite: true)
+                flush(mustWrite: true)
                 // The new base will contain the effects that are still in memory, so they must not be written to the increment behind it.
                 guard writer.log.wholeCount == 0 else {
                     throw AppendFileError(
@@ -52,30 +51,30 @@ extension Server {
         guard let base = makeBaseFile(baseName, in: directory) else {
             throw AppendFileError("Can't rewrite append only file in background")
         }
-        let moves = appendOnly.state == .on && !recovers && directory !== appendOnly.directory
+        let moves = state == .on && !recovers && directory !== self.directory
         do throws(AppendFileError) {
-            if appendOnly.state != .off { try beginIncrement(in: directory, moves: moves) }
+            if state != .off { try beginIncrement(in: directory, moves: moves) }
         } catch {
             _ = base.cancel()
             throw error
         }
-        if !moves { appendOnly.directory = directory }
-        let saver = SnapshotSaver(engine, baseContents(), to: base)
+        if !moves { self.directory = directory }
+        let saver = SnapshotSaver(engine, persistence.baseContents(), to: base)
         saver.begin()
         let background = BackgroundSave(saver, base, start: now / 1000, changeCount: engine.changeCount)
         background.rewrite = LogRewrite(
             directory: directory, baseName: baseName, position: writer.log.position,
-            hasIncrement: appendOnly.state != .off, recovers: recovers, moves: moves)
+            hasIncrement: state != .off, recovers: recovers, moves: moves)
         persistence.background = background
         persistence.savesInSlices = true
     }
 
     /// The directory of the log, which is made again where it is gone; another one if the settings name another.
     private func openLogDirectory(recovers: Bool) throws(AppendFileError) -> AppendDirectory {
-        if let directory = appendOnly.directory {
+        if let directory {
             let isMeant = directory.files.isAt(AppendDirectory.path(configuration.settings))
             if recovers ? directory.files.isThere : isMeant { return directory }
-            if recovers { appendOnly.directory = nil }
+            if recovers { self.directory = nil }
         }
         guard let directory = try AppendDirectory.open(configuration.settings, isMade: true, log: log) else {
             throw AppendFileError("There is no append-only dir")
@@ -85,7 +84,7 @@ extension Server {
 
     /// Has effects go to a new increment.
     private func beginIncrement(in directory: AppendDirectory, moves: Bool) throws(AppendFileError) {
-        let isTemporary = appendOnly.state == .waitsForBase || moves
+        let isTemporary = state == .waitsForBase || moves
         var manifest = directory.manifest
         let name =
             isTemporary
@@ -111,7 +110,7 @@ extension Server {
     }
 
     private func makeBaseFile(_ name: String, in directory: AppendDirectory) -> SnapshotFile? {
-        var options = snapshotOptions(syncsOnTheWay: configuration.settings.rewriteIncrementalFsync)
+        var options = persistence.snapshotOptions(syncsOnTheWay: configuration.settings.rewriteIncrementalFsync)
         options.isFramed = configuration.settings.basesAreSnapshots
         do throws(SyscallError) {
             return try SnapshotFile(
@@ -129,7 +128,7 @@ extension Server {
     /// - Returns: its size; nil, and a line in the log, if it cannot be written.
     func saveBase(_ name: String, in directory: AppendDirectory) -> Int? {
         guard let file = makeBaseFile(name, in: directory) else { return nil }
-        switch saveAll(to: file, baseContents()) {
+        switch persistence.saveAll(to: file, persistence.baseContents()) {
         case .saved(let byteCount): return byteCount
         case .failed(let reason):
             log.warning("Write error writing append only file on disk: \(reason)")
@@ -139,11 +138,17 @@ extension Server {
 
     // MARK: the end
 
+    func rewriteWasCancelled(_ rewrite: LogRewrite) {
+        giveUp(rewrite)
+        if state == .off { self.directory = nil }
+    }
+
     /// To be called when the base of a rewrite is written, or has failed.
-    func endRewrite(_ rewrite: LogRewrite, _ outcome: SnapshotFile.Outcome) {
+    func endRewrite(_ rewrite: LogRewrite, _ outcome: SnapshotFile.Outcome, seconds: Int) {
+        lastDuration = seconds
         defer {
-            updateGate()
-            if appendOnly.state == .off { appendOnly.directory = nil }
+            owner?.updateGate()
+            if state == .off { self.directory = nil }
         }
         do throws(AppendFileError) {
             guard case .saved(let byteCount) = outcome else {
@@ -156,30 +161,30 @@ extension Server {
             try takeOver(rewrite, byteCount)
         } catch {
             for line in error.lines { log.warning(line) }
-            appendOnly.lastRewriteSucceeded = false
-            appendOnly.failuresInARow += 1
+            lastRewriteSucceeded = false
+            failuresInARow += 1
             giveUp(rewrite)
             return
         }
-        appendOnly.lastRewriteSucceeded = true
-        appendOnly.failuresInARow = 0
+        lastRewriteSucceeded = true
+        failuresInARow = 0
         log.notice("Background AOF rewrite finished successfully")
     }
 
     /// Effects that only the base would have made whole are dropped; the base is tried again.
-    func giveUp(_ rewrite: LogRewrite) {
+    private func giveUp(_ rewrite: LogRewrite) {
         if rewrite.moves {
-            appendOnly.earlierByteCount -= appendOnly.writer.returnToFormer() ? appendOnly.writer.fileSize : 0
+            earlierByteCount -= writer.returnToFormer() ? writer.fileSize : 0
             rewrite.directory.files.remove(rewrite.directory.temporaryIncrementName)
             return
         }
-        guard appendOnly.state == .waitsForBase, rewrite.hasIncrement else { return }
+        guard state == .waitsForBase, rewrite.hasIncrement else { return }
         log.notice(
             "Removing the temp incr aof file \(rewrite.directory.temporaryIncrementName) in the background")
         dropIncrement()
         // At once: the next one has the same name.
         rewrite.directory.files.remove(rewrite.directory.temporaryIncrementName)
-        appendOnly.isScheduled = true
+        isScheduled = true
     }
 
     private func takeOver(_ rewrite: LogRewrite, _ byteCount: Int) throws(AppendFileError) {
@@ -187,9 +192,9 @@ extension Server {
         var manifest = directory.manifest
         manifest.replaceBase(
             with: rewrite.baseName,
-            keepingIncrements: appendOnly.state == .on && rewrite.hasIncrement && !rewrite.moves ? 1 : 0)
+            keepingIncrements: state == .on && rewrite.hasIncrement && !rewrite.moves ? 1 : 0)
         do throws(SyscallError) {
-            if appendOnly.state == .waitsForBase || rewrite.moves {
+            if state == .waitsForBase || rewrite.moves {
                 let name = manifest.nextIncrementName(of: directory.fileName)
                 try directory.files.rename(directory.temporaryIncrementName, to: name)
                 manifest.addIncrement(name)
@@ -201,43 +206,43 @@ extension Server {
         }
         if rewrite.moves {
             log.notice("The append-only file is in \(directory.path) from now on")
-            appendOnly.directory = directory
-            appendOnly.writer.leaveFormer()
+            self.directory = directory
+            writer.leaveFormer()
         }
-        if appendOnly.state != .off {
-            appendOnly.earlierByteCount = byteCount
-            appendOnly.byteCountOfBase = appendOnly.byteCount
-            appendOnly.state = .on
-            appendOnly.writer.isSaved(upTo: rewrite.position, isRecovered: rewrite.recovers)
-            flushLog(mustWrite: true)
+        if state != .off {
+            earlierByteCount = byteCount
+            byteCountOfBase = self.byteCount
+            state = .on
+            writer.isSaved(upTo: rewrite.position, isRecovered: rewrite.recovers)
+            flush(mustWrite: true)
         }
-        removeLogHistory()
+        removeHistory()
     }
 
     // MARK: by itself
 
     /// Begins a rewrite if it is time for one.
-    func followLogGrowth() {
+    func followGrowth() {
         guard persistence.background == nil, persistence.loading == nil else { return }
         let seconds = now / 1000
-        if appendOnly.isScheduled {
-            if !appendOnly.isResting(at: seconds, log) { _ = rewriteInBackground() }
+        if isScheduled {
+            if !isResting(at: seconds, log) { _ = rewriteInBackground() }
             return
         }
         let settings = configuration.settings
-        guard appendOnly.state == .on, settings.rewritePercentage > 0, appendOnly.byteCount > settings.rewriteMinSize,
-            appendOnly.writer.failure == nil
+        guard state == .on, settings.rewritePercentage > 0, byteCount > settings.rewriteMinSize,
+            writer.failure == nil
         else { return }
-        let base = max(appendOnly.byteCountOfBase, 1)
-        let growth = Int(Double(appendOnly.byteCount) * 100 / Double(base)) - 100
-        guard growth >= settings.rewritePercentage, !appendOnly.isResting(at: seconds, log) else { return }
+        let base = max(byteCountOfBase, 1)
+        let growth = Int(Double(byteCount) * 100 / Double(base)) - 100
+        guard growth >= settings.rewritePercentage, !isResting(at: seconds, log) else { return }
         log.notice("Starting automatic rewriting of AOF on \(growth)% growth")
         _ = rewriteInBackground()
     }
 
     /// Writes the whole log anew after a failure that does not pass.
-    func recoverLog() {
-        guard persistence.background == nil, appendOnly.state != .off, appendOnly.mayRecover(at: now) else {
+    func recover() {
+        guard persistence.background == nil, state != .off, mayRecover(at: now) else {
             return
         }
         _ = rewriteInBackground(recovers: true)

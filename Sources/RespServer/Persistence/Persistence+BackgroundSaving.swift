@@ -7,7 +7,7 @@ import CLinux
 import Glibc
 import StoreEngine
 
-extension Server {
+extension Persistence {
     /// How many seconds pass after a failure before another snapshot is taken by itself.
     private static let retryDelay: Int64 = 5
     /// Up to this many keys are saved at once after a flush.
@@ -17,51 +17,48 @@ extension Server {
 
     /// Begins to save in the background. If that cannot be, the log says so, and it counts as a snapshot that failed.
     func saveInBackground() {
-        persistence.saveCount += 1
-        persistence.lastTry = now / 1000
-        persistence.isScheduled = false
+        saveCount += 1
+        lastTry = now / 1000
+        isScheduled = false
         guard let file = makeSnapshotFile() else {
             log.warning("Background saving error")
-            persistence.lastSaveSucceeded = false
-            updateGate()
+            lastSaveSucceeded = false
+            owner?.updateGate()
             return
         }
         let saver = SnapshotSaver(engine, snapshotContents(), to: file)
         saver.begin()
-        persistence.background = BackgroundSave(saver, file, start: now / 1000, changeCount: engine.changeCount)
-        persistence.savesInSlices = true
+        background = BackgroundSave(saver, file, start: now / 1000, changeCount: engine.changeCount)
+        savesInSlices = true
         log.notice("Background saving started")
     }
 
     /// Gives up what is being saved in the background, if anything is.
     func cancelBackgroundSave() {
-        guard let background = persistence.background else { return }
+        guard let background else { return }
         guard background.file.cancel() else {
             // It has its name by now, or has failed.
-            persistence.helper.waitUntilIdle()
+            helper.waitUntilIdle()
             return endBackgroundSave(background)
         }
         background.saver.end()
-        persistence.background = nil
-        persistence.savesInSlices = false
-        persistence.timer.set(for: nil)
-        if let rewrite = background.rewrite {
-            giveUp(rewrite)
-            if appendOnly.state == .off { appendOnly.directory = nil }
-        }
+        self.background = nil
+        savesInSlices = false
+        timer.set(for: nil)
+        if let rewrite = background.rewrite { owner?.rewriteWasCancelled(rewrite) }
     }
 
     /// Writes a slice.
     func saveSlice() {
-        guard let background = persistence.background, !background.isWritten else {
-            persistence.savesInSlices = false
+        guard let background, !background.isWritten else {
+            savesInSlices = false
             return
         }
         if case .failed = background.file.outcome { return endBackgroundSave(background) }
         let delay = configuration.settings.keySaveDelayMicroseconds
         if delay != 0 && Syscall.monotonicMicroseconds() < background.restsUntil { return rest(until: now + 1) }
         let start = clinux_cycle_counter()
-        let isAlone = turns.isIdle && statistics.commandsProcessed == statistics.commandsBeforeTurn
+        let isAlone = owner?.isTurnEmpty ?? true
         let shared = UInt64(Double(start &- clock.turnStart) * Self.share)
         let length = isAlone ? clock.millisecond : min(max(shared, clock.millisecond / 20), clock.millisecond)
         let (before, steps) = (background.saver.keyCount, background.saver.stepCount)
@@ -85,54 +82,55 @@ extension Server {
     }
 
     private func rest(until time: Int64) {
-        persistence.savesInSlices = false
-        persistence.timer.set(for: time)
+        savesInSlices = false
+        timer.set(for: time)
     }
 
     /// Looks how far the file is.
     func continueSaving() {
-        guard let background = persistence.background else { return }
+        guard let background else { return }
         if background.file.outcome != nil { return endBackgroundSave(background) }
         if background.isWritten {
-            persistence.timer.set(for: now + 1)
+            timer.set(for: now + 1)
         } else {
             // Every millisecond, as long as there is no room.
             background.file.relieve(microseconds: 250)
-            persistence.savesInSlices = true
+            savesInSlices = true
         }
     }
 
     private func endBackgroundSave(_ background: BackgroundSave) {
         background.saver.end()
-        persistence.background = nil
-        persistence.savesInSlices = false
-        persistence.timer.set(for: nil)
+        self.background = nil
+        savesInSlices = false
+        timer.set(for: nil)
+        let seconds = Int(now / 1000 - background.start)
         if let rewrite = background.rewrite, let outcome = background.file.outcome {
-            appendOnly.lastDuration = Int(now / 1000 - background.start)
-            return endRewrite(rewrite, outcome)
+            owner?.endRewrite(rewrite, outcome, seconds: seconds)
+            return
         }
-        persistence.lastDuration = Int(now / 1000 - background.start)
+        lastDuration = seconds
         switch background.file.outcome {
         case .saved:
             log.notice("Background saving terminated with success")
             engine.changesSaved(upTo: background.changeCount)
-            persistence.lastSave = now / 1000
-            persistence.lastSaveSucceeded = true
+            lastSave = now / 1000
+            lastSaveSucceeded = true
         case .failed(let reason):
             log.warning("Write error while saving DB to the disk(\(reason))")
             log.warning("Background saving error")
-            persistence.lastSaveSucceeded = false
+            lastSaveSucceeded = false
         case nil: break
         }
-        updateGate()
+        owner?.updateGate()
     }
 
     /// To be called when all databases have been flushed: what there was before is not to come back. A base of the append-only file is another
     /// matter, as what follows it has the flush.
     func followFlush() {
-        persistence.followedFlushes = engine.flushCount
-        guard persistence.background?.rewrite == nil else { return }
-        if persistence.background != nil {
+        followedFlushes = engine.flushCount
+        guard background?.rewrite == nil else { return }
+        if background != nil {
             cancelBackgroundSave()
             log.notice("Background saving given up, as all data was flushed")
         }
@@ -141,8 +139,8 @@ extension Server {
         if engine.databasesInUse.reduce(0, { $0 + $1.count }) > Self.fewKeys {
             saveInBackground()
         } else if !saveNow() {
-            persistence.lastSaveSucceeded = false
-            updateGate()
+            lastSaveSucceeded = false
+            owner?.updateGate()
         }
     }
 
@@ -150,15 +148,15 @@ extension Server {
 
     /// Begins a snapshot if it is time for one.
     func followSavePoints() {
-        guard persistence.background == nil, persistence.loading == nil else { return }
+        guard background == nil, loading == nil else { return }
         let seconds = now / 1000
-        guard persistence.lastSaveSucceeded || seconds - persistence.lastTry > Self.retryDelay else { return }
-        if persistence.isScheduled {
+        guard lastSaveSucceeded || seconds - lastTry > Self.retryDelay else { return }
+        if isScheduled {
             saveInBackground()
             return
         }
         for point in configuration.settings.savePoints
-        where engine.unsavedChangeCount >= point.changes && seconds - persistence.lastSave > Int64(point.seconds) {
+        where engine.unsavedChangeCount >= point.changes && seconds - lastSave > Int64(point.seconds) {
             log.notice("\(point.changes) changes in \(point.seconds) seconds. Saving...")
             saveInBackground()
             return
@@ -166,9 +164,9 @@ extension Server {
     }
 
     /// Whether writes are refused because the last snapshot could not be saved.
-    var refusesWritesOfSaves: Bool {
+    var refusesWrites: Bool {
         let settings = configuration.settings
-        return !persistence.lastSaveSucceeded && settings.stopsWritesOnSaveError && !settings.savePoints.isEmpty
+        return !lastSaveSucceeded && settings.stopsWritesOnSaveError && !settings.savePoints.isEmpty
     }
 
     static let misconfiguration: StaticString =
