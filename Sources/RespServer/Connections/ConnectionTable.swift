@@ -1,7 +1,9 @@
 // All open connections, by descriptor and by id, and those that are about to go or have just gone.
 
 final class ConnectionTable {
-    private var byDescriptor: [Connection?] = []
+    // Nobody is called while the lists change, so that is not checked when the server runs: they are looked at in every turn.
+
+    @safe @exclusivity(unchecked) private var byDescriptor: [Connection?] = []
     private var descriptors: [UInt64: Int32] = [:]
     private(set) var count = 0
     /// The id of the next one.
@@ -41,9 +43,9 @@ final class ConnectionTable {
     // MARK: those that go
 
     /// To be closed at the end of the turn.
-    private var closing: [Connection] = []
+    @safe @exclusivity(unchecked) private var closing: [Connection] = []
     /// Those that were closed in this turn, kept until its end: others may still be looking at them.
-    private var closed: [Connection] = []
+    @safe @exclusivity(unchecked) private var closed: [Connection] = []
 
     @inline(__always) var hasClosing: Bool { !closing.isEmpty }
 
@@ -68,7 +70,7 @@ final class ConnectionTable {
 
     /// To be called at the end of a turn: nobody looks at closed ones any more.
     @inline(__always)
-    func forgetClosed() { closed.removeAll(keepingCapacity: true) }
+    func forgetClosed() { if !closed.isEmpty { closed.removeAll(keepingCapacity: true) } }
 
     // MARK: all
 

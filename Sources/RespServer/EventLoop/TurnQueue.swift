@@ -3,11 +3,13 @@
 // it is known at any time who is still to come.
 
 final class TurnQueue {
+    // Nobody is called while one of these changes, so that is not checked when the server runs: they are looked at in every turn.
+
     /// To be served in the next turn.
-    private var queued: [Connection] = []
+    @safe @exclusivity(unchecked) private var queued: [Connection] = []
     /// Of those that are served in this turn, who is still to come; and which events of the turn are.
-    private var serving: ArraySlice<Connection> = []
-    private var events = 0..<0
+    @safe @exclusivity(unchecked) private var serving: ArraySlice<Connection> = []
+    @safe @exclusivity(unchecked) private var events = 0..<0
     /// The turn at hand is the last one: nobody is served any more.
     private(set) var isStopping = false
 
