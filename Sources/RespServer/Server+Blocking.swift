@@ -113,9 +113,7 @@ extension Server {
             var call = Call(waiter.record.handle, waiter.arguments.view, for: waiter.connection, replyingTo: reply)
             call.isNested = true
             call.options = []
-            // It counts below, with the time that it took before it waited.
-            call.isCounted = false
-            run(call)
+            perform(call)
         } else {
             waiter.wait.timeoutReply.write(to: reply)
         }

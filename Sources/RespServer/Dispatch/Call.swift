@@ -19,8 +19,6 @@ struct Call {
     var options: CallOptions = .mayWait
     /// Whether another command runs this one as a part of itself: time stands still for it.
     var isNested = false
-    /// Whether it is in the statistics and may come to the logs of commands: what is loaded does not, nor does the end of a wait.
-    var isCounted = true
 
     @inline(__always)
     init(
@@ -37,10 +35,26 @@ struct Call {
 }
 
 extension Server {
-    /// Runs a command that has passed all checks, and writes its reply.
+    /// Runs a command that has passed all checks, writes its reply, and counts it.
     /// - Returns: Whether it has replied; false if it waits.
     @inline(__always) @discardableResult
     func run(_ call: Call) -> Bool {
+        // The time of the commands that it runs is its, too.
+        let start = clock.last
+        perform(call)
+        if call.command.flags.contains(.blocking), let wait = engine.takeWait() {
+            beginWait(call, wait)
+            return false
+        }
+        _ = clock.lap()
+        finish(call, clock.last &- start)
+        return true
+    }
+
+    /// Runs a command that may not wait, and writes its reply. It counts nowhere: what is loaded does not, and the end of a wait counts with what
+    /// came before it.
+    @inline(__always)
+    func perform(_ call: Call) {
         let command = call.command
         if let run = command.data {
             unsafe engine.run(
@@ -48,24 +62,9 @@ extension Server {
                 key: call.key,
                 adoptable: call.adoptable, options: call.options,
                 effect: command.effect)
-            if command.flags.contains(.blocking), let wait = engine.takeWait() {
-                beginWait(call, wait)
-                return false
-            }
-            if call.isCounted { finish(call, clock.lap()) }
         } else {
-            // The time of the commands that it runs is its, too.
-            let start = clock.last
             runSession(call)
-            if command.flags.contains(.blocking), let wait = engine.takeWait() {
-                beginWait(call, wait)
-                return false
-            }
-            guard call.isCounted else { return true }
-            _ = clock.lap()
-            finish(call, clock.last &- start)
         }
-        return true
     }
 
     /// Suspends the client of a command that waits. The call counts when the wait ends.

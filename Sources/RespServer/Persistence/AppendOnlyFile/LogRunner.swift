@@ -95,8 +95,7 @@ final class LogRunner {
         var call = Call(command, words, for: connection, replyingTo: reply, key: key)
         call.isNested = true
         call.options = []
-        call.isCounted = false
-        server.run(call)
+        server.perform(call)
     }
 
     private func select(_ word: ByteSlice) throws(Refusal) {
