@@ -90,9 +90,7 @@ extension RecordWriter {
     }
 
     func write(nodesOf chain: ListChain) {
-        var nodes = 0
-        chain.forEachNode { _ in nodes += 1 }
-        write(length: nodes)
+        write(length: chain.nodeCount)
         chain.forEachNode { write(node: $0) }
     }
 

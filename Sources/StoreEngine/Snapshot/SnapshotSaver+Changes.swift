@@ -46,17 +46,39 @@ extension SnapshotSaver {
         }
     }
 
-    /// A frozen node of a list is about to change, or to be freed.
-    func keep(_ node: ListNode) {
-        let address = unsafe UInt(bitPattern: node.address)
-        if keptNodes[address] == nil { keptNodes[address] = KeptNode(node) }
+    private func openList(_ chain: ListChain) -> UnwrittenList? {
+        unsafe unwritten[UInt(bitPattern: chain.address)]?.list
     }
 
-    /// A node of a frozen stream is about to change, or to be freed.
-    @unsafe func keep(nodeOfStream block: UnsafeMutableRawPointer) {
-        let address = UInt(bitPattern: block)
-        guard unwrittenBlocks.contains(address), keptBlocks[address] == nil else { return }
-        unsafe keptBlocks[address] = Listpack(block).bytes.array
+    /// The elements of a node of an open list are about to change.
+    func willChange(_ node: ListNode, of chain: ListChain) { openList(chain)?.willChange(node) }
+
+    /// A node of an open list is about to be removed, and freed.
+    func willRemove(_ node: ListNode, of chain: ListChain) { openList(chain)?.willRemove(node) }
+
+    /// A run of nodes of an open list is about to go to a chain of its own.
+    func willCut(_ first: ListNode, through last: ListNode, of chain: ListChain, to rest: ListChain) {
+        guard let run = openList(chain)?.willCut(first, through: last, to: rest) else { return }
+        unsafe cutRuns[UInt(bitPattern: rest.address)] = run
+    }
+
+    /// All of a run was written, or is not to be written any more.
+    func release(_ run: UnwrittenList.Run) {
+        cutRuns[unsafe UInt(bitPattern: run.chain.address)] = nil
+        guard let bytes = run.heldBytes else { return }
+        run.heldBytes = nil
+        engine.state.eviction.heldBytes -= bytes
+        unsafe engine.state.freeing.free(run.chain)
+    }
+
+    /// A node of a frozen stream is about to change, or to be removed.
+    func willChange(_ node: StreamNode, of stream: StreamValue) {
+        unsafe unwritten[UInt(bitPattern: stream.address)]?.entries?.willChange(node)
+    }
+
+    /// A node was added to a frozen stream.
+    func hasAdded(nodeOf stream: StreamValue, _ id: StreamID) {
+        unsafe unwritten[UInt(bitPattern: stream.address)]?.entries?.hasAdded(id)
     }
 
     /// A pending entry of a frozen group is about to change, or to be removed.
@@ -88,6 +110,12 @@ extension SnapshotSaver {
     /// Whether a large value that no key has any more is freed when it was written.
     func takesOver(_ value: any LargeValue) -> Bool {
         if let stream = value as? StreamValue, takesOver(groupOf: stream) { return true }
+        if !cutRuns.isEmpty, let run = unsafe cutRuns[UInt(bitPattern: value.address)] {
+            let bytes = value.byteCount(samples: Self.samples)
+            run.heldBytes = bytes
+            engine.state.eviction.heldBytes += bytes
+            return true
+        }
         guard let unwritten = unsafe unwritten[UInt(bitPattern: value.address)] else { return false }
         willChange(unwritten)
         guard unwritten.state == .open else { return false }
@@ -147,7 +175,7 @@ extension SnapshotSaver {
     func databasesWillGo() {
         for walk in walks { walk.source = .dropped(walk.table) }
         // What was dropped before goes with the allocator, too.
-        for value in unwritten.values { value.dropped = nil }
+        for value in unwritten.values { value.forgetDropped() }
         for group in unwrittenGroups.values { group.dropped = nil }
         heldTables = []
         heldTableBytes = 0

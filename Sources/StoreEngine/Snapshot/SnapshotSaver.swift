@@ -10,8 +10,8 @@
 //   - With a segment go the small values in it. Of a larger one, everything but the value is taken down (`UnwrittenValue`), and the value
 //     is written soon; or at once, before it changes.
 //   - A very large one is written some elements at a time. When it is about to change before that is over, it is opened: its count is
-//     written, and from then on its elements are what is walked. A table of members or fields is walked as tables of keys are. Of the
-//     nodes of a list or a stream the addresses are taken down, and what a node holds is kept before it changes.
+//     written, and from then on its elements are what is walked. A table of members or fields is walked as tables of keys are. What a node
+//     of a list or a stream holds is kept before it changes (`UnwrittenList`, `UnwrittenStream`).
 //   - As a record must be in one piece, one that is opened goes to a part of its own, which follows when it is whole.
 //   - What is dropped while something of it is still to be written is freed afterwards.
 //
@@ -106,11 +106,8 @@ public final class SnapshotSaver {
     private var opened: [UnwrittenValue] = []
     /// By the tickets of their tables.
     var openTables: [UInt32: UnwrittenValue] = [:]
-    /// What the nodes of lists and streams held that have changed since, by their addresses.
-    var keptNodes: [UInt: KeptNode] = [:]
-    var keptBlocks: [UInt: [UInt8]] = [:]
-    /// The nodes of streams that are still to be written.
-    var unwrittenBlocks: Set<UInt> = []
+    /// What was cut off lists that are open, by the addresses of its chains.
+    var cutRuns: [UInt: UnwrittenList.Run] = [:]
     /// The groups of streams that are still to be written, by their addresses.
     var unwrittenGroups: [UInt: UnwrittenGroup] = [:]
     /// What goes when it is over.

@@ -3,55 +3,6 @@
 
 import RespCodec
 
-/// What a node of a list held.
-struct KeptNode {
-    private let kind: ListNode.Kind
-    private let bytes: [UInt8]
-    private let byteCount: Int
-
-    init(_ node: ListNode) {
-        kind = node.kind
-        byteCount = node.byteCount
-        bytes =
-            switch kind {
-            case .plain: node.plainBytes.array
-            case .packed: node.list.bytes.array
-            case .compressed: node.compressedBytes.array
-            }
-    }
-
-    /// Calls `body` with each element.
-    func forEachElement(_ body: (PackedElement) -> Void) {
-        func visit(_ list: Listpack) {
-            var offset = list.first
-            while offset < list.end {
-                body(list[offset])
-                offset = list.next(after: offset)
-            }
-        }
-        bytes.withByteSlice { bytes in
-            switch kind {
-            case .plain: body(.bytes(bytes))
-            case .packed: unsafe visit(Listpack(lookingAt: bytes))
-            case .compressed:
-                let list = LZF.decompressed(bytes, count: byteCount)
-                list.withByteSlice { unsafe visit(Listpack(lookingAt: $0)) }
-            }
-        }
-    }
-
-    func write<Sink: ByteSink>(to records: RecordWriter<Sink>) {
-        records.write(number: kind == .plain ? SavedNode.plain : SavedNode.packed)
-        bytes.withByteSlice { bytes in
-            if kind == .compressed {
-                records.write(compressed: bytes, length: byteCount)
-            } else {
-                records.write(string: bytes)
-            }
-        }
-    }
-}
-
 /// The bytes of a long string that no key has any more.
 @safe struct HeldBlock {
     let start: UnsafeMutableRawPointer
@@ -98,17 +49,10 @@ final class UnwrittenValue {
         func bytes(from offset: Int, count: Int) -> ByteSlice { unsafe ByteSlice(start: start + offset, count: count) }
     }
 
-    /// A node of a list or a stream that is to be written.
-    private enum Node {
-        case list(UInt)
-        case stream(StreamID, UInt)
-        /// What one held whose address was that of another that is to be written, too.
-        case copyOfList(KeptNode)
-        case copyOfStream(StreamID, [UInt8])
-    }
-
     /// About how many bytes of nodes are written at once.
     private static let sliceSize = 32 << 10
+    /// How many nodes are looked at at once: not all are written.
+    private static let nodesOfSlice = 512
     private static let textSliceSize = 256 << 10
 
     private(set) var address: UInt
@@ -140,8 +84,8 @@ final class UnwrittenValue {
     private var ticket: UInt32 = 0
     /// The prefix of the next segment of a table.
     private var position: UInt64 = 0
-    private var nodes: [Node] = []
-    private var nextNode = 0
+    private(set) var list: UnwrittenList?
+    private(set) var entries: UnwrittenStream?
     private var offset = 0
     /// What stands between the nodes of a stream and its groups, and these.
     private var facts: [UInt8] = []
@@ -230,13 +174,8 @@ final class UnwrittenValue {
             write(count: table.count, records)
             table.table.ticket = takeTicket(saver)
         case .list(let chain):
-            chain.forEachNode { node in
-                let address = unsafe UInt(bitPattern: node.address)
-                if saver.keptNodes[address] != nil { return nodes.append(.copyOfList(KeptNode(node))) }
-                node.isFrozen = true
-                nodes.append(.list(address))
-            }
-            write(count: nodes.count, records)
+            write(count: chain.nodeCount, records)
+            list = UnwrittenList(chain)
         case .stream(let stream): open(stream, saver, records)
         case .text(let block): write(count: block.count, records)
         }
@@ -254,22 +193,9 @@ final class UnwrittenValue {
     }
 
     private func open(_ stream: StreamValue, _ saver: SnapshotSaver, _ records: RecordWriter<SnapshotStream>) {
-        var last: UInt?
-        stream.forEachNode { node in
-            let address = unsafe UInt(bitPattern: node.list.bytes.rawBytes.baseAddress)
-            if saver.unwrittenBlocks.contains(address) {
-                return nodes.append(.copyOfStream(node.id, node.list.bytes.array))
-            }
-            saver.unwrittenBlocks.insert(address)
-            nodes.append(.stream(node.id, address))
-            last = address
-        }
-        stream.isFrozen = true
-        // It changes with each entry that is added, and says nothing.
-        if let last, let block = unsafe UnsafeMutableRawPointer(bitPattern: last) {
-            unsafe saver.keep(nodeOfStream: block)
-        }
-        write(count: nodes.count, records)
+        write(count: stream.nodeCount, records)
+        let entries = UnwrittenStream(stream)
+        self.entries = entries
         guard making == nil else { return }
         let writer = ReplyWriter()
         defer { unsafe writer.deallocate() }
@@ -295,9 +221,9 @@ final class UnwrittenValue {
         case .fields(let table, _): return walk(table.table)
         case .members(let table): return walk(table.table)
         case .scores(let table): return walk(table.table)
-        case .list: return writeNodes(saver)
+        case .list: return list.map { writeNodes(of: $0, saver) } ?? true
         case .stream:
-            return writeNodes(saver) && writeGroups(saver)
+            return (entries.map { writeNodes(of: $0) } ?? true) && writeGroups(saver)
         case .text(let block):
             let piece = min(block.count - offset, Self.textSliceSize)
             records?.sink.append(block.bytes(from: offset, count: piece))
@@ -353,33 +279,30 @@ final class UnwrittenValue {
         }
     }
 
-    private func writeNodes(_ saver: SnapshotSaver) -> Bool {
+    private func writeNodes(of list: UnwrittenList, _ saver: SnapshotSaver) -> Bool {
         guard let records else { return true }
         let end = records.sink.position + Self.sliceSize
-        while nextNode < nodes.count && records.sink.position < end {
-            switch nodes[nextNode] {
-            case .list(let address):
-                if let kept = saver.keptNodes.removeValue(forKey: address) {
-                    write(kept, records)
-                } else {
-                    let node = unsafe ListNode(at: UnsafeMutableRawPointer(bitPattern: address)!)
-                    write(node, records)
-                    node.isFrozen = false
+        var left = Self.nodesOfSlice
+        while list.nodesLeft > 0 && left > 0 && records.sink.position < end {
+            left -= 1
+            let run = list.step { content in
+                switch content {
+                case .node(let node): write(node, records)
+                case .kept(let node): write(node, records)
                 }
-            case .copyOfList(let kept): write(kept, records)
-            case .stream(let id, let address):
-                if let kept = saver.keptBlocks.removeValue(forKey: address) {
-                    kept.withByteSlice { write(nodeOfStream: id, $0, records) }
-                } else {
-                    let list = unsafe Listpack(UnsafeMutableRawPointer(bitPattern: address)!)
-                    write(nodeOfStream: id, list.bytes, records)
-                }
-                saver.unwrittenBlocks.remove(address)
-            case .copyOfStream(let id, let kept): kept.withByteSlice { write(nodeOfStream: id, $0, records) }
             }
-            nextNode += 1
+            if let run { saver.release(run) }
         }
-        return nextNode == nodes.count
+        return list.nodesLeft == 0
+    }
+
+    private func writeNodes(of entries: UnwrittenStream) -> Bool {
+        guard let records else { return true }
+        let end = records.sink.position + Self.sliceSize
+        entries.slice(
+            most: Self.nodesOfSlice, isOver: { records.sink.position >= end },
+            write: { id, bytes in write(nodeOfStream: id, bytes, records) })
+        return entries.nodesLeft == 0
     }
 
     private func writeGroups(_ saver: SnapshotSaver) -> Bool {
@@ -430,10 +353,12 @@ final class UnwrittenValue {
         case .fields(let table, _): table.table.ticket = 0
         case .members(let table): table.table.ticket = 0
         case .scores(let table): table.table.ticket = 0
-        case .list, .stream: closeNodes(saver)
+        case .list: for run in list?.close() ?? [] { saver.release(run) }
+        case .stream: closeStream(saver)
         case .text: break
         }
-        nodes = []
+        list = nil
+        entries = nil
         groups = []
         release(saver)
     }
@@ -451,22 +376,15 @@ final class UnwrittenValue {
         }
     }
 
-    private func closeNodes(_ saver: SnapshotSaver) {
-        for node in nodes[nextNode...] {
-            switch node {
-            case .list(let address):
-                // One that was kept may be gone.
-                if saver.keptNodes.removeValue(forKey: address) == nil {
-                    unsafe ListNode(at: UnsafeMutableRawPointer(bitPattern: address)!).isFrozen = false
-                }
-            case .stream(_, let address):
-                saver.keptBlocks[address] = nil
-                saver.unwrittenBlocks.remove(address)
-            case .copyOfList, .copyOfStream: break
-            }
-        }
+    private func closeStream(_ saver: SnapshotSaver) {
         for group in groups[nextGroup...] { close(group, saver) }
-        if case .stream(let stream) = body { stream.isFrozen = false }
+        entries?.close()
+    }
+
+    /// What is dropped goes with its allocator.
+    func forgetDropped() {
+        dropped = nil
+        for run in list?.runs.values ?? [:].values { run.heldBytes = nil }
     }
 }
 

@@ -261,6 +261,236 @@ struct SnapshotSaverTests {
         }
     }
 
+    /// A list of thousands of nodes that change in every way, at the ends and in between, while it is written. Nodes are compressed, and hold
+    /// one large element, too; runs of them are cut off.
+    @Test(arguments: 0..<6, [false, true]) func listsThatChangeWhileTheyAreWritten(seed: Int, asCommands: Bool) throws {
+        let engine = makeEngine()
+        engine.settings.listMaxPackedSize = [4, 16, 4, 16, 64, 1][seed]
+        engine.settings.listCompressDepth = [0, 0, 1, 3, 0, 0][seed]
+        engine.settings.listPlainElementSize = 200
+        let size = 8000
+        run(
+            engine,
+            ["RPUSH", "list"]
+                + (0..<size).map { $0 % 50 == 7 ? String(repeating: "\($0) ", count: 60) : "element \($0)" })
+        var random = RandomSource(seed: UInt64(seed))
+        // One that is given up leaves nothing behind for the next one.
+        for round in 0..<3 {
+            let digest = engine.exactDigest()
+            let memory = SnapshotMemory(compresses: true, isFramed: !asCommands)
+            var contents = SnapshotSaver.Contents()
+            contents.isCommands = asCommands
+            let saver = SnapshotSaver(engine, contents, to: memory)
+            saver.begin()
+            var (slices, isOver) = (0, false)
+            // At first nothing changes, so that the changes begin in another part of it each time.
+            let quiet = [0, 2, 4, 1, 0, 3][seed]
+            while !isOver && (round != 1 || slices < 5) {
+                var left = 1
+                isOver = saver.slice {
+                    left -= 1
+                    return left < 0
+                }
+                slices += 1
+                guard slices > quiet else { continue }
+                for _ in 0..<40 { changeList(engine, &random, size) }
+                if engine.hasGarbage { engine.freeSlice() }
+            }
+            saver.end()
+            #expect(engine.bytesHeldBySnapshot == 0)
+            if round != 1 {
+                #expect(round > 0 || slices > quiet + 1)
+                try check(memory.finished(version: saver.version), digest)
+            }
+            if let entry = entry(engine, "list"), entry.encoding == .chain {
+                unsafe ListChain(at: entry.pointer).checkInvariants()
+            }
+        }
+        run(engine, ["DEL", "list", "other"])
+        while engine.hasGarbage { engine.freeSlice() }
+        engine.database(0).allocator.checkInvariants()
+    }
+
+    private func changeList(_ engine: Engine, _ random: inout RandomSource, _ size: Int) {
+        let number = random.below(size)
+        let element = "element \(number)"
+        let new = random.below(20) == 0 ? String(repeating: "new", count: 80) : "new \(number)"
+        let end = random.below(2) == 0 ? "L" : "R"
+        let length = Int(run(engine, ["LLEN", "list"]).dropFirst().dropLast(2)) ?? 0
+        let words: [String]
+        switch random.below(200) {
+        case 0..<30: words = ["\(end)PUSH", "list", new]
+        case 30..<40: words = ["\(end)PUSH", "list"] + (0..<40).map { "pushed \($0)" }
+        case 40..<70: words = ["\(end)POP", "list"]
+        case 70..<80: words = ["\(end)POP", "list", "\(random.below(100))"]
+        case 80..<110: words = ["LSET", "list", "\(random.below(max(length, 1)))", new]
+        case 110..<140: words = ["LINSERT", "list", end == "L" ? "BEFORE" : "AFTER", element, new]
+        case 140..<160: words = ["LREM", "list", end == "L" ? "1" : "-1", element]
+        case 160: words = ["LREM", "list", "0", "new \(number)"]
+        case 161: words = ["LTRIM", "list", "\(random.below(length / 8 + 1))", "-1"]
+        case 162: words = ["LTRIM", "list", "0", "\(max(length - 1 - random.below(length / 8 + 1), 0))"]
+        case 163: words = ["LTRIM", "list", "\(random.below(300))", "-\(1 + random.below(300))"]
+        case 164: words = ["COPY", "list", "other", "REPLACE"]
+        case 165: words = ["RENAME", "list", "list"]
+        case 166 where random.below(12) == 0: words = ["LTRIM", "list", "\(length / 2)", "\(length / 2 + 3)"]
+        case 167 where random.below(12) == 0: words = ["DEL", "list"]
+        default: words = ["LMOVE", "list", "list", end == "L" ? "RIGHT" : "LEFT", end == "L" ? "LEFT" : "RIGHT"]
+        }
+        run(engine, words)
+        if length < 200 {
+            run(engine, ["RPUSH", "list"] + (0..<size / 4).map { $0 % 9 == 0 ? new : "element \($0 + number)" })
+        }
+    }
+
+    /// The entry of a key of the first database.
+    private func entry(_ engine: Engine, _ name: String) -> Entry? {
+        let database = engine.database(0)
+        return Array(name.utf8).withByteSlice { key in
+            database.table.find(key, hash: engine.hash(key)).map { database.entry(at: $0) }
+        }
+    }
+
+    /// What makes a list or a stream be opened is no work that grows with it.
+    @Test(arguments: ["list", "stream"]) func openingTouchesFewNodes(kind: String) throws {
+        let engine = makeEngine()
+        engine.settings.listMaxPackedSize = 4
+        engine.settings.streamNodeMaxEntries = 4
+        make(engine, kind, kind, size: 20_000, database: 0)
+        let digest = engine.exactDigest()
+        let memory = SnapshotMemory(compresses: false)
+        let saver = SnapshotSaver(engine, SnapshotSaver.Contents(), to: memory)
+        saver.begin()
+        // The key is taken down.
+        var steps = 1
+        _ = saver.slice {
+            steps -= 1
+            return steps < 0
+        }
+        run(engine, kind == "list" ? ["RPUSH", kind, "new"] : ["XADD", kind, "*", "f", "new"])
+        let value = try #require(saver.unwritten.values.first)
+        #expect(value.state == .open)
+        switch value.body {
+        case .list(let chain):
+            #expect(chain.nodeCount == 5001)
+            var marked = 0
+            chain.forEachNode { if $0.isMarked == chain.isMarked { marked += 1 } }
+            #expect(marked == 1)
+            #expect(value.list?.nodesLeft == 5000)
+        case .stream(let stream):
+            #expect(stream.nodeCount == 5001)
+            #expect(value.entries?.keptCount == 1)
+            #expect(value.entries?.nodesLeft == 5000)
+        default: Issue.record("not a value of nodes")
+        }
+        while !saver.slice({ false }) {}
+        saver.end()
+        try check(memory.finished(version: saver.version), digest)
+    }
+
+    /// Every slice of a list or a stream is bounded, also where nearly nothing that is looked at is to be written.
+    @Test(arguments: ["list", "stream"]) func nodesAreWrittenInSlices(kind: String) throws {
+        let engine = makeEngine()
+        engine.settings.listMaxPackedSize = 4
+        engine.settings.streamNodeMaxEntries = 4
+        make(engine, kind, kind, size: 20_000, database: 0)
+        run(engine, ["XGROUP", "DESTROY", kind, "group"])
+        let digest = engine.exactDigest()
+        let memory = SnapshotMemory(compresses: false)
+        let saver = SnapshotSaver(engine, SnapshotSaver.Contents(), to: memory)
+        saver.begin()
+        var steps = 1
+        _ = saver.slice {
+            steps -= 1
+            return steps < 0
+        }
+        // Opens it, and puts thousands of nodes in front of what is to be written, or behind it.
+        for number in 0..<2500 {
+            run(
+                engine,
+                kind == "list"
+                    ? ["LINSERT", kind, "BEFORE", "element 0", "new \(number)"] : ["XADD", kind, "*", "f", "new"])
+        }
+        var (last, most, before) = (0, 0, saver.stepCount)
+        while !saver.slice({
+            let position = saver.stream.position + (saver.unwritten.values.first?.stream?.position ?? 0)
+            (last, most) = (position, max(most, position - last))
+            return false
+        }) {}
+        before = saver.stepCount - before
+        saver.end()
+        #expect(before >= 10 && most < 80_000)
+        try check(memory.finished(version: saver.version), digest)
+    }
+
+    /// A node of a stream that becomes the last one gets entries, and has them only in the stream.
+    @Test func entriesThatComeToAnEarlierNode() throws {
+        let engine = makeEngine()
+        engine.settings.streamNodeMaxEntries = 10
+        make(engine, "stream", "stream", size: 5000, database: 0)
+        let digest = engine.exactDigest()
+        var slices = 0
+        let bytes = save(engine) {
+            slices += 1
+            guard slices == 1 else { return }
+            for number in 4981...5000 { run(engine, ["XDEL", "stream", "\(number)-1"]) }
+            engine.settings.streamNodeMaxEntries = 100
+            for _ in 0..<5 { run(engine, ["XADD", "stream", "*", "f", "new"]) }
+        }
+        try check(bytes, digest)
+    }
+
+    /// A stream whose entries are added, deleted and trimmed in every way while it is written, and whose ids begin anew.
+    @Test(arguments: 0..<4, [false, true]) func streamsThatChangeWhileTheyAreWritten(seed: Int, asCommands: Bool) throws
+    {
+        let engine = makeEngine()
+        engine.settings.streamNodeMaxEntries = [3, 6, 12, 4][seed]
+        var random = RandomSource(seed: UInt64(seed))
+        let size = 10_000
+        make(engine, "stream", "stream", size: size, database: 0)
+        for round in 0..<2 {
+            let digest = engine.exactDigest()
+            var slices = 0
+            let quiet = [1, 2, 4, 1][seed]
+            let bytes = save(engine, asCommands: asCommands) {
+                slices += 1
+                guard slices > quiet else { return }
+                for _ in 0..<60 {
+                    let number = 1 + random.below(size)
+                    switch random.below(200) {
+                    case 0: engine.settings.streamNodeMaxEntries = 1 + random.below(30)
+                    case 1: run(engine, ["XTRIM", "stream", "MAXLEN", "~", "\(size * 3 / 4)"])
+                    case 2: run(engine, ["XTRIM", "stream", "MINID", "\(random.below(size / 8))"])
+                    case 3 where random.below(8) == 0:
+                        run(engine, ["XTRIM", "stream", "MAXLEN", "0"])
+                        run(engine, ["XSETID", "stream", "0-1"])
+                        for id in 1...300 { run(engine, ["XADD", "stream", "\(id)-1", "f", "again"]) }
+                    case 4 where random.below(16) == 0: run(engine, ["DEL", "stream"])
+                    case 5..<10:
+                        // The last ones, so that earlier nodes become the last.
+                        for _ in 0..<30 {
+                            let last = run(engine, ["XREVRANGE", "stream", "+", "-", "COUNT", "1"])
+                            guard let id = last.split(separator: "\r\n").first(where: { $0.contains("-") }) else {
+                                break
+                            }
+                            run(engine, ["XDEL", "stream", String(id)])
+                        }
+                    case 10..<100: run(engine, ["XDEL", "stream", "\(number)-1"])
+                    case 100..<130: run(engine, ["XACK", "stream", "group", "\(number % 40)-1"])
+                    case 130..<140: run(engine, ["XCLAIM", "stream", "group", "three", "0", "\(number % 40)-1"])
+                    default: run(engine, ["XADD", "stream", "*", "f", "new"])
+                    }
+                }
+                if engine.hasGarbage { engine.freeSlice() }
+            }
+            #expect(round > 0 || slices > quiet)
+            try check(bytes, digest)
+            if let entry = entry(engine, "stream") { unsafe StreamValue(at: entry.pointer).checkInvariants() }
+        }
+        run(engine, ["DEL", "stream"])
+        while engine.hasGarbage { engine.freeSlice() }
+        engine.database(0).allocator.checkInvariants()
+    }
+
     /// A group of thousands of pending entries that change in every way while it is written.
     @Test(arguments: 0..<4) func pendingEntriesThatChangeWhileTheyAreWritten(seed: Int) throws {
         let engine = makeEngine()

@@ -12,7 +12,7 @@ extension ListChain {
     @inline(__always)
     func visit(from index: Int, backwards: Bool, _ body: (PackedElement) -> Bool) {
         guard index >= 0 && index < count else { return }
-        var (node, start) = locate(index)
+        var (node, start, _) = locate(index)
         while node.visit(from: start, backwards: backwards, body) {
             guard let next = backwards ? node.previous : node.next else { return }
             node = next
@@ -58,12 +58,14 @@ extension ListChain {
         count += 1
         let isAtEdge = node.kind == .plain || index == (after ? node.count - 1 : 0)
         if allows(node, value, length: length, limits) {
+            willChange(node)
             node.decompress(in: allocator)
             node.insert(value, at: after ? index + 1 : index, limit: maximumSize, in: allocator)
             return updateCompression(node)
         }
         let neighbour = after ? node.next : node.previous
         if isAtEdge, let neighbour, allows(neighbour, value, length: length, limits) {
+            willChange(neighbour)
             neighbour.decompress(in: allocator)
             neighbour.push(value, length: length, at: after ? .head : .tail, limit: maximumSize, in: allocator)
             return updateCompression(neighbour)
@@ -90,6 +92,7 @@ extension ListChain {
 
     /// Splits a node that is not compressed; the new one begins with element number `index` and follows the old one.
     private func split(_ node: ListNode, at index: Int) -> ListNode {
+        willChange(node)
         let rest = node.split(at: index, in: allocator)
         link(rest, nextTo: node, after: true)
         return rest
@@ -122,6 +125,7 @@ extension ListChain {
 
     /// Moves the elements of `second` to `first`, the node before it, and returns that.
     private func merge(_ first: ListNode, _ second: ListNode) -> ListNode {
+        willChange(first)
         first.decompress(in: allocator)
         second.decompress(in: allocator)
         first.append(contentsOf: second, limit: maximumSize, in: allocator)
@@ -133,16 +137,20 @@ extension ListChain {
 
     /// Replaces element number `index`.
     func replace(at index: Int, with value: PackedValue, _ limits: ListLimits) {
-        let (node, index) = locate(index)
+        let (node, index, _) = locate(index)
         let isPlain = value.bytes.count >= limits.plainElementSize
         if node.kind == .plain {
-            if isPlain { return node.replacePlain(with: value.bytes, in: allocator) }
+            if isPlain {
+                willChange(node)
+                return node.replacePlain(with: value.bytes, in: allocator)
+            }
             insert(value, nextTo: 0, of: node, after: true, limits)
             remove(node)
             count -= 1
             return updateCompression()
         }
         if !isPlain && node.byteCount + node.growth(at: index, with: value) <= Self.largestList {
+            willChange(node)
             node.decompress(in: allocator)
             node.replace(at: index, with: value, limit: maximumSize, in: allocator)
             return updateCompression(node)
@@ -158,6 +166,7 @@ extension ListChain {
             updateCompression(made)
             if let next = made.next { updateCompression(next) }
         } else {
+            willChange(node)
             node.remove(at: node.count - 1, count: 1, in: allocator)
             mergeAround(made)
         }
@@ -170,38 +179,46 @@ extension ListChain {
     /// - Complexity: O(nodes from the range's borders to the nearer ends of the list).
     func remove(from start: Int, count removed: Int) -> ListChain? {
         guard removed > 0 else { return nil }
-        let (first, firstIndex) = locate(start)
-        let (last, lastIndex) = locate(start + removed - 1)
+        let (first, firstIndex, firstNode) = locate(start)
+        let (last, lastIndex, lastNode) = locate(start + removed - 1)
         if first == last && removed < first.count {
+            willChange(first)
             first.decompress(in: allocator)
             first.remove(at: firstIndex, count: removed, in: allocator)
             count -= removed
             updateCompression(first)
             return nil
         }
+        var (firstNumber, lastNumber) = (firstNode, lastNode)
         var whole = removed
         var from: ListNode? = first
         var through: ListNode? = last
         var changed: (ListNode?, ListNode?) = (nil, nil)
         if firstIndex > 0 {
             let length = first.count - firstIndex
+            willChange(first)
             first.decompress(in: allocator)
             first.remove(at: firstIndex, count: length, in: allocator)
             whole -= length
             count -= length
             from = first.next
+            firstNumber += 1
             changed.0 = first
         }
         if lastIndex < last.count - 1 {
+            willChange(last)
             last.decompress(in: allocator)
             last.remove(at: 0, count: lastIndex + 1, in: allocator)
             whole -= lastIndex + 1
             count -= lastIndex + 1
             through = last.previous
+            lastNumber -= 1
             changed.1 = last
         }
         var rest: ListChain?
-        if whole > 0, let from, let through { rest = cut(from, through: through, count: whole) }
+        if whole > 0, let from, let through {
+            rest = cut(from, through: through, nodeCount: lastNumber - firstNumber + 1, count: whole)
+        }
         updateCompression(changed.0)
         updateCompression(changed.1)
         return rest
@@ -228,6 +245,7 @@ extension ListChain {
                 updateCompression()
                 continue
             }
+            willChange(current)
             current.decompress(in: allocator)
             let skipped = backwards ? matches - taken : 0
             _ = current.removeMatches(value, skipping: skipped, limit: taken, in: allocator)

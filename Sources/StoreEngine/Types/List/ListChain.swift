@@ -10,7 +10,11 @@
 // With a compress depth of d, all but d nodes at each end are compressed (if that saves something). A compressed node is
 // decompressed to a scratch copy for reading, and in place for a change.
 //
-// Invariants: `count` is the sum of the nodes' counts, none of which is 0; the end nodes are not compressed.
+// While a snapshot has it open, nodes differ in their mark from the chain that are still to be written, and what is about to change is
+// told to it (`UnwrittenList`).
+//
+// Invariants: `count` is the sum of the nodes' counts, none of which is 0; `nodeCount` is how many nodes there are; the end nodes are not
+// compressed; unless it is open, all nodes have the chain's mark.
 //
 // Rejected: an index over the nodes (a look-up in the middle of a million elements walks some fourteen hundred nodes of
 // 32 bytes that mostly lie in order, which is some microseconds; each split would have to move the index).
@@ -26,8 +30,11 @@ import RespCodec
         var count: Int
         let allocator: SlabAllocator
         let nodeSize: Int32
-        let nodeCount: Int32
-        let compressDepth: Int
+        let mostInNode: UInt16
+        var isOpen = false
+        var isMarked = false
+        let compressDepth: Int32
+        var nodeCount: UInt32 = 0
     }
 
     private static let storageSize = 48
@@ -40,21 +47,21 @@ import RespCodec
     /// A new chain without elements.
     init(allocator: SlabAllocator, limits: ListLimits) {
         self.init(
-            allocator, nodeSize: limits.nodeSize, nodeCount: limits.nodeCount, compressDepth: limits.compressDepth)
+            allocator, nodeSize: limits.nodeSize, mostInNode: limits.nodeCount, compressDepth: limits.compressDepth)
     }
 
-    private init(_ allocator: SlabAllocator, nodeSize: Int, nodeCount: Int, compressDepth: Int) {
+    private init(_ allocator: SlabAllocator, nodeSize: Int, mostInNode: Int, compressDepth: Int) {
         unsafe storage = allocator.allocate(Self.storageSize).bindMemory(to: Storage.self, capacity: 1)
         unsafe storage.initialize(
             to: Storage(
                 head: nil, tail: nil, count: 0, allocator: allocator, nodeSize: Int32(nodeSize),
-                nodeCount: Int32(nodeCount), compressDepth: compressDepth))
+                mostInNode: UInt16(mostInNode), compressDepth: Int32(clamping: compressDepth)))
     }
 
     /// A chain without elements and with the same limits.
     private func makeSibling(in allocator: SlabAllocator) -> ListChain {
         ListChain(
-            allocator, nodeSize: maximumSize, nodeCount: maximumCount, compressDepth: compressDepth)
+            allocator, nodeSize: maximumSize, mostInNode: maximumCount, compressDepth: compressDepth)
     }
 
     var address: UnsafeMutableRawPointer { unsafe UnsafeMutableRawPointer(storage) }
@@ -73,8 +80,13 @@ import RespCodec
     }
     @inline(__always) var allocator: SlabAllocator { unsafe storage.pointee.allocator }
     @inline(__always) var maximumSize: Int { unsafe Int(storage.pointee.nodeSize) }
-    @inline(__always) var maximumCount: Int { unsafe Int(storage.pointee.nodeCount) }
-    private var compressDepth: Int { unsafe storage.pointee.compressDepth }
+    @inline(__always) var maximumCount: Int { unsafe Int(storage.pointee.mostInNode) }
+    private var compressDepth: Int { unsafe Int(storage.pointee.compressDepth) }
+    /// How many nodes there are.
+    var nodeCount: Int {
+        get { unsafe Int(storage.pointee.nodeCount) }
+        nonmutating set { unsafe storage.pointee.nodeCount = UInt32(newValue) }
+    }
 
     @inline(__always) func node(at end: ListEnd) -> ListNode? { end == .head ? head : tail }
 
@@ -96,6 +108,7 @@ import RespCodec
     func push(_ value: PackedValue, at end: ListEnd, _ limits: ListLimits) {
         let length = value.encodedLength
         if let node = node(at: end), allows(node, value, length: length, limits) {
+            willChange(node)
             node.push(value, length: length, at: end, limit: maximumSize, in: allocator)
             count &+= 1
         } else {
@@ -127,7 +140,10 @@ import RespCodec
     func pop(at end: ListEnd) {
         guard let node = node(at: end) else { preconditionFailure("an empty list has no element") }
         count &-= 1
-        if node.count > 1 { return node.pop(at: end, in: allocator) }
+        if node.count > 1 {
+            willChange(node)
+            return node.pop(at: end)
+        }
         remove(node)
         updateCompression()
     }
@@ -151,10 +167,13 @@ import RespCodec
         node.next = next
         if let previous { previous.next = node } else { head = node }
         if let next { next.previous = node } else { tail = node }
+        node.isMarked = isMarked
+        nodeCount += 1
     }
 
-    /// Removes a run of nodes from the chain.
-    func unlink(_ first: ListNode, through last: ListNode) {
+    /// Removes a run of so many nodes from the chain.
+    private func unlink(_ first: ListNode, through last: ListNode, nodeCount unlinked: Int) {
+        nodeCount -= unlinked
         if let previous = first.previous { previous.next = last.next } else { head = last.next }
         if let next = last.next { next.previous = first.previous } else { tail = first.previous }
         first.previous = nil
@@ -163,33 +182,59 @@ import RespCodec
 
     /// Removes a node from the chain and frees it.
     func remove(_ node: ListNode) {
-        unlink(node, through: node)
+        if isOpen { allocator.snapshot?.willRemove(node, of: self) }
+        unlink(node, through: node, nodeCount: 1)
         unsafe node.free(in: allocator)
     }
 
-    /// Element number `index`: its node and its number there.
+    /// Element number `index`: its node, its number there, and the number of the node.
     /// - Complexity: O(nodes from the nearer end).
-    func locate(_ index: Int) -> (node: ListNode, index: Int) {
+    func locate(_ index: Int) -> (node: ListNode, index: Int, number: Int) {
         precondition(index >= 0 && index < count, "an element outside the list")
         if index < count / 2 {
             var rest = index
+            var number = 0
             var node = head
             while let current = node {
-                if rest < current.count { return (current, rest) }
+                if rest < current.count { return (current, rest, number) }
                 rest -= current.count
+                number &+= 1
                 node = current.next
             }
         } else {
             var rest = count - 1 - index
+            var number = nodeCount - 1
             var node = tail
             while let current = node {
-                if rest < current.count { return (current, current.count - 1 - rest) }
+                if rest < current.count { return (current, current.count - 1 - rest, number) }
                 rest -= current.count
+                number &-= 1
                 node = current.previous
             }
         }
         preconditionFailure("a list has fewer elements than it counts")
     }
+
+    // MARK: snapshots
+
+    /// Whether a snapshot writes it some nodes at a time.
+    @inline(__always) var isOpen: Bool {
+        get { unsafe storage.pointee.isOpen }
+        nonmutating set { unsafe storage.pointee.isOpen = newValue }
+    }
+
+    /// What nodes are marked with that a snapshot has written, or that are none of its.
+    @inline(__always) var isMarked: Bool {
+        get { unsafe storage.pointee.isMarked }
+        nonmutating set { unsafe storage.pointee.isMarked = newValue }
+    }
+
+    /// To be called before the elements of a node change.
+    @inline(__always) func willChange(_ node: ListNode) {
+        if isOpen, node.isMarked != isMarked { tell(node) }
+    }
+
+    @inline(never) private func tell(_ node: ListNode) { allocator.snapshot?.willChange(node, of: self) }
 
     // MARK: compressing
 
@@ -263,7 +308,7 @@ import RespCodec
         while let node = head {
             guard left > 0 else { return 1 }
             left -= 1
-            unlink(node, through: node)
+            unlink(node, through: node, nodeCount: 1)
             unsafe node.free(in: allocator)
         }
         unsafe allocator.deallocate(storage)
@@ -293,12 +338,16 @@ import RespCodec
     }
 
     /// Removes a run of nodes with `removed` elements and returns them as a chain of their own, for the caller to free.
-    func cut(_ first: ListNode, through last: ListNode, count removed: Int) -> ListChain {
+    /// - Parameter nodes: how many nodes it is.
+    func cut(_ first: ListNode, through last: ListNode, nodeCount nodes: Int, count removed: Int) -> ListChain {
         // The nodes go to another chain.
         unsafe allocator.bookmark = nil
-        unlink(first, through: last)
-        count -= removed
         let rest = makeSibling(in: allocator)
+        if isOpen { allocator.snapshot?.willCut(first, through: last, of: self, to: rest) }
+        unlink(first, through: last, nodeCount: nodes)
+        count -= removed
+        rest.isMarked = isMarked
+        rest.nodeCount = nodes
         rest.head = first
         rest.tail = last
         rest.count = removed
@@ -310,10 +359,13 @@ import RespCodec
     /// Traps when an invariant of the head of this file does not hold. For tests.
     func checkInvariants() {
         var total = 0
+        var nodes = 0
         var previous: ListNode? = nil
         var node = head
         while let current = node {
             precondition(current.previous == previous, "a node's back link is wrong")
+            precondition(isOpen || current.isMarked == isMarked && !current.hasEarlier, "a node has a wrong mark")
+            nodes += 1
             current.checkInvariants(in: allocator)
             total += current.count
             previous = current
@@ -321,6 +373,7 @@ import RespCodec
         }
         precondition(previous == tail, "the last node is not the tail")
         precondition(total == count, "the list's count is wrong")
+        precondition(nodes == nodeCount, "the list's count of nodes is wrong")
         var fromHead = head
         var fromTail = tail
         for _ in 0..<max(compressDepth, 1) {

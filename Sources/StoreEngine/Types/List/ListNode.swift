@@ -1,6 +1,6 @@
 // One node of a large list: some elements in a block, and the links to its neighbours.
 //
-//     node (32 bytes):  previous | next | block | where the contents begin in it (4) | elements (2) | kind (1) | frozen (1)
+//     node (32 bytes):  previous | next | block | where the contents begin in it (4) | elements (2) | kind (1) | notes (1)
 //     block:            | room | contents | room |
 //     contents          packed:      a listpack
 //                       compressed:  bytes of that list (4), compressed bytes (4), LZF
@@ -13,7 +13,7 @@
 // Nodes are separate from their contents because contents move when they grow, while walks read links and counts: nodes
 // that are made one after the other lie next to each other.
 //
-// A node is frozen while a snapshot still has to write what it holds: that is kept before it changes.
+// The notes are those of a snapshot that is being written (`UnwrittenList`). Nothing here looks at them: the chain tells of changes.
 //
 // Rejected: links inside the blocks (a walk would touch a new page for every node).
 
@@ -40,7 +40,7 @@ enum ListEnd {
         var start: UInt32
         var count: UInt16
         var kind: Kind
-        var isFrozen = false
+        var notes: UInt8 = 0
     }
 
     private static let storageSize = 32
@@ -96,7 +96,6 @@ enum ListEnd {
     }
 
     @unsafe func free(in allocator: SlabAllocator) {
-        if isFrozen { thaw(in: allocator) }
         if unsafe allocator.bookmark == address { unsafe allocator.bookmark = nil }
         unsafe allocator.deallocate(storage.pointee.block)
         unsafe allocator.deallocate(storage)
@@ -119,25 +118,31 @@ enum ListEnd {
 
     // MARK: snapshots
 
-    /// Whether a snapshot still has to write what it holds.
-    @inline(__always) var isFrozen: Bool {
-        get { unsafe storage.pointee.isFrozen }
-        nonmutating set { unsafe storage.pointee.isFrozen = newValue }
+    private static let markBit: UInt8 = 1
+    private static let earlierBit: UInt8 = 2
+
+    /// The chain's mark, unless a snapshot still has to write what the node holds.
+    @inline(__always) var isMarked: Bool {
+        get { unsafe storage.pointee.notes & Self.markBit != 0 }
+        nonmutating set { note(Self.markBit, newValue) }
+    }
+
+    /// Whether a snapshot has to write in front of it what other nodes held.
+    var hasEarlier: Bool {
+        get { unsafe storage.pointee.notes & Self.earlierBit != 0 }
+        nonmutating set { note(Self.earlierBit, newValue) }
+    }
+
+    @inline(__always) private func note(_ bit: UInt8, _ isSet: Bool) {
+        if isSet { unsafe storage.pointee.notes |= bit } else { unsafe storage.pointee.notes &= ~bit }
     }
 
     /// The address by which a snapshot knows it.
     var address: UnsafeMutableRawPointer { unsafe UnsafeMutableRawPointer(storage) }
 
-    /// The node at an address that a snapshot has.
+    /// The node at an address that the allocator or a mover has.
     @unsafe init(at address: UnsafeMutableRawPointer) {
         unsafe storage = address.assumingMemoryBound(to: Storage.self)
-    }
-
-    /// To be called before a frozen node changes.
-    @inline(never)
-    private func thaw(in allocator: SlabAllocator) {
-        allocator.snapshot?.keep(self)
-        isFrozen = false
     }
 
     // MARK: contents
@@ -243,7 +248,6 @@ enum ListEnd {
     /// Adds an element at an end. `length` is how many bytes it takes, `limit` the largest size that the list will get.
     @inline(__always)
     func push(_ value: PackedValue, length: Int, at end: ListEnd, limit: Int, in allocator: SlabAllocator) {
-        if isFrozen { thaw(in: allocator) }
         let block = unsafe storage.pointee.block
         let start = unsafe Int(storage.pointee.start)
         switch end {
@@ -262,8 +266,7 @@ enum ListEnd {
 
     /// Removes the element at an end.
     @inline(__always)
-    func pop(at end: ListEnd, in allocator: SlabAllocator) {
-        if isFrozen { thaw(in: allocator) }
+    func pop(at end: ListEnd) {
         switch end {
         case .tail: list.removeLast()
         case .head: unsafe storage.pointee.start += UInt32(list.droppingFirst(1).length)
@@ -296,7 +299,6 @@ enum ListEnd {
 
     /// The list with room for `length` more bytes after it.
     private func listWithRoom(for length: Int, limit: Int, in allocator: SlabAllocator) -> Listpack {
-        if isFrozen { thaw(in: allocator) }
         let used = unsafe Int(storage.pointee.start) + list.byteCount
         if unsafe allocator.capacity(of: storage.pointee.block) - used < length {
             makeRoom(length, at: .tail, limit: limit, in: allocator)
@@ -328,7 +330,6 @@ enum ListEnd {
 
     /// Removes `removed` elements from number `index` on; at least one must stay.
     func remove(at index: Int, count removed: Int, in allocator: SlabAllocator) {
-        if isFrozen { thaw(in: allocator) }
         if index == 0 {
             unsafe storage.pointee.start += UInt32(list.droppingFirst(removed).length)
         } else if index + removed == count {
@@ -342,7 +343,6 @@ enum ListEnd {
 
     /// See `Listpack`.
     func removeMatches(_ value: PackedValue, skipping skipped: Int, limit: Int, in allocator: SlabAllocator) -> Int {
-        if isFrozen { thaw(in: allocator) }
         let removed = list.removeMatches(value, skipping: skipped, limit: limit)
         count -= removed
         if count > 0 { trim(in: allocator) }
@@ -351,7 +351,6 @@ enum ListEnd {
 
     /// Moves the elements from number `index` on to a new node. Both must have at least one.
     func split(at index: Int, in allocator: SlabAllocator) -> ListNode {
-        if isFrozen { thaw(in: allocator) }
         let list = list
         let offset = list.offset(ofElement: index, of: count)
         let block = unsafe allocator.allocate(Listpack.headerSize + list.byteCount - offset)
@@ -372,7 +371,6 @@ enum ListEnd {
 
     /// Replaces the element of a plain node.
     func replacePlain(with bytes: ByteSlice, in allocator: SlabAllocator) {
-        if isFrozen { thaw(in: allocator) }
         let block = unsafe Self.makePlainBlock(bytes, in: allocator)
         unsafe allocator.deallocate(storage.pointee.block)
         unsafe storage.pointee.block = block

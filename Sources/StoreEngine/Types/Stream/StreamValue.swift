@@ -147,10 +147,10 @@ import RespCodec
 
     /// To be called before a node changes or is freed, unless it is the last and gets an entry.
     @inline(__always) func willChange(_ place: IDTree.Place) {
-        if unsafe pointer.pointee.isFrozen { unsafe allocator.snapshot?.keep(nodeOfStream: Self.block(place)) }
+        if isFrozen { allocator.snapshot?.willChange(Self.node(at: place), of: self) }
     }
 
-    var isFrozen: Bool {
+    @inline(__always) var isFrozen: Bool {
         get { unsafe pointer.pointee.isFrozen }
         nonmutating set { unsafe pointer.pointee.isFrozen = newValue }
     }
@@ -167,6 +167,8 @@ import RespCodec
         let last = nodes.last
         unsafe pointer.pointee.tail = last.map { unsafe Self.block($0) }
         unsafe pointer.pointee.tailID = last?.id ?? .zero
+        // From now on it gets entries without saying so.
+        if let last { willChange(last) }
     }
 
     // MARK: adding
@@ -203,6 +205,7 @@ import RespCodec
         let size = Listpack.emptySize + fieldBound + valueBound + StreamNode.numbersBound
         let block = unsafe allocator.allocate(size)
         _ = nodes.insert(id, UInt64(UInt(bitPattern: block)), allocator)
+        if isFrozen { allocator.snapshot?.hasAdded(nodeOf: self, id) }
         unsafe pointer.pointee.tail = block
         unsafe pointer.pointee.tailID = id
         let node = unsafe StreamNode(list: Listpack.makeEmpty(at: block), id: id)
