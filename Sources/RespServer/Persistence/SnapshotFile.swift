@@ -28,7 +28,9 @@ final class SnapshotFile: SnapshotDestination {
     }
 
     /// How many bytes may wait to be written while there is room for more.
-    private static let mostWaiting = 4 << 20
+    private static let mostWaiting = 1 << 20
+    /// So often in a row `relieve` may find that nothing was done.
+    private static let mostIdle = 4
 
     /// Parts whose place is not known yet, in a file without a name.
     @safe private final class Spool {
@@ -82,7 +84,7 @@ final class SnapshotFile: SnapshotDestination {
             (file, temporaryName) = try directory.makeLockedFile(temporaryNames)
             output = unsafe SnapshotOutput(
                 compresses: options.compresses, hasChecksum: options.hasChecksum && options.isFramed,
-                isFramed: options.isFramed
+                isFramed: options.isFramed, pause: HelperThread.breathe
             ) { [unowned self] bytes in
                 attempt { () throws(SyscallError) in unsafe try file.write(bytes) }
                 written += bytes.count
@@ -92,8 +94,9 @@ final class SnapshotFile: SnapshotDestination {
                 }
                 return error == nil
             }
-            partOutput = unsafe SnapshotOutput(compresses: options.compresses, hasChecksum: false) {
-                [unowned self] bytes in
+            partOutput = unsafe SnapshotOutput(
+                compresses: options.compresses, hasChecksum: false, pause: HelperThread.breathe
+            ) { [unowned self] bytes in
                 attempt { () throws(SyscallError) in
                     if spool == nil { spool = Spool(try directory.makeNamelessFile()) }
                     unsafe try spool?.append(bytes, of: currentPart)
@@ -130,6 +133,7 @@ final class SnapshotFile: SnapshotDestination {
                             unsafe output.add(encoded: ByteSlice(UnsafeRawBufferPointer(rebasing: buffer[..<count])))
                         }
                         place += count
+                        HelperThread.breathe()
                     }
                 }
             }
@@ -216,10 +220,20 @@ final class SnapshotFile: SnapshotDestination {
     /// Whether a block can be taken without waiting.
     var hasRoom: Bool { thread.pendingSize < Self.mostWaiting }
 
-    /// Gives the helper thread some time if more waits than what there is room for.
+    private var lastFinished = 0
+    private var idleCount = 0
+
+    /// To be called every millisecond while there is no room: gives the helper thread some time if more waits than what there is room for, or
+    /// if it seems to have none of its own, because others use the processor that it has.
     func relieve(microseconds: Int) {
-        if thread.pendingSize > Self.mostWaiting * 3 / 2 {
+        let pending = thread.pendingSize
+        let finished = thread.finishedCount
+        idleCount = finished != lastFinished ? 0 : idleCount + 1
+        lastFinished = finished
+        if pending > Self.mostWaiting * 3 / 2 {
             thread.wait(untilBelow: Self.mostWaiting, microseconds: microseconds)
+        } else if idleCount >= Self.mostIdle && pending > 0 {
+            thread.wait(untilBelow: pending - 1, microseconds: microseconds)
         }
     }
 

@@ -16,6 +16,7 @@ import Glibc
     private var jobs: [Job] = []
     private var next = 0
     private var pending = 0
+    private var finished = 0
     private var isIdle = true
     private var hasStarted = false
     private let niceness: Int32?
@@ -56,6 +57,9 @@ import Glibc
 
     /// The sizes of the jobs that were not finished yet.
     var pendingSize: Int { locked { pending } }
+
+    /// How many jobs were finished.
+    var finishedCount: Int { locked { finished } }
 
     /// Waits until jobs of no more than this size are left.
     func wait(untilBelow size: Int) {
@@ -100,6 +104,10 @@ import Glibc
 
     // MARK: the thread
 
+    /// To be called by a long job now and then. Where all threads have one processor, the system would have the loop wait until the next tick
+    /// of its clock, some milliseconds, once this thread has been chosen.
+    static func breathe() { sched_yield() }
+
     private func work() {
         // On a busy machine clients come first.
         if let niceness { clinux_set_niceness(niceness) }
@@ -124,6 +132,7 @@ import Glibc
             job.run()
             locked {
                 pending -= job.size
+                finished += 1
                 unsafe _ = pthread_cond_broadcast(changed)
             }
         }

@@ -7,11 +7,14 @@ import RespCodec
 /// Encodes blocks and writes the result in large pieces.
 @safe public final class SnapshotOutput: @unchecked Sendable {
     private static let bufferSize = 256 << 10
+    /// After how many bytes there is a pause, some hundred microseconds' work.
+    private static let bytesWithoutPause = 32 << 10
 
     private let buffer = OutputBuffer(capacity: 2 * SnapshotOutput.bufferSize)
     private let compresses: Bool
     private let hasChecksum: Bool
     private let isFramed: Bool
+    private let pause: (() -> Void)?
     private let write: (UnsafeRawBufferPointer) -> Bool
     private var checksum = CRC64()
     /// How many bytes were written.
@@ -21,14 +24,16 @@ import RespCodec
 
     /// - Parameters:
     ///   - isFramed: whether it ends as a snapshot does.
+    ///   - pause: is called after every so many bytes.
     ///   - write: writes bytes behind those before, and tells whether it could. Not called any more when it could not.
     @unsafe public init(
-        compresses: Bool, hasChecksum: Bool, isFramed: Bool = true,
+        compresses: Bool, hasChecksum: Bool, isFramed: Bool = true, pause: (() -> Void)? = nil,
         write: @escaping (UnsafeRawBufferPointer) -> Bool
     ) {
         self.isFramed = isFramed
         self.compresses = compresses
         self.hasChecksum = hasChecksum
+        self.pause = pause
         unsafe self.write = write
     }
 
@@ -38,7 +43,13 @@ import RespCodec
     public func add(_ block: SnapshotBlock) {
         guard isSound else { return }
         let records = RecordWriter(sink: buffer, compresses: compresses)
+        var bytes = 0
         block.forEachRun { run, isString in
+            bytes += run.count
+            if bytes > Self.bytesWithoutPause {
+                bytes = 0
+                pause?()
+            }
             if isString {
                 records.write(string: run)
             } else if run.count >= Self.bufferSize / 2 {
