@@ -65,7 +65,7 @@ final class MemoryLimit {
     private static let toleratedPart = 25
     /// ... this part of it is the most that data have to give way to, ...
     private static let mostLostPart = 3
-    /// ... and this part the most at once: pages that keys have left are given back by and by.
+    /// ... and this part the most at once while keys are evicted: the pages that they have left are given back by and by.
     private static let mostLostAtOncePart = 128
 
     /// Finds out how much of what is no data is lost to them: as much as exceeds a part of the limit.
@@ -80,6 +80,6 @@ final class MemoryLimit {
             return
         }
         let excess = min(max(0, overhead - limit / Self.toleratedPart), limit / Self.mostLostPart)
-        lostBytes = min(excess, lostBytes + limit / Self.mostLostAtOncePart)
+        lostBytes = isExceeded ? min(excess, lostBytes + limit / Self.mostLostAtOncePart) : excess
     }
 }
