@@ -71,15 +71,15 @@ final class MemoryLimit {
     /// Finds out how much of what is no data is lost to them: as much as exceeds a part of the limit.
     /// - Parameters:
     ///   - overhead: how much more the system counts than is in use: what is not in use of pages, what lies free between blocks of malloc,
-    ///     and the program itself.
+    ///     and the program itself. Not asked for below the limit from which it matters: the system takes its time for it.
     ///   - cycles: the time.
-    func measureLostBytes(overhead: Int, limit: Int, at cycles: UInt64) {
+    func measureLostBytes(overhead: @autoclosure () -> Int, limit: Int, at cycles: UInt64) {
         measured = cycles
         guard limit >= Self.leastFollowed else {
             lostBytes = 0
             return
         }
-        let excess = min(max(0, overhead - limit / Self.toleratedPart), limit / Self.mostLostPart)
+        let excess = min(max(0, overhead() - limit / Self.toleratedPart), limit / Self.mostLostPart)
         lostBytes = isExceeded ? min(excess, lostBytes + limit / Self.mostLostAtOncePart) : excess
     }
 }

@@ -158,13 +158,18 @@ import StoreEngine
         guard length < Int.max - header - 2 else { return }
         let present = count - position
         if hasLostArguments {
-            unsafe receiving = (Self.allocate(header + Self.largeArgument), length + 2, present)
+            unsafe receiving = (Self.makePassage(), length + 2, present)
         } else {
             guard let block = unsafe malloc(header + length + 2) else { return }
             unsafe memcpy(block + header, base + position, present)
             unsafe receiving = (block, length + 2, present)
         }
         count = position
+    }
+
+    /// A block through which a large argument passes that is thrown away.
+    private static func makePassage() -> UnsafeMutableRawPointer {
+        unsafe allocate(AdoptableArguments.headerSize + largeArgument)
     }
 
     /// Keeps none of the request's large arguments, neither those that are there nor those that are still to come.
@@ -174,22 +179,16 @@ import StoreEngine
         large = AdoptableArguments()
         guard let block = unsafe receiving else { return }
         unsafe free(block.base)
-        unsafe receiving = (
-            Self.allocate(AdoptableArguments.headerSize + Self.largeArgument), block.length, block.received
-        )
+        unsafe receiving = (Self.makePassage(), block.length, block.received)
     }
 
-    /// Where the next bytes of the large argument go, and how many are missing.
+    /// Where the next bytes of the large argument go, and how many are missing; less of one that is thrown away.
     var receivingRoom: UnsafeMutableRawBufferPointer? {
         guard let receiving = unsafe receiving else { return nil }
-        if hasLostArguments {
-            return unsafe UnsafeMutableRawBufferPointer(
-                start: receiving.base + AdoptableArguments.headerSize,
-                count: min(receiving.length - receiving.received, Self.largeArgument))
-        }
+        let place = unsafe hasLostArguments ? 0 : receiving.received
         return unsafe UnsafeMutableRawBufferPointer(
-            start: receiving.base + AdoptableArguments.headerSize + receiving.received,
-            count: receiving.length - receiving.received)
+            start: receiving.base + AdoptableArguments.headerSize + place,
+            count: kept(receiving.length - receiving.received))
     }
 
     /// Takes note of bytes that were received for the large argument.
@@ -224,22 +223,23 @@ import StoreEngine
         defer { unsafe list.deallocate() }
         var next = 0
         for index in 0..<arguments.count {
-            if next < largePlaces.count, largePlaces[next] == index {
-                next += 1
-                guard !hasLostArguments else {
-                    list.append(ArgumentPiece(offset: 0, count: 0))
-                    continue
-                }
-                let block = large.bytes(next - 1)
-                let offset = block.withSpan { span in
-                    unsafe span.withUnsafeBytes { unsafe $0.baseAddress! - UnsafeRawPointer(base) }
-                }
-                list.append(ArgumentPiece(offset: offset, count: block.count))
-            } else {
+            guard next < largePlaces.count, largePlaces[next] == index else {
                 list.append(arguments[index])
+                continue
             }
+            list.append(hasLostArguments ? ArgumentPiece(offset: 0, count: 0) : piece(ofBlock: next))
+            next += 1
         }
         return unsafe body(list.view(0..<list.count, base: base))
+    }
+
+    /// A large argument, by its place behind `base`.
+    private func piece(ofBlock index: Int) -> ArgumentPiece {
+        let block = large.bytes(index)
+        let offset = block.withSpan { span in
+            unsafe span.withUnsafeBytes { unsafe $0.baseAddress! - UnsafeRawPointer(base) }
+        }
+        return ArgumentPiece(offset: offset, count: block.count)
     }
 
     // MARK: figures

@@ -165,6 +165,14 @@ final class UnwrittenList {
         node.hasEarlier = true
     }
 
+    /// Has something stand behind what stands in front of a node, from where that is taken.
+    private func append(_ content: Earlier.Content, takingWhatIsInFrontOf node: ListNode) -> Queue {
+        let queue = Queue(content)
+        guard var before = take(inFrontOf: node) else { return queue }
+        before.append(queue)
+        return before
+    }
+
     private func removeFirst(inFrontOf node: ListNode?) {
         guard let node else {
             if let next = earlierAtEnd?.first.next { earlierAtEnd?.first = next } else { earlierAtEnd = nil }
@@ -183,12 +191,7 @@ final class UnwrittenList {
     /// - Complexity: O(bytes of the node), once for each.
     func willChange(_ node: ListNode) {
         guard isUnwritten(node) else { return }
-        var queue = Queue(.kept(KeptNode(node)))
-        if var before = take(inFrontOf: node) {
-            before.append(queue)
-            queue = before
-        }
-        put(queue, inFrontOf: node)
+        put(append(.kept(KeptNode(node)), takingWhatIsInFrontOf: node), inFrontOf: node)
         node.isMarked = chain.isMarked
     }
 
@@ -214,12 +217,7 @@ final class UnwrittenList {
         if start == cursor { cursor = next }
         let run = Run(rest, from: start)
         runs[unsafe UInt(bitPattern: rest.address)] = run
-        var queue = Queue(.run(run))
-        if var before = take(inFrontOf: start) {
-            before.append(queue)
-            queue = before
-        }
-        put(queue, inFrontOf: next)
+        put(append(.run(run), takingWhatIsInFrontOf: start), inFrontOf: next)
         return run
     }
 

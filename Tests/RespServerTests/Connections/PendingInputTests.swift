@@ -47,6 +47,24 @@ import Testing
         }
     }
 
+    /// Adds bytes in pieces, calls `body` with how many there are and what was found up to then after each, and gives the requests that
+    /// were found.
+    private func feed(
+        _ wire: [UInt8], in size: Int, to pending: PendingInput, _ body: (Int, [[[UInt8]]]) -> Void = { _, _ in }
+    ) -> [[[UInt8]]] {
+        let reader = RequestReader()
+        var found: [[[UInt8]]] = []
+        var place = 0
+        while place < wire.count {
+            let end = min(place + size, wire.count)
+            add(Array(wire[place..<end]), to: pending)
+            place = end
+            found += requests(of: pending, reader: reader)
+            body(place, found)
+        }
+        return found
+    }
+
     private static let sent: [[[UInt8]]] = [
         [Array("SET".utf8), Array("k".utf8), [UInt8](repeating: 7, count: 40_000)],
         [Array("PING".utf8)],
@@ -67,17 +85,8 @@ import Testing
 
     @Test(arguments: [1, 2, 3, 7, 100, 4096, 65_536, 1_000_000])
     func givesWhatWasSent(size: Int) {
-        let wire = Self.wire(Self.sent)
-        let reader = RequestReader()
         let pending = PendingInput()
-        var found: [[[UInt8]]] = []
-        var place = 0
-        while place < wire.count {
-            let end = min(place + size, wire.count)
-            add(Array(wire[place..<end]), to: pending)
-            place = end
-            found += requests(of: pending, reader: reader)
-        }
+        let found = feed(Self.wire(Self.sent), in: size, to: pending)
         #expect(found == Self.sent)
         #expect(pending.isEmpty && pending.byteCount == 0 && pending.unparsedCount == 0)
     }
@@ -120,16 +129,8 @@ import Testing
             [UInt8](repeating: 2, count: 90_000), Array("m".utf8), Array("small".utf8),
         ]
         let next = [Array("GET".utf8), Array("k".utf8)]
-        let wire = Self.wire([request, next])
-        let reader = RequestReader()
         let pending = PendingInput()
-        var found: [[[UInt8]]] = []
-        var place = 0
-        while place < wire.count {
-            let end = min(place + size, wire.count)
-            add(Array(wire[place..<end]), to: pending)
-            place = end
-            found += requests(of: pending, reader: reader)
+        let found = feed(Self.wire([request, next]), in: size, to: pending) { place, found in
             if place >= lostFrom && found.isEmpty {
                 pending.loseLargeArguments()
                 #expect(pending.byteCount < 40_000 + size && pending.arrivedByteCount < 40_000 + size)

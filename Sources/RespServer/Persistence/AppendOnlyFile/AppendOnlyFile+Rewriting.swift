@@ -224,9 +224,8 @@ extension AppendOnlyFile {
     /// Begins a rewrite if it is time for one.
     func followGrowth() {
         guard persistence.background == nil, persistence.loading == nil else { return }
-        let seconds = now / 1000
         if isScheduled {
-            if !isResting(at: seconds, log) { _ = rewriteInBackground() }
+            if !isResting() { _ = rewriteInBackground() }
             return
         }
         let settings = configuration.settings
@@ -235,14 +234,14 @@ extension AppendOnlyFile {
         else { return }
         let base = max(byteCountOfBase, 1)
         let growth = Int(Double(byteCount) * 100 / Double(base)) - 100
-        guard growth >= settings.rewritePercentage, !isResting(at: seconds, log) else { return }
+        guard growth >= settings.rewritePercentage, !isResting() else { return }
         log.notice("Starting automatic rewriting of AOF on \(growth)% growth")
         _ = rewriteInBackground()
     }
 
     /// Writes the whole log anew after a failure that does not pass.
     func recover() {
-        guard persistence.background == nil, state != .off, mayRecover(at: now) else {
+        guard persistence.background == nil, state != .off, mayRecover() else {
             return
         }
         _ = rewriteInBackground(recovers: true)

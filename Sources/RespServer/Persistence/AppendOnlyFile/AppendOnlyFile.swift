@@ -115,8 +115,8 @@ final class AppendOnlyFile {
     private var lastRecovery = Int64.min / 2
 
     /// Whether it may be tried again to write the log anew; then that counts as done.
-    /// - Parameter now: in milliseconds.
-    func mayRecover(at now: Int64) -> Bool {
+    func mayRecover() -> Bool {
+        let now = now
         guard now - lastRecovery >= 1000 || now < lastRecovery else { return false }
         lastRecovery = now
         return true
@@ -136,8 +136,8 @@ final class AppendOnlyFile {
     private static let longestRest = 60
 
     /// Whether it has failed so often that it is not tried again by itself for now.
-    /// - Parameter seconds: the time, since 1970.
-    func isResting(at seconds: Int64, _ log: Log) -> Bool {
+    func isResting() -> Bool {
+        let seconds = now / 1000
         guard failuresInARow >= Self.mostFailures else {
             (restsUntil, restMinutes) = (nil, 0)
             return false
