@@ -51,7 +51,7 @@ final class Connection {
     /// What could not be sent yet, if there is anything: the socket did not take it, or it must wait for the append-only file.
     private(set) var unsent: OutputQueue?
     var unsentByteCount: Int { unsent?.byteCount ?? 0 }
-    /// Where its newest part of this turn stands in the `ReplyQueue`; -1 if there is none.
+    /// The number of the newest part that it was or is to be sent, in the `ReplyQueue`; -1 if there was none yet.
     var lastQueuedPart = -1
     /// By which limits it is bounded.
     var clientClass = ClientClass.normal

@@ -34,7 +34,10 @@ final class BlockedClients {
     }
 
     private var databases: [Int: Database] = [:]
-    private var ready: [WaitQueue] = []
+    // Looked at in every turn. Nobody is called while one of them changes, so that is not checked when the server runs.
+    @safe @exclusivity(unchecked) private var ready: [WaitQueue] = []
+    /// Waits that CLIENT UNBLOCK ends, once it has been answered, and whether with an error.
+    @safe @exclusivity(unchecked) private var unblocked: [(waiter: WaitingCommand, withError: Bool)] = []
     private var roundCount = 0
     private var alarms = AlarmHeap()
     private var alarmCount = 0
@@ -43,8 +46,6 @@ final class BlockedClients {
     private let filter: KeyFilter
     /// Stands at the first alarm.
     let timer: LoopTimer?
-    /// Waits that CLIENT UNBLOCK ends, once it has been answered, and whether with an error.
-    private var unblocked: [(waiter: WaitingCommand, withError: Bool)] = []
 
     init(engine: Engine, filter: KeyFilter, timers: LoopTimers? = nil) {
         self.engine = engine

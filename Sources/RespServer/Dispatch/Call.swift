@@ -81,8 +81,7 @@ extension Server {
         let reply = call.reply
         let start = reply.count
         do throws(CommandError) {
-            let record = call.command.record
-            guard let run = record.session else { throw .wrongArity(record.fullName) }
+            guard let run = call.command.session else { throw .wrongArity(call.command.record.fullName) }
             var context = unsafe SessionContext(
                 server: self, connection: call.connection, reply: reply, isNested: call.isNested)
             try run(&context, call.arguments)

@@ -21,6 +21,7 @@ import StoreEngine
         /// How it tells what it did.
         let effect: CommandEffect
         let function: Command<KeyspaceContext>.Run?
+        let session: Command<SessionContext>.Run?
         /// It has a function of its own on the session, and where no gate is closed nothing is to be looked at before it.
         let runsOnSession: Bool
         unowned(unsafe) let owner: CommandRecord
@@ -44,6 +45,9 @@ import StoreEngine
 
     /// Its function, if it works on data. No key path leads to a function as it lies in memory.
     @inline(__always) var data: Command<KeyspaceContext>.Run? { unsafe fields.pointee.function }
+
+    /// Its function on the session, if it has one.
+    @inline(__always) var session: Command<SessionContext>.Run? { unsafe fields.pointee.session }
 
     /// All else that is known of it.
     @inline(__always) var record: CommandRecord { unsafe fields.pointee.owner }

@@ -11,7 +11,7 @@ final class CommandRecord {
     let info: CommandInfo
     var arity: Int { handle.arity }
     var flags: CommandFlags { handle.flags }
-    let session: Command<SessionContext>.Run?
+    var session: Command<SessionContext>.Run? { handle.session }
     private(set) var subcommands: [CommandRecord] = [] {
         didSet { subcommandNames = subcommands.map { Array($0.info.name.lowercased().utf8) } }
     }
@@ -38,7 +38,6 @@ final class CommandRecord {
     ) {
         fullName = (parent.map { "\($0)|" } ?? "") + command.name.lowercased()
         info = CommandInfo(command)
-        self.session = session
         var firstKey = 0
         if let first = command.keys.first, case .index(let index) = first.begin, command.subcommands.isEmpty,
             !first.flags.contains(.notKey)
@@ -49,7 +48,7 @@ final class CommandRecord {
         unsafe handle.initialize(
             to: CommandHandle.Fields(
                 arity: command.arity, firstKey: firstKey, member: command.member, flags: command.flags.union(.any),
-                keys: KeySpecs(command.keys), effect: command.effect, function: data,
+                keys: KeySpecs(command.keys), effect: command.effect, function: data, session: session,
                 runsOnSession: session != nil && command.subcommands.isEmpty && !command.flags.contains(.protected),
                 owner: self))
         let name = fullName

@@ -7,8 +7,9 @@ import Glibc
 
 final class EventLoop {
     private let epoll: Epoll
-    private var wakeTimer: WakeTimer
-    private var arrivals = ArrivalMeter()
+    // Nobody is called while one of these changes, so that is not checked when the server runs: they change in every turn.
+    @safe @exclusivity(unchecked) private var wakeTimer: WakeTimer
+    @safe @exclusivity(unchecked) private var arrivals = ArrivalMeter()
     let timers = LoopTimers()
 
     init() throws(SyscallError) {

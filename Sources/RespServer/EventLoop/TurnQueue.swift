@@ -11,7 +11,7 @@ final class TurnQueue {
     @safe @exclusivity(unchecked) private var serving: ArraySlice<Connection> = []
     @safe @exclusivity(unchecked) private var events = 0..<0
     /// The turn at hand is the last one: nobody is served any more.
-    private(set) var isStopping = false
+    @safe @exclusivity(unchecked) private(set) var isStopping = false
 
     func stop() { isStopping = true }
 

@@ -193,7 +193,7 @@ extension ReplyQueue {
         connection.softLimitSince = nil
         if connection.isClosing {
             // What it was answered in this turn is still to go out, and the end of the turn closes it then.
-            if connection.lastQueuedPart < 0 { owner?.close(connection, mayLinger: true) }
+            if !hasQueued(connection) { owner?.close(connection, mayLinger: true) }
             return
         }
         connection.isWatchedForWriting = false

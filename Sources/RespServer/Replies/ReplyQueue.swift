@@ -54,7 +54,7 @@ final class ReplyQueue {
         let connection: Connection
         let source: Source
         var range: Range<Int>
-        /// Whether it is the client's first of this turn, and where its next one stands, -1 if there is none.
+        /// Whether it is the client's first of those that go out together, and where its next one stands, -1 if there is none.
         let isFirst: Bool
         var next = -1
     }
@@ -74,9 +74,14 @@ final class ReplyQueue {
     private static let usualCapacity = 64 * 1024
     /// The writer has grown for a reply that nobody gets, and gives that memory back at the end of the turn.
     var hasDiscardedLongRun = false
+    // Nobody is called while these lists change, so that is not checked when the server runs: each request's reply goes through them.
+
     /// What is to be sent at the end of the turn, and the list that is gone through then.
-    private var parts: [Part] = []
-    private var sending: [Part] = []
+    @safe @exclusivity(unchecked) private var parts: [Part] = []
+    @safe @exclusivity(unchecked) private var sending: [Part] = []
+    /// The number of the first of `parts`: they are numbered from the start of the server on, and a connection knows its last one's. So none
+    /// of its parts is to be forgotten when they have been sent.
+    private var firstPart = 0
     /// The messages among them, as they are in each protocol version, and how many times these have been emptied.
     private let resp2Messages = ReplyWriter(capacity: 4096)
     private let resp3Messages = ReplyWriter(capacity: 4096)
@@ -95,7 +100,7 @@ final class ReplyQueue {
     var asksOwner = false { didSet { someMustWaitForLog = false } }
     private var someMustWaitForLog = false
     /// Connections with unsent replies that must not leave before the append-only file has what they tell of.
-    private var waitingForLog: [Connection] = []
+    @safe @exclusivity(unchecked) private var waitingForLog: [Connection] = []
     /// Times that something was written to a socket, and how many bytes have been handed over.
     var writes = 0
     var outputBytes = 0
@@ -182,8 +187,12 @@ final class ReplyQueue {
 
     @inline(__always)
     private func append(_ connection: Connection, _ source: Source, _ range: Range<Int>) {
-        connection.lastQueuedPart = parts.add(connection, source, range, behind: connection.lastQueuedPart)
+        let last = connection.lastQueuedPart &- firstPart
+        connection.lastQueuedPart = firstPart &+ parts.add(connection, source, range, behind: last)
     }
+
+    /// Whether a connection is to be sent something at the end of the turn, of which nothing has been yet.
+    func hasQueued(_ connection: Connection) -> Bool { connection.lastQueuedPart >= firstPart }
 
     /// Hands over what has been written so far within a command that runs others, as far as it must be sent before the next one of them.
     /// - Parameter start: where its reply begins.
@@ -365,8 +374,8 @@ final class ReplyQueue {
         guard !parts.isEmpty else { return }
         prepare()
         // Somebody may be told something meanwhile: that is another list.
+        firstPart &+= parts.count
         (parts, sending) = (sending, parts)
-        for part in sending where part.isFirst { part.connection.lastQueuedPart = -1 }
         for part in sending where part.isFirst && !part.connection.isClosed {
             if part.next < 0 { send(part) } else { sendChain(from: part, of: sending) }
         }
@@ -377,7 +386,7 @@ final class ReplyQueue {
 
 extension [ReplyQueue.Part] {
     /// Adds bytes to what a connection is sent; to its last part, if they lie behind that.
-    /// - Parameter last: where the connection's last part stands, -1 if there is none.
+    /// - Parameter last: where the connection's last part stands, below 0 if there is none.
     /// - Returns: Where its last part stands now.
     @inline(__always)
     fileprivate mutating func add(

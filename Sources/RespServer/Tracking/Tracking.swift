@@ -88,8 +88,8 @@ final class Tracking {
     var mostKeys = 0
     private var keys = NamedTable<ReadKey>()
     private var prefixes = PrefixTable<Prefix>()
-    /// Prefixes of which keys were changed in this turn.
-    private var changedPrefixes: [Prefix] = []
+    /// Prefixes of which keys were changed in this turn. Nobody is called while that changes, and it is looked at in every turn.
+    @safe @exclusivity(unchecked) private var changedPrefixes: [Prefix] = []
     private var randomPlace = 0
     /// How many clients are tracking.
     private(set) var clientCount = 0
