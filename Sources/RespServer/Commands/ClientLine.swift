@@ -35,7 +35,7 @@ enum ClientLine {
         field("psub", connection.subscriber?.patternCount ?? 0)
         field("ssub", connection.subscriber?.shardChannelCount ?? 0)
         field("multi", connection.transaction?.queue.count ?? -1)
-        field("watch", connection.watches.count)
+        field("watch", connection.watches?.count ?? 0)
         field("qbuf", unparsed)
         reply.raw("qbuf-free=0 ")
         field("argv-mem", argumentBytes)
@@ -77,7 +77,7 @@ enum ClientLine {
             if tracker.isRedirectionBroken { flags += "R" }
             if tracker.options.contains(.broadcasts) { flags += "B" }
         }
-        if connection.watches.isBroken { flags += "d" }
+        if connection.watches?.isBroken == true { flags += "d" }
         if connection.isClosing { flags += "c" }
         if connection.isUnix { flags += "U" }
         if connection.isNoEvict { flags += "e" }

@@ -154,7 +154,7 @@ enum InfoCommands {
         // While no key is watched, connections need not be visited.
         let watching =
             server.keyspaceListeners.watches.keyCount == 0
-            ? 0 : server.connections.all.count { $0.watches.count > 0 }
+            ? 0 : server.connections.all.count { ($0.watches?.count ?? 0) > 0 }
         text.add("connected_clients", server.connections.count)
         text.add("cluster_connections", 0)
         text.add("maxclients", server.configuration.settings.maxClients)

@@ -51,9 +51,10 @@ enum TransactionCommands {
         guard context.connection.transaction == nil else { throw .message("ERR WATCH inside MULTI is not allowed") }
         let keyspaceListeners = context.server.keyspaceListeners
         let connection = context.connection
+        let watches = connection.watches ?? ClientWatches()
+        connection.watches = watches
         for index in 1..<arguments.count {
-            keyspaceListeners.watches.watch(
-                arguments[index], database: connection.database, by: &connection.watches)
+            keyspaceListeners.watches.watch(arguments[index], database: connection.database, by: watches)
         }
         keyspaceListeners.update()
         context.reply.ok()
@@ -63,7 +64,8 @@ enum TransactionCommands {
         let connection = context.connection
         let server = context.server
         guard let transaction = connection.transaction else { throw .message("ERR EXEC without MULTI") }
-        let isBroken = connection.watches.isBroken || server.keyspaceListeners.watches.hasExpired(connection.watches)
+        let isBroken =
+            connection.watches.map { $0.isBroken || server.keyspaceListeners.watches.hasExpired($0) } ?? false
         server.endTransaction(connection)
         guard !transaction.isAborted else {
             throw .message("EXECABORT Transaction discarded because of previous errors.")
@@ -99,7 +101,9 @@ extension Server {
     }
 
     func unwatchAll(_ connection: Connection) {
-        keyspaceListeners.watches.unwatchAll(&connection.watches)
+        guard let watches = connection.watches else { return }
+        keyspaceListeners.watches.unwatchAll(watches)
+        connection.watches = nil
         keyspaceListeners.update()
     }
 }

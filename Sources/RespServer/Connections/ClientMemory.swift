@@ -34,7 +34,7 @@ final class ClientMemory {
 extension Connection {
     /// What it watches, and what it is told of: subscriptions, and prefixes of keys.
     var registrationByteCount: Int {
-        (subscriber?.byteCount ?? 0) + watches.byteCount + (tracker?.prefixes.byteCount ?? 0)
+        (subscriber?.byteCount ?? 0) + (watches?.byteCount ?? 0) + (tracker?.prefixes.byteCount ?? 0)
     }
 
     /// Input and output buffers, queued commands, watches, subscriptions, and the object itself.

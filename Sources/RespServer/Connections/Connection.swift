@@ -22,6 +22,8 @@ struct ConnectionState: OptionSet {
     /// It is closed once its replies have been sent.
     static let isClosing = ConnectionState(rawValue: 16)
     static let isClosed = ConnectionState(rawValue: 32)
+    /// It is shown what others ask for.
+    static let isMonitor = ConnectionState(rawValue: 64)
 
     /// What the client has sent is not executed for now.
     static let suspended: ConnectionState = [.isPaused, .isWaiting, .isBehind]
@@ -97,6 +99,10 @@ final class Connection {
         get { state.contains(.isClosed) }
         set { set(.isClosed, newValue) }
     }
+    var isMonitor: Bool {
+        get { state.contains(.isMonitor) }
+        set { set(.isMonitor, newValue) }
+    }
     /// It has asked for a debugger, which there is not: its scripts are not run.
     var wantsDebugger = false
     /// The command that waits for a key.
@@ -145,7 +151,8 @@ final class Connection {
     var libraryName = ""
     var libraryVersion = ""
     var transaction: Transaction?
-    var watches = ClientWatches()
+    /// Its keys, from WATCH until they are forgotten.
+    var watches: ClientWatches?
     var replyMode = ReplyMode.on
     var isNoEvict = false
     var isNoTouch = false
@@ -155,8 +162,6 @@ final class Connection {
     var subscriber: Subscriber?
     /// How it is told of keys that change, if it is.
     var tracker: Tracker?
-    /// It is shown what others ask for.
-    var isMonitor = false
     var lastCommand: CommandHandle?
     var commandCount = 0
     var inputByteCount = 0

@@ -65,7 +65,8 @@ extension Server {
             // It counts when EXEC runs it.
             connection.commandCount &-= 1
             // What EXEC will not run need not be kept.
-            if !transaction.isAborted && !keyspaceListeners.watches.isBroken(&connection.watches) {
+            let isBroken = connection.watches.map(keyspaceListeners.watches.isBroken) ?? false
+            if !transaction.isAborted && !isBroken {
                 transaction.append(
                     Transaction.Queued(record: record, arguments: OwnedArguments(arguments)), flags: flags)
             }

@@ -26,7 +26,7 @@ final class WatchCohort {
 }
 
 /// What one client watches.
-struct ClientWatches {
+final class ClientWatches {
     private var cohorts: [WatchCohort] = []
     /// The same, once they are many.
     private var identities: Set<ObjectIdentifier> = []
@@ -52,7 +52,7 @@ struct ClientWatches {
         return cohorts.contains { $0 === cohort }
     }
 
-    fileprivate mutating func add(_ cohort: WatchCohort) {
+    fileprivate func add(_ cohort: WatchCohort) {
         cohorts.append(cohort)
         keyBytes += cohort.key.key.count
         if cohorts.count == 16 {
@@ -62,8 +62,13 @@ struct ClientWatches {
         }
     }
 
-    fileprivate mutating func removeAll() -> [WatchCohort] {
-        defer { self = ClientWatches() }
+    fileprivate func removeAll() -> [WatchCohort] {
+        defer {
+            cohorts = []
+            identities = []
+            keyBytes = 0
+            wasBroken = false
+        }
         return cohorts
     }
 
@@ -96,7 +101,7 @@ final class WatchRegistry {
 
     /// Whether one of the keys that a client watches was changed.
     /// - Complexity: O(1) if no change has broken anybody's watches since the last call, else O(n) in the keys.
-    func isBroken(_ watches: inout ClientWatches) -> Bool {
+    func isBroken(_ watches: ClientWatches) -> Bool {
         if !watches.wasBroken && watches.lookedAfter != breakCount {
             steps.step(watches.keyCount)
             watches.lookedAfter = breakCount
@@ -106,7 +111,7 @@ final class WatchRegistry {
     }
 
     /// - Complexity: O(1).
-    func watch(_ key: ByteSlice, database: Int, by watches: inout ClientWatches) {
+    func watch(_ key: ByteSlice, database: Int, by watches: ClientWatches) {
         steps.step()
         let bytes = key.array
         let found = databases[database]?[bytes]
@@ -129,7 +134,7 @@ final class WatchRegistry {
     }
 
     /// - Complexity: O(n) in the keys that this client watches.
-    func unwatchAll(_ watches: inout ClientWatches) {
+    func unwatchAll(_ watches: ClientWatches) {
         for cohort in watches.removeAll() where !cohort.isBroken {
             steps.step()
             cohort.count -= 1
