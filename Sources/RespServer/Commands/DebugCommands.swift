@@ -77,7 +77,7 @@ enum DebugCommands {
             context.server.log.warning("DEBUG LOG: \(arguments[2])")
             reply.ok()
         case ("segfault", 2):
-            raise(SIGSEGV)
+            CrashReport.crash()
         case ("set-skip-checksum-validation", 3):
             engine.settings.comparesChecksums = leadingInteger(arguments[2]) == 0
             reply.ok()
@@ -132,9 +132,7 @@ enum DebugCommands {
         // What strtod makes of it: text that is no number is 0.
         let seconds = unsafe strtod(text.description, nil)
         guard seconds > 0 else { return }
-        let bounded = min(seconds, 1e9)
-        var time = timespec(tv_sec: Int(bounded), tv_nsec: Int((bounded - bounded.rounded(.down)) * 1e9))
-        unsafe nanosleep(&time, nil)
+        Syscall.sleep(microseconds: Int(min(seconds, 1e9) * 1_000_000))
     }
 
     /// The integer that the text begins with, or 0.

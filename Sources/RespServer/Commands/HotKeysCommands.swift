@@ -1,6 +1,5 @@
 // HOTKEYS: which keys take most of the server's time and traffic.
 
-import Glibc
 import RespCodec
 import StoreEngine
 
@@ -148,10 +147,9 @@ enum HotKeysCommands {
         field("collection-start-time-unix-ms", Int(found.start))
         field("collection-duration-ms", Int(max(0, (found.end ?? server.now) - found.start)))
         if options.tracksTime {
-            var usage = rusage()
-            unsafe getrusage(RUSAGE_SELF.rawValue, &usage)
-            field("total-cpu-time-user-ms", milliseconds(usage.ru_utime) - milliseconds(found.usageAtStart.ru_utime))
-            field("total-cpu-time-sys-ms", milliseconds(usage.ru_stime) - milliseconds(found.usageAtStart.ru_stime))
+            let (before, time) = (found.timeAtStart, SystemFacts.processorTime(of: .process))
+            field("total-cpu-time-user-ms", time.userMicroseconds / 1000 - before.userMicroseconds / 1000)
+            field("total-cpu-time-sys-ms", time.systemMicroseconds / 1000 - before.systemMicroseconds / 1000)
         }
         if options.tracksBytes { field("total-net-bytes", found.byBytes.total) }
         func keys(_ name: ByteSlice, _ hitters: HeavyHitters, _ figure: (Int) -> Int) {
@@ -169,5 +167,4 @@ enum HotKeysCommands {
         if options.tracksBytes { keys("by-net-bytes", found.byBytes) { $0 } }
     }
 
-    private static func milliseconds(_ time: timeval) -> Int { time.tv_sec * 1000 + Int(time.tv_usec) / 1000 }
 }

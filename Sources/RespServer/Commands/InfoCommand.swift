@@ -4,7 +4,6 @@
 // defragmentation) are listed if a value can say that nothing happened, because monitoring programs read them. Fields whose value would
 // be wrong are left out: that the last snapshot succeeded, or numbers that are not counted.
 
-import Glibc
 import RespCodec
 import StoreEngine
 
@@ -123,7 +122,7 @@ enum InfoCommands {
         text.add("multiplexing_api", "epoll")
         text.add("atomicvar_api", "none")
         text.add("gcc_version", "0.0.0")
-        text.add("process_id", Int(getpid()))
+        text.add("process_id", Int(SystemFacts.processID))
         text.add("process_supervised", text: server.supervisor.kind.rawValue)
         text.add("run_id", text: server.runID)
         text.add("tcp_port", server.configuration.settings.port)
@@ -370,23 +369,21 @@ enum InfoCommands {
     }
 
     @Sendable private static func writeProcessor(_ server: Server, _ text: InfoText) {
-        func add(_ name: ByteSlice, _ suffix: ByteSlice, _ time: timeval) {
+        func add(_ name: ByteSlice, _ suffix: ByteSlice, microseconds: Int) {
             text.piece(name, suffix)
-            text.piece(":", Int(time.tv_sec))
+            text.piece(":", microseconds / 1_000_000)
             // Six digits with leading zeros: a million is added, and its first digit left out.
-            Decimal.withText(1_000_000 + Int(time.tv_usec)) { text.piece(".", $0.dropFirst(1)) }
+            Decimal.withText(1_000_000 + microseconds % 1_000_000) { text.piece(".", $0.dropFirst(1)) }
             text.endLine()
         }
-        func add(_ who: Int32, _ suffix: ByteSlice) {
-            var usage = rusage()
-            unsafe getrusage(who, &usage)
-            add("used_cpu_sys", suffix, usage.ru_stime)
-            add("used_cpu_user", suffix, usage.ru_utime)
+        func add(_ consumer: SystemFacts.Consumer, _ suffix: ByteSlice) {
+            let time = SystemFacts.processorTime(of: consumer)
+            add("used_cpu_sys", suffix, microseconds: time.systemMicroseconds)
+            add("used_cpu_user", suffix, microseconds: time.userMicroseconds)
         }
-        add(RUSAGE_SELF.rawValue, "")
-        add(RUSAGE_CHILDREN.rawValue, "_children")
-        // RUSAGE_THREAD, which Swift's Glibc module lacks.
-        add(1, "_main_thread")
+        add(.process, "")
+        add(.children, "_children")
+        add(.thread, "_main_thread")
     }
 
     @Sendable private static func writeCommands(_ server: Server, _ text: InfoText) {
@@ -547,36 +544,4 @@ private struct ZeroFields {
     let text: [UInt8]
 
     init(_ names: String...) { text = names.flatMap { Array("\($0):0\r\n".utf8) } }
-}
-
-/// Properties of the system and of this process.
-enum SystemFacts {
-    static let operatingSystem: String = {
-        var name = utsname()
-        guard unsafe uname(&name) == 0 else { return "unknown" }
-        func text<Field>(_ field: Field) -> String {
-            unsafe withUnsafeBytes(of: field) { unsafe String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-        }
-        return "\(text(name.sysname)) \(text(name.release)) \(text(name.machine))"
-    }()
-
-    static let executable: String = {
-        var path = [CChar](repeating: 0, count: 4096)
-        let length = unsafe readlink("/proc/self/exe", &path, path.count)
-        return length > 0 ? String(decoding: path[0..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self) : ""
-    }()
-
-    private static let pageSize = sysconf(Int32(_SC_PAGESIZE))
-    static let totalMemory = sysconf(Int32(_SC_PHYS_PAGES)) * pageSize
-
-    /// The second number of /proc/self/statm counts resident pages.
-    static var residentBytes: Int {
-        guard let file = unsafe fopen("/proc/self/statm", "r") else { return 0 }
-        defer { unsafe fclose(file) }
-        var line = [CChar](repeating: 0, count: 256)
-        guard unsafe fgets(&line, Int32(line.count), file) != nil else { return 0 }
-        let words = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self).split(
-            separator: " ")
-        return words.count > 1 ? (Int(words[1]) ?? 0) * pageSize : 0
-    }
 }

@@ -1,7 +1,6 @@
 // The subcommands of MEMORY that need the server: statistics, a diagnosis, and returning memory to the system. MEMORY USAGE is a command
 // of the engine.
 
-import CLinux
 import RespCodec
 import StoreEngine
 
@@ -21,7 +20,7 @@ enum MemoryCommands {
                 },
                 subcommand("PURGE", isReport: false, "Gives memory that is not in use back to the system.") { context in
                     context.server.engine.purge()
-                    malloc_trim(0)
+                    Syscall.returnFreeMemory()
                     context.reply.ok()
                 },
                 subcommand("STATS", isReport: true, "Returns where the memory goes.") { context in

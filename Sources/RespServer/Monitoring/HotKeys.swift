@@ -4,8 +4,6 @@
 // requests; the sample is a batch of its own and takes the slow path, which measures it. So what sampling costs becomes small with its ratio.
 // With a ratio of 1 every request takes the slow path.
 
-import CLinux
-import Glibc
 import RespCodec
 import StoreEngine
 
@@ -37,7 +35,7 @@ struct HotKeys {
     private(set) var byTime: HeavyHitters
     private(set) var byBytes: HeavyHitters
     /// What the process had used of the processor at the start.
-    let usageAtStart: rusage
+    let timeAtStart: ProcessorTime
     private(set) var totals = Totals()
     private var totalsBefore: Totals
     private var random: RandomSource
@@ -51,9 +49,7 @@ struct HotKeys {
         // with so many this befalls keys that are not reported.
         byTime = HeavyHitters(capacity: options.count * 16)
         byBytes = HeavyHitters(capacity: options.count * 16)
-        var usage = rusage()
-        unsafe getrusage(RUSAGE_SELF.rawValue, &usage)
-        usageAtStart = usage
+        timeAtStart = SystemFacts.processorTime(of: .process)
         totalsBefore = totals
         random = RandomSource(seed: seed)
     }

@@ -1,6 +1,5 @@
 // Saving all data to a snapshot file.
 
-import Glibc
 import StoreEngine
 
 extension Persistence {
@@ -30,7 +29,7 @@ extension Persistence {
         defer { file.goesWithProcess(false) }
         let saver = SnapshotSaver(engine, contents, to: file)
         let delay = configuration.settings.keySaveDelayMicroseconds
-        saver.saveAll(pause: delay > 0 ? { _ = usleep(UInt32(delay)) } : nil)
+        saver.saveAll(pause: delay > 0 ? { Syscall.sleep(microseconds: delay) } : nil)
         file.finish(version: saver.version)
         return file.waitForOutcome()
     }
@@ -51,10 +50,10 @@ extension Persistence {
         do throws(SyscallError) {
             return try SnapshotFile(
                 settings.dbFilename, in: DataDirectory(settings.directory),
-                temporaryNames: Self.temporaryNames(process: getpid()), options, thread: helper)
+                temporaryNames: Self.temporaryNames(process: SystemFacts.processID), options, thread: helper)
         } catch {
             log.warning(
-                "Failed opening the temp RDB file temp-\(getpid()).rdb (in server root dir \(settings.directory)) for saving: \(error.reason)"
+                "Failed opening the temp RDB file temp-\(SystemFacts.processID).rdb (in server root dir \(settings.directory)) for saving: \(error.reason)"
             )
             return nil
         }

@@ -115,7 +115,7 @@ extension Server {
         }
         let delay = settings.keyLoadDelayMicroseconds
         loading.progress = { offset in
-            if delay > 0 { usleep(UInt32(delay)) }
+            Syscall.sleep(microseconds: delay)
             return input.reached(offset)
         }
         if delay > 0 { loading.progressInterval = 0 }
@@ -162,7 +162,7 @@ extension Server {
         guard let directory = try? DataDirectory(configuration.settings.directory) else { return }
         for name in directory.names where name != configuration.settings.dbFilename {
             guard let process = Persistence.process(ofTemporary: name), process > 0,
-                process == getpid() || (kill(process, 0) != 0 && errno == ESRCH),
+                process == SystemFacts.processID || !SystemFacts.isRunning(process),
                 // In another container there may be a process of that number.
                 let file = try? directory.openFile(name), file.lock()
             else { continue }

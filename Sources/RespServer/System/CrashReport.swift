@@ -48,6 +48,9 @@ enum CrashReport {
         unsafe sigaction(number, &action, nil)
     }
 
+    /// Ends the process as a fault of the program does.
+    static func crash() { raise(SIGSEGV) }
+
     private static func report(_ number: Int32) {
         let name = fileName.load(ordering: .sequentiallyConsistent)
         var descriptor = STDOUT_FILENO

@@ -88,6 +88,16 @@ enum Syscall {
         return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
     }
 
+    /// Has the thread sleep.
+    static func sleep(microseconds: Int) {
+        guard microseconds > 0 else { return }
+        var time = timespec(tv_sec: microseconds / 1_000_000, tv_nsec: microseconds % 1_000_000 * 1000)
+        unsafe nanosleep(&time, nil)
+    }
+
+    /// Gives what the C library keeps of freed memory back to the system.
+    static func returnFreeMemory() { malloc_trim(0) }
+
     static func setOption(_ descriptor: Int32, _ level: Int32, _ option: Int32, _ value: Int32) {
         var value = value
         unsafe setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size))

@@ -35,7 +35,7 @@ final class AppendDirectory {
     /// Where effects go until there is a first base, here or in the directory to which the log moves.
     var temporaryIncrementName: String { "temp-\(fileName).incr" }
     /// Where a base is written until it is whole.
-    var temporaryBaseName: String { "temp-rewriteaof-bg-\(getpid()).aof" }
+    var temporaryBaseName: String { "temp-rewriteaof-bg-\(SystemFacts.processID).aof" }
     private let lock: FileLock
 
     private init(path: String, fileName: String, files: DataDirectory, manifest: AppendManifest, lock: FileLock) {

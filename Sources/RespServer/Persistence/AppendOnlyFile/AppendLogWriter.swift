@@ -20,7 +20,6 @@
 // former files are what counts.
 
 import CLinux
-import Glibc
 import StoreEngine
 import Synchronization
 
@@ -130,7 +129,7 @@ final class AppendLogWriter {
 
     private func write(to file: DataFile, now: Int64) -> Bool {
         let wanted = log.wholeCount
-        if flushDelay > 0 { usleep(UInt32(flushDelay)) }
+        Syscall.sleep(microseconds: flushDelay)
         wroteDuringSync = sync == .everySecond && pendingSyncs > 0
         let start = clinux_cycle_counter()
         let (written, error) = unsafe log.withWhole { unsafe file.append($0) }

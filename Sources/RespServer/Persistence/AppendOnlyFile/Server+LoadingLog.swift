@@ -4,7 +4,6 @@
 // the files and `aof-load-truncated` allows it: there the server went down while it wrote. Any other damage ends the start, as what follows
 // it would be lost without a word.
 
-import Glibc
 import RespCodec
 import StoreEngine
 
@@ -155,7 +154,7 @@ extension Server {
                     throw damaged(loading, at: error.offset, error.reason)
                 }
                 if delay > 0 {
-                    usleep(UInt32(delay))
+                    Syscall.sleep(microseconds: delay)
                     _ = input.reached(reader.offset)
                 }
             case .end: return
