@@ -256,12 +256,12 @@ extension Server {
 
     @inline(never)
     private func sendLongReply(_ connection: Connection, _ arguments: Arguments, replyStart: Int) {
-        if let command = connection.lastCommand, !observer.hasMeasuredReply {
+        if let command = connection.lastCommand, !observer.request.hasMeasuredReply {
             observer.observe(
                 FinishedCall(command: command, arguments: arguments, connection: connection, cycles: 0),
                 requestByteCount: 0, replyByteCount: reply.byteCount(from: replyStart))
         }
-        observer.hasMeasuredReply = false
+        observer.request.hasMeasuredReply = false
         if appendOnly.takesEffects { appendOnly.noteEffects(of: connection) }
         replies.handOver(to: connection)
         clock.restart()
@@ -324,15 +324,14 @@ extension Server {
         defer { if hasSample { endSample() } }
         clock.restart()
         let isExecuted = pending.withRequest { arguments in
-            observe(pending, arguments)
-            defer {
-                observer.capturedWords = nil
-                observer.requestMayBeLarge = false
-            }
+            // While a command takes long, those of others run within it.
+            let outer = observer.request
+            observer.request = observed(pending, arguments)
+            defer { observer.request = outer }
             let command = commands.find(arguments[0])
             let replyStart = reply.count
             let isExecuted =
-                observer.requestMayBeLarge || pending.hasLostArguments
+                observer.request.mayBeLarge || pending.hasLostArguments
                 ? executeWithChecks(
                     command?.record, arguments, on: connection, adoptable: pending.large,
                     hasLostArguments: pending.hasLostArguments)
@@ -350,14 +349,16 @@ extension Server {
 
     /// Has the observer know what it must of a request before it runs.
     @inline(never)
-    private func observe(_ pending: PendingInput, _ arguments: Arguments) {
+    private func observed(_ pending: PendingInput, _ arguments: Arguments) -> ObservedRequest {
+        var request = ObservedRequest()
         let log = observer.logs[.largeRequest]
-        observer.requestMayBeLarge = log.isOn && pending.byteCount + 2 * arguments.count >= log.threshold
+        request.mayBeLarge = log.isOn && pending.byteCount + 2 * arguments.count >= log.threshold
         // A command that takes over the memory of a large argument may free it.
         if !pending.large.blocks.isEmpty, observer.mayLog, let command = commands.find(arguments[0]),
             command.data != nil
         {
-            observer.capturedWords = LoggedWords(arguments, hiding: command.record.info.secrets)
+            request.words = LoggedWords(arguments, hiding: command.record.info.secrets)
         }
     }
+        return request
 }

@@ -88,7 +88,7 @@ extension Server {
             connection.replyMode = .on
             connection.updateGate()
         }
-        observer.hasMeasuredReply = reply.needsSending
+        observer.request.hasMeasuredReply = reply.needsSending
         return true
     }
 

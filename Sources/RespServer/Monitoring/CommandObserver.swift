@@ -18,16 +18,22 @@ struct FinishedCall {
     var isNested = false
 }
 
+/// What is to be noticed of the request at hand, beyond its time. Most requests have nothing of it.
+struct ObservedRequest {
+    /// Its words, where its command may keep or free the memory in which they lie.
+    var words: LoggedWords?
+    /// It may be one for the log of large requests.
+    var mayBeLarge = false
+    /// Its reply, which is to be sent at once, has been looked at.
+    var hasMeasuredReply = false
+}
+
 final class CommandObserver {
     private(set) var logs = CommandLogs()
     var latency = LatencyMonitor()
     private(set) var tracksLatency = true
-    /// The words of the request at hand, where its command may keep or free the memory in which they lie.
-    var capturedWords: LoggedWords?
-    /// The request at hand may be one for the log of large requests.
-    var requestMayBeLarge = false
-    /// The reply at hand, which is to be sent at once, has been looked at.
-    var hasMeasuredReply = false
+    /// Set where a request that came in pieces is executed, and set back there.
+    var request = ObservedRequest()
     /// From how many bytes on replies are logged.
     private(set) var noticedReply = Int.max
     private let clock: TurnClock
@@ -79,7 +85,7 @@ final class CommandObserver {
     /// The bytes of a request, if they matter; else 0.
     func measure(_ arguments: Arguments) -> Int {
         let log = logs[.largeRequest]
-        guard log.isOn, requestMayBeLarge || log.threshold < CommandLogs.surelyNoticedRequest else { return 0 }
+        guard log.isOn, request.mayBeLarge || log.threshold < CommandLogs.surelyNoticedRequest else { return 0 }
         return arguments.requestByteCount
     }
 
@@ -95,7 +101,7 @@ final class CommandObserver {
     private func log(_ call: FinishedCall, _ kind: CommandLog.Kind, _ value: Int) {
         guard !call.command.flags.contains(.skipSlowLog) else { return }
         let words =
-            (call.isNested ? nil : capturedWords)
+            (call.isNested ? nil : request.words)
             ?? LoggedWords(call.arguments, hiding: call.command.record.info.secrets)
         let connection = unsafe call.connection
         logs[kind].append(value, words, address: connection.address, name: connection.name, now: Self.now)
