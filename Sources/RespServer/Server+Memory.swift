@@ -116,8 +116,8 @@ extension Server {
         return !makeRoom()
     }
 
-    /// In a transaction that is queued every command does: it is kept.
-    private func needsRoom(_ flags: CommandFlags, _ connection: Connection) -> Bool {
+    /// Whether a command of these flags may use more memory. In a transaction that is queued every command does: it is kept.
+    func needsRoom(_ flags: CommandFlags, _ connection: Connection) -> Bool {
         if flags.contains(.denyOOM) { return true }
         guard let transaction = connection.transaction else { return false }
         return flags.contains(.executesTransaction)

@@ -102,7 +102,8 @@ extension Server {
     @inline(never)
     private func loseLargeArguments(of pending: PendingInput, _ connection: Connection) {
         guard !pending.hasLostArguments, let command = pending.withCommandName({ commands.find($0) }),
-            isRefusedForMemory(command.flags, connection)
+            // `mustWaitForRoom` has tried to make room.
+            !holdsData, needsRoom(command.flags, connection)
         else { return }
         pending.loseLargeArguments()
         if clientMemory.isFollowed { countMemory(of: connection) }
