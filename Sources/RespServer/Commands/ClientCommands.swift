@@ -251,12 +251,12 @@ enum ClientCommands {
                 "write", or: "all", otherwise: .message("ERR CLIENT PAUSE mode must be WRITE or ALL"))
         }
         guard let timeout = Decimal.parse(arguments[2]) else {
-            throw .message("ERR timeout is not an integer or out of range")
+            throw .timeoutNotInteger
         }
-        guard timeout >= 0 else { throw .message("ERR timeout is negative") }
+        guard timeout >= 0 else { throw .negativeTimeout }
         let server = context.server
         let (end, overflow) = server.engine.now.addingReportingOverflow(Int64(timeout))
-        guard !overflow else { throw .message("ERR timeout is out of range") }
+        guard !overflow else { throw .timeoutOutOfRange }
         // An earlier pause whose time is over ends now: clients that it suspended go on, whatever this one is for.
         server.pauseInTime()
         server.pause.begin(until: end, forWritesOnly: writesOnly, now: server.engine.now)

@@ -25,7 +25,7 @@ extension DebugCommands {
             var lead: Int64 = 10 * 60 * 1000
             if arguments.count == 4 {
                 guard let given = Decimal.parse(arguments[3]), (0...1 << 50).contains(given) else {
-                    throw .message("ERR value is not an integer or out of range")
+                    throw .notInteger
                 }
                 lead = Int64(given)
             }

@@ -119,9 +119,9 @@ enum FunctionCommands {
         }
         guard let count = Decimal.parse(arguments[2]) else { throw .message("ERR Bad number of keys provided") }
         guard count <= arguments.count - 3 else {
-            throw .message("ERR Number of keys can't be greater than number of args")
+            throw .tooManyKeys
         }
-        guard count >= 0 else { throw .message("ERR Number of keys can't be negative") }
+        guard count >= 0 else { throw .negativeKeyCount }
         try server.scripts.callFunction(function, context, arguments, keyCount: count, isReadOnly: isReadOnly)
     }
 

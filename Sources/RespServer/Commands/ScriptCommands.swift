@@ -123,7 +123,7 @@ enum ScriptCommands {
         }
         if context.connection.wantsDebugger { throw noDebugger }
         if isDigest && arguments[1].count != 40 {
-            throw .message("NOSCRIPT No matching script. Please use EVAL.")
+            throw .noSuchScript
         }
         let keyCount = try keyCount(arguments)
         let scripts = server.scripts
@@ -138,9 +138,9 @@ enum ScriptCommands {
     static func keyCount(_ arguments: Arguments) throws(CommandError) -> Int {
         guard let count = Decimal.parse(arguments[2]) else { throw .notInteger }
         guard count <= arguments.count - 3 else {
-            throw .message("ERR Number of keys can't be greater than number of args")
+            throw .tooManyKeys
         }
-        guard count >= 0 else { throw .message("ERR Number of keys can't be negative") }
+        guard count >= 0 else { throw .negativeKeyCount }
         return count
     }
 

@@ -195,7 +195,7 @@ final class Configuration {
                 throw Self.refusal(name, "can't set protected config")
             }
             if isLoading && flags.contains(.deniedWhileLoading) {
-                throw ConfigurationRefusal("LOADING Redis is loading the dataset in memory")
+                throw ConfigurationRefusal("\(CommandError.loadingText)")
             }
             // A name and its alias count as different settings.
             if entries.contains(where: { $0.name == entry.name }) { throw Self.refusal(name, "duplicate parameter") }

@@ -42,7 +42,7 @@ extension Server {
         hasLostArguments: Bool = false
     ) -> Bool {
         var admission = admit(found, arguments, connection)
-        if hasLostArguments { admission = admission.refused(Self.outOfMemory) }
+        if hasLostArguments { admission = admission.refused(.outOfMemory) }
         if case .suspend = admission { return false }
         connection.lastCommand = admission.record?.handle
         if connection.replyMode == .skipNext { connection.replyMode = .skipping }
@@ -154,7 +154,7 @@ extension Server {
             return .refuse(record, .message("ERR Replica can't interact with the keyspace"))
         }
         if persistence.loading != nil && !flags.contains(.loading) {
-            return .refuse(record, .message("LOADING Redis is loading the dataset in memory"))
+            return .refuse(record, .loading)
         }
         if scripts.isBusy && !flags.contains(.allowBusy) { return .refuse(record, scripts.busyError) }
         // What a script says of itself counts for what may have to wait, or needs memory.
@@ -164,7 +164,7 @@ extension Server {
             return .suspend
         }
         if isRefusedForMemory(callFlags, connection) {
-            return .refuse(record, Self.outOfMemory)
+            return .refuse(record, .outOfMemory)
         }
         if let transaction = connection.transaction, !flags.contains(.transactionControl) {
             return .queue(record, callFlags, transaction)
@@ -218,8 +218,6 @@ extension Server {
         let name = arguments.count > 0 ? CommandError.shown(arguments[0], limit: 128) : []
         return .bytes(Array("ERR unknown command '".utf8) + name + Array("', with args beginning with: ".utf8) + listed)
     }
-
-    private static let outOfMemory = CommandError.message("OOM command not allowed when used memory > 'maxmemory'.")
 
     private static let debugRefusal =
         "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server."

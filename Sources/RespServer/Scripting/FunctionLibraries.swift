@@ -358,7 +358,7 @@ extension ScriptRunner {
             codes = try FunctionPayload.read(payload)
         } catch {
             switch error {
-            case .checksum: throw .message("ERR DUMP payload version or checksum are wrong")
+            case .checksum: throw .damagedPayload
             case .type: throw .message("ERR given type is not a function")
             case .preview: throw .message("ERR Pre-GA function format not supported")
             case .library: throw .message("ERR failed loading the given functions payload")

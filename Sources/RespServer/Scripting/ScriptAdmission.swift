@@ -57,9 +57,10 @@ struct ScriptAdmission {
 
     /// Why a command is not run.
     enum Refusal {
+        /// In words that only scripts are told.
         case text(StaticString)
-        case outOfMemory
-        case storage(CommandError)
+        /// As any client is.
+        case error(CommandError)
     }
 
     /// Why a command whose flags the gate has is not run; nil if it is.
@@ -69,11 +70,11 @@ struct ScriptAdmission {
             return .text("This Redis command is not allowed from script")
         }
         if let storageProblem, !onlyReads {
-            if flags.contains(.write) && !hasWritten { return .storage(storageProblem) }
+            if flags.contains(.write) && !hasWritten { return .error(storageProblem) }
         } else if gate.contains(.write) && !flags.isDisjoint(with: [.write, .mayWrite]) {
             return .text("Write commands are not allowed from read-only scripts.")
         }
-        if gate.contains(.denyOOM) && flags.contains(.denyOOM) && !hasWritten { return .outOfMemory }
+        if gate.contains(.denyOOM) && flags.contains(.denyOOM) && !hasWritten { return .error(.outOfMemory) }
         return nil
     }
 }

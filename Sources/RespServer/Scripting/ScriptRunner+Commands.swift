@@ -26,7 +26,7 @@ extension ScriptRunner: LuaHost {
         }
         if let refusal = execute(arguments, run) {
             lua.truncate(to: 0)
-            push(refusal, lua)
+            refusal.withByteSlice { LuaEnvironment.pushError(lua, $0) }
             lua.push(true)
             lua.setField("ignore_error_stats_update", of: -2)
             return failure
@@ -50,9 +50,9 @@ extension ScriptRunner: LuaHost {
     }
 
     /// Runs a command; its reply is then in the writer.
-    /// - Returns: why it was refused, and then there is no reply.
+    /// - Returns: why it was refused, as the script is told, and then there is no reply.
     @inline(__always)
-    private func execute(_ arguments: Arguments, _ run: ScriptRun) -> ScriptAdmission.Refusal? {
+    private func execute(_ arguments: Arguments, _ run: ScriptRun) -> [UInt8]? {
         // Held once: each use would otherwise be counted.
         guard let server = unsafe self.server else { return nil }
         guard let found = server.commands.find(arguments[0]) else { return refuse(nil, Self.unknownCommand) }
@@ -113,27 +113,21 @@ extension ScriptRunner: LuaHost {
 
     private static let unknownCommand = ScriptAdmission.Refusal.text("Unknown Redis command called from script")
 
-    private func push(_ refusal: ScriptAdmission.Refusal, _ lua: Lua) {
-        switch refusal {
-        case .text(let text): LuaEnvironment.pushError(lua, ByteSlice(text))
-        case .outOfMemory:
-            LuaEnvironment.pushError(lua, "-OOM command not allowed when used memory > 'maxmemory'.")
-        case .storage(let problem):
-            let writer = ReplyWriter(capacity: 512)
-            defer { unsafe writer.deallocate() }
-            problem.write(to: writer)
-            (Array("-".utf8) + writer.lastError.array).withByteSlice { LuaEnvironment.pushError(lua, $0) }
-        }
-    }
-
-    private func refuse(_ record: CommandRecord?, _ refusal: ScriptAdmission.Refusal) -> ScriptAdmission.Refusal {
+    /// Counts a refusal.
+    /// - Returns: what the script is told of it.
+    private func refuse(_ record: CommandRecord?, _ refusal: ScriptAdmission.Refusal) -> [UInt8] {
         record?.countRejection()
         switch refusal {
-        case .text: unsafe server.errors.count("ERR")
-        case .outOfMemory: unsafe server.errors.count("OOM")
-        case .storage: unsafe server.errors.count("MISCONF")
+        case .text(let text):
+            unsafe server.errors.count("ERR")
+            return ByteSlice(text).array
+        case .error(let error):
+            let writer = ReplyWriter(capacity: 512)
+            defer { unsafe writer.deallocate() }
+            error.write(to: writer)
+            unsafe server.errors.count(writer.lastError)
+            return [UInt8(ascii: "-")] + writer.lastError.array
         }
-        return refusal
     }
 
     // MARK: the rest of the library

@@ -164,7 +164,7 @@ import StoreEngine
     @inline(__always)
     func script(digest: ByteSlice) throws(CommandError) -> Script {
         guard let script = cache.find(digest: digest) else {
-            throw .message("NOSCRIPT No matching script. Please use EVAL.")
+            throw .noSuchScript
         }
         return script
     }

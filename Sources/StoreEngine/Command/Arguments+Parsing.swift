@@ -17,7 +17,7 @@ extension Arguments {
         guard Int32(exactly: number) != nil else {
             throw .message("ERR value is out of range, value must between -2147483648 and 2147483647")
         }
-        guard 0..<count ~= number else { throw .message("ERR DB index is out of range") }
+        guard 0..<count ~= number else { throw .databaseOutOfRange }
         return number
     }
 
@@ -42,7 +42,7 @@ extension Arguments {
         let most = 1 << 27
         let shortestElement = 6
         guard count.magnitude <= most || reply.isTooLong(adding: most * shortestElement) else {
-            throw .message("ERR value is out of range")
+            throw .outOfRange
         }
     }
 

@@ -1,4 +1,5 @@
-// What a command answers when the caller made a mistake. The texts stand here together because clients match on them.
+// What a command answers when the caller made a mistake. Clients match on the texts. One that several commands give stands here; one that a
+// single command gives stands with it.
 
 import RespCodec
 
@@ -20,6 +21,21 @@ public enum CommandError: Error {
     case message(StaticString)
     case text(String)
     case bytes([UInt8])
+
+    public static let outOfRange = CommandError.message("ERR value is out of range")
+    public static let timeoutNotInteger = CommandError.message("ERR timeout is not an integer or out of range")
+    public static let timeoutOutOfRange = CommandError.message("ERR timeout is out of range")
+    public static let negativeTimeout = CommandError.message("ERR timeout is negative")
+    public static let databaseOutOfRange = CommandError.message("ERR DB index is out of range")
+    public static let tooManyKeys = CommandError.message("ERR Number of keys can't be greater than number of args")
+    public static let negativeKeyCount = CommandError.message("ERR Number of keys can't be negative")
+    public static let countNotPositive = CommandError.message("ERR COUNT must be > 0")
+    public static let damagedPayload = CommandError.message("ERR DUMP payload version or checksum are wrong")
+    public static let noSuchScript = CommandError.message("NOSCRIPT No matching script. Please use EVAL.")
+    public static let loading = CommandError.message(loadingText)
+    /// CONFIG says it in a refusal of its own.
+    public static let loadingText: StaticString = "LOADING Redis is loading the dataset in memory"
+    public static let outOfMemory = CommandError.message("OOM command not allowed when used memory > 'maxmemory'.")
 
     /// An error that quotes a word of the request: up to its first zero byte, as C prints it, and up to `limit` bytes.
     public static func quoting(_ before: String, _ word: ByteSlice, _ after: String = "", limit: Int = Int.max)

@@ -14,7 +14,7 @@ struct DrawRequest {
         var options = ArgumentReader(arguments, from: 3)
         withValues = options.takes(word)
         try options.end()
-        guard !withValues || count.magnitude <= UInt(Int.max / 2) else { throw .message("ERR value is out of range") }
+        guard !withValues || count.magnitude <= UInt(Int.max / 2) else { throw .outOfRange }
     }
 }
 

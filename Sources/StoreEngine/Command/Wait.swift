@@ -107,16 +107,16 @@ extension Arguments {
         // Rounded up: less than a millisecond is not for ever.
         let milliseconds = (seconds * 1000).rounded(.up)
         // The largest integer is no floating point number everywhere: it would be rounded up to what is too large.
-        guard milliseconds < 0x1p63 else { throw .message("ERR timeout is out of range") }
-        guard milliseconds >= 0 else { throw .message("ERR timeout is negative") }
+        guard milliseconds < 0x1p63 else { throw .timeoutOutOfRange }
+        guard milliseconds >= 0 else { throw .negativeTimeout }
         return try Self.waitDeadline(Int64(milliseconds), now: now)
     }
 
     fileprivate static func waitDeadline(_ milliseconds: Int64, now: Int64) throws(CommandError) -> Int64? {
-        guard milliseconds >= 0 else { throw .message("ERR timeout is negative") }
+        guard milliseconds >= 0 else { throw .negativeTimeout }
         guard milliseconds > 0 else { return nil }
         let (deadline, overflow) = milliseconds.addingReportingOverflow(now)
-        guard !overflow else { throw .message("ERR timeout is out of range") }
+        guard !overflow else { throw .timeoutOutOfRange }
         return deadline
     }
 }
@@ -124,7 +124,7 @@ extension Arguments {
 extension ArgumentReader {
     /// Reads a time to wait in milliseconds: until when, in milliseconds since 1970; nil for ever (0).
     public mutating func waitDeadline(now: Int64) throws(CommandError) -> Int64? {
-        let milliseconds = try integer(otherwise: .message("ERR timeout is not an integer or out of range"))
+        let milliseconds = try integer(otherwise: .timeoutNotInteger)
         return try Arguments.waitDeadline(Int64(milliseconds), now: now)
     }
 }

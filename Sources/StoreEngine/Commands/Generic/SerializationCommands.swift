@@ -77,7 +77,7 @@ enum SerializationCommands {
         let deadline = time == 0 ? nil : options.isAbsolute ? Int64(time) : Int64(time) &+ context.now
         let comparesChecksums = context.settings.comparesChecksums
         guard let payload = DumpPayload.verified(arguments[3], comparing: comparesChecksums) else {
-            throw .message("ERR DUMP payload version or checksum are wrong")
+            throw .damagedPayload
         }
         let entry: Entry
         do throws(FormatError) {

@@ -82,7 +82,7 @@ struct GeoSearch {
                 givenOrder = .farthestFirst
             } else if reader.takes("count", with: 1) {
                 let count = try reader.integer()
-                guard count > 0 else { throw .message("ERR COUNT must be > 0") }
+                guard count > 0 else { throw .countNotPositive }
                 self.count = count
             } else if !readDestination(&reader, options) {
                 guard isByOptions, try readArea(&reader) else { throw .syntax }

@@ -54,7 +54,7 @@ enum KeyspaceCommands {
         }
         let (first, second) = (try number(1, "first"), try number(2, "second"))
         let range = 0..<context.databaseCount
-        guard range.contains(first) && range.contains(second) else { throw .message("ERR DB index is out of range") }
+        guard range.contains(first) && range.contains(second) else { throw .databaseOutOfRange }
         context.swapDatabases(first, second)
         context.reply.ok()
     }

@@ -258,7 +258,7 @@ extension SetCommands {
         _ context: KeyspaceContext, _ operation: Operation, _ arguments: Arguments
     ) throws(CommandError) -> Int {
         var options = ArgumentReader(arguments, from: 1)
-        let keys = try options.keys(tooMany: .message("ERR Number of keys can't be greater than number of args"))
+        let keys = try options.keys(tooMany: .tooManyKeys)
         var limit = 0
         while !options.isAtEnd {
             if let given = try options.takesCountingLimit() {

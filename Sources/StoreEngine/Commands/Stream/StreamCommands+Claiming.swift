@@ -127,7 +127,7 @@ extension StreamCommands {
         var options = ArgumentReader(arguments, from: 6)
         while !options.isAtEnd {
             if options.takes("count", with: 1) {
-                limit = try options.integer(in: 1...Int.max / 16, otherwise: .message("ERR COUNT must be > 0"))
+                limit = try options.integer(in: 1...Int.max / 16, otherwise: .countNotPositive)
             } else if options.takes("justid") {
                 onlyIDs = true
             } else {
