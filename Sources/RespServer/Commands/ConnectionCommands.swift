@@ -40,7 +40,8 @@ enum ConnectionCommands {
             Command(
                 "SELECT", group: .connection, since: "1.0.0", arity: 2, flags: [.loading, .stale, .fast],
                 syntax: "index",
-                summary: "Chooses the database of the connection.", complexity: "O(1)", run: select),
+                summary: "Chooses the database of the connection.", complexity: "O(1)", run: select
+            ).inLog(.selectsDatabase),
             Command(
                 "QUIT", group: .connection, since: "1.0.0", arity: -1,
                 flags: greeting.union([.transactionControl, .allowedToSubscribers]),

@@ -35,7 +35,7 @@ enum ScriptCommands {
                     tips: ["request_policy:all_nodes", "response_policy:all_succeeded"],
                     syntax: "flush-type=[ASYNC | SYNC]", summary: "Forgets all scripts.",
                     complexity: "O(N) in the scripts", run: flush
-                ).changed("6.2.0", "Takes `ASYNC` and `SYNC`."),
+                ).changed("6.2.0", "Takes `ASYNC` and `SYNC`.").inLog(.changesScripts),
                 .help(of: "SCRIPT", group: .scripting, since: "5.0.0", help),
                 Command(
                     "KILL", group: .scripting, since: "2.6.0", arity: 2, flags: [.noScript, .allowBusy],
@@ -52,7 +52,7 @@ enum ScriptCommands {
                 ) { (context, arguments) throws(CommandError) in
                     let script = try context.server.scripts.script(body: arguments[2], isDroppable: false)
                     context.reply.bulkString(script.digest)
-                },
+                }.inLog(.changesScripts),
                 Command(
                     "SHOW", group: .scripting, since: "8.0.0", arity: 3, flags: [.noScript, .stale], syntax: "sha1",
                     summary: "Returns the text of a script.", complexity: "O(1)"

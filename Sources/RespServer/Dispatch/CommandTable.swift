@@ -102,6 +102,7 @@ struct CommandInfo {
     let deprecation: CommandChange?
     let secrets: SecretArguments
     let script: ScriptReference?
+    let logUse: LogUse?
     let isOfValkey: Bool
     let difference: String?
 
@@ -119,6 +120,7 @@ struct CommandInfo {
         deprecation = command.deprecation
         secrets = command.secrets
         script = command.script
+        logUse = command.logUse
         isOfValkey = command.isOfValkey
         difference = command.difference
     }

@@ -118,6 +118,14 @@ public enum SecretArguments: Sendable, Equatable {
     }
 }
 
+/// What a command that does not write by its flags is for in an append-only file.
+public enum LogUse: Sendable {
+    /// It selects the database of what follows.
+    case selectsDatabase
+    /// It runs, as it changes which scripts are known.
+    case changesScripts
+}
+
 /// A command and its function.
 public struct Command<Context>: Sendable {
     public typealias Run = @Sendable (inout Context, Arguments) throws(CommandError) -> Void
@@ -150,6 +158,8 @@ public struct Command<Context>: Sendable {
     public private(set) var secrets = SecretArguments.none
     /// Of a command that runs a script: by what its first argument names it.
     public private(set) var script: ScriptReference?
+    /// What it is for in an append-only file, if it is neither a write nor runs a script.
+    public private(set) var logUse: LogUse?
     /// Whether it came with a release of Valkey whose number Redis has, too.
     public private(set) var isOfValkey = false
     /// What is different from the servers that have it, too, for the page of all commands.
@@ -204,6 +214,13 @@ public struct Command<Context>: Sendable {
     public func runningScript(_ script: ScriptReference) -> Command<Context> {
         var command = self
         command.script = script
+        return command
+    }
+
+    /// The same command, known to be in append-only files.
+    public func inLog(_ use: LogUse) -> Command<Context> {
+        var command = self
+        command.logUse = use
         return command
     }
 

@@ -84,13 +84,13 @@ final class LogRunner {
             guard command.accepts(words.count) else {
                 throw Refusal(reason: "Wrong number of arguments for '\(Self.shown(words[0]))'")
             }
-        } else if words.count == 2 && words[0].equalsIgnoringCase("select") {
-            return try select(words[1])
         } else {
             let record = command.record
+            let use = record.info.logUse
             guard command.accepts(words.count), record.session != nil,
-                record.info.group == .scripting || !record.flags.isDisjoint(with: [.write, .mayWrite])
+                use != nil || !record.flags.isDisjoint(with: [.write, .mayWrite, .runsScript])
             else { throw Refusal(reason: "'\(Self.shown(words[0]))' has no place in an append-only file") }
+            if use == .selectsDatabase { return try select(words[1]) }
         }
         var call = Call(command, words, for: connection, replyingTo: reply, key: key)
         call.isNested = true
