@@ -53,7 +53,9 @@ extension SettingTable {
                 }
             }
         ),
-        .text("dbfilename", \.dbFilename, [.protected], check: { baseName($0, "dbfilename", "filename") }),
+        .text(
+            "dbfilename", \.dbFilename, [.protected],
+            check: { baseName($0, "dbfilename", "filename", mayBeEmpty: true) }),
         .boolean("rdbcompression", \.engine.compressesRecords, [.engine]),
         .boolean("rdbchecksum", \.rdbChecksum, [.immutable]),
         .boolean("rdb-del-sync-files", kept: false),
@@ -106,8 +108,10 @@ extension SettingTable {
         .choice("propagation-error-behavior", kept: "ignore", of: ["ignore", "panic", "panic-on-replicas"]),
     ]
 
-    private static func baseName(_ value: SettingValue, _ setting: String, _ noun: String) -> String? {
-        if value.textValue.isEmpty && setting != "dbfilename" { return "\(setting) can't be empty" }
+    private static func baseName(
+        _ value: SettingValue, _ setting: String, _ noun: String, mayBeEmpty: Bool = false
+    ) -> String? {
+        if value.textValue.isEmpty && !mayBeEmpty { return "\(setting) can't be empty" }
         return value.textValue.contains { $0 == "/" || $0 == "\\" } ? "\(setting) can't be a path, just a \(noun)" : nil
     }
 }
