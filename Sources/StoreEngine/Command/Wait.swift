@@ -96,6 +96,8 @@ public struct CallOptions: OptionSet, Sendable {
     @inlinable public static var leavesAccessTimes: CallOptions { CallOptions(rawValue: 1 << 2) }
     /// A script has it run.
     @inlinable public static var scripted: CallOptions { CallOptions(rawValue: 1 << 3) }
+    /// The keys that it makes replace others: nobody is told that they are new.
+    @inlinable public static var replacesKeys: CallOptions { CallOptions(rawValue: 1 << 4) }
 }
 
 extension Arguments {

@@ -35,7 +35,7 @@ public enum KeyAccess: Sendable {
     /// Arguments that were received in blocks of their own, which a command may keep instead of copying.
     /// Whoever runs the command holds them.
     unowned(unsafe) public let adoptable: AdoptableArguments?
-    let options: CallOptions
+    private(set) var options: CallOptions
     private let hashedKey: UnsafeRawPointer?
     private let hashOfKey: UInt64
 
@@ -123,14 +123,11 @@ public enum KeyAccess: Sendable {
         if engine.tellsNotices, let slot { noticeOverwritten(key, database.entry(at: slot).type, type, in: database) }
     }
 
-    /// Has nobody told of a key that is made in place of one that was removed before.
-    func withoutNotices<Result>(
-        if isReplacement: Bool, _ body: () throws(CommandError) -> Result
-    ) throws(CommandError) -> Result {
-        let tellsNotices = engine.tellsNotices
-        if isReplacement { engine.tellsNotices = false }
-        defer { engine.tellsNotices = tellsNotices }
-        return try body()
+    /// The same, but that nobody is told that a key is new, if it is made in place of one that was removed before.
+    func replacing(_ isReplacement: Bool) -> KeyspaceContext {
+        var context = self
+        if isReplacement { context.options.insert(.replacesKeys) }
+        return context
     }
 
     /// Says that the value of a key was replaced by another one.
@@ -174,7 +171,7 @@ public enum KeyAccess: Sendable {
     ) -> Slot {
         let database = database ?? self.database
         let slot = database.insert(entry, hash: hash(key), stringLength: stringLength)
-        if engine.tellsNotices { engine.notice(key, .new, in: database) }
+        if engine.tellsNotices && !options.contains(.replacesKeys) { engine.notice(key, .new, in: database) }
         return slot
     }
 

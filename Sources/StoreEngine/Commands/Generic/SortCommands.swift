@@ -121,9 +121,7 @@ enum SortCommands {
             if old != nil { context.changed(key, .del) }
             return
         }
-        let list = try context.withoutNotices(if: old != nil) { () throws(CommandError) in
-            try context.listMade(at: key)
-        }
+        let list = try context.replacing(old != nil).listMade(at: key)
         if let oldType { context.noticeOverwritten(key, oldType, .list, in: context.database) }
         for result in results { result.withBytes { list.append($0, at: .tail) } }
         if let frequency, let slot = context.find(key, .peek) {
