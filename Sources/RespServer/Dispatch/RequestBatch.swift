@@ -14,7 +14,7 @@ struct BatchedCall {
 @safe final class RequestBatch {
     private var calls = UnsafeMutablePointer<BatchedCall>.allocate(capacity: RequestReader.batchCapacity)
     private var keys = UnsafeMutablePointer<HashedKey>.allocate(capacity: RequestReader.batchCapacity)
-    private var members = UnsafeMutablePointer<HashedMember>.allocate(capacity: RequestReader.batchCapacity)
+    private(set) var members = UnsafeMutablePointer<HashedMember>.allocate(capacity: RequestReader.batchCapacity)
 
     init() {
         // Keys and members are reached by what is in `calls` alone.

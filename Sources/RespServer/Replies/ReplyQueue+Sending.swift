@@ -69,6 +69,7 @@ extension ReplyQueue {
         switch transfer {
         case .bytes(let count):
             writes &+= 1
+            steps.step()
             return count
         case .wouldBlock: return 0
         case .ended, .failed:

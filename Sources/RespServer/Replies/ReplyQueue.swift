@@ -101,6 +101,7 @@ final class ReplyQueue {
     private var someMustWaitForLog = false
     /// Connections with unsent replies that must not leave before the append-only file has what they tell of.
     @safe @exclusivity(unchecked) private var waitingForLog: [Connection] = []
+    let steps = StepCounter()
     /// Times that something was written to a socket, and how many bytes have been handed over.
     var writes = 0
     var outputBytes = 0
@@ -187,6 +188,7 @@ final class ReplyQueue {
 
     @inline(__always)
     private func append(_ connection: Connection, _ source: Source, _ range: Range<Int>) {
+        steps.step()
         let last = connection.lastQueuedPart &- firstPart
         connection.lastQueuedPart = firstPart &+ parts.add(connection, source, range, behind: last)
     }
@@ -376,6 +378,7 @@ final class ReplyQueue {
         // Somebody may be told something meanwhile: that is another list.
         firstPart &+= parts.count
         (parts, sending) = (sending, parts)
+        steps.step(sending.count)
         for part in sending where part.isFirst && !part.connection.isClosed {
             if part.next < 0 { send(part) } else { sendChain(from: part, of: sending) }
         }

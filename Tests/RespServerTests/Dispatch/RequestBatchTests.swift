@@ -1,10 +1,10 @@
 // What is found for the requests of a batch before any of them runs.
 
 import RespCodec
-import StoreEngine
 import Testing
 
 @testable import RespServer
+@testable import StoreEngine
 
 @Suite struct RequestBatchTests {
     private let one = ScriptedServer()
@@ -32,7 +32,8 @@ import Testing
 
     @Test func commandsAndTheirFirstKeys() {
         let batch = RequestBatch()
-        let pipeline = requests("get key\nPING\nHGET hash field\nnothing such\nMGET a b\nGET\nZSCORE z m\nXREAD STREAMS s 0")
+        let pipeline = requests(
+            "get key\nPING\nHGET hash field\nnothing such\nMGET a b\nGET\nZSCORE z m\nXREAD STREAMS s 0")
         lookUp(pipeline, in: batch) {
             #expect(reader.count == 8)
             #expect(names(batch, 8) == ["GET", "PING", "HGET", nil, "MGET", "GET", "ZSCORE", "XREAD"])
@@ -42,6 +43,19 @@ import Testing
                 guard let hashed = batch.key(index) else { continue }
                 #expect(hashed.hash == one.server.engine.hash(hashed.key))
             }
+        }
+    }
+
+    /// They are looked for in the value of their request's key, in a large one by the time the engine has seen them.
+    @Test func membersAndTheirKeys() {
+        let batch = RequestBatch()
+        let fields = (0..<1000).map { "f\($0) v" }.joined(separator: " ")
+        _ = one.server.engine.execute(
+            "HSET large \(fields)".split(separator: " ").map { Array($0.utf8) }, version: .resp2)
+        lookUp(requests("GET key\nHGET small field\nPING\nHGET large f7\nZSCORE z"), in: batch) {
+            let (first, second) = (batch.members[0], batch.members[1])
+            #expect(first.member == "field" && first.key == 1 && first.segments == nil)
+            #expect(second.member == "f7" && second.key == 2 && second.segments != nil)
         }
     }
 

@@ -72,6 +72,27 @@ private final class Desk: ReplyQueueOwner {
 }
 
 @Suite struct ReplyQueueTests {
+    /// However many messages wait, one more costs the same: those to one client lie side by side and go out as one run of bytes, and of
+    /// what others are sent nothing is looked at.
+    @Test func aMessageCostsTheSameHoweverManyThereAre() {
+        let desk = Desk()
+        let (one, connection) = desk.client()
+        for _ in 0..<10_000 { desk.push("m", to: connection) }
+        desk.queue.send()
+        #expect(desk.queue.writes == 1 && one.received.count == 10_000 * 7)
+        #expect(desk.queue.steps.count <= 10_000 + 2)
+        let others = (0..<1000).map { _ in desk.client().1 }
+        let before = desk.queue.steps.count
+        for _ in 0..<10 {
+            var message = Message()
+            for other in others { desk.queue.push(&message, to: other) { $0.bulkString(text: "m") } }
+        }
+        desk.queue.send()
+        // One run of ten messages for each of them.
+        #expect(desk.queue.writes == 1 + 1000)
+        #expect(desk.queue.steps.count - before <= 10_000 + 2 * 1000)
+    }
+
     /// What is told while a command runs comes behind its reply if it is for who asked, and does not disturb the reply if not.
     @Test func messagesWhileACommandRuns() {
         let desk = Desk()
