@@ -27,7 +27,7 @@ enum TransactionCommands {
         Command(
             "UNWATCH", group: .transactions, since: "2.2.0", arity: 1,
             flags: [.noScript, .loading, .stale, .fast, .allowBusy], syntax: "", summary: "Forgets the keys watched.",
-            complexity: "O(1)"
+            complexity: "O(N) in the keys watched"
         ) { (context, _) throws(CommandError) in
             context.server.unwatchAll(context.connection)
             context.reply.ok()
