@@ -181,7 +181,7 @@ extension Server {
             place = ending.start
             let hasSample = prepareSample(reader.count)
             defer { if hasSample { endSample() } }
-            // Reading and looking up are nobody's time.
+            // Reading and looking up is charged to no command.
             clock.restart()
             if reader.count == 0 {
                 // Empty requests cost time, too.
@@ -348,7 +348,7 @@ extension Server {
         return false
     }
 
-    /// Has the observer know what it must of a request before it runs.
+    /// What the observer must know of a request before it runs.
     @inline(never)
     private func observed(_ pending: PendingInput, _ arguments: Arguments) -> ObservedRequest {
         var request = ObservedRequest()
@@ -360,6 +360,6 @@ extension Server {
         {
             request.words = LoggedWords(arguments, hiding: command.record.info.secrets)
         }
-    }
         return request
+    }
 }

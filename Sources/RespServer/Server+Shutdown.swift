@@ -43,7 +43,7 @@ extension Server {
                 log.warning("Error trying to save the DB. Exit anyway.")
             }
         }
-        // What a script has done up to here is not to be what is left of it.
+        // What a busy script has written so far must not be logged: half a script would be replayed.
         if scripts.isBusy { appendOnly.setLogging(false) }
         // What would be done from here on, in the rest of the turn, is neither saved nor acknowledged: nobody is served any more.
         turns.stop()

@@ -67,7 +67,7 @@ extension Server {
         replies.send()
         closeWaiting()
         _ = clock.lap()
-        // What has written is waited for: half of it must not be all that is saved.
+        // A script that has written runs to its end first, so that no half of its writes is saved.
         if Signals.received != 0 && !upkeep.isPaused && !scripts.hasWritten { stop(because: Signals.received) }
     }
 

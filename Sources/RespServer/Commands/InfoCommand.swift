@@ -1,8 +1,8 @@
 // INFO: the state of the server as lines of text.
 //
-// Field names are those of Redis 7.2. Fields of features that this version does not have (append-only files, replication, scripts,
-// defragmentation) are listed if a value can say that nothing happened, because monitoring programs read them. Fields whose value would
-// be wrong are left out: that the last snapshot succeeded, or numbers that are not counted.
+// Field names are those of Redis 7.2 and later. Fields of what this server does not have (replication, cluster, modules) are listed if a
+// value can say that nothing happened, because monitoring programs read them. Fields whose value would be wrong are left out: numbers that
+// are not counted.
 
 import RespCodec
 import StoreEngine

@@ -1,8 +1,8 @@
 // What the server's memory is used for, for INFO and MEMORY.
 //
-// Used memory is the bytes of all blocks in use of the databases, and the buffers of the server and its clients; active memory counts whole
-// pages of the databases' allocator instead of blocks; resident memory is what the system counts for the process, and the allocator's part
-// of that is what was added since the start.
+// Used memory is the bytes of all blocks in use of the databases, the buffers of the server and its clients, scripts with their
+// interpreters, and what is still to be written to the append-only file; active memory counts whole pages of the databases' allocator instead
+// of blocks; resident memory is what the system counts for the process, and the allocator's part of that is what was added since the start.
 
 import StoreEngine
 

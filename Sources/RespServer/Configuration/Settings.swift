@@ -3,8 +3,8 @@
 // It is a value type on purpose. CONFIG SET changes a copy and swaps it in when every pair was valid, so an invalid pair
 // has no effect; a hook that applies a change gets the values before and after; and `Settings()` has all defaults, which
 // are written only here, those of the engine in `EngineSettings`. Names, aliases, bounds and texts of the settings are in
-// the tables (`SettingTable`). Settings that this version does not know otherwise have no property: their values are in
-// `kept`, for CONFIG GET.
+// the tables (`SettingTable`). Settings that have no effect here have no property: their values are in `kept`,
+// for CONFIG GET.
 
 import StoreEngine
 

@@ -154,7 +154,7 @@ import StoreEngine
     private func receiveLargeArgument() {
         guard let length = parser.bulkLength, length >= Self.largeArgument, unsafe receiving == nil else { return }
         let header = AdoptableArguments.headerSize
-        // Anybody may announce more than there can be, and none of it need ever arrive: nobody ends for that.
+        // A client may announce any length: no memory is asked for beyond what can exist, and a refused allocation is no error.
         guard length < Int.max - header - 2 else { return }
         let present = count - position
         if hasLostArguments {
@@ -246,7 +246,7 @@ import StoreEngine
 
     private var receivingLength: Int { kept(unsafe receiving?.length ?? 0) }
 
-    /// What is kept of so many bytes of a large argument.
+    /// How many of `length` bytes of a large argument are kept.
     private func kept(_ length: Int) -> Int { hasLostArguments ? min(length, Self.largeArgument) : length }
 
     /// All bytes that have arrived, or for which there is room.

@@ -1,5 +1,6 @@
 // How the bytes of one connection come and go: through a socket, or as a script tells, for tests of what happens when a socket takes less
-// than it is given, or ends at the worst moment.
+// than it is given, or ends at the worst moment. Encrypted connections would be a third case: its `read` and `send` return `.wouldBlock`
+// while the handshake, or a record, is not complete, and it says for what its socket is to be watched, as `ScriptedPeer` does.
 
 import Glibc
 

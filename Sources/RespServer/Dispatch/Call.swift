@@ -14,7 +14,7 @@ struct Call {
     let reply: ReplyWriter
     /// The command's first key, if that has been hashed.
     var key: HashedKey?
-    /// Whoever runs the call holds them: a counted reference would make every call a copy with a function of its own.
+    /// Whoever runs the call holds them. Unowned: a counted reference would make `Call` non-trivial to copy.
     unowned(unsafe) var adoptable: AdoptableArguments?
     var options: CallOptions = .mayWait
     /// Whether another command runs this one as a part of itself: time stands still for it.

@@ -55,7 +55,7 @@ extension Server {
     func isPaused(_ flags: CommandFlags, _ connection: Connection) -> Bool {
         if turns.isStopping { return true }
         guard pause.end > 0 else { return false }
-        // Expired keys stay during a pause, and not a command longer: who writes must not find them in the way.
+        // Expired keys stay during a pause. When it is over they must be removed before the next write.
         guard pause.end > engine.now else {
             engine.removesExpiredKeys = true
             return false
@@ -69,8 +69,8 @@ extension Server {
                 && connection.transaction?.flags.isDisjoint(with: writes) == false
     }
 
-    /// To be called after the pause has changed. Expired keys stay from the next turn on: who has begun the pause may go on writing, as the
-    /// rest of a transaction does, and must not find them in the way.
+    /// To be called after the pause has changed. Expired keys stay from the next turn on: whoever has begun the pause may go on writing, as the
+    /// rest of a transaction does, and before a write they must be removed.
     func followPause() {
         updateGate()
         if pause.end == 0 { engine.removesExpiredKeys = true }

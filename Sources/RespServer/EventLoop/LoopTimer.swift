@@ -5,7 +5,7 @@
 final class LoopTimer {
     /// When it is to be done; `Int64.max` for never.
     fileprivate(set) var time = Int64.max
-    /// What is to be done. Whoever is not all there yet when it registers the timer says it later.
+    /// What is to be done. A part that adds its timer before its own `init` is done sets this afterwards.
     var action: () -> Void
     private unowned let timers: LoopTimers
 

@@ -37,7 +37,7 @@ final class TurnClock {
         return taken
     }
 
-    /// Lets the time up to now be nobody's: what is counted next begins here.
+    /// The time up to now is charged to no command: what is counted next begins here.
     @inline(__always)
     func restart() { last = clinux_cycle_counter() }
 

@@ -37,7 +37,8 @@ struct OutputLimits {
         return hard > 0 && hard < most ? max(hard, Self.uncountedReply) : most
     }
 
-    /// How many bytes may be unsent before a client is not served further. Where there is a limit at which it is closed, it comes to that.
+    /// How many bytes may be unsent before a client is not served further. With a hard limit there is no such
+    /// bound: the client is closed at the limit.
     func mostUnsentBytes(_ client: ClientClass) -> Int {
         let limit = self[client]
         let (most, overflow) = limit.softBytes.addingReportingOverflow(Self.behindBytes)

@@ -1,4 +1,5 @@
-// Upkeep: what is done `hz` times a second, whatever happens: figures that follow the time, clients that do nothing, what other parts look after.
+// Upkeep: what is done `hz` times a second, whatever happens: figures that follow the time, clients that do nothing, and the
+// upkeep of other parts.
 
 import CLinux
 import StoreEngine

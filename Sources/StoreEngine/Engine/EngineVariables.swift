@@ -4,7 +4,7 @@
 
 import RespCodec
 
-/// Who is told why a payload was refused. A function by itself would not be stored as what it is, and not be found by its offset.
+/// Who is told why a payload was refused. A bare closure would be stored wrapped, and have no key path offset.
 public struct RefusedPayloads {
     let tell: (String) -> Void
 

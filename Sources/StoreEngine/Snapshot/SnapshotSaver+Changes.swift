@@ -1,4 +1,4 @@
-// What the data says to a snapshot that is being written of it, before it changes.
+// Hooks that data types call before they change while a snapshot is written.
 
 import RespCodec
 

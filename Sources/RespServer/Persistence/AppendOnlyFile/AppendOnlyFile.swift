@@ -95,7 +95,7 @@ final class AppendOnlyFile {
         connection.loggedPosition = position
     }
 
-    /// What there is up to here is nobody's.
+    /// Effects up to here belong to no client: no reply waits for them.
     func noteEffectsOfNobody() { notedPosition = writer.log.position }
 
     /// Who waits until what they have written is on the disk.
