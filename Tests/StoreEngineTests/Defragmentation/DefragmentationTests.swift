@@ -9,8 +9,9 @@ import Testing
 @testable import StoreEngine
 
 struct DefragmentationTests {
-    private static let kinds = ["text", "hash", "set", "sorted", "list", "stream"]
     private static let elements = 1500
+    private let writes = RandomWrites(
+        elements: elements, textUnit: 6, scores: 50, millisecondsToLive: 30, rarity: 1000, reads: true)
 
     @discardableResult
     private func run(_ engine: Engine, _ words: [String], database: Int = 0) -> String {
@@ -19,105 +20,13 @@ struct DefragmentationTests {
     }
 
     private func makeEngine() -> Engine {
-        let engine = Engine(databases: 4, seed: 7)
+        let engine = Engine(databases: RandomWrites.databases, seed: 7)
         engine.setTime(1_700_000_000_000)
         var settings = engine.settings
         settings.streamNodeMaxEntries = 20
         settings.listMaxPackedSize = 64
         engine.settings = settings
         return engine
-    }
-
-    /// The commands that make a value of `size` elements.
-    private func making(_ kind: String, _ key: String, size: Int) -> [[String]] {
-        let numbers = 0..<size
-        switch kind {
-        case "text": return [["SET", key, String(repeating: "x", count: size * 6)]]
-        case "hash":
-            return [
-                ["HSET", key] + numbers.flatMap { ["f\($0)", "value \($0)"] },
-                ["HPEXPIRE", key, "1000000", "FIELDS", "2", "f0", "f\(size / 2)"],
-            ]
-        case "set": return [["SADD", key] + numbers.map { "m\($0)" }]
-        case "sorted": return [["ZADD", key] + numbers.flatMap { ["\($0 % 50)", "m\($0)"] }]
-        case "list": return [["RPUSH", key] + numbers.map { "element \($0)" }]
-        default:
-            return numbers.map { ["XADD", key, "\($0 + 1)-1", "f", "v\($0)"] } + [
-                ["XGROUP", "CREATE", key, "group", "0"],
-                ["XREADGROUP", "GROUP", "group", "one", "COUNT", "\(size / 2)", "STREAMS", key, ">"],
-                ["XREADGROUP", "GROUP", "group", "two", "COUNT", "\(size / 4)", "STREAMS", key, ">"],
-            ]
-        }
-    }
-
-    private func change(_ random: inout RandomSource) -> [String] {
-        let kind = Self.kinds[random.below(Self.kinds.count)]
-        func key(_ kind: String) -> String {
-            switch random.below(4) {
-            case 0: "medium \(kind):\(random.below(3))"
-            case 1: "large \(kind)"
-            default: "\(kind):\(random.below(70))"
-            }
-        }
-        let name = key(kind)
-        let number = random.below(Self.elements)
-        let choices: [[String]] =
-            switch kind {
-            case "text":
-                [
-                    ["SET", name, "new"], ["APPEND", name, "more"], ["SETRANGE", name, "5", "abc"], ["GETDEL", name],
-                    ["GET", name], ["SET", name, "12", "PX", "30"], ["SETRANGE", "long text", "9", "changed"],
-                ]
-            case "hash":
-                [
-                    ["HSET", name, "f\(number)", "changed"], ["HDEL", name, "f\(number)", "f1"], ["HGETALL", name],
-                    ["HPEXPIRE", name, "30", "FIELDS", "1", "f\(number)"], ["HGET", name, "f\(number)"],
-                ]
-            case "set":
-                [
-                    ["SADD", name, "new\(number)"], ["SREM", name, "m\(number)", "m1"], ["SCARD", name],
-                    ["SINTERSTORE", name, name, key("set")], ["SMOVE", name, key("set"), "m\(number)"],
-                    ["SUNION", name, key("set")],
-                ]
-            case "sorted":
-                [
-                    ["ZADD", name, "7", "m\(number)"], ["ZREM", name, "m\(number)"], ["ZPOPMIN", name, "20"],
-                    ["ZREMRANGEBYRANK", name, "0", "30"], ["ZINCRBY", name, "3", "m\(number)"],
-                    ["ZRANK", name, "m\(number)"], ["ZRANGE", name, "0", "-1", "WITHSCORES"],
-                    ["ZRANGEBYSCORE", name, "7", "9"],
-                ]
-            case "list":
-                [
-                    ["LPUSH", name, "new"], ["RPUSH", name, "new"], ["LPOP", name], ["RPOP", name, "70"],
-                    ["LSET", name, "\(number)", "changed"], ["LRANGE", name, "0", "-1"],
-                    ["LTRIM", name, "40", "-40"], ["LREM", name, "1", "element \(number)"],
-                    ["LINSERT", name, "BEFORE", "element \(number)", "new"], ["LTRIM", name, "0", "2"],
-                ]
-            default:
-                [
-                    ["XADD", name, "*", "f", "new"], ["XDEL", name, "\(number + 1)-1", "3-1"],
-                    ["XTRIM", name, "MAXLEN", "~", "\(number)"], ["XRANGE", name, "-", "+"],
-                    ["XREADGROUP", "GROUP", "group", "two", "COUNT", "9", "STREAMS", name, ">"],
-                    ["XACK", name, "group", "\(number % 900)-1", "\(number)-1"],
-                    ["XCLAIM", name, "group", "three", "0", "\(number % 900)-1"],
-                    ["XAUTOCLAIM", name, "group", "three", "0", "0", "COUNT", "5"],
-                    ["XGROUP", "DELCONSUMER", name, "group", "two"], ["XPENDING", name, "group", "-", "+", "20"],
-                    ["XGROUP", "CREATECONSUMER", name, "group", "new\(number)"], ["XGROUP", "DESTROY", name, "group"],
-                ]
-            }
-        let any: [[String]] = [
-            ["DEL", name], ["RENAME", name, key(kind)], ["RENAME", name, "renamed:\(number % 10)"],
-            ["MOVE", name, "\(random.below(4))"], ["COPY", name, "copy:\(number % 10)", "REPLACE"],
-            ["PEXPIRE", name, "40"], ["SET", name, "overwritten"], ["SET", "new:\(number)", "v"], ["PERSIST", name],
-            ["SORT", name, "ALPHA", "STORE", "sorted list"],
-        ]
-        switch random.below(3000) {
-        case 0: return ["FLUSHDB"]
-        case 1: return ["FLUSHALL"]
-        case 2..<6: return ["SWAPDB", "\(random.below(4))", "\(random.below(4))"]
-        case 6..<300: return any[random.below(any.count)]
-        default: return choices[random.below(choices.count)]
-        }
     }
 
     private func checkInvariants(_ engine: Engine) {
@@ -151,16 +60,20 @@ struct DefragmentationTests {
             #expect(run(moving, words, database: database) == expected, "\(words)")
         }
         func fill(_ database: Int) {
-            for kind in Self.kinds {
+            for kind in RandomWrites.kinds {
                 for index in 0..<20 {
-                    for words in making(kind, "\(kind):\(index)", size: 4 + index % 7) {
+                    for words in writes.making(kind, "\(kind):\(index)", size: 4 + index % 7) {
                         both(words, database: database)
                     }
                 }
                 for index in 0..<3 {
-                    for words in making(kind, "medium \(kind):\(index)", size: 300) { both(words, database: database) }
+                    for words in writes.making(kind, "medium \(kind):\(index)", size: 300) {
+                        both(words, database: database)
+                    }
                 }
-                for words in making(kind, "large \(kind)", size: Self.elements) { both(words, database: database) }
+                for words in writes.making(kind, "large \(kind):0", size: Self.elements) {
+                    both(words, database: database)
+                }
             }
             both(["SET", "long text", String(repeating: "y", count: 200_000)], database: database)
         }
@@ -173,7 +86,7 @@ struct DefragmentationTests {
                 moving.beginDefragmentation()
                 passes += 1
             }
-            both(change(&random), database: random.below(4))
+            both(writes.change(&random), database: random.below(RandomWrites.databases))
             if step % 5 == 0 {
                 time += 1
                 for engine in [moving, still] {
@@ -184,7 +97,7 @@ struct DefragmentationTests {
             }
             if step % 700 == 699 {
                 checkInvariants(moving)
-                fill(random.below(4))
+                fill(random.below(RandomWrites.databases))
             }
         }
         #expect(moving.exactDigest() == still.exactDigest())
@@ -200,7 +113,7 @@ struct DefragmentationTests {
     @Test(arguments: ["text", "hash", "set", "sorted", "list", "stream"]) func everyBlockMoves(kind: String) {
         let engine = makeEngine()
         for index in 0..<50 {
-            for words in making(kind, "\(kind):\(index)", size: 400) { run(engine, words) }
+            for words in writes.making(kind, "\(kind):\(index)", size: 400) { run(engine, words) }
         }
         engine.movesAllBlocks = true
         engine.beginDefragmentation()
@@ -215,7 +128,7 @@ struct DefragmentationTests {
 
     @Test func nothingMovesWhileASnapshotIsWritten() {
         let engine = makeEngine()
-        for words in making("set", "set", size: 3000) { run(engine, words) }
+        for words in writes.making("set", "set", size: 3000) { run(engine, words) }
         engine.movesAllBlocks = true
         engine.beginDefragmentation()
         let saver = SnapshotSaver(engine, SnapshotSaver.Contents(), to: SnapshotMemory(compresses: false))
@@ -270,8 +183,8 @@ struct DefragmentationTests {
     /// Each slice looks at no more than its budget allows, but for the rest of what was underway.
     @Test func slicesAreBounded() {
         let engine = sparseEngine()
-        for kind in Self.kinds where kind != "text" {
-            for words in making(kind, kind, size: 20_000) { run(engine, words) }
+        for kind in RandomWrites.kinds where kind != "text" {
+            for words in writes.making(kind, kind, size: 20_000) { run(engine, words) }
         }
         engine.movesAllBlocks = true
         engine.beginDefragmentation()
@@ -309,7 +222,7 @@ struct DefragmentationTests {
         let engine = makeEngine()
         var random = RandomSource(seed: TestSeed.fixed(UInt64(seed)))
         for round in 0..<4 {
-            for kind in Self.kinds { for words in making(kind, kind, size: 2000) { run(engine, words) } }
+            for kind in RandomWrites.kinds { for words in writes.making(kind, kind, size: 2000) { run(engine, words) } }
             engine.movesAllBlocks = round % 2 == 0
             engine.beginDefragmentation()
             for _ in 0..<300 where !engine.defragment(steps: 100) {
@@ -317,13 +230,13 @@ struct DefragmentationTests {
                 case 0: run(engine, ["FLUSHALL"])
                 case 1: run(engine, ["SWAPDB", "0", "1"])
                 case 2: run(engine, ["FLUSHDB"], database: random.below(2))
-                case 3...8: run(engine, ["DEL", Self.kinds[random.below(6)]], database: random.below(2))
-                case 9...12: run(engine, ["RENAME", Self.kinds[random.below(6)], "other"])
+                case 3...8: run(engine, ["DEL", RandomWrites.kinds[random.below(6)]], database: random.below(2))
+                case 9...12: run(engine, ["RENAME", RandomWrites.kinds[random.below(6)], "other"])
                 case 13...20: run(engine, ["LTRIM", "list", "50", "-50"], database: random.below(2))
                 case 21...24:
-                    let kind = Self.kinds[random.below(6)]
+                    let kind = RandomWrites.kinds[random.below(6)]
                     run(engine, ["DEL", kind])
-                    for words in making(kind, kind, size: 900) { run(engine, words) }
+                    for words in writes.making(kind, kind, size: 900) { run(engine, words) }
                 default: run(engine, ["LPOP", "list", "30"])
                 }
                 if engine.hasGarbage { engine.freeSlice() }

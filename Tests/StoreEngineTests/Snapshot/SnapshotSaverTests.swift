@@ -8,9 +8,9 @@ import Testing
 @testable import StoreEngine
 
 struct SnapshotSaverTests {
-    private static let databases = 4
-    private static let kinds = ["text", "hash", "set", "sorted", "list", "stream"]
     private static let elements = 4200
+    private let writes = RandomWrites(
+        elements: elements, textUnit: 60, mostDelivered: 40, millisecondsToLive: 3, rarity: 400, draws: true)
 
     @discardableResult
     private func run(_ engine: Engine, _ words: [String], database: Int = 0) -> String {
@@ -19,28 +19,14 @@ struct SnapshotSaverTests {
     }
 
     private func makeEngine() -> Engine {
-        let engine = Engine(databases: Self.databases, seed: 7)
+        let engine = Engine(databases: RandomWrites.databases, seed: 7)
         engine.setTime(1_700_000_000_000)
         return engine
     }
 
     /// A value of `size` elements.
     private func make(_ engine: Engine, _ kind: String, _ key: String, size: Int, database: Int) {
-        let numbers = 0..<size
-        func send(_ words: [String]) { run(engine, words, database: database) }
-        switch kind {
-        case "text": send(["SET", key, String(repeating: "x", count: size * 60)])
-        case "hash":
-            send(["HSET", key] + numbers.flatMap { ["f\($0)", "value \($0)"] })
-            send(["HPEXPIRE", key, "1000000", "FIELDS", "1", "f0"])
-        case "set": send(["SADD", key] + numbers.map { "m\($0)" })
-        case "sorted": send(["ZADD", key] + numbers.flatMap { ["\($0)", "m\($0)"] })
-        case "list": send(["RPUSH", key] + numbers.map { "element \($0)" })
-        default:
-            for number in numbers { send(["XADD", key, "\(number + 1)-1", "f", "v\(number)"]) }
-            send(["XGROUP", "CREATE", key, "group", "0"])
-            send(["XREADGROUP", "GROUP", "group", "one", "COUNT", "40", "STREAMS", key, ">"])
-        }
+        for words in writes.making(kind, key, size: size) { run(engine, words, database: database) }
     }
 
     private func fill(_ engine: Engine) {
@@ -49,7 +35,7 @@ struct SnapshotSaverTests {
         settings.listMaxPackedSize = 64
         engine.settings = settings
         for database in 0..<3 {
-            for kind in Self.kinds {
+            for kind in RandomWrites.kinds {
                 for index in 0..<30 { make(engine, kind, "\(kind):\(index)", size: 1 + index % 7, database: database) }
                 for index in 0..<3 { make(engine, kind, "medium \(kind):\(index)", size: 700, database: database) }
                 if database < 2 { make(engine, kind, "large \(kind):0", size: Self.elements, database: database) }
@@ -60,74 +46,7 @@ struct SnapshotSaverTests {
     }
 
     private func change(_ engine: Engine, _ random: inout RandomSource) {
-        let database = random.below(Self.databases)
-        let kind = Self.kinds[random.below(Self.kinds.count)]
-        func key(_ kind: String) -> String {
-            switch random.below(4) {
-            case 0: "medium \(kind):\(random.below(3))"
-            case 1: "large \(kind):0"
-            default: "\(kind):\(random.below(70))"
-            }
-        }
-        let name = key(kind)
-        let number = random.below(Self.elements)
-        let choices: [[String]] =
-            switch kind {
-            case "text":
-                [
-                    ["SET", name, "new"], ["APPEND", name, "more"], ["SETRANGE", name, "5", "abc"], ["GETDEL", name],
-                    ["SETBIT", name, "77", "1"],
-                    ["SETRANGE", "long text", "9", "changed"],
-                ]
-            case "hash":
-                [
-                    ["HSET", name, "f\(number)", "changed"], ["HDEL", name, "f\(number)", "f1"],
-                    ["HSET", name, "new\(number)", "1"],
-                    ["HPEXPIRE", name, "3", "FIELDS", "1", "f\(number)"], ["HPERSIST", name, "FIELDS", "1", "f0"],
-                ]
-            case "set":
-                [
-                    ["SADD", name, "new\(number)"], ["SREM", name, "m\(number)", "m1"], ["SPOP", name, "30"],
-                    ["SINTERSTORE", name, name, key("set")], ["SMOVE", name, key("set"), "m\(number)"],
-                ]
-            case "sorted":
-                [
-                    ["ZADD", name, "7", "m\(number)"], ["ZREM", name, "m\(number)"], ["ZPOPMIN", name, "20"],
-                    ["ZREMRANGEBYRANK", name, "0", "30"], ["ZINCRBY", name, "3", "m\(number)"],
-                ]
-            case "list":
-                [
-                    ["LPUSH", name, "new"], ["RPUSH", name, "new"], ["LPOP", name], ["RPOP", name, "70"],
-                    ["LSET", name, "\(number)", "changed"],
-                    ["LSET", name, "0", "c"], ["LTRIM", name, "40", "-40"], ["LREM", name, "1", "element \(number)"],
-                    ["LINSERT", name, "BEFORE", "element \(number)", "new"], ["LTRIM", name, "0", "2"],
-                ]
-            default:
-                [
-                    ["XADD", name, "*", "f", "new"], ["XDEL", name, "\(number + 1)-1", "3-1"],
-                    ["XTRIM", name, "MAXLEN", "~", "\(number)"],
-                    ["XTRIM", name, "MINID", "\(number)"],
-                    ["XREADGROUP", "GROUP", "group", "two", "COUNT", "9", "STREAMS", name, ">"],
-                    ["XACK", name, "group", "\(number % 40)-1"], ["XGROUP", "DESTROY", name, "group"],
-                    ["XCLAIM", name, "group", "three", "0", "\(number % 40)-1"],
-                    ["XGROUP", "DELCONSUMER", name, "group", "two"],
-                ]
-            }
-        let any: [[String]] = [
-            ["DEL", name], ["RENAME", name, key(kind)], ["RENAME", name, "renamed:\(number % 10)"],
-            ["MOVE", name, "\(random.below(4))"],
-            ["COPY", name, "copy:\(number % 10)", "REPLACE"], ["PEXPIRE", name, "4"], ["SET", name, "overwritten"],
-            ["SET", "new:\(number)", "v"],
-            ["PERSIST", name], ["SORT", name, "ALPHA", "STORE", "sorted list"],
-        ]
-        let words: [String]
-        switch random.below(400) {
-        case 0: words = ["FLUSHDB"]
-        case 1: words = ["SWAPDB", "\(random.below(4))", "\(random.below(4))"]
-        case 2..<100: words = any[random.below(any.count)]
-        default: words = choices[random.below(choices.count)]
-        }
-        run(engine, words, database: database)
+        run(engine, writes.change(&random), database: random.below(RandomWrites.databases))
     }
 
     /// Compares what a snapshot has, or what commands make, with what there was.
@@ -177,7 +96,7 @@ struct SnapshotSaverTests {
     @Test(arguments: [1, 4, 11, 22, 30], [false, true])
     func largeValuesThatChangeWhileOthersAreWritten(steps: Int, asCommands: Bool) throws {
         let engine = makeEngine()
-        for kind in Self.kinds where kind != "stream" {
+        for kind in RandomWrites.kinds where kind != "stream" {
             for index in 0..<2 { make(engine, kind, "large \(kind):\(index)", size: Self.elements, database: 1) }
         }
         let digest = engine.exactDigest()
@@ -216,7 +135,7 @@ struct SnapshotSaverTests {
             #expect(engine.exactDigest() != digest)
         }
         while engine.hasGarbage { engine.freeSlice() }
-        for index in 0..<Self.databases {
+        for index in 0..<RandomWrites.databases {
             engine.database(index).table.checkInvariants()
             engine.database(index).allocator.checkInvariants()
         }
