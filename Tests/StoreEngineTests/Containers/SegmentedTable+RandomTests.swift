@@ -7,7 +7,7 @@ import Testing
 
 @testable import StoreEngine
 
-struct RandomEntryTests {
+struct SegmentedTableRandomTests {
     private static func key(_ number: Int) -> [UInt8] { Array("key:\(number)".utf8) }
 
     private static func add(_ numbers: Range<Int>, to set: SetTable) {
@@ -40,16 +40,19 @@ struct RandomEntryTests {
         case alone
 
         func apply(to set: SetTable) {
-            RandomEntryTests.add(0..<60_000, to: set)
+            SegmentedTableRandomTests.add(0..<60_000, to: set)
             switch self {
             case .grown: break
-            case .thinned: RandomEntryTests.remove((500..<60_000).map { RandomEntryTests.key($0) }, from: set)
-            case .scannedAway: RandomEntryTests.remove(Array(RandomEntryTests.members(set).dropLast(500)), from: set)
+            case .thinned:
+                SegmentedTableRandomTests.remove((500..<60_000).map { SegmentedTableRandomTests.key($0) }, from: set)
+            case .scannedAway:
+                SegmentedTableRandomTests.remove(Array(SegmentedTableRandomTests.members(set).dropLast(500)), from: set)
             case .holed:
-                let members = RandomEntryTests.members(set)
-                RandomEntryTests.remove(
+                let members = SegmentedTableRandomTests.members(set)
+                SegmentedTableRandomTests.remove(
                     members.indices.filter { $0 / 300 % 10 != 0 }.map { members[$0] }, from: set)
-            case .alone: RandomEntryTests.remove((1..<60_000).map { RandomEntryTests.key($0) }, from: set)
+            case .alone:
+                SegmentedTableRandomTests.remove((1..<60_000).map { SegmentedTableRandomTests.key($0) }, from: set)
             }
         }
     }

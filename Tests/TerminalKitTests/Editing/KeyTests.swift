@@ -2,7 +2,7 @@ import Testing
 
 @testable import TerminalKit
 
-@Suite struct KeyDecoderTests {
+@Suite struct KeyTests {
     private static func keys(_ text: String) -> [Key] {
         var decoder = KeyDecoder()
         let keys = decoder.take(Array(text.utf8))

@@ -29,7 +29,7 @@ private final class LoggingServer {
     }
 }
 
-@Suite(.serialized) struct ServerLoggingTests {
+@Suite(.serialized) struct AppendOnlyFileLoggingTests {
     /// Checks each time that something is sent whether the log has it, and counts the times.
     private func watch(_ client: ScriptedClient, _ server: LoggingServer, _ text: String) -> () -> Int {
         var count = 0

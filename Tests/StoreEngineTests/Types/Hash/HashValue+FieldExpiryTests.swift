@@ -6,7 +6,7 @@ import Testing
 
 @testable import StoreEngine
 
-struct HashFieldExpiryTests {
+struct HashValueFieldExpiryTests {
     private struct Field: Equatable {
         var value: String
         var deadline: Int64?

@@ -7,7 +7,7 @@ import Testing
 
 @testable import StoreEngine
 
-struct ListTests {
+struct ListValueTests {
     /// Limits of nodes that a run is made with.
     struct Setup: CustomStringConvertible {
         var packedSize = -2

@@ -6,7 +6,7 @@ import Testing
 
 @testable import StoreEngine
 
-struct SetTests {
+struct SetValueTests {
     private func run(_ engine: Engine, _ words: [String]) -> String {
         String(decoding: engine.execute(words.map { Array($0.utf8) }, version: .resp2), as: UTF8.self)
     }
