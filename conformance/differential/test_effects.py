@@ -122,7 +122,8 @@ def scripted(seed):
     plain = [command for pair in zip(long_lived(seed), short_lived(seed)) for command in pair]
     draw, commands = random.Random(seed), []
     while plain:
-        batch, plain = plain[:draw.choice([1, 2, 5])], plain[draw.choice([1, 2, 5]):]
+        count = draw.choice([1, 2, 5])
+        batch, plain = plain[:count], plain[count:]
         script = ["EVAL", SCRIPT, 0, *[word for command in batch for word in (len(command), *command)]]
         commands += [["MULTI"], script, batch[0], ["EXEC"]] if draw.random() < 0.1 else [script]
     return commands + [["DISCARD"]]
