@@ -1,4 +1,6 @@
-"""Random values between Lua and the outside: as replies, JSON, MessagePack and packed structures, the same as redis-server's."""
+"""Random values between Lua and the outside: as replies, JSON, MessagePack and packed structures, the same as redis-server's.
+
+Their effects are not replayed: these scripts only convert values and write nothing. Scripts that write are in `test_effects.scripted`."""
 import os
 import random
 import struct
