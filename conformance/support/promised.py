@@ -1,85 +1,42 @@
-"""The commands that resp-server has, as this suite knows them: every one must have a case, and COMMAND must describe it."""
+"""The commands that resp-server has, as this suite knows them: every one must have a case, and COMMAND must describe it.
 
-STRINGS = """APPEND DECR DECRBY GET GETDEL GETEX GETRANGE GETSET INCR INCRBY INCRBYFLOAT LCS MGET MSET MSETNX PSETEX SET SETEX SETNX
-SETRANGE STRLEN SUBSTR DELEX DELIFEQ DIGEST INCREX MSETEX""".split()
+They are read from docs/COMMANDS.md, which a unit test compares with the declarations. So a new command is known here without a word, and one
+that vanishes is missed by its cases. COMMAND itself is not asked, for what it tells is tested with this.
+"""
+import pathlib
+import re
 
-KEYS = """COPY DEL EXISTS EXPIRE EXPIREAT EXPIRETIME KEYS MOVE OBJECT PERSIST PEXPIRE PEXPIREAT PEXPIRETIME PTTL RANDOMKEY RENAME
-RENAMENX SCAN TOUCH TTL TYPE UNLINK""".split()
+PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "COMMANDS.md"
 
-HASHES = """HDEL HEXISTS HGET HGETALL HINCRBY HINCRBYFLOAT HKEYS HLEN HMGET HMSET HRANDFIELD HSCAN HSET HSETNX HSTRLEN HVALS""".split()
 
-HASH_FIELDS = """HEXPIRE HEXPIREAT HEXPIRETIME HGETDEL HGETEX HPERSIST HPEXPIRE HPEXPIREAT HPEXPIRETIME HPTTL HSETEX HTTL""".split()
+def rows():
+    """Of each command and subcommand of the page its words, syntax included, and since which version of which server there is one."""
+    for words, server, version in re.findall(r"^\| `([^`]+)` \| (Redis|Valkey) ([\d.]+) \|", PAGE.read_text(), re.MULTILINE):
+        yield words.split(" "), server, tuple(map(int, version.split(".")))
 
-BITMAPS = "BITCOUNT BITFIELD BITFIELD_RO BITOP BITPOS GETBIT SETBIT".split()
 
-HYPERLOGLOGS = "PFADD PFCOUNT PFDEBUG PFMERGE PFSELFTEST".split()
+def is_newer(server, version):
+    """Whether it came with Redis 7.2 or later, so that an older reference is not to be asked of it."""
+    return server != "Redis" or version >= (7, 2)
 
-SERIALIZATION = "DUMP RESTORE RESTORE-ASKING".split()
 
-SETS = """SADD SCARD SDIFF SDIFFCARD SDIFFSTORE SINTER SINTERCARD SINTERSTORE SISMEMBER SMEMBERS SMISMEMBER SMOVE SPOP SRANDMEMBER SREM SSCAN
-SUNION SUNIONCARD SUNIONSTORE""".split()
+ROWS = list(rows())
+assert ROWS, f"{PAGE} tells of no command"
+# Only a command without arguments of its own has subcommands.
+BARE = {words[0] for words, _, _ in ROWS if len(words) == 1}
+COMMANDS = [words[0] for words, _, _ in ROWS if len(words) == 1 or words[0] not in BARE]
+SUBCOMMANDS = {name: [words[1] for words, _, _ in ROWS if words[0] == name and len(words) > 1] for name in COMMANDS if name in BARE}
+SUBCOMMANDS = {name: subcommands for name, subcommands in SUBCOMMANDS.items() if subcommands}
+CONTAINERS = list(SUBCOMMANDS)
 
-LISTS = """BLMOVE BLMOVEM BLMPOP BLPOP BRPOP BRPOPLPUSH LINDEX LINSERT LLEN LMOVE LMOVEM LMPOP LPOP LPOS LPUSH LPUSHX LRANGE LREM LSET
-LTRIM RPOP RPOPLPUSH RPUSH RPUSHX""".split()
+# DEBUG's subcommands are no commands of their own in Redis: COMMAND does not list them and their arity is not checked apart. Here are those
+# of Redis that are tested.
+SUBCOMMANDS["DEBUG"] = """SLEEP OBJECT SET-ACTIVE-EXPIRE POPULATE QUICKLIST-PACKED-THRESHOLD STRINGMATCH-LEN DIGEST DIGEST-VALUE PROTOCOL
+ERROR HELP""".split()
 
-STREAMS = """XACK XACKDEL XADD XAUTOCLAIM XCLAIM XDEL XDELEX XGROUP XINFO XLEN XNACK XPENDING XRANGE XREAD XREADGROUP XREVRANGE XSETID
-XTRIM""".split()
-
-SORTED_SETS = """BZMPOP BZPOPMAX BZPOPMIN ZADD ZCARD ZCOUNT ZDIFF ZDIFFSTORE ZINCRBY ZINTER ZINTERCARD ZINTERSTORE ZLEXCOUNT ZMPOP ZMSCORE
-ZPOPMAX ZPOPMIN ZRANDMEMBER ZRANGE ZRANGEBYLEX ZRANGEBYSCORE ZRANGESTORE ZRANK ZREM ZREMRANGEBYLEX ZREMRANGEBYRANK ZREMRANGEBYSCORE
-ZREVRANGE ZREVRANGEBYLEX ZREVRANGEBYSCORE ZREVRANK ZSCAN ZSCORE ZUNION ZUNIONSTORE""".split()
-
-GEO = """GEOADD GEODIST GEOHASH GEOPOS GEORADIUS GEORADIUSBYMEMBER GEORADIUSBYMEMBER_RO GEORADIUS_RO GEOSEARCH
-GEOSEARCHSTORE""".split()
-
-SORTING = "SORT SORT_RO".split()
-
-CONNECTION = "PING ECHO AUTH HELLO SELECT QUIT RESET CLIENT".split()
-
-PUBLISHING = "SUBSCRIBE UNSUBSCRIBE PSUBSCRIBE PUNSUBSCRIBE SSUBSCRIBE SUNSUBSCRIBE PUBLISH SPUBLISH PUBSUB".split()
-
-TRANSACTIONS = "MULTI EXEC DISCARD WATCH UNWATCH".split()
-
-SERVER = "DBSIZE FLUSHDB FLUSHALL SWAPDB TIME INFO COMMAND CONFIG DEBUG SHUTDOWN SAVE BGSAVE BGREWRITEAOF LASTSAVE LOLWUT MEMORY FUNCTION MONITOR".split()
-
-OBSERVATION = "SLOWLOG COMMANDLOG LATENCY ROLE WAIT WAITAOF MODULE HOTKEYS".split()
-
-SCRIPTS = "EVAL EVALSHA EVAL_RO EVALSHA_RO SCRIPT FCALL FCALL_RO".split()
-
-CLUSTER = "CLUSTER READONLY READWRITE ASKING".split()
-
-COMMANDS = STRINGS + BITMAPS + HYPERLOGLOGS + KEYS + SERIALIZATION + HASHES + HASH_FIELDS + LISTS + SETS + SORTED_SETS + STREAMS + GEO + SORTING + CONNECTION + PUBLISHING + TRANSACTIONS + SERVER + OBSERVATION + CLUSTER + SCRIPTS
-
-SUBCOMMANDS = {
-    "OBJECT": "ENCODING FREQ HELP IDLETIME REFCOUNT".split(),
-    "XGROUP": "CREATE SETID DESTROY CREATECONSUMER DELCONSUMER HELP".split(),
-    "XINFO": "STREAM GROUPS CONSUMERS HELP".split(),
-    "CLIENT": "CAPA ID INFO LIST CACHING GETNAME GETREDIR TRACKING TRACKINGINFO SETNAME SETINFO KILL NO-EVICT NO-TOUCH REPLY PAUSE UNBLOCK UNPAUSE HELP".split(),
-    "COMMAND": "COUNT DOCS GETKEYS GETKEYSANDFLAGS HELP INFO LIST".split(),
-    "CONFIG": "GET SET RESETSTAT REWRITE HELP".split(),
-    "MEMORY": "DOCTOR HELP MALLOC-STATS PURGE STATS USAGE".split(),
-    "SLOWLOG": "GET LEN RESET HELP".split(),
-    "COMMANDLOG": "GET LEN RESET HELP".split(),
-    "LATENCY": "DOCTOR GRAPH HELP HISTOGRAM HISTORY LATEST RESET".split(),
-    "HOTKEYS": "GET HELP RESET START STOP".split(),
-    "MODULE": "HELP LIST LOAD LOADEX UNLOAD".split(),
-    "CLUSTER": """ADDSLOTS ADDSLOTSRANGE BUMPEPOCH COUNT-FAILURE-REPORTS COUNTKEYSINSLOT DELSLOTS DELSLOTSRANGE FAILOVER FLUSHSLOTS
-        FORGET GETKEYSINSLOT HELP INFO KEYSLOT LINKS MEET MYID MYSHARDID NODES REPLICAS REPLICATE RESET SAVECONFIG SET-CONFIG-EPOCH
-        SETSLOT SHARDS SLAVES SLOTS""".split(),
-    "FUNCTION": "DELETE DUMP FLUSH HELP KILL LIST LOAD RESTORE STATS".split(),
-    "SCRIPT": "DEBUG EXISTS FLUSH HELP KILL LOAD SHOW".split(),
-    "PUBSUB": "CHANNELS HELP NUMPAT NUMSUB SHARDCHANNELS SHARDNUMSUB".split(),
-    "DEBUG": "SLEEP OBJECT SET-ACTIVE-EXPIRE POPULATE QUICKLIST-PACKED-THRESHOLD STRINGMATCH-LEN DIGEST DIGEST-VALUE PROTOCOL ERROR HELP".split(),
-}
-
-# DEBUG's subcommands are no commands of their own in Redis: COMMAND does not list them and their arity is not checked apart.
-CONTAINERS = [name for name in SUBCOMMANDS if name != "DEBUG"]
-
-# New in Redis 7.2 or later, so not to be asked of an older reference.
-NEW_IN_72 = ["client|capa", "client|no-touch", "client|setinfo", "delex", "delifeq", "digest", "increx", "msetex", "blmovem", "lmovem", "sdiffcard", "sunioncard", "xackdel", "xdelex", "xnack", "script|show"]
-NEW_IN_72 += ["hotkeys", "hotkeys|get", "hotkeys|help", "hotkeys|reset", "hotkeys|start", "hotkeys|stop"]
-NEW_IN_72 += ["waitaof", "cluster|myshardid", "commandlog", "commandlog|get", "commandlog|len", "commandlog|reset", "commandlog|help"]
-NEW_IN_72 += [name.lower() for name in HASH_FIELDS]
+# Of each, by its name as COMMAND knows it, which server had it first, and since which version.
+SINCE = {"|".join(words[:2] if words[0] in CONTAINERS else words[:1]).lower(): since for words, *since in ROWS}
+NEW_IN_72 = [name for name, since in SINCE.items() if is_newer(*since)]
 
 INFO_SECTIONS = "server clients memory stats keyspace cpu commandstats errorstats".split()
 
