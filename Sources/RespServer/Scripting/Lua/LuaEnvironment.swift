@@ -64,6 +64,7 @@ protocol LuaHost: AnyObject {
         LuaSandbox(self, lua).build()
         precondition(lua.count == Self.restingCount, "the handler of errors and the global variables are on the stack")
         unsafe _ = functions.pointee.setHook(state, functions.pointee.counter, 8, Self.instructionCount)
+        followUse()
     }
 
     deinit {
@@ -97,11 +98,27 @@ protocol LuaHost: AnyObject {
         return held > 64 << 20 && usedBytes < held / 4
     }
 
+    /// Whether garbage may grow to nine times what is in use before Lua collects it, and not only to as much. For as long as
+    /// little is in use: most of that is what every interpreter holds from the start, and each collection looks through it.
+    var collectsSeldom = false {
+        didSet { _ = unsafe lua.functions.pointee.collect(lua.state, 6, collectsSeldom ? 1000 : 200) }
+    }
+
+    /// To be called when there is no garbage.
+    private func followUse() {
+        guard !collectsSeldom, usedBytes < unsafe LuaMemory.fewBytes / 2 else { return }
+        collectsSeldom = true
+        unsafe lua.memory.pointee.tellsMany = true
+    }
+
     /// Collects some garbage.
     /// - Returns: Whether it has come to the end.
     func collectSome() -> Bool {
         let isDone = unsafe lua.functions.pointee.collect(lua.state, 5, 100) != 0
-        if isDone { bytesWithoutGarbage = usedBytes }
+        if isDone {
+            bytesWithoutGarbage = usedBytes
+            followUse()
+        }
         return isDone
     }
 
@@ -111,6 +128,7 @@ protocol LuaHost: AnyObject {
         unsafe _ = lua.functions.pointee.collect(lua.state, 2, 0)
         bytesWithoutGarbage = usedBytes
         bytesWithoutAnyGarbage = usedBytes
+        followUse()
     }
 
     /// From now on the host is asked at each line: who is told to stop cannot go on by catching the error.

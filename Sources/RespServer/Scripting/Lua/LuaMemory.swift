@@ -13,10 +13,16 @@ import RespCodec
     static let mostSmallBytes = 256
     private static let classCount = mostSmallBytes / granularity + 1
     private static let chunkBytes = 256 * 1024
+    /// As long as no more is in use, garbage is collected seldom: see `LuaEnvironment.collectsSeldom`.
+    static let fewBytes = 4 << 20
 
     /// Bytes that the interpreter has asked for and not given back.
     private(set) var usedBytes = 0
-    var limit: Int
+    var limit: Int { didSet { unsafe setMark() } }
+    /// Whether the environment is to be told once there are more than `fewBytes`.
+    var tellsMany = false { didSet { unsafe setMark() } }
+    /// What growth beyond this many bytes means is looked at.
+    private var mark: Int
     /// Whether a Swift function works with the interpreter: then no allocation fails.
     var isLenient = true
     /// Whose interpreter it is.
@@ -27,6 +33,7 @@ import RespCodec
 
     init(limit: Int) {
         unsafe self.limit = limit
+        unsafe mark = limit
         unsafe free = .allocate(capacity: Self.classCount)
         unsafe free.initialize(repeating: nil, count: Self.classCount)
     }
@@ -44,6 +51,18 @@ import RespCodec
 
     /// Bytes of the chunks of small blocks.
     var chunkByteCount: Int { unsafe chunks.count * Self.chunkBytes }
+
+    private mutating func setMark() { unsafe mark = tellsMany ? min(limit, Self.fewBytes) : limit }
+
+    /// Whether so much growth that it goes beyond the mark is admitted.
+    @inline(never)
+    private mutating func admits(_ growth: Int) -> Bool {
+        if unsafe tellsMany {
+            unsafe tellsMany = false
+            unsafe environment?._withUnsafeGuaranteedRef { $0.collectsSeldom = false }
+        }
+        return unsafe isLenient || !isOverLimit(adding: growth)
+    }
 
     /// Whether `count` more bytes would be too many.
     @inline(__always) func isOverLimit(adding count: Int = 0) -> Bool { unsafe usedBytes &+ count > limit }
@@ -67,7 +86,7 @@ import RespCodec
             return nil
         }
         let growth = unsafe block == nil ? newCount : newCount &- oldCount
-        if unsafe growth > 0 && usedBytes &+ growth > limit && !isLenient { return nil }
+        if unsafe growth > 0 && usedBytes &+ growth > mark && !admits(growth) { return nil }
         guard let old = unsafe block else {
             let new = unsafe take(newCount)
             if unsafe new != nil { unsafe usedBytes &+= newCount }
