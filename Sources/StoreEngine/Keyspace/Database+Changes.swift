@@ -26,17 +26,18 @@ extension Database {
         allocator.snapshot?.willChange(entry(at: slot))
     }
 
-    /// To be called, too, before bytes of a long string change where they lie, or move.
+    /// To be called before bytes of a string change where they lie.
+    /// - Parameter range: which; those behind its end are not there yet.
     @inline(__always)
-    func willChangeBytes(_ slot: Slot) {
+    func willChangeBytes(_ slot: Slot, _ range: Range<Int>) {
         willChange(slot)
-        if table.ticket != 0 { beforeChangeOfBytes(slot) }
+        if table.ticket != 0 { beforeChangeOfBytes(slot, range) }
     }
 
     @inline(never)
-    private func beforeChangeOfBytes(_ slot: Slot) {
+    private func beforeChangeOfBytes(_ slot: Slot, _ range: Range<Int>) {
         let entry = entry(at: slot)
-        if entry.encoding == .external { unsafe allocator.snapshot?.willChange(bytesAt: entry.external.block) }
+        if entry.encoding == .external { unsafe allocator.snapshot?.willChange(range, ofBlock: entry.external.block) }
     }
 
     #if DEBUG

@@ -25,7 +25,7 @@ struct KeyMaking {
             case .scores(let table): writer.write(members: table, of: key)
             case .list(let chain): writer.write(elements: chain, of: key)
             case .stream(let stream): writer.write(stream, of: key)
-            case .text(let block): writer.write("SET", key, block.bytes(from: 0, count: block.count))
+            case .text(let text): writer.write("SET", key, text.whole)
             }
             if let deadline { writer.write(deadline: deadline, of: key) }
         }
@@ -40,10 +40,10 @@ struct KeyMaking {
         case .scores(let table): run = ElementRun("ZADD", count: table.count, words: 2)
         case .list(let chain): run = ElementRun("RPUSH", count: chain.count)
         case .stream(let value): stream = key.withByteSlice { StreamAsCommands(value, of: $0) }
-        case .text(let block):
+        case .text(let text):
             writer.begin("SET", words: 3)
             key.withByteSlice { writer.add($0) }
-            writer.begin(wordOf: block.count)
+            writer.begin(wordOf: text.count)
         }
     }
 

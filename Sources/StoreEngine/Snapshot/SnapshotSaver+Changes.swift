@@ -19,16 +19,19 @@ extension SnapshotSaver {
 
     /// The value of an entry is about to change, whose segment was written.
     func willChange(_ entry: Entry) {
-        // Of a long string nothing is changed in passing: see `willChange(bytesAt:)`.
+        // Of a long string nothing is changed in passing: see `willChange(_:ofBlock:)`.
         guard !unwritten.isEmpty, entry.encoding != .external, let address = UnwrittenValue.address(of: entry),
             let value = unwritten[address]
         else { return }
         willChange(value)
     }
 
-    /// Bytes of a long string are about to change, or to move.
-    @unsafe func willChange(bytesAt block: UnsafeMutableRawPointer) {
-        if let value = unwritten[UInt(bitPattern: block)] { willChange(value) }
+    /// Bytes of a long string are about to change.
+    @unsafe func willChange(_ range: Range<Int>, ofBlock block: UnsafeMutableRawPointer) {
+        guard let value = unwritten[UInt(bitPattern: block)], let text = value.text, text.contains(range) else {
+            return
+        }
+        if value.isLarge { text.willChange(range) } else { willChange(value) }
     }
 
     /// Bytes of a long string are somewhere else now, and are what they were.
@@ -41,8 +44,7 @@ extension SnapshotSaver {
     private func willChange(_ value: UnwrittenValue) {
         switch value.state {
         case .unwritten: value.isLarge ? openInPart(value) : writeWhole(value)
-        case .open: if value.mustBeWrittenAtOnce { finish(value) }
-        case .written: break
+        case .open, .written: break
         }
     }
 

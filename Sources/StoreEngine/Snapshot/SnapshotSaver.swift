@@ -11,7 +11,8 @@
 //     is written soon; or at once, before it changes.
 //   - A very large one is written some elements at a time. When it is about to change before that is over, it is opened: its count is
 //     written, and from then on its elements are what is walked. A table of members or fields is walked as tables of keys are. What a node
-//     of a list or a stream holds is kept before it changes (`UnwrittenList`, `UnwrittenStream`).
+//     of a list or a stream holds is kept before it changes (`UnwrittenList`, `UnwrittenStream`), and so are the pages of a long string,
+//     which need not be opened for that (`UnwrittenText`).
 //   - As a record must be in one piece, one that is opened goes to a part of its own, which follows when it is whole.
 //   - What is dropped while something of it is still to be written is freed afterwards.
 //
@@ -321,13 +322,6 @@ public final class SnapshotSaver {
         }
     }
 
-    /// Writes the rest of a value at once that part 0 ends with.
-    func finish(_ value: UnwrittenValue) {
-        while !value.slice(self) {}
-        isMidRecord = false
-        close(value)
-    }
-
     /// Writes the keys of a segment, but those that are marked.
     func write(_ segment: Segment, of walk: Walk) {
         let context = context
@@ -386,9 +380,7 @@ public final class SnapshotSaver {
         let part = SnapshotStream(destination, part: lastPart)
         write(selectionOf: value.databaseIndex, to: part)
         value.open(self, part, part: lastPart)
-        guard value.mustBeWrittenAtOnce else { return opened.append(value) }
-        while !value.slice(self) {}
-        close(value)
+        opened.append(value)
     }
 
     /// A value was written to its end.

@@ -31,22 +31,7 @@ final class UnwrittenValue {
         case scores(SortedSetTable)
         case list(ListChain)
         case stream(StreamValue)
-        case text(Block)
-    }
-
-    /// The bytes of a long string.
-    @safe struct Block {
-        let start: UnsafeMutableRawPointer
-        let count: Int
-
-        init(_ entry: Entry) { unsafe (start, count) = entry.external }
-
-        init(start: UnsafeMutableRawPointer, count: Int) {
-            unsafe self.start = start
-            self.count = count
-        }
-
-        func bytes(from offset: Int, count: Int) -> ByteSlice { unsafe ByteSlice(start: start + offset, count: count) }
+        case text(UnwrittenText)
     }
 
     /// About how many bytes of nodes are written at once.
@@ -62,7 +47,7 @@ final class UnwrittenValue {
     let databaseIndex: Int
     let isLarge: Bool
     private let type: RecordType
-    private(set) var body: Body
+    let body: Body
     /// If it is written as commands.
     var making: KeyMaking?
     var state = State.unwritten
@@ -86,7 +71,6 @@ final class UnwrittenValue {
     private var position: UInt64 = 0
     private(set) var list: UnwrittenList?
     private(set) var entries: UnwrittenStream?
-    private var offset = 0
     /// What stands between the nodes of a stream and its groups, and these.
     private var facts: [UInt8] = []
     private var groups: [UnwrittenGroup] = []
@@ -100,7 +84,7 @@ final class UnwrittenValue {
         isLarge = Weight(of: entry) == .large
         body =
             switch entry.encoding {
-            case .external: .text(Block(entry))
+            case .external: .text(UnwrittenText(entry))
             case .chain: unsafe .list(ListChain(at: entry.pointer))
             case .stream: unsafe .stream(StreamValue(at: entry.pointer))
             case .tree: unsafe .scores(SortedSetTable(at: entry.pointer))
@@ -124,13 +108,13 @@ final class UnwrittenValue {
 
     /// The bytes of a long string are somewhere else.
     @unsafe func hasMoved(to block: UnsafeMutableRawPointer) {
-        guard case .text(let old) = body else { preconditionFailure("only bytes of strings move") }
-        body = .text(unsafe Block(start: block, count: old.count))
+        guard case .text(let text) = body else { preconditionFailure("only bytes of strings move") }
+        unsafe text.hasMoved(to: block)
         address = UInt(bitPattern: block)
     }
 
-    /// Whether no part of it can change before the rest was written.
-    var mustBeWrittenAtOnce: Bool { if case .text = body { true } else { false } }
+    /// If it is a long string, its bytes.
+    var text: UnwrittenText? { if case .text(let text) = body { text } else { nil } }
 
     // MARK: in one piece
 
@@ -147,7 +131,7 @@ final class UnwrittenValue {
         case .scores(let table): records.write(members: table)
         case .list(let chain): records.write(nodesOf: chain)
         case .stream(let stream): records.write(stream: stream, as: type)
-        case .text(let block): records.write(string: block.bytes(from: 0, count: block.count))
+        case .text(let text): records.write(string: text.whole)
         }
     }
 
@@ -177,7 +161,7 @@ final class UnwrittenValue {
             write(count: chain.nodeCount, records)
             list = UnwrittenList(chain)
         case .stream(let stream): open(stream, saver, records)
-        case .text(let block): write(count: block.count, records)
+        case .text(let text): write(count: text.count, records)
         }
     }
 
@@ -224,11 +208,9 @@ final class UnwrittenValue {
         case .list: return list.map { writeNodes(of: $0, saver) } ?? true
         case .stream:
             return (entries.map { writeNodes(of: $0) } ?? true) && writeGroups(saver)
-        case .text(let block):
-            let piece = min(block.count - offset, Self.textSliceSize)
-            records?.sink.append(block.bytes(from: offset, count: piece))
-            offset += piece
-            return offset == block.count
+        case .text(let text):
+            text.slice(most: Self.textSliceSize) { records?.sink.append($0) }
+            return text.isWritten
         }
     }
 

@@ -106,7 +106,7 @@ protocol LuaHost: AnyObject {
 
     /// To be called when there is no garbage.
     private func followUse() {
-        guard !collectsSeldom, usedBytes < unsafe LuaMemory.fewBytes / 2 else { return }
+        guard unsafe !collectsSeldom && usedBytes < LuaMemory.fewBytes / 2 else { return }
         collectsSeldom = true
         unsafe lua.memory.pointee.tellsMany = true
     }

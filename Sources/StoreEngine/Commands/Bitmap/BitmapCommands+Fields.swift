@@ -127,11 +127,14 @@ extension BitmapCommands {
         _ context: inout KeyspaceContext, _ arguments: Arguments, mayWrite: Bool
     ) throws(CommandError) {
         var count = 0
-        var writtenBits = 0
+        // The bits from the first that is written to the last.
+        var (firstBit, writtenBits) = (Int.max, 0)
         var reader = StepReader(arguments)
         while let step = try reader.next(context) {
             count += 1
-            if step.writes { writtenBits = max(writtenBits, step.offset + step.type.width) }
+            guard step.writes else { continue }
+            firstBit = min(firstBit, step.offset)
+            writtenBits = max(writtenBits, step.offset + step.type.width)
         }
         var steps = StepReader(arguments)
         if writtenBits == 0 {
@@ -152,7 +155,7 @@ extension BitmapCommands {
         let before = slot.map { context.stringLength(context.entry($0)) }
         let isLonger = before.map { length > $0 } ?? true
         try context.checkStringGrowth(from: before ?? 0, to: length)
-        let bytes = unsafe context.editableBytes(key, slot, atLeast: length)
+        let bytes = unsafe context.editableBytes(key, slot, atLeast: length, changing: firstBit / 8..<length)
         var changes = 0
         context.reply.array(count)
         while let step = try steps.next(context) {

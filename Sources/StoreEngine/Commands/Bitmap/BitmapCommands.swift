@@ -64,7 +64,7 @@ enum BitmapCommands {
         let before = slot.map { context.stringLength(context.entry($0)) }
         let isLonger = before.map { index >= $0 } ?? true
         try context.checkStringGrowth(from: before ?? 0, to: index + 1)
-        let bytes = unsafe context.editableBytes(key, slot, atLeast: index + 1)
+        let bytes = unsafe context.editableBytes(key, slot, atLeast: index + 1, changing: index..<index + 1)
         let byte = unsafe bytes[index]
         let shift = UInt8(7 - offset % 8)
         let old = Int(byte >> shift & 1)

@@ -16,7 +16,9 @@ import RespCodec
     }
 
     /// The whole string, for changing.
-    private var bytes: UnsafeMutableRawBufferPointer { unsafe context.editableBytes(key, slot, atLeast: 0) }
+    private var bytes: UnsafeMutableRawBufferPointer {
+        unsafe context.editableBytes(key, slot, atLeast: 0, changing: 0..<Int.max)
+    }
     private var slice: ByteSlice { unsafe ByteSlice(UnsafeRawBufferPointer(bytes)) }
     private var registers: ByteSlice { slice.dropFirst(HyperLogLog.headerSize) }
 
@@ -95,7 +97,7 @@ import RespCodec
         let header = HyperLogLog.headerSize
         let before = slice.count
         let after = before + edit.count - edit.oldCount
-        let bytes = unsafe context.editableBytes(key, slot, atLeast: after)
+        let bytes = unsafe context.editableBytes(key, slot, atLeast: after, changing: 0..<after)
         let place = unsafe bytes.baseAddress! + header + edit.offset
         let behind = before - header - edit.offset - edit.oldCount
         unsafe memmove(place + edit.count, place + edit.oldCount, behind)
@@ -121,7 +123,8 @@ import RespCodec
     /// Stores the registers in the dense layout. Of the header only the layout changes.
     private func becomeDense(_ registers: borrowing SpreadRegisters) {
         if slice.count > HyperLogLog.denseSize { context.shortenString(slot, to: HyperLogLog.denseSize) }
-        let bytes = unsafe context.editableBytes(key, slot, atLeast: HyperLogLog.denseSize)
+        let bytes = unsafe context.editableBytes(
+            key, slot, atLeast: HyperLogLog.denseSize, changing: 0..<HyperLogLog.denseSize)
         unsafe HyperLogLog.setLayout(.dense, in: bytes)
         unsafe registers.pack(into: bytes)
     }

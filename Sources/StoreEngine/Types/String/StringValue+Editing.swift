@@ -26,10 +26,13 @@ extension KeyspaceContext {
 
     /// The bytes of a string for changing in place. The string is extended with zeros to `length` bytes if it is shorter, and created if
     /// the key is absent. Valid until the next change of the database.
+    /// - Parameter range: which of them are changed.
     @inline(__always)
-    func editableBytes(_ key: ByteSlice, _ slot: Slot?, atLeast length: Int) -> UnsafeMutableRawBufferPointer {
+    func editableBytes(
+        _ key: ByteSlice, _ slot: Slot?, atLeast length: Int, changing range: Range<Int>
+    ) -> UnsafeMutableRawBufferPointer {
         if let slot {
-            database.willChangeBytes(slot)
+            database.willChangeBytes(slot, range)
             let entry = entry(slot)
             if entry.encoding == .external {
                 let (block, held) = unsafe entry.external
@@ -42,12 +45,12 @@ extension KeyspaceContext {
                 }
             }
         }
-        return unsafe lengthenedBytes(key, slot, atLeast: length)
+        return unsafe lengthenedBytes(key, slot, atLeast: length, changing: range)
     }
 
     @inline(never)
     private func lengthenedBytes(
-        _ key: ByteSlice, _ slot: Slot?, atLeast length: Int
+        _ key: ByteSlice, _ slot: Slot?, atLeast length: Int, changing range: Range<Int>
     ) -> UnsafeMutableRawBufferPointer {
         guard let slot else {
             let (entry, bytes) = unsafe makeRawString(key, length: length, isZeroed: true)
@@ -55,7 +58,7 @@ extension KeyspaceContext {
             return unsafe bytes
         }
         overwriteString(slot, length: max(stringLength(entry(slot)), length), offset: 0, with: .empty)
-        return unsafe editableBytes(key, slot, atLeast: 0)
+        return unsafe editableBytes(key, slot, atLeast: 0, changing: range)
     }
 
     /// A new entry, not in the table, with a raw string of `length` bytes, and these bytes, which the caller must write.
@@ -77,9 +80,10 @@ extension KeyspaceContext {
 
     /// Shortens a raw string to its first `length` bytes.
     func shortenString(_ slot: Slot, to length: Int) {
-        database.willChange(slot)
+        let before = stringLength(entry(slot))
+        // What is cut off may be written over later, as if there were nothing.
+        database.willChangeBytes(slot, min(length, before)..<before)
         let entry = entry(slot)
-        let before = stringLength(entry)
         precondition(length <= before, "a string is not lengthened by shortening")
         database.sizeChanged(.string, from: before, to: length)
         switch entry.encoding {
@@ -102,7 +106,7 @@ extension KeyspaceContext {
         _ key: ByteSlice, slot: Slot?, length: Int, _ write: (UnsafeMutableRawBufferPointer) -> Void
     ) {
         if let slot, let block = unsafe reusableBlock(slot, length: length) {
-            database.willChangeBytes(slot)
+            database.willChangeBytes(slot, 0..<stringLength(entry(slot)))
             unsafe write(UnsafeMutableRawBufferPointer(start: block, count: length))
             database.sizeChanged(.string, from: stringLength(entry(slot)), to: length)
             unsafe entry(slot).external = (block, length)

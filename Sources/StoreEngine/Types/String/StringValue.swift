@@ -126,11 +126,9 @@ extension KeyspaceContext {
 
     /// Extends the string with zeros to `length` bytes, and writes `bytes` at `offset`. The key keeps its deadline.
     func overwriteString(_ slot: Slot, length: Int, offset: Int, with bytes: ByteSlice) {
-        database.willChange(slot)
+        database.willChangeBytes(slot, offset..<offset + bytes.count)
         let entry = entry(slot)
         let before = stringLength(entry)
-        // What is appended changes nothing that was there.
-        if offset < before { database.willChangeBytes(slot) }
         if entry.encoding == .external || !Self.liesInline(length, key: entry.key) {
             growExternal(slot, to: length)
             let (block, _) = unsafe self.entry(slot).external
