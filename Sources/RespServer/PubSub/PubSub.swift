@@ -14,14 +14,15 @@ import StoreEngine
 
 final class PubSub {
     private let engine: Engine
-    private(set) var channels = NamedTable<Topic>()
-    private(set) var shardChannels = NamedTable<Topic>()
-    private(set) var patterns = NamedTable<Topic>()
+    // Nobody is called while one of these changes, so that is not checked when the server runs: each message looks at them.
+    @safe @exclusivity(unchecked) private(set) var channels = NamedTable<Topic>()
+    @safe @exclusivity(unchecked) private(set) var shardChannels = NamedTable<Topic>()
+    @safe @exclusivity(unchecked) private(set) var patterns = NamedTable<Topic>()
     private var beginnings = PrefixTable<PatternGroup>()
     /// How many clients are subscribed to anything.
     private(set) var subscriberCount = 0
     /// Clients that have gone, of whose many subscriptions some are still there.
-    private var departed: [Subscriber] = []
+    @safe @exclusivity(unchecked) private var departed: [Subscriber] = []
     let steps = StepCounter()
 
     /// - Parameter engine: whose hash names are found by.

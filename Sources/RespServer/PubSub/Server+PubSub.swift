@@ -26,7 +26,8 @@ extension Server {
         var count = 0
         pubsub.forEachTopic(of: channel, isSharded: isSharded) { topic in
             var message = Message()
-            for place in 0..<topic.subscriptions.count {
+            // From the last to the first: who is closed for what it is sent leaves its place to the last one.
+            for place in stride(from: topic.subscriptions.count - 1, through: 0, by: -1) {
                 let subscriber = topic.subscriptions[place].subscriber
                 if subscriber.hasDeparted { continue }
                 replies.push(&message, to: subscriber.connection) { writer in

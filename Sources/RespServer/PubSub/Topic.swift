@@ -17,7 +17,7 @@ final class Topic: NamedObject {
     }
 
     let kind: Kind
-    fileprivate(set) var subscriptions = InlineFirstArray<Subscription>()
+    @safe @exclusivity(unchecked) fileprivate(set) var subscriptions = InlineFirstArray<Subscription>()
     /// Where a pattern stands among those that begin with the same literal text.
     var placeInGroup = 0
 

@@ -74,7 +74,7 @@ final class ReplyQueue {
     private static let usualCapacity = 64 * 1024
     /// The writer has grown for a reply that nobody gets, and gives that memory back at the end of the turn.
     var hasDiscardedLongRun = false
-    // Nobody is called while these lists change, so that is not checked when the server runs: each request's reply goes through them.
+    // Nobody is called while one of these changes, so that is not checked when the server runs: each reply and each message looks at them.
 
     /// What is to be sent at the end of the turn, and the list that is gone through then.
     @safe @exclusivity(unchecked) private var parts: [Part] = []
@@ -85,13 +85,14 @@ final class ReplyQueue {
     /// The messages among them, as they are in each protocol version, and how many times these have been emptied.
     private let resp2Messages = ReplyWriter(capacity: 4096)
     private let resp3Messages = ReplyWriter(capacity: 4096)
-    private var messageRound = 0
+    @safe @exclusivity(unchecked) private var messageRound = 0
     /// Whose requests are being executed: what is written is its.
-    private(set) var current: Connection?
+    @safe @exclusivity(unchecked) private(set) var current: Connection?
     /// Messages for it, which go behind the reply of its command.
     private var deferred = DeferredMessages()
     /// What is set aside while others are served within a command: its client, what it was answered, and messages for it.
-    private var aside: (connection: Connection?, writer: ReplyWriter, messages: DeferredMessages)?
+    @safe @exclusivity(unchecked) private var aside:
+        (connection: Connection?, writer: ReplyWriter, messages: DeferredMessages)?
 
     var limits = OutputLimits() { didSet { mostReplyBytes = limits.mostReplyBytes(.normal) } }
     private var mostReplyBytes = Int.max / 2
