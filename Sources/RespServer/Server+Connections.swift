@@ -9,6 +9,7 @@ extension Server {
 
     /// Admits some of those who wait at a listener, whose event comes again while there are more.
     func accept(_ listener: Int32) {
+        if turns.isStopping { return }
         for _ in 0..<100 {
             let descriptor = clinux_accept_nonblocking(listener)
             guard descriptor >= 0 else {

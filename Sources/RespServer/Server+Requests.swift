@@ -26,6 +26,8 @@ extension Server {
         connection.lastActive = now
         clock.beginSlice()
         replies.begin(for: connection)
+        // What it has sent at once is answered at once, so that it is seen if that is too much.
+        if replies.limitsReplies(to: connection) { clock.extendSlice() }
         if let pending = connection.pending { goOn(with: pending, connection) }
         // What is kept comes before what is read.
         if !connection.isEnding && !connection.isQueued { read(connection) }

@@ -142,6 +142,7 @@ extension Server {
         hotKeys.found?.follow(hotKeyTotals)
         hotKeys.found?.statisticsWereReset()
         statistics = ServerStatistics()
+        upkeep.rates = ServerRates()
         errors.reset()
         replies.resetStatistics()
         scripts.resetStatistics()

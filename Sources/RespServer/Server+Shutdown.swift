@@ -48,6 +48,8 @@ extension Server {
         // What would be done from here on, in the rest of the turn, is neither saved nor acknowledged: nobody is served any more.
         turns.stop()
         updateGate()
+        // Who is told that the server ends must not find it once more.
+        listeners.close()
         return true
     }
 }

@@ -54,19 +54,19 @@ extension Server {
 
     /// Ends the process before it has served anybody.
     func end(status: Int32) -> Never {
+        listeners.close()
         replies.send()
         for connection in connections.byAge { close(connection) }
-        closeListeners()
+        removeTraces()
         exit(status)
     }
 
-    /// Closes all listening sockets and removes what the server left in the file system.
-    func closeListeners() {
+    /// Says that the server ends, and removes what it left in the file system.
+    func removeTraces() {
         if let error = supervisor.tellStopping(status: "Stopping") { log.warning("Could not tell systemd: \(error)") }
         if engine.unsavedChangeCount > 0 && appendOnly.state != .on {
             log.warning("\(engine.unsavedChangeCount) changes since the last save end with this process")
         }
-        listeners.close()
         let settings = configuration.settings
         for path in [settings.unixSocket, settings.portFile, settings.pidFile] where !path.isEmpty {
             unsafe unlink(path)

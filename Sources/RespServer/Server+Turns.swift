@@ -28,7 +28,7 @@ extension Server {
         replies.send()
         for connection in connections.byAge { close(connection) }
         lingering.closeAll()
-        closeListeners()
+        removeTraces()
     }
 
     /// - Parameter count: how many events there are.

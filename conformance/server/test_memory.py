@@ -15,6 +15,21 @@ def stats(client):
     return client("MEMORY", "STATS").plain()
 
 
+def test_fields_of_all_versions(server, reference, newer_redis):
+    """But for what a database has besides its keys and deadlines, and what 8.2 counts apart of scripts."""
+    with server.connect(3) as client:
+        client("SET", "k", "v")
+        ours = stats(client)
+        for peer in (reference, newer_redis):
+            with peer.connect(3) as other:
+                other("SET", "k", "v")
+                theirs = stats(other)
+            assert set(theirs) - set(ours) <= {b"script.VMs"}
+            assert set(theirs[b"db.0"]) <= set(ours[b"db.0"])
+            for name in set(theirs) & set(ours):
+                assert type(theirs[name]) is type(ours[name]), name
+
+
 def test_numbers_agree_with_each_other_and_with_info(server):
     with server.connect(3) as client:
         client("DEBUG", "POPULATE", 20_000, "key", 100)

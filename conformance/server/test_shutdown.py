@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from support.resp import Closed, encode
+from support.resp import Closed, encode, eventually
 
 
 def ended(server):
@@ -37,6 +37,21 @@ def test_shutdown_command(start):
         client.send("SHUTDOWN", "NOSAVE")
         with pytest.raises((Closed, ConnectionResetError)):
             client.read()
+    assert ended(server) == 0
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "within a script"])
+def test_who_is_told_of_the_end_does_not_find_the_server_again(busy, start):
+    server = start("--busy-reply-threshold", "10")
+    with server.connect() as client, server.connect() as other:
+        if busy:
+            other.send("EVAL", "while true do end", 0)
+            assert eventually(lambda: client("PING").raw.startswith(b"-BUSY"))
+        client.send("SHUTDOWN", "NOSAVE")
+        with pytest.raises((Closed, ConnectionResetError)):
+            client.read()
+        with pytest.raises(ConnectionRefusedError):
+            server.connect()
     assert ended(server) == 0
 
 

@@ -102,6 +102,9 @@ enum InfoCommands {
     private static let noThreads = ZeroFields(
         "io_threaded_reads_processed", "io_threaded_writes_processed", "io_threaded_total_prefetch_batches",
         "io_threaded_total_prefetch_entries")
+    // Every payload is examined as it is read, and replies lie in a buffer that all clients share.
+    private static let noSanitizing = ZeroFields("dump_payload_sanitizations")
+    private static let noReplyBuffers = ZeroFields("reply_buffer_shrinks", "reply_buffer_expands")
     private static let noRefusals = ZeroFields(
         "acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel")
 
@@ -337,9 +340,11 @@ enum InfoCommands {
         text.add("tracking_total_prefixes", server.tracking.prefixCount)
         text.add("unexpected_error_replies", 0)
         text.add("total_error_replies", server.errors.statistics.total)
+        text.add(noSanitizing)
         text.add("total_reads_processed", statistics.reads)
         text.add("total_writes_processed", server.replies.writes)
         text.add(noThreads)
+        text.add(noReplyBuffers)
         text.add("client_query_buffer_limit_disconnections", statistics.clientsClosedByQueryLimit)
         text.add("client_output_buffer_limit_disconnections", statistics.clientsClosedByOutputLimit)
         text.add("eventloop_cycles", statistics.turns)

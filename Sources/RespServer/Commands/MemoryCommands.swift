@@ -54,7 +54,7 @@ enum MemoryCommands {
 
     // MARK: statistics
 
-    /// Names are those of Redis 7.2; fields of features that this version does not have are 0.
+    /// Names are those of Redis 7.4 and 8.2; fields of features that this version does not have are 0.
     private static func writeStatistics(_ figures: MemoryFigures, _ scripts: ScriptRunner, _ reply: ReplyWriter) {
         func add(_ name: String, _ value: Int) {
             reply.bulkString(text: name)
@@ -64,11 +64,12 @@ enum MemoryCommands {
             reply.bulkString(text: name)
             reply.double(value)
         }
-        reply.map(27 + figures.tables.count)
+        reply.map(32 + figures.tables.count)
         add("peak.allocated", figures.peak)
         add("total.allocated", figures.used)
         add("startup.allocated", figures.startup)
         add("replication.backlog", 0)
+        add("replica.fullsync.buffer", 0)
         add("clients.slaves", 0)
         add("clients.normal", figures.clients)
         add("cluster.links", 0)
@@ -83,6 +84,10 @@ enum MemoryCommands {
             add("overhead.hashtable.expires", table.expires)
             add("overhead.hashtable.slot-to-keys", 0)
         }
+        add("overhead.db.hashtable.lut", figures.tables.reduce(0) { $0 + $1.main })
+        // A table that grows splits one segment at a time.
+        add("overhead.db.hashtable.rehashing", 0)
+        add("db.dict.rehashing.count", 0)
         add("overhead.total", figures.overhead)
         add("keys.count", figures.keys)
         add("keys.bytes-per-key", figures.bytesPerKey)
@@ -92,6 +97,7 @@ enum MemoryCommands {
         add("allocator.allocated", figures.used)
         add("allocator.active", figures.active)
         add("allocator.resident", figures.allocatorResident)
+        add("allocator.muzzy", 0)
         add("allocator-fragmentation.ratio", MemoryFigures.ratio(figures.active, figures.used))
         add("allocator-fragmentation.bytes", figures.active - figures.used)
         add("allocator-rss.ratio", MemoryFigures.ratio(figures.allocatorResident, figures.active))

@@ -94,8 +94,14 @@ final class ReplyQueue {
     @safe @exclusivity(unchecked) private var aside:
         (connection: Connection?, writer: ReplyWriter, messages: DeferredMessages)?
 
-    var limits = OutputLimits() { didSet { mostReplyBytes = limits.mostReplyBytes(.normal) } }
+    var limits = OutputLimits() {
+        didSet {
+            mostReplyBytes = limits.mostReplyBytes(.normal)
+            hasNormalLimit = limits[.normal].hardBytes > 0
+        }
+    }
     private var mostReplyBytes = Int.max / 2
+    private var hasNormalLimit = false
     unowned var owner: (any ReplyQueueOwner)?
     /// Whether the owner is asked before anything leaves, and whether it is to be asked for each connection now.
     var asksOwner = false { didSet { someMustWaitForLog = false } }
@@ -131,6 +137,12 @@ final class ReplyQueue {
         current = connection
         startRun()
         writer.version = connection.version
+    }
+
+    /// Whether what a client is answered at once may be too much.
+    @inline(__always)
+    func limitsReplies(to connection: Connection) -> Bool {
+        hasNormalLimit || connection.clientClass != .normal
     }
 
     /// Hands over what was written for the connection at hand. What is written from here on is nobody's.

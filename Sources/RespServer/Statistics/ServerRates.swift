@@ -1,26 +1,46 @@
-/// What happens in a second, as a mean that follows the last seconds.
+/// What happens in a second: means of the last looks, as many as Redis takes.
 struct ServerRates {
-    private(set) var commands = 0.0
-    private(set) var inputBytes = 0.0
-    private(set) var outputBytes = 0.0
-    private(set) var turns = 0.0
-    /// How long a turn took, in cycles.
-    private(set) var turnCycles = 0.0
+    /// The mean of the last sixteen figures; those that were not given yet are 0.
+    private struct Mean {
+        private static let count = 16
+        private var figures = [Double](repeating: 0, count: Mean.count)
+        private var place = 0
+
+        mutating func add(_ figure: Double) {
+            figures[place] = figure
+            place = (place + 1) % Self.count
+        }
+
+        var value: Double { figures.reduce(0, +) / Double(Self.count) }
+    }
+
+    private var commandMean = Mean()
+    private var inputMean = Mean()
+    private var outputMean = Mean()
+    private var turnMean = Mean()
+    private var cycleMean = Mean()
     private var last = ServerStatistics()
     private var lastOutputBytes = 0
 
+    var commands: Double { commandMean.value }
+    var inputBytes: Double { inputMean.value }
+    var outputBytes: Double { outputMean.value }
+    var turns: Double { turnMean.value }
+    /// How long a turn took, in cycles.
+    var turnCycles: Double { cycleMean.value }
+
+    /// Takes note of what has happened since the last look.
+    /// - Parameter milliseconds: how long that was.
     mutating func sample(_ statistics: ServerStatistics, outputBytes sent: Int, milliseconds: Int64) {
         let seconds = Double(max(1, milliseconds)) / 1000
-        func follow(_ rate: inout Double, _ difference: Int) {
-            rate += (Double(max(0, difference)) / seconds - rate) / 16
-        }
-        follow(&commands, statistics.commandsProcessed - last.commandsProcessed)
-        follow(&inputBytes, statistics.inputBytes - last.inputBytes)
-        follow(&outputBytes, sent - lastOutputBytes)
-        follow(&turns, statistics.turns - last.turns)
-        if statistics.turns > last.turns && statistics.turnCycles >= last.turnCycles {
-            let cycles = Double(statistics.turnCycles - last.turnCycles) / Double(statistics.turns - last.turns)
-            turnCycles += (cycles - turnCycles) / 16
+        func rate(_ difference: Int) -> Double { Double(max(0, difference)) / seconds }
+        commandMean.add(rate(statistics.commandsProcessed - last.commandsProcessed))
+        inputMean.add(rate(statistics.inputBytes - last.inputBytes))
+        outputMean.add(rate(sent - lastOutputBytes))
+        turnMean.add(rate(statistics.turns - last.turns))
+        let turns = statistics.turns - last.turns
+        if turns > 0 && statistics.turnCycles >= last.turnCycles {
+            cycleMean.add(Double(statistics.turnCycles - last.turnCycles) / Double(turns))
         }
         last = statistics
         lastOutputBytes = sent
