@@ -204,7 +204,7 @@ extension Server {
                 }
                 afterCommand(connection, view, replyStart: replyStart)
                 let next = index + 1 < reader.count ? reader[index + 1].start : ending.start
-                if !connection.state.isEmpty {
+                if !connection.state.isSubset(of: .isInTransaction) {
                     if connection.isEnding { return Rest(start: window.count) }
                     if connection.isSuspended { return Rest(start: next) }
                     // A command may have changed what the next ones are checked for, also one that is malformed or not all there.

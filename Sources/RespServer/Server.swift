@@ -45,6 +45,8 @@ final class Server {
     let monitors = Monitors()
     let observer: CommandObserver
     let hotKeys: HotKeySampler
+    /// The memory of one that is over, for the next.
+    var spareTransaction: Transaction?
     let pubsub: PubSub
     var tracking: Tracking { keyspaceListeners.tracking }
     let memoryLimit: MemoryLimit

@@ -36,7 +36,7 @@ enum TransactionCommands {
 
     @Sendable static func begin(_ context: inout SessionContext, _ arguments: Arguments) throws(CommandError) {
         guard context.connection.transaction == nil else { throw .message("ERR MULTI calls can not be nested") }
-        context.connection.transaction = Transaction()
+        context.connection.transaction = context.server.makeTransaction()
         context.connection.updateGate()
         context.reply.ok()
     }
@@ -75,24 +75,37 @@ enum TransactionCommands {
         context.reply.array(transaction.queue.count)
         defer { server.updateTime() }
         for queued in transaction.queue {
-            var call = Call(queued.record.handle, queued.arguments.view, for: connection, replyingTo: context.reply)
+            let command = queued.command
+            let arguments = transaction.arguments(of: queued)
+            var call = Call(command, arguments, for: connection, replyingTo: context.reply)
             call.isNested = true
-            call.options = connection.leavesAccessTimes(queued.record) ? .leavesAccessTimes : []
+            call.options =
+                connection.isNoTouch && connection.leavesAccessTimes(command.record) ? .leavesAccessTimes : []
             let start = context.reply.count
             let isKilled = connection.isEnding
             server.runMeasured(call)
             // A client that has killed itself is told nothing more.
             if isKilled { context.reply.truncate(to: start) }
             connection.commandCount &+= 1
-            server.tracking.remember(queued.record.handle, queued.arguments.view, readBy: connection)
-            server.showToMonitors(queued.record, queued.arguments.view, of: connection)
-            withExtendedLifetime(queued.arguments) {}
+            if connection.tracker != nil { server.tracking.remember(command, arguments, readBy: connection) }
+            if !server.monitors.isEmpty { server.showToMonitors(command.record, arguments, of: connection) }
             server.replies.handOverWithinCommand(to: connection, from: replyStart)
         }
+        server.keep(transaction)
     }
 }
 
 extension Server {
+    /// An empty transaction.
+    fileprivate func makeTransaction() -> Transaction {
+        guard let kept = spareTransaction else { return Transaction() }
+        spareTransaction = nil
+        return kept
+    }
+
+    /// Lets the next client have a transaction that is over.
+    fileprivate func keep(_ transaction: Transaction) { if transaction.reset() { spareTransaction = transaction } }
+
     /// Forgets the client's transaction and what it watches.
     func endTransaction(_ connection: Connection) {
         connection.transaction = nil

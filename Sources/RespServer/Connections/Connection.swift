@@ -11,7 +11,7 @@ import StoreEngine
 /// What must be looked at before or after a connection's next request.
 struct ConnectionState: OptionSet {
     let rawValue: UInt8
-    /// Its gate is not open.
+    /// Its gate is not open, and not only because of a transaction.
     static let needsChecks = ConnectionState(rawValue: 1)
     /// It is suspended by CLIENT PAUSE.
     static let isPaused = ConnectionState(rawValue: 2)
@@ -24,6 +24,8 @@ struct ConnectionState: OptionSet {
     static let isClosed = ConnectionState(rawValue: 32)
     /// It is shown what others ask for.
     static let isMonitor = ConnectionState(rawValue: 64)
+    /// Its commands are queued.
+    static let isInTransaction = ConnectionState(rawValue: 128)
 
     /// What the client has sent is not executed for now.
     static let suspended: ConnectionState = [.isPaused, .isWaiting, .isBehind]
@@ -113,12 +115,12 @@ final class Connection {
 
     /// To be called after something has changed that its commands are checked for.
     func updateGate() {
-        let isOpen =
-            isAuthenticated && transaction == nil && replyMode == .on && !isNoTouch && !isMonitor
-            && !isLimitedToMessages
+        let isOpen = isAuthenticated && replyMode == .on && !isNoTouch && !isMonitor && !isLimitedToMessages
         // What a tracker reads is remembered, which only the slow path does.
         gate = isOpen ? tracker?.gate ?? [] : .any
         set(.needsChecks, gate.contains(.any))
+        set(.isInTransaction, transaction != nil)
+        if transaction != nil { gate = .any }
     }
 
     /// Whether a command does not count as a use of its keys.

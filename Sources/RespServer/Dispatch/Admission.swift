@@ -62,15 +62,7 @@ extension Server {
             tracking.remember(record.handle, arguments, readBy: connection)
             showToMonitors(record, arguments, of: connection)
         case .queue(let record, let flags, let transaction):
-            // It counts when EXEC runs it.
-            connection.commandCount &-= 1
-            // What EXEC will not run need not be kept.
-            let isBroken = connection.watches.map(keyspaceListeners.watches.isBroken) ?? false
-            if !transaction.isAborted && !isBroken {
-                transaction.append(
-                    Transaction.Queued(record: record, arguments: OwnedArguments(arguments)), flags: flags)
-            }
-            reply.status("QUEUED")
+            queue(record.handle, arguments, flags, in: transaction, of: connection)
         case .refuse(let record, let error):
             refuse(record, on: connection, error)
             // The transaction that they saw begin ends here.
@@ -92,17 +84,32 @@ extension Server {
         return true
     }
 
+    /// Puts a command behind those that EXEC is to run.
+    /// - Parameter flags: those of the call.
+    func queue(
+        _ command: CommandHandle, _ arguments: Arguments, _ flags: CommandFlags, in transaction: Transaction,
+        of connection: Connection
+    ) {
+        connection.lastCommand = command
+        // It counts when EXEC runs it.
+        connection.commandCount &-= 1
+        // What EXEC will not run need not be kept.
+        let isBroken = connection.watches.map(keyspaceListeners.watches.isBroken) ?? false
+        if !transaction.isAborted && !isBroken { transaction.append(command, arguments, flags: flags) }
+        reply.status("QUEUED")
+    }
+
     /// Runs a call, and has its time and the sizes of its request and its reply looked at.
     @discardableResult
     func runMeasured(_ call: Call) -> Bool {
-        let requestByteCount = observer.measure(call.arguments)
+        let requestByteCount = observer.measuresRequests ? observer.measure(call.arguments) : 0
         let start = reply.count
         let begin = clock.last
         guard run(call) else { return false }
         if hotKeys.isSampling {
             sampleKeys(call, cycles: clock.last &- begin, replyByteCount: reply.byteCount(from: start))
         }
-        if requestByteCount > 0 || observer.logs[.largeReply].isOn {
+        if requestByteCount > 0 || reply.byteCount(from: start) >= observer.noticedReply {
             let connection = unsafe call.connection
             // What nobody is sent is no large reply.
             let replyByteCount = connection.replyMode == .on ? reply.byteCount(from: start) : -1

@@ -23,7 +23,12 @@ extension Server {
         return true
     }
 
-    /// What stops the commands of most tracking clients at the gate is only that their keys are to be remembered.
+    /// Commands that a transaction does not just queue.
+    private static let unlikeOthersInTransactions: CommandFlags = [
+        .transactionControl, .noMulti, .changesReplies, .protected, .runsScript,
+    ]
+
+    /// What stops most commands at the gate is only that they are to be queued, or that a tracking client's keys are to be remembered.
     @inline(never)
     private func executeBehindGate(
         _ command: CommandHandle?, _ arguments: Arguments, on connection: Connection,
@@ -32,6 +37,13 @@ extension Server {
         guard let command, !connection.needsChecks, command.flags.isDisjoint(with: gate),
             command.accepts(arguments.count), command.data != nil || command.runsOnSession
         else { return executeWithChecks(command?.record, arguments, on: connection, adoptable: adoptable) }
+        if let transaction = connection.transaction {
+            guard command.flags.isDisjoint(with: Self.unlikeOthersInTransactions) else {
+                return executeWithChecks(command.record, arguments, on: connection, adoptable: adoptable)
+            }
+            queue(command, arguments, command.flags, in: transaction, of: connection)
+            return true
+        }
         connection.lastCommand = command
         run(Call(command, arguments, for: connection, replyingTo: reply, key: key, adoptable: adoptable))
         tracking.remember(command, arguments, key: key, readBy: connection)

@@ -1,29 +1,81 @@
-// Commands that a client has queued between MULTI and EXEC.
+// Commands that a client has queued between MULTI and EXEC. Their arguments lie side by side, so that queueing a command is a copy, and a
+// transaction that is over leaves its memory to the next one.
 
+import Glibc
 import RespCodec
 import StoreEngine
 
-final class Transaction {
+@safe final class Transaction {
     struct Queued {
-        let record: CommandRecord
-        let arguments: OwnedArguments
+        let command: CommandHandle
+        /// Which pieces are its arguments.
+        fileprivate let pieces: Range<Int>
     }
 
-    private(set) var queue: [Queued] = []
+    /// One that has had no more memory than this may be used again.
+    private static let mostKept = 64 << 10
+
+    // Nobody is called while one of these changes, so that is not checked when the server runs.
+
+    @safe @exclusivity(unchecked) private(set) var queue: [Queued] = []
     /// Those of all queued commands.
-    private(set) var flags: CommandFlags = []
-    /// The bytes of the arguments.
-    private(set) var argumentByteCount = 0
-    /// The memory of the queued requests.
-    private(set) var byteCount = 0
+    @safe @exclusivity(unchecked) private(set) var flags: CommandFlags = []
     /// A command was refused while queueing, so EXEC will refuse all.
     var isAborted = false
+    /// The arguments of all commands, and where each lies behind `base`.
+    private var base: UnsafeMutableRawPointer
+    private var capacity = 256
+    /// The bytes of the arguments.
+    private(set) var argumentByteCount = 0
+    private let pieces = ArgumentList(capacity: 16)
+
+    init() { unsafe base = SystemMemory.allocate(capacity) }
+
+    deinit {
+        unsafe free(base)
+        unsafe pieces.deallocate()
+    }
+
+    /// The memory of the queued requests.
+    var byteCount: Int { argumentByteCount + pieces.count * MemoryLayout<ArgumentPiece>.stride }
 
     /// - Parameter flags: those of the call.
-    func append(_ request: Queued, flags: CommandFlags) {
-        queue.append(request)
+    /// - Complexity: O(bytes of the arguments), amortized.
+    func append(_ command: CommandHandle, _ arguments: Arguments, flags: CommandFlags) {
+        var length = 0
+        for index in 0..<arguments.count { length += arguments[index].count }
+        if argumentByteCount + length > capacity { grow(to: argumentByteCount + length) }
+        let first = pieces.count
+        for index in 0..<arguments.count {
+            let argument = arguments[index]
+            if argument.count > 0 {
+                unsafe memcpy(base + argumentByteCount, argument.rawBytes.baseAddress!, argument.count)
+            }
+            pieces.append(ArgumentPiece(offset: argumentByteCount, count: argument.count))
+            argumentByteCount += argument.count
+        }
+        queue.append(Queued(command: command, pieces: first..<pieces.count))
         self.flags.formUnion(flags)
-        argumentByteCount += request.arguments.argumentByteCount
-        byteCount += request.arguments.byteCount
+    }
+
+    /// The arguments of a command; valid until another one is queued.
+    func arguments(of queued: Queued) -> Arguments { unsafe pieces.view(queued.pieces, base: base) }
+
+    /// Large ones get only a sixteenth more than they need.
+    private func grow(to length: Int) {
+        capacity = length + min(length, max(1 << 20, length / 16))
+        unsafe base = SystemMemory.reallocate(base, capacity)
+    }
+
+    /// Forgets all commands.
+    /// - Returns: Whether it is small enough to be kept for the next transaction.
+    func reset() -> Bool {
+        guard capacity <= Self.mostKept, queue.capacity <= 1024, pieces.count <= 4096 else { return false }
+        queue.removeAll(keepingCapacity: true)
+        flags = []
+        isAborted = false
+        argumentByteCount = 0
+        pieces.removeAll()
+        return true
     }
 }

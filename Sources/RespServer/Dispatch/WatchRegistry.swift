@@ -84,7 +84,10 @@ final class WatchRegistry {
         var isEmpty: Bool { regular == nil && expired == nil }
     }
 
-    private var databases: [Int: [[UInt8]: Cohorts]] = [:]
+    /// Nobody is called while one of the tables changes, so that is not checked when the server runs.
+    @safe @exclusivity(unchecked) private var databases: [Int: [[UInt8]: Cohorts]] = [:]
+    /// Tables of so many keys are kept when they are empty.
+    private static let keptCapacity = 64
     private let engine: Engine
     private let filter: KeyFilter
     let steps = StepCounter()
@@ -156,12 +159,16 @@ final class WatchRegistry {
     }
 
     private func set(_ cohorts: Cohorts, key: [UInt8], database: Int) {
-        let old = databases[database, default: [:]].updateValue(cohorts, forKey: key)
-        if old == nil { keyCount += 1 }
-        guard cohorts.isEmpty else { return }
+        guard cohorts.isEmpty else {
+            if databases[database, default: [:]].updateValue(cohorts, forKey: key) == nil { keyCount += 1 }
+            return
+        }
+        guard databases[database]?.removeValue(forKey: key) != nil else { return }
         keyCount -= 1
-        databases[database]?[key] = nil
-        if databases[database]?.isEmpty == true { databases[database] = nil }
+        // A small table is kept for those who watch next.
+        if let table = databases[database], table.isEmpty && table.capacity > Self.keptCapacity {
+            databases[database] = nil
+        }
     }
 
     // MARK: what happens to keys

@@ -32,8 +32,11 @@ final class CommandObserver {
     private(set) var logs = CommandLogs()
     var latency = LatencyMonitor()
     private(set) var tracksLatency = true
-    /// Set where a request that came in pieces is executed, and set back there.
-    var request = ObservedRequest()
+    /// Set where a request that came in pieces is executed, and set back there. Nobody is called while it changes.
+    @safe @exclusivity(unchecked) var request = ObservedRequest()
+    /// Whether requests are measured that came in one piece.
+    private var measuresAllRequests = false
+    @inline(__always) var measuresRequests: Bool { measuresAllRequests || request.mayBeLarge }
     /// From how many bytes on replies are logged.
     private(set) var noticedReply = Int.max
     private let clock: TurnClock
@@ -44,6 +47,8 @@ final class CommandObserver {
         logs.follow(settings)
         latency.threshold = settings.latencyMonitorThresholdMilliseconds
         tracksLatency = settings.latencyTracking
+        measuresAllRequests =
+            logs[.largeRequest].isOn && logs[.largeRequest].threshold < CommandLogs.surelyNoticedRequest
         noticedReply = logs[.largeReply].isOn ? logs[.largeReply].threshold : Int.max
         clock.noticedMicroseconds = logs[.slow].isOn ? logs[.slow].threshold : Int.max
     }
