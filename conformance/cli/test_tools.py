@@ -179,6 +179,73 @@ def test_copies_keep_what_they_should(servers):
     assert second.command("FCALL", "f", "0") == 1
 
 
+@pytest.mark.skipif("redis-8.2" not in PEERS, reason="needs fields that expire")
+@pytest.mark.parametrize("options", [[], ["--commands"]])
+def test_fields_that_cannot_expire_do_not_end_a_copy(servers, options):
+    first, second = servers("redis-8.2"), servers("redis-7.0", 1)
+    future = int(time.time() * 1000) + 10_000_000
+    with_pipe(first, [["SET", f"key:{number}", number] for number in range(1500)])
+    with_pipe(first, [["HSET", "h", "a", "1", "b", "2"], ["HPEXPIREAT", "h", future, "FIELDS", "1", "a"], ["PEXPIREAT", "h", future]])
+    result = run(RESPCLI, ["copy", *options, uri(first), uri(second)])
+    assert result.status == 1
+    assert result.stdout == b"1501 keys copied, 1501 of them by commands, 1 refused\n"
+    address = f"127.0.0.1:{second.port}".encode()
+    assert result.stderr.startswith(b'"h": copied without the expiry of its fields: ' + address + b": HPEXPIREAT: ERR unknown command")
+    assert result.stderr.count(b"\n") == 1
+    assert second.command("HMGET", "h", "a", "b") == [b"1", b"2"] and second.command("PEXPIRETIME", "h") == future
+
+
+def test_a_type_that_the_target_does_not_know_is_named():
+    replies = {
+        b"DBSIZE": b":2\r\n", b"SCAN": b"*2\r\n$1\r\n0\r\n*2\r\n$6\r\nfilter\r\n$5\r\nplain\r\n", b"PEXPIRETIME": b":-1\r\n",
+        b"DUMP": b"$4\r\nnone\r\n", b"GETRANGE": b"$1\r\nv\r\n",
+    }
+
+    def behave(connection, number):
+        stream = connection.makefile("rb")
+        while True:
+            command = read_reply(stream)
+            types = {b"filter": b"+MBbloom--\r\n", b"plain": b"+string\r\n"}
+            connection.sendall(types[command[1]] if command[0] == b"TYPE" else replies[command[0]])
+
+    target = Server()
+    try:
+        target.command("SET", "filter", "what was there")
+        with ScriptedServer(behave) as source:
+            result = run(RESPCLI, ["copy", f"redis://127.0.0.1:{source.port}", uri(target)])
+        assert result.stderr == b'"filter": not copied: values of type MBbloom-- cannot be written by commands\n'
+        assert (result.stdout, result.status) == (b"1 keys copied, 1 of them by commands, 1 refused\n", 1)
+        assert target.command("GET", "plain") == b"v" and target.command("GET", "filter") == b"what was there"
+    finally:
+        target.close()
+
+
+@pytest.mark.parametrize("lacking", ["dump", "restore"])
+def test_commands_are_used_where_payloads_may_not_be(servers, lacking):
+    first, second = servers("redis-7.0"), servers("redis-7.0", 1)
+    with_pipe(first, [["SET", f"key:{number}", number] for number in range(300)])
+    for server in (first, second):
+        server.command("ACL", "SETUSER", "clerk", "on", ">word", "~*", "+@all", "-" + lacking)
+    addresses = [f"redis://clerk:word@127.0.0.1:{server.port}" for server in (first, second)]
+    result = run(RESPCLI, ["copy", *addresses])
+    assert (result.stdout, result.stderr, result.status) == (b"300 keys copied, 300 of them by commands\n", b"", 0)
+    assert differences(first, second) == []
+    second.command("ACL", "SETUSER", "clerk", "-set")
+    result = run(RESPCLI, ["copy", *addresses])
+    assert result.status == 2 and b": SET: NOPERM" in result.stderr and result.stderr.count(b"\n") == 1
+
+
+def test_a_server_that_takes_no_writes_ends_a_copy(servers):
+    first, second = servers("redis-7.0"), servers("redis-7.0", 1)
+    with_pipe(first, [["SET", f"key:{number}", number] for number in range(300)])
+    second.command("CONFIG", "SET", "maxmemory", "1")
+    try:
+        result = run(RESPCLI, ["copy", uri(first), uri(second)])
+    finally:
+        second.command("CONFIG", "SET", "maxmemory", "0")
+    assert result.status == 2 and b": OOM command not allowed" in result.stderr and result.stderr.count(b"\n") == 1
+
+
 @pytest.mark.parametrize("tool", ["copy", "diff"])
 def test_a_killed_tool_goes_on(servers, tool):
     first, second = servers("redis-7.0"), servers("redis-7.0", 1)

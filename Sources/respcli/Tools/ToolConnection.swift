@@ -5,12 +5,32 @@ import RespCodec
 /// Why a tool cannot go on: an address, and what happened there.
 struct ToolFailure: Error {
     let message: String
+    /// Whether it is about one key, so that others may do better.
+    var isOfOneKey = false
+    /// Whether the user may not run a command, with whatever key.
+    var isMissingPermission = false
 
-    init(_ message: String) { self.message = message }
+    init(_ message: String, isOfOneKey: Bool = false) {
+        self.message = message
+        self.isOfOneKey = isOfOneKey
+    }
+
+    /// An error reply.
+    init(_ connection: ToolConnection, _ command: String, _ reply: Bytes) {
+        message = "\(connection.server.endpoint.description): \(command): \(Text.string(reply))"
+        isMissingPermission = reply.starts(with: "NOPERM".utf8) && Text.string(reply).contains("command")
+        let code = Text.string(Bytes(reply.prefix { $0 != UInt8(ascii: " ") }))
+        isOfOneKey = !isMissingPermission && !Self.statesOfServer.contains(code)
+    }
 
     init(_ endpoint: Endpoint, _ failure: ConnectionFailure) {
         message = "\(endpoint.description): \(failure.message)"
     }
+
+    /// The codes of errors that every other key would meet, too.
+    private static let statesOfServer: Set<String> = [
+        "BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOAUTH", "NOREPLICAS", "OOM", "READONLY",
+    ]
 }
 
 final class ToolConnection {
@@ -61,10 +81,7 @@ final class ToolConnection {
     /// The reply to a command that must not fail.
     func need(_ command: [Bytes]) throws(ToolFailure) -> Reply {
         let reply = try ask(command)
-        if let message = reply.errorText {
-            throw ToolFailure(
-                "\(server.endpoint.description): \(Text.string(command[0])): \(Text.string(message))")
-        }
+        if let message = reply.errorText { throw ToolFailure(self, Text.string(command[0]), message) }
         return reply
     }
 }

@@ -13,28 +13,58 @@ struct ValueWriter {
         self.target = target
     }
 
-    /// Copies a value in place of what the target has. False if there is none any more.
+    enum Outcome {
+        case copied
+        /// Without the expiry of its fields, and why.
+        case withoutFieldExpiry(ToolFailure)
+        /// There is none any more.
+        case gone
+    }
+
+    private static let types: Set<String> = ["string", "list", "set", "hash", "zset", "stream"]
+
+    /// Copies a value in place of what the target has.
     ///
     /// - Parameter expiry: in Unix milliseconds.
-    func copy(_ key: Bytes, expiry: Int?) throws(ToolFailure) -> Bool {
+    /// - Throws: a failure of one key if the value cannot be written; the target then has none.
+    func copy(_ key: Bytes, expiry: Int?) throws(ToolFailure) -> Outcome {
         let type = Text.string(try source.need([Bytes("TYPE".utf8), key]).stringBytes ?? [])
-        if type == "none" { return false }
+        if type == "none" { return .gone }
+        guard Self.types.contains(type) else {
+            throw ToolFailure("values of type \(type) cannot be written by commands", isOfOneKey: true)
+        }
         _ = try target.need([Bytes("DEL".utf8), key])
+        do throws(ToolFailure) {
+            return try write(key, type, expiry)
+        } catch {
+            // A part of a value would be taken for the whole.
+            if error.isOfOneKey { _ = try target.ask([Bytes("DEL".utf8), key]) }
+            throw error
+        }
+    }
+
+    private func write(_ key: Bytes, _ type: String, _ expiry: Int?) throws(ToolFailure) -> Outcome {
+        var outcome = Outcome.copied
         switch type {
         case "string": try copyString(key)
         case "list": try copyList(key)
         case "set": try copyScanned(key, scan: "SSCAN", write: "SADD")
         case "hash":
             try copyScanned(key, scan: "HSCAN", write: "HSET")
-            try copyFieldExpiries(key)
+            do throws(ToolFailure) {
+                try copyFieldExpiries(key)
+            } catch {
+                // The fields are there.
+                guard error.isOfOneKey || error.isMissingPermission else { throw error }
+                outcome = .withoutFieldExpiry(error)
+            }
         case "zset": try copySortedSet(key)
-        case "stream": try copyStream(key)
-        default: throw ToolFailure("\(Text.quoted(key)): values of type \(type) cannot be copied by commands")
+        default: try copyStream(key)
         }
         if let expiry {
             _ = try target.need([Bytes("PEXPIREAT".utf8), key, Decimal.text(expiry)])
         }
-        return true
+        return outcome
     }
 
     private func words(_ text: String) -> [Bytes] { text.split(separator: " ").map { Bytes($0.utf8) } }
@@ -135,7 +165,7 @@ struct ValueWriter {
                 commands.append([Bytes("XADD".utf8), key, id] + parts[1].listElements.compactMap(\.stringBytes))
                 start = Bytes("(".utf8) + id
             }
-            for reply in try target.ask(all: commands) { try check(reply, "XADD", key) }
+            for reply in try target.ask(all: commands) { try check(reply, "XADD") }
             if entries.count < Self.chunk { break }
         }
         let information = fields(try source.need([Bytes("XINFO".utf8), Bytes("STREAM".utf8), key]))
@@ -154,7 +184,7 @@ struct ValueWriter {
         var reply = try target.ask(setting)
         // Servers before 7.0 know only the identifier.
         if reply.errorText != nil { reply = try target.ask(Array(setting.prefix(3))) }
-        try check(reply, "XSETID", key)
+        try check(reply, "XSETID")
         for group in try source.need([Bytes("XINFO".utf8), Bytes("GROUPS".utf8), key]).listElements {
             try copyGroup(fields(group), key)
         }
@@ -166,7 +196,7 @@ struct ValueWriter {
         if let read = group["entries-read"]?.integerValue { creation += words("ENTRIESREAD \(read)") }
         var reply = try target.ask(creation)
         if reply.errorText != nil { reply = try target.ask(Array(creation.prefix(5))) }
-        try check(reply, "XGROUP CREATE", key)
+        try check(reply, "XGROUP CREATE")
         for consumer in try source.need([Bytes("XINFO".utf8), Bytes("CONSUMERS".utf8), key, name]).listElements {
             guard let consumerName = fields(consumer)["name"]?.stringBytes else { continue }
             _ = try target.ask(words("XGROUP CREATECONSUMER") + [key, name, consumerName])
@@ -186,15 +216,14 @@ struct ValueWriter {
                         + words("IDLE \(idle) RETRYCOUNT \(deliveries) FORCE JUSTID"))
                 start = Bytes("(".utf8) + id
             }
-            for reply in try target.ask(all: commands) { try check(reply, "XCLAIM", key) }
+            for reply in try target.ask(all: commands) { try check(reply, "XCLAIM") }
             if pending.count < Self.chunk { return }
         }
     }
 
-    private func check(_ reply: Reply, _ command: String, _ key: Bytes) throws(ToolFailure) {
+    private func check(_ reply: Reply, _ command: String) throws(ToolFailure) {
         guard let message = reply.errorText else { return }
-        throw ToolFailure(
-            "\(target.server.endpoint.description): \(command) of \(Text.quoted(key)): \(Text.string(message))")
+        throw ToolFailure(target, command, message)
     }
 
     private func fields(_ reply: Reply) -> [String: Reply] {
