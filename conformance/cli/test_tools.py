@@ -270,6 +270,14 @@ def test_a_killed_tool_goes_on(servers, tool):
         assert killed, "it was too fast to be killed"
         other = run(RESPCLI, [tool, "--resume", str(path), uri(second), uri(first)])
         assert other.status == 2 and b"belongs to another" in other.stderr
+        kept = path.read_text()
+        options = ["--pattern", "key:1*"], ["--type", "string"], ["--all-databases"]
+        options += (["--keep-existing"], ["--functions"]) if tool == "copy" else (["--tolerance", "5"],)
+        for option in options:
+            other = run(RESPCLI, [tool, "--resume", str(path), *option, uri(first), uri(second)])
+            assert other.status == 2 and b"belongs to another run: " + tool.encode() in other.stderr, option
+        other = run(RESPCLI, ["diff" if tool == "copy" else "copy", "--resume", str(path), uri(first), uri(second)])
+        assert other.status == 2 and b"belongs to another" in other.stderr and path.read_text() == kept
         result = run(RESPCLI, command[1:])
         assert result.stderr == b"" and not path.exists()
     if tool == "copy":
@@ -277,6 +285,49 @@ def test_a_killed_tool_goes_on(servers, tool):
         assert differences(first, second) == []
     else:
         assert result.status == 1 and result.stdout.endswith(b" 1 differences\n")
+
+
+@pytest.mark.parametrize("tool", ["copy", "diff"])
+def test_a_file_of_something_else_is_left_alone(servers, tool, tmp_path):
+    first, second = servers("redis-7.0"), servers("redis-7.0", 1)
+    first.command("SET", "a", "1")
+    second.command("SET", "a", "2")
+    notes, link = tmp_path / "notes.txt", tmp_path / "null"
+    notes.write_text("cursor 0\nof interest\n")
+    link.symlink_to("/dev/null")
+    for path in (notes, link, tmp_path):
+        result = run(RESPCLI, [tool, "--resume", path, uri(first), uri(second)])
+        assert (result.stdout, result.status) == (b"", 2)
+        assert result.stderr == f"Error: {path} is no file of --resume, and is left as it is\n".encode()
+    assert notes.read_text() == "cursor 0\nof interest\n" and link.is_symlink()
+    # Told at once, and nothing is there to go on from.
+    result = run(RESPCLI, [tool, "--resume", tmp_path / "absent" / "state", uri(first), uri(second)])
+    assert (result.stdout, result.status) == (b"", 2)
+    assert result.stderr.startswith(b"Error: Cannot write ") and result.stderr.count(b"\n") == 1
+    assert second.command("GET", "a") == b"2"
+    empty = tmp_path / "empty"
+    empty.touch()
+    run(RESPCLI, [tool, "--resume", empty, uri(first), uri(second)])
+    assert not empty.exists()
+
+
+def test_where_a_copy_goes_on_is_told_once_there_is_a_place(servers, tmp_path):
+    def behave(connection, number):
+        stream = connection.makefile("rb")
+        while True:
+            command = read_reply(stream)
+            if command[0] == b"SCAN" and command[1] != b"0":
+                return
+            replies = {b"DBSIZE": b":2\r\n", b"SCAN": b"*2\r\n$1\r\n5\r\n*1\r\n$1\r\na\r\n", b"PEXPIRETIME": b":-1\r\n", b"DUMP": b"$-1\r\n"}
+            connection.sendall(replies[command[0]])
+
+    target, state = servers("redis-7.0"), tmp_path / "state"
+    away = run(RESPCLI, ["copy", "--resume", state, "redis://127.0.0.1:1", uri(target)])
+    assert away.status == 2 and b"goes on from here" not in away.stderr and not state.exists()
+    with ScriptedServer(behave) as source:
+        result = run(RESPCLI, ["copy", "--resume", state, f"redis://127.0.0.1:{source.port}", uri(target)])
+    assert result.status == 2 and f"Started again with --resume {state}, it goes on from here.\n".encode() in result.stderr
+    assert "cursor 5\n" in state.read_text()
 
 
 def test_pairs_of_addresses_are_needed(servers):

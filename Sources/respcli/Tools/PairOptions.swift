@@ -1,6 +1,7 @@
 // Options of the tools that have two servers: `copy` and `diff`.
 
 struct PairOptions {
+    var tool = Tool.copy
     var first = ServerOptions()
     var second = ServerOptions()
     var encryption = EncryptionOptions()
@@ -48,7 +49,7 @@ struct PairOptions {
         Entry(
             "--resume", value: "FILE", section: other, completion: .file,
             help:
-                "Keep in FILE how far it is; started again with the same FILE, go on from\nthere. FILE is removed at the end."
+                "Keep in FILE how far it is; started again with the same FILE and options, go\non from there. FILE is removed at the end."
         ) {
             $0.resumePath = $1
             return nil
@@ -122,6 +123,7 @@ struct PairOptions {
         _ body: (PairOptions) throws(ToolFailure) -> CInt
     ) -> CInt {
         var options = PairOptions()
+        options.tool = tool
         guard let rest = table.parse(arguments, tool: tool, into: &options) else { return 2 }
         if let message = options.takeServers(rest) {
             StandardError.write(message + " See respcli \(tool.rawValue) --help.\n")
@@ -129,27 +131,30 @@ struct PairOptions {
         }
         do throws(ToolFailure) { return try body(options) } catch {
             StandardError.write("Error: \(error.message)\n")
-            if let path = options.resumePath {
+            if let path = options.resumePath, let file = try? options.resumeFile(), file.hasPlace {
                 StandardError.write("Started again with --resume \(Text.string(path)), it goes on from here.\n")
             }
             return 2
         }
     }
 
-    /// Both servers, as a file says how far a tool is with them.
-    var servers: String {
-        "\(first.endpoint.description)/\(first.database) \(second.endpoint.description)/\(second.database)"
+    /// What the tool does with which keys of which servers: a place in other work than this says nothing.
+    private var work: String {
+        var words = [tool.rawValue]
+        for server in [first, second] { words.append("\(server.endpoint.description)/\(server.database)") }
+        if let pattern { words += ["--pattern", Text.quoted(pattern)] }
+        if let type { words += ["--type", Text.quoted(type)] }
+        if allDatabases { words.append("--all-databases") }
+        if keepsExisting { words.append("--keep-existing") }
+        if copiesFunctions { words.append("--functions") }
+        if tool == .diff { words += ["--tolerance", "\(toleranceMilliseconds)"] }
+        return words.joined(separator: " ").split(separator: "\n").joined(separator: " ")
     }
 
     /// The file that says how far the tool is, if it keeps one.
-    /// - Parameter work: what the tool does, for the error where the file is of other servers.
-    func resumeFile(of work: String) throws(ToolFailure) -> ResumeFile? {
+    func resumeFile() throws(ToolFailure) -> ResumeFile? {
         guard let resumePath else { return nil }
-        let file = ResumeFile(resumePath)
-        if let others = file["servers"], others != servers {
-            throw ToolFailure("\(Text.string(resumePath)) belongs to another \(work): \(others)")
-        }
-        return file
+        return try ResumeFile(resumePath, of: work)
     }
 
     /// What SCAN is told.

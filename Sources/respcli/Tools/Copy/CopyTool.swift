@@ -54,9 +54,10 @@ struct CopyTool {
     private init(_ options: PairOptions) throws(ToolFailure) {
         self.options = options
         usesCommands = options.usesCommands
+        resume = try options.resumeFile()
         source = try ToolConnection(options.first)
         target = try ToolConnection(options.second)
-        resume = try options.resumeFile(of: "copy")
+        try resume?.begin()
     }
 
     private mutating func run() throws(ToolFailure) -> CInt {
@@ -113,8 +114,8 @@ struct CopyTool {
             place = next
         }
         try file.save([
-            "servers": options.servers, "database": "\(place)", "cursor": "\(cursor ?? 0)", "copied": "\(copied)",
-            "commands": "\(byCommands)", "kept": "\(kept)", "refused": "\(refused)",
+            "database": "\(place)", "cursor": "\(cursor ?? 0)", "copied": "\(copied)", "commands": "\(byCommands)",
+            "kept": "\(kept)", "refused": "\(refused)",
         ])
         resume = file
     }

@@ -64,13 +64,14 @@ struct DiffTool {
 
     private init(_ options: PairOptions) throws(ToolFailure) {
         self.options = options
+        resume = try options.resumeFile()
         first = try ToolConnection(options.first)
         second = try ToolConnection(options.second)
         let question = ["COMMAND", "INFO", "HPEXPIRETIME"].map { Bytes($0.utf8) }
         comparesFieldExpiry = [try first.ask(question), try second.ask(question)].allSatisfy {
             $0.listElements.first.map { $0 != .null } ?? false
         }
-        resume = try options.resumeFile(of: "comparison")
+        try resume?.begin()
     }
 
     // MARK: going through the keys
@@ -106,8 +107,7 @@ struct DiffTool {
                 let isEnd = walk.hasEnded
                 if var file = resume {
                     try file.save([
-                        "servers": options.servers, "pass": "\(isEnd ? index + 1 : index)",
-                        "cursor": "\(isEnd ? 0 : walk.cursor)",
+                        "pass": "\(isEnd ? index + 1 : index)", "cursor": "\(isEnd ? 0 : walk.cursor)",
                         "compared": "\(compared)", "found": "\(found)",
                     ])
                     resume = file
