@@ -173,6 +173,17 @@ def test_tagged_argument_from_standard_input(server):
     assert (result.stderr, result.status) == (b"Using -X option but stdin tag not match.\n", 1)
 
 
+def test_bounds_of_numbers_are_no_problem(server):
+    most = 2**63 - 1
+    result = run(RESPCLI, at(server, "--pipe", "--pipe-timeout", most), b"PING\r\n")
+    assert result.status == 0 and result.stdout.endswith(b"errors: 0, replies: 1\n")
+    with subprocess.Popen(
+        [RESPCLI, *map(str, at(server, "--lru-test", most))], stdout=subprocess.PIPE, env=environment()
+    ) as process:
+        assert b"Gets/sec" in process.stdout.readline()
+        process.kill()
+
+
 def test_dump_and_restore_through_pipes(server):
     server.command("RPUSH", "list", "a", "b", "\x00")
     for program in (REFERENCE, RESPCLI):

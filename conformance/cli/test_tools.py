@@ -464,8 +464,9 @@ def test_bench_reports_errors(servers):
     assert result.status == 1 and result.stderr.startswith(b"NOSUCH x: 20 errors, the first: ERR unknown command")
     result = run(RESPCLI, ["bench", "-p", "1", "-n", "20"])
     assert result.status == 1 and b"127.0.0.1:1: Connection refused (is a server running there?" in result.stderr
-    for options in (["-n", "x"], ["-t", "nosuch"], ["-c", "0"], ["--rate", "-1"], ["--server", "nowhere"]):
-        assert run(RESPCLI, ["bench", *options]).status == 1
+    for options in (["-n", "x"], ["-t", "nosuch"], ["-c", "0"], ["--rate", "-1"], ["--rate", "1e-300"], ["--rate", "1e-9"], ["--server", "nowhere"]):
+        result = run(RESPCLI, ["bench", "-p", server.port, *options])
+        assert result.status == 1 and result.stderr.count(b"\n") == 1, options
 
 
 @pytest.mark.parametrize("arguments", [["bench", "-l", "-n", "50", "-q", "PING"], ["watch", "-i", "0.01", "INCR", "n"]])

@@ -268,7 +268,7 @@ extension OptionsDraft {
             help: "Write and read KEYS keys, 20 % of them in 80 % of the requests, and show\nhow often they are there."
         ) {
             $0.modes.insert(.evictionTest)
-            $0.options.evictionTestKeys = Text.leadingInteger($1)
+            $0.options.evictionTestKeys = max(0, min(Text.leadingInteger($1), 1_000_000_000_000))
             return nil
         },
     ]
@@ -285,7 +285,7 @@ extension OptionsDraft {
             "--pipe-timeout", value: "SECONDS", section: transfer,
             help: "Give up when no reply comes for so long (30; 0 to wait for ever)."
         ) {
-            $0.options.pipeTimeoutSeconds = Text.leadingInteger($1)
+            $0.options.pipeTimeoutSeconds = max(0, min(Text.leadingInteger($1), 31_536_000))
             return nil
         },
         OptionEntry(

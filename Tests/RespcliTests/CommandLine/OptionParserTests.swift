@@ -163,4 +163,16 @@ import Testing
         #expect(try Self.options(Self.parse("-i", "1e300")).intervalMicroseconds == 31_536_000_000_000)
         #expect(try Self.options(Self.parse("-i", "nan")).intervalMicroseconds == nil)
     }
+
+    @Test func numbersAreBoundedSoThatNothingOverflows() throws {
+        for (text, seconds) in [("\(Int.max)", 31_536_000), ("\(Int.min)", 0), ("7", 7)] {
+            #expect(try Self.options(Self.parse("--pipe", "--pipe-timeout", text)).pipeTimeoutSeconds == seconds)
+        }
+        let keys = try Self.options(Self.parse("--lru-test", "\(Int.max)")).evictionTestKeys
+        #expect(keys == 1_000_000_000_000)
+        for chance in [0, 0.5, 1] {
+            #expect((1...keys).contains(EvictionTestMode.powerLaw(from: 1, to: keys, chance)))
+        }
+        #expect(try Self.options(Self.parse("--lru-test", "\(Int.min)")).evictionTestKeys == 0)
+    }
 }

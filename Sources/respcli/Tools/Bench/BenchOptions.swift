@@ -116,7 +116,10 @@ struct BenchOptions {
                 "Send RATE requests per second, however fast the server answers; latencies\ncount from when a request was due."
         ) { options, value in
             let (rate, isWhole) = Text.double(value)
-            guard isWhole, rate > 0, rate <= 1e9 else { return "--rate takes a number of requests per second." }
+            // The time between two requests, divided among threads, is a number of nanoseconds.
+            guard isWhole, (0.001...1e9).contains(rate) else {
+                return "--rate takes a number of requests per second from 0.001 to 1000000000."
+            }
             options.rate = rate
             return nil
         },
