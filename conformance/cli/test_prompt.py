@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from cli_support import RESPCLI, Server, TerminalProcess, TIMEOUT, at, wait_for
+from cli_support import RESPCLI, ScriptedServer, Server, TerminalProcess, TIMEOUT, at, read_reply, run, wait_for
 
 UP, LEFT = b"\x1b[A", b"\x1b[D"
 
@@ -292,6 +292,57 @@ def test_control_c_gives_up_a_server_that_does_not_answer():
     finally:
         server.process.send_signal(signal.SIGCONT)
         server.close()
+
+
+def each_other(delay=0.0):
+    """Two servers that both say that the other one has the key."""
+    servers = []
+
+    def behaviour(other):
+        def behave(connection, number):
+            stream = connection.makefile("rb")
+            while True:
+                if read_reply(stream)[0] == b"COMMAND":
+                    connection.sendall(b"-ERR unknown command\r\n")
+                else:
+                    time.sleep(delay)
+                    connection.sendall(b"-MOVED 5 127.0.0.1:%d\r\n" % servers[other].port)
+
+        return behave
+
+    servers += [ScriptedServer(behaviour(1)), ScriptedServer(behaviour(0))]
+    return servers
+
+
+def test_redirections_without_end_are_given_up():
+    first, second = each_other()
+    with first, second:
+        result = run(RESPCLI, at(first, "-c", "get", "x"))
+        addresses = f"127.0.0.1:{first.port}, 127.0.0.1:{second.port}"
+        assert (result.stdout, result.stderr, result.status) == (b"", f"Error: redirected 16 times, by {addresses}\n".encode(), 1)
+
+
+def test_control_c_ends_redirections():
+    first, second = each_other(delay=0.3)
+    with first, second, Prompt(first, "-c") as prompt:
+        prompt.type("get x\r")
+        # Each is shown when it happens.
+        prompt.wait("-> Redirected to slot [5]", 2)
+        prompt.type(b"\x03")
+        assert prompt.quit() == 0
+        assert 2 <= prompt.process.output.count(b"-> Redirected") < 10
+
+
+def test_a_redirection_is_shown_before_what_comes_of_it():
+    def behave(connection, number):
+        stream = connection.makefile("rb")
+        while True:
+            get = read_reply(stream)[0] != b"COMMAND"
+            connection.sendall(b"-MOVED 5 127.0.0.1:1\r\n" if get else b"-ERR unknown command\r\n")
+
+    with ScriptedServer(behave) as server, Prompt(server, "-c") as prompt:
+        prompt.line("get x", "Could not connect")
+        assert re.search(rb"-> Redirected to slot \[5\] located at 127.0.0.1:1\s+Could not connect", prompt.process.output)
 
 
 def test_a_restart_of_the_server_is_survived():

@@ -152,6 +152,10 @@ struct ClientSocket: ~Copyable {
         // A signal ended the call, or it does not wait, but connecting goes on: wait for its result.
         var waiting = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
         while true {
+            if Interrupts.isStopped {
+                errno = EINTR
+                return false
+            }
             let rest = deadline.map { CInt(clamping: max(0, $0 - Clock.milliseconds)) } ?? -1
             let count = poll(&waiting, 1, rest)
             if count > 0 { break }

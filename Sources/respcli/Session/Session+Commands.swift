@@ -25,21 +25,35 @@ extension Session {
             interruptible { printHelp(for: Array(command.dropFirst())) }
             return true
         }
-        let traits = CommandTraits(command)
-        var isRedirected = false
+        // One Ctrl-C ends all of it, wherever it is.
+        return interruptible { issue(command, CommandTraits(command), times: times) }
+    }
+
+    /// Redirections of one command after which no more are followed.
+    private static let redirectionLimit = 16
+
+    private func issue(_ command: [Bytes], _ traits: CommandTraits, times: Int) -> Bool {
+        /// The servers that have redirected the command.
+        var redirecting: [String] = []
         while true {
+            if !redirecting.isEmpty, let interrupt, Interrupts.take(interrupt) {
+                output.write("\n")
+                announcesRedirection = false
+                connect()
+                return true
+            }
             if prompt != nil, let current = connection, current.failure == nil, current.isStale {
                 // Nothing was sent, so nothing is lost but what the connection itself had.
                 connection = nil
                 if isInTransaction {
                     // Whoever typed this meant it to be queued.
                     output.write("(the connection was lost, and its transaction; nothing was sent)\n")
-                    interruptible { _ = connect() }
+                    connect()
                     return true
                 }
             }
-            if isRedirected || connection == nil || connection?.failure != nil {
-                guard interruptible({ connect() }) else {
+            if !redirecting.isEmpty || connection == nil || connection?.failure != nil {
+                guard connect() else {
                     reportFailure()
                     return false
                 }
@@ -49,9 +63,21 @@ extension Session {
                 guard let reply = ask([Bytes("ASKING".utf8)]) else { return false }
                 if let message = reply.errorText { StandardError.write("ASKING failed: \(Text.string(message))\n") }
             }
-            switch interruptible({ send(command, traits, times: times) }) {
+            let address = server.endpoint.description
+            switch send(command, traits, times: times) {
             case .done: return true
-            case .redirected: isRedirected = true
+            case .redirected:
+                redirecting.append(address)
+                guard redirecting.count < Self.redirectionLimit else {
+                    var addresses: [String] = []
+                    for address in redirecting where !addresses.contains(address) { addresses.append(address) }
+                    output.flush()
+                    StandardError.write(
+                        "Error: redirected \(redirecting.count) times, by \(addresses.joined(separator: ", "))\n")
+                    announcesRedirection = false
+                    connection = nil
+                    return false
+                }
             case .failed:
                 reportFailure()
                 connection = nil
@@ -235,6 +261,8 @@ extension Session {
         if kind != .oneShot {
             let slot = Text.leadingInteger(Bytes(words[1]))
             output.write("-> Redirected to slot [\(slot)] located at \(Text.string(server.host)):\(server.port)\n")
+            // In front of what the other server brings, or does not.
+            output.flush()
         }
         return true
     }
