@@ -345,6 +345,22 @@ def test_a_redirection_is_shown_before_what_comes_of_it():
         assert re.search(rb"-> Redirected to slot \[5\] located at 127.0.0.1:1\s+Could not connect", prompt.process.output)
 
 
+@pytest.mark.parametrize("port", [65536, 2**32, -1])
+def test_a_port_is_not_taken_for_another(server, port):
+    """One that is too large for a port does not become a smaller one."""
+    wrapped = server.port + port if port > 0 else port
+    result = run(RESPCLI, at(server), f"connect 127.0.0.1 {wrapped}\nping\n".encode())
+    assert result.stdout == b"Invalid server port.\nPONG\n" and result.stderr == b""
+
+    def behave(connection, number):
+        read_reply(connection.makefile("rb"))
+        connection.sendall(b"-MOVED 5 127.0.0.1:%d\r\n" % wrapped)
+
+    with ScriptedServer(behave) as scripted:
+        result = run(RESPCLI, at(scripted, "-c", "get", "x"))
+    assert result.stdout.startswith(b"MOVED 5 127.0.0.1:") and result.stderr == b""
+
+
 def test_a_restart_of_the_server_is_survived():
     server = Server()
     try:

@@ -65,7 +65,9 @@ struct ServerOptions: Equatable {
         return portProblem
     }
 
-    fileprivate var portProblem: String? { (0...65535).contains(port) ? nil : "Invalid server port." }
+    static let ports = 0...65535
+
+    fileprivate var portProblem: String? { Self.ports.contains(port) ? nil : "Invalid server port." }
 
     private static let server = "Server"
     private static let encryptionSection = "Encryption"

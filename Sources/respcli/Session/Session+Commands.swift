@@ -254,9 +254,11 @@ extension Session {
         guard words.count == 3, words[0].elementsEqual("MOVED".utf8) || words[0].elementsEqual("ASK".utf8),
             let colon = words[2].lastIndex(of: UInt8(ascii: ":"))
         else { return false }
+        let port = Text.leadingInteger(Bytes(words[2][(colon + 1)...]))
+        guard ServerOptions.ports.contains(port) else { return false }
         // Without a host it is the one that was asked.
         if colon > words[2].startIndex { server.host = Bytes(words[2][..<colon]) }
-        server.port = Text.leadingInteger(Bytes(words[2][(colon + 1)...]))
+        server.port = port
         announcesRedirection = words[0].elementsEqual("ASK".utf8)
         if kind != .oneShot {
             let slot = Text.leadingInteger(Bytes(words[1]))

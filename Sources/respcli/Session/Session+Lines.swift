@@ -72,9 +72,14 @@ extension Session {
             var unused = Preferences()
             if let problem = prompt.map({ $0.set(words) }) ?? unused.apply(words) { output.write(problem) }
         } else if Text.matches(words[0], "connect") && words.count == 3 {
+            let port = Text.leadingInteger(words[2])
+            guard ServerOptions.ports.contains(port) else {
+                output.write("Invalid server port.\n")
+                return true
+            }
             server.socketPath = nil
             server.host = words[1]
-            server.port = Text.leadingInteger(words[2])
+            server.port = port
             guide = CommandGuide([])
             knowsCommands = false
             interruptible { _ = connect() }
