@@ -47,7 +47,7 @@ struct Bench {
         if options.isIdle { return idle() }
         var tests: [BenchTest]
         if options.command.isEmpty {
-            let data = (0..<options.dataSize).map { _ in UInt8.random(in: 0x21...0x7E) }
+            let data = BenchTest.data(options.dataSize, seed: UInt64(Clock.nanoseconds))
             tests = BenchTest.selected(options.tests, data: data, isRandom: options.keyCount > 0)
         } else {
             var command = options.command

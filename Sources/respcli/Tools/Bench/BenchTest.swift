@@ -47,6 +47,12 @@ struct BenchTest: Equatable {
         ]
     }()
 
+    /// A value of `count` printable characters, which `seed` decides.
+    static func data(_ count: Int, seed: UInt64) -> Bytes {
+        var random = FastRandom(seed: seed)
+        return (0..<count).map { _ in 0x21 + UInt8(random.below(0x7F - 0x21)) }
+    }
+
     /// All names that may be asked for.
     static var names: [String] {
         var names: [String] = []
@@ -83,6 +89,9 @@ struct BenchRequest: Equatable {
         places =
             request.count < length
             ? []
-            : (0...(request.count - length)).filter { request[$0..<($0 + length)].elementsEqual(Self.placeholder) }
+            : (0...(request.count - length)).filter {
+                request[$0] == Self.placeholder[0]
+                    && request[$0..<($0 + length)].elementsEqual(Self.placeholder)
+            }
     }
 }

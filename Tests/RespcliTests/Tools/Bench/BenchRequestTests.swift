@@ -10,6 +10,14 @@ import Testing
         #expect(BenchRequest(raw: Bytes("PING\r\n".utf8)).places.isEmpty)
     }
 
+    /// A generator that draws each byte from the system could not repeat itself.
+    @Test func valuesFollowFromTheirSeed() {
+        let data = BenchTest.data(10_000, seed: 7)
+        #expect(
+            data.count == 10_000 && data == BenchTest.data(10_000, seed: 7) && data != BenchTest.data(10_000, seed: 9))
+        #expect(Set(data) == Set(0x21...0x7E))
+    }
+
     @Test func tests() {
         let data = Bytes("xyz".utf8)
         #expect(BenchTest.selected(nil, data: data, isRandom: false).count == 21)
