@@ -469,6 +469,22 @@ def test_bench_reports_errors(servers):
         assert result.status == 1 and result.stderr.count(b"\n") == 1, options
 
 
+def test_bench_bounds_its_memory(servers):
+    server = servers("redis-7.0")
+    reset(server)
+    for options, factors in (
+        (["-c", "100000", "-P", "100000", "PING"], b"-c 100000, -P 100000: requests of 14 B"),
+        (["-c", "50", "-d", "100000000", "-t", "set"], b"-c 50, -P 1 and -d 100000000: requests of 95.4 MiB"),
+        (["-c", "1", "-d", "200000000"], b"-c 1, -P 1 and -d 200000000: requests of 1.9 GiB"),
+    ):
+        result = run(RESPCLI, ["bench", "-p", server.port, "-n", "1", *options])
+        assert result.status == 1 and result.stderr.startswith(b"Error: " + factors), result
+        assert b"of memory, of which there may be 1.0 GiB\n" in result.stderr and result.stdout == b""
+    assert calls(server, "ping") == calls(server, "set") == 0
+    result = run(RESPCLI, ["bench", "-p", server.port, "-n", "1", "-c", "1", "-d", "1000000", "-q"])
+    assert (result.stderr, result.status) == (b"", 0)
+
+
 @pytest.mark.parametrize("arguments", [["bench", "-l", "-n", "50", "-q", "PING"], ["watch", "-i", "0.01", "INCR", "n"]])
 def test_a_tool_ends_with_its_reader(servers, arguments):
     server = servers("redis-7.0")

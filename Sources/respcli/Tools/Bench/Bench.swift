@@ -58,6 +58,10 @@ struct Bench {
             let title = Text.string(Bytes(options.command.joined(separator: " ".utf8)))
             tests = [BenchTest(title: title, request: BenchRequest(command))]
         }
+        if let problem = tests.lazy.compactMap({ memoryProblem($0.request) }).first {
+            StandardError.write("Error: \(problem)\n")
+            return 1
+        }
         var report = BenchReport(options, servers.map(\.name))
         report.begin()
         var hasFailed = false
@@ -89,6 +93,19 @@ struct Bench {
         } while options.isLooping
         report.end()
         return hasFailed ? 1 : 0
+    }
+
+    /// Bytes that the requests of all clients may take.
+    private static let memoryLimit = 1 << 30
+
+    /// What is wrong with the options if the batches of all clients, of which each has its own, need too much memory; else nil.
+    private func memoryProblem(_ request: BenchRequest) -> String? {
+        let bytes = Double(options.clients) * Double(options.pipeline) * Double(request.bytes.count)
+        guard bytes > Double(Self.memoryLimit) else { return nil }
+        var factors = "-c \(options.clients), -P \(options.pipeline)"
+        if options.command.isEmpty { factors += " and -d \(options.dataSize)" }
+        return "\(factors): requests of \(Amount.bytes(Double(request.bytes.count))) would take \(Amount.bytes(bytes)) "
+            + "of memory, of which there may be \(Amount.bytes(Double(Self.memoryLimit)))"
     }
 
     private static func advice(_ failure: ConnectionFailure) -> String {
