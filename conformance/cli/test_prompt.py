@@ -396,6 +396,34 @@ def test_a_lost_transaction_is_not_gone_on_with():
         server.close()
 
 
+def test_what_comes_unasked_is_shown_above_the_line(server):
+    with Prompt(server, "-3", columns=40) as prompt:
+        prompt.line("client tracking on bcast", "OK")
+        prompt.wait(prompt.name + ">", 2)
+        server.command("SET", "first", "1")
+        prompt.wait("invalidate: 'first'")
+        # A line of two rows, with the cursor in the first one.
+        prompt.type(b"echo 'what is typed in two rows'\x01")
+        prompt.wait("rows'")
+        server.command("SET", "second", "1")
+        prompt.wait("invalidate: 'second'")
+        prompt.wait("rows'")
+        lines = prompt.screen.lines
+        typed = f"{prompt.name}> echo 'what is typed in two rows'"
+        assert lines[-3:] == ["-> invalidate: 'second'", typed[:40].rstrip(), typed[40:]], lines
+        prompt.type("\r")
+        prompt.wait('"what is typed in two rows"')
+        prompt.line("subscribe news", "(integer) 1")
+        prompt.wait("Reading messages...")
+        prompt.type("ec")
+        prompt.wait("> ec")
+        server.command("PUBLISH", "news", "hello")
+        prompt.wait('"hello"')
+        prompt.type("ho still\r")
+        prompt.wait('"still"')
+        assert prompt.quit() == 0
+
+
 def test_the_prompt_tells_of_transactions_and_databases(server):
     with Prompt(server) as prompt:
         prompt.line("select 4", "[4]>")

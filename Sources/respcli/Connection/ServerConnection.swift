@@ -123,6 +123,17 @@ final class ServerConnection {
 
     // MARK: without waiting
 
+    /// Takes in what has come already, for `receiveBuffered`.
+    func receiveAvailable() throws(ConnectionFailure) {
+        guard unread.isEmpty else { return }
+        do throws(ConnectionFailure) {
+            if let count = try socket.tryReceive(into: &buffer) { unread = 0..<count }
+        } catch {
+            failure = error
+            throw error
+        }
+    }
+
     /// Sends as much of `bytes` as the socket takes now; returns how many bytes that is, possibly 0.
     func trySend(_ bytes: ArraySlice<UInt8>) throws(ConnectionFailure) -> Int { try socket.trySend(bytes) }
 

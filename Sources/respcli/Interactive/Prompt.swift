@@ -37,6 +37,13 @@ final class Prompt {
         let showsHints = preferences.showsHints && usesColor
         reader.hint = showsHints ? { guide.hint($0) } : nil
         reader.editor.complete = { guide.complete($0, $1) }
+        reader.watched = session.connection?.descriptor ?? -1
+        reader.takeWatched = { [unowned self] in
+            let (text, mayGoOn) = session.takeUnasked()
+            // The next command connects again.
+            if !mayGoOn { reader.watched = -1 }
+            return text
+        }
         switch reader.read(prompt: Bytes(prompt.utf8)) {
         case .line(let line):
             if SecretLine.mayBeKept(line) { reader.editor.history.add(line) }

@@ -42,7 +42,7 @@ extension Session {
                 connect()
                 return true
             }
-            if prompt != nil, let current = connection, current.failure == nil, current.isStale {
+            if prompt != nil, let current = connection, current.failure != nil || current.isStale {
                 // Nothing was sent, so nothing is lost but what the connection itself had.
                 connection = nil
                 if isInTransaction {

@@ -28,8 +28,10 @@ extension Session {
     private func nextLine() -> Bytes? {
         if isSubscribed { waitForMessages() }
         if let prompt {
-            output.flush()
             interruptible { learnCommands() }
+            output.flush()
+            output.pending = takeUnasked().text
+            output.flush()
             defer { Interrupts.forget() }
             return prompt.readLine(promptText)
         }

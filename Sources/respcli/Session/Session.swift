@@ -206,10 +206,37 @@ final class Session {
         while true {
             let reply = try connection.receive(interrupt: interrupt)
             guard reply.isPush else { return reply }
-            guard options.showsPushes else { continue }
-            if formatter.format != .terminal || !formatter.appendInvalidation(reply, to: &output.pending) {
-                formatter.append(reply, to: &output.pending)
-            }
+            print(push: reply)
         }
+    }
+
+    private func print(push: Reply) {
+        guard options.showsPushes else { return }
+        if formatter.format != .terminal || !formatter.appendInvalidation(push, to: &output.pending) {
+            formatter.append(push, to: &output.pending)
+        }
+    }
+
+    /// What the server has sent without being asked, as it is printed, and whether it may send more: not after it has closed the connection,
+    /// which the next command takes notice of. Waits for nothing.
+    func takeUnasked() -> (text: Bytes, mayGoOn: Bool) {
+        var mayGoOn = false
+        if let connection, connection.failure == nil, !connection.isStale {
+            do throws(ConnectionFailure) {
+                repeat {
+                    try connection.receiveAvailable()
+                    while let reply = try connection.receiveBuffered() {
+                        if reply.isPush && !isSubscribed {
+                            print(push: reply)
+                        } else {
+                            formatter.append(reply, to: &output.pending)
+                        }
+                    }
+                } while connection.hasPending
+                mayGoOn = true
+            } catch {}
+        }
+        defer { output.pending.removeAll(keepingCapacity: true) }
+        return (output.pending, mayGoOn)
     }
 }

@@ -1,4 +1,5 @@
-// Reads lines from a terminal with a `LineEditor`: keys in, the layout of the line out.
+// Reads lines from a terminal with a `LineEditor`: keys in, the layout of the line out. What comes from elsewhere meanwhile is shown above
+// the line.
 
 import Glibc
 import Synchronization
@@ -15,6 +16,10 @@ public final class LineReader {
     public var hint: ((_ text: [UInt8]) -> [UInt8])?
     /// How hints are shown: an escape sequence.
     public var hintStyle = "\u{1B}[90m"
+    /// Another descriptor that is watched while keys are waited for; -1 for none.
+    public var watched: CInt = -1
+    /// Takes what has come there and returns whole lines to show, possibly none. When nothing more can come it must change `watched`.
+    public var takeWatched: (() -> [UInt8])?
     private let input: CInt
     private let output: CInt
     private var decoder = KeyDecoder()
@@ -89,8 +94,11 @@ public final class LineReader {
         var block = [UInt8](repeating: 0, count: 64 * 1024)
         while waitingKeys.isEmpty {
             if hasEnded { return false }
-            var waiting = pollfd(fd: input, events: Int16(POLLIN), revents: 0)
-            let count = poll(&waiting, 1, decoder.isIncomplete ? Self.escapeWait : -1)
+            var waiting = [
+                pollfd(fd: input, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: watched, events: Int16(POLLIN), revents: 0),
+            ]
+            let count = poll(&waiting, nfds_t(waiting.count), decoder.isIncomplete ? Self.escapeWait : -1)
             if count < 0 {
                 guard errno == EINTR else { return false }
                 if Self.hasResized.exchange(false, ordering: .relaxed) { redraw(prompt) }
@@ -100,6 +108,8 @@ public final class LineReader {
                 waitingKeys += decoder.flush()
                 continue
             }
+            if waiting[1].revents != 0 { showAbove(takeWatched?() ?? [], prompt) }
+            guard waiting[0].revents != 0 else { continue }
             let length = block.withUnsafeMutableBytes { Glibc.read(input, $0.baseAddress, $0.count) }
             if length > 0 {
                 waitingKeys += decoder.take(block[..<length])
@@ -128,6 +138,16 @@ public final class LineReader {
         guard layout != shown else { return }
         TerminalDevice.write(layout.update(from: shown), to: output)
         shown = layout
+    }
+
+    /// Shows lines where the line that is edited was, and that below them.
+    private func showAbove(_ lines: [UInt8], _ prompt: [UInt8]) {
+        guard !lines.isEmpty else { return }
+        let row = shown?.cursorRow ?? 0
+        if row > 0 { write("\u{1B}[\(row)A") }
+        TerminalDevice.write(Array("\r\u{1B}[J".utf8) + lines, to: output)
+        shown = nil
+        draw(prompt)
     }
 
     /// After a change of the width, when the terminal has moved what it showed: begins again on a clear row.
