@@ -439,7 +439,17 @@ def test_colours_are_left_out_on_request(server):
         with Prompt(server, env=env) as prompt:
             prompt.line("nosuch", "(error) ERR unknown command")
             prompt.line("incr counter", "(integer) ")
+            prompt.type("set ")
+            prompt.wait("> set key value")
+            if has_color:
+                prompt.type("\x15:set nocolor")
+                prompt.wait("> :set nocolor")
+                prompt.type("\rset ")
+                prompt.wait("> set key value")
             assert prompt.quit() == 0
+            # Hints stay, and are faint.
+            assert b"\x1b[2mkey value" in prompt.process.output
+            assert (b"\x1b[90mkey value" in prompt.process.output) == has_color
             assert (b"\x1b[31m(error)" in prompt.process.output) == has_color
             assert (b"\x1b[36m(integer)" in prompt.process.output) == has_color
 

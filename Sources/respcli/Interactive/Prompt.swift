@@ -20,12 +20,13 @@ final class Prompt {
         if let path = Preferences.path(variable: "REDISCLI_RCFILE", name: ".respclirc") {
             session.output.write(preferences.load(path))
         }
-        if !TerminalDevice.wantsColor(STDOUT_FILENO) { reader.hintStyle = "" }
         applyPreferences()
     }
 
     private func applyPreferences() {
         session.formatter.styles = usesColor ? .colored : .plain
+        // Grey, or faint, which is no colour.
+        reader.hintStyle = usesColor ? "\u{1B}[90m" : "\u{1B}[2m"
     }
 
     private var usesColor: Bool { preferences.usesColor && TerminalDevice.wantsColor(STDOUT_FILENO) }
@@ -33,9 +34,7 @@ final class Prompt {
     /// Reads a line; nil at the end. A line that was given up is empty.
     func readLine(_ prompt: String) -> Bytes? {
         let guide = session.guide
-        // Without colours a hint looks like text.
-        let showsHints = preferences.showsHints && usesColor
-        reader.hint = showsHints ? { guide.hint($0) } : nil
+        reader.hint = preferences.showsHints ? { guide.hint($0) } : nil
         reader.editor.complete = { guide.complete($0, $1) }
         reader.watched = session.connection?.descriptor ?? -1
         reader.takeWatched = { [unowned self] in
