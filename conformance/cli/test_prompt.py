@@ -462,6 +462,13 @@ def test_long_replies_go_to_the_pager(server):
         prompt.type(":set nopager\r")
         prompt.line("lrange many 0 -1", '200) "199"')
         assert prompt.quit() == 0
+    # The time that somebody reads is not the command's.
+    with Prompt(server, env={"PAGER": "wc -l; sleep 1"}) as prompt:
+        prompt.line("lrange many 0 -1", "200")
+        prompt.line("debug sleep 0.6", "OK")
+        prompt.wait("s)")
+        assert prompt.quit() == 0
+        assert len(re.findall(rb"\(\d+\.\d\ds\)", prompt.process.output)) == 1
     with Prompt(server, env={"PAGER": "/nonexistent/pager"}) as prompt:
         prompt.line("lrange many 0 -1", '200) "199"')
         assert prompt.quit() == 0

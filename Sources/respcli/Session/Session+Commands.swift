@@ -231,8 +231,10 @@ extension Session {
             end(status: 1)
         }
         formatter.append(reply, isPlainText: traits.isPlainText, to: &output.pending)
-        if let prompt, traits.pattern == .single, prompt.page(output.pending) {
-            output.pending.removeAll()
+        if let prompt, traits.pattern == .single {
+            let start = Clock.milliseconds
+            if prompt.page(output.pending) { output.pending.removeAll() }
+            pagerMilliseconds += Clock.milliseconds - start
         }
         output.flush()
         return .reply(reply)

@@ -88,9 +88,9 @@ extension Session {
         } else if Text.matches(words[0], "clear") && words.count == 1 {
             output.write("\u{1B}[H\u{1B}[2J")
         } else {
-            let start = Clock.milliseconds
+            let start = Clock.milliseconds - pagerMilliseconds
             _ = issue(isRepeated ? Array(words.dropFirst()) : words, times: isRepeated ? number.value : 1)
-            let elapsed = Clock.milliseconds - start
+            let elapsed = Clock.milliseconds - pagerMilliseconds - start
             if elapsed >= 500 && formatter.format == .terminal {
                 let hundredths = (elapsed + 5) / 10
                 output.write("(\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100)s)\n")

@@ -31,6 +31,9 @@ final class Session {
     /// Whether the server was asked for that on this connection.
     var hasAskedForCommands = false
 
+    /// How long the pager has been on the screen, in milliseconds: no time of commands.
+    var pagerMilliseconds = 0
+
     /// The database that the session should be in, and the one that the connection is in.
     var wantedDatabase: Int
     var selectedDatabase = 0
