@@ -5,6 +5,7 @@ import pathlib
 import re
 import signal
 import tempfile
+import threading
 import termios
 import time
 
@@ -501,6 +502,44 @@ def test_settings_of_a_file(server):
             prompt.line("nosuch", "(error) ERR unknown command")
             assert b"\x1b[31m" not in prompt.process.output
             assert prompt.quit() == 0
+
+
+def test_an_error_is_not_behind_a_progress_bar(tmp_path):
+    def snapshot(connection, number):
+        stream = connection.makefile("rb")
+        for _ in range(2):
+            read_reply(stream)
+            connection.sendall(b"+OK\r\n")
+        stream.readline()
+        connection.sendall(b"$1000000\r\n" + b"x" * 5000)
+        drawn.wait(TIMEOUT)
+
+    def scan(connection, number):
+        stream = connection.makefile("rb")
+        count = 0
+        while True:
+            name = read_reply(stream)[0]
+            if name == b"SCAN" and (count := count + 1) == 2:
+                drawn.wait(TIMEOUT)
+                return
+            connection.sendall({b"DBSIZE": b":9\r\n", b"SCAN": b"*2\r\n$1\r\n7\r\n*1\r\n$1\r\na\r\n", b"TYPE": b"+string\r\n"}.get(name, b":1\r\n"))
+
+    for behave, arguments, bar in (
+        (snapshot, ["--rdb", tmp_path / "data"], b"rdb  ["), (scan, ["--memkeys"], b"keys  [")):
+        drawn = threading.Event()
+        with ScriptedServer(behave) as server:
+            process = TerminalProcess(RESPCLI, at(server, *arguments), env={"TERM": "xterm"})
+            try:
+                wait_for(lambda: bar in process.output or process._read(time.monotonic() + 0.1) and False)
+                drawn.set()
+                output, status = process.finish()
+            finally:
+                process.kill()
+        screen = Screen()
+        screen.feed(output.decode())
+        errors = [line for line in screen.lines if "I/O" in line]
+        assert status == 1 and len(errors) == 1 and errors[0].startswith("I/O"), screen.lines
+        assert not any(bar.decode() in line for line in screen.lines), screen.lines
 
 
 def test_long_jobs_show_how_far_they_are(server):

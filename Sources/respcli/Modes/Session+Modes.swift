@@ -38,6 +38,7 @@ extension Session {
 
     /// Ends the program with a message.
     func failMode(_ message: String) -> Never {
+        ProgressDisplay.clearAll()
         output.flush()
         StandardError.write(message + "\n")
         end(status: 1)

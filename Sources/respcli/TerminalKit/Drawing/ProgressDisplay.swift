@@ -8,6 +8,8 @@ public final class ProgressDisplay {
     private var isVisible = false
     private var lastDrawn = 0
     private static let interval = 100_000_000
+    /// The one that was drawn last.
+    nonisolated(unsafe) private static weak var newest: ProgressDisplay?
 
     /// nil if `descriptor` is no terminal that can redraw a line.
     public init?(label: String, unit: String, total: Int?, on descriptor: CInt = STDERR_FILENO) {
@@ -26,7 +28,11 @@ public final class ProgressDisplay {
         let width = TerminalDevice.size(descriptor).columns
         TerminalDevice.write("\r" + bar.text(width: width - 1) + "\u{1B}[K", to: descriptor)
         isVisible = true
+        Self.newest = self
     }
+
+    /// Takes away whatever bar there is, before the program ends with a message. Of the main thread.
+    public static func clearAll() { newest?.clear() }
 
     /// Takes the line away, so that other things can be shown.
     public func clear() {
