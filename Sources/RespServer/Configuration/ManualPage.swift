@@ -6,6 +6,7 @@ enum ManualPage {
     static var text: String {
         var text = """
             .TH \(Product.name.uppercased()) 1 "" "\(Product.title)" "User Commands"
+            .nh
             .SH NAME
             \(escaped(Product.name)) \\- in\\-memory store that Redis clients can use
             .SH SYNOPSIS

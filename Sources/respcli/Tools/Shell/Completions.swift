@@ -188,6 +188,7 @@ enum ManualPage {
     static var text: String {
         var text = """
             .TH RESPCLI 1 "" "respcli \(Usage.version)" "User Commands"
+            .nh
             .SH NAME
             respcli \\- client for servers that speak the protocol of Redis
             .SH SYNOPSIS
