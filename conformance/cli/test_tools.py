@@ -388,6 +388,30 @@ def test_bench_sends_what_was_asked_for(servers, options, requests):
     assert server.command("DBSIZE") == 1
 
 
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["copy", "--count", "0"], "--count takes a number from 1 to 100000."),
+        (["copy", "--count", ""], "--count takes a number from 1 to 100000."),
+        (["diff", "--limit", "0"], "--limit takes a number from 1 to 9223372036854775807."),
+        (["diff", "--tolerance", "-1"], "--tolerance takes a number from 0 to 9223372036854775807."),
+        (["watch", "-r", "0"], "-r takes a number from 1 to 9223372036854775807."),
+        (["watch", "-n", "5x"], "-n takes a number from 0 to 2147483647."),
+        (["top", "-n", "abc"], "-n takes a number from 0 to 2147483647."),
+        (["top", "-n", "nan"], "-n takes a number from 0 to 2147483647."),
+        (["top", "-i", "0"], "-i takes a number of seconds, above 0 and up to 1000000."),
+        (["bench", "--rate", "0"], "--rate takes a number of requests per second from 0.001 to 1000000000."),
+        (["bench", "-n", "0"], "-n takes a number from 1 to 1000000000000."),
+        (["bench", "-t", ""], "-t names no test; there are ping_inline, ping, "),
+        (["bench", "-t", ","], "-t names no test; there are ping_inline, ping, "),
+    ],
+)
+def test_a_number_that_is_refused_has_a_range(words, message):
+    result = run(RESPCLI, words)
+    assert result.status in (1, 2) and result.stdout == b""
+    assert result.stderr.startswith(message.encode()) and result.stderr.count(b"\n") == 1
+
+
 @pytest.mark.parametrize("options", [[], ["-P", "5"], ["--threads", "2"], ["--rate", "20000"], ["-a", "secret", "--dbnum", "3", "-3"]])
 @pytest.mark.parametrize("place", ["port", "socket"])
 def test_bench_makes_new_connections(servers, options, place):

@@ -70,6 +70,21 @@ struct OptionEntry<Target>: Sendable {
         }
     }
 
+    /// An option whose value is a whole number of `range`; anything else is refused.
+    static func number(
+        _ name: String, value placeholder: String, section: String, range: ClosedRange<Int>, help: String,
+        set: @escaping @Sendable (inout Target, Int) -> Void
+    ) -> OptionEntry {
+        OptionEntry(name, value: placeholder, section: section, help: help) { target, value in
+            let (number, isWhole, fits) = Text.integer(value)
+            guard isWhole, fits, !value.isEmpty, range.contains(number) else {
+                return "\(name) takes a number from \(range.lowerBound) to \(range.upperBound)."
+            }
+            set(&target, number)
+            return nil
+        }
+    }
+
     /// The notation in help: "-a, --pass WORD".
     var notation: String { names.joined(separator: ", ") + (value.map { " " + $0 } ?? "") }
 }

@@ -106,6 +106,11 @@ struct ServerOptions: Equatable {
         return nil
     }
 
+    /// As redis-cli has it, but only a number is taken.
+    static let checkedDatabaseEntry = OptionEntry<ServerOptions>.number(
+        "-n", value: "DATABASE", section: server, range: 0...Int(Int32.max), help: "Select this database (0)."
+    ) { $0.database = $1 }
+
     static let timeoutEntry = OptionEntry<ServerOptions>(
         "-t", value: "SECONDS", section: server,
         help: "Give up connecting after this time; fractions are allowed."

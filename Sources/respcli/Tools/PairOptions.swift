@@ -36,12 +36,10 @@ struct PairOptions {
             $0.type = $1
             return nil
         },
-        Entry("--count", value: "COUNT", section: keys, help: "How many keys are looked at in one step (500).") {
-            let (count, isWhole, fits) = Text.integer($1)
-            guard isWhole, fits, (1...100_000).contains(count) else { return "--count takes a number up to 100000." }
-            $0.scanCount = count
-            return nil
-        },
+        .number(
+            "--count", value: "COUNT", section: keys, range: 1...100_000,
+            help: "How many keys are looked at in one step (500)."
+        ) { $0.scanCount = $1 },
         .flag(
             "--all-databases", section: keys,
             help: "Every database of the first server, into the one of the same number."
@@ -77,21 +75,13 @@ struct PairOptions {
 
     static let diffTable = OptionTable<PairOptions>(
         shared + [
-            Entry(
-                "--tolerance", value: "MILLISECONDS", section: keys,
+            .number(
+                "--tolerance", value: "MILLISECONDS", section: keys, range: 0...Int.max,
                 help: "By how much expiry may differ (1000)."
-            ) {
-                let (value, isWhole, fits) = Text.integer($1)
-                guard isWhole, fits, value >= 0 else { return "--tolerance takes a number of milliseconds." }
-                $0.toleranceMilliseconds = value
-                return nil
-            },
-            Entry("--limit", value: "COUNT", section: other, help: "End after this many differences.") {
-                let (value, isWhole, fits) = Text.integer($1)
-                guard isWhole, fits, value > 0 else { return "--limit takes a number." }
-                $0.limit = value
-                return nil
-            },
+            ) { $0.toleranceMilliseconds = $1 },
+            .number(
+                "--limit", value: "COUNT", section: other, range: 1...Int.max, help: "End after this many differences."
+            ) { $0.limit = $1 },
             .flag("--json", section: other, help: "Print each difference as a JSON object on a line.") {
                 $0.isJSON = true
             },

@@ -38,14 +38,7 @@ struct BenchOptions {
         _ name: String, _ placeholder: String, _ help: String, section: String = load, range: ClosedRange<Int>,
         set: @escaping @Sendable (inout BenchOptions, Int) -> Void
     ) -> Entry {
-        Entry(name, value: placeholder, section: section, help: help) { options, value in
-            let (number, isWhole, fits) = Text.integer(value)
-            guard isWhole, fits, !value.isEmpty, range.contains(number) else {
-                return "\(name) takes a number from \(range.lowerBound) to \(range.upperBound)."
-            }
-            set(&options, number)
-            return nil
-        }
+        Entry.number(name, value: placeholder, section: section, range: range, help: help, set: set)
     }
 
     static let table = OptionTable<BenchOptions>(
@@ -85,6 +78,9 @@ struct BenchOptions {
                 "Only these tests, separated by commas: ping, set, get, incr, lpush, rpush,\nlpop, rpop, sadd, hset, spop, zadd, zpopmin, lrange, mset, xadd and others."
         ) { options, value in
             let names = value.split(separator: UInt8(ascii: ",")).map { Text.string(Bytes($0)).lowercased() }
+            guard !names.isEmpty else {
+                return "-t names no test; there are \(BenchTest.names.joined(separator: ", "))."
+            }
             let known = Set(BenchTest.names)
             if let unknown = names.first(where: { !known.contains($0) }) {
                 return "There is no test \"\(unknown)\"; there are \(BenchTest.names.joined(separator: ", "))."

@@ -10,12 +10,14 @@ struct TopOptions {
     var isOnce = false
 
     static let table = OptionTable<TopOptions>(
-        ServerOptions.addressEntries.map { $0.lifted(\.server) } + [ServerOptions.databaseEntry.lifted(\.server)]
+        ServerOptions.addressEntries.map { $0.lifted(\.server) } + [ServerOptions.checkedDatabaseEntry.lifted(\.server)]
             + ServerOptions.passwordEntries.map { $0.lifted(\.server) }
             + ServerOptions.encryptionEntries.map { $0.lifted(\.server) } + [
                 OptionEntry("-i", value: "SECONDS", section: "Screen", help: "Between one look and the next (1).") {
                     let (seconds, isWhole) = Text.double($1)
-                    guard isWhole, seconds > 0, seconds <= 1_000_000 else { return "-i takes a number of seconds." }
+                    guard isWhole, seconds > 0, seconds <= 1_000_000 else {
+                        return "-i takes a number of seconds, above 0 and up to 1000000."
+                    }
                     $0.intervalMilliseconds = max(10, Int(seconds * 1000))
                     return nil
                 },

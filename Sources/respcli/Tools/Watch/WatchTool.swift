@@ -12,7 +12,7 @@ struct WatchOptions {
     var usesResp3 = false
 
     static let table = OptionTable<WatchOptions>(
-        ServerOptions.addressEntries.map { $0.lifted(\.server) } + [ServerOptions.databaseEntry.lifted(\.server)]
+        ServerOptions.addressEntries.map { $0.lifted(\.server) } + [ServerOptions.checkedDatabaseEntry.lifted(\.server)]
             + [
                 .flag("-3", section: "Server", help: "Speak RESP3.") { $0.usesResp3 = true }
             ]
@@ -20,16 +20,15 @@ struct WatchOptions {
             + ServerOptions.encryptionEntries.map { $0.lifted(\.server) } + [
                 OptionEntry("-i", value: "SECONDS", section: "Repetition", help: "Between one time and the next (2).") {
                     let (seconds, isWhole) = Text.double($1)
-                    guard isWhole, seconds > 0, seconds <= 1_000_000 else { return "-i takes a number of seconds." }
+                    guard isWhole, seconds > 0, seconds <= 1_000_000 else {
+                        return "-i takes a number of seconds, above 0 and up to 1000000."
+                    }
                     $0.intervalMilliseconds = max(1, Int(seconds * 1000))
                     return nil
                 },
-                OptionEntry("-r", value: "COUNT", section: "Repetition", help: "End after this many times.") {
-                    let (count, isWhole, fits) = Text.integer($1)
-                    guard isWhole, fits, count > 0 else { return "-r takes a number." }
-                    $0.count = count
-                    return nil
-                },
+                .number(
+                    "-r", value: "COUNT", section: "Repetition", range: 1...Int.max, help: "End after this many times."
+                ) { $0.count = $1 },
             ])
 
     static let usage = """
