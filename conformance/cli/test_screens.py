@@ -195,3 +195,6 @@ def test_tools_tell_about_themselves():
         assert re.search(rb"^  %s +\w" % tool, everything, re.M)
         result = run(RESPCLI, [tool, "--help"])
         assert result.status == 0 and result.stdout.startswith(b"Usage: redis-cli " + tool), tool
+        for option in ("-v", "--version"):
+            result = run(RESPCLI, [tool, option])
+            assert result.status == 0 and re.fullmatch(rb"redis-cli \d+\.\d+\.\d+\n", result.stdout), tool

@@ -14,7 +14,8 @@ enum Tool: String, CaseIterable {
         guard let first = arguments.first, let tool = Tool(rawValue: Text.string(first)) else { return nil }
         guard tool == .copy else { return tool }
         let second = arguments.dropFirst().first ?? []
-        let isOption = second.elementsEqual("--help".utf8) || PairOptions.copyTable[Text.string(second)] != nil
+        let name = Text.string(second)
+        let isOption = ["--help", "-v", "--version"].contains(name) || PairOptions.copyTable[name] != nil
         return isOption || arguments.contains(where: ConnectionURI.isURI) ? tool : nil
     }
 
@@ -65,11 +66,9 @@ enum Tool: String, CaseIterable {
     /// - Parameter arguments: without the name of the tool, at which they begin.
     func run(_ arguments: [Bytes]) -> CInt {
         StandardOutput.endWithReader()
-        if arguments.prefix(while: { $0.first == UInt8(ascii: "-") }).contains(where: {
-            $0.elementsEqual("--help".utf8)
-        }) {
-            return show(usage)
-        }
+        let options = arguments.prefix { $0.first == UInt8(ascii: "-") }.map(Text.string)
+        if options.contains("--help") { return show(usage) }
+        if options.contains("-v") || options.contains("--version") { return show(Usage.versionLine) }
         switch self {
         case .bench: return Bench.main(arguments)
         case .copy: return CopyTool.main(arguments)

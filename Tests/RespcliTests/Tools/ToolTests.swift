@@ -12,6 +12,7 @@ import Testing
         #expect(Self.tool("bench") == .bench && Self.tool("BENCH") == nil && Self.tool() == nil)
         #expect(Self.tool("copy", "a", "b") == nil && Self.tool("COPY", "redis://a", "b") == nil)
         #expect(Self.tool("copy", "redis://a", "redis://b") == .copy && Self.tool("copy", "--resume", "f") == .copy)
+        #expect(Self.tool("copy", "--version") == .copy && Self.tool("copy", "-v") == .copy)
         #expect(Self.tool("copy", "-x", "b") == nil && Self.tool("copy") == nil)
         #expect(Self.tool("watch", "PING") == .watch && Self.tool("WATCH", "key") == nil)
     }

@@ -150,6 +150,7 @@ struct BenchOptions {
         """ + table.help + """
 
               --help             This text.
+              -v, --version      The version.
 
             Examples
               respcli bench -t set,get -P 16 -r 1000000

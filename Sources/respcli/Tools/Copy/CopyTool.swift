@@ -37,6 +37,7 @@ struct CopyTool {
         """ + PairOptions.copyTable.help + """
 
               --help             This text.
+              -v, --version      The version.
 
             Examples
               respcli copy redis://old:6379 redis://new:6379

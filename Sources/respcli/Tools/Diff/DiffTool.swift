@@ -48,6 +48,7 @@ struct DiffTool {
         """ + PairOptions.diffTable.help + """
 
               --help             This text.
+              -v, --version      The version.
 
             Examples
               respcli diff redis://old:6379 redis://new:6379

@@ -35,6 +35,7 @@ struct TopOptions {
         """ + table.help + """
 
               --help             This text.
+              -v, --version      The version.
 
             """
 }

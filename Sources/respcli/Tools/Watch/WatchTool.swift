@@ -41,6 +41,7 @@ struct WatchOptions {
         """ + table.help + """
 
               --help             This text.
+              -v, --version      The version.
 
             Examples
               respcli watch HGETALL user:1
