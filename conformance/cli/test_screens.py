@@ -146,6 +146,8 @@ def test_bash_completes():
     assert complete_in_bash(["respcli", "--scan", "--type", "z"]) == ["zset"]
     assert complete_in_bash(["respcli", "bench", "-t", "xa"]) == ["xadd"]
     assert "--help" in complete_in_bash(["respcli", "diff", "--"])
+    assert complete_in_bash(["respcli", "completion", ""]) == ["bash", "zsh", "fish"]
+    assert complete_in_bash(["respcli", "completion", "z"]) == ["zsh"]
     with tempfile.TemporaryDirectory() as folder:
         open(os.path.join(folder, "snapshot.rdb"), "w").close()
         assert complete_in_bash(["respcli", "--rdb", folder + "/sn"]) == [folder + "/snapshot.rdb"]

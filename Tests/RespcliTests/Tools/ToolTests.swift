@@ -55,6 +55,7 @@ import Testing
                     #expect(script.contains(shown), "\(shell) \(name)")
                 }
             }
+            #expect(script.contains(shell == "zsh" ? "'1:shell:(bash zsh fish)'" : "'bash zsh fish'"))
         }
         #expect(Completions.script("csh") == nil)
         for name in BenchOptions.table.entries.flatMap(\.names) {

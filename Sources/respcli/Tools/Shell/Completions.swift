@@ -79,6 +79,10 @@ enum Completions {
                 text +=
                     "        [[ $word != -* && $COMP_CWORD == 1 ]] && COMPREPLY=($(compgen -W \(quoted(Tool.allCases.map(\.rawValue).joined(separator: " "))) -- \"$word\"))\n"
             }
+            if part.tool == .completion {
+                text +=
+                    "        [[ $word != -* ]] && COMPREPLY=($(compgen -W \(quoted(shells.joined(separator: " "))) -- \"$word\"))\n"
+            }
             text += "        ;;\n"
         }
         return text + "    esac\n}\ncomplete -F _respcli respcli\n"
@@ -119,7 +123,9 @@ enum Completions {
             """
         for part in parts.dropFirst() {
             text += "    \(part.tool!.rawValue))\n        shift words; (( CURRENT-- ))\n        _arguments \\\n"
-            text += arguments(part.options) + "            '--help[This text]' '*:argument: '\n        ;;\n"
+            let words =
+                part.tool == .completion ? "'1:shell:(\(shells.joined(separator: " ")))'" : "'*:argument: '"
+            text += arguments(part.options) + "            '--help[This text]' \(words)\n        ;;\n"
         }
         let tools = Tool.allCases.map { quoted("\($0.rawValue):\($0.summary)") }.joined(separator: " ")
         text += "    *)\n        local -a tools=(\(tools))\n        _arguments \\\n" + arguments(parts[0].options)
@@ -136,6 +142,8 @@ enum Completions {
         for tool in Tool.allCases {
             text += "complete -c respcli -n __fish_use_subcommand -f -a \(tool.rawValue) -d \(quoted(tool.summary))\n"
         }
+        text +=
+            "complete -c respcli -n '__fish_seen_subcommand_from completion' -f -a \(quoted(shells.joined(separator: " ")))\n"
         for part in parts {
             let condition =
                 part.tool.map { "__fish_seen_subcommand_from \($0.rawValue)" }
