@@ -338,7 +338,8 @@ def test_pairs_of_addresses_are_needed(servers):
             assert result.status == 2 and result.stdout == b"" and result.stderr, words
         result = run(RESPCLI, [tool, "-q", uri(first), "redis://127.0.0.1:1"])
         assert result.status == 2
-        assert result.stderr == b"Error: Could not connect to Redis at 127.0.0.1:1: Connection refused\n"
+        message = b"Error: Could not connect to Redis at 127.0.0.1:1: Connection refused (is a server running there?)\n"
+        assert result.stderr == message
         assert run(RESPCLI, [tool, "--help"]).stdout.startswith(b"Usage: redis-cli " + tool.encode())
 
 
@@ -386,6 +387,14 @@ def test_bench_sends_what_was_asked_for(servers, options, requests):
         assert latencies["50"] <= latencies["99"] <= latencies["100"]
     assert calls(server, "set") == calls(server, "get") == requests
     assert server.command("DBSIZE") == 1
+
+
+def test_what_may_help_is_told_where_nothing_listens():
+    for words in (["top", "--once"], ["watch", "-r", "1", "PING"], ["bench"]):
+        for place, reason in ((["-p", "1"], b"Connection refused"), (["-s", "/nonexistent/socket"], b"No such file or directory")):
+            result = run(RESPCLI, [words[0], *place, *words[1:]])
+            assert result.status == 1 and result.stdout == b""
+            assert result.stderr.endswith(reason + b" (is a server running there? -h and -p, -s or -u name another)\n"), result
 
 
 @pytest.mark.parametrize(

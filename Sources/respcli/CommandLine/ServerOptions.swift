@@ -72,6 +72,9 @@ struct ServerOptions: Equatable {
     private static let server = "Server"
     private static let encryptionSection = "Encryption"
 
+    /// The options of an address, for advice.
+    static let addressNames = "-h and -p, -s or -u"
+
     static let addressEntries: [OptionEntry<ServerOptions>] = [
         OptionEntry(
             "-h", value: "HOST", section: server, completion: .host, help: "Host name or address (127.0.0.1)."

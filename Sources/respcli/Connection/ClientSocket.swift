@@ -30,6 +30,14 @@ enum ConnectionFailure: Error, Equatable {
         }
     }
 
+    /// What may help where nothing listens, for a message; empty for other failures.
+    ///
+    /// - Parameter options: which options name another server; nil if it was named without one.
+    func advice(_ options: String?) -> String {
+        guard self == .system(code: ECONNREFUSED) || self == .system(code: ENOENT) else { return "" }
+        return " (is a server running there?" + (options.map { " \($0) name another" } ?? "") + ")"
+    }
+
     /// Whether the server closed or lost the connection, so that connecting again may help.
     var isLostConnection: Bool {
         switch self {

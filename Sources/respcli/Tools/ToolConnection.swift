@@ -37,12 +37,15 @@ final class ToolConnection {
     let server: ServerOptions
     private let connection: ServerConnection
 
-    init(_ server: ServerOptions, usesResp3: Bool = false) throws(ToolFailure) {
+    /// - Parameter options: which options name another server, for advice; nil if it was named without one.
+    init(_ server: ServerOptions, usesResp3: Bool = false, options: String? = nil) throws(ToolFailure) {
         self.server = server
         do throws(ConnectionFailure) {
             connection = try ServerConnection(to: server)
         } catch {
-            throw ToolFailure("Could not connect to Redis at \(server.endpoint.description): \(error.message)")
+            throw ToolFailure(
+                "Could not connect to Redis at \(server.endpoint.description): \(error.message)\(error.advice(options))"
+            )
         }
         var setup: [[Bytes]] = []
         if let password = server.password {

@@ -110,12 +110,11 @@ struct Bench {
 
     private static func advice(_ failure: ConnectionFailure) -> String {
         switch failure {
-        case .system(ECONNREFUSED): " (is a server running there? -h and -p, -s or -u name another)"
         case .closed: " (perhaps too many clients: see maxclients of the server, or fewer with -c)"
         case .system(EMFILE): " (too many open files: ulimit -n, or fewer clients with -c)"
         case .system(EADDRNOTAVAIL):
             " (no free port of this machine: closed connections keep theirs for a minute; see net.ipv4.ip_local_port_range)"
-        default: ""
+        default: failure.advice(ServerOptions.addressNames)
         }
     }
 

@@ -66,7 +66,7 @@ struct TopTool {
 
     private init(_ options: TopOptions) throws(ToolFailure) {
         self.options = options
-        connection = try ToolConnection(options.server)
+        connection = try ToolConnection(options.server, options: ServerOptions.addressNames)
         earlier = try Self.sample(connection)
     }
 

@@ -82,7 +82,10 @@ struct WatchTool {
         while options.count == 0 || times < options.count {
             var lines: [String]
             do throws(ToolFailure) {
-                if connection == nil { connection = try ToolConnection(options.server, usesResp3: options.usesResp3) }
+                if connection == nil {
+                    connection = try ToolConnection(
+                        options.server, usesResp3: options.usesResp3, options: ServerOptions.addressNames)
+                }
                 var text: Bytes = []
                 formatter.append(try connection!.ask(command), isPlainText: traits.isPlainText, to: &text)
                 lines = Text.string(text).split(separator: "\n", omittingEmptySubsequences: false).map {
