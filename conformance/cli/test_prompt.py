@@ -381,6 +381,29 @@ def test_a_restart_of_the_server_is_survived():
         server.close()
 
 
+def test_who_one_is_and_the_protocol_survive_a_restart():
+    server, other = Server("--requirepass", "secret"), Server()
+    try:
+        with Prompt(server, columns=300) as prompt:
+            prompt.line("auth wrong", "WRONGPASS")
+            prompt.line("auth secret", "OK")
+            prompt.line("hello 3 setname me", '"proto" => (integer) 3')
+            server.restart()
+            prompt.line("client info", " resp=3")
+            prompt.line("hello 2 auth default secret", '6) (integer) 2')
+            server.restart()
+            prompt.type("client info\r")
+            prompt.wait(" resp=2")
+            # Another server is not told.
+            prompt.line(f"connect 127.0.0.1 {other.port}", f"127.0.0.1:{other.port}>")
+            prompt.line("ping", "PONG")
+            assert prompt.quit() == 0
+            assert b"AUTH failed" not in prompt.process.output and b"NOAUTH" not in prompt.process.output
+    finally:
+        server.close()
+        other.close()
+
+
 def test_a_lost_transaction_is_not_gone_on_with():
     """What was typed to be queued is not run by itself."""
     server = Server()

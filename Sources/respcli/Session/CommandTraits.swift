@@ -14,11 +14,20 @@ enum ReplyPattern: Equatable {
     case replication
 }
 
+/// Who a connection is authenticated as.
+struct Credentials: Equatable {
+    /// nil for the server's default user.
+    var user: Bytes?
+    var password: Bytes
+}
+
 /// How a command changes the session if its reply is no error.
 enum SessionEffect: Equatable {
     case none
     case select(Bytes)
-    case authenticate
+    case authenticate(Credentials)
+    /// HELLO: the version of the protocol, if it names one, and who authenticates, if it says so.
+    case greet(version: Bytes?, Credentials?)
     case beginTransaction
     case endTransaction
     case discardTransaction
@@ -51,7 +60,9 @@ struct CommandTraits: Equatable {
         if word(0, "select") && count == 2 {
             effect = .select(command[1])
         } else if word(0, "auth") && (count == 2 || count == 3) {
-            effect = .authenticate
+            effect = .authenticate(Credentials(user: count == 3 ? command[1] : nil, password: command[count - 1]))
+        } else if word(0, "hello") {
+            effect = .greet(version: count > 1 ? command[1] : nil, Self.credentials(ofHello: command))
         } else if word(0, "multi") && count == 1 {
             effect = .beginTransaction
         } else if word(0, "exec") && count == 1 {
@@ -76,5 +87,17 @@ struct CommandTraits: Equatable {
             || (word(0, "client") && (word(1, "list") || word(1, "info")))
             || (word(0, "latency") && ((count == 3 && word(1, "graph")) || (count == 2 && word(1, "doctor"))))
             || (word(0, "proxy") && word(1, "info"))
+    }
+
+    /// HELLO [VERSION [AUTH USER PASSWORD] [SETNAME NAME]]
+    private static func credentials(ofHello command: [Bytes]) -> Credentials? {
+        var index = 2
+        while index < command.count {
+            if Text.matches(command[index], "auth"), index + 2 < command.count {
+                return Credentials(user: command[index + 1], password: command[index + 2])
+            }
+            index += 2
+        }
+        return nil
     }
 }

@@ -282,9 +282,15 @@ extension Session {
             guard !isError else { return }
             selectedDatabase = Text.leadingInteger(database)
             wantedDatabase = selectedDatabase
-        case .authenticate:
+        case .authenticate(let credentials):
+            if !isError && !isInTransaction { typedCredentials = credentials }
             // SELECT may have been refused before.
             selectWantedDatabase()
+        case .greet(let version, let credentials):
+            // Within a transaction it is only queued.
+            guard !isError && !isInTransaction else { return }
+            if let version { wantsResp3 = version.elementsEqual("3".utf8) }
+            if let credentials { typedCredentials = credentials }
         case .beginTransaction:
             guard !isError else { return }
             isInTransaction = true
@@ -304,6 +310,7 @@ extension Session {
             selectedDatabase = 0
             wantedDatabase = 0
             wantsResp3 = false
+            typedCredentials = nil
         }
     }
 

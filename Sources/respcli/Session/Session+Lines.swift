@@ -79,6 +79,8 @@ extension Session {
                 output.write("Invalid server port.\n")
                 return true
             }
+            // What was typed for one server is no other's business.
+            typedCredentials = nil
             server.socketPath = nil
             server.host = words[1]
             server.port = port

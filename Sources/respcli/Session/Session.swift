@@ -42,8 +42,10 @@ final class Session {
     var isSubscribed = false
     /// The database to return to when a transaction is not executed.
     var databaseBeforeTransaction = 0
-    /// Whether new connections switch to RESP3; no longer after RESET.
+    /// Whether new connections switch to RESP3; no longer after RESET, and as the last HELLO says.
     var wantsResp3: Bool
+    /// Who new connections authenticate as, if that was typed; else as the options say.
+    var typedCredentials: Credentials?
     /// Whether the next connection must announce that the command was redirected to it for once.
     var announcesRedirection = false
 
@@ -165,11 +167,12 @@ final class Session {
     }
 
     private func authenticate() -> Bool {
-        guard let password = server.password else { return true }
-        let user = server.user.map { [$0] } ?? []
-        guard let reply = ask([Bytes("AUTH".utf8)] + user + [password]) else { return false }
+        let given = server.password.map { Credentials(user: server.user, password: $0) }
+        guard let credentials = typedCredentials ?? given else { return true }
+        let user = credentials.user.map { [$0] } ?? []
+        guard let reply = ask([Bytes("AUTH".utf8)] + user + [credentials.password]) else { return false }
         guard let message = reply.errorText else {
-            tell("authenticated" + (server.user.map { " as \(Text.string($0))" } ?? ""))
+            tell("authenticated" + (credentials.user.map { " as \(Text.string($0))" } ?? ""))
             return true
         }
         StandardError.write("AUTH failed: \(Text.string(message))\n")

@@ -21,7 +21,14 @@ import Testing
 
     @Test func effects() {
         #expect(Self.traits("Select 3").effect == .select(Bytes("3".utf8)))
-        #expect(Self.traits("AUTH x").effect == .authenticate && Self.traits("AUTH u x").effect == .authenticate)
+        let (user, word) = (Bytes("u".utf8), Bytes("x".utf8))
+        #expect(Self.traits("AUTH x").effect == .authenticate(Credentials(password: word)))
+        #expect(Self.traits("AUTH u x").effect == .authenticate(Credentials(user: user, password: word)))
+        #expect(Self.traits("HELLO").effect == .greet(version: nil, nil))
+        #expect(Self.traits("hello 3 setname auth").effect == .greet(version: Bytes("3".utf8), nil))
+        #expect(
+            Self.traits("hello 3 setname me auth u x").effect
+                == .greet(version: Bytes("3".utf8), Credentials(user: user, password: word)))
         #expect(Self.traits("MULTI").effect == .beginTransaction)
         #expect(Self.traits("EXEC").effect == .endTransaction)
         #expect(Self.traits("DISCARD").effect == .discardTransaction)
