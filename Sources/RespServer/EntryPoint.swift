@@ -8,6 +8,7 @@ import RespCodec
 @main
 struct EntryPoint {
     static func main() {
+        StandardDescriptors.openMissing()
         let log = Log()
         let arguments = ProcessArguments.current
         if let check = FileCheck.start(name: ProcessArguments.name, arguments) { exit(FileCheck.run(check)) }

@@ -6,6 +6,7 @@ import ProcessArguments
 @main
 enum EntryPoint {
     static func main() {
+        StandardDescriptors.openMissing()
         if let tool = Tool.find(ProcessArguments.current) {
             exit(tool.run(Array(ProcessArguments.current.dropFirst())))
         }

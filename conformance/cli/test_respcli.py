@@ -184,6 +184,23 @@ def test_bounds_of_numbers_are_no_problem(server):
         process.kill()
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- 2>&-", "<&- >&- 2>&-"])
+def test_standard_descriptors_may_be_missing(server, closed):
+    """The connection does not take the number of one."""
+    where = at(server)
+    for arguments, stdin in (([*where, "append", "a", "x"], b""), (where, b"append a x\n")):
+        server.command("DEL", "a")
+        server.command("CONFIG", "RESETSTAT")
+        script = f'exec "$0" "$@" {closed}'
+        result = run("sh", ["-c", script, RESPCLI, *arguments], stdin)
+        # Nothing that is printed is taken for a command.
+        assert b"total_error_replies:0\r\n" in server.command("INFO", "STATS")
+        runs = "append" in arguments or "<&-" not in closed
+        assert server.command("STRLEN", "a") == (1 if runs else 0)
+        if runs:
+            assert (result.stdout, result.stderr, result.status) == (b"" if " >&-" in " " + closed else b"1\n", b"", 0)
+
+
 def test_dump_and_restore_through_pipes(server):
     server.command("RPUSH", "list", "a", "b", "\x00")
     for program in (REFERENCE, RESPCLI):

@@ -44,6 +44,31 @@ def test_the_port_that_was_free_is_said(start, tmp_path):
                       if path.exists() else False)
 
 
+@pytest.mark.parametrize("missing", [(0,), (1, 2), (0, 1, 2)])
+def test_standard_descriptors_may_be_missing(missing, tmp_path):
+    """No file or connection takes the number of one, so that nothing that is printed goes there."""
+    port = servers.free_port()
+    closing = " ".join({0: "<&-", 1: ">&-", 2: "2>&-"}[number] for number in missing)
+    process = subprocess.Popen(["sh", "-c", f'exec "$0" "$@" {closing}', servers.under_test(), "--port", str(port), "--dir", str(tmp_path)],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        def answers():
+            try:
+                with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+                    client.sendall(b"PING\r\n")
+                    return client.recv(100) == b"+PONG\r\n"
+            except OSError:
+                return False
+
+        assert eventually(answers)
+        for number in missing:
+            assert os.readlink(f"/proc/{process.pid}/fd/{number}") == "/dev/null"
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
 def test_a_server_that_nobody_could_reach_does_not_start():
     result = subprocess.run([servers.under_test(), "--port", "0"], capture_output=True, text=True, timeout=20)
     assert result.returncode == 1 and "no address, port or socket to listen on" in result.stderr
