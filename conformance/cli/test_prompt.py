@@ -231,6 +231,8 @@ def test_control_c(server):
         prompt.wait("^C")
         prompt.line("select 3", "OK")
         prompt.type("blpop absent 0\r")
+        # A terminal drops output that nobody has read when it is interrupted.
+        prompt.wait("> blpop absent 0")
         wait_for(lambda: b"cmd=blpop" in server.command("CLIENT", "LIST"))
         prompt.type(b"\x03")
         prompt.wait(prompt.name + "[3]>", 2)
