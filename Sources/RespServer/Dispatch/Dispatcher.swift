@@ -38,7 +38,8 @@ extension Server {
             command.accepts(arguments.count), command.data != nil || command.runsOnSession
         else { return executeWithChecks(command?.record, arguments, on: connection, adoptable: adoptable) }
         if let transaction = connection.transaction {
-            guard command.flags.isDisjoint(with: Self.unlikeOthersInTransactions) else {
+            // Queueing takes memory.
+            guard command.flags.isDisjoint(with: Self.unlikeOthersInTransactions), !memoryLimit.isExceeded else {
                 return executeWithChecks(command.record, arguments, on: connection, adoptable: adoptable)
             }
             queue(command, arguments, command.flags, in: transaction, of: connection)
