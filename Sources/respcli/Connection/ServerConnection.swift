@@ -160,6 +160,12 @@ enum RequestEncoder {
         }
     }
 
+    /// How many bytes `append` adds for `command`.
+    static func length(of command: [Bytes]) -> Int {
+        func line(_ number: Int) -> Int { 3 + Decimal.text(number).count }
+        return command.reduce(line(command.count)) { $0 + line($1.count) + $1.count + 2 }
+    }
+
     private static func appendLine(_ number: Int, to request: inout Bytes) {
         request += Decimal.text(number)
         request.append(0x0D)

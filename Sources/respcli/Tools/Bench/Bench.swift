@@ -56,9 +56,9 @@ struct Bench {
                 command.append(input.readAll())
             }
             let title = Text.string(Bytes(options.command.joined(separator: " ".utf8)))
-            tests = [BenchTest(title: title, request: BenchRequest(command))]
+            tests = [BenchTest(title: title, words: command)]
         }
-        if let problem = tests.lazy.compactMap({ memoryProblem($0.request) }).first {
+        if let problem = tests.lazy.compactMap({ memoryProblem($0.requestLength) }).first {
             StandardError.write("Error: \(problem)\n")
             return 1
         }
@@ -67,10 +67,11 @@ struct Bench {
         var hasFailed = false
         repeat {
             for test in tests {
+                let request = test.request
                 var results: [[BenchResult]] = servers.map { _ in [] }
                 for _ in 0..<options.rounds {
                     for (index, server) in servers.enumerated() {
-                        switch measure(test, on: server) {
+                        switch measure(test.title, request, on: server) {
                         case .success(let result): results[index].append(result)
                         case .failure(let failure):
                             report.end()
@@ -99,12 +100,12 @@ struct Bench {
     private static let memoryLimit = 1 << 30
 
     /// What is wrong with the options if the batches of all clients, of which each has its own, need too much memory; else nil.
-    private func memoryProblem(_ request: BenchRequest) -> String? {
-        let bytes = Double(options.clients) * Double(options.pipeline) * Double(request.bytes.count)
+    private func memoryProblem(_ requestLength: Int) -> String? {
+        let bytes = Double(options.clients) * Double(options.pipeline) * Double(requestLength)
         guard bytes > Double(Self.memoryLimit) else { return nil }
         var factors = "-c \(options.clients), -P \(options.pipeline)"
         if options.command.isEmpty { factors += " and -d \(options.dataSize)" }
-        return "\(factors): requests of \(Amount.bytes(Double(request.bytes.count))) would take \(Amount.bytes(bytes)) "
+        return "\(factors): requests of \(Amount.bytes(Double(requestLength))) would take \(Amount.bytes(bytes)) "
             + "of memory, of which there may be \(Amount.bytes(Double(Self.memoryLimit)))"
     }
 
@@ -173,7 +174,7 @@ struct Bench {
     // MARK: measuring
 
     private func measure(
-        _ test: BenchTest, on server: (name: String, server: ServerOptions)
+        _ title: String, _ request: BenchRequest, on server: (name: String, server: ServerOptions)
     ) -> Swift.Result<BenchResult, ConnectionFailure> {
         let shared = BenchShared(total: options.requests)
         let threadCount = min(options.threads, options.clients)
@@ -182,7 +183,7 @@ struct Bench {
             for index in 0..<options.clients {
                 groups[index % threadCount].append(
                     BenchConnection(
-                        try connect(server.server), server.server, test.request, pipeline: options.pipeline,
+                        try connect(server.server), server.server, request, pipeline: options.pipeline,
                         keyCount: options.keyCount, setup: options.keepsConnections ? nil : setup(for: server.server)))
             }
         } catch {
@@ -195,10 +196,10 @@ struct Bench {
                     group, shared, pipeline: options.pipeline, ratePerSecond: options.rate / Double(threadCount),
                     seed: UInt64(start) &+ UInt64(index) &* 0x9E37_79B9_7F4A_7C15))
         }
-        showProgress(shared, title: servers.count > 1 ? "\(test.title) (\(server.name))" : test.title, threads)
+        showProgress(shared, title: servers.count > 1 ? "\(title) (\(server.name))" : title, threads)
         var latencies = LatencyHistogram()
         var result = BenchResult(
-            server: server.name, title: test.title, requestLength: test.request.bytes.count, seconds: 0,
+            server: server.name, title: title, requestLength: request.bytes.count, seconds: 0,
             latencies: latencies, errorCount: 0)
         var failure: ConnectionFailure?
         for thread in threads {

@@ -3,7 +3,14 @@
 struct BenchTest: Equatable {
     /// As it is shown.
     var title: String
-    var request: BenchRequest
+    /// The command; none for an inline PING.
+    var words: [Bytes]
+
+    /// What is sent. Made anew by each call, as it may be large.
+    var request: BenchRequest { words.isEmpty ? BenchRequest(raw: Bytes("PING\r\n".utf8)) : BenchRequest(words) }
+
+    /// How many bytes that is.
+    var requestLength: Int { words.isEmpty ? 6 : RequestEncoder.length(of: words) }
 
     private struct Known: Sendable {
         var names: [String]
@@ -63,10 +70,7 @@ struct BenchTest: Equatable {
     /// The tests of these names, or all, in their order.
     static func selected(_ names: Set<String>?, data: Bytes, isRandom: Bool) -> [BenchTest] {
         known.filter { test in names.map { !$0.isDisjoint(with: test.names) } ?? true }.map { test in
-            let words = test.words(data, isRandom)
-            return BenchTest(
-                title: test.title,
-                request: words.isEmpty ? BenchRequest(raw: Bytes("PING\r\n".utf8)) : BenchRequest(words))
+            BenchTest(title: test.title, words: test.words(data, isRandom))
         }
     }
 }

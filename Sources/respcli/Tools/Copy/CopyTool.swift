@@ -1,6 +1,6 @@
 // `respcli copy A B`: copies keys from one server to another: SCAN, then DUMP and RESTORE of many keys at once, with the moments at which
-// they expire. Where a payload is refused, as an older server refuses those of a newer one, the value is written by commands. A key that is refused
-// then, too, is named, and the others go on.
+// they expire. Where a payload is refused, as an older server refuses those of a newer one, the value is written by commands. A key that is
+// refused then, too, is named, and the others go on.
 //
 // A step is a call of SCAN and all its keys. How far it is is kept after each step, and a step may be done twice. So nothing is lost when the
 // program is killed, as long as the cursor is good, which it is until the first server is restarted.

@@ -20,6 +20,9 @@ import Testing
 
     @Test func tests() {
         let data = Bytes("xyz".utf8)
+        for test in BenchTest.selected(nil, data: data, isRandom: false) {
+            #expect(test.requestLength == test.request.bytes.count)
+        }
         #expect(BenchTest.selected(nil, data: data, isRandom: false).count == 21)
         #expect(
             BenchTest.selected(["ping"], data: data, isRandom: false).map(\.title) == ["PING_INLINE", "PING_MBULK"])
