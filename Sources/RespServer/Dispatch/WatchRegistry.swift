@@ -27,7 +27,7 @@ final class WatchCohort {
 
 /// What one client watches.
 final class ClientWatches {
-    private var cohorts: [WatchCohort] = []
+    @safe @exclusivity(unchecked) private var cohorts: [WatchCohort] = []
     /// The same, once they are many.
     private var identities: Set<ObjectIdentifier> = []
     /// How many changes had broken watches of anybody when these were looked at last, and whether one of them was broken then.
@@ -84,8 +84,8 @@ final class WatchRegistry {
         var isEmpty: Bool { regular == nil && expired == nil }
     }
 
-    /// Nobody is called while one of the tables changes, so that is not checked when the server runs.
-    @safe @exclusivity(unchecked) private var databases: [Int: [[UInt8]: Cohorts]] = [:]
+    /// By the number of the database. Nobody is called while one of the tables changes, so that is not checked when the server runs.
+    @safe @exclusivity(unchecked) private var tables: [[[UInt8]: Cohorts]] = []
     /// Tables of so many keys are kept when they are empty.
     private static let keptCapacity = 64
     private let engine: Engine
@@ -117,7 +117,8 @@ final class WatchRegistry {
     func watch(_ key: ByteSlice, database: Int, by watches: ClientWatches) {
         steps.step()
         let bytes = key.array
-        let found = databases[database]?[bytes]
+        while tables.count <= database { tables.append([:]) }
+        let found = tables[database][bytes]
         for cohort in [found?.regular, found?.expired] {
             if let cohort, watches.contains(cohort, steps) { return }
         }
@@ -143,7 +144,7 @@ final class WatchRegistry {
             cohort.count -= 1
             guard cohort.count == 0 else { continue }
             filter.remove(cohort.key.key)
-            var cohorts = databases[cohort.key.database]?[cohort.key.key] ?? Cohorts()
+            var cohorts = tables[cohort.key.database][cohort.key.key] ?? Cohorts()
             if cohort.wasExpired { cohorts.expired = nil } else { cohorts.regular = nil }
             set(cohorts, key: cohort.key.key, database: cohort.key.database)
         }
@@ -160,22 +161,25 @@ final class WatchRegistry {
 
     private func set(_ cohorts: Cohorts, key: [UInt8], database: Int) {
         guard cohorts.isEmpty else {
-            if databases[database, default: [:]].updateValue(cohorts, forKey: key) == nil { keyCount += 1 }
+            if tables[database].updateValue(cohorts, forKey: key) == nil { keyCount += 1 }
             return
         }
-        guard databases[database]?.removeValue(forKey: key) != nil else { return }
+        guard tables[database].removeValue(forKey: key) != nil else { return }
         keyCount -= 1
         // A small table is kept for those who watch next.
-        if let table = databases[database], table.isEmpty && table.capacity > Self.keptCapacity {
-            databases[database] = nil
-        }
+        if tables[database].isEmpty && tables[database].capacity > Self.keptCapacity { tables[database] = [:] }
     }
+
+    /// The keys of a database that are watched.
+    private func watched(_ database: Int) -> [[UInt8]: Cohorts] { database < tables.count ? tables[database] : [:] }
 
     // MARK: what happens to keys
 
     /// - Complexity: O(1).
     func keyChanged(_ key: [UInt8], database: Int, event: KeyEvent) {
-        guard event.breaksWatches, var cohorts = databases[database]?[key] else { return }
+        guard event.breaksWatches, database < tables.count, var cohorts = tables[database][key] else {
+            return
+        }
         steps.step()
         if event.eventClass == .expired {
             change(&cohorts, to: .absent)
@@ -188,7 +192,7 @@ final class WatchRegistry {
 
     /// - Complexity: O(1) for each watched key of the database.
     func databaseWillFlush(_ database: Int, presence: (ByteSlice) -> KeyPresence) {
-        for (key, cohorts) in databases[database] ?? [:] where key.withByteSlice(presence) != .absent {
+        for (key, cohorts) in watched(database) where key.withByteSlice(presence) != .absent {
             steps.step()
             var cohorts = cohorts
             change(&cohorts, to: .absent)
@@ -200,7 +204,7 @@ final class WatchRegistry {
     func databasesWillSwap(_ first: Int, _ second: Int, presence: (Int, ByteSlice) -> KeyPresence) {
         guard engine.database(first).count > 0 || engine.database(second).count > 0 else { return }
         for (database, other) in [(first, second), (second, first)] {
-            for (key, cohorts) in databases[database] ?? [:] {
+            for (key, cohorts) in watched(database) {
                 steps.step()
                 let (old, new) = key.withByteSlice { (presence(database, $0), presence(other, $0)) }
                 var cohorts = cohorts
