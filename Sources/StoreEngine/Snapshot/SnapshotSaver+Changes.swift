@@ -31,7 +31,10 @@ extension SnapshotSaver {
         guard let value = unwritten[UInt(bitPattern: block)], let text = value.text, text.contains(range) else {
             return
         }
-        if value.isLarge { text.willChange(range) } else { willChange(value) }
+        guard value.isLarge else { return willChange(value) }
+        let before = text.heldBytes
+        text.willChange(range)
+        engine.state.eviction.heldBytes += text.heldBytes - before
     }
 
     /// Bytes of a long string are somewhere else now, and are what they were.

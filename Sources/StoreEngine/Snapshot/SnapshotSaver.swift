@@ -357,7 +357,7 @@ public final class SnapshotSaver {
         }
         let value = UnwrittenValue(
             entry, type, head: quiet.written(0..<quiet.count).array, making: isCommands ? KeyMaking(entry) : nil,
-            databaseIndex: walk.index)
+            databaseIndex: walk.index, engine.state.allocator)
         quiet.removeAll()
         unwritten[value.address] = value
         if weight == .medium { waiting.append(value) } else { large.append(value) }

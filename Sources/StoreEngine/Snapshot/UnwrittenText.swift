@@ -1,7 +1,8 @@
 // The bytes of a long string that a snapshot has come to and that are still to be written, some at a time.
 //
 // Before bytes change, the pages in which they lie are kept, and these are what is written at their places: a bit that is set in a string of
-// a gigabyte costs one page. What is appended changes nothing that was there.
+// a gigabyte costs one page. What is appended changes nothing that was there. Pages are memory of the data's allocator, so that they are
+// counted and go back as other memory does.
 
 import RespCodec
 
@@ -12,14 +13,22 @@ import RespCodec
     let count: Int
     /// The bytes before were written: always whole pages, but at the end.
     private var position = 0
+    private let allocator: SlabAllocator
     /// Pages as they were, by their numbers.
-    private var kept: [Int: [UInt8]] = [:]
+    private var kept: [Int: UnsafeMutableRawPointer] = unsafe [:]
+    /// Whether they count as memory that only waits to be written.
+    private var isCounted = true
 
     /// How many pages are kept.
-    var keptCount: Int { kept.count }
+    var keptCount: Int { unsafe kept.count }
+    /// Their bytes, as far as they count as held.
+    var heldBytes: Int { isCounted ? keptCount * Self.pageSize : 0 }
 
     /// - Parameter entry: that of a long string.
-    init(_ entry: Entry) { unsafe (start, count) = entry.external }
+    init(_ entry: Entry, _ allocator: SlabAllocator) {
+        unsafe (start, count) = entry.external
+        self.allocator = allocator
+    }
 
     private func bytes(_ range: Range<Int>) -> ByteSlice {
         unsafe ByteSlice(start: start + range.lowerBound, count: range.count)
@@ -38,8 +47,11 @@ import RespCodec
         let range = range.clamped(to: position..<count)
         guard !range.isEmpty else { return }
         for number in range.lowerBound / Self.pageSize...(range.upperBound - 1) / Self.pageSize
-        where kept[number] == nil {
-            kept[number] = bytes(page(number)).array
+        where unsafe kept[number] == nil {
+            let old = bytes(page(number))
+            let copy = unsafe allocator.allocate(Self.pageSize)
+            unsafe copy.copyMemory(from: old.rawBytes.baseAddress!, byteCount: old.count)
+            unsafe kept[number] = copy
         }
     }
 
@@ -48,7 +60,7 @@ import RespCodec
 
     /// All bytes, of which none have changed.
     var whole: ByteSlice {
-        precondition(kept.isEmpty && position == 0, "a string that has changed is not written in one piece")
+        precondition(keptCount == 0 && position == 0, "a string that has changed is not written in one piece")
         return bytes(0..<count)
     }
 
@@ -58,13 +70,15 @@ import RespCodec
         let end = min(count, position + most)
         while position < end {
             let number = position / Self.pageSize
-            if let page = kept.removeValue(forKey: number) {
-                page.withByteSlice(write)
-                position += page.count
+            if let copy = unsafe kept.removeValue(forKey: number) {
+                let length = page(number).count
+                write(unsafe ByteSlice(start: copy, count: length))
+                unsafe allocator.deallocate(copy)
+                position += length
                 continue
             }
             var next = number + 1
-            while next * Self.pageSize < end && kept[next] == nil { next += 1 }
+            while unsafe next * Self.pageSize < end && kept[next] == nil { next += 1 }
             let run = position..<min(end, next * Self.pageSize)
             write(bytes(run))
             position = run.upperBound
@@ -72,4 +86,12 @@ import RespCodec
     }
 
     var isWritten: Bool { position == count }
+
+    /// Frees what is kept. Nothing can be written any more.
+    func release() {
+        while let page = unsafe kept.popFirst() { unsafe allocator.deallocate(page.value) }
+    }
+
+    /// Nothing that was held up to now counts any more.
+    func forgetHeld() { isCounted = false }
 }

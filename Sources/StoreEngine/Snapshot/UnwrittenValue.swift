@@ -76,7 +76,10 @@ final class UnwrittenValue {
     private var groups: [UnwrittenGroup] = []
     private var nextGroup = 0
 
-    init(_ entry: Entry, _ type: RecordType, head: [UInt8], making: KeyMaking?, databaseIndex: Int) {
+    init(
+        _ entry: Entry, _ type: RecordType, head: [UInt8], making: KeyMaking?, databaseIndex: Int,
+        _ allocator: SlabAllocator
+    ) {
         self.head = head
         self.making = making
         self.type = type
@@ -84,7 +87,7 @@ final class UnwrittenValue {
         isLarge = Weight(of: entry) == .large
         body =
             switch entry.encoding {
-            case .external: .text(UnwrittenText(entry))
+            case .external: .text(UnwrittenText(entry, allocator))
             case .chain: unsafe .list(ListChain(at: entry.pointer))
             case .stream: unsafe .stream(StreamValue(at: entry.pointer))
             case .tree: unsafe .scores(SortedSetTable(at: entry.pointer))
@@ -209,7 +212,9 @@ final class UnwrittenValue {
         case .stream:
             return (entries.map { writeNodes(of: $0) } ?? true) && writeGroups(saver)
         case .text(let text):
+            let before = text.heldBytes
             text.slice(most: Self.textSliceSize) { records?.sink.append($0) }
+            saver.engine.state.eviction.heldBytes -= before - text.heldBytes
             return text.isWritten
         }
     }
@@ -347,10 +352,14 @@ final class UnwrittenValue {
 
     /// Frees it if no key has it any more.
     func release(_ saver: SnapshotSaver) {
+        let state = saver.engine.state
+        if let text {
+            state.eviction.heldBytes -= text.heldBytes
+            text.release()
+        }
         guard let dropped else { return }
         self.dropped = nil
         saver.unwritten[address] = nil
-        let state = saver.engine.state
         state.eviction.heldBytes -= heldBytes
         switch dropped {
         case .value(let value): unsafe state.freeing.free(value)
@@ -366,6 +375,7 @@ final class UnwrittenValue {
     /// What is dropped goes with its allocator.
     func forgetDropped() {
         dropped = nil
+        text?.forgetHeld()
         for run in list?.runs.values ?? [:].values { run.heldBytes = nil }
     }
 }

@@ -496,12 +496,15 @@ struct SnapshotSaverTests {
         while engine.hasGarbage { engine.freeSlice() }
         #expect(memory.byteCount < 10_000)
         #expect(engine.bytesHeldBySnapshot > 3_600_000 && engine.usedBytes > before - 10_000)
+        let held = engine.bytesHeldBySnapshot
         run(engine, ["SETRANGE", "changed", "9", "x"])
         run(engine, ["SETBIT", "changed", "8000000", "1"])
         run(engine, ["BITFIELD", "changed", "SET", "u8", "9000000", "7", "SET", "u8", "9100000", "7"])
         let changed = try #require(saver.unwritten.values.compactMap(\.text).first { $0.keptCount > 0 })
         // One page each of the first two, and the four from the first field to the last.
         #expect(changed.keptCount == 6 && memory.byteCount < 10_000)
+        // They are memory like any other, but have no keys evicted.
+        #expect(engine.bytesHeldBySnapshot == held + 6 * 4096)
         while !saver.slice({ false }) {}
         saver.end()
         #expect(engine.bytesHeldBySnapshot == 0)
@@ -572,6 +575,7 @@ struct SnapshotSaverTests {
             }
         }
         try check(bytes, digest)
+        #expect(engine.bytesHeldBySnapshot == 0)
         engine.removeAll()
         while engine.hasGarbage { engine.freeSlice() }
         engine.database(0).allocator.checkInvariants()
