@@ -389,14 +389,15 @@ def test_a_reply_somewhat_beyond_a_small_limit_is_not_sent(request_, start):
         assert eventually(lambda: used_memory(control) < before + 10_000)
 
 
-def test_replies_of_a_pipeline_are_limited_together(start):
+@pytest.mark.parametrize("limit", [100_000, 1_000_000])
+def test_replies_of_a_pipeline_are_limited_together(limit, start):
     """Also by a server that has run none of its commands yet, which takes longer."""
-    server = start("--client-output-buffer-limit", "normal 100000 0 0")
+    server = start("--client-output-buffer-limit", f"normal {limit} 0 0")
     with server.connect() as control, server.connect() as greedy:
         control("SET", "large", "x" * 10_000)
         greedy.send_raw(b"".join(
             encode("SET", number, number) + encode("GET", number) + encode("DEL", number) + encode("GET", "large")
-            for number in range(15)))
+            for number in range(limit * 15 // 100_000)))
         assert greedy.read_until_close() == b""
 
 

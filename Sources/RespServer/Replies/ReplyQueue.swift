@@ -32,6 +32,8 @@ protocol ReplyQueueOwner: AnyObject {
 final class ReplyQueue {
     /// A run of this many bytes is sent before the client's next request runs.
     static let longRun = 256 * 1024
+    /// Where the client has a limit of no more than this, only one that reaches it.
+    private static let longestRun = 16 << 20
     /// From this many bytes or parts on, runs and messages are sent before the turn ends.
     private static let mostQueuedBytes = 1024 * 1024
     private static let mostParts = 32 * 1024
@@ -167,7 +169,9 @@ final class ReplyQueue {
     private func startRun() {
         var most = mostReplyBytes
         if let current, current.clientClass != .normal { most = limits.mostReplyBytes(current.clientClass) }
-        writer.beginRun(limit: most, mark: Self.longRun)
+        // Where there is a limit, what is sent before it is reached would not be seen.
+        let mark = most <= Self.longestRun ? max(most, Self.longRun) : Self.longRun
+        writer.beginRun(limit: most, mark: mark)
     }
 
     /// Queues the run at hand, or sends it if it is long, and starts anew. No command must be running.
