@@ -146,3 +146,16 @@ def test_replies_that_a_monitor_skips(server, reference):
             monitor.send_raw(encode("PING") + encode("ECHO", "over"))
             return shown(read_up_to(monitor, b'"ECHO" "over"\r\n'), client, monitor)
     assert told(server) == told(reference)
+
+
+def test_a_monitor_runs_scripts_that_write_nothing(server, reference):
+    for one in (server, reference):
+        with one.connect() as monitor:
+            assert monitor("MONITOR").raw == b"+OK\r\n"
+            for script, answer in ((b"#!lua flags=no-writes\nreturn 1", b":1\r\n"),
+                                   (b"return 1", b"-ERR Replica can't interact with the keyspace\r\n")):
+                monitor.send("EVAL", script, 0)
+                reply = monitor.read()
+                while reply.raw.startswith(b"+"):
+                    reply = monitor.read()
+                assert reply.raw == answer

@@ -157,15 +157,15 @@ extension Server {
                     "ERR Can't execute '\(record.fullName)': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
                 ))
         }
-        if connection.isMonitor && !flags.isDisjoint(with: [.write, .readOnly, .mayWrite]) {
-            return .refuse(record, .message("ERR Replica can't interact with the keyspace"))
-        }
         if persistence.loading != nil && !flags.contains(.loading) {
             return .refuse(record, .loading)
         }
         if scripts.isBusy && !flags.contains(.allowBusy) { return .refuse(record, scripts.busyError) }
         // What a script says of itself counts for what may have to wait, or needs memory.
         let callFlags = record.info.script == nil ? flags : scripts.flags(of: record, arguments)
+        if connection.isMonitor && !callFlags.isDisjoint(with: [.write, .readOnly, .mayWrite]) {
+            return .refuse(record, .message("ERR Replica can't interact with the keyspace"))
+        }
         if isPaused(callFlags, connection) {
             pause.suspend(connection)
             return .suspend
