@@ -394,7 +394,7 @@ def test_transactions(start):
         assert client("EXISTS", "a", "n").value == 0
         assert client("EXEC").raw == b"-ERR EXEC without MULTI\r\n"
         # Queueing takes memory.
-        for command in (("SET", "a", "b"), ("GET", "k")):
+        for command in (("SET", "a", "b"), ("GET", "k"), ("SELECT", 1), ("PING",)):
             client("MULTI")
             assert client(*command).raw == OOM
             assert client("EXEC").raw == aborted

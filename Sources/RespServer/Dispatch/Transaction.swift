@@ -37,7 +37,10 @@ import StoreEngine
     }
 
     /// The memory of the queued requests.
-    var byteCount: Int { argumentByteCount + pieces.count * MemoryLayout<ArgumentPiece>.stride }
+    var byteCount: Int {
+        argumentByteCount + pieces.count * MemoryLayout<ArgumentPiece>.stride
+            + queue.count * MemoryLayout<Queued>.stride
+    }
 
     /// - Parameter flags: those of the call.
     /// - Complexity: O(bytes of the arguments), amortized.

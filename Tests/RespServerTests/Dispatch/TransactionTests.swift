@@ -35,7 +35,9 @@ import Testing
         }
         #expect(transaction.queue.map { transaction.arguments(of: $0).owned } == requests)
         let bytes = requests.joined().reduce(0) { $0 + $1.count }
-        #expect(transaction.argumentByteCount == bytes && transaction.byteCount == bytes + requests.joined().count * 16)
+        #expect(
+            transaction.argumentByteCount == bytes
+                && transaction.byteCount == bytes + requests.joined().count * 16 + requests.count * 24)
         #expect(transaction.flags.contains(.write))
     }
 
