@@ -26,7 +26,7 @@ extension Server {
         connection.lastActive = now
         clock.beginSlice()
         replies.begin(for: connection)
-        // What it has sent at once is answered at once, so that it is seen if that is too much.
+        // Its pipeline is answered in one slice, so that an output limit sees the replies together.
         if replies.limitsReplies(to: connection) { clock.extendSlice() }
         if let pending = connection.pending { goOn(with: pending, connection) }
         // What is kept comes before what is read.
@@ -183,7 +183,7 @@ extension Server {
             place = ending.start
             let hasSample = prepareSample(reader.count)
             defer { if hasSample { endSample() } }
-            // Reading and looking up is charged to no command.
+            // Reading and looking up are charged to no command.
             clock.restart()
             if reader.count == 0 {
                 // Empty requests cost time, too.

@@ -48,7 +48,7 @@ extension Server {
         // What would be done from here on, in the rest of the turn, is neither saved nor acknowledged: nobody is served any more.
         turns.stop()
         updateGate()
-        // Who is told that the server ends must not find it once more.
+        // Closed before replies leave: a client that learns of the end must not be able to connect again.
         listeners.close()
         return true
     }

@@ -45,7 +45,7 @@ final class Server {
     let monitors = Monitors()
     let observer: CommandObserver
     let hotKeys: HotKeySampler
-    /// The memory of one that is over, for the next.
+    /// A transaction that is over, whose memory the next one uses.
     var spareTransaction: Transaction?
     let pubsub: PubSub
     var tracking: Tracking { keyspaceListeners.tracking }

@@ -11,7 +11,7 @@ import StoreEngine
 /// What must be looked at before or after a connection's next request.
 struct ConnectionState: OptionSet {
     let rawValue: UInt8
-    /// Its gate is not open, and not only because of a transaction.
+    /// All its commands take the slow path, for another reason than a transaction.
     static let needsChecks = ConnectionState(rawValue: 1)
     /// It is suspended by CLIENT PAUSE.
     static let isPaused = ConnectionState(rawValue: 2)

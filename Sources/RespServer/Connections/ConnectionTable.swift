@@ -1,7 +1,7 @@
 // All open connections, by descriptor and by id, and those that are about to go or have just gone.
 
 final class ConnectionTable {
-    // Nobody is called while the lists change, so that is not checked when the server runs: they are looked at in every turn.
+    // No other code runs while one of these is modified, so exclusive access is not checked at run time: they are looked at in every turn.
 
     @safe @exclusivity(unchecked) private var byDescriptor: [Connection?] = []
     private var descriptors: [UInt64: Int32] = [:]

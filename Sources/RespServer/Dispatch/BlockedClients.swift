@@ -34,7 +34,7 @@ final class BlockedClients {
     }
 
     private var databases: [Int: Database] = [:]
-    // Looked at in every turn. Nobody is called while one of them changes, so that is not checked when the server runs.
+    // Looked at in every turn. No other code runs while one of them is modified, so exclusive access is not checked at run time.
     @safe @exclusivity(unchecked) private var ready: [WaitQueue] = []
     /// Waits that CLIENT UNBLOCK ends, once it has been answered, and whether with an error.
     @safe @exclusivity(unchecked) private var unblocked: [(waiter: WaitingCommand, withError: Bool)] = []

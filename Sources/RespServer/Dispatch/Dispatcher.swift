@@ -23,7 +23,7 @@ extension Server {
         return true
     }
 
-    /// Commands that a transaction does not just queue.
+    /// Commands that a transaction does not queue, or that need the checks first.
     private static let unlikeOthersInTransactions: CommandFlags = [
         .transactionControl, .noMulti, .changesReplies, .protected, .runsScript,
     ]

@@ -12,10 +12,10 @@ import StoreEngine
         fileprivate let pieces: Range<Int>
     }
 
-    /// One that has had no more memory than this may be used again.
+    /// One whose arguments had room for more than this is not used again; nor is one of many commands (`reset`).
     private static let mostKept = 64 << 10
 
-    // Nobody is called while one of these changes, so that is not checked when the server runs.
+    // No other code runs while one of these is modified, so exclusive access is not checked at run time.
 
     @safe @exclusivity(unchecked) private(set) var queue: [Queued] = []
     /// Those of all queued commands.
@@ -43,7 +43,7 @@ import StoreEngine
     }
 
     /// - Parameter flags: those of the call.
-    /// - Complexity: O(bytes of the arguments), amortized.
+    /// - Complexity: O(arguments and their bytes), amortized.
     func append(_ command: CommandHandle, _ arguments: Arguments, flags: CommandFlags) {
         var length = 0
         for index in 0..<arguments.count { length += arguments[index].count }

@@ -27,6 +27,7 @@ final class WatchCohort {
 
 /// What one client watches.
 final class ClientWatches {
+    /// No other code runs while they are modified, so exclusive access is not checked at run time.
     @safe @exclusivity(unchecked) private var cohorts: [WatchCohort] = []
     /// The same, once they are many.
     private var identities: Set<ObjectIdentifier> = []
@@ -84,9 +85,9 @@ final class WatchRegistry {
         var isEmpty: Bool { regular == nil && expired == nil }
     }
 
-    /// By the number of the database. Nobody is called while one of the tables changes, so that is not checked when the server runs.
+    /// By the number of the database. No other code runs while a table is modified, so exclusive access is not checked at run time.
     @safe @exclusivity(unchecked) private var tables: [[[UInt8]: Cohorts]] = []
-    /// Tables of so many keys are kept when they are empty.
+    /// An empty table with room for up to this many keys is kept.
     private static let keptCapacity = 64
     private let engine: Engine
     private let filter: KeyFilter

@@ -7,7 +7,7 @@ import Glibc
 
 final class EventLoop {
     private let epoll: Epoll
-    // Nobody is called while one of these changes, so that is not checked when the server runs: they change in every turn.
+    // No other code runs while one of these is modified, so exclusive access is not checked at run time: they change in every turn.
     @safe @exclusivity(unchecked) private var wakeTimer: WakeTimer
     @safe @exclusivity(unchecked) private var arrivals = ArrivalMeter()
     let timers = LoopTimers()

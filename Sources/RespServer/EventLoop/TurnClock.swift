@@ -57,7 +57,8 @@ final class TurnClock {
         sliceLength = millisecond / 4
     }
 
-    /// Lets the connection go on that is being served, for 4 ms in all, since what it asks for costs less done at once.
+    /// Lets the connection go on that is being served, for 4 ms in all, since what it asks for costs less done
+    /// at once, or since its replies are to meet an output limit together.
     func extendSlice() { sliceLength = millisecond &* 4 }
 
     /// Whether it has been served for long enough, a quarter of a millisecond if nothing was said.

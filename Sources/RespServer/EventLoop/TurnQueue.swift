@@ -3,7 +3,7 @@
 // it is known at any time who is still to come.
 
 final class TurnQueue {
-    // Nobody is called while one of these changes, so that is not checked when the server runs: they are looked at in every turn.
+    // No other code runs while one of these is modified, so exclusive access is not checked at run time: they are looked at in every turn.
 
     /// To be served in the next turn.
     @safe @exclusivity(unchecked) private var queued: [Connection] = []

@@ -32,7 +32,8 @@ final class CommandObserver {
     private(set) var logs = CommandLogs()
     var latency = LatencyMonitor()
     private(set) var tracksLatency = true
-    /// Set where a request that came in pieces is executed, and set back there. Nobody is called while it changes.
+    /// `words` and `mayBeLarge` are set only while a request that came in pieces is executed, `hasMeasuredReply` by `executeWithChecks`. No
+    /// other code runs while one of them is modified, so exclusive access is not checked at run time.
     @safe @exclusivity(unchecked) var request = ObservedRequest()
     /// Whether requests are measured that came in one piece.
     private var measuresAllRequests = false

@@ -14,7 +14,7 @@ import StoreEngine
 
 final class PubSub {
     private let engine: Engine
-    // Nobody is called while one of these changes, so that is not checked when the server runs: each message looks at them.
+    // No other code runs while one of these is modified, so exclusive access is not checked at run time: each message looks at them.
     @safe @exclusivity(unchecked) private(set) var channels = NamedTable<Topic>()
     @safe @exclusivity(unchecked) private(set) var shardChannels = NamedTable<Topic>()
     @safe @exclusivity(unchecked) private(set) var patterns = NamedTable<Topic>()

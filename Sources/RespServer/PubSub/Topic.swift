@@ -17,6 +17,7 @@ final class Topic: NamedObject {
     }
 
     let kind: Kind
+    /// No other code runs while they are modified, so exclusive access is not checked at run time.
     @safe @exclusivity(unchecked) fileprivate(set) var subscriptions = InlineFirstArray<Subscription>()
     /// Where a pattern stands among those that begin with the same literal text.
     var placeInGroup = 0

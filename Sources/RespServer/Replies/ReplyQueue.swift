@@ -30,9 +30,9 @@ protocol ReplyQueueOwner: AnyObject {
 }
 
 final class ReplyQueue {
-    /// A run of this many bytes is sent before the client's next request runs.
+    /// A run of this many bytes is sent before the client's next request runs, where no limit up to `longestRun` holds.
     static let longRun = 256 * 1024
-    /// Where the client has a limit of no more than this, only one that reaches it.
+    /// With a hard limit of up to this, a run is sent only once it reaches the limit, but not below `longRun`.
     private static let longestRun = 16 << 20
     /// From this many bytes or parts on, runs and messages are sent before the turn ends.
     private static let mostQueuedBytes = 1024 * 1024
@@ -76,13 +76,13 @@ final class ReplyQueue {
     private static let usualCapacity = 64 * 1024
     /// The writer has grown for a reply that nobody gets, and gives that memory back at the end of the turn.
     var hasDiscardedLongRun = false
-    // Nobody is called while one of these changes, so that is not checked when the server runs: each reply and each message looks at them.
+    // No other code runs while one of these is modified, so exclusive access is not checked at run time: each reply and each message looks at them.
 
     /// What is to be sent at the end of the turn, and the list that is gone through then.
     @safe @exclusivity(unchecked) private var parts: [Part] = []
     @safe @exclusivity(unchecked) private var sending: [Part] = []
-    /// The number of the first of `parts`: they are numbered from the start of the server on, and a connection knows its last one's. So none
-    /// of its parts is to be forgotten when they have been sent.
+    /// The number of the first of `parts`. Parts are numbered from the start of the server on, and a connection knows its last one's number:
+    /// so nothing need be reset in connections when parts have been sent.
     private var firstPart = 0
     /// The messages among them, as they are in each protocol version, and how many times these have been emptied.
     private let resp2Messages = ReplyWriter(capacity: 4096)
@@ -141,7 +141,7 @@ final class ReplyQueue {
         writer.version = connection.version
     }
 
-    /// Whether what a client is answered at once may be too much.
+    /// Whether an output limit may apply to the replies of a client.
     @inline(__always)
     func limitsReplies(to connection: Connection) -> Bool {
         hasNormalLimit || connection.clientClass != .normal
@@ -210,7 +210,7 @@ final class ReplyQueue {
         connection.lastQueuedPart = firstPart &+ parts.add(connection, source, range, behind: last)
     }
 
-    /// Whether a connection is to be sent something at the end of the turn, of which nothing has been yet.
+    /// Whether a connection has parts that wait to be sent.
     func hasQueued(_ connection: Connection) -> Bool { connection.lastQueuedPart >= firstPart }
 
     /// Hands over what has been written so far within a command that runs others, as far as it must be sent before the next one of them.

@@ -22,6 +22,7 @@ import StoreEngine
     var functions = FunctionSet()
     /// The library that is being loaded.
     var loading: FunctionLibrary?
+    /// No other code runs while it is modified, so exclusive access is not checked at run time.
     @safe @exclusivity(unchecked) private(set) var cache = ScriptCache()
     private(set) var evictedCount = 0
 
@@ -41,7 +42,7 @@ import StoreEngine
 
     // MARK: commands of a script
 
-    // Of what each call changes nothing is looked at meanwhile, so it is not checked for exclusivity when it runs.
+    // No other code runs while what each call changes is modified, so exclusive access is not checked at run time.
 
     /// The reply of the command that a script runs.
     let reply = ReplyWriter(capacity: 4096)

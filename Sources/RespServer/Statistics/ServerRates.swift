@@ -1,4 +1,4 @@
-/// What happens in a second: means of the last looks, as many as Redis takes.
+/// What happens in a second: means of the last sixteen looks, as many as Redis takes, one at each upkeep (`hz`).
 struct ServerRates {
     /// The mean of the last sixteen figures; those that were not given yet are 0.
     private struct Mean {

@@ -88,7 +88,8 @@ final class Tracking {
     var mostKeys = 0
     private var keys = NamedTable<ReadKey>()
     private var prefixes = PrefixTable<Prefix>()
-    /// Prefixes of which keys were changed in this turn. Nobody is called while that changes, and it is looked at in every turn.
+    /// Prefixes of which keys were changed in this turn. Looked at in every turn, and no other code
+    /// runs while it is modified, so exclusive access is not checked at run time.
     @safe @exclusivity(unchecked) private var changedPrefixes: [Prefix] = []
     private var randomPlace = 0
     /// How many clients are tracking.

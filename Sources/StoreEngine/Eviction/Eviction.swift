@@ -113,7 +113,7 @@ struct Eviction {
         return isLimited && engine.allocator.residentBytes - variables.held - variables.limit > tolerated
     }
 
-    /// Bytes that no key has any more, and that a snapshot has still to write.
+    /// Bytes that only a snapshot still needs: values that no key has any more, and pages of long strings as they were before a change.
     var heldBytes: Int {
         get { variables.held }
         nonmutating set {

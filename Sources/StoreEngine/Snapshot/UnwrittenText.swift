@@ -42,7 +42,7 @@ import RespCodec
     func contains(_ range: Range<Int>) -> Bool { !range.clamped(to: position..<count).isEmpty }
 
     /// Bytes are about to change.
-    /// - Complexity: O(bytes of their pages), once for each page.
+    /// - Complexity: O(pages of the range); each page is copied once.
     func willChange(_ range: Range<Int>) {
         let range = range.clamped(to: position..<count)
         guard !range.isEmpty else { return }
@@ -64,7 +64,7 @@ import RespCodec
         return bytes(0..<count)
     }
 
-    /// Writes some bytes, and then there are `isWritten` or more.
+    /// Writes up to `most` bytes from `position` on.
     /// - Parameter most: how many, in whole pages.
     func slice(most: Int, _ write: (ByteSlice) -> Void) {
         let end = min(count, position + most)
