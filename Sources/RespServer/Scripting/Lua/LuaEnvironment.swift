@@ -98,17 +98,15 @@ protocol LuaHost: AnyObject {
         return held > 64 << 20 && usedBytes < held / 4
     }
 
-    /// Whether garbage may grow to nine times what is in use before Lua collects it, and not only to as much. For as long as
-    /// little is in use: most of that is what every interpreter holds from the start, and each collection looks through it.
-    var collectsSeldom = false {
-        didSet { _ = unsafe lua.functions.pointee.collect(lua.state, 6, collectsSeldom ? 1000 : 200) }
-    }
+    /// How much garbage there may be before Lua collects it: as much as is in use; or nine times as much as long as little is (see
+    /// `LuaMemory.hasFew`), for most of that is what every interpreter holds from the start, and each collection looks through it.
+    func setPause(isLong: Bool) { _ = unsafe lua.functions.pointee.collect(lua.state, 6, isLong ? 1000 : 200) }
 
     /// To be called when there is no garbage.
     private func followUse() {
-        guard unsafe !collectsSeldom && usedBytes < LuaMemory.fewBytes / 2 else { return }
-        collectsSeldom = true
-        unsafe lua.memory.pointee.tellsMany = true
+        guard unsafe !lua.memory.pointee.hasFew && usedBytes < LuaMemory.fewBytes / 2 else { return }
+        setPause(isLong: true)
+        unsafe lua.memory.pointee.hasFew = true
     }
 
     /// Collects some garbage.

@@ -13,14 +13,14 @@ import RespCodec
     static let mostSmallBytes = 256
     private static let classCount = mostSmallBytes / granularity + 1
     private static let chunkBytes = 256 * 1024
-    /// As long as no more is in use, garbage is collected seldom: see `LuaEnvironment.collectsSeldom`.
+    /// As long as no more is in use, garbage is collected seldom: see `LuaEnvironment.setPause`.
     static let fewBytes = 4 << 20
 
     /// Bytes that the interpreter has asked for and not given back.
     private(set) var usedBytes = 0
     var limit: Int { didSet { unsafe setMark() } }
-    /// Whether the environment is to be told once there are more than `fewBytes`.
-    var tellsMany = false { didSet { unsafe setMark() } }
+    /// Whether no more than `fewBytes` have been in use since the environment set this; it is told once there are more.
+    var hasFew = false { didSet { unsafe setMark() } }
     /// What growth beyond this many bytes means is looked at.
     private var mark: Int
     /// Whether a Swift function works with the interpreter: then no allocation fails.
@@ -52,14 +52,14 @@ import RespCodec
     /// Bytes of the chunks of small blocks.
     var chunkByteCount: Int { unsafe chunks.count * Self.chunkBytes }
 
-    private mutating func setMark() { unsafe mark = tellsMany ? min(limit, Self.fewBytes) : limit }
+    private mutating func setMark() { unsafe mark = hasFew ? min(limit, Self.fewBytes) : limit }
 
     /// Whether so much growth that it goes beyond the mark is admitted.
     @inline(never)
     private mutating func admits(_ growth: Int) -> Bool {
-        if unsafe tellsMany {
-            unsafe tellsMany = false
-            unsafe environment?._withUnsafeGuaranteedRef { $0.collectsSeldom = false }
+        if unsafe hasFew {
+            unsafe hasFew = false
+            unsafe environment?._withUnsafeGuaranteedRef { $0.setPause(isLong: false) }
         }
         return unsafe isLenient || !isOverLimit(adding: growth)
     }
