@@ -102,7 +102,7 @@ extension Server {
     /// Runs a call, and has its time and the sizes of its request and its reply looked at.
     @discardableResult
     func runMeasured(_ call: Call) -> Bool {
-        let requestByteCount = observer.measuresRequests ? observer.measure(call.arguments) : 0
+        let requestByteCount = observer.measure(call.arguments)
         let start = reply.count
         let begin = clock.last
         guard run(call) else { return false }

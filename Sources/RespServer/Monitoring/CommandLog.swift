@@ -120,9 +120,13 @@ struct CommandLogs {
         self[.largeReply].follow(threshold: settings.largeReplyThreshold, maxCount: settings.largeReplyMaxCount)
     }
 
+    /// Whether requests are measured that came in one piece.
+    var measuresRequests: Bool {
+        self[.largeRequest].isOn && self[.largeRequest].threshold < Self.surelyNoticedRequest
+    }
+
     /// Commands that cannot be told to be small without a look at each.
     var gate: CommandFlags {
-        let measuresRequests = self[.largeRequest].isOn && self[.largeRequest].threshold < Self.surelyNoticedRequest
         let measuresReplies = self[.largeReply].isOn && self[.largeReply].threshold <= Self.surelyNoticedReply
         return measuresRequests || measuresReplies ? .any : []
     }

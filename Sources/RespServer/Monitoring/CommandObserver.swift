@@ -37,7 +37,6 @@ final class CommandObserver {
     @safe @exclusivity(unchecked) var request = ObservedRequest()
     /// Whether requests are measured that came in one piece.
     private var measuresAllRequests = false
-    @inline(__always) var measuresRequests: Bool { measuresAllRequests || request.mayBeLarge }
     /// From how many bytes on replies are logged.
     private(set) var noticedReply = Int.max
     private let clock: TurnClock
@@ -48,8 +47,7 @@ final class CommandObserver {
         logs.follow(settings)
         latency.threshold = settings.latencyMonitorThresholdMilliseconds
         tracksLatency = settings.latencyTracking
-        measuresAllRequests =
-            logs[.largeRequest].isOn && logs[.largeRequest].threshold < CommandLogs.surelyNoticedRequest
+        measuresAllRequests = logs.measuresRequests
         noticedReply = logs[.largeReply].isOn ? logs[.largeReply].threshold : Int.max
         clock.noticedMicroseconds = logs[.slow].isOn ? logs[.slow].threshold : Int.max
     }
@@ -89,10 +87,9 @@ final class CommandObserver {
     // MARK: bytes
 
     /// The bytes of a request, if they matter; else 0.
+    @inline(__always)
     func measure(_ arguments: Arguments) -> Int {
-        let log = logs[.largeRequest]
-        guard log.isOn, request.mayBeLarge || log.threshold < CommandLogs.surelyNoticedRequest else { return 0 }
-        return arguments.requestByteCount
+        measuresAllRequests || request.mayBeLarge ? arguments.requestByteCount : 0
     }
 
     /// Looks at the sizes of a call's request and reply.
