@@ -266,7 +266,7 @@ extension Server {
         }
         observer.request.hasMeasuredReply = false
         if appendOnly.takesEffects { appendOnly.noteEffects(of: connection) }
-        replies.handOver(to: connection)
+        replies.handOverLong(to: connection)
         clock.restart()
     }
 

@@ -205,3 +205,15 @@ def test_slowlog_is_one_of_the_command_logs(server, valkey):
             client("COMMANDLOG", "RESET", "slow")
             assert client("SLOWLOG", "LEN").value == 0
             client("CONFIG", "SET", "slowlog-log-slower-than", "10000")
+
+
+@pytest.mark.ours
+def test_large_replies_are_noticed_below_an_output_limit(start):
+    """Where the limit is to see all replies of a pipeline, long ones are not sent at once."""
+    server = start("--client-output-buffer-limit", "normal 10000000 0 0", "--commandlog-reply-larger-than", "1000000")
+    with server.connect() as client:
+        client("RPUSH", "list", *["v" * 1000] * 2000)
+        for _ in range(2):
+            assert len(client("LRANGE", "list", 0, -1).plain()) == 2000
+        found = client("COMMANDLOG", "GET", -1, "large-reply").plain()
+        assert [words for _, _, _, words, _, _ in found] == [[b"LRANGE", b"list", b"0", b"-1"]] * 2

@@ -125,6 +125,9 @@ public struct BorrowedBytes {
         unsafe storage.pointee.mark = storage.pointee.count &+ mark
     }
 
+    /// Lets the run have `bytes` more before it `needsSending` again.
+    public func admit(_ bytes: Int) { unsafe storage.pointee.mark = storage.pointee.count &+ bytes }
+
     /// Where the current run is in the buffer. Borrowed bytes are not among these.
     @inlinable public var run: Range<Int> { unsafe storage.pointee.runStart..<storage.pointee.count }
 

@@ -30,9 +30,9 @@ protocol ReplyQueueOwner: AnyObject {
 }
 
 final class ReplyQueue {
-    /// A run of this many bytes is sent before the client's next request runs, where no limit up to `longestRun` holds.
+    /// A run of this many bytes is sent before the client's next request runs, unless a limit of up to `longestRun` is to see all of it.
     static let longRun = 256 * 1024
-    /// With a hard limit of up to this, a run is sent only once it reaches the limit, but not below `longRun`.
+    /// With a hard limit of up to this, a run is sent only when the client's requests are done, or once it reaches the limit.
     private static let longestRun = 16 << 20
     /// From this many bytes or parts on, runs and messages are sent before the turn ends.
     private static let mostQueuedBytes = 1024 * 1024
@@ -165,13 +165,27 @@ final class ReplyQueue {
         if let interrupted { begin(for: interrupted) } else { startRun() }
     }
 
+    /// How many bytes the connection at hand may be answered at once.
+    @inline(__always)
+    private var mostReplyBytesOfCurrent: Int {
+        guard let current, current.clientClass != .normal else { return mostReplyBytes }
+        return limits.mostReplyBytes(current.clientClass)
+    }
+
     @inline(__always)
     private func startRun() {
-        var most = mostReplyBytes
-        if let current, current.clientClass != .normal { most = limits.mostReplyBytes(current.clientClass) }
-        // Where there is a limit, what is sent before it is reached would not be seen.
-        let mark = most <= Self.longestRun ? max(most, Self.longRun) : Self.longRun
-        writer.beginRun(limit: most, mark: mark)
+        let most = mostReplyBytesOfCurrent
+        writer.beginRun(limit: most, mark: Self.longRun)
+    }
+
+    /// Hands over a run that `needsSending`; one that is only long goes on where there is a limit, which is to see all replies together.
+    func handOverLong(to connection: Connection) {
+        let isOnlyLong = writer.borrowed.isEmpty && deferred.byteCount == 0 && !isCrowded && !writer.isOverfull
+        if isOnlyLong && mostReplyBytesOfCurrent <= Self.longestRun {
+            writer.admit(Self.longRun)
+        } else {
+            handOver(to: connection)
+        }
     }
 
     /// Queues the run at hand, or sends it if it is long, and starts anew. No command must be running.
@@ -224,7 +238,7 @@ final class ReplyQueue {
         }
         let messages = deferred
         deferred = DeferredMessages()
-        handOver(to: connection)
+        handOverLong(to: connection)
         // They come behind all of the command's reply.
         deferred = messages
         if messages.byteCount > 0 { writer.requestSending() }
