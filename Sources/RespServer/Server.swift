@@ -98,7 +98,7 @@ final class Server {
         replies.owner = self
         persistence.owner = self
         appendOnly.owner = self
-        unsafe scripts.server = self
+        scripts.server = self
         engine.observer = keyspaceListeners
         engine.refusals = RefusedPayloads { log.verbose($0) }
         for command in Engine.allCommands { commands.add(CommandRecord(command)) }

@@ -55,7 +55,7 @@ enum PubSubCommands {
             complexity:
                 "O(N+M) in the subscribers, and in the patterns with whose literal text the channel's name begins"
         ) { (context, arguments) throws(CommandError) in
-            context.reply.integer(context.server.publish(arguments[2], to: arguments[1]))
+            context.reply.integer(context.uncountedServer.use { $0.publish(arguments[2], to: arguments[1]) })
         },
         Command(
             "SPUBLISH", group: .pubsub, since: "7.0.0", arity: 3, flags: publishing, effect: .verbatim,

@@ -116,7 +116,15 @@ enum ScriptCommands {
     private static func evaluate(
         _ context: SessionContext, _ arguments: Arguments, isDigest: Bool, isReadOnly: Bool
     ) throws(CommandError) {
-        let server = context.server
+        try context.uncountedServer.use { (server) throws(CommandError) in
+            try evaluate(context, arguments, isDigest: isDigest, isReadOnly: isReadOnly, on: server)
+        }
+    }
+
+    @inline(__always)
+    private static func evaluate(
+        _ context: SessionContext, _ arguments: Arguments, isDigest: Bool, isReadOnly: Bool, on server: Server
+    ) throws(CommandError) {
         // Before the commands of the script are.
         if !server.monitors.isEmpty, let command = server.commands.find(arguments[0]) {
             server.show(command.record, arguments, of: context.connection)

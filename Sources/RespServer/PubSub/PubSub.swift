@@ -53,7 +53,7 @@ final class PubSub {
     @inline(__always)
     func receiverCount(_ topic: Topic) -> Int {
         departed.isEmpty
-            ? topic.subscriptions.count : topic.subscriptions.count { !$0.subscriber.hasDeparted }
+            ? topic.subscriptions.count : topic.subscriptions.count { !$0.subscriber.object.hasDeparted }
     }
 
     // MARK: subscribing

@@ -28,12 +28,13 @@ extension Server {
             var message = Message()
             // From the last to the first: who is closed for what it is sent leaves its place to the last one.
             for place in stride(from: topic.subscriptions.count - 1, through: 0, by: -1) {
-                let subscriber = topic.subscriptions[place].subscriber
-                if subscriber.hasDeparted { continue }
-                replies.push(&message, to: subscriber.connection) { writer in
-                    Self.write(payload, of: channel, topic, to: writer)
+                topic.subscriptions[place].subscriber.use { subscriber in
+                    if subscriber.hasDeparted { return }
+                    replies.push(&message, to: subscriber.connection) { writer in
+                        Self.write(payload, of: channel, topic, to: writer)
+                    }
+                    count += 1
                 }
-                count += 1
             }
         }
         if count >= Self.manyReceivers { clock.extendSlice() }

@@ -11,7 +11,8 @@ final class Topic: NamedObject {
     }
 
     struct Subscription {
-        let subscriber: Subscriber
+        /// Kept by its connection, or, when that has gone, among those who have departed.
+        let subscriber: Uncounted<Subscriber>
         /// Where the topic stands among the subscriber's.
         fileprivate(set) var place: Int
     }
@@ -41,7 +42,7 @@ final class Subscriber {
 
     let connection: Connection
     /// Its client has gone.
-    var hasDeparted = false
+    @safe @exclusivity(unchecked) var hasDeparted = false
     private var entries = InlineFirstArray<Entry>()
     /// Where each topic stands among the entries, once these are many.
     private var places: [ObjectIdentifier: Int] = [:]
@@ -91,7 +92,7 @@ final class Subscriber {
     /// Subscribes to a topic to which it is not subscribed.
     func join(_ topic: Topic, _ steps: StepCounter) {
         entries.append(Entry(topic: topic, place: topic.subscriptions.count))
-        topic.subscriptions.append(Topic.Subscription(subscriber: self, place: entries.count - 1))
+        topic.subscriptions.append(Topic.Subscription(subscriber: unsafe Uncounted(self), place: entries.count - 1))
         count(topic.kind, 1)
         if !places.isEmpty {
             places[ObjectIdentifier(topic)] = entries.count - 1
@@ -112,6 +113,8 @@ final class Subscriber {
             if !places.isEmpty { places[ObjectIdentifier(moved.topic)] = index }
         }
         if entries.count <= Self.few / 2 { places = [:] }
-        if let moved = topic.subscriptions.remove(at: place) { moved.subscriber.entries[moved.place].place = place }
+        if let moved = topic.subscriptions.remove(at: place) {
+            moved.subscriber.use { $0.entries[moved.place].place = place }
+        }
     }
 }

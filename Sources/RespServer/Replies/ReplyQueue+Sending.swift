@@ -13,12 +13,18 @@ extension ReplyQueue {
         connection.outputByteCount &+= count
     }
 
-    /// Sends the only part of a connection.
+    /// Sends all parts of a connection.
+    /// - Parameter first: the first of them.
     @inline(__always)
-    func send(_ part: Part) { unsafe send(bytes(of: part).rawBytes, part.connection) }
+    func send(_ first: Part, of all: [Part], to connection: Connection) {
+        if first.next < 0 {
+            unsafe send(bytes(of: first).rawBytes, connection)
+        } else {
+            sendChain(from: first, of: all, to: connection)
+        }
+    }
 
-    /// Sends all parts of a connection, of which `first` is the first.
-    func sendChain(from first: Part, of all: [Part]) {
+    private func sendChain(from first: Part, of all: [Part], to connection: Connection) {
         var pieces: [UnsafeRawBufferPointer] = unsafe []
         var part = first
         while true {
@@ -26,7 +32,7 @@ extension ReplyQueue {
             guard part.next >= 0 else { break }
             part = all[part.next]
         }
-        unsafe send(pieces, first.connection)
+        unsafe send(pieces, connection)
     }
 
     private func send(_ bytes: UnsafeRawBufferPointer, _ connection: Connection) {

@@ -52,13 +52,17 @@ final class ReplyQueue {
     }
 
     /// Something that one client is to be sent.
-    struct Part {
-        let connection: Connection
+    @safe struct Part {
+        /// Whose it is: counted once when it is queued, and given back when it has been sent.
+        let connection: Unmanaged<Connection>
         let source: Source
         var range: Range<Int>
         /// Whether it is the client's first of those that go out together, and where its next one stands, -1 if there is none.
         let isFirst: Bool
         var next = -1
+
+        @inline(__always)
+        func use(_ body: (Connection) -> Void) { unsafe connection._withUnsafeGuaranteedRef(body) }
     }
 
     /// Messages for a client whose command has not replied yet.
@@ -78,9 +82,9 @@ final class ReplyQueue {
     var hasDiscardedLongRun = false
     // No other code runs while one of these is modified, so exclusive access is not checked at run time: each reply and each message looks at them.
 
-    /// What is to be sent at the end of the turn, and the list that is gone through then.
+    /// What is to be sent at the end of the turn, and an empty list that takes its place then.
     @safe @exclusivity(unchecked) private var parts: [Part] = []
-    @safe @exclusivity(unchecked) private var sending: [Part] = []
+    @safe @exclusivity(unchecked) private var spareParts: [Part] = []
     /// The number of the first of `parts`. Parts are numbered from the start of the server on, and a connection knows its last one's number:
     /// so nothing need be reset in connections when parts have been sent.
     private var firstPart = 0
@@ -88,8 +92,9 @@ final class ReplyQueue {
     private let resp2Messages = ReplyWriter(capacity: 4096)
     private let resp3Messages = ReplyWriter(capacity: 4096)
     @safe @exclusivity(unchecked) private var messageRound = 0
-    /// Whose requests are being executed: what is written is its.
-    @safe @exclusivity(unchecked) private(set) var current: Connection?
+    /// Whose requests are being executed: what is written is its. Whoever serves it holds it.
+    @safe @exclusivity(unchecked) private var served: Uncounted<Connection>?
+    @inline(__always) var current: Connection? { served?.object }
     /// Messages for it, which go behind the reply of its command.
     private var deferred = DeferredMessages()
     /// What is set aside while others are served within a command: its client, what it was answered, and messages for it.
@@ -126,6 +131,7 @@ final class ReplyQueue {
     }
 
     deinit {
+        for part in parts { unsafe part.connection.release() }
         unsafe writer.deallocate()
         unsafe resp2Messages.deallocate()
         unsafe resp3Messages.deallocate()
@@ -136,8 +142,8 @@ final class ReplyQueue {
     /// What is written from here on is the reply to a connection.
     @inline(__always)
     func begin(for connection: Connection) {
-        current = connection
-        startRun()
+        served = unsafe Uncounted(connection)
+        startRun(for: connection)
         writer.version = connection.version
     }
 
@@ -150,8 +156,8 @@ final class ReplyQueue {
     /// Hands over what was written for the connection at hand. What is written from here on is nobody's.
     @inline(__always)
     func end() {
-        if let connection = current { handOver(to: connection) }
-        current = nil
+        if let served { served.use { handOver(to: $0) } }
+        served = nil
     }
 
     /// Hands over what has been written for the connection at hand, so that others may be replied to. `resume` goes on.
@@ -162,26 +168,25 @@ final class ReplyQueue {
     }
 
     func resume(_ interrupted: Connection?) {
-        if let interrupted { begin(for: interrupted) } else { startRun() }
+        if let interrupted { begin(for: interrupted) } else { startRun(for: nil) }
     }
 
-    /// How many bytes the connection at hand may be answered at once.
+    /// How many bytes a connection may be answered at once.
     @inline(__always)
-    private var mostReplyBytesOfCurrent: Int {
-        guard let current, current.clientClass != .normal else { return mostReplyBytes }
-        return limits.mostReplyBytes(current.clientClass)
+    private func mostReplyBytes(of connection: Connection?) -> Int {
+        guard let connection, connection.clientClass != .normal else { return mostReplyBytes }
+        return limits.mostReplyBytes(connection.clientClass)
     }
 
     @inline(__always)
-    private func startRun() {
-        let most = mostReplyBytesOfCurrent
-        writer.beginRun(limit: most, mark: Self.longRun)
+    private func startRun(for connection: Connection?) {
+        writer.beginRun(limit: mostReplyBytes(of: connection), mark: Self.longRun)
     }
 
     /// Hands over a run that `needsSending`; one that is only long goes on where there is a limit, which is to see all replies together.
     func handOverLong(to connection: Connection) {
         let isOnlyLong = writer.borrowed.isEmpty && deferred.byteCount == 0 && !isCrowded && !writer.isOverfull
-        if isOnlyLong && mostReplyBytesOfCurrent <= Self.longestRun {
+        if isOnlyLong && mostReplyBytes(of: connection) <= Self.longestRun {
             writer.admit(Self.longRun)
         } else {
             handOver(to: connection)
@@ -197,7 +202,7 @@ final class ReplyQueue {
             append(connection, .replies, writer.run)
             if writer.count > Self.mostQueuedBytes { send() }
         }
-        startRun()
+        startRun(for: connection)
     }
 
     private func handOverAtOnce(to connection: Connection) {
@@ -259,9 +264,9 @@ final class ReplyQueue {
         other.beginBorrowing()
         writer.exchange(with: other)
         aside = (current, other, deferred)
-        current = nil
+        served = nil
         deferred = DeferredMessages()
-        startRun()
+        startRun(for: nil)
     }
 
     /// Sends what was written meanwhile, and goes on with the run that was set aside.
@@ -270,7 +275,7 @@ final class ReplyQueue {
         send()
         writer.exchange(with: aside.writer)
         unsafe aside.writer.deallocate()
-        current = aside.connection
+        served = aside.connection.map { unsafe Uncounted($0) }
         deferred = aside.messages
         if deferred.byteCount > 0 { writer.requestSending() }
         self.aside = nil
@@ -310,7 +315,7 @@ final class ReplyQueue {
         } else {
             append(connection, .messages(version), range)
             // Who has much to be sent is not looked for here: somebody may be going through all clients.
-            if isCrowded && current != nil { writer.requestSending() }
+            if isCrowded && served != nil { writer.requestSending() }
         }
     }
 
@@ -408,12 +413,18 @@ final class ReplyQueue {
         prepare()
         // Somebody may be told something meanwhile: that is another list.
         firstPart &+= parts.count
-        (parts, sending) = (sending, parts)
+        var sending: [Part] = []
+        swap(&sending, &parts)
+        swap(&parts, &spareParts)
         steps.step(sending.count)
-        for part in sending where part.isFirst && !part.connection.isClosed {
-            if part.next < 0 { send(part) } else { sendChain(from: part, of: sending) }
+        for part in sending {
+            if part.isFirst { part.use { if !$0.isClosed { send(part, of: sending, to: $0) } } }
+            unsafe part.connection.release()
         }
-        if sending.count > Self.mostParts { sending = [] } else { sending.removeAll(keepingCapacity: true) }
+        if sending.count <= Self.mostParts {
+            sending.removeAll(keepingCapacity: true)
+            swap(&sending, &spareParts)
+        }
         if parts.isEmpty { emptyMessages() }
     }
 }
@@ -433,7 +444,7 @@ extension [ReplyQueue.Part] {
             }
             self[last].next = count
         }
-        append(Element(connection: connection, source: source, range: range, isFirst: last < 0))
+        unsafe append(Element(connection: .passRetained(connection), source: source, range: range, isFirst: last < 0))
         return count - 1
     }
 }

@@ -191,7 +191,7 @@ extension ScriptRunner {
 
     func interruptLoading(_ lua: Lua) -> Int32 {
         guard let loading, let environment = functionInterpreter else { return 0 }
-        let passed = unsafe (clinux_cycle_counter() &- loading.start) / server.clock.millisecond
+        let passed = (clinux_cycle_counter() &- loading.start) / server.clock.millisecond
         guard passed > Self.mostLoadMilliseconds else { return 0 }
         environment.interruptAlways(lua)
         return LuaEnvironment.raise(lua, "FUNCTION LOAD timeout")

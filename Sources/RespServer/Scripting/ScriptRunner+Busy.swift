@@ -48,11 +48,11 @@ extension ScriptRunner {
     }
 
     private func look(after run: ScriptRun) {
-        let settings = unsafe server.configuration.settings
-        let passed = unsafe run.milliseconds(server.clock)
+        let settings = server.configuration.settings
+        let passed = run.milliseconds(server.clock)
         if settings.scriptKillAfterMilliseconds > 0 && passed >= settings.scriptKillAfterMilliseconds && !run.hasWritten
         {
-            unsafe server.log.warning(
+            server.log.warning(
                 "A script that only reads is ended after \(passed) milliseconds: \(run.shownName)")
             run.isTooLong = true
             run.isKilled = true
@@ -62,26 +62,26 @@ extension ScriptRunner {
             return
         }
         if !isBusy {
-            unsafe server.log.warning(
+            server.log.warning(
                 "Slow script detected: still in execution after \(passed) milliseconds. You can try killing the script using the \(run.isFunction ? "FUNCTION KILL" : "SCRIPT KILL") command. Script name is: \(run.shownName)."
             )
             isBusy = true
-            unsafe server.updateGate()
+            server.updateGate()
         }
-        if unsafe server.persistence.loading == nil {
-            unsafe server.serveWhileBusy(run.connection)
+        if server.persistence.loading == nil {
+            server.serveWhileBusy(run.connection)
         } else {
             // It is in an append-only file, and its client there is none.
-            _ = unsafe server.continueWhileLoading()
+            _ = server.continueWhileLoading()
         }
-        if unsafe server.turns.isStopping { run.isKilled = true }
-        if run.isKilled { unsafe server.log.notice("Lua script killed by user with SCRIPT KILL.") }
+        if server.turns.isStopping { run.isKilled = true }
+        if run.isKilled { server.log.notice("Lua script killed by user with SCRIPT KILL.") }
     }
 
     /// To be called when it has ended.
     func endBusy() {
         isBusy = false
-        unsafe server.updateGate()
+        server.updateGate()
     }
 }
 

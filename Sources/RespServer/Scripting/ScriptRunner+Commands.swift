@@ -10,7 +10,7 @@ import StoreEngine
 extension ScriptRunner: LuaHost {
     func call(_ lua: Lua, raisesErrors: Bool) -> Int32 {
         let failure: Int32 = raisesErrors ? -1 : 1
-        guard let run else {
+        guard isRunning else {
             LuaEnvironment.pushError(lua, "redis.call can only be used while a script or function runs")
             return failure
         }
@@ -24,7 +24,7 @@ extension ScriptRunner: LuaHost {
             LuaEnvironment.pushError(lua, "Lua redis lib command arguments must be strings or integers")
             return failure
         }
-        if let refusal = execute(arguments, run) {
+        if let refusal = execute(arguments) {
             lua.truncate(to: 0)
             refusal.withByteSlice { LuaEnvironment.pushError(lua, $0) }
             lua.push(true)
@@ -52,9 +52,16 @@ extension ScriptRunner: LuaHost {
     /// Runs a command; its reply is then in the writer.
     /// - Returns: why it was refused, as the script is told, and then there is no reply.
     @inline(__always)
-    private func execute(_ arguments: Arguments, _ run: ScriptRun) -> [UInt8]? {
-        // Held once: each use would otherwise be counted.
-        guard let server = unsafe self.server else { return nil }
+    private func execute(_ arguments: Arguments) -> [UInt8]? {
+        latestRun.uncountedConnection.use { connection in
+            uncountedServer.use { execute(arguments, latestRun, of: connection, on: $0) }
+        }
+    }
+
+    @inline(__always)
+    private func execute(
+        _ arguments: Arguments, _ run: ScriptRun, of connection: Connection, on server: Server
+    ) -> [UInt8]? {
         guard let found = server.commands.find(arguments[0]) else { return refuse(nil, Self.unknownCommand) }
         var command = found
         if found.data == nil {
@@ -76,7 +83,6 @@ extension ScriptRunner: LuaHost {
             return refuse(command.record, refusal)
         }
         if flags.contains(.write) { run.hasWritten = true }
-        let connection = run.connection
         reply.removeAll()
         reply.version = run.version
         var call = Call(command, arguments, for: connection, replyingTo: reply)
@@ -119,13 +125,13 @@ extension ScriptRunner: LuaHost {
         record?.countRejection()
         switch refusal {
         case .text(let text):
-            unsafe server.errors.count("ERR")
+            server.errors.count("ERR")
             return ByteSlice(text).array
         case .error(let error):
             let writer = ReplyWriter(capacity: 512)
             defer { unsafe writer.deallocate() }
             error.write(to: writer)
-            unsafe server.errors.count(writer.lastError)
+            server.errors.count(writer.lastError)
             return [UInt8(ascii: "-")] + writer.lastError.array
         }
     }
@@ -140,7 +146,7 @@ extension ScriptRunner: LuaHost {
         guard let arguments = words.collect(lua, count: count) else {
             return LuaEnvironment.raise(lua, "Lua redis lib command arguments must be strings or integers")
         }
-        let found = unsafe server.commands.find(arguments[0])?.record
+        let found = server.commands.find(arguments[0])?.record
         let isContainer = found?.subcommands.isEmpty == false
         guard let found, !isContainer || arguments.count == 1 || found.subcommand(arguments[1]) != nil else {
             return LuaEnvironment.raise(lua, "Invalid command passed to redis.acl_check_cmd()")
@@ -156,11 +162,11 @@ extension ScriptRunner: LuaHost {
     func setReplication(_ isTold: Bool) {
         guard let run, run.hidesEffects == isTold else { return }
         run.hidesEffects = !isTold
-        unsafe server.engine.hidesEffects = !isTold
+        server.engine.hidesEffects = !isTold
     }
 
     func log(_ level: Int, _ text: ByteSlice) {
         let levels: [LogLevel] = [.debug, .verbose, .notice, .warning]
-        unsafe server.log.line(levels[level], text.description)
+        server.log.line(levels[level], text.description)
     }
 }

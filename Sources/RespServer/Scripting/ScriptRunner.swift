@@ -10,7 +10,11 @@ import StoreEngine
 
 @safe final class ScriptRunner {
     /// Set before anybody asks for a script, as the server is made of its parts.
-    unowned(unsafe) var server: Server!
+    var server: Server {
+        @inline(__always) get { uncountedServer.object }
+        set { uncountedServer = unsafe Uncounted(newValue) }
+    }
+    private(set) var uncountedServer: Uncounted<Server>!
     /// While there is much garbage.
     private let timer: LoopTimer
     /// The interpreter of scripts.
@@ -29,7 +33,7 @@ import StoreEngine
     // MARK: what runs
 
     /// What is known of the script or function that runs: the same object for all, made anew for each run.
-    private let latestRun = ScriptRun()
+    let latestRun = ScriptRun()
     /// Whether a script or function runs.
     private(set) var isRunning = false
     /// The script or function that runs; nil while none does.
@@ -115,7 +119,7 @@ import StoreEngine
     }
 
     private func makeEnvironment() throws(CommandError) -> LuaEnvironment {
-        guard let new = unsafe LuaEnvironment(host: self, limit: server.configuration.settings.scriptMemoryLimit) else {
+        guard let new = LuaEnvironment(host: self, limit: server.configuration.settings.scriptMemoryLimit) else {
             throw .text("ERR Scripts are off: \(LuaLibrary.advice)")
         }
         return new
@@ -124,7 +128,7 @@ import StoreEngine
     /// To be called when the settings of scripts have changed.
     func followSettings() {
         for environment in [scriptEnvironment, functionInterpreter] {
-            environment?.limit = unsafe server.configuration.settings.scriptMemoryLimit
+            environment?.limit = server.configuration.settings.scriptMemoryLimit
         }
     }
 
@@ -137,13 +141,13 @@ import StoreEngine
     }
 
     /// To be called at times: collects garbage, and goes on soon if there is more.
-    func maintain() { timer.set(for: unsafe collectGarbage() ? server.now : nil) }
+    func maintain() { timer.set(for: collectGarbage() ? server.now : nil) }
 
     /// - Returns: Whether there is more.
     private func collectGarbage() -> Bool {
         guard !isRunning else { return false }
         var isBehind = false
-        let end = unsafe clinux_cycle_counter() &+ server.clock.millisecond
+        let end = clinux_cycle_counter() &+ server.clock.millisecond
         for environment in [scriptEnvironment, functionInterpreter] {
             guard let environment, environment.hasGarbage else { continue }
             var isDone = false
@@ -178,7 +182,7 @@ import StoreEngine
     /// The script of a text, which is compiled if it is new.
     /// - Parameter isDroppable: whether a new one goes when there are too many.
     func script(body: ByteSlice, isDroppable: Bool) throws(CommandError) -> Script {
-        let hash = unsafe server.engine.hash(body)
+        let hash = server.engine.hash(body)
         if let script = cache.find(body: body, hash: hash) { return script }
         let digest = SHA1.hexadecimal(of: body)
         // Another text may have the same hash.
@@ -234,10 +238,12 @@ import StoreEngine
         try begin(
             script.digest, script.flags, context, arguments, isReadOnly: isReadOnly, isFunction: false, environment)
         let lua = environment.lua
+        lua.push(copyOf: LuaEnvironment.keysNameIndex)
         if push(arguments, 3..<3 + keyCount, lua) {
-            lua.setField("KEYS", of: LuaEnvironment.globalsIndex)
+            lua.setEntry(of: LuaEnvironment.globalsIndex)
+            lua.push(copyOf: LuaEnvironment.argumentsNameIndex)
             if push(arguments, 3 + keyCount..<arguments.count, lua) {
-                lua.setField("ARGV", of: LuaEnvironment.globalsIndex)
+                lua.setEntry(of: LuaEnvironment.globalsIndex)
                 lua.push(kept: script.function)
                 let outcome = lua.call(argumentCount: 0, resultCount: 1, handler: LuaEnvironment.handlerIndex)
                 finish(outcome, context.reply, environment)
@@ -268,55 +274,56 @@ import StoreEngine
     ) throws(CommandError) {
         // No script runs another one: commands that would are not for scripts.
         guard !isRunning else { throw .message("ERR A script is running") }
-        // As for any other command, room is made first.
-        let isOutOfMemory = unsafe server.memoryLimit.isExceeded && !server.makeRoom()
-        admission = try unsafe ScriptAdmission(
-            flags,
-            ScriptAdmission.Conditions(
-                isReadOnly: isReadOnly, isOutOfMemory: isOutOfMemory, storageProblem: server.storageProblem,
-                runsAllCommands: runsAllCommands))
+        admission = try uncountedServer.use { (server) throws(CommandError) in
+            try ScriptAdmission(
+                flags,
+                ScriptAdmission.Conditions(
+                    isReadOnly: isReadOnly,
+                    // As for any other command, room is made first.
+                    isOutOfMemory: server.memoryLimit.isExceeded && !server.makeRoom(),
+                    storageProblem: server.storageProblem, runsAllCommands: runsAllCommands))
+        }
         environment.rest()
         latestRun.begin(
-            name: name, isFunction: isFunction, for: context.connection, arguments,
+            name: name, isFunction: isFunction, for: context.uncountedConnection, arguments,
             replyStart: context.reply.count, environment)
         isRunning = true
     }
 
     /// Writes the reply, and ends the run.
     func finish(_ outcome: Lua.Outcome, _ reply: ReplyWriter, _ environment: LuaEnvironment) {
-        guard let run else { return }
         let lua = environment.lua
         var isCounted = false
         if outcome == .done {
             let start = reply.count
-            var conversion = LuaToReply(lua, reply, scriptVersion: run.version)
+            var conversion = LuaToReply(lua, reply, scriptVersion: latestRun.version)
             conversion.write()
             isCounted = conversion.holdsCountedError
             if conversion.isInterrupted {
                 reply.truncate(to: start)
                 environment.rest()
-                LuaEnvironment.pushError(lua, run.killedText)
-                isCounted = writeError(of: run, lua, reply)
+                LuaEnvironment.pushError(lua, latestRun.killedText)
+                isCounted = writeError(of: latestRun, lua, reply)
             }
         } else {
-            isCounted = writeError(of: run, lua, reply)
+            isCounted = writeError(of: latestRun, lua, reply)
         }
-        unsafe server.errors.skipsNext = isCounted
-        end(run, environment)
+        uncountedServer.use { $0.errors.skipsNext = isCounted }
+        end(environment)
     }
 
-    private func end(_ run: ScriptRun, _ environment: LuaEnvironment) {
+    private func end(_ environment: LuaEnvironment) {
         environment.rest()
         environment.random.forgetSeed()
         environment.json.reset()
-        if run.isKilled {
+        if latestRun.isKilled {
             environment.interruptAtTimes()
             followSettings()
         }
         if isBusy { endBusy() }
-        if run.database != run.connection.database { run.connection.database = run.database }
-        if run.hidesEffects { setReplication(true) }
-        run.end()
+        latestRun.giveBackDatabase()
+        if latestRun.hidesEffects { setReplication(true) }
+        latestRun.end()
         isRunning = false
     }
 
@@ -354,8 +361,8 @@ import StoreEngine
     /// The digest, or the name of the function.
     private(set) var name: [UInt8] = []
     private(set) var isFunction = false
-    private unowned(unsafe) var heldConnection: Connection!
-    private unowned(unsafe) var heldEnvironment: LuaEnvironment!
+    private(set) var uncountedConnection: Uncounted<Connection>!
+    private var uncountedEnvironment: Uncounted<LuaEnvironment>!
     private(set) var arguments: Arguments!
     /// The database of the caller, to which it comes back.
     private(set) var database = 0
@@ -375,8 +382,8 @@ import StoreEngine
     var hidesEffects = false
 
     /// Who asked for it.
-    @inline(__always) var connection: Connection { unsafe heldConnection }
-    @inline(__always) var environment: LuaEnvironment { unsafe heldEnvironment }
+    @inline(__always) var connection: Connection { uncountedConnection.object }
+    @inline(__always) var environment: LuaEnvironment { uncountedEnvironment.object }
 
     /// What time it is for it from the beginning to the end, in microseconds since 1970.
     var startTime: Int64 {
@@ -386,16 +393,17 @@ import StoreEngine
         return now
     }
 
+    @inline(__always)
     fileprivate func begin(
-        name: [UInt8], isFunction: Bool, for connection: Connection, _ arguments: Arguments, replyStart: Int,
+        name: [UInt8], isFunction: Bool, for connection: Uncounted<Connection>, _ arguments: Arguments, replyStart: Int,
         _ environment: LuaEnvironment
     ) {
         self.name = name
         self.isFunction = isFunction
-        unsafe heldConnection = connection
-        unsafe heldEnvironment = environment
+        uncountedConnection = connection
+        uncountedEnvironment = unsafe Uncounted(environment)
         self.arguments = arguments
-        database = connection.database
+        database = connection.use { $0.database }
         self.replyStart = replyStart
         start = clinux_cycle_counter()
         microseconds = nil
@@ -406,8 +414,13 @@ import StoreEngine
         hidesEffects = false
     }
 
+    /// The script may have selected another database.
+    fileprivate func giveBackDatabase() {
+        uncountedConnection.use { if $0.database != database { $0.database = database } }
+    }
+
     fileprivate func end() {
-        unsafe heldConnection = nil
-        unsafe heldEnvironment = nil
+        uncountedConnection = nil
+        uncountedEnvironment = nil
     }
 }

@@ -29,7 +29,7 @@ import Testing
         var numbers: [UInt64] = []
         Array(channel.utf8).withByteSlice { name in
             pubsub.forEachTopic(of: name, isSharded: isSharded) { topic in
-                numbers += topic.subscriptions.map { $0.subscriber.connection.id }
+                numbers += topic.subscriptions.map { $0.subscriber.object.connection.id }
             }
         }
         return numbers.sorted()

@@ -29,11 +29,15 @@ protocol LuaHost: AnyObject {
 @safe final class LuaEnvironment {
     let lua: Lua
     unowned(unsafe) let host: any LuaHost
-    /// Where the handler of errors is on the stack, and the table of global variables.
+    /// `call` of the host, whose references are not counted for it.
+    let runCommand: (Lua, _ raisesErrors: Bool) -> Int32
+    /// Where the handler of errors is on the stack, the table of global variables, and the names of those that are set for each script.
     static let handlerIndex: Int32 = 1
     static let globalsIndex: Int32 = 2
+    static let keysNameIndex: Int32 = 3
+    static let argumentsNameIndex: Int32 = 4
     /// How many values the stack holds between scripts.
-    private static let restingCount: Int32 = 2
+    private static let restingCount: Int32 = 4
     /// How many instructions run between two questions to the host.
     private static let instructionCount: Int32 = 100_000
 
@@ -47,7 +51,7 @@ protocol LuaHost: AnyObject {
 
     /// - Parameter limit: how many bytes the interpreter may take.
     /// - Returns: nil if the system has no Lua, or no memory for it.
-    init?(host: any LuaHost, limit: Int) {
+    init?(host: some LuaHost, limit: Int) {
         guard let functions = unsafe LuaLibrary.functions else { return nil }
         let memory = UnsafeMutablePointer<LuaMemory>.allocate(capacity: 1)
         unsafe memory.initialize(to: LuaMemory(limit: limit))
@@ -59,10 +63,14 @@ protocol LuaHost: AnyObject {
         }
         unsafe lua = Lua(state: state, functions: functions, memory: memory)
         unsafe self.host = host
+        let uncounted = unsafe Uncounted(host)
+        runCommand = { lua, raisesErrors in uncounted.use { $0.call(lua, raisesErrors: raisesErrors) } }
         unsafe memory.pointee.environment = Unmanaged.passUnretained(self)
         unsafe _ = functions.pointee.atPanic(state, Self.panic)
         LuaSandbox(self, lua).build()
-        precondition(lua.count == Self.restingCount, "the handler of errors and the global variables are on the stack")
+        lua.push("KEYS")
+        lua.push("ARGV")
+        precondition(lua.count == Self.restingCount, "what is always on the stack is there")
         unsafe _ = functions.pointee.setHook(state, functions.pointee.counter, 8, Self.instructionCount)
         followUse()
     }

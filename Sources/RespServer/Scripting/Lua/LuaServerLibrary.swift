@@ -32,15 +32,11 @@ enum LuaServerLibrary {
     }
 
     private static let call: LuaFunctions.Function = { state in
-        unsafe LuaEnvironment.enter(state) { environment, lua in
-            unsafe environment.host.call(lua, raisesErrors: true)
-        }
+        unsafe LuaEnvironment.enter(state) { environment, lua in environment.runCommand(lua, true) }
     }
 
     private static let protectedCall: LuaFunctions.Function = { state in
-        unsafe LuaEnvironment.enter(state) { environment, lua in
-            unsafe environment.host.call(lua, raisesErrors: false)
-        }
+        unsafe LuaEnvironment.enter(state) { environment, lua in environment.runCommand(lua, false) }
     }
 
     private static let checkPermission: LuaFunctions.Function = { state in

@@ -134,6 +134,8 @@ enum LuaType: Int32 {
         moveTop(to: -2)
         unsafe functions.pointee.rawSet(state, table < 0 && table > Self.registryIndex ? table - 1 : table)
     }
+    /// Sets the entry whose key, which can be one, is below the top to the value on top, and takes both away.
+    @inline(__always) func setEntry(of table: Int32) { unsafe functions.pointee.rawSet(state, table) }
     /// Replaces the key on top by what the table has for it.
     func replaceKeyByValue(of table: Int32) { unsafe functions.pointee.rawGet(state, table) }
     /// Sets a field by the key below the top to the value on top, and takes both away. A key that cannot be one changes nothing.
