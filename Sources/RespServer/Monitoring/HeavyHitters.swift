@@ -4,7 +4,8 @@
 // much the new key's count may be too large, and is kept beside it. So a key whose share of everything is larger than one
 // counter's is never missed, and its count less the error is never more than what it really had.
 //
-// The counters are found by key, and a heap has their places by count, the smallest first: in it nothing moves but numbers.
+// The counters are found by key, in a table of their places (linear probing), and a heap has their places by count, the smallest first: in
+// both nothing moves but numbers.
 //
 // - Source: Metwally, Agrawal and El Abbadi, "Efficient computation of frequent and top-k elements in data streams" (2005).
 
@@ -25,19 +26,21 @@ struct HeavyHitters {
     private var counters: [Counter] = []
     /// Places in `counters`.
     private var heap: [Int] = []
-    /// Places in `counters` by hashes of keys; of keys of one hash, the newest has it.
-    private var places: [UInt64: Int] = [:]
+    /// Places in `counters`, each where the hash of its key tells or behind that; -1 where there is none. At most half of it is in use.
+    private var table: [Int32]
     /// All that was added.
     private(set) var total = 0
     let steps = StepCounter()
 
     /// - Parameter capacity: for how many keys there is room, at least 1.
     init(capacity: Int) {
-        precondition(capacity > 0, "room for no key")
+        precondition(capacity > 0 && capacity < 1 << 30, "room for no key, or for too many")
         self.capacity = capacity
+        var size = 2
+        while size < 2 * capacity { size *= 2 }
+        table = Array(repeating: -1, count: size)
         counters.reserveCapacity(capacity)
         heap.reserveCapacity(capacity)
-        places.reserveCapacity(capacity)
     }
 
     /// - Parameter hash: of the key, hard to guess.
@@ -45,19 +48,19 @@ struct HeavyHitters {
     mutating func add(_ amount: Int, to key: ByteSlice, hash: UInt64) {
         guard amount > 0 else { return }
         total &+= amount
-        if let place = places[hash], counters[place].key.withByteSlice({ $0 == key }) {
+        if let place = find(key, hash) {
             counters[place].count &+= amount
             sink(counters[place].heapPlace)
         } else if counters.count < capacity {
             let place = counters.count
-            places[hash] = place
+            enter(place, hash)
             counters.append(Counter(key: key.array, hash: hash, count: amount, error: 0, heapPlace: place))
             heap.append(place)
             rise(place)
         } else {
             let place = heap[0]
-            if places[counters[place].hash] == place { places[counters[place].hash] = nil }
-            places[hash] = place
+            remove(place)
+            enter(place, hash)
             let smallest = counters[place].count
             counters[place] = Counter(
                 key: key.array, hash: hash, count: smallest &+ amount, error: smallest, heapPlace: 0)
@@ -72,6 +75,46 @@ struct HeavyHitters {
             sure.sorted { $0.count != $1.count ? $0.count > $1.count : $0.key.lexicographicallyPrecedes($1.key) }
                 .prefix(count))
     }
+
+    // MARK: the table
+
+    private func home(of hash: UInt64) -> Int { Int(truncatingIfNeeded: hash) & (table.count - 1) }
+    private func slot(behind slot: Int) -> Int { (slot + 1) & (table.count - 1) }
+
+    private func find(_ key: ByteSlice, _ hash: UInt64) -> Int? {
+        var slot = home(of: hash)
+        while table[slot] >= 0 {
+            let place = Int(table[slot])
+            if counters[place].hash == hash, counters[place].key.withByteSlice({ $0 == key }) { return place }
+            slot = self.slot(behind: slot)
+        }
+        return nil
+    }
+
+    private mutating func enter(_ place: Int, _ hash: UInt64) {
+        var slot = home(of: hash)
+        while table[slot] >= 0 { slot = self.slot(behind: slot) }
+        table[slot] = Int32(place)
+    }
+
+    /// Takes out a counter, and moves up those that stand behind it only because its slot was taken.
+    private mutating func remove(_ place: Int) {
+        var hole = home(of: counters[place].hash)
+        while Int(table[hole]) != place { hole = slot(behind: hole) }
+        var next = slot(behind: hole)
+        let mask = table.count - 1
+        while table[next] >= 0 {
+            let home = home(of: counters[Int(table[next])].hash)
+            if (next &- home) & mask >= (next &- hole) & mask {
+                table[hole] = table[next]
+                hole = next
+            }
+            next = slot(behind: next)
+        }
+        table[hole] = -1
+    }
+
+    // MARK: the heap
 
     @inline(__always)
     private func count(at heapPlace: Int) -> Int { counters[heap[heapPlace]].count }

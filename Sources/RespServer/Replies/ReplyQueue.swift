@@ -407,6 +407,13 @@ final class ReplyQueue {
         }
     }
 
+    /// Sends all that a connection has in a list, if `part` is the first of it.
+    @inline(__always)
+    private func send(_ part: Part, of list: [Part]) {
+        if part.isFirst { part.use { if !$0.isClosed { send(part, of: list, to: $0) } } }
+        unsafe part.connection.release()
+    }
+
     /// Sends what is queued; the run at hand stays.
     func sendParts() {
         guard !parts.isEmpty else { return }
@@ -417,9 +424,11 @@ final class ReplyQueue {
         swap(&sending, &parts)
         swap(&parts, &spareParts)
         steps.step(sending.count)
-        for part in sending {
-            if part.isFirst { part.use { if !$0.isClosed { send(part, of: sending, to: $0) } } }
-            unsafe part.connection.release()
+        let hasMessages = messageByteCount > 0
+        // Who asked is answered first, and goes on while others are sent their messages.
+        for part in sending where part.source == .replies { send(part, of: sending) }
+        if hasMessages {
+            for part in sending where part.source != .replies { send(part, of: sending) }
         }
         if sending.count <= Self.mostParts {
             sending.removeAll(keepingCapacity: true)

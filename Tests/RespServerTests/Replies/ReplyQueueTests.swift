@@ -181,6 +181,20 @@ private final class Desk: ReplyQueueOwner {
         #expect(clients[0].0.text.hasSuffix("$1\r\nx\r\n") && desk.queue.writes == 6)
     }
 
+    /// Whose request has told others something is answered before these are sent it: it goes on meanwhile.
+    @Test func whoAskedIsAnsweredFirst() {
+        let desk = Desk()
+        let clients = (0..<4).map { _ in desk.client() }
+        var order: [Int] = []
+        for (place, client) in clients.enumerated() { client.0.onSend = { order.append(place) } }
+        desk.push("m", to: clients[0].1, clients[2].1)
+        desk.answer(clients[1].1, "OK")
+        desk.answer(clients[3].1, "OK")
+        desk.push("n", to: clients[3].1)
+        desk.queue.send()
+        #expect(order == [1, 3, 0, 2] && clients[3].0.text == "+OK\r\n$1\r\nn\r\n")
+    }
+
     /// Several messages that all of many clients get are sent to each as one run of bytes; who gets others between them has them there.
     @Test func messagesThatManyGet() {
         let desk = Desk()
