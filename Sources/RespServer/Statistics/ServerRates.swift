@@ -1,4 +1,4 @@
-/// What happens in a second: means of the last sixteen looks, as many as Redis takes, one at each upkeep (`hz`).
+/// What happens in a second: means of the last sixteen looks, ten a second, as Redis takes them.
 struct ServerRates {
     /// The mean of the last sixteen figures; those that were not given yet are 0.
     private struct Mean {

@@ -14,26 +14,17 @@ final class Upkeep {
     /// What the program itself took before there was anything in it.
     let residentAtStart = SystemFacts.residentBytes
     let timer: LoopTimer
-    private var last: Int64 = 0
-    private var lastIdleCheck: Int64 = 0
-
-    /// How often clients are looked at, in milliseconds: what is asked of them is counted in seconds.
-    private static let idleCheckInterval: Int64 = 100
+    private var lastTenth: Int64 = 0
 
     init(_ timers: LoopTimers) { timer = timers.add() }
 
-    /// - Returns: How many milliseconds have passed since the last time.
-    func begin(now: Int64, interval: Int64) -> Int64 {
-        defer { last = now }
-        timer.set(for: now + interval)
-        return now - last
-    }
-
-    /// Whether it is time to look at all clients; then that counts as done.
-    func checksIdleClients(now: Int64) -> Bool {
-        guard now - lastIdleCheck >= Self.idleCheckInterval || now < lastIdleCheck else { return false }
-        lastIdleCheck = now
-        return true
+    /// Takes note that it is time for what is done ten times a second at most, however large `hz` is.
+    /// - Returns: How many milliseconds have passed since the last time; nil if it is too early.
+    func takeTenth(now: Int64) -> Int64? {
+        let passed = now - lastTenth
+        guard passed >= 100 || passed < 0 else { return nil }
+        lastTenth = now
+        return passed
     }
 }
 
@@ -42,15 +33,17 @@ extension Server {
     func maintain() {
         let start = clinux_cycle_counter()
         defer { statistics.upkeepCycles &+= clinux_cycle_counter() &- start }
-        let passed = upkeep.begin(now: now, interval: Int64(1000 / configuration.settings.hz))
+        upkeep.timer.set(for: now + Int64(1000 / configuration.settings.hz))
         if upkeep.isPaused { return }
         clock.correctMillisecond()
-        upkeep.rates.sample(statistics, outputBytes: replies.outputBytes, milliseconds: passed)
+        if let passed = upkeep.takeTenth(now: now) {
+            upkeep.rates.sample(statistics, outputBytes: replies.outputBytes, milliseconds: passed)
+            closeIdle()
+        }
         upkeep.memoryPeak.follow(engine.usedBytes, now: now)
         if engine.isMemoryLimited { maintainMemoryLimit() }
         if configuration.settings.activeDefragmentation || engine.isDefragmenting { defragmentation.follow() }
         scripts.maintain()
-        if upkeep.checksIdleClients(now: now) { closeIdle() }
         appendOnly.maintain()
         persistence.followSavePoints()
         if tracking.hasUpkeep {
