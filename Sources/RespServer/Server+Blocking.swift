@@ -51,7 +51,7 @@ extension Server {
         guard let waiter = waiter as? WaitingCommand else { return }
         let connection = waiter.connection
         replies.begin(for: connection)
-        defer { replies.end() }
+        defer { withExtendedLifetime(connection) { replies.end() } }
         var call = Call(waiter.record.handle, waiter.arguments.view, for: connection, replyingTo: reply)
         call.options.insert(.hasWaited)
         if connection.leavesAccessTimes(waiter.record) { call.options.insert(.leavesAccessTimes) }
@@ -105,8 +105,9 @@ extension Server {
 
     /// Ends a wait as if its time were over, or with an error.
     private func endWait(_ waiter: WaitingCommand, withError: Bool) {
-        replies.begin(for: waiter.connection)
-        defer { replies.end() }
+        let connection = waiter.connection
+        replies.begin(for: connection)
+        defer { withExtendedLifetime(connection) { replies.end() } }
         if withError {
             reply.error("UNBLOCKED client unblocked via CLIENT UNBLOCK")
         } else if waiter.wait.timeoutReply == .byCommand {

@@ -32,7 +32,7 @@ extension Server {
         // What is kept comes before what is read.
         if !connection.isEnding && !connection.isQueued { read(connection) }
         if appendOnly.takesEffects { appendOnly.noteEffects(of: connection) }
-        replies.end()
+        withExtendedLifetime(connection) { replies.end() }
         if clientMemory.isFollowed { countMemory(of: connection) }
     }
 

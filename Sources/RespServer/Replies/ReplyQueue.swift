@@ -139,7 +139,7 @@ final class ReplyQueue {
 
     // MARK: runs
 
-    /// What is written from here on is the reply to a connection.
+    /// What is written from here on is the reply to a connection, which the caller holds up to `end`.
     @inline(__always)
     func begin(for connection: Connection) {
         served = unsafe Uncounted(connection)
