@@ -21,7 +21,7 @@ import StoreEngine
 
 extension Server {
     /// While room is made, what the system counts is looked at again after this time.
-    private static let millisecondsBetweenMeasures: UInt64 = 5
+    private static let millisecondsBetweenMeasures: UInt64 = 2
     /// How many times a key to evict is looked for in vain before that is left to the next turn.
     private static let mostSearches = 100
 

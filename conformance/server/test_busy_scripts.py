@@ -1,5 +1,7 @@
 """Scripts that take long: what others are told meanwhile, and how such a script is ended."""
+import contextlib
 import threading
+import time
 
 import pytest
 
@@ -49,6 +51,20 @@ def test_others_are_told_that_a_script_is_busy_until_it_is_killed(quick):
         assert error.startswith("ERR Error running script") or "Script killed by user with SCRIPT KILL" in error
         assert other("GET", "x").value is None
         assert client("GET", "x").value is None
+
+
+@pytest.mark.ours
+def test_a_script_is_busy_no_sooner_than_was_said():
+    """By a clock of our own: however busy the machine is, this only makes it later."""
+    launched = servers.Server(servers.under_test(), servers.TEST_FLAGS + ["--busy-reply-threshold", "600"])
+    with contextlib.ExitStack() as stack:
+        stack.callback(launched.discard)
+        other, client = stack.enter_context(launched.connect()), stack.enter_context(launched.connect())
+        begun = time.monotonic()
+        client.send("EVAL", LOOP, "0")
+        eventually(lambda: is_busy(other))
+        assert time.monotonic() - begun >= 0.6
+        kill(other)
 
 
 @pytest.mark.ours

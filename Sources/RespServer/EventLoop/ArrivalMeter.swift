@@ -18,6 +18,8 @@ struct ArrivalMeter {
     static let gatheringNanoseconds = 50_000
     /// Events of a turn from which on there is nothing to gain.
     private static let enough = 8
+    /// How many events come in a millisecond, at least: three while the loop looks away.
+    private static let gapsInMillisecond = 60
     /// How many other events come between two of one client, at least.
     private static let manyClients = 12
 
@@ -50,7 +52,8 @@ struct ArrivalMeter {
         let mean = Int(truncatingIfNeeded: min(cycles &- lastTurn, 1 << 30)) / count
         gap &+= (mean &- gap) / 16
         lastTurn = cycles
-        gathers = count < Self.enough && distance > Self.manyClients * 64 && gap < Int(millisecond) / 25
+        gathers =
+            count < Self.enough && distance > Self.manyClients * 64 && gap < Int(millisecond) / Self.gapsInMillisecond
     }
 
     /// Looks away.

@@ -48,20 +48,20 @@ final class TurnClock {
     /// How many cycles the turn has taken up to now.
     @inline(__always) var turnCycles: UInt64 { clinux_cycle_counter() &- turnStart }
 
-    /// Whether the clients have had their share of this turn, 8 ms. Who has not been served then is among the first of the next.
-    @inline(__always) var isTurnOver: Bool { last &- turnStart > millisecond &* 8 }
+    /// Whether the clients have had their share of this turn, 4 ms. Who has not been served then is among the first of the next.
+    @inline(__always) var isTurnOver: Bool { last &- turnStart > millisecond &* 4 }
 
     /// One connection begins to be served.
     @inline(__always) func beginSlice() {
         sliceStart = last
-        sliceLength = millisecond / 4
+        sliceLength = millisecond / 8
     }
 
-    /// Lets the connection go on that is being served, for 4 ms in all, since what it asks for costs less done
+    /// Lets the connection go on that is being served, for 2 ms in all, since what it asks for costs less done
     /// at once, or since its replies are to meet an output limit together.
-    func extendSlice() { sliceLength = millisecond &* 4 }
+    func extendSlice() { sliceLength = millisecond &* 2 }
 
-    /// Whether it has been served for long enough, a quarter of a millisecond if nothing was said.
+    /// Whether it has been served for long enough, an eighth of a millisecond if nothing was said.
     @inline(__always) var isSliceOver: Bool { last &- sliceStart > sliceLength }
 
     /// Microseconds for a number of cycles, by what has passed since the start.
@@ -75,7 +75,10 @@ final class TurnClock {
     var uptimeSeconds: Int { Int((Syscall.monotonicMicroseconds() - startMicroseconds) / 1_000_000) }
 
     func correctMillisecond() {
-        millisecond = max(1000, UInt64(1e6 / max(1, microseconds(cycles: 1000))))
+        let elapsed = Syscall.monotonicMicroseconds() - startMicroseconds
+        // The two clocks are read one after the other: of a short time they tell different lengths.
+        guard elapsed >= 1000 else { return }
+        millisecond = max(1000, UInt64(Double(clinux_cycle_counter() &- startCycles) * 1000 / Double(elapsed)))
         followMillisecond()
     }
 

@@ -1,6 +1,6 @@
 // Saving in the background: a slice of the snapshot each turn, between the clients.
 //
-// A slice takes up to a millisecond when nobody else has something to do, and a part of what the clients had of the turn otherwise, so
+// A slice takes up to half a millisecond when nobody else has something to do, and a part of what the clients had of the turn otherwise, so
 // that these keep most of their speed. The helper thread writes the file meanwhile; while it has enough to do, the loop waits for it.
 
 import CLinux
@@ -60,7 +60,8 @@ extension Persistence {
         let start = clinux_cycle_counter()
         let isAlone = owner?.isTurnEmpty ?? true
         let shared = UInt64(Double(start &- clock.turnStart) * Self.share)
-        let length = isAlone ? clock.millisecond : min(max(shared, clock.millisecond / 20), clock.millisecond)
+        let most = clock.millisecond / 2
+        let length = isAlone ? most : min(max(shared, most / 20), most)
         let (before, steps) = (background.saver.keyCount, background.saver.stepCount)
         let isOver = background.saver.slice {
             delay == 0

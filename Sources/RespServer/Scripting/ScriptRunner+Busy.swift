@@ -7,7 +7,7 @@
 //
 //     runs --threshold--> busy --ends--> over
 //                          |--SCRIPT KILL, FUNCTION KILL: if it has not written--> killed --error at its next line--> over
-//                          `--SHUTDOWN NOSAVE, a signal--> killed
+//                          `--SHUTDOWN NOSAVE; a signal, if it has not written--> killed
 
 import CLinux
 import RespCodec
@@ -49,6 +49,8 @@ extension ScriptRunner {
 
     private func look(after run: ScriptRun) {
         let settings = server.configuration.settings
+        // There is no upkeep meanwhile.
+        server.clock.correctMillisecond()
         let passed = run.milliseconds(server.clock)
         if settings.scriptKillAfterMilliseconds > 0 && passed >= settings.scriptKillAfterMilliseconds && !run.hasWritten
         {

@@ -1,8 +1,8 @@
 // Active defragmentation: when it runs, and how much of the time it gets.
 //
 // While `activedefrag` is on, upkeep compares the part of the allocator's pages that is not in use with `active-defrag-ignore-bytes` and
-// `active-defrag-threshold-lower`. Above both a pass of the engine begins (`StoreEngine/Defragmentation`), and goes on half a millisecond
-// or, where it gets much of the time, a millisecond at a time, in turns of a timer. How far apart these are follows from the percentage
+// `active-defrag-threshold-lower`. Above both a pass of the engine begins (`StoreEngine/Defragmentation`), and goes on a quarter of a millisecond
+// or, where it gets much of the time, half of one at a time, in turns of a timer. How far apart these are follows from the percentage
 // of the time that it gets: `active-defrag-cycle-min` at the lower threshold, `active-defrag-cycle-max` at the upper one, and in
 // proportion between them. Within a pass that never becomes less. After a pass that was of little use it rests for a while: what is
 // left are blocks that do not move, or pages that are not worth it.
@@ -132,7 +132,7 @@ final class DefragmentationSchedule {
         if engine.movesAllBlocks { return moveAllBlocks() }
         let start = clinux_cycle_counter()
         let percent = max(share, 1)
-        let limit = clock.millisecond / (percent < 50 ? 2 : 1)
+        let limit = clock.millisecond / (percent < 50 ? 4 : 2)
         var isOver = false
         repeat {
             isOver = engine.defragment(steps: Self.stepsOfLook)

@@ -5,7 +5,7 @@ import Testing
 @testable import RespServer
 
 @Suite struct ArrivalMeterTests {
-    private static let millisecond: UInt64 = 1_000_000
+    private static let millisecond: UInt64 = 2_400_000
 
     /// Clients that send by turns.
     private struct Crowd {
