@@ -166,6 +166,25 @@ def test_figures_of_scripts_move(start):
 
 
 @pytest.mark.ours
+@pytest.mark.parametrize("first", ["SCRIPT", "EVAL"])
+def test_what_script_load_brought_is_never_evicted(start, first):
+    """Whether EVAL brought it before or not, and also within a transaction. Redis 8 evicts what EVAL brought first; Valkey does not."""
+    text = "return 'kept'"
+    for isQueued in (False, True):
+        with start().connect() as client:
+            if first == "EVAL":
+                client("EVAL", text, 0)
+            if isQueued:
+                client("MULTI")
+            client("SCRIPT", "LOAD", text)
+            if isQueued:
+                client("EXEC")
+            for number in range(1100):
+                client("EVAL", f"return {number}", 0)
+            assert client("EVALSHA", hashlib.sha1(text.encode()).hexdigest(), 0).value == b"kept"
+
+
+@pytest.mark.ours
 def test_what_scripts_run_is_looked_at(start):
     """As any other command: its time, its histogram, and the size of its reply."""
     with start().connect() as client:

@@ -28,7 +28,9 @@ enum HotKeysCommands {
                     "START", arity: -2,
                     syntax:
                         "metrics=<METRICS count:integer [CPU] [NET]> [COUNT k:integer] [DURATION seconds:integer] [SAMPLE ratio:integer] [SLOTS count:integer slot:integer ...]",
-                    summary: "Begins to find out which keys are used most.", run: start),
+                    summary: "Begins to find out which keys are used most.", run: start
+                )
+                .differing("What a script takes is counted for the keys that it declares, whichever it uses."),
                 subcommand("STOP", arity: 2, summary: "Ends finding out; the result is kept.") {
                     (context, _) throws(CommandError) in
                     guard context.server.hotKeys.found?.isActive == true else { return context.reply.null() }

@@ -8,7 +8,9 @@ enum ScriptCommands {
         evaluation(
             "EVAL", since: "2.6.0", script: "script",
             notes: "We cannot tell how the keys will be used so we assume the worst, RW and UPDATE",
-            summary: "Runs a script.", run: evaluate),
+            summary: "Runs a script.", run: evaluate
+        )
+        .differing("`server` is another name of `redis`, without what only Valkey has there, as `SERVER_NAME`."),
         evaluation(
             "EVALSHA", since: "2.6.0", script: "sha1", summary: "Runs a script that is known by its digest.",
             run: evaluateDigest),

@@ -126,6 +126,9 @@ struct ScriptCache {
         return dropped
     }
 
+    /// Has a script stay until all are forgotten.
+    mutating func keep(_ script: Script) { if script.isDroppable { unlink(script) } }
+
     /// Takes note that a script was run.
     @inline(__always)
     mutating func touch(_ script: Script) {

@@ -147,7 +147,7 @@ import StoreEngine
     private func collectGarbage() -> Bool {
         guard !isRunning else { return false }
         var isBehind = false
-        let end = clinux_cycle_counter() &+ server.clock.millisecond
+        let end = clinux_cycle_counter() &+ server.clock.millisecond / 2
         for environment in [scriptEnvironment, functionInterpreter] {
             guard let environment, environment.hasGarbage else { continue }
             var isDone = false
@@ -180,13 +180,19 @@ import StoreEngine
     func find(digest: ByteSlice) -> Script? { cache.find(digest: digest) }
 
     /// The script of a text, which is compiled if it is new.
-    /// - Parameter isDroppable: whether a new one goes when there are too many.
+    /// - Parameter isDroppable: whether a new one goes when there are too many. One that may not go never goes, however it came.
     func script(body: ByteSlice, isDroppable: Bool) throws(CommandError) -> Script {
         let hash = server.engine.hash(body)
-        if let script = cache.find(body: body, hash: hash) { return script }
+        if let script = cache.find(body: body, hash: hash) {
+            if !isDroppable { cache.keep(script) }
+            return script
+        }
         let digest = SHA1.hexadecimal(of: body)
         // Another text may have the same hash.
-        if let script = digest.withByteSlice({ cache.find(digest: $0) }) { return script }
+        if let script = digest.withByteSlice({ cache.find(digest: $0) }) {
+            if !isDroppable { cache.keep(script) }
+            return script
+        }
         let header = try ScriptHeader(of: body)
         let environment = try environment()
         environment.rest()

@@ -35,6 +35,14 @@ struct ScriptCacheTests {
         #expect(cache.add(loaded, isDroppable: false).isEmpty)
         for number in 0..<2 * ScriptCache.mostDroppable { _ = cache.add(script(number), isDroppable: true) }
         #expect(contains(loaded, cache) && cache.count == ScriptCache.mostDroppable + 1)
+        // Also one that came as another: it stays, and makes room for another of them.
+        let first = script(ScriptCache.mostDroppable)
+        let found = first.digest.withByteSlice { cache.find(digest: $0) }
+        cache.keep(found!)
+        cache.keep(found!)
+        #expect(cache.add(script(-2), isDroppable: true).isEmpty)
+        for number in -2000 ..< -1000 { _ = cache.add(script(number), isDroppable: true) }
+        #expect(contains(loaded, cache) && contains(first, cache) && cache.count == ScriptCache.mostDroppable + 2)
     }
 
     @Test func digestsAreFoundInEitherLetterCase() {

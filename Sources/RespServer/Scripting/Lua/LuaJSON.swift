@@ -20,23 +20,48 @@ import RespCodec
         var keepsBuffer = true
     }
 
-    var settings = Settings()
-    /// Whether a script has set anything.
-    var isChanged = false
+    /// What a script has set, by the numbers of the library, 0, and of what `cjson.new` has made of it.
+    private var changed: [Int: Settings] = [:]
+    private var newest = 0
 
-    func reset() {
-        guard isChanged else { return }
-        settings = Settings()
-        isChanged = false
+    func reset() { if !changed.isEmpty { changed = [:] } }
+
+    private func settings(_ lua: Lua) -> Settings {
+        changed.isEmpty ? Settings() : changed[Int(lua.secondUpvalue), default: Settings()]
     }
 
     static var functions: [(ByteSlice, LuaFunctions.Function)] {
         unsafe [
-            ("encode", encode), ("decode", decode), ("encode_sparse_array", encodeSparseArray),
+            ("new", new), ("encode", encode), ("decode", decode), ("encode_sparse_array", encodeSparseArray),
             ("encode_max_depth", encodeMaxDepth), ("decode_max_depth", decodeMaxDepth),
             ("encode_number_precision", encodeNumberPrecision), ("encode_keep_buffer", encodeKeepBuffer),
             ("encode_invalid_numbers", encodeInvalidNumbers), ("decode_invalid_numbers", decodeInvalidNumbers),
         ]
+    }
+
+    /// Adds to the table on top what the library has besides functions.
+    static func addConstants(_ lua: Lua) {
+        lua.pushNullPointer()
+        lua.setField("null", of: -2)
+        for (name, text) in [("_NAME", "cjson"), ("_VERSION", "2.1.0")] as [(ByteSlice, ByteSlice)] {
+            lua.push(text)
+            lua.setField(name, of: -2)
+        }
+    }
+
+    /// Pushes another library with settings of its own.
+    private static let new: LuaFunctions.Function = { state in
+        unsafe LuaEnvironment.enter(state) { environment, lua in
+            environment.json.newest += 1
+            let functions = unsafe functions
+            unsafe lua.pushTable(fields: functions.count + 3)
+            for index in unsafe functions.indices {
+                unsafe lua.push(functions[index].1, secondUpvalue: Double(environment.json.newest))
+                unsafe lua.setField(functions[index].0, of: -2)
+            }
+            addConstants(lua)
+            return 1
+        }
     }
 
     private static let encode: LuaFunctions.Function = { state in
@@ -44,7 +69,7 @@ import RespCodec
             guard lua.count == 1 else { return lua.failArgument(1, "expected 1 argument") }
             environment.buffer.removeAll()
             let encoder = JSONEncoder(
-                lua: lua, buffer: environment.buffer, settings: environment.json.settings)
+                lua: lua, buffer: environment.buffer, settings: environment.json.settings(lua))
             do throws(JSONEncoder.Mistake) {
                 try encoder.write(depth: 0)
             } catch {
@@ -64,7 +89,7 @@ import RespCodec
                 return lua.fail("JSON parser does not support UTF-16 or UTF-32")
             }
             var decoder = JSONDecoder(
-                lua: lua, text: text, buffer: environment.buffer, settings: environment.json.settings)
+                lua: lua, text: text, buffer: environment.buffer, settings: environment.json.settings(lua))
             do throws(JSONDecoder.Mistake) {
                 try decoder.pushDocument()
             } catch {
@@ -118,10 +143,11 @@ import RespCodec
     ) -> Int32 {
         unsafe LuaEnvironment.enter(state) { environment, lua in
             guard lua.count <= most else { return lua.failArgument(most + 1, "found too many arguments") }
-            let json = environment.json
-            if let failure = apply(lua, &json.settings) { return failure }
-            json.isChanged = true
-            return push(lua, json.settings)
+            let number = Int(lua.secondUpvalue)
+            var settings = environment.json.settings(lua)
+            if let failure = apply(lua, &settings) { return failure }
+            environment.json.changed[number] = settings
+            return push(lua, settings)
         }
     }
 

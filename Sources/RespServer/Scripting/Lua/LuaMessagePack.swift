@@ -245,6 +245,7 @@ enum LuaMessagePack {
         case end
         case format
         case room
+        case arrayRoom
         case memory
         case nilKey
         case notANumberKey
@@ -255,6 +256,7 @@ enum LuaMessagePack {
             case .format: "Bad data format in input."
             case .room:
                 "stack overflow (too many return values at once; use unpack_one or unpack_limit instead.)"
+            case .arrayRoom: "stack overflow (in function mp_decode_to_lua_array)"
             case .memory: "not enough memory"
             case .nilKey: "table index is nil"
             case .notANumberKey: "table index is NaN"
@@ -293,8 +295,15 @@ enum LuaMessagePack {
 
     /// Pushes the next value.
     mutating func push(depth: Int, most: Int) throws(Mistake) {
-        guard lua.hasRoom(for: 4), depth <= most else { throw .room }
+        let hasRoom = lua.hasRoom(for: 4) && depth <= most
+        guard hasRoom || position < bytes.count else { throw .room }
         let type = UInt8(try number(1))
+        guard hasRoom else {
+            switch type {
+            case 0x90...0x9F, 0xDC, 0xDD: throw .arrayRoom
+            default: throw .room
+            }
+        }
         switch type {
         case 0x00...0x7F: lua.push(Double(type))
         case 0xE0...0xFF: lua.push(Double(Int8(bitPattern: type)))
@@ -321,8 +330,8 @@ enum LuaMessagePack {
     }
 
     private mutating func pushArray(_ count: Int, _ depth: Int, _ most: Int) throws(Mistake) {
-        // No more room than there can be elements.
-        lua.pushTable(elements: min(count, bytes.count - position))
+        // No more room than there can be elements; and none deep down, where what is told of many in one another is not true.
+        lua.pushTable(elements: depth < 8 ? min(count, bytes.count - position) : 0)
         for index in 0..<count {
             guard !lua.isOverLimit() else { throw .memory }
             try push(depth: depth + 1, most: most)

@@ -42,11 +42,7 @@ struct LuaSandbox {
         unsafe addLibrary("os", [("clock", LuaBase.clock)]) {}
         unsafe addLibrary("bit", LuaBit.functions) {}
         unsafe addLibrary("struct", LuaStruct.functions) {}
-        unsafe addLibrary("cjson", LuaJSON.functions) {
-            lua.pushNullPointer()
-            lua.setField("null", of: -2)
-            setTexts([("_NAME", "cjson"), ("_VERSION", "2.1.0")])
-        }
+        unsafe addLibrary("cjson", LuaJSON.functions) { LuaJSON.addConstants(lua) }
         unsafe addLibrary("cmsgpack", LuaMessagePack.functions) {
             setTexts([
                 ("_NAME", "cmsgpack"), ("_VERSION", "lua-cmsgpack 0.4.0"),

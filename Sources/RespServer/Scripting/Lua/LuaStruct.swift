@@ -110,6 +110,8 @@ enum LuaStruct {
             buffer.removeAll()
             var format = Format(text)
             var argument: Int32 = 2
+            // What is missing is nil, as errors have it.
+            lua.pushNil()
             do throws(Mistake) {
                 while let (option, size) = try format.next() {
                     let padding = format.padding(option, size, at: buffer.count)
@@ -175,14 +177,15 @@ enum LuaStruct {
                 guard lua.isNumber(3) else { return lua.failType(3, expected: "number") }
                 position = LuaNumber.int64(lua.number(3))
             }
-            guard position > 0 else { return lua.failArgument(3, "offset must be 1 or greater") }
+            // Below 0 there is nothing, as it is behind the end.
+            guard position != 0 else { return lua.failArgument(3, "offset must be 1 or greater") }
             position -= 1
             let bottom = lua.count
             var format = Format(text)
             do throws(Mistake) {
                 while var (option, size) = try format.next() {
-                    let padding = format.padding(option, size, at: position)
-                    guard position <= data.count, padding + size <= data.count - position else {
+                    let padding = position < 0 ? 0 : format.padding(option, size, at: position)
+                    guard position >= 0, position <= data.count, padding + size <= data.count - position else {
                         return lua.failArgument(2, "data string too short")
                     }
                     position += padding

@@ -36,6 +36,7 @@ enum LuaType: Int32 {
     static let registryIndex: Int32 = -10000
     static let globalsIndex: Int32 = -10002
     static let firstUpvalueIndex: Int32 = -10003
+    private static let secondUpvalueIndex: Int32 = -10004
 
     // MARK: the stack
 
@@ -106,6 +107,16 @@ enum LuaType: Int32 {
         unsafe functions.pointee.pushLightUserData(state, unsafeBitCast(function, to: UnsafeMutableRawPointer.self))
         unsafe functions.pointee.pushClosure(state, functions.pointee.caller, 1)
     }
+
+    /// The same with a number that it finds in `secondUpvalue`.
+    func push(_ function: LuaFunctions.Function, secondUpvalue: Double) {
+        unsafe functions.pointee.pushLightUserData(state, unsafeBitCast(function, to: UnsafeMutableRawPointer.self))
+        push(secondUpvalue)
+        unsafe functions.pointee.pushClosure(state, functions.pointee.caller, 2)
+    }
+
+    /// The number that the function that runs was pushed with; 0 without one.
+    var secondUpvalue: Double { number(Self.secondUpvalueIndex) }
 
     // MARK: tables
 
