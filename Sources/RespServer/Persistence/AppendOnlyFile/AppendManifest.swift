@@ -136,7 +136,7 @@ struct AppendManifest: Equatable {
         }
     }
 
-    /// The base comes first, and the increments last.
+    /// The base comes first, and the increments last. History begins with what was replaced last, increments before their base.
     var text: [UInt8] {
         ([base].compactMap { $0 } + history + increments).flatMap { file in
             Array("file ".utf8) + Self.quoted(file.name)
@@ -177,10 +177,9 @@ struct AppendManifest: Equatable {
         }
         base = File(name: name, sequence: lastBase, kind: .base)
         let replaced = increments.count - min(kept, increments.count)
-        for var file in increments[..<replaced] {
-            file.kind = .history
-            history.append(file)
-        }
+        history.insert(
+            contentsOf: increments[..<replaced].map { File(name: $0.name, sequence: $0.sequence, kind: .history) },
+            at: 0)
         increments.removeFirst(replaced)
     }
 

@@ -91,9 +91,9 @@ import Testing
         #expect(
             text(manifest) == """
                 file log.2.base.aof seq 2 type b
-                file log.1.base.rdb seq 1 type h
                 file log.1.incr.aof seq 1 type h
                 file log.2.incr.aof seq 2 type h
+                file log.1.base.rdb seq 1 type h
                 file log.3.incr.aof seq 3 type i
 
                 """)
