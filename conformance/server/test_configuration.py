@@ -236,6 +236,23 @@ def test_rewritten_file_starts_a_server_with_the_same_settings(start, file):
     assert after == before
 
 
+@pytest.mark.ours
+def test_file_of_all_settings_starts_a_server_with_the_same_settings(start, file):
+    path = file("timeout 5\nsave \"\"\nenable-debug-command yes\n")
+    server = start(path, test_flags=False)
+    with server.connect() as client:
+        assert client("DEBUG", "CONFIG-REWRITE-FORCE-ALL").raw == b"+OK\r\n"
+        before = client("CONFIG", "GET", "*").as_pairs()
+    written = {line.split()[0] for line in path.read_text().splitlines() if line and line[0] != "#"}
+    assert {"timeout", "tcp-backlog", "hash-max-listpack-entries"} <= written
+    with start(path, test_flags=False).connect() as client:
+        after = client("CONFIG", "GET", "*").as_pairs()
+    for pairs in (before, after):
+        for name in (b"port", b"dir"):
+            pairs.pop(name)
+    assert after == before
+
+
 def test_rewrite_again_changes_nothing(start, file):
     path = file("timeout 5\n# c\n")
     with start(path).connect() as client:

@@ -79,7 +79,7 @@ enum ConfigCommands {
     }
 
     /// Turns a refusal of the configuration into a command's error.
-    private static func refusing(_ body: () throws(ConfigurationRefusal) -> Void) throws(CommandError) {
+    static func refusing(_ body: () throws(ConfigurationRefusal) -> Void) throws(CommandError) {
         do throws(ConfigurationRefusal) {
             try body()
         } catch {

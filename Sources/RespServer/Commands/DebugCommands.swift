@@ -65,6 +65,14 @@ enum DebugCommands {
             reply.ok()
         case ("change-repl-id", 2):
             reply.ok()
+        case ("config-rewrite-force-all", 2):
+            try ConfigCommands.refusing { () throws(ConfigurationRefusal) in
+                try context.server.configuration.rewrite(everything: true)
+            }
+            reply.ok()
+        case ("replybuffer", 4):
+            try checkReplyBufferOption(arguments)
+            reply.ok()
         case ("loadaof", 2):
             guard context.server.persistence.loading == nil,
                 context.server.reloadLog(for: context.isNested ? nil : context.connection)
@@ -92,6 +100,8 @@ enum DebugCommands {
     private static let help = [
         "AOF-FLUSH-SLEEP <microseconds>", "    Wait for so long before anything is written to the append-only file.",
         "CHANGE-REPL-ID", "    Do nothing, for this version does not replicate.",
+        "CONFIG-REWRITE-FORCE-ALL",
+        "    Write all settings to the configuration file, also those that have their default value.",
         "DIGEST", "    Return a digest of all data: equal for equal data.",
         "DIGEST-VALUE <key> [<key> ...]", "    Return a digest of each key's value.",
         "EFFECTS START",
@@ -117,6 +127,8 @@ enum DebugCommands {
         "RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
         "    Save all data, drop it and load it from the file. With NOFLUSH it is not dropped, so that no key may be there;",
         "    with MERGE neither, and what is loaded takes the place of what is there. With NOSAVE it is not saved before.",
+        "REPLYBUFFER <RESIZING <0|1> | PEAK-RESET-TIME <NEVER|RESET|milliseconds>>",
+        "    Do nothing, for no client has a buffer for replies whose size follows what it asks for.",
         "SEGFAULT", "    Crash.",
         "SET-ACTIVE-EXPIRE <0|1>", "    Whether expired keys are removed before anybody looks for them.",
         "SET-DISABLE-DENY-SCRIPTS <0|1>", "    Whether scripts may run commands that are not for scripts.",
@@ -137,6 +149,16 @@ enum DebugCommands {
 
     /// The integer that the text begins with, or 0.
     private static func leadingInteger(_ text: ByteSlice) -> Int { unsafe strtol(text.description, nil, 10) }
+
+    private static func checkReplyBufferOption(_ arguments: Arguments) throws(CommandError) {
+        switch arguments[2].lowercasedText {
+        case "resizing": break
+        case "peak-reset-time":
+            let time = arguments[3]
+            guard time.isWord("never") || time.isWord("reset") || Decimal.parse(time) != nil else { throw .notInteger }
+        default: throw .subcommandSyntax(of: "DEBUG", arguments[1])
+        }
+    }
 
     private static func describe(_ key: ByteSlice, _ facts: ValueFacts?, _ reply: ReplyWriter) throws(CommandError) {
         guard let facts else { throw .noSuchKey }
