@@ -40,7 +40,7 @@ enum ClientCommands {
         },
         subcommand(
             "KILL", since: "2.4.0", arity: -3, flags: [.admin, .noScript],
-            syntax: "filter=<old-format=ip:port | new-format=<\(killFilters)> ...>",
+            syntax: "filter=<old-format=ip:port@-2.8.12 | new-format=<\(killFilters)> ...>",
             summary: "Closes connections.", complexity: "O(N) in the connections", run: kill
         )
         .changed("2.8.12", "Takes filters.")
@@ -86,7 +86,7 @@ enum ClientCommands {
             context.reply.ok()
         },
         subcommand(
-            "PAUSE", since: "3.0.0", arity: -3, flags: [.admin, .noScript], syntax: "timeout mode=[WRITE | ALL]",
+            "PAUSE", since: "3.0.0", arity: -3, flags: [.admin, .noScript], syntax: "timeout mode=[WRITE | ALL]@6.2.0",
             summary: "Holds back the commands of clients for a time.", run: pause
         )
         .changed("6.2.0", "Takes `WRITE` and `ALL`."),
@@ -134,26 +134,38 @@ enum ClientCommands {
 
     private static let killFilters: String = {
         let kinds = "<NORMAL | MASTER | PRIMARY | SLAVE | REPLICA | PUBSUB>"
-        let first = ["ID client-id ...", "TYPE client-type=\(kinds)"]
-        return (first + filters(kinds)).map { "[\($0)]" }.joined(separator: " | ")
+        let first = [
+            "ID@2.8.12 client-id ...",
+            "TYPE@2.8.12 client-type=<NORMAL | MASTER@3.2.0 | PRIMARY@8.0.0 | SLAVE | REPLICA@5.0.0 | PUBSUB>",
+            "USER username", "ADDR addr=ip:port", "LADDR@6.2.0 laddr=ip:port", "SKIPME skipme=<YES | NO>",
+            "MAXAGE@7.4.0 maxage",
+        ]
+        return (first + newFilters(kinds)).map { "[\($0)]" }.joined(separator: " | ")
     }()
 
     private static let listFilters: String = {
         let kinds = "<NORMAL | MASTER | REPLICA | PUBSUB>"
-        let first = ["TYPE client-type=\(kinds)", "ID client-id ..."]
-        return (first + filters(kinds)).map { "[\($0)]" }.joined(separator: " ")
+        let first = [
+            "TYPE@5.0.0 client-type=\(kinds)", "ID@6.2.0 client-id ...", "USER@8.1.0 username",
+            "ADDR@8.1.0 addr=ip:port",
+            "LADDR@8.1.0 laddr=ip:port", "SKIPME@8.1.0 skipme=<YES | NO>", "MAXAGE@8.1.0 maxage",
+        ]
+        return (first + newFilters(kinds)).map { "[\($0)]" }.joined(separator: " ")
     }()
 
-    /// The filters behind the first two, as `syntax` has them.
-    private static func filters(_ kinds: String) -> [String] {
+    /// The filters that came last and to both commands at once, as `syntax` has them.
+    private static func newFilters(_ kinds: String) -> [String] {
         [
-            "USER username", "ADDR addr=ip:port", "LADDR laddr=ip:port", "SKIPME skipme=<YES | NO>", "MAXAGE maxage",
-            "NAME name", "IDLE idle:integer", "FLAGS flags", "LIB-NAME lib-name", "LIB-VER lib-ver", "DB db",
-            "CAPA capa",
-            "IP ip", "NOT-TYPE not-client-type=\(kinds)", "NOT-ID not-client-id:integer ...", "NOT-USER not-username",
-            "NOT-ADDR not-addr=ip:port", "NOT-LADDR not-laddr=ip:port", "NOT-NAME not-name", "NOT-FLAGS not-flags",
-            "NOT-LIB-NAME not-lib-name", "NOT-LIB-VER not-lib-ver", "NOT-DB not-db:integer", "NOT-CAPA not-capa",
-            "NOT-IP not-ip",
+            "NAME@9.0.0 name", "IDLE@9.0.0 idle:integer", "FLAGS@9.0.0 flags", "LIB-NAME@9.0.0 lib-name",
+            "LIB-VER@9.0.0 lib-ver", "DB@9.0.0 db",
+            "CAPA@9.0.0 capa",
+            "IP@9.0.0 ip", "NOT-TYPE@9.0.0 not-client-type=\(kinds)", "NOT-ID@9.0.0 not-client-id:integer ...",
+            "NOT-USER@9.0.0 not-username",
+            "NOT-ADDR@9.0.0 not-addr=ip:port", "NOT-LADDR@9.0.0 not-laddr=ip:port", "NOT-NAME@9.0.0 not-name",
+            "NOT-FLAGS@9.0.0 not-flags",
+            "NOT-LIB-NAME@9.0.0 not-lib-name", "NOT-LIB-VER@9.0.0 not-lib-ver", "NOT-DB@9.0.0 not-db:integer",
+            "NOT-CAPA@9.0.0 not-capa",
+            "NOT-IP@9.0.0 not-ip",
         ]
     }
 

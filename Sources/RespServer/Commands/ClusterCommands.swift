@@ -60,7 +60,7 @@ enum ClusterCommands {
             refused("KEYSLOT", arity: 3, syntax: "key:string", summary: "Returns the hash slot of a key."),
             refused("LINKS", since: "7.0.0", tips: uncertain, summary: "Returns the connections to other nodes."),
             refused(
-                "MEET", arity: -4, flags: changing, syntax: "ip port:integer [cluster-bus-port:integer]",
+                "MEET", arity: -4, flags: changing, syntax: "ip port:integer [cluster-bus-port:integer]@4.0.0",
                 summary: "Introduces another node.", changes: [("4.0.0", "Takes `cluster-bus-port`.")]),
             refused("MYID", summary: "Returns the name of the node."),
             refused("MYSHARDID", since: "7.2.0", tips: uncertain, summary: "Returns the name of the node's shard."),

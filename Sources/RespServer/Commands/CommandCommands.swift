@@ -269,7 +269,11 @@ enum CommandCommands {
             var fields = [("name", part.name), ("type", part.type.rawValue)]
             let isGroup = part.type == .oneOf || part.type == .block
             if !isGroup { fields.append(("display_text", part.displayText)) }
-            let optional = [part.keySpec != nil, part.token != nil, !part.flags.isEmpty, isGroup]
+            let optional = [
+                part.keySpec != nil, part.token != nil, part.since != nil, part.deprecatedSince != nil,
+                !part.flags.isEmpty,
+                isGroup,
+            ]
             reply.map(fields.count + optional.count { $0 })
             for (name, value) in fields {
                 reply.bulkString(text: name)
@@ -282,6 +286,14 @@ enum CommandCommands {
             if let token = part.token {
                 reply.bulkString("token")
                 reply.bulkString(text: token)
+            }
+            if let since = part.since {
+                reply.bulkString("since")
+                reply.bulkString(text: since)
+            }
+            if let deprecatedSince = part.deprecatedSince {
+                reply.bulkString("deprecated_since")
+                reply.bulkString(text: deprecatedSince)
             }
             if !part.flags.isEmpty {
                 reply.bulkString("flags")

@@ -19,7 +19,8 @@ enum ConnectionCommands {
                 summary: "Answers with the message.", complexity: "O(1)"
             ) { (context, arguments) throws(CommandError) in context.reply.bulkString(arguments[1]) },
             Command(
-                "AUTH", group: .connection, since: "1.0.0", arity: -2, flags: greeting, syntax: "[username] password",
+                "AUTH", group: .connection, since: "1.0.0", arity: -2, flags: greeting,
+                syntax: "[username]@6.0.0 password",
                 summary: "Authenticates the connection.", complexity: "O(1)", run: authenticate
             )
             .changed("6.0.0", "Takes a user name.").hiding(.all),

@@ -17,7 +17,8 @@ enum PersistenceCommands {
         },
         Command(
             "BGSAVE", group: .server, since: "1.0.0", arity: -1, flags: [.admin, .noScript, .noAsyncLoading],
-            syntax: "operation=[SCHEDULE | CANCEL]", summary: "Saves all data to the snapshot file while commands run.",
+            syntax: "operation=[SCHEDULE@3.2.2 | CANCEL@8.1.0]",
+            summary: "Saves all data to the snapshot file while commands run.",
             complexity: "O(1)", run: saveInBackground
         )
         .changed("3.2.2", "Takes `SCHEDULE`.")

@@ -35,7 +35,7 @@ enum ScriptCommands {
                 Command(
                     "FLUSH", group: .scripting, since: "2.6.0", arity: -2, flags: .noScript,
                     tips: ["request_policy:all_nodes", "response_policy:all_succeeded"],
-                    syntax: "flush-type=[ASYNC | SYNC]", summary: "Forgets all scripts.",
+                    syntax: "flush-type=[ASYNC | SYNC]@6.2.0", summary: "Forgets all scripts.",
                     complexity: "O(N) in the scripts", run: flush
                 ).changed("6.2.0", "Takes `ASYNC` and `SYNC`.").inLog(.changesScripts),
                 .help(of: "SCRIPT", group: .scripting, since: "5.0.0", help),

@@ -20,7 +20,7 @@ enum ServerCommands {
             Command(
                 "SHUTDOWN", group: .server, since: "1.0.0", arity: -1,
                 flags: [.admin, .noScript, .loading, .stale, .noMulti, .allowBusy],
-                syntax: "save-selector=[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
+                syntax: "save-selector=[NOSAVE | SAVE] [NOW]@7.0.0 [FORCE]@7.0.0 [ABORT]@7.0.0",
                 summary: "Ends the server, and saves all data first if asked to.",
                 complexity: "O(N) in the bytes of all keys and values when saving, else O(1)", run: shutDown
             )

@@ -5,7 +5,9 @@
 // Words in capitals are tokens, typed as they are. A token is the token of the words after it in the same brackets, unless it has
 // brackets of its own. [] is optional, <> groups, | separates choices, and [x ...] after x means that x may be repeated. A name before
 // a word or a group replaces its own: `unit=<M | KM>`, `change=CH`. After a word may follow its type and the number of its key spec:
-// `min:double`, `destination#2`. A type is needed only if the word is not one of the usual words below and is no string.
+// `min:double`, `destination#2`. A type is needed only if the word is not one of the usual words below and is no string. Last, after a word or
+// the bracket that ends a group, may follow the version that brought it, and behind @- the version since which it is deprecated:
+// `[NX | XX]@6.2.0`, `old-format=ip:port@-2.8.12`. Those of a token are those of what it is the token of: `[TYPE@6.0.0 type]`.
 
 struct SyntaxPart: Equatable {
     enum Kind: String {
@@ -28,6 +30,9 @@ struct SyntaxPart: Equatable {
     var parts: [SyntaxPart] = []
     /// For a key: the index of its spec in the command's declaration.
     var keySpec: Int?
+    /// The version that brought it, if that is not the command's.
+    var since: String?
+    var deprecatedSince: String?
     /// Whether it has brackets of its own.
     fileprivate var isBracketed = false
 
@@ -37,59 +42,79 @@ struct SyntaxPart: Equatable {
 }
 
 struct SyntaxParser {
+    /// What makes a syntax unreadable: brackets that do not match, or what follows @ is no version, or belongs to nothing.
+    struct Malformed: Error {
+        let reason: String
+    }
+
     private let words: [String]
     private var position = 0
 
+    /// The arguments of a command, whose syntax was checked when its record was made (`CommandRecord`).
     static func arguments(of info: CommandInfo) -> [SyntaxPart] {
-        guard !info.syntax.isEmpty else { return [] }
-        var parser = SyntaxParser(info.syntax)
-        let choices = parser.choices()
-        var parts = choices.count == 1 ? choices[0] : [joined(choices)]
-        var count = 0
-        assignKeySpecs(&parts, of: info.keys.count, &count)
-        return parts
+        do throws(Malformed) {
+            var found = try parts(info.syntax)
+            var count = 0
+            assignKeySpecs(&found, of: info.keys.count, &count)
+            return found
+        } catch {
+            preconditionFailure("syntax of \(info.name): \(error.reason)")
+        }
     }
 
-    private init(_ syntax: String) {
+    /// What a syntax consists of, its keys without specs but where it tells them.
+    /// - Throws: `Malformed`.
+    static func parts(_ syntax: String) throws(Malformed) -> [SyntaxPart] {
+        guard !syntax.isEmpty else { return [] }
+        var parser = try SyntaxParser(syntax)
+        let choices = try parser.choices()
+        guard parser.position == parser.words.count else {
+            throw Malformed(reason: "\(parser.words[parser.position]) ends nothing")
+        }
+        return choices.count == 1 ? choices[0] : [joined(choices)]
+    }
+
+    private init(_ syntax: String) throws(Malformed) {
         var words: [String] = []
         var word = ""
-        func end() {
-            if !word.isEmpty { words.append(word) }
-            word = ""
-        }
-        for character in syntax {
-            if "[]<>|".contains(character) {
-                end()
-                words.append(String(character))
-            } else if character == " " {
-                end()
+        var previous: Character = " "
+        for character in syntax + " " {
+            let isMark = "[]<>|".contains(character)
+            if isMark || character == " " {
+                if !word.isEmpty { words.append(word) }
+                word = ""
+                if isMark { words.append(String(character)) }
             } else {
+                // The versions of a group are a word of their own, right behind its bracket.
+                guard character != "@" || !" [<|".contains(previous) else {
+                    throw Malformed(reason: "a version behind nothing")
+                }
                 word.append(character)
             }
+            previous = character
         }
-        end()
         self.words = words
     }
 
     // MARK: reading
 
     /// Everything up to a closing bracket or the end, split into choices.
-    private mutating func choices() -> [[SyntaxPart]] {
+    private mutating func choices() throws(Malformed) -> [[SyntaxPart]] {
         var found: [[SyntaxPart]] = []
         while true {
-            found.append(sequence())
+            found.append(try sequence())
             guard position < words.count, words[position] == "|" else { return found }
             position += 1
         }
     }
 
-    private mutating func sequence() -> [SyntaxPart] {
+    private mutating func sequence() throws(Malformed) -> [SyntaxPart] {
         var parts: [SyntaxPart] = []
         while position < words.count, !["]", ">", "|"].contains(words[position]) {
             let word = words[position]
             position += 1
             let start = position
-            if word == "[", let count = repetition(parts) {
+            if word == "[", let count = try repetition(parts) {
                 Self.repeatLast(count, of: &parts)
                 position += 1
             } else if word == "..." {
@@ -97,26 +122,48 @@ struct SyntaxParser {
                 if !parts.isEmpty { parts[parts.count - 1].isMultiple = true }
             } else {
                 position = start
-                parts.append(element(word))
+                parts.append(try element(word))
             }
         }
         return Self.grouped(parts)
     }
 
     /// The part that begins with `word`, or with a bracket, which has been consumed.
-    private mutating func element(_ word: String) -> SyntaxPart {
+    private mutating func element(_ word: String) throws(Malformed) -> SyntaxPart {
         if let name = Self.groupName(word), position < words.count {
             position += 1
-            var part = element(words[position - 1])
+            var part = try element(words[position - 1])
             part.name = name
             return part
         }
-        guard word == "[" || word == "<" else { return Self.part(word) }
-        var part = Self.joined(choices())
+        guard word == "[" || word == "<" else { return try Self.part(word) }
+        var part = Self.joined(try choices())
+        guard position < words.count, words[position] == (word == "[" ? "]" : ">") else {
+            throw Malformed(reason: "\(word) without its end")
+        }
         position += 1
         part.isOptional = part.isOptional || word == "["
         part.isBracketed = true
+        if position < words.count, words[position].first == "@" {
+            position += 1
+            try Self.setVersions(
+                of: &part, words[position - 1].split(separator: "@", omittingEmptySubsequences: false).dropFirst())
+        }
         return part
+    }
+
+    /// - Parameter versions: what followed each @.
+    private static func setVersions(of part: inout SyntaxPart, _ versions: ArraySlice<Substring>) throws(Malformed) {
+        for version in versions {
+            let isDeprecation = version.first == "-"
+            let text = isDeprecation ? version.dropFirst() : version
+            let numbers = text.split(separator: ".", omittingEmptySubsequences: false)
+            guard numbers.count == 3, numbers.allSatisfy({ !$0.isEmpty && $0.allSatisfy { $0.isASCII && $0.isNumber } })
+            else { throw Malformed(reason: "\(version) is no version") }
+            let isKnown = isDeprecation ? part.deprecatedSince != nil : part.since != nil
+            guard !isKnown else { throw Malformed(reason: "a second version of \(part.name)") }
+            if isDeprecation { part.deprecatedSince = String(text) } else { part.since = String(text) }
+        }
     }
 
     /// The name that a word such as `unit=` gives to the group after it.
@@ -126,7 +173,7 @@ struct SyntaxParser {
     }
 
     /// How many of the last parts the brackets repeat; nil if they are no repetition.
-    private mutating func repetition(_ before: [SyntaxPart]) -> Int? {
+    private mutating func repetition(_ before: [SyntaxPart]) throws(Malformed) -> Int? {
         var parts: [SyntaxPart] = []
         while position < words.count {
             let word = words[position]
@@ -140,7 +187,7 @@ struct SyntaxParser {
             case "]", ">", "|":
                 return nil
             default:
-                parts.append(element(word))
+                parts.append(try element(word))
             }
         }
         return nil
@@ -162,6 +209,8 @@ struct SyntaxParser {
         let operands = Array(parts.dropFirst())
         var part = operands.count == 1 && operands[0].token == nil ? operands[0] : block(operands, parts[0].name)
         part.token = parts[0].token
+        part.since = parts[0].since ?? part.since
+        part.deprecatedSince = parts[0].deprecatedSince ?? part.deprecatedSince
         return [part]
     }
 
@@ -178,7 +227,15 @@ struct SyntaxParser {
 
     // MARK: words
 
-    private static func part(_ word: String) -> SyntaxPart {
+    private static func part(_ word: String) throws(Malformed) -> SyntaxPart {
+        let pieces = word.split(separator: "@", omittingEmptySubsequences: false)
+        var part = unversionedPart(String(pieces[0]))
+        guard part.token != "", pieces[0] != "..." else { throw Malformed(reason: "\(word) names nothing") }
+        try setVersions(of: &part, pieces.dropFirst())
+        return part
+    }
+
+    private static func unversionedPart(_ word: String) -> SyntaxPart {
         var text = word
         var keySpec: Int?
         if let mark = text.lastIndex(of: "#"), let spec = Int(text[text.index(after: mark)...]) {

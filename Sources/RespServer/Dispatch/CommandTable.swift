@@ -38,6 +38,7 @@ final class CommandRecord {
     ) {
         fullName = (parent.map { "\($0)|" } ?? "") + command.name.lowercased()
         info = CommandInfo(command)
+        assert((try? SyntaxParser.parts(command.syntax)) != nil, "malformed syntax of \(command.name)")
         var firstKey = 0
         if let first = command.keys.first, case .index(let index) = first.begin, command.subcommands.isEmpty,
             !first.flags.contains(.notKey)

@@ -144,7 +144,8 @@ public struct Command<Context>: Sendable {
     /// Hints to proxies and clients, as COMMAND INFO gives them.
     public let tips: [String]
     /// The arguments behind the name: words in capitals are typed as they are, [] is optional, | separates choices, ... repeats;
-    /// `name=` tells how an argument or a group is called if not by its word, `:type` its type, `#n` the spec of its keys.
+    /// `name=` tells how an argument or a group is called if not by its word, `:type` its type, `#n` the spec of its keys,
+    /// `@6.2.0` since when it is there.
     public let syntax: String
     public let summary: String
     public let complexity: String

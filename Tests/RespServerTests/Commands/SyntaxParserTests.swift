@@ -13,7 +13,7 @@ import Testing
         return SyntaxParser.arguments(of: CommandInfo(command))
     }
 
-    /// A part in one line: name:type, its token, flags and parts.
+    /// A part in one line: name:type, its token, flags, versions and parts.
     private func described(_ part: SyntaxPart) -> String {
         var text = part.name + ":" + part.type.rawValue
         if let token = part.token { text += "=\(token)" }
@@ -21,6 +21,8 @@ import Testing
         if part.isMultiple { text += "*" }
         if part.repeatsToken { text += "+" }
         if let spec = part.keySpec { text += "#\(spec)" }
+        if let since = part.since { text += "@\(since)" }
+        if let version = part.deprecatedSince { text += "@-\(version)" }
         if !part.parts.isEmpty { text += "(" + part.parts.map(described).joined(separator: " ") + ")" }
         return text
     }
@@ -46,8 +48,38 @@ import Testing
             ("min:double", "min:double"),
             ("change=CH", "change:pure-token=CH"),
             ("unix-time-seconds", "unix-time-seconds:unix-time"),
+            ("word@6.2.0", "word:string@6.2.0"),
+            ("min:double@10.0.11", "min:double@10.0.11"),
+            ("old=ip:port@-2.8.12", "old:string@-2.8.12"),
+            ("word@2.0.0@-3.0.0", "word:string@2.0.0@-3.0.0"),
+            ("[KEEPTTL]@6.0.0", "keepttl:pure-token=KEEPTTL?@6.0.0"),
+            ("[EX seconds]@6.2.0", "seconds:integer=EX?@6.2.0"),
+            ("[EX@6.2.0 seconds]", "seconds:integer=EX?@6.2.0"),
+            (
+                "unit=[BYTE | BIT@8.0.0]@7.0.0 key",
+                "unit:oneof?@7.0.0(byte:pure-token=BYTE bit:pure-token=BIT@8.0.0) key:key"
+            ),
+            ("[LIMIT offset count]@6.2.0", "limit:block=LIMIT?@6.2.0(offset:integer count:integer)"),
+            ("<A x | B@6.0.0 y z>", "choice:oneof(x:string=A b:block=B@6.0.0(y:string z:string))"),
+            ("[ID id [id ...]]@6.2.0", "id:string=ID?*@6.2.0"),
         ] as [(String, String)])
     func notation(syntax: String, expected: String) { #expect(described(syntax) == expected) }
+
+    @Test(
+        arguments: [
+            "word@", "word@6", "word@6.2", "word@6.2.x", "word@6.2.0.1", "word@6..0", "word@-", "word@6.2.0@7.0.0",
+            "word@-6.2.0@-7.0.0", "@6.2.0", "word @6.2.0", "[word @6.2.0]", "[@6.2.0 word]", "<A |@6.2.0 B>",
+            "[A] @6.2.0",
+            "word [word ...]@6.2.0", "name=", "[word", "<A | B", "[A>", "<A]", "word]", "A | B>", "unit=<A",
+            "word ...@6.2.0",
+        ])
+    func whatIsMalformedIsRefused(syntax: String) {
+        #expect(throws: SyntaxParser.Malformed.self) { try SyntaxParser.parts(syntax) }
+    }
+
+    @Test func versionsAreNotShown() {
+        #expect(!CommandPage.ofAllCommands.contains("@"))
+    }
 
     @Test func keysGetTheirSpecs() {
         let specs = [KeySpec.first(.ro), KeySpec([.ow], begin: .index(2))]
@@ -61,8 +93,10 @@ import Testing
         var count = 0
         func check(_ record: CommandRecord) {
             let found = names(SyntaxParser.arguments(of: record.info))
-            for word in record.info.syntax.split(whereSeparator: { " []<>|".contains($0) }) where word != "..." {
-                var text = word.split(separator: "#")[0]
+            for word in record.info.syntax.split(whereSeparator: { " []<>|".contains($0) })
+            where word != "..." && word.first != "@" {
+                // What is behind @ are versions.
+                var text = word.split(separator: "@")[0].split(separator: "#")[0]
                 if let mark = text.lastIndex(of: ":"), mark > text.startIndex { text = text[..<mark] }
                 // `name=` names what is after it.
                 let pieces = text.split(separator: "=")

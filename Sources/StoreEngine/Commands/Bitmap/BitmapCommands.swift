@@ -16,14 +16,15 @@ enum BitmapCommands {
                 complexity: "O(1)", run: getBit),
             Command(
                 "BITCOUNT", group: .bitmap, since: "2.6.0", arity: -2, flags: [.readOnly],
-                keys: [.first([.ro, .access])], syntax: "key range=[start end unit=[BYTE | BIT]]",
+                keys: [.first([.ro, .access])], syntax: "key range=[start end unit=[BYTE | BIT]@7.0.0]",
                 summary: "Counts the bits that are set in a string, or in part of it.",
                 complexity: "O(N) in the bytes looked at", run: count
             )
             .changed("7.0.0", "Takes `BYTE` and `BIT`."),
             Command(
                 "BITPOS", group: .bitmap, since: "2.8.7", arity: -3, flags: [.readOnly],
-                keys: [.first([.ro, .access])], syntax: "key bit range=[start end-unit-block=[end unit=[BYTE | BIT]]]",
+                keys: [.first([.ro, .access])],
+                syntax: "key bit range=[start end-unit-block=[end unit=[BYTE | BIT]@7.0.0]]",
                 summary: "Finds the first bit that is set, or clear, in a string.",
                 complexity: "O(N) in the bytes looked at", run: position
             )

@@ -27,7 +27,7 @@ extension GenericCommands {
         return Command(
             "\(name)", group: .generic, since: since, arity: -3, flags: [.write, .fast], effect: .explicit,
             keys: [.first([.rw, .update])],
-            syntax: "key \(form.argument) condition=[NX | XX | GT | LT]",
+            syntax: "key \(form.argument) condition=[NX | XX | GT | LT]@7.0.0",
             summary: "Sets when a key expires, \(form.summary).", complexity: "O(1)"
         ) { (context, arguments) throws(CommandError) in
             try setDeadline(context, arguments, form, command: lowercased)

@@ -12,7 +12,7 @@ extension GenericCommands {
         Command(
             "SCAN", group: .generic, since: "2.8.0", arity: -2, flags: [.readOnly],
             tips: ["nondeterministic_output", "request_policy:special", "response_policy:special"],
-            syntax: "cursor [MATCH pattern] [COUNT count] [TYPE type]",
+            syntax: "cursor [MATCH pattern] [COUNT count] [TYPE type]@6.0.0",
             summary: "Returns the keys of a database piece by piece.",
             complexity: "O(1) for each call, O(N) for all", run: scan
         )

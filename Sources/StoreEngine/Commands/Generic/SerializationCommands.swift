@@ -25,7 +25,8 @@ enum SerializationCommands {
             name, group: group, since: since, arity: -4, flags: [.write, .denyOOM, .dangerous, flags],
             effect: .explicit,
             keys: [.first([.ow, .update])], categories: ["keyspace"],
-            syntax: "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]",
+            syntax:
+                "key ttl serialized-value [REPLACE]@3.0.0 [ABSTTL]@5.0.0 [IDLETIME seconds]@5.0.0 [FREQ frequency]@5.0.0",
             summary: "Sets a key to a value that DUMP has made bytes of.",
             complexity: "O(N) in the bytes of the value, O(N log N) for a sorted set", run: restore
         )

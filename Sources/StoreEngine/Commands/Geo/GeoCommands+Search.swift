@@ -10,11 +10,10 @@ extension GeoCommands {
     private static let area =
         "from=[FROMMEMBER member | FROMLONLAT longitude latitude] "
         + "by=<circle=<<BYRADIUS radius> unit=<M | KM | FT | MI>> | box=<<BYBOX width> height unit=<M | KM | FT | MI>> "
-        + "| polygon=<<BYPOLYGON num-vertices> vertices=<longitude latitude> ...>> "
+        + "| polygon=<<BYPOLYGON num-vertices> vertices=<longitude latitude> ...>@9.0.0> "
     private static let order = "order=[ASC | DESC]"
     private static let count = "count-block=[<COUNT count> [ANY]]"
     private static let parts = "[WITHCOORD] [WITHDIST] [WITHHASH]"
-    private static let circle = "radius unit=<M | KM | FT | MI> " + parts + " " + count + " " + order
     private static let complexity =
         "O(N+log(M)) in the places near the area and the places in the sorted set, and O(R*log(R)) in those returned"
 
@@ -63,7 +62,8 @@ extension GeoCommands {
             source, KeySpec([.ow, .update], begin: .keyword("STORE", from: start)),
             KeySpec([.ow, .update], begin: .keyword("STOREDIST", from: start)),
         ]
-        let origin = isMember ? "member " : "longitude latitude "
+        let origin = isMember ? "member" : "longitude latitude"
+        let limit = isMember ? count : "count-block=[<COUNT count> [ANY]@6.2.0]"
         let replacement =
             (isReadOnly ? "`GEOSEARCH`" : "`GEOSEARCH` and `GEOSEARCHSTORE`")
             + (isMember ? " with `BYRADIUS` and `FROMMEMBER`" : " with `BYRADIUS`")
@@ -71,7 +71,7 @@ extension GeoCommands {
             name, group: .geo, since: since, arity: -start, flags: isReadOnly ? [.readOnly] : [.write, .denyOOM],
             effect: isReadOnly ? .none : .verbatim,
             keys: isReadOnly ? [source] : stores,
-            syntax: "key " + origin + circle
+            syntax: "key \(origin) radius unit=<M | KM | FT | MI> \(parts) \(limit) \(order)"
                 + (isReadOnly ? "" : " store=[STORE storekey=key | STOREDIST storedistkey=key]"),
             summary: isReadOnly
                 ? "Returns the places in a circle." : "Returns the places in a circle, or stores them in a sorted set.",

@@ -10,7 +10,8 @@ enum GeoCommands {
             Command(
                 "GEOADD", group: .geo, since: "3.2.0", arity: -5, flags: [.write, .denyOOM], effect: .explicit,
                 keys: [.first([.rw, .update])],
-                syntax: "key condition=[NX | XX] [change=CH] longitude latitude member [longitude latitude member ...]",
+                syntax:
+                    "key condition=[NX | XX]@6.2.0 [change=CH]@6.2.0 longitude latitude member [longitude latitude member ...]",
                 summary: "Adds places, or moves them.",
                 complexity: "O(log(N)) for each place, N being the number of places in the sorted set", run: add
             )

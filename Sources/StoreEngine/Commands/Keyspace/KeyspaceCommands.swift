@@ -28,7 +28,8 @@ enum KeyspaceCommands {
         Command(
             name, group: .server, since: "1.0.0", arity: -1, flags: [.write, .dangerous], effect: .explicit,
             categories: ["keyspace", "dangerous"],
-            tips: ["request_policy:all_shards", "response_policy:all_succeeded"], syntax: "flush-type=[ASYNC | SYNC]",
+            tips: ["request_policy:all_shards", "response_policy:all_succeeded"],
+            syntax: "flush-type=[ASYNC@4.0.0 | SYNC@6.2.0]",
             summary: summary, complexity: complexity
         ) { (context, arguments) throws(CommandError) in
             var options = ArgumentReader(arguments, from: 1)

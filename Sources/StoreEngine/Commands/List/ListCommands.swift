@@ -32,7 +32,7 @@ enum ListCommands {
     ) -> Command<KeyspaceContext> {
         Command(
             name, group: .list, since: "1.0.0", arity: -2, flags: [.write, .fast], effect: .verbatim,
-            keys: [KeySpec(popFlags, begin: .index(1))], syntax: "key [count]", summary: summary,
+            keys: [KeySpec(popFlags, begin: .index(1))], syntax: "key [count]@6.2.0", summary: summary,
             complexity: "O(N) in the elements returned", run: run)
     }
 

@@ -6,14 +6,14 @@ extension SetCommands {
     static let random: [Command<KeyspaceContext>] = [
         Command(
             "SPOP", group: .set, since: "1.0.0", arity: -2, flags: [.write, .fast], effect: .explicit,
-            keys: [.first([.rw, .access, .delete])], tips: ["nondeterministic_output"], syntax: "key [count]",
+            keys: [.first([.rw, .access, .delete])], tips: ["nondeterministic_output"], syntax: "key [count]@3.2.0",
             summary: "Removes random members and returns them.", complexity: "O(N) in the members removed",
             run: pop
         )
         .changed("3.2.0", "Takes a count."),
         Command(
             "SRANDMEMBER", group: .set, since: "1.0.0", arity: -2, flags: [.readOnly], keys: [.first([.ro, .access])],
-            tips: ["nondeterministic_output"], syntax: "key [count]", summary: "Returns random members.",
+            tips: ["nondeterministic_output"], syntax: "key [count]@2.6.0", summary: "Returns random members.",
             complexity: "O(N) in the members returned", run: random
         )
         .changed("2.6.0", "Takes a count."),

@@ -6,7 +6,8 @@ extension SortedSetCommands {
     static let ranges: [Command<KeyspaceContext>] = [
         ranger(
             "ZRANGE", since: "1.2.0",
-            syntax: "key start:string stop:string sortby=[BYSCORE | BYLEX] [REV] [LIMIT offset count] [WITHSCORES]",
+            syntax:
+                "key start:string stop:string sortby=[BYSCORE | BYLEX]@6.2.0 [REV]@6.2.0 [LIMIT offset count]@6.2.0 [WITHSCORES]",
             summary: "Returns members in a range of ranks, scores or members."
         ) { (context, arguments) throws(CommandError) in
             try replyRange(context, arguments, nil, reversed: nil)
@@ -22,7 +23,7 @@ extension SortedSetCommands {
         .deprecated("6.2.0", replacedBy: "`ZRANGE` with `REV`"),
         ranger(
             "ZRANGEBYSCORE", since: "1.0.5",
-            syntax: "key min:double max:double [WITHSCORES] [LIMIT offset count]",
+            syntax: "key min:double max:double [WITHSCORES]@2.0.0 [LIMIT offset count]",
             summary: "Returns members in a range of scores."
         ) { (context, arguments) throws(CommandError) in
             try replyRange(context, arguments, .scores, reversed: false)

@@ -10,7 +10,7 @@ enum SortedSetCommands {
             "ZADD", group: .sortedSet, since: "1.2.0", arity: -4, flags: [.write, .denyOOM, .fast], effect: .verbatim,
             keys: [.first([.rw, .update])],
             syntax:
-                "key condition=[NX | XX] comparison=[GT | LT] [change=CH] [increment=INCR] score member [score member ...]",
+                "key condition=[NX | XX]@3.0.2 comparison=[GT | LT]@6.2.0 [change=CH]@3.0.2 [increment=INCR]@3.0.2 score member [score member ...]",
             summary: "Adds members with scores, or gives members other scores.",
             complexity: "O(log(N)) for each member of N"
         ) { (context, arguments) throws(CommandError) in try add(context, arguments, increments: false) }

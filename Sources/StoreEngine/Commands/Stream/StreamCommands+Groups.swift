@@ -57,7 +57,7 @@ extension StreamCommands {
         Command(
             "XPENDING", group: .stream, since: "5.0.0", arity: -3, flags: [.readOnly], keys: [.first([.ro, .access])],
             tips: ["nondeterministic_output"],
-            syntax: "key group filters=[[IDLE min-idle-time:integer] start:string end:string count [consumer]]",
+            syntax: "key group filters=[[IDLE min-idle-time:integer]@6.2.0 start:string end:string count [consumer]]",
             summary: "Returns what is pending in a group, or who has how much.",
             complexity: "O(N) in the entries returned or passed over, and in the consumers", run: pending
         )

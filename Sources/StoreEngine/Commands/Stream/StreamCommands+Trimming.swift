@@ -9,7 +9,7 @@ extension StreamCommands {
             keys: [.first([.rw, .delete])],
             tips: ["nondeterministic_output"],
             syntax:
-                "key trim=<strategy=<MAXLEN | MINID> operator=[equal== | approximately=~] threshold [LIMIT count] condition=[KEEPREF | DELREF | ACKED]>",
+                "key trim=<strategy=<MAXLEN | MINID@6.2.0> operator=[equal== | approximately=~] threshold [LIMIT count]@6.2.0 condition=[KEEPREF | DELREF | ACKED]>",
             summary: "Deletes the first entries of a stream.", complexity: "O(N) in the entries deleted", run: trim
         )
         .changed("6.2.0", "Takes `MINID` and `LIMIT`.")

@@ -13,7 +13,7 @@ enum StreamCommands {
                 ],
                 tips: ["nondeterministic_output"],
                 syntax:
-                    "key [NOMKSTREAM] condition=[KEEPREF | DELREF | ACKED] trim=[strategy=<MAXLEN | MINID> operator=[equal== | approximately=~] threshold [LIMIT count]] id-selector=<auto-id=* | id> field value [field value ...]",
+                    "key [NOMKSTREAM]@6.2.0 condition=[KEEPREF | DELREF | ACKED] trim=[strategy=<MAXLEN | MINID@6.2.0> operator=[equal== | approximately=~] threshold [LIMIT count]@6.2.0] id-selector=<auto-id=* | id> field value [field value ...]",
                 summary: "Adds an entry to a stream, and makes the stream if there is none.",
                 complexity: "O(1), and O(N) in the entries trimmed", run: add
             )
@@ -49,7 +49,7 @@ enum StreamCommands {
                 "XSETID", group: .stream, since: "5.0.0", arity: -3, flags: [.write, .denyOOM, .fast],
                 effect: .verbatim,
                 keys: [.first([.rw, .update])],
-                syntax: "key last-id [ENTRIESADDED entries-added] [MAXDELETEDID max-deleted-id]",
+                syntax: "key last-id [ENTRIESADDED entries-added]@7.0.0 [MAXDELETEDID max-deleted-id]@7.0.0",
                 summary: "Sets the last id of a stream and what else it remembers, as replication wants it.",
                 complexity: "O(1)", run: setID
             )

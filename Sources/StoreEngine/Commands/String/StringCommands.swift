@@ -18,7 +18,7 @@ enum StringCommands {
                         flagsInRequest: setFlags)
                 ],
                 syntax:
-                    "key value condition=[NX | XX | IFEQ ifeq-value | IFNE ifne-value | IFDEQ ifdeq-digest | IFDNE ifdne-digest] [GET] expiration=[EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
+                    "key value condition=[NX | XX | IFEQ@8.4.0 ifeq-value | IFNE@8.4.0 ifne-value | IFDEQ@8.4.0 ifdeq-digest | IFDNE@8.4.0 ifdne-digest]@2.6.12 [GET]@6.2.0 expiration=[EX@2.6.12 seconds | PX@2.6.12 milliseconds | EXAT@6.2.0 unix-time-seconds | PXAT@6.2.0 unix-time-milliseconds | KEEPTTL@6.0.0]",
                 summary: "Sets a key to a string, whatever it held before.", complexity: "O(1)", run: set
             )
             .changed("2.6.12", "Takes `EX`, `PX`, `NX` and `XX`.")
