@@ -120,6 +120,7 @@ extension Server {
         engineSettings.listPlainElementSize = engine.settings.listPlainElementSize
         engineSettings.comparesChecksums = engine.settings.comparesChecksums
         engine.settings = engineSettings
+        engine.accessTracking = engineSettings.evictionOrder.accessTracking
         reader.limits.bulkLength = settings.protoMaxBulkLength
     }
 

@@ -207,6 +207,36 @@ def test_what_only_reads_a_key_does_not_keep_it(policy, start):
             assert left(client, others) == 400
 
 
+@pytest.mark.ours
+def test_what_changes_a_key_makes_it_young(start):
+    """Whatever runs it, and whatever it replies; what changes nothing leaves the key as old as it was."""
+    script = "return redis.call('SET', KEYS[1], 'x', 'XX', 'GET')"
+    changes = [("SET", "k", "2"), ("SET", "k", "2", "GET"), ("SET", "k", "2", "XX", "GET"), ("GETSET", "k", "2"),
+               ("GETEX", "k", "EX", 900), ("EXPIRE", "k", 900), ("EVAL", script, 1, "k"), ("APPEND", "k", "x"), ("RENAME", "k", "k2")]
+    others = [("SETNX", "k", "2"), ("SET", "k", "2", "NX"), ("EXPIRE", "k", 900, "XX"), ("PERSIST", "k"), ("GETEX", "k"), ("GET", "k"),
+              ("EVAL_RO", "return redis.call('GET', KEYS[1])", 1, "k"), ("LPUSH", "k", "x"), ("TOUCH", "k"), ("COPY", "k", "k3")]
+    with start("--maxmemory-policy", "noeviction").connect() as client:
+        assert client("CONFIG", "SET", "maxmemory-policy", "allkeys-lrm").value == b"OK"
+        client("SET", "source", "1")
+        payload = client("DUMP", "source").value
+        for isolated in (False, True):
+            for command in changes + others:
+                client("RESTORE", "k", 0, payload, "REPLACE", "IDLETIME", 5000)
+                assert client("OBJECT", "IDLETIME", "k").value >= 5000
+                if isolated:
+                    client.pipeline([("MULTI",), command])
+                    client("EXEC")
+                else:
+                    client(*command)
+                idle = client("OBJECT", "IDLETIME", "k2" if command[0] == "RENAME" else "k").value
+                assert (idle < 1000) == (command in changes), command
+        # Reads that do not count as a use are none; what is changed is.
+        client("RESTORE", "k", 0, payload, "REPLACE", "IDLETIME", 5000)
+        client("CLIENT", "NO-TOUCH", "ON")
+        client("SETRANGE", "k", 0, "x")
+        assert client("OBJECT", "IDLETIME", "k").value < 1000
+
+
 def test_what_is_to_be_logged_counts(start):
     """Within a transaction it is all still to be written."""
     with start().connect() as client:

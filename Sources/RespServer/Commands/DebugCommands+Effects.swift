@@ -63,6 +63,7 @@ extension DebugCommands {
     ) throws(CommandError) {
         let other = Engine(databases: engine.databaseCount)
         other.settings = engine.settings
+        other.accessTracking = engine.accessTracking
         // How values are kept must not matter, but for scores: a packed 0 has no sign.
         other.settings.streamNodeMaxEntries = 3
         other.settings.listMaxPackedSize = 4

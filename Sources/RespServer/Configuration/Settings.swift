@@ -101,7 +101,6 @@ struct Settings: Sendable {
     var maxMemoryPolicy = EvictionPolicy.noEviction {
         didSet {
             (engine.evictionOrder, engine.evictsOnlyVolatileKeys) = maxMemoryPolicy.rule
-            engine.accessTracking = engine.evictionOrder.accessTracking
         }
     }
     var maxMemoryEvictionTenacity = 10

@@ -4,13 +4,15 @@
 // evicted within a second could not be told apart by seconds. Without a limit for memory nobody asks for more than seconds,
 // and the clock advances only with them: a read of a key that was read in the same second then writes nothing.
 
+import RespCodec
+
 /// What the access clock of an entry tells.
 public enum AccessTracking: UInt8, Sendable {
     /// When it was used last.
     case use
     /// How often it is used.
     case frequency
-    /// When it was last used by what may change it.
+    /// When it was last changed, by what counts as a change: see `EngineState.changed`.
     case change
 }
 
@@ -21,6 +23,7 @@ struct AccessClock {
         var time: UInt32 = 0
         /// Counts turns of eviction, for `AccessFrequency`.
         var turn: UInt32 = 0
+        var tracking = AccessTracking.use
     }
 
     private static let mask: UInt32 = 0x7FF_FFFF
@@ -35,6 +38,22 @@ struct AccessClock {
     @inline(__always) private var time: UInt32 { engine.variables.accessClock.time }
     @inline(__always) private var turn: UInt32 { engine.variables.accessClock.turn }
 
+    /// What the clocks of entries tell.
+    @inline(__always) var tracking: AccessTracking {
+        get { engine.variables.accessClock.tracking }
+        nonmutating set {
+            engine.variables.accessClock.tracking = newValue
+            if newValue == .change {
+                engine.listeners.insert(.accessClock)
+            } else {
+                engine.listeners.remove(.accessClock)
+            }
+        }
+    }
+
+    /// Whether that is how often, and not when.
+    @inline(__always) var tracksFrequency: Bool { tracking == .frequency }
+
     func setTime(_ milliseconds: Int64) {
         let ticks =
             engine.eviction.isLimited
@@ -44,7 +63,7 @@ struct AccessClock {
 
     /// The clock of an entry that is made now.
     @inline(__always) var fresh: UInt32 {
-        engine.settings.tracksFrequency ? AccessFrequency.fresh(now: engine.now, turn: turn) : time
+        tracksFrequency ? AccessFrequency.fresh(now: engine.now, turn: turn) : time
     }
 
     /// The clock of an entry that was used last `seconds` ago.
@@ -75,23 +94,36 @@ struct AccessClock {
     func advanceTurn() { engine.variables.accessClock.turn &+= 1 }
 
     /// Counts a use of the entry.
-    /// - Parameter mayChange: whether it is used by what may change it.
-    @inline(__always) func touch(_ entry: Entry, mayChange: Bool) {
-        if engine.settings.accessTracking == .use || mayChange && engine.settings.accessTracking == .change {
+    @inline(__always) func touch(_ entry: Entry) {
+        if tracking == .use {
             entry.accessClock = time
-        } else if engine.settings.accessTracking == .frequency {
+        } else if tracking == .frequency {
             entry.accessClock = AccessFrequency.touched(
                 entry.accessClock, now: engine.now, turn: turn, settings: engine.settings, random: &engine.random)
         }
     }
 
+    /// Notes that a key was changed, if it is still there. To be called where the clock tells when that was.
+    func noteChange(_ key: ByteSlice, in database: Database) {
+        guard let slot = database.table.find(key, hash: engine.hash(key)) else { return }
+        database.entry(at: slot).accessClock = time
+    }
+
     /// The clock in the 24 bits that Redis shows of it.
     func shown(_ entry: Entry) -> Int {
         let clock = Int(entry.accessClock)
-        return engine.settings.tracksFrequency ? AccessFrequency.shown(clock) : clock / Self.ticksPerSecond
+        return tracksFrequency ? AccessFrequency.shown(clock) : clock / Self.ticksPerSecond
     }
 }
 
 extension EngineState {
     @inline(__always) var accessClock: AccessClock { AccessClock(engine: self) }
+}
+
+extension Engine {
+    /// What is known of the use of keys.
+    public var accessTracking: AccessTracking {
+        get { state.accessClock.tracking }
+        set { state.accessClock.tracking = newValue }
+    }
 }

@@ -38,4 +38,6 @@ public protocol EffectSink: AnyObject {
     @inlinable static var memoryLimit: ChangeListeners { ChangeListeners(rawValue: 4) }
     /// The observer, where it also wants to know of what is no change of its own: see `KeyspaceObserver.keyNoticed`.
     @inlinable static var notices: ChangeListeners { ChangeListeners(rawValue: 8) }
+    /// The access clock, where it tells when keys were changed.
+    @inlinable static var accessClock: ChangeListeners { ChangeListeners(rawValue: 16) }
 }

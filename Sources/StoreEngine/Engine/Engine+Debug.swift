@@ -31,7 +31,7 @@ extension Engine {
                 address: UInt(bitPattern: entry.address), encoding: context.encodingName(entry).description,
                 serializedLength: Self.serializedLength(entry, context),
                 accessClock: state.accessClock.shown(entry),
-                idleSeconds: context.settings.tracksFrequency ? 0 : state.accessClock.idleSeconds(entry))
+                idleSeconds: state.accessClock.tracksFrequency ? 0 : state.accessClock.idleSeconds(entry))
         }
     }
 

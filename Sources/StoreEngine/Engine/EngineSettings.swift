@@ -35,10 +35,6 @@ public struct EngineSettings: Sendable {
     public var compressesRecords = true
     /// Whether the checksums of what RESTORE is given are compared; else any will do, which is for tests.
     public var comparesChecksums = true
-    /// What the access clock tells.
-    public var accessTracking = AccessTracking.use
-    /// Whether that is how often, and not when.
-    public var tracksFrequency: Bool { accessTracking == .frequency }
     public var frequencyLogFactor = 10
     public var frequencyDecayMinutes = 1
     /// Which keys go when there is no more room.

@@ -106,6 +106,13 @@ import RespCodec
     @inline(__always)
     func changed(_ key: ByteSlice, _ event: KeyEvent, count: Int, in database: Database) {
         countChanges(count)
+        if !self.listeners.isDisjoint(with: [.observer, .accessClock]) { tellChanged(key, event, in: database) }
+    }
+
+    /// Tells those of a change who want to know of each key.
+    @inline(never)
+    private func tellChanged(_ key: ByteSlice, _ event: KeyEvent, in database: Database) {
+        if self.listeners.contains(.accessClock) { accessClock.noteChange(key, in: database) }
         if isObserved { observer?.keyChanged(key, database: database.index, event: event) }
     }
 

@@ -21,7 +21,7 @@ public enum EvictionOrder: Sendable {
     case none
     case leastRecentlyUsed
     case leastFrequentlyUsed
-    /// As the least recently used, but what only reads a key does not count.
+    /// As the least recently used, but only changes count.
     case leastRecentlyModified
     case random
     /// Those whose deadlines are nearest.
@@ -152,7 +152,7 @@ struct Eviction {
         unsafe database.allocator.prefetchPage(of: database.entry(at: slot).address)
         let entry = database.detach(slot)
         engine.statistics.evictedKeys &+= 1
-        if engine.settings.tracksFrequency { countInTurn(database) }
+        if engine.accessClock.tracksFrequency { countInTurn(database) }
         // The key lies in the entry, which outlives the event.
         engine.keyRemoved(entry.key, .evicted, in: database)
         unsafe engine.freeing.free(entry, in: database)

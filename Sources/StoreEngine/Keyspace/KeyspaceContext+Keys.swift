@@ -55,7 +55,7 @@ extension KeyspaceContext {
 
     /// The access clock of an entry with a known idle time or frequency; nil when what is known is not what is counted.
     func accessClock(idleSeconds: Int?, frequency: UInt32?) -> UInt32? {
-        if settings.tracksFrequency {
+        if engine.accessClock.tracksFrequency {
             return frequency.map { AccessFrequency.setting(engine.accessClock.fresh, count: $0) }
         }
         return idleSeconds.map { engine.accessClock.idle(forSeconds: $0) }

@@ -89,7 +89,7 @@ public enum KeyAccess: Sendable {
         }
         if access.isCounted { engine.statistics.keyspaceHits &+= 1 }
         if access.isUse && !options.contains(.leavesAccessTimes) {
-            engine.accessClock.touch(database.entry(at: slot), mayChange: access.mayChange)
+            engine.accessClock.touch(database.entry(at: slot))
         }
         if access.mayChange { database.willChange(slot) }
         return slot
@@ -177,7 +177,7 @@ public enum KeyAccess: Sendable {
 
     /// The access clock of a key, if it tells how often the key is used: that does not begin anew with another value.
     func frequencyClock(_ slot: Slot) -> UInt32? {
-        engine.settings.tracksFrequency ? database.entry(at: slot).accessClock : nil
+        engine.accessClock.tracksFrequency ? database.entry(at: slot).accessClock : nil
     }
 
     /// Puts a new entry in the table, in place of the old one of its key if there is one.

@@ -223,7 +223,7 @@ public final class SnapshotSaver {
             records.sink.append(byte: RDBOpcode.deadline.rawValue)
             records.write(time: deadline)
         }
-        if context.settings.tracksFrequency {
+        if context.engine.accessClock.tracksFrequency {
             records.sink.append(byte: RDBOpcode.frequency.rawValue)
             records.sink.append(byte: UInt8(truncatingIfNeeded: entry.accessClock))
         } else if context.settings.evictionOrder == .leastRecentlyUsed

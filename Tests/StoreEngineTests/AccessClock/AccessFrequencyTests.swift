@@ -12,7 +12,7 @@ import Testing
     /// What OBJECT FREQ tells of a key that was used 50 times and then not for an hour.
     private func countAfterAnHour(decayMinutes: Int) -> String {
         let engine = Engine(seed: 1)
-        engine.settings.accessTracking = .frequency
+        engine.accessTracking = .frequency
         engine.settings.frequencyLogFactor = 0
         engine.settings.frequencyDecayMinutes = decayMinutes
         engine.setTime(1_000_000_000)

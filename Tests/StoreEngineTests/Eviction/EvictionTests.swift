@@ -27,13 +27,18 @@ struct EvictionTests {
         engine.setTime(start)
         engine.settings.evictionOrder = order
         engine.settings.evictsOnlyVolatileKeys = onlyVolatile
-        engine.settings.accessTracking = order.accessTracking
+        engine.accessTracking = order.accessTracking
         return engine
     }
 
     @discardableResult
     private static func run(_ engine: Engine, _ words: String..., database: Int = 0) -> String {
         String(decoding: engine.execute(words.map { Array($0.utf8) }, database: database), as: UTF8.self)
+    }
+
+    /// Runs the words of a line.
+    private static func runLine(_ engine: Engine, _ line: String) {
+        _ = engine.execute(line.split(separator: " ").map { Array($0.utf8) })
     }
 
     private static func exists(_ engine: Engine, _ key: String, database: Int = 0) -> Bool {
@@ -134,7 +139,9 @@ struct EvictionTests {
         let table = engine.database(0).table
         func keys() -> [String] {
             engine.state.variables.eviction.pool.candidates.compactMap { candidate in
-                engine.database(0).table.find(hash: candidate.hash).map { engine.database(0).entry(at: $0).key.description }
+                engine.database(0).table.find(hash: candidate.hash).map {
+                    engine.database(0).entry(at: $0).key.description
+                }
             }
         }
         let candidates = keys()
@@ -160,6 +167,84 @@ struct EvictionTests {
         #expect(Self.settle(engine) == .enough)
         #expect((0..<4000).count { Self.exists(engine, "written:\($0)") } > 3980)
         #expect((0..<4000).count { Self.exists(engine, "read:\($0)") } < 3400)
+    }
+
+    /// What counts as a change makes a key young, and nothing else does: what reads it, and writes that change nothing.
+    @Test(
+        arguments: [
+            ("SET k 1", "SET k 2", true), ("SET k 1", "SET k 2 GET", true), ("SET k 1", "SET k 2 XX GET", true),
+            ("SET k 1", "SET k 2 NX", false), ("SET k 1", "SET k 2 NX GET", false), ("SET k 1", "GETSET k 2", true),
+            ("SET k 1", "SETNX k 2", false), ("SET k 1", "MSETNX other 1 k 2", false), ("SET k 1", "MSET k 2", true),
+            ("SET k 1", "INCR k", true), ("SET k v", "INCR k", false), ("SET k 1", "APPEND k 2", true),
+            ("SET k 1", "SETRANGE k 0 2", true), ("SET k 1", "SETBIT k 1 1", true), ("SET k 1", "GET k", false),
+            ("SET k 1", "TOUCH k", false), ("SET k 1", "STRLEN k", false), ("SET k 1", "GETEX k", false),
+            ("SET k 1", "GETEX k EX 100", true), ("SET k 1", "GETEX k PERSIST", false),
+            ("SET k 1", "EXPIRE k 100", true),
+            ("SET k 1", "EXPIRE k 100 XX", false), ("SET k 1", "PERSIST k", false),
+            ("SET k 1 EX 100", "PERSIST k", true),
+            ("SET other 1", "RENAME other k", true), ("SET k 1", "RENAMENX other k", false),
+            ("SET k 1", "COPY other k", false),
+            ("HSET k f v", "HSET k f w", true), ("HSET k f v", "HSETNX k f w", false),
+            ("HSET k f v", "HDEL k g", false),
+            ("HSET k f v", "HSETNX k g w", true), ("HSET k f v", "HPERSIST k FIELDS 1 f", false),
+            ("HSET k f v", "HEXPIRE k 100 FIELDS 1 f", true), ("HSET k f v", "HGETALL k", false),
+            ("SADD k a b", "SADD k a", false), ("SADD k a b", "SADD k c", true), ("SADD k a b", "SREM k c", false),
+            ("SADD k a b", "SPOP k", true), ("SADD k a b", "SISMEMBER k a", false),
+            ("SADD k a b", "SMOVE k other a", true),
+            ("ZADD k 1 a", "ZADD k NX 2 a", false), ("ZADD k 1 a", "ZADD k 1 a", false),
+            ("ZADD k 1 a", "ZADD k 2 a", true),
+            ("ZADD k 1 a", "ZREM k b", false), ("ZADD k 1 a", "ZREMRANGEBYSCORE k 5 6", false),
+            ("RPUSH k a b", "LREM k 0 c", false), ("RPUSH k a b", "LREM k 0 b", true),
+            ("RPUSH k a b", "LPUSH k c", true),
+            ("RPUSH k a b", "LTRIM k 0 0", true), ("RPUSH k a b", "LINSERT k BEFORE c d", false),
+            ("RPUSH k a b", "LMOVE k other LEFT LEFT", true), ("RPUSH k a b", "LPOP k 0", false),
+            ("XADD k 1-1 f v", "XADD k 2-1 f v", true), ("XADD k 1-1 f v", "XDEL k 2-1", false),
+            ("XADD k 1-1 f v", "XTRIM k MAXLEN 5", false), ("XADD k 1-1 f v", "XLEN k", false),
+            ("PFADD k a", "PFADD k a", false), ("PFADD k a", "PFADD k b c d e f", true),
+            ("SET k 1", "SET k 1 EX text", false), ("SET k 1", "LPUSH k 1", false),
+        ] as [(String, String, Bool)])
+    func onlyChangesMakeAKeyYoung(before: String, command: String, isChange: Bool) {
+        let engine = Self.engine(.leastRecentlyModified)
+        if command.contains("RENAMENX") || command.contains("COPY") { Self.runLine(engine, "SET other 1") }
+        Self.runLine(engine, before)
+        engine.setTime(Self.start + 2300)
+        Self.runLine(engine, command)
+        #expect(Self.run(engine, "OBJECT", "IDLETIME", "k") == (isChange ? ":0\r\n" : ":2\r\n"))
+    }
+
+    /// The other key of a change, too; a client whose reads do not count changes keys all the same.
+    @Test func changesOfOtherKeysAndDatabasesAreNoted() {
+        let engine = Self.engine(.leastRecentlyModified)
+        for line in ["RPUSH from a b", "RPUSH to a", "SADD s1 a", "SADD s2 b", "SET k 1", "SET idle 1"] {
+            Self.runLine(engine, line)
+        }
+        engine.setTime(Self.start + 5000)
+        for line in ["LMOVE from to LEFT RIGHT", "SMOVE s1 s2 a", "COPY k k DB 1"] { Self.runLine(engine, line) }
+        for key in ["from", "to", "s2"] { #expect(Self.run(engine, "OBJECT", "IDLETIME", key) == ":0\r\n") }
+        #expect(Self.run(engine, "OBJECT", "IDLETIME", "k") == ":5\r\n")
+        #expect(Self.run(engine, "OBJECT", "IDLETIME", "k", database: 1) == ":0\r\n")
+        engine.accessTracking = .use
+        engine.setTime(Self.start + 9000)
+        Self.runLine(engine, "SETNX k 2")
+        #expect(Self.run(engine, "OBJECT", "IDLETIME", "k") == ":0\r\n")
+        #expect(Self.run(engine, "OBJECT", "IDLETIME", "idle") == ":9\r\n")
+    }
+
+    /// What tells how long it was idle is not young because it is new.
+    @Test(arguments: [EvictionOrder.leastRecentlyUsed, .leastRecentlyModified])
+    func whatIsRestoredIsAsOldAsItWas(order: EvictionOrder) {
+        let engine = Self.engine(order)
+        Self.run(engine, "SET", "k", "1")
+        let reply = engine.execute([Array("DUMP".utf8), Array("k".utf8)])
+        let payload = Array(reply[(reply.firstIndex(of: 0x0A)! + 1)..<reply.count - 2])
+        func restore(_ options: String...) -> String {
+            let words = ["RESTORE", "k", "0"].map { Array($0.utf8) } + [payload] + options.map { Array($0.utf8) }
+            return String(decoding: engine.execute(words), as: UTF8.self)
+        }
+        #expect(restore("REPLACE", "IDLETIME", "500") == "+OK\r\n")
+        #expect(Self.run(engine, "OBJECT", "IDLETIME", "k") == ":500\r\n")
+        #expect(restore("REPLACE") == "+OK\r\n")
+        #expect(Self.run(engine, "OBJECT", "IDLETIME", "k") == ":0\r\n")
     }
 
     @Test func randomKeysGoWhateverTheyAreWorth() {

@@ -13,7 +13,7 @@ extension GenericCommands {
                 },
                 objectSubcommand("FREQ", since: "4.0.0", "Returns how often a key is used, as a logarithm.") {
                     (context, entry) throws(CommandError) in
-                    guard context.settings.tracksFrequency else {
+                    guard context.engine.accessClock.tracksFrequency else {
                         throw .message(
                             "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
                         )
@@ -24,7 +24,7 @@ extension GenericCommands {
                 .help(of: "OBJECT", group: .generic, since: "6.2.0", categories: ["keyspace"], objectHelp),
                 objectSubcommand("IDLETIME", since: "2.2.3", "Returns for how many seconds a key has not been used.") {
                     (context, entry) throws(CommandError) in
-                    guard !context.settings.tracksFrequency else {
+                    guard !context.engine.accessClock.tracksFrequency else {
                         throw .message(
                             "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
                         )

@@ -103,15 +103,16 @@ enum SerializationCommands {
             }
             return context.reply.ok()
         }
-        if let clock = context.accessClock(idleSeconds: options.idleSeconds, frequency: options.frequency) {
-            entry.accessClock = clock
-        }
         let oldType = old.map { context.entry($0).type }
         let type = entry.type
         context.store(entry, key: key, replacing: old, keepsFrequency: false)
         // The old one was removed before.
         if oldType != nil && context.engine.tellsNotices { context.engine.notice(key, .new, in: context.database) }
         context.changed(key, .restore)
+        // After the change, which counts as one now.
+        if let clock = context.accessClock(idleSeconds: options.idleSeconds, frequency: options.frequency) {
+            entry.accessClock = clock
+        }
         if let oldType { context.noticeOverwritten(key, oldType, type, in: context.database) }
         tell(context, arguments, options, deadline)
         context.reply.ok()
