@@ -83,6 +83,7 @@ def test_damaged_snapshots(begin, tools, tmp_path):  # noqa: F811
         "cut": content[:-30], "cut in a key": content[:key + 4], "no checksum": content[:-8], "wrong checksum": content[:-1] + bytes([content[-1] ^ 1]),
         "no snapshot": b"X" + content[1:], "later": b"REDIS0099" + content[9:], "unknown type": content[:9] + b"\x63\x01k\x01v" + content[9:],
         "empty": b"", "checksum off": content[:-8] + bytes(8), "version 4": b"REDIS0004" + content[9:-8],
+        "followed": content + b"\n", "followed by more": content + 20_000 * b"x",
     }
     for name, damaged in cases.items():
         (tmp_path / "dump.rdb").write_bytes(damaged)

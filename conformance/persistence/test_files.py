@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from differential.test_dump import RECIPES, made
+from support import dump
 from support import server as servers
 from support.resp import Closed
 
@@ -203,6 +204,12 @@ def saved(directory, begin):
     return (directory / "dump.rdb").read_bytes()
 
 
+def framed(body, version):
+    """A file with some records."""
+    content = b"REDIS%04d" % version + body + b"\xff"
+    return content + struct.pack("<Q", dump.crc64(content))
+
+
 def refusal(directory, begin, *arguments):
     """What the server says that refuses to start; the file must stay as it is."""
     before = (directory / "dump.rdb").read_bytes()
@@ -242,6 +249,79 @@ def test_what_is_unknown_is_refused_by_name_with_its_offset(body, reason, begin,
     (tmp_path / "dump.rdb").write_bytes(b"REDIS0010" + body + b"\xff" + bytes(8))
     text = refusal(tmp_path, begin)
     assert reason in text and "in the record at offset" in text, text
+
+
+@pytest.mark.parametrize("tail", [b"\n", b"*1\r\n$4\r\nPING\r\n", bytes(20_000)], ids=["newline", "command", "zeros"])
+def test_what_is_behind_the_end_is_not_read(tail, begin, tmp_path):
+    content = saved(tmp_path, begin)
+    (tmp_path / "dump.rdb").write_bytes(content + tail)
+    server = begin(servers.under_test(), tmp_path)
+    with server.connect() as client:
+        assert client("DBSIZE").value == 101
+    assert f"The RDB file {tmp_path}/dump.rdb goes on behind its end: {len(tail)} bytes were not read." in server.output()
+    server.kill()
+    for peer in PEERS.values():
+        # Of servers whose files they read.
+        (tmp_path / "dump.rdb").write_bytes(framed(b"\x00\x01k\x01v", 10) + tail)
+        with begin(peer(), tmp_path).connect() as client:
+            assert client("KEYS", "*").plain() == [b"k"]
+
+
+def test_a_base_that_commands_follow_is_no_snapshot(begin, tmp_path):
+    """Not all of its keys would be there."""
+    for name in (b"aof-base", b"aof-preamble"):
+        content = framed(b"\xfa" + bytes([len(name)]) + name + b"\xc0\x01\x00\x01k\x01v", 10)
+        (tmp_path / "dump.rdb").write_bytes(content + b"*1\r\n$4\r\nPING\r\n")
+        assert "found commands of an append-only file behind the end" in refusal(tmp_path, begin)
+        (tmp_path / "dump.rdb").write_bytes(content)
+        server = begin(servers.under_test(), tmp_path)
+        with server.connect() as client:
+            assert client("KEYS", "*").plain() == [b"k"]
+        assert "goes on behind its end" not in server.output()
+        server.kill()
+
+
+@pytest.mark.parametrize("binary", [servers.under_test, servers.reference, servers.newer_redis, servers.valkey],
+                         ids=["ours", *PEERS])
+def test_behind_a_base_only_commands_may_stand(binary, begin, tmp_path):
+    """Behind it, within the same file, commands are looked for."""
+    server = begin(binary(), tmp_path, "--appendonly", "yes")
+    server.kill()
+    base, = (tmp_path / "appendonlydir").glob("*.base.rdb")
+    content = base.read_bytes()
+    base.write_bytes(content + b"\n")
+    assert begin(binary(), tmp_path, "--appendonly", "yes", ready=False).wait() == 1
+    assert base.read_bytes() == content + b"\n"
+
+
+# Of a hash with a field that has no deadline, one that has one, and one that is expired.
+def preview_of_a_hash():
+    def text(word):
+        return bytes([len(word)]) + word
+    fields = [(b"f1", 0), (b"f2", FAR), (b"f3", 1)]
+    return b"\x16\x01h\x03" + b"".join(b"\x81" + struct.pack(">Q", time) + text(name) + text(b"v") for name, time in fields)
+
+
+def preview_of_a_packed_hash():
+    """As `preview_of_a_hash`."""
+    items = [b"\x82f3\x03", b"\x81v\x02", b"\x01\x01", b"\x82f2\x03", b"\x81v\x02", b"\xf4" + struct.pack("<q", FAR) + b"\x09",
+             b"\x82f1\x03", b"\x81v\x02", b"\x00\x01"]
+    body = b"".join(items) + b"\xff"
+    packed = struct.pack("<IH", 6 + len(body), len(items)) + body
+    return b"\x17\x01h" + bytes([len(packed)]) + packed
+
+
+@pytest.mark.parametrize("body", [preview_of_a_hash(), preview_of_a_packed_hash()], ids=["table", "listpack"])
+@pytest.mark.parametrize("binary", [servers.under_test, servers.newer_redis], ids=["ours", "redis-8.2"])
+def test_hashes_of_previews(binary, body, begin, tmp_path):
+    """Fields with deadlines as release candidates of Redis 7.4 wrote them, in a file and for RESTORE."""
+    (tmp_path / "dump.rdb").write_bytes(framed(body, 12))
+    payload = dump.sealed(body[:1] + body[3:], 12)
+    with begin(binary(), tmp_path).connect() as client:
+        assert client("RESTORE", "restored", 0, payload).value == b"OK"
+        for key in (b"h", b"restored"):
+            assert client("HPEXPIRETIME", key, "FIELDS", 3, "f1", "f2", "f3").plain() == [-1, FAR, -2]
+            assert client("HGET", key, "f1").value == client("HGET", key, "f2").value == b"v"
 
 
 def test_a_file_without_a_checksum_is_read(begin, tmp_path):

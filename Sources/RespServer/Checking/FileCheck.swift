@@ -134,10 +134,9 @@ struct FileCheck {
     private func checkSnapshot(
         _ file: DataFile, _ byteCount: Int, _ path: String, isAlone: Bool
     ) throws(CheckFailure) {
-        var check = SnapshotCheck(file, byteCount: byteCount, path: path, say: say)
-        check.mayBeFollowed = !isAlone
+        let check = SnapshotCheck(file, byteCount: byteCount, path: path, say: say)
         guard let end = check.run() else { throw CheckFailure("") }
-        if end < byteCount {
+        if end < byteCount && !isAlone {
             // Of before Redis 7: it is gone through again, in the words for that.
             let (parent, name) = Self.split(path)
             let log = LogCheck(mode: mode, say: say, confirm: confirm)

@@ -102,8 +102,7 @@ struct LogCheck {
         guard byteCount > 0 else { return .empty }
         var start = 0
         if isSnapshot {
-            var snapshot = SnapshotCheck(file, byteCount: byteCount, path: part.path, say: say)
-            snapshot.mayBeFollowed = true
+            let snapshot = SnapshotCheck(file, byteCount: byteCount, path: part.path, say: say)
             guard let end = snapshot.run() else {
                 throw CheckFailure("RDB preamble of AOF file is not sane, aborting.")
             }

@@ -7,8 +7,6 @@ struct SnapshotCheck {
     private let input: LoadedFile
     private let path: String
     private let say: (String) -> Void
-    /// Whether something may come behind its end.
-    var mayBeFollowed = false
 
     init(_ file: DataFile, byteCount: Int, path: String, say: @escaping (String) -> Void) {
         input = LoadedFile(file, byteCount: byteCount)
@@ -24,7 +22,7 @@ struct SnapshotCheck {
         engine.settings.maximumStringLength = SystemFacts.totalMemory
         var loading = SnapshotLoading()
         loading.keeps = false
-        loading.mayBeFollowed = mayBeFollowed
+        loading.isContinued = true
         loading.database = { [say] in say("[offset \($1)] Selecting DB ID \($0)") }
         loading.information = { [say] in
             say("[offset \($2)] AUX FIELD \(Self.shown($0.array)) = '\(Self.shown($1.array))'")

@@ -78,6 +78,11 @@ extension Server {
             if contents.hasNoChecksum && settings.rdbChecksum {
                 log.notice("RDB file was saved with checksum disabled: no check performed.")
             }
+            if contents.followingByteCount > 0 {
+                log.warning(
+                    "The RDB file \(settings.directory)/\(name) goes on behind its end: \(contents.followingByteCount) bytes were not read."
+                )
+            }
             log.notice(
                 "Done loading RDB, keys loaded: \(contents.keyCount), keys expired: \(contents.expiredCount), empty keys skipped: \(contents.emptyCount)."
             )

@@ -1,7 +1,8 @@
 // Reads hashes whose fields have deadlines. A listpack is copied as it is if this server would have made the same; from any other one,
 // and from a large hash, an assembler makes the value, and finds duplicate fields.
 //
-// - Source: Redis 7.4, rdb.c, on RDB_TYPE_HASH_METADATA and RDB_TYPE_HASH_LISTPACK_EX.
+// - Source: Redis 7.4, rdb.c, on RDB_TYPE_HASH_METADATA and RDB_TYPE_HASH_LISTPACK_EX, and rdb.h on the forms of previews, which "don't
+//   attach min TTL at start"; files of these that Redis 8.2 loads.
 
 import RespCodec
 
@@ -9,10 +10,12 @@ extension RecordReader {
     mutating func hashWithDeadlines(
         _ type: RecordType, key: ByteSlice, deadline: Int64?, _ context: KeyspaceContext
     ) throws(FormatError) -> Entry {
-        let earliest = try time()
+        // In the forms of previews deadlines are distances to nothing: what is 1 is the first millisecond.
+        let isOfPreview = type == .hashOfValkeyOrPreview || type == .packedHashOfPreview
+        let earliest = isOfPreview ? 1 : try time()
         guard 0...HashAssembler.lastDeadline ~= earliest else { throw HashAssembler.badDeadline }
         var assembler = HashAssembler(context, hasDeadlines: true)
-        guard type == .packedHashWithDeadlines else {
+        guard type == .packedHashWithDeadlines || type == .packedHashOfPreview else {
             for _ in 0..<(try count(ofAtLeast: 3)) {
                 let number = try number()
                 guard number <= UInt64(HashAssembler.lastDeadline) else { throw HashAssembler.badDeadline }

@@ -30,8 +30,9 @@ extension RecordReader {
             return try set(type, key: key, deadline: deadline, context)
         case .hash, .hashZipMap, .hashZipList, .packedHash:
             return try hash(type, key: key, deadline: deadline, context)
-        case .hashOfValkey: return try hashOfValkey(key: key, deadline: deadline, context)
-        case .hashWithDeadlines, .packedHashWithDeadlines:
+        case .hashOfValkeyOrPreview where version == RecordType.valkeyVersion:
+            return try hashOfValkey(key: key, deadline: deadline, context)
+        case .hashOfValkeyOrPreview, .packedHashOfPreview, .hashWithDeadlines, .packedHashWithDeadlines:
             return try hashWithDeadlines(type, key: key, deadline: deadline, context)
         }
     }

@@ -41,9 +41,11 @@ enum RecordType: UInt8 {
     case packedSet = 20
     /// A stream whose consumers have two times.
     case stream = 21
-    /// A count, then fields, each with its value and its deadline, -1 for none. Only Valkey writes it: previews of Redis 7.4 used the number
-    /// for another form.
-    case hashOfValkey = 22
+    /// In files of Valkey a count, then fields, each with its value and its deadline, -1 for none. In others, of previews of Redis 7.4, a
+    /// count, then deadlines, each with its field and value; 0 is none.
+    case hashOfValkeyOrPreview = 22
+    /// A string that holds a listpack of fields, values and deadlines alternating, of previews of Redis 7.4.
+    case packedHashOfPreview = 23
     /// The earliest deadline, a count, then deadlines, each with its field and value. A deadline is 0 for none, or its distance to the
     /// earliest plus 1.
     case hashWithDeadlines = 24
@@ -53,8 +55,7 @@ enum RecordType: UInt8 {
     /// The first version of the RDB format that has this form; 10 for all older ones, which is what Redis 7.0 writes.
     var version: UInt16 {
         switch self {
-        case .hashOfValkey: Self.valkeyVersion
-        case .hashWithDeadlines, .packedHashWithDeadlines: 12
+        case .hashOfValkeyOrPreview, .packedHashOfPreview, .hashWithDeadlines, .packedHashWithDeadlines: 12
         case .packedSet, .stream: 11
         default: 10
         }
@@ -93,7 +94,8 @@ enum RecordType: UInt8 {
         case .streamOfRedis7: "stream-v2"
         case .packedSet: "set-listpack"
         case .stream: "stream-v3"
-        case .hashOfValkey: "hash-with-expiry"
+        case .hashOfValkeyOrPreview: "hash-with-expiry"
+        case .packedHashOfPreview: "hash-listpack-md-pre-release"
         case .hashWithDeadlines: "hash-hashtable-md"
         case .packedHashWithDeadlines: "hash-listpack-md"
         }
@@ -106,7 +108,7 @@ enum RecordType: UInt8 {
         case .listZipList: "List ziplist"
         case .sortedSetZipList: "Zset ziplist"
         case .hashZipList: "Hash ziplist"
-        case .packedHash, .packedHashWithDeadlines: "Hash listpack"
+        case .packedHash, .packedHashOfPreview, .packedHashWithDeadlines: "Hash listpack"
         case .packedSortedSet: "Zset listpack"
         case .packedSet: "Set listpack"
         case .setOfIntegers: "Intset"
@@ -119,7 +121,7 @@ enum RecordType: UInt8 {
     /// The form that a byte identifies in a version of the format; nil if it is unknown.
     init?(_ byte: UInt8, version: UInt16) {
         self.init(rawValue: byte)
-        if self == .hashOfValkey && version != Self.valkeyVersion { return nil }
+        if self == .packedHashOfPreview && version == Self.valkeyVersion { return nil }
     }
 }
 

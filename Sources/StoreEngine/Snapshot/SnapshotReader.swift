@@ -27,8 +27,8 @@ public struct SnapshotLoading {
     public var progress: ((Int) -> Bool)?
     /// After how many bytes it is called, or, where that is 0, after each key.
     public var progressInterval = 64 << 10
-    /// Whether the snapshot may be followed by something else.
-    public var mayBeFollowed = false
+    /// Whether what follows the snapshot is read by somebody else. If not, a snapshot that says that commands follow it must be all.
+    public var isContinued = false
 
     public init() {}
 }
@@ -60,8 +60,12 @@ public struct SnapshotContents: Sendable {
     public var emptyCount = 0
     /// Whether the file says that it has no checksum.
     public var hasNoChecksum = false
+    /// Whether the file says that it is the base of an append-only file.
+    public var isBase = false
     /// Up to where it was read.
     public var byteCount = 0
+    /// How many bytes stand behind that.
+    public var followingByteCount = 0
 
     public init() {}
 }
@@ -147,7 +151,10 @@ struct SnapshotReader: ~Copyable {
             guard saved == 0 || saved == right || !loading.checksChecksum else { throw .checksum }
         }
         contents.byteCount = records.offset
-        guard records.remaining == 0 || loading.mayBeFollowed else { throw .damaged("something behind the end") }
+        contents.followingByteCount = records.remaining
+        guard records.remaining == 0 || loading.isContinued || !contents.isBase else {
+            throw .damaged("commands of an append-only file behind the end")
+        }
     }
 
     // MARK: the records
@@ -222,6 +229,8 @@ struct SnapshotReader: ~Copyable {
                     traits.consumerTimes = text.array
                     continue
                 }
+                // Before Redis 7 a base was the beginning of the file.
+                if name == "aof-base" || name == "aof-preamble" { contents.isBase = text == "1" }
                 loading.information(name, text, records.offset)
             case .deadline:
                 activity = .readingDeadline

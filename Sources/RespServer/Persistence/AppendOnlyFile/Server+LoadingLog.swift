@@ -124,7 +124,7 @@ extension Server {
         log.notice(isOld ? "Reading RDB preamble from AOF file..." : "Reading RDB base file on AOF loading...")
         let input = makeInput(file, loading)
         var options = loadingOptions(configuration.settings, replacing: false, input)
-        options.mayBeFollowed = true
+        options.isContinued = true
         do throws(SnapshotError) {
             let contents = try engine.load(from: input, options)
             persistence.lastLoad = contents
