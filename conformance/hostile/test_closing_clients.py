@@ -29,3 +29,25 @@ def test_replies_that_are_read_while_the_last_request_runs(end, server):
         assert client.read().raw == b"+PONG\r\n"
         last = client.read_until_close()
         assert last.startswith(b"+OK" if b"QUIT" in end else b"-ERR Protocol error")
+
+
+@pytest.mark.parametrize("size", [10, 20_000])
+@pytest.mark.parametrize("end", [["CLIENT", "KILL", "ID", "{}", "SKIPME", "no"], ["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "no"]], ids=["id", "type"])
+def test_who_kills_itself_in_a_transaction_is_told_nothing_more(end, size, server):
+    """However much the commands behind that tell others meanwhile."""
+    with server.connect() as watching, server.connect() as client:
+        watching("SUBSCRIBE", "channel")
+        name = client("CLIENT", "ID").plain()
+        client("SET", "value", "x" * 300_000)
+        client("MULTI")
+        client("PING")
+        client(*[word.format(name) for word in end])
+        client("EVAL", "for i = 1, 100 do redis.call('publish', 'channel', ARGV[1]) end return ARGV[1]", 0, "x" * size)
+        client("GET", "value")
+        client("INCR", "count")
+        client.send("EXEC")
+        assert client.read_until_close().startswith(b"*5\r\n+PONG\r\n:")
+        for _ in range(100):
+            assert watching.read().plain() == [b"message", b"channel", b"x" * size]
+    with server.connect() as other:
+        assert other("GET", "count").value == b"1"

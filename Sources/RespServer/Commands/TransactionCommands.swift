@@ -85,7 +85,7 @@ enum TransactionCommands {
             let isKilled = connection.isEnding
             server.runMeasured(call)
             // A client that has killed itself is told nothing more.
-            if isKilled { context.reply.truncate(to: start) }
+            if isKilled { server.replies.discard(from: start) }
             connection.commandCount &+= 1
             if connection.tracker != nil { server.tracking.remember(command, arguments, readBy: connection) }
             if !server.monitors.isEmpty { server.showToMonitors(command.record, arguments, of: connection) }

@@ -241,6 +241,11 @@ final class ReplyQueue {
             if isCrowded { sendParts() }
             return
         }
+        // Of what is written for who has been killed some is still taken back.
+        if connection.isEnding {
+            if isCrowded { sendParts() }
+            return
+        }
         let messages = deferred
         deferred = DeferredMessages()
         handOverLong(to: connection)
@@ -252,7 +257,7 @@ final class ReplyQueue {
     /// Drops the reply to a command, which is sent to nobody: all of the run, if it had more than it may have.
     /// - Parameter start: where it begins; what stands before it in the run has been handed over, if it may be long.
     func discard(from start: Int) {
-        if writer.isOverfull { writer.discardRun() } else { writer.truncate(to: start) }
+        if writer.isOverfull { writer.discardRun() } else if start < writer.count { writer.truncate(to: start) }
     }
 
     // MARK: others within a command
