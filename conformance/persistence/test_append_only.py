@@ -667,7 +667,7 @@ def test_a_log_that_is_deleted_is_written_anew(begin, tmp_path):  # noqa: F811
         # The answer comes when everything is in another file.
         assert client("SET", "b", 1).value == b"OK"
         assert client("SET", "c", 1).value == b"OK"
-    assert "the file was deleted" in server.output()
+    assert f"the directory {folder(tmp_path)} was removed" in server.output()
     end(server)
     server = begin(servers.under_test(), tmp_path, *ON)
     with server.connect() as client:

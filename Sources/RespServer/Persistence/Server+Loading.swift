@@ -177,7 +177,7 @@ extension Server {
     }
 }
 
-/// A file of data while it is read.
+/// A file of data while it is read, up to the size that it had at first.
 final class LoadedFile: SnapshotInput {
     let byteCount: Int
     private let file: DataFile
@@ -185,22 +185,27 @@ final class LoadedFile: SnapshotInput {
     /// Is called from time to time with how many bytes were read, and tells whether to go on.
     var progress: ((Int) -> Bool)?
     private var read = 0
+    private var left: Int
     private var lastProgress: Int64 = 0
     private var isStopped = false
 
     /// How often others are served, in microseconds.
     private static let interval: Int64 = 5000
 
-    init(_ file: DataFile, byteCount: Int) {
+    /// - Parameter offset: where the file is read from.
+    init(_ file: DataFile, byteCount: Int, from offset: Int = 0) {
         self.file = file
         self.byteCount = byteCount
+        left = byteCount - offset
     }
 
     @unsafe func read(to target: UnsafeMutableRawBufferPointer) -> Int {
-        guard reached(read) else { return 0 }
+        guard reached(read), left > 0 else { return 0 }
         do throws(SyscallError) {
-            let count = unsafe try file.read(to: target)
+            let count = unsafe try file.read(
+                to: UnsafeMutableRawBufferPointer(rebasing: target[..<min(target.count, left)]))
             read += count
+            left -= count
             return count
         } catch {
             self.error = error

@@ -9,6 +9,22 @@ private func hasLinks(_ descriptor: Int32) -> Bool {
     return unsafe fstat(descriptor, &status) == 0 && status.st_nlink > 0
 }
 
+/// Which file it is, whatever its name: as long as somebody has it open, no other has the same.
+struct FileIdentity: Equatable, Sendable {
+    fileprivate let device: UInt64
+    fileprivate let inode: UInt64
+
+    fileprivate init(_ status: stat) {
+        device = UInt64(status.st_dev)
+        inode = UInt64(status.st_ino)
+    }
+}
+
+private func identity(_ descriptor: Int32) -> FileIdentity? {
+    var status = stat()
+    return unsafe fstat(descriptor, &status) == 0 ? FileIdentity(status) : nil
+}
+
 /// By which number an open file or directory is known to who observes the disk.
 private func inode(_ descriptor: Int32) -> UInt64 {
     var status = stat()
@@ -41,19 +57,64 @@ private func inode(_ descriptor: Int32) -> UInt64 {
         return DataDirectory(descriptor: other)
     }
 
-    /// Locks a file that stands for the right to write to others, and makes it if it is not there.
+    /// Locks a file that stands for the right to write to others, and makes it if it is not there. It says which process has it.
     /// - Returns: nil if somebody else has locked it. Where the file system knows no locks, everybody gets one.
     func lock(_ name: String) throws(SyscallError) -> FileLock? {
-        let file = try open(name, O_RDWR | O_CREAT, mode: 0o644)
-        return file.lock() || errno != EWOULDBLOCK ? FileLock(file) : nil
+        // Who had it before may remove it just then.
+        for _ in 0..<Self.mostTries {
+            let file = try open(name, O_RDWR | O_CREAT, mode: 0o644)
+            guard file.lock() || errno != EWOULDBLOCK else { return nil }
+            let lock = FileLock(file)
+            guard lock.isAt(name, in: self) else { continue }
+            file.nameProcess()
+            return lock
+        }
+        return nil
+    }
+
+    private static let mostTries = 100
+
+    /// Which process says that it has locked a file; nil if none does.
+    func holder(ofLock name: String) -> Int32? {
+        guard let text = try? openFile(name).start(atMost: 16) else { return nil }
+        return Int32(String(decoding: text.prefix { $0 != 0x0A }, as: UTF8.self))
+    }
+
+    /// What is found under a name.
+    enum Finding {
+        case found(FileIdentity, byteCount: Int)
+        case nothing
+        /// It cannot be looked at.
+        case unknown
+    }
+
+    func find(_ name: String) -> Finding {
+        var status = stat()
+        guard unsafe fstatat(descriptor, name, &status, 0) != 0 else {
+            return .found(FileIdentity(status), byteCount: Int(status.st_size))
+        }
+        return errno == ENOENT || errno == ENOTDIR ? .nothing : .unknown
+    }
+
+    enum Whereabouts {
+        case there
+        /// There is nothing, or something else.
+        case other
+        /// It cannot be looked at.
+        case unknown
     }
 
     /// Whether it is what is found at a path.
-    func isAt(_ path: String) -> Bool {
-        var (one, other) = (stat(), stat())
-        return unsafe stat(path, &other) == 0 && fstat(descriptor, &one) == 0 && one.st_dev == other.st_dev
-            && one.st_ino == other.st_ino
+    func isFound(at path: String) -> Whereabouts {
+        var status = stat()
+        guard unsafe stat(path, &status) == 0 else {
+            return errno == ENOENT || errno == ENOTDIR ? .other : .unknown
+        }
+        return FileIdentity(status) == identity(descriptor) ? .there : .other
     }
+
+    /// Whether it is known to be what is found at a path.
+    func isAt(_ path: String) -> Bool { isFound(at: path) == .there }
 
     /// Whether it was not removed.
     var isThere: Bool { hasLinks(descriptor) }
@@ -177,6 +238,18 @@ final class FileLock {
 
     fileprivate init(_ file: DataFile) { self.file = file }
 
+    /// Which file it is; nil when it was released.
+    var identity: FileIdentity? { file?.identity }
+
+    /// Whether it is found by whoever wants to lock a file of this name.
+    func isAt(_ name: String, in directory: DataDirectory) -> Bool {
+        switch directory.find(name) {
+        case .found(let found, _): found == identity
+        case .nothing: false
+        case .unknown: true
+        }
+    }
+
     func release() { file = nil }
 }
 
@@ -194,6 +267,15 @@ final class FileLock {
         var status = stat()
         guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
         return Int(status.st_size)
+    }
+
+    var identity: FileIdentity? { RespServer.identity(descriptor) }
+
+    /// Writes the number of the process into it, for whoever finds it locked.
+    fileprivate func nameProcess() {
+        let text = Array("\(getpid())\n".utf8)
+        guard ftruncate(descriptor, 0) == 0 else { return }
+        _ = unsafe text.withUnsafeBytes { unsafe pwrite(descriptor, $0.baseAddress!, $0.count, 0) }
     }
 
     /// Its first bytes. Where it is read from next does not change.

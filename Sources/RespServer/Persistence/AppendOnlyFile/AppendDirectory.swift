@@ -1,6 +1,7 @@
 // The directory of an append-only file: its manifest, which is replaced as a whole, and the files that it names.
 //
 // Whoever has it has locked a file beside the manifest: two servers that write to the same files would destroy what the other has written.
+// What others do to the files all the same is noticed by `AppendFileWatch`.
 
 import Glibc
 import RespCodec
@@ -36,7 +37,11 @@ final class AppendDirectory {
     var temporaryIncrementName: String { "temp-\(fileName).incr" }
     /// Where a base is written until it is whole.
     var temporaryBaseName: String { "temp-rewriteaof-bg-\(SystemFacts.processID).aof" }
-    private let lock: FileLock
+    private var lock: FileLock
+    /// What a start would find.
+    let watch: AppendFileWatch
+    /// Whether another server has had the lock meanwhile: what it did to the files is not known.
+    private(set) var isContested = false
 
     private init(path: String, fileName: String, files: DataDirectory, manifest: AppendManifest, lock: FileLock) {
         self.lock = lock
@@ -44,6 +49,10 @@ final class AppendDirectory {
         self.fileName = fileName
         self.files = files
         self.manifest = manifest
+        watch = AppendFileWatch(
+            files, path: path, manifestName: Self.manifestName(of: fileName),
+            lockName: Self.lockName(of: fileName))
+        watch.follow(lock)
     }
 
     /// Where the settings say that it is.
@@ -72,8 +81,9 @@ final class AppendDirectory {
             throw AppendFileError("Can't open or create append-only dir \(path): \(error.reason)")
         }
         guard let lock else {
+            let holder = files.holder(ofLock: lockName(of: fileName)).map { " (process \($0))" } ?? ""
             throw AppendFileError(
-                "Another server uses the append-only directory \(path). Two servers would destroy each other's data: give this one a directory of its own with dir or appenddirname, or end the other one."
+                "Another server uses the append-only directory \(path)\(holder). Two servers would destroy each other's data: give this one a directory of its own with dir or appenddirname, or end the other one."
             )
         }
         let manifest = try AppendManifest(readingFrom: manifestName(of: fileName), in: files, path: path)
@@ -87,6 +97,7 @@ final class AppendDirectory {
                 )
             }
         }
+        try? directory.watch.follow(directory.manifest)
         directory.removeLeftovers(log)
         if upgrades { try directory.upgrade(from: parent, log) }
         return directory
@@ -94,6 +105,35 @@ final class AppendDirectory {
 
     /// Leaves it to others, or to this server when it opens it again; jobs of other threads may keep it open for a while.
     func unlock() { lock.release() }
+
+    /// Makes the file that is locked again, where others have removed it.
+    /// - Returns: false if another server has locked it since, or it cannot be made.
+    func lockAnew(_ log: Log) -> Bool {
+        let name = Self.lockName(of: fileName)
+        do throws(SyscallError) {
+            guard let new = try files.lock(name) else {
+                if !isContested {
+                    let holder = files.holder(ofLock: name).map { " (process \($0))" } ?? ""
+                    log.warning(
+                        "Another server\(holder) has locked the append-only directory \(path), from which \(name) was removed. Nothing is written there until that one has ended."
+                    )
+                }
+                isContested = true
+                return false
+            }
+            lock.release()
+            lock = new
+            watch.follow(new)
+            log.notice("\(name) in \(path) was made and locked anew")
+            return true
+        } catch {
+            log.warning("\(name) in \(path) could not be made anew: \(error)")
+            return false
+        }
+    }
+
+    /// All that counts was written anew.
+    func isTakenOver() { isContested = false }
 
     /// Removes what a server has left that ended before it was whole.
     private func removeLeftovers(_ log: Log) {
@@ -142,7 +182,9 @@ final class AppendDirectory {
             try file.writeAll(text)
             try file.sync()
             try file.close()
-            try files.rename(temporaryManifestName, to: manifestName)
+            try watch.follow(new) { () throws(SyscallError) in
+                try files.rename(temporaryManifestName, to: manifestName)
+            }
             try files.sync()
         } catch {
             files.remove(temporaryManifestName)

@@ -14,7 +14,10 @@
 //
 // A write that fails leaves its bytes where they are, to be tried again; the part of it that was written is cut off. After an error of fsync
 // nobody knows which of the last bytes are on the disk, nor will a second call tell. Such a failure lasts until the whole log was written
-// anew elsewhere (`isSaved(upTo:isRecovered:)`), and so does one where the file was deleted.
+// anew elsewhere (`isSaved(upTo:isRecovered:)`).
+//
+// What was synced counts only if a start would find it: the files are looked at by their names after each sync (`AppendFileWatch`), and once
+// a second. Where others have removed, replaced or cut any of them, nothing is acknowledged until that is made good (`isMended`, or as above).
 //
 // While the log moves to another directory, what is written goes to the former increment, too: until there is a base in the new place, the
 // former files are what counts.
@@ -24,24 +27,29 @@ import StoreEngine
 import Synchronization
 
 final class AppendLogWriter {
-    struct Failure: Equatable {
+    struct Failure: Equatable, Sendable {
         let reason: String
         /// Whether it does not help to try again.
         let isLasting: Bool
+        /// If others have done something to the files.
+        var cure: AppendFileWatch.Cure?
     }
 
     /// What the thread has done.
     private final class Progress: Sendable {
         let pending = Atomic<Int>(0)
         let position = Atomic<Int>(0)
-        let failure = Mutex<String?>(nil)
+        let failure = Mutex<Failure?>(nil)
+        /// Whether the files are being looked at, without a sync.
+        let isLooking = Atomic<Bool>(false)
     }
 
     /// For so long writes wait for the thread, in milliseconds.
     private static let longestPostponement: Int64 = 2000
     /// Between two lines in the log about writes that fail, in milliseconds.
     private static let reportInterval: Int64 = 30_000
-    private static let deletedText = "the file was deleted"
+    /// Between two looks at the files, in milliseconds.
+    private static let lookInterval: Int64 = 1000
 
     let log = EffectLog()
     var sync = AppendSync.everySecond
@@ -52,8 +60,12 @@ final class AppendLogWriter {
     /// Another one for each time that the log is on: what the thread does for a log that was given up says nothing of the next.
     private var progress = Progress()
     private var file: DataFile?
+    private var identity: FileIdentity?
     /// Where the log was before it began to move, and how many bytes that had.
     private var former: (file: DataFile, size: Int)?
+    /// What a start would find; nil while what is written is worth nothing without a base that is still being written.
+    var watch: AppendFileWatch?
+    private var lastLook: Int64 = 0
     /// How many bytes of the increment at hand are good.
     private(set) var fileSize = 0
     private(set) var writtenPosition = 0
@@ -189,11 +201,59 @@ final class AppendLogWriter {
         report.notice("AOF write error looks solved, Redis can write again.")
     }
 
-    private func fail(_ reason: String) {
+    private func fail(_ new: Failure) {
         guard failure?.isLasting != true else { return }
         report.warning(
-            "Fail to fsync the AOF file: \(reason). No writes are taken until the append-only file has been rewritten.")
-        failure = Failure(reason: reason, isLasting: true)
+            new.cure == nil
+                ? "Fail to fsync the AOF file: \(new.reason). No writes are taken until the append-only file has been rewritten."
+                : "The append-only file would not be loaded as it is: \(new.reason). No writes are taken until that is made good."
+        )
+        failure = new
+    }
+
+    // MARK: what others do to the files
+
+    private static func lookAt(_ file: DataFile, _ watch: AppendFileWatch?) -> Failure? {
+        let damage =
+            watch?.damage()
+            ?? (file.hasName
+                ? nil : AppendFileWatch.Damage(reason: "the increment was removed", cure: .rewrite))
+        return damage.map { Failure(reason: $0.reason, isLasting: true, cure: $0.cure) }
+    }
+
+    /// Whether the increment at hand was not removed.
+    var hasNamedFile: Bool { file?.hasName ?? true }
+
+    /// Tells the watch how long the increments are.
+    private func noteSizes() {
+        watch?.note(identity, hasBytes: fileSize)
+        if let former { watch?.note(former.file.identity, hasBytes: former.size) }
+    }
+
+    /// Has the thread look at the files from time to time, also while nothing is written.
+    /// - Returns: whether it has found something.
+    func lookAtFiles(now: Int64) -> Bool {
+        guard let file, let watch, failure == nil else { return false }
+        takeFailureOfThread()
+        guard failure == nil else { return true }
+        guard now - lastLook >= Self.lookInterval || now < lastLook,
+            progress.isLooking.compareExchange(expected: false, desired: true, ordering: .relaxed)
+                .exchanged
+        else { return false }
+        lastLook = now
+        noteSizes()
+        thread.submit { [progress] in
+            if let problem = Self.lookAt(file, watch) { progress.failure.withLock { $0 = $0 ?? problem } }
+            progress.isLooking.store(false, ordering: .relaxed)
+        }
+        return false
+    }
+
+    /// The files are found as they should be; what was written is synced once more.
+    func isMended() {
+        progress.failure.withLock { $0 = nil }
+        begunPosition = syncedPosition
+        if failure != nil { isSolved() }
     }
 
     // MARK: the disk
@@ -210,14 +270,15 @@ final class AppendLogWriter {
             do throws(SyscallError) {
                 try file.syncData()
                 try former?.file.syncData()
-                guard file.hasName else { return fail(Self.deletedText) }
+                noteSizes()
+                if let problem = Self.lookAt(file, watch) { return fail(problem) }
                 takeFailureOfThread()
                 guard failure == nil else { return }
                 begunPosition = writtenPosition
                 syncedByLoop = writtenPosition
                 lastSync = now
             } catch {
-                fail(error.reason)
+                fail(Failure(reason: error.reason, isLasting: true))
             }
         case .everySecond:
             // The first is a second after the start.
@@ -234,14 +295,15 @@ final class AppendLogWriter {
     private func beginSync(_ file: DataFile, isKept: Bool) {
         begunPosition = writtenPosition
         progress.pending.add(1, ordering: .relaxed)
-        thread.submit { [progress, position = writtenPosition, former = former?.file] in
-            var problem: String?
+        noteSizes()
+        thread.submit { [progress, position = writtenPosition, former = former?.file, watch] in
+            var problem: Failure?
             do throws(SyscallError) {
                 try file.syncData()
                 try former?.syncData()
-                if isKept && !file.hasName { problem = Self.deletedText }
+                if isKept { problem = Self.lookAt(file, watch) }
             } catch {
-                problem = error.reason
+                problem = Failure(reason: error.reason, isLasting: true)
             }
             progress.failure.withLock { failure in
                 failure = failure ?? problem
@@ -252,8 +314,8 @@ final class AppendLogWriter {
     }
 
     private func takeFailureOfThread() {
-        guard failure?.isLasting != true, let reason = progress.failure.withLock({ $0 }) else { return }
-        fail(reason)
+        guard failure?.isLasting != true, let found = progress.failure.withLock({ $0 }) else { return }
+        fail(found)
     }
 
     // MARK: files
@@ -264,8 +326,10 @@ final class AppendLogWriter {
     ///   - keepsFormer: whether the one before is written to as well, until `leaveFormer` or `returnToFormer`.
     func open(_ new: DataFile, size: Int, keepsFormer: Bool = false) {
         if let file, failure?.isLasting != true, syncedPosition < writtenPosition { beginSync(file, isKept: false) }
+        noteSizes()
         former = keepsFormer ? file.map { (file: $0, size: fileSize) } : nil
         file = new
+        identity = new.identity
         fileSize = size
         postponedSince = nil
         log.beginAnew()
@@ -280,6 +344,7 @@ final class AppendLogWriter {
         guard let (former, size) = former else { return false }
         self.former = nil
         file = former
+        identity = former.identity
         fileSize = size
         log.beginAnew()
         return true
@@ -298,7 +363,10 @@ final class AppendLogWriter {
     }
 
     /// The file was cut off.
-    func isTruncated(to size: Int) { fileSize = size }
+    func isTruncated(to size: Int) {
+        fileSize = size
+        noteSizes()
+    }
 
     /// Counts what was not written as written: it is in what is saved otherwise.
     func dropUnwritten() {
@@ -318,7 +386,7 @@ final class AppendLogWriter {
         do throws(SyscallError) {
             try file.syncData()
         } catch {
-            fail(error.reason)
+            fail(Failure(reason: error.reason, isLasting: true))
             return error.reason
         }
         begunPosition = writtenPosition
@@ -346,6 +414,7 @@ final class AppendLogWriter {
     /// Lets go of the file, and of what was not written.
     func close() {
         file = nil
+        identity = nil
         former = nil
         failure = nil
         progress = Progress()

@@ -77,6 +77,7 @@ extension AppendOnlyFile {
     func maintain() {
         if takesEffects {
             flush()
+            if writer.lookAtFiles(now: now) { owner?.updateGate() }
             if writer.failure?.isLasting == true { recover() }
             owner?.serveLogWaits()
         }
@@ -210,9 +211,23 @@ extension AppendOnlyFile {
         if !isScriptBusy { engine.endEffects() }
         writer.waitForBackground()
         log.notice("Calling fsync() on the AOF file.")
+        guard isLoadable() else { return false }
         guard let problem = writer.finish(now: now) else { return true }
         log.warning("Fail to fsync the AOF file: \(problem).")
         return false
+    }
+
+    /// Makes sure that a start finds the files; false, and a line in the log, if it does not.
+    private func isLoadable() -> Bool {
+        guard state == .on, let directory else { return true }
+        let damage = directory.watch.damage()
+        guard damage != nil || writer.failure?.cure != nil else { return true }
+        guard mend(directory) == .done else {
+            log.warning("The append-only file would not be loaded as it is: \(damage?.reason ?? "")")
+            return false
+        }
+        if writer.failure?.cure != nil { writer.isMended() }
+        return true
     }
 
     /// Takes effects for a base that is being written from now on.

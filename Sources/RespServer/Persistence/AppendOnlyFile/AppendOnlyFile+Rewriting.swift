@@ -73,7 +73,7 @@ extension AppendOnlyFile {
     private func openLogDirectory(recovers: Bool) throws(AppendFileError) -> AppendDirectory {
         if let directory {
             let isMeant = directory.files.isAt(AppendDirectory.path(configuration.settings))
-            if recovers ? directory.files.isThere : isMeant { return directory }
+            if recovers ? directory.watch.isInPlace : isMeant { return directory }
             if recovers { self.directory = nil }
         }
         guard let directory = try AppendDirectory.open(configuration.settings, isMade: true, log: log) else {
@@ -213,6 +213,7 @@ extension AppendOnlyFile {
             earlierByteCount = byteCount
             byteCountOfBase = self.byteCount
             state = .on
+            directory.isTakenOver()
             writer.isSaved(upTo: rewrite.position, isRecovered: rewrite.recovers)
             flush(mustWrite: true)
         }
@@ -239,11 +240,48 @@ extension AppendOnlyFile {
         _ = rewriteInBackground()
     }
 
-    /// Writes the whole log anew after a failure that does not pass.
+    /// Does what is to be done after a failure that does not pass: where others have taken no more than the manifest or the lock, these are
+    /// made anew, else the whole log is.
     func recover() {
-        guard persistence.background == nil, state != .off, mayRecover() else {
-            return
+        guard state != .off, mayRecover() else { return }
+        if state == .on, writer.failure?.cure != nil, let directory {
+            switch mend(directory) {
+            case .done:
+                writer.isMended()
+                owner?.updateGate()
+                return flush()
+            case .mustWait: return
+            case .needsRewrite: break
+            }
         }
+        guard persistence.background == nil else { return }
         _ = rewriteInBackground(recovers: true)
+    }
+
+    enum Mending {
+        case done
+        /// It is to be tried again.
+        case mustWait
+        case needsRewrite
+    }
+
+    /// Makes good what others have done to the files, but for what only a rewrite can.
+    func mend(_ directory: AppendDirectory) -> Mending {
+        guard let damage = directory.watch.damage() else {
+            return directory.isContested || !writer.hasNamedFile ? .needsRewrite : .done
+        }
+        if damage.cure.contains(.directory) { return .needsRewrite }
+        if damage.cure.contains(.lock) && !directory.lockAnew(log) { return .mustWait }
+        if damage.cure.contains(.rewrite) || directory.isContested { return .needsRewrite }
+        if damage.cure.contains(.manifest) {
+            do throws(SyscallError) {
+                try directory.store(directory.manifest)
+                log.notice("The manifest in \(directory.path) was written anew")
+            } catch {
+                log.warning("The AOF manifest file in \(directory.path) could not be written: \(error)")
+                return .mustWait
+            }
+        }
+        return directory.watch.damage() == nil ? .done : .mustWait
     }
 }

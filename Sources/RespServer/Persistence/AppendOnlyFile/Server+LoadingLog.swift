@@ -106,13 +106,15 @@ extension Server {
             try AppendFileError.unless({ () throws(SyscallError) in try file.seek(to: offset) }, cannotOpen)
         }
         if offset == loading.byteCount { return }
-        let input = makeInput(file, loading)
+        let input = makeInput(file, loading, from: offset)
         let reader = EffectReader(input, offset: offset) { runner.knows($0) }
         try run(reader, input, runner, loading)
     }
 
-    private func makeInput(_ file: DataFile, _ loading: LogLoading) -> LoadedFile {
-        let input = LoadedFile(file, byteCount: loading.byteCount)
+    private func makeInput(_ file: DataFile, _ loading: LogLoading, from offset: Int = 0)
+        -> LoadedFile
+    {
+        let input = LoadedFile(file, byteCount: loading.byteCount, from: offset)
         if loading.serving { input.progress = { [unowned self] in loadingProgress(loading.offset + $0) } }
         return input
     }
@@ -207,6 +209,7 @@ extension Server {
         log.warning("!!! Truncating the AOF \(loading.name) at offset \(offset) !!!")
         do throws(SyscallError) {
             let file = try loading.directory.files.openForWriting(loading.name)
+            loading.directory.watch.note(loading.name, hasBytes: offset)
             try file.truncate(to: offset)
             try file.sync()
         } catch {
