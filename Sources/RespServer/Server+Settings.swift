@@ -50,6 +50,10 @@ extension Server {
         configuration.onChange(of: "appendonly") { [unowned self] change in
             appendOnly.follow(change.new.appendOnly, isNested: change.isNested)
         }
+        configuration.onChange(of: "dir", "dbfilename", "save") { [unowned self] _, _ in
+            persistence.moveOwnership()
+            return nil
+        }
         configuration.onChange(of: "save", "stop-writes-on-bgsave-error") { [unowned self] _, _ in
             updateGate()
             return nil

@@ -16,6 +16,11 @@ extension Server {
         }
     }
 
+    private func saveFinally() -> Bool {
+        log.notice("Saving the final RDB snapshot before exiting.")
+        return persistence.saveNow()
+    }
+
     /// Ends the server after this turn, and saves first if that is wanted.
     /// - Returns: false if data could not be saved, and the server goes on.
     func shutDown(_ options: ShutdownOptions) -> Bool {
@@ -34,8 +39,10 @@ extension Server {
             || !options.contains(.noSave) && !configuration.settings.savePoints.isEmpty
         if saves || options.contains(.noSave) || persistence.background != nil { persistence.cancelBackgroundSave() }
         if saves && persistence.loading == nil {
-            log.notice("Saving the final RDB snapshot before exiting.")
-            if !persistence.saveNow() {
+            let mayLeaveOut = !options.contains(.save) && !configuration.settings.givesSavePoints
+            if mayLeaveOut && persistence.problemOfOwnership() != nil {
+                log.warning("Exiting without a snapshot: the snapshot file is another server's")
+            } else if !saveFinally() {
                 guard options.contains(.force) else {
                     log.warning("Error trying to save the DB, can't exit.")
                     return false

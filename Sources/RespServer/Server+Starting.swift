@@ -68,6 +68,7 @@ extension Server {
             log.warning("\(engine.unsavedChangeCount) changes since the last save end with this process")
         }
         let settings = configuration.settings
+        persistence.lock.release()
         for path in [settings.unixSocket, settings.portFile, settings.pidFile] where !path.isEmpty {
             unsafe unlink(path)
         }

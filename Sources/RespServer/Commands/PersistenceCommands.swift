@@ -12,6 +12,7 @@ enum PersistenceCommands {
         ) { (context, _) throws(CommandError) in
             let background = context.server.persistence.background
             guard background == nil || background?.rewrite != nil else { throw inProgress }
+            try checkOwnership(context)
             guard context.server.persistence.saveNow() else { throw .message("ERR") }
             context.reply.ok()
         },
@@ -33,6 +34,13 @@ enum PersistenceCommands {
             context.reply.integer(Int(context.server.persistence.lastSave))
         },
     ]
+
+    /// - Throws: if another server saves to the file.
+    private static func checkOwnership(_ context: SessionContext) throws(CommandError) {
+        if let problem = context.server.persistence.problemOfOwnership() {
+            throw .text("ERR Nothing is saved, as \(problem)")
+        }
+    }
 
     private static let inProgress = CommandError.message("ERR Background save already in progress")
 
@@ -59,6 +67,7 @@ enum PersistenceCommands {
             persistence.isScheduled = true
             return context.reply.status("Background saving scheduled")
         }
+        try checkOwnership(context)
         server.persistence.saveInBackground()
         context.reply.status("Background saving started")
     }

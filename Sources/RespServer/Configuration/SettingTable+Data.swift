@@ -48,6 +48,7 @@ extension SettingTable {
             load: { .integers($0.savePoints.flatMap { [$0.seconds, $0.changes] }) },
             store: { settings, value in
                 let numbers = value.integersValue
+                settings.givesSavePoints = true
                 settings.savePoints = stride(from: 0, to: numbers.count, by: 2).map {
                     SavePoint(seconds: numbers[$0], changes: numbers[$0 + 1])
                 }

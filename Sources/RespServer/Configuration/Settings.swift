@@ -123,6 +123,8 @@ struct Settings: Sendable {
         SavePoint(seconds: 3600, changes: 1), SavePoint(seconds: 300, changes: 100),
         SavePoint(seconds: 60, changes: 10000),
     ]
+    /// Whether somebody has given them, and these are not those of every server.
+    var givesSavePoints = false
     var dbFilename = "dump.rdb"
     var rdbChecksum = true
     /// Whether a snapshot is brought to the disk as it is written, and not at its end alone.

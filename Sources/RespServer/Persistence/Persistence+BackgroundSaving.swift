@@ -17,9 +17,11 @@ extension Persistence {
 
     /// Begins to save in the background. If that cannot be, the log says so, and it counts as a snapshot that failed.
     func saveInBackground() {
-        saveCount += 1
         lastTry = now / 1000
         isScheduled = false
+        // Nothing has failed: it is tried again after a while.
+        guard problemOfOwnership() == nil else { return }
+        saveCount += 1
         guard let file = makeSnapshotFile() else {
             log.warning("Background saving error")
             lastSaveSucceeded = false
@@ -135,7 +137,7 @@ extension Persistence {
             cancelBackgroundSave()
             log.notice("Background saving given up, as all data was flushed")
         }
-        guard !configuration.settings.savePoints.isEmpty else { return }
+        guard !configuration.settings.savePoints.isEmpty, problemOfOwnership() == nil else { return }
         // Before the flush is acknowledged, as long as hardly anything has come since.
         if engine.databasesInUse.reduce(0, { $0 + $1.count }) > Self.fewKeys {
             saveInBackground()
@@ -151,14 +153,14 @@ extension Persistence {
     func followSavePoints() {
         guard background == nil, loading == nil else { return }
         let seconds = now / 1000
-        guard lastSaveSucceeded || seconds - lastTry > Self.retryDelay else { return }
+        guard lastSaveSucceeded && !isOthers || seconds - lastTry > Self.retryDelay else { return }
         if isScheduled {
             saveInBackground()
             return
         }
         for point in configuration.settings.savePoints
         where engine.unsavedChangeCount >= point.changes && seconds - lastSave > Int64(point.seconds) {
-            log.notice("\(point.changes) changes in \(point.seconds) seconds. Saving...")
+            if !isOthers { log.notice("\(point.changes) changes in \(point.seconds) seconds. Saving...") }
             saveInBackground()
             return
         }

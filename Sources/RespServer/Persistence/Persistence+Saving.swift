@@ -6,6 +6,7 @@ extension Persistence {
     /// Saves everything at once; nobody is served meanwhile.
     /// - Returns: whether it is saved. If not, the log says why, and the last snapshot is as it was.
     func saveNow() -> Bool {
+        guard problemOfOwnership() == nil else { return false }
         saveCount += 1
         guard let file = makeSnapshotFile() else { return false }
         switch saveAll(to: file, snapshotContents()) {

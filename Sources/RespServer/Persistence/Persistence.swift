@@ -68,6 +68,9 @@ final class Persistence {
     /// In milliseconds since 1970.
     var now: Int64 { engine.now }
 
+    let lock = SnapshotLock()
+    /// Whether another server has it, as was seen last and told.
+    private(set) var isOthers = false
     let helper = HelperThread(niceness: 10)
     /// When it is to be looked how far the file is of a snapshot that rests or is written.
     let timer: LoopTimer
@@ -101,6 +104,44 @@ final class Persistence {
         timer = timers.add()
         timer.action = { [unowned self] in continueSaving() }
     }
+
+    /// Makes sure that the snapshot file is this server's to write.
+    /// - Returns: why it is not; then the log says so, too, once.
+    func problemOfOwnership() -> String? {
+        let settings = configuration.settings
+        guard let holder = lock.take(in: settings.directory, for: settings.dbFilename) else {
+            if isOthers {
+                log.notice(
+                    "The snapshot file \(settings.directory)/\(settings.dbFilename) is this server's to write now"
+                )
+            }
+            isOthers = false
+            return nil
+        }
+        if !isOthers {
+            log.warning(
+                "No snapshot is saved for now: \(holder.text). Nothing is overwritten. \(Self.adviceOnOwnership)"
+            )
+        }
+        isOthers = true
+        return holder.text
+    }
+
+    /// Takes the snapshot file for this server, if it saves by itself.
+    /// - Returns: false if it is another's, and this one was told to save to it.
+    func takeOwnership() -> Bool {
+        let settings = configuration.settings
+        guard !settings.savePoints.isEmpty, problemOfOwnership() != nil else { return true }
+        return !settings.givesSavePoints
+    }
+
+    /// To be called when the settings name another file, or other save points.
+    func moveOwnership() {
+        if lock.isHeld || !configuration.settings.savePoints.isEmpty { _ = problemOfOwnership() }
+    }
+
+    private static let adviceOnOwnership =
+        "Give each server a directory of its own with --dir, or a file with --dbfilename, or have this one not save with --save ''."
 
     /// Temporary files bear the number of the process; another process of that number, in another container, may have made the first.
     static func temporaryNames(process: Int32) -> some Sequence<String> {

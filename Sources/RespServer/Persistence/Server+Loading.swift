@@ -18,6 +18,10 @@ extension Server {
     /// Loads what there is on the disk.
     /// - Returns: false if it cannot be loaded, or the server is to stop: then it must not go on.
     func loadData() -> Bool {
+        guard persistence.takeOwnership() else {
+            log.warning("The server does not start, as it was told to save to that file")
+            return false
+        }
         removeLeftovers()
         return configuration.settings.appendOnly ? loadFromLog() : loadOnlySnapshot()
     }
