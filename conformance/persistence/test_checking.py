@@ -5,6 +5,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import threading
 
 import pytest
 
@@ -242,6 +243,63 @@ def test_a_directory_in_use_is_not_shortened(begin, tools, tmp_path):  # noqa: F
         assert status == 1 and "end it before" in text
         status, text = run(tools / "redis-check-aof", folder(tmp_path) / MANIFEST, directory=tmp_path)
         assert status == 0, text
+
+
+def test_no_part_of_a_directory_in_use_is_shortened(begin, tools, tmp_path):  # noqa: F811
+    server = begin(servers.under_test(), tmp_path, *ON)
+    with server.connect() as client:
+        client("SET", "k", "v")
+        path = increment(tmp_path)
+        with path.open("ab") as file:
+            file.write(b"*3\r\n$3\r\nSET")
+        before = path.read_bytes()
+        for tool, words in ((tools / "redis-check-aof", ["--fix", path]), (servers.under_test(), ["--check", "--fix", folder(tmp_path)])):
+            status, text = run(tool, *words, directory=tmp_path, answer="y\n")
+            assert status == 1 and "end it before" in text and path.read_bytes() == before, text
+
+
+def test_a_file_that_has_grown_is_not_shortened(tools, tmp_path):
+    """What a server of another make appends while the question waits for its answer."""
+    path = tmp_path / make(tmp_path, SOUND, INCREMENTS["torn"])
+    last = folder(tmp_path) / "appendonly.aof.1.incr.aof"
+    process = subprocess.Popen([tools / "redis-check-aof", "--fix", path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    text = ""
+    while "Continue?" not in text:
+        text += process.stdout.read(1)
+    with last.open("ab") as file:
+        file.write(b"\n" + SOUND)
+    text, _ = process.communicate("y\n", timeout=60)
+    assert process.returncode == 1 and "somebody has written to it meanwhile" in text
+    assert last.read_bytes() == INCREMENTS["torn"] + b"\n" + SOUND
+
+
+def test_a_directory_that_is_written_and_rewritten(begin, tools, tmp_path):  # noqa: F811
+    """Each look finds it sound, and never more than there was when it began."""
+    server = begin(servers.under_test(), tmp_path, *ON, "--appendfsync", "everysec")
+    ends = False
+
+    def write():
+        with server.connect(timeout=30) as client:
+            while not ends:
+                client.pipeline([("SET", f"k{index % 100}", "v" * 3000) for index in range(200)])
+
+    def rewrites():
+        with server.connect(timeout=30) as client:
+            while not ends:
+                rewrite(client)
+    threads = [threading.Thread(target=write), threading.Thread(target=rewrites)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(60):
+            status, text = run(servers.under_test(), "--check", folder(tmp_path), directory=tmp_path)
+            assert status == 0, text
+            for size, sound in re.findall(r"size=(\d+), ok_up_to=(\d+)", text):
+                assert int(sound) <= int(size), text
+    finally:
+        ends = True
+        for thread in threads:
+            thread.join()
 
 
 def test_times(begin, tools, tmp_path):  # noqa: F811

@@ -17,12 +17,18 @@ struct LogCheck {
         case cut
     }
 
-    /// One of the files.
+    /// One of the files, as it was when it was opened: what a server appends later is not looked at.
     private struct Part {
+        /// In its directory.
+        let fileName: String
+        /// As it is told.
         let name: String
         let path: String
         let directory: DataDirectory
-        let isLast: Bool
+        let file: DataFile
+        /// Nil if it is no ordinary file.
+        let byteCount: Int?
+        var isLast = true
     }
 
     // MARK: which files
@@ -30,49 +36,103 @@ struct LogCheck {
     /// A file of before Redis 7, or one that is looked at by itself.
     func checkAlone(_ name: String, in directory: DataDirectory, path: String) throws(CheckFailure) {
         say("Start checking Old-Style AOF")
-        let part = Part(name: path, path: path, directory: directory, isLast: true)
-        let file = try open(name, part)
-        let isSnapshot = try reading(part) { () throws(SyscallError) in try file.beginsWithSnapshot }
-        tell(try check(name, part, isSnapshot: isSnapshot), "AOF", of: part)
+        let locks = try lockAll(of: name, in: directory, path)
+        defer { for lock in locks { lock.release() } }
+        let part = try open(name, in: directory, path: path, name: path)
+        let isSnapshot = try reading(path) { () throws(SyscallError) in try part.file.beginsWithSnapshot
+        }
+        tell(try check(part, isSnapshot: isSnapshot), "AOF", of: part)
     }
 
     /// All files that a manifest names.
     /// - Parameter path: of the directory.
     func checkAll(of manifestName: String, in directory: DataDirectory, path: String) throws(CheckFailure) {
         say("Start checking Multi Part AOF")
-        let manifest: AppendManifest
-        do throws(AppendFileError) {
-            guard let read = try AppendManifest(readingFrom: manifestName, in: directory, path: path) else {
-                throw AppendFileError("Cannot open file \(path)/\(manifestName)")
-            }
-            manifest = read
-        } catch {
-            throw CheckFailure(error.lines.joined(separator: "\n"))
-        }
-        let lock = mode == .examine ? nil : try lock(manifestName, in: directory, path)
+        let lock =
+            mode == .examine
+            ? nil : try lock(String(manifestName.dropLast(".manifest".count)), in: directory, path)
         defer { lock?.release() }
-        let files = manifest.files
-        for (index, file) in files.enumerated() {
-            let part = Part(
-                name: file.name, path: "\(path)/\(file.name)", directory: directory, isLast: index == files.count - 1)
-            if file.kind == .base {
-                let base = try open(file.name, part)
-                let isSnapshot = try reading(part) { () throws(SyscallError) in try base.beginsWithSnapshot }
+        let (files, parts) = try openAll(of: manifestName, in: directory, path)
+        for (index, part) in parts.enumerated() {
+            let isBase = files[index].kind == .base
+            if isBase {
+                let isSnapshot = try reading(part.path) { () throws(SyscallError) in
+                    try part.file.beginsWithSnapshot
+                }
                 say("Start to check BASE AOF (\(isSnapshot ? "RDB" : "RESP") format).")
-                tell(try check(file.name, part, isSnapshot: isSnapshot), "BASE AOF", of: part)
+                tell(try check(part, isSnapshot: isSnapshot), "BASE AOF", of: part)
             } else {
                 if index == 0 || files[index - 1].kind == .base { say("Start to check INCR files.") }
-                tell(try check(file.name, part, isSnapshot: false), "INCR AOF", of: part)
+                tell(try check(part, isSnapshot: false), "INCR AOF", of: part)
             }
         }
         say("All AOF files and manifest are valid")
     }
 
+    /// So often the manifest is read when a rewrite has removed what it named.
+    private static let mostReadings = 100
+
+    /// Opens all files of a manifest before any of them is read: a server may rewrite them meanwhile.
+    private func openAll(
+        of manifestName: String, in directory: DataDirectory, _ path: String
+    ) throws(CheckFailure) -> ([AppendManifest.File], [Part]) {
+        var last: AppendManifest?
+        for _ in 0..<Self.mostReadings {
+            let manifest = try read(manifestName, in: directory, path)
+            let files = manifest.files
+            do throws(CheckFailure) {
+                var parts: [Part] = []
+                for file in files {
+                    var part = try open(
+                        file.name, in: directory, path: "\(path)/\(file.name)", name: file.name)
+                    part.isLast = parts.count == files.count - 1
+                    parts.append(part)
+                }
+                return (files, parts)
+            } catch {
+                // What is missing where nothing has changed stays missing.
+                if manifest == last { throw error }
+                last = manifest
+            }
+        }
+        throw CheckFailure(
+            "The files in \(path) change all the time: end the server that rewrites them")
+    }
+
+    private func read(
+        _ manifestName: String, in directory: DataDirectory, _ path: String
+    ) throws(CheckFailure) -> AppendManifest {
+        do throws(AppendFileError) {
+            guard let read = try AppendManifest(readingFrom: manifestName, in: directory, path: path)
+            else {
+                throw AppendFileError("Cannot open file \(path)/\(manifestName)")
+            }
+            return read
+        } catch {
+            throw CheckFailure(error.lines.joined(separator: "\n"))
+        }
+    }
+
+    /// Locks the append-only files that a file may belong to, if it may be shortened.
+    private func lockAll(
+        of name: String, in directory: DataDirectory, _ path: String
+    ) throws(CheckFailure) -> [FileLock] {
+        guard mode != .examine else { return [] }
+        let suffix = ".lock"
+        var locks: [FileLock] = []
+        for lockName in directory.names where lockName.hasSuffix(suffix) {
+            let prefix = String(lockName.dropLast(suffix.count))
+            guard name == prefix || name.hasPrefix("\(prefix).") else { continue }
+            if let lock = try lock(prefix, in: directory, path) { locks.append(lock) }
+        }
+        return locks
+    }
+
     /// Makes sure that no server writes to what may be shortened.
     private func lock(
-        _ manifestName: String, in directory: DataDirectory, _ path: String
+        _ fileName: String, in directory: DataDirectory, _ path: String
     ) throws(CheckFailure) -> FileLock? {
-        let name = AppendDirectory.lockName(of: String(manifestName.dropLast(".manifest".count)))
+        let name = AppendDirectory.lockName(of: fileName)
         // A directory of Redis has none.
         guard directory.byteCount(of: name) != nil else { return nil }
         do throws(SyscallError) {
@@ -96,9 +156,11 @@ struct LogCheck {
 
     // MARK: one of them
 
-    private func check(_ name: String, _ part: Part, isSnapshot: Bool) throws(CheckFailure) -> Outcome {
-        let file = try open(name, part)
-        guard let byteCount = file.byteCount else { throw CheckFailure("Cannot stat file: \(part.name), aborting...") }
+    private func check(_ part: Part, isSnapshot: Bool) throws(CheckFailure) -> Outcome {
+        let file = part.file
+        guard let byteCount = part.byteCount else {
+            throw CheckFailure("Cannot stat file: \(part.name), aborting...")
+        }
         guard byteCount > 0 else { return .empty }
         var start = 0
         if isSnapshot {
@@ -108,9 +170,9 @@ struct LogCheck {
             }
             say("RDB preamble is OK, proceeding with AOF tail...")
             start = end
-            try reading(part) { () throws(SyscallError) in try file.seek(to: end) }
+            try reading(part.path) { () throws(SyscallError) in try file.seek(to: end) }
         }
-        let input = LoadedFile(file, byteCount: byteCount)
+        let input = LoadedFile(file, byteCount: byteCount, from: start)
         let reader = EffectReader(input, offset: start)
         reader.lastTime = lastTime
         var lines = 1
@@ -121,10 +183,14 @@ struct LogCheck {
                 // MULTI and EXEC.
                 if reader.isGroup { lines += 6 }
                 continue
-            case .end: return try finish(name, part, byteCount, lines)
+            case .end: return try finish(part, byteCount, byteCount, lines)
             case .torn(_, let isGroup):
                 let rest = reader.rest()
                 lines += rest.lineCount
+                // A server was in the middle of writing it when its size was taken.
+                if mode == .examine, part.isLast, let now = file.byteCount, now > byteCount {
+                    return try finish(part, byteCount, rest.offset, lines)
+                }
                 sayReason(
                     rest.offset,
                     isGroup && rest.offset == byteCount
@@ -133,10 +199,10 @@ struct LogCheck {
                 let rest = reader.rest(upTo: offset)
                 lines += rest.lineCount
                 if rest.isRequest { sayReason(offset, "Found \(what)") } else { say("AOF \(part.name) format error") }
-            case .later(let offset): return try cut(name, part, at: offset)
+            case .later(let offset): return try cut(part, at: offset)
             case .stopped: throw CheckFailure("Failed to read from AOF \(part.name), aborting...")
             }
-            return try shorten(name, part, byteCount, to: reader.offset, lines)
+            return try shorten(part, byteCount, to: reader.offset, lines)
         }
     }
 
@@ -152,19 +218,19 @@ struct LogCheck {
     }
 
     private func finish(
-        _ name: String, _ part: Part, _ byteCount: Int, _ lines: Int
+        _ part: Part, _ byteCount: Int, _ offset: Int, _ lines: Int
     ) throws(CheckFailure) -> Outcome {
         if let lastTime {
             say("Truncate nothing in AOF \(part.name) to timestamp \(lastTime)")
         } else {
-            sayAnalysis(part, byteCount, soundUpTo: byteCount, lines)
+            sayAnalysis(part, byteCount, soundUpTo: offset, lines)
         }
         return .sound
     }
 
     /// Cuts off what is not sound, if that is asked for.
     private func shorten(
-        _ name: String, _ part: Part, _ byteCount: Int, to offset: Int, _ lines: Int
+        _ part: Part, _ byteCount: Int, to offset: Int, _ lines: Int
     ) throws(CheckFailure) -> Outcome {
         sayAnalysis(part, byteCount, soundUpTo: offset, lines)
         guard mode == .fix else {
@@ -177,12 +243,12 @@ struct LogCheck {
             "This will shrink the AOF \(part.name) from \(byteCount) bytes, with \(byteCount - offset) bytes, to \(offset) bytes"
         )
         guard confirm() else { throw CheckFailure("Aborting...") }
-        try truncate(name, part, to: offset, "Failed to truncate AOF \(part.name)")
+        try truncate(part, to: offset, "Failed to truncate AOF \(part.name)")
         return .fixed
     }
 
     /// Cuts off what was written after the time.
-    private func cut(_ name: String, _ part: Part, at offset: Int) throws(CheckFailure) -> Outcome {
+    private func cut(_ part: Part, at offset: Int) throws(CheckFailure) -> Outcome {
         let time = lastTime ?? 0
         guard offset > 0 else {
             throw CheckFailure("AOF \(part.path) has nothing before timestamp \(time), aborting...")
@@ -192,31 +258,40 @@ struct LogCheck {
                 "Failed to truncate AOF \(part.path) to timestamp \(time) to offset \(offset) because it is not the last file.\nIf you insist, please delete all files after this file according to the manifest file and delete the corresponding records in manifest file manually. Then re-run redis-check-aof."
             )
         }
-        try truncate(name, part, to: offset, "Failed to truncate AOF \(part.path) to timestamp \(time)")
+        try truncate(part, to: offset, "Failed to truncate AOF \(part.path) to timestamp \(time)")
         return .cut
     }
 
-    private func truncate(_ name: String, _ part: Part, to offset: Int, _ text: String) throws(CheckFailure) {
+    private func truncate(_ part: Part, to offset: Int, _ text: String) throws(CheckFailure) {
+        var isTheSame = true
         do throws(SyscallError) {
-            let file = try part.directory.openForWriting(name)
+            let file = try part.directory.openForWriting(part.fileName)
+            isTheSame = file.byteCount == part.byteCount && file.identity == part.file.identity
+            guard isTheSame else { throw SyscallError("ftruncate", EBUSY) }
             try file.truncate(to: offset)
             try file.sync()
         } catch {
-            throw CheckFailure("\(text): \(error.reason)")
+            throw CheckFailure(
+                "\(text): \(isTheSame ? error.reason : "somebody has written to it meanwhile")")
         }
     }
 
     // MARK: the system
 
-    private func open(_ name: String, _ part: Part) throws(CheckFailure) -> DataFile {
-        try reading(part) { () throws(SyscallError) in try part.directory.openFile(name) }
+    private func open(
+        _ fileName: String, in directory: DataDirectory, path: String, name: String
+    ) throws(CheckFailure) -> Part {
+        let file = try reading(path) { () throws(SyscallError) in try directory.openFile(fileName) }
+        return Part(
+            fileName: fileName, name: name, path: path, directory: directory, file: file,
+            byteCount: file.byteCount)
     }
 
     private func reading<Result>(
-        _ part: Part, _ body: () throws(SyscallError) -> Result
+        _ path: String, _ body: () throws(SyscallError) -> Result
     ) throws(CheckFailure) -> Result {
         do throws(SyscallError) { return try body() } catch {
-            throw CheckFailure("Cannot open file \(part.path): \(error.reason), aborting...")
+            throw CheckFailure("Cannot open file \(path): \(error.reason), aborting...")
         }
     }
 }
