@@ -1,6 +1,7 @@
 // modules: RespCodec
 // sources: Sources/RespServer/Scripting/Lua/*.swift
 // sources: Sources/RespServer/Configuration/Product.swift
+// sources: Sources/RespServer/System/Uncounted.swift
 //
 // Any bytes go between Lua and the outside: as a reply that a command made, as JSON, as MessagePack, as a packed structure with its format, and
 // as the source of a script. Besides not crashing, these things must hold:
@@ -42,17 +43,17 @@ private func compile(_ text: String) -> Int32 {
     return environment.lua.keep()
 }
 
-nonisolated(unsafe) private let json = compile(
+private let json = compile(
     """
     local text = cjson.encode(cjson.decode((...)))
     return #cjson.encode(cjson.decode(text)) == #text
     """)
-nonisolated(unsafe) private let messagePack = compile(
+private let messagePack = compile(
     """
     local text = cmsgpack.pack(cmsgpack.unpack(cmsgpack.pack(cmsgpack.unpack((...)))))
     return #cmsgpack.pack(cmsgpack.unpack(text)) == #text
     """)
-nonisolated(unsafe) private let structures = compile(
+private let structures = compile(
     """
     local format, data = ...
     pcall(struct.size, format)
@@ -111,7 +112,7 @@ public func fuzzScriptValues(_ start: UnsafeRawPointer?, _ count: Int) -> CInt {
     }
     environment.json.reset()
     environment.rest()
-    precondition(lua.count == 2, "something is left on the stack")
+    precondition(lua.count == LuaEnvironment.restingCount, "something is left on the stack")
     precondition(environment.usedBytes < 33 << 20, "more memory than is allowed")
     return 0
 }

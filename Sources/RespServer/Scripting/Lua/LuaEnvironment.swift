@@ -37,7 +37,7 @@ protocol LuaHost: AnyObject {
     static let keysNameIndex: Int32 = 3
     static let argumentsNameIndex: Int32 = 4
     /// How many values the stack holds between scripts.
-    private static let restingCount: Int32 = 4
+    static let restingCount: Int32 = 4
     /// How many instructions run between two questions to the host.
     private static let instructionCount: Int32 = 100_000
 
