@@ -67,17 +67,7 @@ struct NamedTable<Element: NamedObject> {
         var hole = Int(truncatingIfNeeded: element.hash) & mask
         while let found = places[hole], found !== element { hole = (hole &+ 1) & mask }
         precondition(places[hole] != nil, "an object that is not in the table")
-        var next = (hole &+ 1) & mask
-        while let follower = places[next] {
-            // It may move up if its own place is not behind the hole.
-            let home = Int(truncatingIfNeeded: follower.hash) & mask
-            if (next &- home) & mask >= (next &- hole) & mask {
-                places[hole] = follower
-                hole = next
-            }
-            next = (next &+ 1) & mask
-        }
-        places[hole] = nil
+        LinearProbing.remove(at: hole, from: &places, empty: nil) { $0?.hash }
         count -= 1
         if count == 0 {
             places = []

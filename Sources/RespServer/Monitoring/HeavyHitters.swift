@@ -97,21 +97,12 @@ struct HeavyHitters {
         table[slot] = Int32(place)
     }
 
-    /// Takes out a counter, and moves up those that stand behind it only because its slot was taken.
+    /// Takes out a counter.
     private mutating func remove(_ place: Int) {
         var hole = home(of: counters[place].hash)
         while Int(table[hole]) != place { hole = slot(behind: hole) }
-        var next = slot(behind: hole)
-        let mask = table.count - 1
-        while table[next] >= 0 {
-            let home = home(of: counters[Int(table[next])].hash)
-            if (next &- home) & mask >= (next &- hole) & mask {
-                table[hole] = table[next]
-                hole = next
-            }
-            next = slot(behind: next)
-        }
-        table[hole] = -1
+        let counters = counters
+        LinearProbing.remove(at: hole, from: &table, empty: -1) { $0 < 0 ? nil : counters[Int($0)].hash }
     }
 
     // MARK: the heap
