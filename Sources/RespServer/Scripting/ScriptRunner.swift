@@ -309,10 +309,10 @@ import StoreEngine
                 reply.truncate(to: start)
                 environment.rest()
                 LuaEnvironment.pushError(lua, latestRun.killedText)
-                isCounted = writeError(of: latestRun, lua, reply)
+                isCounted = writeError(lua, reply)
             }
         } else {
-            isCounted = writeError(of: latestRun, lua, reply)
+            isCounted = writeError(lua, reply)
         }
         uncountedServer.use { $0.errors.skipsNext = isCounted }
         end(environment)
@@ -335,13 +335,13 @@ import StoreEngine
 
     /// Writes what a script has raised, which is on top of the stack.
     /// - Returns: Whether it was counted when it came.
-    private func writeError(of run: ScriptRun, _ lua: Lua, _ reply: ReplyWriter) -> Bool {
-        if run.isKilled && !lua.isTable(-1) {
-            LuaEnvironment.pushError(lua, run.killedText)
+    private func writeError(_ lua: Lua, _ reply: ReplyWriter) -> Bool {
+        if latestRun.isKilled && !lua.isTable(-1) {
+            LuaEnvironment.pushError(lua, latestRun.killedText)
         }
         guard lua.isTable(-1) else {
             let text = (lua.text(-1)?.array ?? Array("execution failure".utf8)).prefix(100)
-            (Array("ERR Error running script ".utf8) + run.name + Array(", ".utf8) + text).withByteSlice {
+            (Array("ERR Error running script ".utf8) + latestRun.name + Array(", ".utf8) + text).withByteSlice {
                 reply.error($0)
             }
             return false
@@ -354,7 +354,7 @@ import StoreEngine
         lua.pushField("ignore_error_stats_update", of: table)
         let isCounted = lua.boolean(-1)
         if let line = lua.text(-2)?.array, let source = lua.text(-3)?.array {
-            text += Array(" script: ".utf8) + run.name + Array(", on ".utf8) + source + [UInt8(ascii: ":")] + line
+            text += Array(" script: ".utf8) + latestRun.name + Array(", on ".utf8) + source + [UInt8(ascii: ":")] + line
             text.append(UInt8(ascii: "."))
         }
         text.withByteSlice { reply.error($0) }

@@ -65,7 +65,7 @@ protocol LuaHost: AnyObject {
         unsafe self.host = host
         let uncounted = unsafe Uncounted(host)
         runCommand = { lua, raisesErrors in uncounted.use { $0.call(lua, raisesErrors: raisesErrors) } }
-        unsafe memory.pointee.environment = Unmanaged.passUnretained(self)
+        unsafe memory.pointee.environment = Uncounted(self)
         unsafe _ = functions.pointee.atPanic(state, Self.panic)
         LuaSandbox(self, lua).build()
         lua.push("KEYS")
@@ -195,7 +195,7 @@ protocol LuaHost: AnyObject {
         else { return 0 }
         unsafe memory.pointee.isLenient = true
         defer { unsafe memory.pointee.isLenient = false }
-        return unsafe environment._withUnsafeGuaranteedRef {
+        return environment.use {
             unsafe body($0, Lua(state: state, functions: functions, memory: memory))
         }
     }

@@ -30,7 +30,7 @@ import RespCodec
         changed.isEmpty ? Settings() : changed[Int(lua.secondUpvalue), default: Settings()]
     }
 
-    static var functions: [(ByteSlice, LuaFunctions.Function)] {
+    private static var functions: [(ByteSlice, LuaFunctions.Function)] {
         unsafe [
             ("new", new), ("encode", encode), ("decode", decode), ("encode_sparse_array", encodeSparseArray),
             ("encode_max_depth", encodeMaxDepth), ("decode_max_depth", decodeMaxDepth),
@@ -39,8 +39,15 @@ import RespCodec
         ]
     }
 
-    /// Adds to the table on top what the library has besides functions.
-    static func addConstants(_ lua: Lua) {
+    /// Pushes the library.
+    /// - Parameter number: of its settings.
+    static func push(_ lua: Lua, number: Int) {
+        let functions = unsafe functions
+        unsafe lua.pushTable(fields: functions.count + 3)
+        for index in unsafe functions.indices {
+            unsafe lua.push(functions[index].1, secondUpvalue: Double(number))
+            unsafe lua.setField(functions[index].0, of: -2)
+        }
         lua.pushNullPointer()
         lua.setField("null", of: -2)
         for (name, text) in [("_NAME", "cjson"), ("_VERSION", "2.1.0")] as [(ByteSlice, ByteSlice)] {
@@ -53,13 +60,7 @@ import RespCodec
     private static let new: LuaFunctions.Function = { state in
         unsafe LuaEnvironment.enter(state) { environment, lua in
             environment.json.newest += 1
-            let functions = unsafe functions
-            unsafe lua.pushTable(fields: functions.count + 3)
-            for index in unsafe functions.indices {
-                unsafe lua.push(functions[index].1, secondUpvalue: Double(environment.json.newest))
-                unsafe lua.setField(functions[index].0, of: -2)
-            }
-            addConstants(lua)
+            push(lua, number: environment.json.newest)
             return 1
         }
     }

@@ -26,7 +26,7 @@ import RespCodec
     /// Whether a Swift function works with the interpreter: then no allocation fails.
     var isLenient = true
     /// Whose interpreter it is.
-    var environment: Unmanaged<LuaEnvironment>?
+    var environment: Uncounted<LuaEnvironment>?
     private let free: UnsafeMutablePointer<UnsafeMutableRawPointer?>
     private var chunks: [UnsafeMutableRawPointer] = unsafe []
     private var chunkPlace = unsafe LuaMemory.chunkBytes
@@ -59,7 +59,7 @@ import RespCodec
     private mutating func admits(_ growth: Int) -> Bool {
         if unsafe hasFew {
             unsafe hasFew = false
-            unsafe environment?._withUnsafeGuaranteedRef { $0.setPause(isLong: false) }
+            unsafe environment?.use { $0.setPause(isLong: false) }
         }
         return unsafe isLenient || !isOverLimit(adding: growth)
     }

@@ -42,7 +42,8 @@ struct LuaSandbox {
         unsafe addLibrary("os", [("clock", LuaBase.clock)]) {}
         unsafe addLibrary("bit", LuaBit.functions) {}
         unsafe addLibrary("struct", LuaStruct.functions) {}
-        unsafe addLibrary("cjson", LuaJSON.functions) { LuaJSON.addConstants(lua) }
+        LuaJSON.push(lua, number: 0)
+        lua.setField("cjson", of: LuaEnvironment.globalsIndex)
         unsafe addLibrary("cmsgpack", LuaMessagePack.functions) {
             setTexts([
                 ("_NAME", "cmsgpack"), ("_VERSION", "lua-cmsgpack 0.4.0"),

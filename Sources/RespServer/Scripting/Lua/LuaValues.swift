@@ -255,7 +255,7 @@ enum LuaType: Int32 {
     @inline(never)
     private func askHost() -> Bool {
         guard let environment = unsafe memory.pointee.environment, hasRoom(for: 8) else { return true }
-        return unsafe environment.takeUnretainedValue().host.interrupt(self) >= 0
+        return unsafe environment.object.host.interrupt(self) >= 0
     }
 
     /// Has it raised that there is not enough memory.
