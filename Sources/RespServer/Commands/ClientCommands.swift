@@ -156,17 +156,14 @@ enum ClientCommands {
     /// The filters that came last and to both commands at once, as `syntax` has them.
     private static func newFilters(_ kinds: String) -> [String] {
         [
-            "NAME@9.0.0 name", "IDLE@9.0.0 idle:integer", "FLAGS@9.0.0 flags", "LIB-NAME@9.0.0 lib-name",
-            "LIB-VER@9.0.0 lib-ver", "DB@9.0.0 db",
-            "CAPA@9.0.0 capa",
-            "IP@9.0.0 ip", "NOT-TYPE@9.0.0 not-client-type=\(kinds)", "NOT-ID@9.0.0 not-client-id:integer ...",
-            "NOT-USER@9.0.0 not-username",
-            "NOT-ADDR@9.0.0 not-addr=ip:port", "NOT-LADDR@9.0.0 not-laddr=ip:port", "NOT-NAME@9.0.0 not-name",
-            "NOT-FLAGS@9.0.0 not-flags",
-            "NOT-LIB-NAME@9.0.0 not-lib-name", "NOT-LIB-VER@9.0.0 not-lib-ver", "NOT-DB@9.0.0 not-db:integer",
-            "NOT-CAPA@9.0.0 not-capa",
-            "NOT-IP@9.0.0 not-ip",
-        ]
+            ("NAME", "name"), ("IDLE", "idle:integer"), ("FLAGS", "flags"), ("LIB-NAME", "lib-name"),
+            ("LIB-VER", "lib-ver"), ("DB", "db"), ("CAPA", "capa"), ("IP", "ip"),
+            ("NOT-TYPE", "not-client-type=\(kinds)"), ("NOT-ID", "not-client-id:integer ..."),
+            ("NOT-USER", "not-username"), ("NOT-ADDR", "not-addr=ip:port"), ("NOT-LADDR", "not-laddr=ip:port"),
+            ("NOT-NAME", "not-name"), ("NOT-FLAGS", "not-flags"), ("NOT-LIB-NAME", "not-lib-name"),
+            ("NOT-LIB-VER", "not-lib-ver"), ("NOT-DB", "not-db:integer"), ("NOT-CAPA", "not-capa"),
+            ("NOT-IP", "not-ip"),
+        ].map { "\($0)@9.0.0 \($1)" }
     }
 
     private static let help = [
