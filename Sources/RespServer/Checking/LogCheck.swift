@@ -118,7 +118,7 @@ struct LogCheck {
         of name: String, in directory: DataDirectory, _ path: String
     ) throws(CheckFailure) -> [FileLock] {
         guard mode != .examine else { return [] }
-        let suffix = ".lock"
+        let suffix = FileLock.suffix
         var locks: [FileLock] = []
         for lockName in directory.names where lockName.hasSuffix(suffix) {
             let prefix = String(lockName.dropLast(suffix.count))

@@ -188,8 +188,9 @@ final class LoadedFile: SnapshotInput {
     private(set) var error: SyscallError?
     /// Is called from time to time with how many bytes were read, and tells whether to go on.
     var progress: ((Int) -> Bool)?
+    private let offset: Int
     private var read = 0
-    private var left: Int
+    private var left: Int { byteCount - offset - read }
     private var lastProgress: Int64 = 0
     private var isStopped = false
 
@@ -200,7 +201,7 @@ final class LoadedFile: SnapshotInput {
     init(_ file: DataFile, byteCount: Int, from offset: Int = 0) {
         self.file = file
         self.byteCount = byteCount
-        left = byteCount - offset
+        self.offset = offset
     }
 
     @unsafe func read(to target: UnsafeMutableRawBufferPointer) -> Int {
@@ -209,7 +210,6 @@ final class LoadedFile: SnapshotInput {
             let count = unsafe try file.read(
                 to: UnsafeMutableRawBufferPointer(rebasing: target[..<min(target.count, left)]))
             read += count
-            left -= count
             return count
         } catch {
             self.error = error

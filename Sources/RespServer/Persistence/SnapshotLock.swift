@@ -6,10 +6,11 @@ final class SnapshotLock {
     struct Holder {
         /// Of the snapshot file.
         let path: String
-        let process: Int32?
+        /// As `DataDirectory.holder` tells it.
+        let process: String
 
         var text: String {
-            "another server\(process.map { " (process \($0))" } ?? "") saves to \(path): it has locked \(path).lock"
+            "another server\(process) saves to \(path): it has locked \(path)\(FileLock.suffix)"
         }
     }
 
@@ -37,7 +38,7 @@ final class SnapshotLock {
     ///   - fileName: of the snapshot file.
     /// - Returns: who has it instead; nil also where no file can be locked.
     func take(in path: String, for fileName: String) -> Holder? {
-        let name = "\(fileName).lock"
+        let name = fileName + FileLock.suffix
         if let held {
             if held.path == path && held.name == name && held.isFound { return nil }
             release()

@@ -26,10 +26,7 @@ private func identity(_ descriptor: Int32) -> FileIdentity? {
 }
 
 /// By which number an open file or directory is known to who observes the disk.
-private func inode(_ descriptor: Int32) -> UInt64 {
-    var status = stat()
-    return unsafe fstat(descriptor, &status) == 0 ? UInt64(status.st_ino) : 0
-}
+private func inode(_ descriptor: Int32) -> UInt64 { identity(descriptor)?.inode ?? 0 }
 
 /// A directory that files are made in.
 @safe final class DataDirectory: @unchecked Sendable {
@@ -74,10 +71,12 @@ private func inode(_ descriptor: Int32) -> UInt64 {
 
     private static let mostTries = 100
 
-    /// Which process says that it has locked a file; nil if none does.
-    func holder(ofLock name: String) -> Int32? {
-        guard let text = try? openFile(name).start(atMost: 16) else { return nil }
-        return Int32(String(decoding: text.prefix { $0 != 0x0A }, as: UTF8.self))
+    /// Which process says that it has locked a file, as it is told behind a word for it; empty if none does.
+    func holder(ofLock name: String) -> String {
+        guard let text = try? openFile(name).start(atMost: 16),
+            let process = Int32(String(decoding: text.prefix { $0 != 0x0A }, as: UTF8.self))
+        else { return "" }
+        return " (process \(process))"
     }
 
     /// What is found under a name.
@@ -86,35 +85,33 @@ private func inode(_ descriptor: Int32) -> UInt64 {
         case nothing
         /// It cannot be looked at.
         case unknown
-    }
 
-    func find(_ name: String) -> Finding {
-        var status = stat()
-        guard unsafe fstatat(descriptor, name, &status, 0) != 0 else {
-            return .found(FileIdentity(status), byteCount: Int(status.st_size))
+        fileprivate init(_ name: String, in directory: Int32) {
+            var status = stat()
+            if unsafe fstatat(directory, name, &status, 0) == 0 {
+                self = .found(FileIdentity(status), byteCount: Int(status.st_size))
+            } else {
+                self = errno == ENOENT || errno == ENOTDIR ? .nothing : .unknown
+            }
         }
-        return errno == ENOENT || errno == ENOTDIR ? .nothing : .unknown
-    }
 
-    enum Whereabouts {
-        case there
-        /// There is nothing, or something else.
-        case other
-        /// It cannot be looked at.
-        case unknown
-    }
-
-    /// Whether it is what is found at a path.
-    func isFound(at path: String) -> Whereabouts {
-        var status = stat()
-        guard unsafe stat(path, &status) == 0 else {
-            return errno == ENOENT || errno == ENOTDIR ? .other : .unknown
+        /// Whether it is a certain file; nil if that is not known.
+        fileprivate func isFile(_ identity: FileIdentity?) -> Bool? {
+            switch self {
+            case .found(let found, _): found == identity
+            case .nothing: false
+            case .unknown: nil
+            }
         }
-        return FileIdentity(status) == identity(descriptor) ? .there : .other
     }
+
+    func find(_ name: String) -> Finding { Finding(name, in: descriptor) }
+
+    /// Whether it is what is found at a path; nil if that cannot be looked at.
+    func isFound(at path: String) -> Bool? { Finding(path, in: AT_FDCWD).isFile(identity(descriptor)) }
 
     /// Whether it is known to be what is found at a path.
-    func isAt(_ path: String) -> Bool { isFound(at: path) == .there }
+    func isAt(_ path: String) -> Bool { isFound(at: path) == true }
 
     /// Whether it was not removed.
     var isThere: Bool { hasLinks(descriptor) }
@@ -236,19 +233,16 @@ extension Signals {
 final class FileLock {
     private var file: DataFile?
 
+    /// What its name has behind that of what it stands for.
+    static let suffix = ".lock"
+
     fileprivate init(_ file: DataFile) { self.file = file }
 
     /// Which file it is; nil when it was released.
     var identity: FileIdentity? { file?.identity }
 
     /// Whether it is found by whoever wants to lock a file of this name.
-    func isAt(_ name: String, in directory: DataDirectory) -> Bool {
-        switch directory.find(name) {
-        case .found(let found, _): found == identity
-        case .nothing: false
-        case .unknown: true
-        }
-    }
+    func isAt(_ name: String, in directory: DataDirectory) -> Bool { directory.find(name).isFile(identity) ?? true }
 
     func release() { file = nil }
 }

@@ -30,7 +30,7 @@ final class AppendDirectory {
     private(set) var manifest: AppendManifest
 
     static func manifestName(of fileName: String) -> String { "\(fileName).manifest" }
-    static func lockName(of fileName: String) -> String { "\(fileName).lock" }
+    static func lockName(of fileName: String) -> String { fileName + FileLock.suffix }
     private var manifestName: String { Self.manifestName(of: fileName) }
     private var temporaryManifestName: String { "temp-\(manifestName)" }
     /// Where effects go until there is a first base, here or in the directory to which the log moves.
@@ -81,7 +81,7 @@ final class AppendDirectory {
             throw AppendFileError("Can't open or create append-only dir \(path): \(error.reason)")
         }
         guard let lock else {
-            let holder = files.holder(ofLock: lockName(of: fileName)).map { " (process \($0))" } ?? ""
+            let holder = files.holder(ofLock: lockName(of: fileName))
             throw AppendFileError(
                 "Another server uses the append-only directory \(path)\(holder). Two servers would destroy each other's data: give this one a directory of its own with dir or appenddirname, or end the other one."
             )
@@ -113,9 +113,8 @@ final class AppendDirectory {
         do throws(SyscallError) {
             guard let new = try files.lock(name) else {
                 if !isContested {
-                    let holder = files.holder(ofLock: name).map { " (process \($0))" } ?? ""
                     log.warning(
-                        "Another server\(holder) has locked the append-only directory \(path), from which \(name) was removed. Nothing is written there until that one has ended."
+                        "Another server\(files.holder(ofLock: name)) has locked the append-only directory \(path), from which \(name) was removed. Nothing is written there until that one has ended."
                     )
                 }
                 isContested = true

@@ -96,30 +96,21 @@ final class AppendFileWatch: Sendable {
     func follow(_ lock: FileLock) { state.withLock { $0.lock = lock.identity } }
 
     /// The server itself has made a file this long.
-    func note(_ identity: FileIdentity?, hasBytes count: Int) {
-        state.withLock { state in
-            for index in state.files.indices where state.files[index].identity == identity {
-                state.files[index].byteCount = count
-            }
-        }
-    }
+    func note(_ identity: FileIdentity?, hasBytes count: Int) { note(hasBytes: count) { $0.identity == identity } }
 
     /// The same, by its name.
-    func note(_ name: String, hasBytes count: Int) {
+    func note(_ name: String, hasBytes count: Int) { note(hasBytes: count) { $0.name == name } }
+
+    private func note(hasBytes count: Int, _ isMeant: (Entry) -> Bool) {
         state.withLock { state in
-            for index in state.files.indices where state.files[index].name == name {
-                state.files[index].byteCount = count
-            }
+            for index in state.files.indices where isMeant(state.files[index]) { state.files[index].byteCount = count }
         }
     }
 
     // MARK: what became of it
 
     /// Whether the directory is where it was.
-    var isInPlace: Bool {
-        if case .other = directory.isFound(at: path) { return false }
-        return directory.isThere
-    }
+    var isInPlace: Bool { directory.isFound(at: path) != false && directory.isThere }
 
     /// What others have done; nil if they have done nothing. It takes a few calls of the system, none of which waits for the disk.
     func damage() -> Damage? {

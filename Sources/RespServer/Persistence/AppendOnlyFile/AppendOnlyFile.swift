@@ -57,16 +57,16 @@ final class AppendOnlyFile {
     let writer: AppendLogWriter
     /// While somebody waits for the log, or that for a thread.
     let timer: LoopTimer
-    var state = State.off {
-        didSet { writer.watch = state == .on ? directory?.watch : nil }
-    }
+    var state = State.off { didSet { followWatch() } }
     /// While it is not off, or is being rewritten.
     var directory: AppendDirectory? {
         didSet {
             if let oldValue, oldValue !== directory { oldValue.unlock() }
-            writer.watch = state == .on ? directory?.watch : nil
+            followWatch()
         }
     }
+
+    private func followWatch() { writer.watch = state == .on ? directory?.watch : nil }
 
     // MARK: effects
 
