@@ -25,6 +25,8 @@ final class MemoryLimit {
     let timer: LoopTimer
     /// Whether more memory is in use than `maxmemory` allows.
     var isExceeded = false
+    /// Whether so much is held that whoever needs room has to see to it first that there are fewer pages.
+    var isUrgent = false
     var excess = MemoryExcess()
 
     init(_ timers: LoopTimers) { timer = timers.add() }
@@ -54,32 +56,95 @@ final class MemoryLimit {
 
     // MARK: what the system counts
 
-    /// What the system counts besides what is in use, as far as data have to give way to it.
-    private(set) var lostBytes = 0
-    /// When that was found out, in cycles.
+    // The system counts the program itself, what lies free between blocks of malloc, and what is not in use of pages. How much that is for
+    // what is in use nobody knows beforehand: what is written next may go where something was, or need pages of its own. So what may be in
+    // use follows what is counted: it grows in small steps while that is less than `maxmemory` and a part of it, and shrinks while it is more.
+    //
+    //     counted       less than 1.04 of maxmemory | up to 1.048 | more                      | from 1.063 on
+    //     may be used   more, step by step          | as much     | less; pages are drained   | who needs room waits until pages are drained
+
+    /// The limit that is followed.
+    private var limit = 0
+    /// What may be in use, what is counted otherwise included.
+    private var allowedBytes = 0
+    /// What the system counts, but for pages and large blocks of the engine and what counts for the limit otherwise.
+    private var outsideBytes = 0
+    /// Whether more may be in use than that if the system counts no more then than it may.
+    private(set) var isProvisional = false
+    /// When it was looked at last, in cycles.
     private(set) var measured: UInt64 = 0
 
     /// From this limit on it is seen to that not only what is in use is within it, but, by and large, what the system counts.
-    private static let leastFollowed = 64 << 20
-    /// A limit may be exceeded by this part of it by what is no data, ...
+    private static let leastFollowed = 40 << 20
+    /// The system may count more by this part of the limit, ...
     private static let toleratedPart = 25
-    /// ... this part of it is the most that data have to give way to, ...
-    private static let mostLostPart = 3
-    /// ... and this part the most at once while keys are evicted: the pages that they have left are given back by and by.
-    private static let mostLostAtOncePart = 128
+    /// ... by this part more than that until something is done, ...
+    private static let pressurePart = 128
+    /// ... and by this part of it more than that until it is urgent.
+    private static let urgentPart = 64
+    /// This part of the limit may always be in use.
+    private static let leastAllowedPart = 2
+    /// What is in use grows by this part of the limit until the system is asked again.
+    private static let stepPart = 128
+    /// What is in use shrinks by this part of what is too much: with it pages become sparse, and are drained.
+    private static let shrinkingPart = 8
+    /// Pages and large blocks may take so much more than what may be in use of a limit that is not followed: a part of it, ...
+    private static let looserPart = 32
+    /// ... and at least.
+    private static let leastLooser = 4 << 20
 
-    /// Finds out how much of what is no data is lost to them: as much as exceeds a part of the limit.
-    /// - Parameters:
-    ///   - overhead: how much more the system counts than is in use: what is not in use of pages, what lies free between blocks of malloc,
-    ///     and the program itself. Not asked for below the limit from which it matters: the system takes its time for it.
-    ///   - cycles: the time.
-    func measureLostBytes(overhead: @autoclosure () -> Int, limit: Int, at cycles: UInt64) {
-        measured = cycles
-        guard limit >= Self.leastFollowed else {
-            lostBytes = 0
-            return
-        }
-        let excess = min(max(0, overhead() - limit / Self.toleratedPart), limit / Self.mostLostPart)
-        lostBytes = isExceeded ? min(excess, lostBytes + limit / Self.mostLostAtOncePart) : excess
+    /// Takes note of a limit, 0 for none.
+    /// - Returns: whether it is a new one: then it is to be found out how much may be in use.
+    func follow(_ limit: Int) -> Bool {
+        guard limit != self.limit else { return false }
+        self.limit = limit
+        (allowedBytes, isProvisional) = (limit, false)
+        return true
     }
+
+    /// Finds out how much may be in use of the limit.
+    /// - Parameters:
+    ///   - resident: what the system counts. Not asked for below the limit from which it matters: the system takes its time for it.
+    ///   - held: what of it is pages and large blocks of the engine.
+    ///   - used: what is in use of these.
+    ///   - own: what counts for the limit besides.
+    ///   - cycles: the time.
+    func measure(resident: @autoclosure () -> Int, held: Int, used: Int, own: Int, at cycles: UInt64) {
+        measured = cycles
+        guard limit >= Self.leastFollowed else { return }
+        let resident = resident()
+        outsideBytes = resident - held - own
+        let excess = resident - limit - limit / Self.toleratedPart
+        let inUse = used + own
+        var allowed = allowedBytes
+        if excess < 0 {
+            allowed = inUse + max(limit / Self.stepPart, -excess / 2)
+        } else if excess > limit / Self.pressurePart {
+            // Not over and over again where nothing can be evicted.
+            allowed = max(min(allowed, inUse) - excess / Self.shrinkingPart, min(allowed, inUse - excess))
+        }
+        allowedBytes = min(max(allowed, limit / Self.leastAllowedPart), limit)
+        isProvisional = excess < 0 && allowedBytes < limit
+    }
+
+    /// Has what may be in use grow as if the system did not count too much.
+    func goOnUnmeasured(used: Int) {
+        guard isProvisional else { return }
+        allowedBytes = min(max(allowedBytes, used + limit / Self.stepPart), limit)
+        isProvisional = allowedBytes < limit
+    }
+
+    /// How many bytes the engine may have in use; nil for no limit.
+    /// - Parameter own: what counts for the limit besides.
+    func engineLimit(own: Int) -> Int? { limit > 0 ? max(0, allowedBytes - own) : nil }
+
+    /// How many bytes pages and large blocks of the engine may take.
+    /// - Parameter own: what counts for the limit besides them.
+    func residentLimit(own: Int) -> Int {
+        guard limit >= Self.leastFollowed else { return limit - own + max(limit / Self.looserPart, Self.leastLooser) }
+        return limit + limit / Self.toleratedPart + limit / Self.pressurePart - outsideBytes - own
+    }
+
+    /// Whether so much more is held than may be that it is not left to later turns to give it back.
+    func isUrgent(_ residentExcess: Int) -> Bool { residentExcess > limit / Self.urgentPart }
 }

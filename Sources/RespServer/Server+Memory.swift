@@ -9,7 +9,7 @@
 // (`Connections/ClientMemory.swift`), and what is still to be written to the append-only file, which is as large as what clients write in a
 // turn, or while the disk is slow. What was dropped counts until it is freed.
 //
-// With a limit of some size, what the system counts is looked at, too: what it counts besides is lost to data where it is too much.
+// With a limit of some size, what the system counts is looked at, too: where that is too much, less may be in use (`MemoryLimit.swift`).
 //
 // What eviction itself puts in the log does not count: where keys are small, DEL and the name take more than the key did, so that each
 // eviction would ask for the next, until nothing is left.
@@ -28,25 +28,30 @@ extension Server {
     /// Has the engine follow `maxmemory`.
     /// - Complexity: O(1).
     func followMemoryLimit() {
-        let limit = configuration.settings.maxMemory
         memoryLimit.logWasCounted(appendOnly.writer.log.heldCount)
-        engine.memoryLimit = limit > 0 ? max(0, limit - ownBytes - memoryLimit.lostBytes) : nil
-        followMemoryUse()
+        let ownBytes = ownBytes
+        if memoryLimit.follow(configuration.settings.maxMemory) { measureMemory() }
+        engine.memoryLimit = memoryLimit.engineLimit(own: ownBytes)
+        engine.residentLimit = memoryLimit.residentLimit(own: ownBytes)
+        followRoom()
         // Where there was nothing to be had, there may be something now.
         if memoryLimit.isExceeded { memoryLimit.timer.set(for: now) }
     }
 
     /// What a snapshot needs comes and goes: no keys go for it.
-    private func measureLostBytes() {
-        guard persistence.background == nil && persistence.loading == nil else { return }
-        memoryLimit.measureLostBytes(
-            overhead: SystemFacts.residentBytes - engine.usedBytes - ownBytes, limit: configuration.settings.maxMemory,
+    private func measureMemory() {
+        guard persistence.background == nil && persistence.loading == nil else {
+            return memoryLimit.goOnUnmeasured(used: engine.usedBytes + ownBytes)
+        }
+        memoryLimit.measure(
+            resident: SystemFacts.residentBytes, held: engine.residentBytes, used: engine.usedBytes, own: ownBytes,
             at: clinux_cycle_counter())
     }
 
     /// To be called ten times a second or so: follows what is counted by nobody when it changes.
     func maintainMemoryLimit() {
-        measureLostBytes()
+        defragmentation.forget()
+        measureMemory()
         followMemoryLimit()
         defragmentation.relieveMemory()
     }
@@ -96,11 +101,25 @@ extension Server {
     /// To be called where memory may have been taken or given back. Closes or opens the gate.
     @inline(__always)
     func followMemoryUse() {
-        if engine.isOverMemoryLimit != memoryLimit.isExceeded { memoryUseChanged() }
+        if isShortOfRoom != memoryLimit.isExceeded { memoryUseChanged() }
     }
 
+    @inline(__always) private var isShortOfRoom: Bool { engine.isOverMemoryLimit || memoryLimit.isUrgent }
+
     private func memoryUseChanged() {
-        memoryLimit.isExceeded = engine.isOverMemoryLimit
+        guard memoryLimit.isProvisional && !memoryLimit.isExceeded else { return followRoom() }
+        measureMemory()
+        followMemoryLimit()
+        defragmentation.relieveMemory()
+        // Nothing moves now: the replies of this turn may refer to where it lies.
+        memoryLimit.isUrgent =
+            isMuchTooMuchHeld && (engine.hasFreePages || engine.isDefragmenting && defragmentation.isAllowed)
+        followRoom()
+    }
+
+    private func followRoom() {
+        guard isShortOfRoom != memoryLimit.isExceeded else { return }
+        memoryLimit.isExceeded = isShortOfRoom
         updateGate()
         if memoryLimit.isExceeded {
             memoryLimit.timer.set(for: now)
@@ -133,15 +152,16 @@ extension Server {
         // Clients that hold more than they may go before keys do; who is being served goes when its turn is over.
         evictClients(sparing: replies.current)
         let start = clinux_cycle_counter()
-        if start &- memoryLimit.measured > Self.millisecondsBetweenMeasures &* clock.millisecond {
-            measureLostBytes()
+        if memoryLimit.isProvisional
+            || start &- memoryLimit.measured > Self.millisecondsBetweenMeasures &* clock.millisecond
+        {
+            measureMemory()
             followMemoryLimit()
         }
         let logged = appendOnly.writer.log.heldCount
         defer {
             memoryLimit.evictionsWereLogged(appendOnly.writer.log.heldCount - logged)
-            followMemoryUse()
-            defragmentation.relieveMemory()
+            relieveMemory()
             observer.observe(.evictionCycle, cycles: clinux_cycle_counter() &- start)
         }
         let limit = evictionCycles
@@ -162,6 +182,18 @@ extension Server {
                 return true
             }
         }
+    }
+
+    /// Sees to it that there are fewer pages while there are far too many.
+    private func relieveMemory() {
+        defragmentation.relieveMemory()
+        memoryLimit.isUrgent =
+            isMuchTooMuchHeld && (engine.hasFreePages || defragmentation.hurry(evictionCycles)) && isMuchTooMuchHeld
+        followMemoryUse()
+    }
+
+    private var isMuchTooMuchHeld: Bool {
+        memoryLimit.isUrgent(engine.residentExcess)
     }
 
     /// Whether more of a large argument is to wait until there is room for it. What has arrived counts, so that otherwise a client could send

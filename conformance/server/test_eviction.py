@@ -659,6 +659,33 @@ def test_resident_memory_stays_near_the_limit_with_values_of_all_sizes(policy, s
         assert int(info(client, "memory")["used_memory"]) > limit * 3 // 4
 
 
+MIXED = (8, 64 << 10)
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("policy, megabytes, sizes", [
+    ("allkeys-random", 100, [MIXED, (100, 100), (3000, 3000)]), ("allkeys-random", 50, [MIXED, (100, 100), (3000, 3000)]),
+    ("allkeys-lru", 100, [(17_000, 17_000), (10_000, 10_000), (14_000, 20_000), (500, 5000)]),
+    ("allkeys-lru", 50, [(17_000, 17_000), MIXED, (65_536, 65_536), (20, 20)])])
+def test_resident_memory_stays_near_the_limit_when_sizes_change_more_than_once(policy, megabytes, sizes, start):
+    """What one size leaves is of no use to the next, in pages as well as between large blocks."""
+    limit = megabytes << 20
+    choices = random.Random(1)
+    server = start("--save", "", "--maxmemory", limit, "--maxmemory-policy", policy)
+    with server.connect() as client:
+        for number, (least, most) in enumerate(sizes):
+            sent = 0
+            while sent < limit * 3 // 2:
+                values = ["x" * int(least * (most / least) ** choices.random()) for _ in range(50)]
+                sent += sum(len(value) + 40 for value in values)
+                client.pipeline([("SET", f"{number}:{choices.randrange(10 ** 12)}", value) for value in values])
+            peak = server.peak_bytes()
+            assert peak < limit * 11 // 10, f"{peak >> 10} KB, phase {number}"
+        used = int(info(client, "memory")["used_memory"])
+        # The program itself takes some 15 MB.
+        assert used > limit * 7 // 8 - (15 << 20), f"{used >> 20} MB"
+
+
 @pytest.mark.ours
 def test_large_arguments_that_have_no_room_take_none(start):
     """What is refused anyhow is thrown away as it arrives, and what comes behind it is served."""

@@ -8,7 +8,8 @@
 // left are blocks that do not move, or pages that are not worth it.
 //
 // With `maxmemory` a pass also begins where that is off: when keys of all pages were evicted, their room is of no use to a value of another
-// size, and the system would count much more than is allowed. Then it gets most of the time, for a large value waits for it.
+// size, and the system would count much more than is allowed. Then it gets most of the time, for a large value waits for it. Where more
+// and more is held in spite of that, who needs room has it go on at once.
 
 import CLinux
 import StoreEngine
@@ -18,9 +19,10 @@ final class DefragmentationSchedule {
     private(set) var share = 0
     /// No pass begins before this time.
     private var restEnd: Int64 = 0
-    /// Bytes of pages when the pass began.
+    /// Bytes of pages when the pass began, and of those that passes had made free until then.
     private var heldBytesAtStart = 0
-    /// How much of the pages was not in use when the last pass was over, or since then at its least.
+    private var defragmentedBytesAtStart = 0
+    /// How much of the pages was not in use when the last pass was over that gained little, or, by and by, since then at its least.
     private var bytesLeft = 0
     /// Since when there is something to do, and for how long there was before, in milliseconds.
     private var start: Int64?
@@ -40,6 +42,10 @@ final class DefragmentationSchedule {
     /// Shorter passes than this part of the pages are of little use.
     private static let leastGain = 50
     private static let restMilliseconds: Int64 = 10_000
+    /// What a pass has left is forgotten by this part of what was gained since: each class of blocks gives up a page, and needs it again.
+    private static let partForgotten = 4
+    /// And ten times a second by this part of itself, so that it is tried again whether it could be gained: after some ten seconds.
+    private static let partOfTenth = 500
     private static let restDuringSnapshot: Int64 = 100
     private static let shareUnderPressure = 90
 
@@ -85,9 +91,8 @@ final class DefragmentationSchedule {
             settings.activeDefragmentation && bytes >= settings.defragmentationIgnoredBytes
             && percent >= settings.defragmentationLowerThreshold
         follow(isExcessive: isExcessive)
-        bytesLeft = min(bytesLeft, bytes)
-        let isUnderPressure =
-            engine.holdsTooMuch && bytes - bytesLeft > engine.usedBytes / Self.leastGain
+        bytesLeft -= max(0, bytesLeft - bytes) / Self.partForgotten
+        let isUnderPressure = engine.holdsTooMuch && bytes > lastingBytes
         if !settings.activeDefragmentation && !engine.isMemoryLimited { engine.endDefragmentation() }
         if !engine.isDefragmenting {
             share = 0
@@ -96,6 +101,7 @@ final class DefragmentationSchedule {
             guard isExcessive && !rests || isUnderPressure, isAllowed else { return }
             engine.beginDefragmentation()
             heldBytesAtStart = engine.heldBytes
+            defragmentedBytesAtStart = engine.defragmentedBytes
             timer.set(for: now)
         }
         let wanted = isUnderPressure ? Self.shareUnderPressure : share(ofFragmentation: percent)
@@ -108,6 +114,24 @@ final class DefragmentationSchedule {
         guard engine.holdsTooMuch else { return }
         engine.giveBackSomePages()
         follow()
+    }
+
+    /// How much of pages is not in use, and stays so for now: no pass begins for it, or it is left by one.
+    var lastingBytes: Int {
+        let bytes = engine.fragmentation.bytes
+        guard isAllowed else { return bytes }
+        return min(bytes, max(bytesLeft, engine.unavoidableFragmentation) + engine.usedBytes / Self.leastGain)
+    }
+
+    /// To be called ten times a second or so while memory is limited.
+    func forget() { bytesLeft -= bytesLeft / Self.partOfTenth }
+
+    /// Goes on with a pass that is under way for so many cycles, in the midst of a turn.
+    /// - Returns: whether there was one.
+    func hurry(_ cycles: UInt64) -> Bool {
+        guard engine.isDefragmenting, isAllowed, !engine.movesAllBlocks else { return false }
+        _ = work(cycles)
+        return true
     }
 
     private func share(ofFragmentation percent: Int) -> Int {
@@ -130,25 +154,32 @@ final class DefragmentationSchedule {
         guard engine.isDefragmenting || engine.movesAllBlocks else { return }
         guard isAllowed else { return timer.set(for: now + Self.restDuringSnapshot) }
         if engine.movesAllBlocks { return moveAllBlocks() }
-        let start = clinux_cycle_counter()
         let percent = max(share, 1)
-        let limit = clock.millisecond / (percent < 50 ? 4 : 2)
+        let taken = work(clock.millisecond / (percent < 50 ? 4 : 2))
+        observer.observe(.defragmentationCycle, cycles: taken)
+        guard engine.isDefragmenting else { return }
+        let rest = Double(taken) / Double(clock.millisecond) * Double(100 - percent) / Double(percent)
+        timer.set(for: now + Int64(rest.rounded(.up)))
+    }
+
+    /// Goes on with the pass until it is over, or for so many cycles, and returns how many it took.
+    private func work(_ cycles: UInt64) -> UInt64 {
+        let start = clinux_cycle_counter()
         var isOver = false
         repeat {
             isOver = engine.defragment(steps: Self.stepsOfLook)
-        } while !isOver && clinux_cycle_counter() &- start < limit
-        let taken = clinux_cycle_counter() &- start
-        observer.observe(.defragmentationCycle, cycles: taken)
-        guard isOver else {
-            let rest = Double(taken) / Double(clock.millisecond) * Double(100 - percent) / Double(percent)
-            return timer.set(for: now + Int64(rest.rounded(.up)))
-        }
+        } while !isOver && clinux_cycle_counter() &- start < cycles
+        if isOver { passIsOver() }
+        return clinux_cycle_counter() &- start
+    }
+
+    private func passIsOver() {
         share = 0
+        // What was written meanwhile has left new sparse pages: after a pass that gained much there is more to gain.
+        let gained = engine.defragmentedBytes - defragmentedBytesAtStart
+        guard gained < heldBytesAtStart / Self.leastGain else { return }
         bytesLeft = engine.fragmentation.bytes
-        let before = heldBytesAtStart
-        if before - engine.heldBytes < before / Self.leastGain {
-            restEnd = now + Self.restMilliseconds
-        }
+        restEnd = now + Self.restMilliseconds
     }
 
     /// Not while a snapshot is written or something is loaded.

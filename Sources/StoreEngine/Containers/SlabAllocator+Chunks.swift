@@ -139,8 +139,9 @@ import RespCodec
 
     // MARK: chunks
 
-    private mutating func makeChunk() {
-        // Twice the size is mapped and the rest unmapped, so that the chunk is aligned.
+    /// Maps memory of the size of a chunk that is aligned to its size. All of it is zero, and none resident.
+    @unsafe static func mapChunk() -> UnsafeMutableRawPointer {
+        // Twice the size is mapped and the rest unmapped.
         let chunkSize = SlabAllocator.chunkSize
         let reserved = unsafe mmap(
             nil, chunkSize * 2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
@@ -151,6 +152,11 @@ import RespCodec
         let base = unsafe UnsafeMutableRawPointer(bitPattern: aligned)!
         if before > 0 { unsafe _ = munmap(reserved, before) }
         if before < chunkSize { unsafe _ = munmap(base + chunkSize, chunkSize - before) }
+        return unsafe base
+    }
+
+    private mutating func makeChunk() {
+        let base = unsafe Self.mapChunk()
         let chunk = UnsafeMutablePointer<Chunk>.allocate(capacity: 1)
         unsafe chunk.initialize(to: Chunk(base: base, index: all.count))
         unsafe all.append(chunk)
@@ -193,8 +199,10 @@ import RespCodec
     }
 
     mutating func giveBackSome() {
-        guard let chunk = unsafe resident.last else { return }
-        let given = unsafe giveBack(chunk, limit: Self.pagesOfSlice)
+        var given = 0
+        while given < Self.pagesOfSlice, let chunk = unsafe resident.last {
+            given += unsafe giveBack(chunk, limit: Self.pagesOfSlice - given)
+        }
         surplus = max(0, surplus - given)
     }
 

@@ -68,6 +68,14 @@ extension SlabAllocator {
     /// Bytes of pages that are not in use as blocks.
     var fragmentedBytes: Int { heldBytes - usedBytes }
 
+    /// About how much of that stays whatever is moved: each class with pages that have room has one that is half full.
+    /// - Complexity: O(size classes).
+    var unavoidableBytes: Int {
+        var count = 0
+        for sizeClass in 0..<Self.classCount where unsafe storage.pointee.partial[sizeClass] != nil { count += 1 }
+        return min(count * Self.pageSize / 2, fragmentedBytes)
+    }
+
     var chunkCount: Int { unsafe storage.pointee.chunks.count }
 
     /// Whether pages are draining.
@@ -96,6 +104,9 @@ extension SlabAllocator {
             unsafe storage.pointee.drainingCount += 1
         }
     }
+
+    /// Bytes of all pages that became empty while they were draining.
+    var drainedBytes: Int { unsafe storage.pointee.drainedCount * Self.pageSize }
 
     /// Makes a draining page an ordinary one again.
     @unsafe func stopDraining(_ page: UnsafeMutablePointer<Page>) {

@@ -3,7 +3,8 @@
 // Blocks come in size classes 2 bytes apart (8 above 256 bytes, coarser above 1 KiB), each class in pages of 64 KiB that are
 // aligned to their size, so that the page of a block, and with it the block's class, is found by masking the pointer. Pages are
 // cut from chunks of 4 MiB: see SlabAllocator+Chunks.swift. A free block holds the link to the next free one. Blocks above some
-// 16 KB come from malloc with a header before them; they are recognized by their address, which is odd.
+// 16 KB come from malloc with a header before them, or, while memory is limited, from RunStore.swift; they are recognized by their
+// address, which is odd.
 //
 //     chunk (4 MiB)   | page | page | page | ...
 //     page (64 KiB)   | header, 64 bytes | block | block | free -> | block | ... | never used yet |
@@ -73,6 +74,8 @@ import RespCodec
         var previous: UnsafeMutablePointer<Large>?
         var next: UnsafeMutablePointer<Large>?
         var size: Int
+        /// Whether it is a run of system pages, and not a block of malloc.
+        var isRun = false
         static let headerSize = 31
     }
 
@@ -81,6 +84,8 @@ import RespCodec
         var partial: UnsafeMutablePointer<UnsafeMutablePointer<Page>?>
         /// How many pages are draining.
         var drainingCount = 0
+        /// How many became empty while they were.
+        var drainedCount = 0
         /// The node of a list of nodes that is to be moved next, if there is one: see `ListChain.defragment`.
         var bookmark: UnsafeMutableRawPointer?
         var large: UnsafeMutablePointer<Large>?
@@ -97,6 +102,7 @@ import RespCodec
         /// What is being written of what lies here.
         unowned(unsafe) var snapshot: SnapshotSaver?
         var chunks = ChunkStore()
+        var runs = RunStore()
     }
 
     let storage: UnsafeMutablePointer<Storage>
@@ -264,19 +270,32 @@ import RespCodec
 
     // MARK: large blocks
 
-    /// A block from malloc with a list header, whatever its size.
+    /// A block with a list header, whatever its size: from malloc, or a run.
     /// - Parameter isZeroed: whether its bytes are zero. That costs nothing where the system maps new memory.
     @inline(never)
     func allocateLarge(_ size: Int, isZeroed: Bool = false) -> UnsafeMutableRawPointer {
+        if usesRun(for: size) { return unsafe allocateRun(size) }
         let total = size + Self.largeHeaderSize
         let given = isZeroed ? unsafe calloc(total, 1) : unsafe malloc(total)
         guard let base = unsafe given else {
             SystemMemory.exhausted(size)
         }
-        let large = unsafe base.assumingMemoryBound(to: Large.self)
-        unsafe large.initialize(to: Large(previous: nil, next: nil, size: 0))
-        unsafe adopt(large)
-        return unsafe base + Large.headerSize
+        return unsafe adopt(base: base)
+    }
+
+    /// Whether a large block of `size` bytes is a run of system pages, and not a block of malloc.
+    func usesRun(for size: Int) -> Bool {
+        unsafe storage.pointee.returnsLarge && size + Self.largeHeaderSize <= RunStore.mostBytes
+    }
+
+    private func allocateRun(_ size: Int) -> UnsafeMutableRawPointer {
+        let pages = RunStore.pages(for: size + Self.largeHeaderSize)
+        let run = unsafe storage.pointee.runs.take(pages: pages)
+        let large = unsafe run.bindMemory(to: Large.self, capacity: 1)
+        unsafe large.initialize(
+            to: Large(previous: nil, next: nil, size: pages * RunStore.pageSize - Large.headerSize, isRun: true))
+        unsafe own(large)
+        return unsafe run + Large.headerSize
     }
 
     /// Whether the system would give a block of `size` bytes now. `allocate` ends the process if it does not, so code that needs much more
@@ -288,8 +307,14 @@ import RespCodec
     }
 
     private func adopt(_ large: UnsafeMutablePointer<Large>) {
-        let size = unsafe malloc_usable_size(large) - Large.headerSize
-        unsafe large.pointee.size = size
+        unsafe large.initialize(
+            to: Large(previous: nil, next: nil, size: malloc_usable_size(large) - Large.headerSize))
+        unsafe own(large)
+    }
+
+    /// Counts a large block, and puts it on the list of those in use.
+    private func own(_ large: UnsafeMutablePointer<Large>) {
+        let size = unsafe large.pointee.size
         unsafe large.pointee.previous = nil
         unsafe large.pointee.next = storage.pointee.large
         unsafe storage.pointee.large?.pointee.previous = large
@@ -343,6 +368,9 @@ import RespCodec
     /// is not wanted the pages within the block go back to the system first; malloc itself writes to the ends of a free block only.
     private func giveBack(_ large: UnsafeMutablePointer<Large>) {
         let size = unsafe large.pointee.size
+        if unsafe large.pointee.isRun {
+            return unsafe storage.pointee.runs.put(large, pages: RunStore.pages(for: size))
+        }
         if unsafe storage.pointee.returnsLarge && size < Self.leastMapped {
             let systemPage: UInt = 4096
             let address = UInt(bitPattern: large)
@@ -388,12 +416,37 @@ import RespCodec
 
     private func reallocateLarge(_ block: UnsafeMutableRawPointer, size: Int) -> UnsafeMutableRawPointer {
         let large = unsafe (block - Large.headerSize).assumingMemoryBound(to: Large.self)
+        if unsafe large.pointee.isRun { return unsafe reallocateRun(large, size: size) }
         unsafe disown(large)
         guard let moved = unsafe realloc(large, size + Large.headerSize) else {
             SystemMemory.exhausted(size)
         }
         unsafe adopt(moved.assumingMemoryBound(to: Large.self))
         return unsafe moved + Large.headerSize
+    }
+
+    /// What is no longer needed of a run is given back; a longer one grows where it is, or moves.
+    private func reallocateRun(_ large: UnsafeMutablePointer<Large>, size: Int) -> UnsafeMutableRawPointer {
+        let block = unsafe UnsafeMutableRawPointer(large) + Large.headerSize
+        let held = unsafe large.pointee.size
+        let (old, new) = (RunStore.pages(for: held), RunStore.pages(for: size + Self.largeHeaderSize))
+        if new > old {
+            let staysWithin = size + Self.largeHeaderSize <= RunStore.mostBytes
+            guard unsafe staysWithin && storage.pointee.runs.extend(large, pages: old, to: new) else {
+                let moved = unsafe allocateLarge(size)
+                unsafe moved.copyMemory(from: block, byteCount: held)
+                unsafe deallocateLarge(block)
+                return unsafe moved
+            }
+        } else if new < old {
+            unsafe storage.pointee.runs.put(
+                UnsafeMutableRawPointer(large) + new * RunStore.pageSize, pages: old - new)
+        }
+        let more = (new - old) * RunStore.pageSize
+        unsafe large.pointee.size += more
+        unsafe storage.pointee.usedBytes += more
+        unsafe storage.pointee.largeBytes += more
+        return unsafe block
     }
 
     // MARK: pages
@@ -427,7 +480,10 @@ import RespCodec
     /// Removes a page with no block in use from its class.
     private func freePage(_ page: UnsafeMutablePointer<Page>) {
         unsafe unlink(page)
-        if unsafe page.pointee.isDraining { unsafe storage.pointee.drainingCount -= 1 }
+        if unsafe page.pointee.isDraining {
+            unsafe storage.pointee.drainingCount -= 1
+            unsafe storage.pointee.drainedCount += 1
+        }
         unsafe storage.pointee.pageCount -= 1
         unsafe storage.pointee.chunks.putPage(page, in: page.pointee.chunk)
     }
@@ -451,6 +507,7 @@ import RespCodec
     }
 
     /// Frees the last pages of classes that have no block in use.
+    /// - Complexity: O(size classes).
     private func freeEmptyPages() {
         for sizeClass in 0..<Self.classCount {
             guard let page = unsafe storage.pointee.partial[sizeClass] else { continue }
@@ -464,14 +521,21 @@ import RespCodec
     /// Returns a bounded part of the surplus to the system.
     func giveBackSlice() { unsafe storage.pointee.chunks.giveBackSlice() }
 
-    /// Returns some free pages to the system, surplus or not.
-    func giveBackSome() { unsafe storage.pointee.chunks.giveBackSome() }
+    /// Returns some free pages to the system, surplus or not; if there are none, those that classes kept.
+    func giveBackSome() {
+        if unsafe storage.pointee.chunks.residentCount == 0 { freeEmptyPages() }
+        unsafe storage.pointee.chunks.giveBackSome()
+    }
+
+    /// Whether there are free pages that were not returned to the system.
+    var hasFreePages: Bool { unsafe storage.pointee.chunks.residentCount > 0 }
 
     /// Returns the memory of all pages in which no block is in use to the system.
     /// - Complexity: O(size classes + pages returned).
     func purge() {
         freeEmptyPages()
         unsafe storage.pointee.chunks.giveBackAll()
+        unsafe storage.pointee.runs.releaseEmpty()
     }
 
     // MARK: dropping everything
@@ -485,9 +549,10 @@ import RespCodec
         var freed = 0
         while freed < Self.bytesOfSlice, let large = unsafe storage.pointee.large {
             freed += unsafe disown(large)
-            unsafe free(large)
+            unsafe giveBack(large)
         }
         if unsafe storage.pointee.large != nil { return false }
+        unsafe storage.pointee.runs.releaseEmpty()
         guard unsafe storage.pointee.chunks.releaseOne() else { return false }
         unsafe storage.pointee.partial.deallocate()
         unsafe storage.deinitialize(count: 1)
@@ -500,6 +565,10 @@ import RespCodec
     /// Traps when an invariant of the head of this file does not hold. For tests.
     func checkInvariants() {
         unsafe storage.pointee.chunks.checkInvariants(pagesInUse: storage.pointee.pageCount)
+        unsafe storage.pointee.runs.checkInvariants()
+        precondition(
+            unsafe storage.pointee.runs.pagesInUse * RunStore.pageSize <= storage.pointee.largeBytes,
+            "runs are miscounted")
         var draining = 0
         for list in 0..<2 * Self.classCount {
             var previous: UnsafeMutablePointer<Page>? = nil

@@ -222,6 +222,13 @@ extension Engine {
         return (bytes, Int(Double(bytes) * 100 / Double(max(state.allocator.usedBytes, 1))))
     }
 
+    /// About how much of that no pass gains, as blocks have many sizes.
+    /// - Complexity: O(size classes of the allocator).
+    public var unavoidableFragmentation: Int { state.allocator.unavoidableBytes }
+
+    /// Bytes of all pages that passes made free, since the last time that all data were dropped.
+    public var defragmentedBytes: Int { state.allocator.drainedBytes }
+
     public var defragmentationStatistics: DefragmentationStatistics { state.variables.defragmentation.statistics }
 
     /// Whether a pass is under way.

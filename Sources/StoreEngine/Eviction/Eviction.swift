@@ -58,6 +58,8 @@ struct Eviction {
         var held = 0
         /// The sum of both.
         var bound = Int.max
+        /// How many bytes pages and large blocks may take.
+        var residentLimit = Int.max
         var pool = EvictionPool()
         /// The place of the database that was looked at last, and how many in a row had no key that may go.
         var place = 0
@@ -102,15 +104,16 @@ struct Eviction {
     /// Whether more memory is in use than allowed.
     @inline(__always) var isOverLimit: Bool { engine.allocator.usedBytes > variables.bound }
 
-    /// Pages may take so much more than the limit, of it and at least: what is in use lies in more of them the more often keys of many sizes
-    /// came and went.
-    private static let toleratedPart = 32
-    private static let toleratedBytes = 4 << 20
+    /// How many bytes pages and large blocks may take while there is a limit: what is in use lies in more of them the more often keys of
+    /// many sizes came and went.
+    var residentLimit: Int {
+        get { variables.residentLimit }
+        nonmutating set { variables.residentLimit = newValue }
+    }
 
-    /// Whether there is a limit, and pages and large blocks take so much more that the system counts too much.
-    var holdsTooMuch: Bool {
-        let tolerated = max(variables.limit / Self.toleratedPart, Self.toleratedBytes)
-        return isLimited && engine.allocator.residentBytes - variables.held - variables.limit > tolerated
+    /// How much more they take; negative while it is less, or while there is no limit.
+    var residentExcess: Int {
+        isLimited ? engine.allocator.residentBytes - variables.held - variables.residentLimit : -1
     }
 
     /// Bytes that only a snapshot still needs: values that no key has any more, and pages of long strings as they were before a change.
@@ -300,14 +303,25 @@ extension Engine {
     /// Whether there is a limit.
     @inlinable @inline(__always) public var isMemoryLimited: Bool { state.listeners.contains(.memoryLimit) }
 
-    /// Whether there is a limit, and the memory that is held for what is in use exceeds it by far: then free pages are to be given back,
-    /// and values to be moved together.
-    public var holdsTooMuch: Bool { state.eviction.holdsTooMuch }
+    /// How many bytes the memory may take that is held for what is in use, free pages included, while there is a limit. Nothing keeps
+    /// within it by itself.
+    public var residentLimit: Int {
+        get { state.eviction.residentLimit }
+        set { state.eviction.residentLimit = newValue }
+    }
+
+    /// How much more it takes, negative if it is less: then free pages are to be given back, and values to be moved together.
+    public var residentExcess: Int { state.eviction.residentExcess }
+
+    /// Whether there is a limit, and more memory is held than that may take.
+    public var holdsTooMuch: Bool { residentExcess > 0 }
 
     /// Gives some free pages back to the system that are usually kept to be used again.
     /// - Complexity: O(1).
     public func giveBackSomePages() { state.allocator.giveBackSome() }
 
+    /// Whether there are such pages.
+    public var hasFreePages: Bool { state.allocator.hasFreePages }
     /// Whether there is a limit, and more memory is in use.
     public var isOverMemoryLimit: Bool { state.eviction.isOverLimit }
 

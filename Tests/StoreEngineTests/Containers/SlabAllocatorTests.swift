@@ -65,9 +65,10 @@ struct SlabAllocatorTests {
         #expect(allocator.usedBytes == 0)
     }
 
-    @Test(arguments: [1, 2, 3]) func randomBlocksKeepTheirBytes(seed: UInt64) {
+    @Test(arguments: [1, 2, 3], [false, true]) func randomBlocksKeepTheirBytes(seed: UInt64, returnsLarge: Bool) {
         let allocator = SlabAllocator()
         defer { while !allocator.releaseSlice() {} }
+        allocator.returnsLarge = returnsLarge
         var random = RandomSource(seed: TestSeed.fixed(seed))
         var blocks: [(address: UnsafeMutableRawPointer, size: Int, mark: UInt8)] = []
         for step in 0..<40_000 {
@@ -137,6 +138,42 @@ struct SlabAllocatorTests {
         allocator.purge()
         allocator.checkInvariants()
         #expect(allocator.usedBytes == 0 && allocator.statistics.freePages == 0)
+    }
+
+    /// Free pages lie in many chunks: every slice gives back as many, and then those that classes kept.
+    @Test func freePagesOfManyChunksAreGivenBackTogether() {
+        let allocator = SlabAllocator()
+        defer { while !allocator.releaseSlice() {} }
+        // Four blocks a page, 256 a chunk, of which one page is freed.
+        let blocks = (0..<256 * 40).map { _ in allocator.allocate(SlabAllocator.largestSmall) }
+        for first in stride(from: 0, to: blocks.count, by: 256) {
+            for block in blocks[first..<first + 4] { allocator.deallocate(block) }
+        }
+        // The class keeps the first one.
+        #expect(allocator.statistics.freePages == 39)
+        allocator.giveBackSome()
+        #expect(allocator.statistics.freePages == 7)
+        allocator.giveBackSome()
+        #expect(!allocator.hasFreePages)
+        let small = allocator.allocate(100)
+        allocator.deallocate(small)
+        let held = allocator.heldBytes
+        allocator.giveBackSome()
+        #expect(allocator.heldBytes == held - 2 * SlabAllocator.pageSize && !allocator.hasFreePages)
+        allocator.checkInvariants()
+    }
+
+    /// What no pass gains is half a page for each size of blocks.
+    @Test func roomThatStaysIsCountedBySizes() {
+        let allocator = SlabAllocator()
+        defer { while !allocator.releaseSlice() {} }
+        for size in [20, 40, 80, 1000, 5000] { _ = allocator.allocate(size) }
+        #expect(allocator.unavoidableBytes == 5 * SlabAllocator.pageSize / 2)
+        // Many sparse pages of one size do not count more.
+        let blocks = (0..<10_000).map { _ in allocator.allocate(640) }
+        for (place, block) in blocks.enumerated() where place % 10 != 0 { allocator.deallocate(block) }
+        #expect(allocator.unavoidableBytes == 6 * SlabAllocator.pageSize / 2)
+        #expect(allocator.fragmentedBytes > 40 * SlabAllocator.pageSize)
     }
 
     @Test func freePagesThatAreNeededAgainStay() {

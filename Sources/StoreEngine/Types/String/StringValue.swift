@@ -113,7 +113,8 @@ extension KeyspaceContext {
     private func makeExternal(_ key: ByteSlice, _ value: ByteSlice, deadline: Int64?) -> Entry {
         let block: UnsafeMutableRawPointer
         // An adopted block may be freed before the command's effect is recorded, as with a key that MSET sets twice.
-        if !isRecorded, let base = unsafe adoptable?.take(value) {
+        // Neither is taken what is to be a run of pages.
+        if !isRecorded, !database.allocator.usesRun(for: value.count), let base = unsafe adoptable?.take(value) {
             unsafe block = database.allocator.adopt(base: base)
         } else {
             unsafe block = database.allocator.allocateLarge(value.count)
