@@ -18,7 +18,10 @@ import StoreEngine
     /// While there is much garbage.
     private let timer: LoopTimer
     /// The interpreter of scripts.
-    private var scriptEnvironment: LuaEnvironment?
+    private var scriptEnvironment: LuaEnvironment? {
+        didSet { uncountedEnvironment = scriptEnvironment.map { unsafe Uncounted($0) } }
+    }
+    private var uncountedEnvironment: Uncounted<LuaEnvironment>?
     /// How many there have been: a script is compiled anew for each, when it is next run.
     private var environmentNumber = 0
     /// That of functions, and the libraries in it.
@@ -81,16 +84,17 @@ import StoreEngine
 
     // MARK: the interpreter
 
-    /// The interpreter of scripts.
-    func environment() throws(CommandError) -> LuaEnvironment {
-        if let scriptEnvironment {
-            if scriptEnvironment.isCrowded { scriptEnvironment.collectAll() }
-            return scriptEnvironment
+    /// The interpreter of scripts, good until it is flushed.
+    @inline(__always)
+    private func environment() throws(CommandError) -> Uncounted<LuaEnvironment> {
+        if let uncountedEnvironment {
+            uncountedEnvironment.use { if $0.isCrowded { $0.collectAll() } }
+            return uncountedEnvironment
         }
         let new = try makeEnvironment()
         scriptEnvironment = new
         environmentNumber += 1
-        return new
+        return unsafe Uncounted(new)
     }
 
     /// The interpreter of functions.
@@ -194,7 +198,7 @@ import StoreEngine
             return script
         }
         let header = try ScriptHeader(of: body)
-        let environment = try environment()
+        let environment = try environment().object
         environment.rest()
         let lua = environment.lua
         try compile(body.dropFirst(header.byteCount), environment)
@@ -239,7 +243,16 @@ import StoreEngine
     func evaluate(
         _ script: Script, _ context: SessionContext, _ arguments: Arguments, keyCount: Int, isReadOnly: Bool
     ) throws(CommandError) {
-        let environment = try environment()
+        try environment().use { (environment) throws(CommandError) in
+            try evaluate(script, context, arguments, keyCount: keyCount, isReadOnly: isReadOnly, in: environment)
+        }
+    }
+
+    @inline(__always)
+    private func evaluate(
+        _ script: Script, _ context: SessionContext, _ arguments: Arguments, keyCount: Int, isReadOnly: Bool,
+        in environment: LuaEnvironment
+    ) throws(CommandError) {
         if script.environment != environmentNumber { try compileAgain(script, environment) }
         try begin(
             script.digest, script.flags, context, arguments, isReadOnly: isReadOnly, isFunction: false, environment)

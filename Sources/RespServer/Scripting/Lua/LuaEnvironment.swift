@@ -72,7 +72,6 @@ protocol LuaHost: AnyObject {
         lua.push("ARGV")
         precondition(lua.count == Self.restingCount, "what is always on the stack is there")
         unsafe _ = functions.pointee.setHook(state, functions.pointee.counter, 8, Self.instructionCount)
-        followUse()
     }
 
     deinit {
@@ -106,25 +105,11 @@ protocol LuaHost: AnyObject {
         return held > 64 << 20 && usedBytes < held / 4
     }
 
-    /// How much garbage there may be before Lua collects it: as much as is in use; or nine times as much as long as little is (see
-    /// `LuaMemory.hasFew`), for most of that is what every interpreter holds from the start, and each collection looks through it.
-    func setPause(isLong: Bool) { _ = unsafe lua.functions.pointee.collect(lua.state, 6, isLong ? 1000 : 200) }
-
-    /// To be called when there is no garbage.
-    private func followUse() {
-        guard unsafe !lua.memory.pointee.hasFew && usedBytes < LuaMemory.fewBytes / 2 else { return }
-        setPause(isLong: true)
-        unsafe lua.memory.pointee.hasFew = true
-    }
-
     /// Collects some garbage.
     /// - Returns: Whether it has come to the end.
     func collectSome() -> Bool {
         let isDone = unsafe lua.functions.pointee.collect(lua.state, 5, 100) != 0
-        if isDone {
-            bytesWithoutGarbage = usedBytes
-            followUse()
-        }
+        if isDone { bytesWithoutGarbage = usedBytes }
         return isDone
     }
 
@@ -134,7 +119,6 @@ protocol LuaHost: AnyObject {
         unsafe _ = lua.functions.pointee.collect(lua.state, 2, 0)
         bytesWithoutGarbage = usedBytes
         bytesWithoutAnyGarbage = usedBytes
-        followUse()
     }
 
     /// From now on the host is asked at each line: who is told to stop cannot go on by catching the error.

@@ -13,16 +13,10 @@ import RespCodec
     static let mostSmallBytes = 256
     private static let classCount = mostSmallBytes / granularity + 1
     private static let chunkBytes = 256 * 1024
-    /// As long as no more is in use, garbage is collected seldom: see `LuaEnvironment.setPause`.
-    static let fewBytes = 4 << 20
 
     /// Bytes that the interpreter has asked for and not given back.
     private(set) var usedBytes = 0
-    var limit: Int { didSet { unsafe setMark() } }
-    /// Whether no more than `fewBytes` have been in use since the environment set this; it is told once there are more.
-    var hasFew = false { didSet { unsafe setMark() } }
-    /// What growth beyond this many bytes means is looked at.
-    private var mark: Int
+    var limit: Int
     /// Whether a Swift function works with the interpreter: then no allocation fails.
     var isLenient = true
     /// Whose interpreter it is.
@@ -33,7 +27,6 @@ import RespCodec
 
     init(limit: Int) {
         unsafe self.limit = limit
-        unsafe mark = limit
         unsafe free = .allocate(capacity: Self.classCount)
         unsafe free.initialize(repeating: nil, count: Self.classCount)
     }
@@ -51,18 +44,6 @@ import RespCodec
 
     /// Bytes of the chunks of small blocks.
     var chunkByteCount: Int { unsafe chunks.count * Self.chunkBytes }
-
-    private mutating func setMark() { unsafe mark = hasFew ? min(limit, Self.fewBytes) : limit }
-
-    /// Whether so much growth that it goes beyond the mark is admitted.
-    @inline(never)
-    private mutating func admits(_ growth: Int) -> Bool {
-        if unsafe hasFew {
-            unsafe hasFew = false
-            unsafe environment?.use { $0.setPause(isLong: false) }
-        }
-        return unsafe isLenient || !isOverLimit(adding: growth)
-    }
 
     /// Whether `count` more bytes would be too many.
     @inline(__always) func isOverLimit(adding count: Int = 0) -> Bool { unsafe usedBytes &+ count > limit }
@@ -86,7 +67,7 @@ import RespCodec
             return nil
         }
         let growth = unsafe block == nil ? newCount : newCount &- oldCount
-        if unsafe growth > 0 && usedBytes &+ growth > mark && !admits(growth) { return nil }
+        if unsafe growth > 0 && isOverLimit(adding: growth) && !isLenient { return nil }
         guard let old = unsafe block else {
             let new = unsafe take(newCount)
             if unsafe new != nil { unsafe usedBytes &+= newCount }
