@@ -181,7 +181,9 @@ import RespCodec
         unsafe chunk.pointee.take(pages)
         unsafe follow(chunk, from: list)
         pagesInUse += pages.count
-        return unsafe UnsafeMutableRawPointer(chunk) + pages.lowerBound * Self.pageSize
+        let run = unsafe UnsafeMutableRawPointer(chunk) + pages.lowerBound * Self.pageSize
+        unsafe MemoryChecker.allow(run, pages.count * Self.pageSize)
+        return unsafe run
     }
 
     /// Makes a run of `count` pages longer where it lies; false if what follows it is in use.
@@ -198,6 +200,7 @@ import RespCodec
     /// - Complexity: O(pages).
     @unsafe mutating func put(_ run: UnsafeMutableRawPointer, pages count: Int) {
         unsafe _ = madvise(run, count * Self.pageSize, MADV_DONTNEED)
+        unsafe MemoryChecker.forbid(run, count * Self.pageSize)
         let chunk = unsafe Self.chunk(of: run)
         let page = unsafe Self.page(of: run)
         let list = unsafe chunk.pointee.freeCount > 0 ? chunk.pointee.list : nil
@@ -235,6 +238,7 @@ import RespCodec
         let base = unsafe ChunkStore.mapChunk()
         // A huge page would be resident where a few small ones are in use.
         unsafe _ = madvise(base, SlabAllocator.chunkSize, MADV_NOHUGEPAGE)
+        unsafe MemoryChecker.forbid(base + Self.pageSize, SlabAllocator.chunkSize - Self.pageSize)
         let chunk = unsafe base.bindMemory(to: RunChunk.self, capacity: 1)
         unsafe chunk.initialize(to: RunChunk())
         chunkCount += 1
@@ -246,6 +250,7 @@ import RespCodec
     @unsafe private mutating func release(_ chunk: UnsafeMutablePointer<RunChunk>) {
         unsafe unlink(chunk, from: chunk.pointee.list)
         chunkCount -= 1
+        unsafe MemoryChecker.allow(chunk, SlabAllocator.chunkSize)
         unsafe _ = munmap(chunk, SlabAllocator.chunkSize)
     }
 
