@@ -17,8 +17,15 @@ import Testing
         init(clients: Int) { lastEvents = Array(repeating: 0, count: clients) }
 
         /// - Parameter gap: cycles between two events.
-        mutating func send(events: Int, gap: UInt64, turns: Int = 400) {
-            for _ in 0..<turns {
+        mutating func send(events: Int, gap: UInt64, milliseconds: UInt64 = 200) {
+            send(events: events, milliseconds: milliseconds) { _ in gap }
+        }
+
+        /// - Parameter gap: cycles between two events, by the nanoseconds for which the loop looked away.
+        mutating func send(events: Int, milliseconds: UInt64, gap: (Int) -> UInt64) {
+            let end = cycles + milliseconds * ArrivalMeterTests.millisecond
+            while cycles < end {
+                let gap = gap(meter.gatheringTime)
                 for _ in 0..<events {
                     meter.count(&lastEvents[next])
                     next = (next + 1) % lastEvents.count
@@ -31,7 +38,7 @@ import Testing
 
     private func gathers(clients: Int, events: Int, gap: UInt64) -> Bool {
         var crowd = Crowd(clients: clients)
-        crowd.send(events: events, gap: gap)
+        crowd.send(events: events, gap: gap, milliseconds: 50)
         return crowd.meter.gathers
     }
 
@@ -42,12 +49,38 @@ import Testing
 
     @Test func fewOrSlowOnesAreAnsweredAtOnce() {
         #expect(!gathers(clients: 6, events: 3, gap: 10_000))
-        #expect(!gathers(clients: 1, events: 1, gap: 10))
+        #expect(!gathers(clients: 1, events: 1, gap: 1000))
         #expect(!gathers(clients: 50, events: 3, gap: 60_000))
     }
 
     @Test func whereManyAreFoundAtOnceThereIsNothingToGain() {
         #expect(!gathers(clients: 50, events: 8, gap: 10_000) && gathers(clients: 50, events: 7, gap: 10_000))
+    }
+
+    /// Clients that wait for their replies send less if the loop looks away for too long. It does so for the longest time that makes no
+    /// difference, and follows when that changes.
+    @Test func noFewerRequestsCome() {
+        var crowd = Crowd(clients: 50)
+        crowd.send(events: 3, milliseconds: 200) { _ in 10_000 }
+        #expect(crowd.meter.gatheringTime == 100_000)
+        crowd.send(events: 3, milliseconds: 2000) { $0 > 50_000 ? 11_000 : 10_000 }
+        #expect(crowd.meter.gatheringTime == 50_000)
+        crowd.send(events: 3, milliseconds: 2000) { $0 > 0 ? 12_000 : 10_000 }
+        #expect(crowd.meter.gatheringTime == 0)
+        crowd.send(events: 3, milliseconds: 2000) { $0 > 0 ? 9900 : 10_000 }
+        #expect(crowd.meter.gatheringTime == 100_000)
+    }
+
+    /// What is tried out takes a small part of the time.
+    @Test func littleIsTriedOut() {
+        var crowd = Crowd(clients: 50)
+        var (away, all) = (0, 0)
+        crowd.send(events: 3, milliseconds: 3000) {
+            all += 1
+            if $0 > 0 { away += 1 }
+            return $0 > 0 ? 20_000 : 10_000
+        }
+        #expect(away > 0 && away < all / 20)
     }
 
     /// Turns without events change nothing; when the clients become slow, it ends.
