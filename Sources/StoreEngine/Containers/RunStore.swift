@@ -127,8 +127,9 @@ import RespCodec
         static let pages = SlabAllocator.chunkSize / RunStore.pageSize
         static let words = pages / 64
     }
-    /// How many chunks are looked at for a run before there is a new chunk.
-    private static let looksOfTake = 16
+    /// How many chunks of a list are looked at for a run, and how many in all are searched before there is a new chunk.
+    private static let looksOfList = 16
+    private static let searchesOfTake = 16
 
     /// The first chunks whose longest runs have 1, 2 to 3, 4 to 7 ... free pages.
     private var lists = unsafe InlineArray<10, UnsafeMutablePointer<RunChunk>?>(repeating: nil)
@@ -156,14 +157,17 @@ import RespCodec
     /// A run of `count` pages, which are zero.
     /// - Complexity: O(1), apart from getting more memory from the system.
     @unsafe mutating func take(pages count: Int) -> UnsafeMutableRawPointer {
-        var looks = Self.looksOfTake
+        var searches = Self.searchesOfTake
         for list in Self.list(of: count)..<Self.listCount {
             var next = unsafe lists[list]
-            while let chunk = unsafe next, looks > 0 {
+            // The chunks of the first list may all have less: that must not keep from those of the others, which have more.
+            var looks = Self.looksOfList
+            while let chunk = unsafe next, looks > 0, searches > 0 {
                 StepCount.step()
                 unsafe next = chunk.pointee.next
                 looks -= 1
                 guard unsafe chunk.pointee.longest >= count else { continue }
+                searches -= 1
                 if let place = unsafe chunk.pointee.find(count) {
                     return unsafe take(place..<place + count, of: chunk, on: list)
                 }

@@ -111,4 +111,23 @@ struct RunStoreTests {
         allocator.checkInvariants()
         #expect(allocator.usedBytes == 0)
     }
+
+    /// In 60 chunks no run of free pages is long enough: the longer ones that are wanted share few chunks.
+    @Test func longerRunsShareChunks() {
+        let allocator = SlabAllocator()
+        defer { while !allocator.releaseSlice() {} }
+        allocator.returnsLarge = true
+        let blocks = (0..<60 * 200).map { _ in allocator.allocate(20_000) }
+        for place in stride(from: 0, to: blocks.count, by: 2) { allocator.deallocate(blocks[place]) }
+        let before = unsafe allocator.storage.pointee.runs.chunkCount
+        // Seven pages each, of the same power of two as the five of what is free.
+        let longer = (0..<1000).map { _ in allocator.allocate(27_000) }
+        let more = unsafe allocator.storage.pointee.runs.chunkCount - before
+        #expect(more <= 7, "1000 runs of 7 pages fit into 7 chunks, not \(more)")
+        allocator.checkInvariants()
+        for place in stride(from: 1, to: blocks.count, by: 2) { allocator.deallocate(blocks[place]) }
+        for block in longer { allocator.deallocate(block) }
+        allocator.checkInvariants()
+        #expect(allocator.usedBytes == 0)
+    }
 }
