@@ -236,6 +236,21 @@ def test_what_a_script_publishes_is_bounded(protocol, start):
 
 
 @pytest.mark.ours
+@pytest.mark.parametrize("command", [
+    "'SCRIPT', 'FLUSH'", "'SCRIPT', 'LOAD', 'return 1'", "'FUNCTION', 'FLUSH'", "'EVAL', 'return 2', 0", "'FCALL', 'f', 0",
+    "'FUNCTION', 'LOAD', 'REPLACE', '#!lua name=lib\\nredis.register_function(\"f\", function() return 3 end)'"])
+def test_no_script_has_a_hand_in_scripts(command, start):
+    """Not even where DEBUG allows all commands: its interpreter is at work."""
+    library = f"#!lua name=lib\nredis.register_function('f', function() return redis.call({command}) end)"
+    with start("--enable-debug-command", "yes").connect() as client:
+        client("DEBUG", "SET-DISABLE-DENY-SCRIPTS", "1")
+        assert client("FUNCTION", "LOAD", library).value == b"lib"
+        for request in (("EVAL", f"return redis.call({command})", "0"), ("FCALL", "f", "0")):
+            assert b"This Redis command is not allowed from script" in client(*request).value
+        assert client("EVAL", "return redis.call('CLIENT', 'ID')", "0").value == client("CLIENT", "ID").value
+
+
+@pytest.mark.ours
 def test_without_the_interpreter(start, tmp_path):
     """The start says that scripts are off, and their replies what to install; all else works."""
     for name in ("liblua5.1.so.0", "liblua-5.1.so", "liblua5.1.so"):

@@ -16,6 +16,7 @@ struct ScriptAdmission {
     /// Whether data cannot be saved, and whether the script could not write anyway.
     private var storageProblem: CommandError?
     private var onlyReads = false
+    private var runsAllCommands = false
 
     /// What holds when a script begins.
     struct Conditions {
@@ -23,7 +24,7 @@ struct ScriptAdmission {
         let isReadOnly: Bool
         let isOutOfMemory: Bool
         let storageProblem: CommandError?
-        /// Whether it may run commands that are not for scripts: DEBUG allows it, for tests.
+        /// Whether it may run commands that are not for scripts, but for those of scripts: DEBUG allows it, for tests.
         let runsAllCommands: Bool
     }
 
@@ -34,7 +35,8 @@ struct ScriptAdmission {
     /// - Parameter flags: what it says of itself.
     /// - Throws: why it may not.
     init(_ flags: ScriptFlags, _ conditions: Conditions) throws(CommandError) {
-        if !conditions.runsAllCommands { gate = .noScript }
+        gate = .noScript
+        runsAllCommands = conditions.runsAllCommands
         storageProblem = conditions.storageProblem
         if flags.contains(.undeclared) {
             if storageProblem != nil { gate.insert(.write) }
@@ -65,8 +67,9 @@ struct ScriptAdmission {
 
     /// Why a command whose flags the gate has is not run; nil if it is.
     /// - Parameter hasWritten: whether the script has: it is not stopped halfway.
-    func refusal(_ flags: CommandFlags, hasWritten: Bool) -> Refusal? {
-        if gate.contains(.noScript) && flags.contains(.noScript) {
+    func refusal(_ command: CommandRecord, hasWritten: Bool) -> Refusal? {
+        let flags = command.flags
+        if flags.contains(.noScript) && !(runsAllCommands && command.info.group != .scripting) {
             return .text("This Redis command is not allowed from script")
         }
         if let storageProblem, !onlyReads {

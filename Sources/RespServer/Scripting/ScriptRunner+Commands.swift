@@ -78,7 +78,7 @@ extension ScriptRunner: LuaHost {
         }
         let flags = command.flags
         if !flags.isDisjoint(with: admission.gate),
-            let refusal = admission.refusal(flags, hasWritten: run.hasWritten)
+            let refusal = admission.refusal(command.record, hasWritten: run.hasWritten)
         {
             return refuse(command.record, refusal)
         }

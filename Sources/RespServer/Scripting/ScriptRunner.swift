@@ -18,10 +18,7 @@ import StoreEngine
     /// While there is much garbage.
     private let timer: LoopTimer
     /// The interpreter of scripts.
-    private var scriptEnvironment: LuaEnvironment? {
-        didSet { uncountedEnvironment = scriptEnvironment.map { unsafe Uncounted($0) } }
-    }
-    private var uncountedEnvironment: Uncounted<LuaEnvironment>?
+    private var scriptEnvironment: LuaEnvironment?
     /// How many there have been: a script is compiled anew for each, when it is next run.
     private var environmentNumber = 0
     /// That of functions, and the libraries in it.
@@ -57,7 +54,7 @@ import StoreEngine
     @safe @exclusivity(unchecked) var words = LuaWords()
     /// Which commands the script that runs may not run.
     private(set) var admission = ScriptAdmission()
-    /// Whether scripts may run commands that are not for scripts: DEBUG allows it, for tests.
+    /// Whether scripts may run commands that are not for scripts, but for those of scripts: DEBUG allows it, for tests.
     var runsAllCommands = false
 
     init(_ timers: LoopTimers) {
@@ -84,17 +81,16 @@ import StoreEngine
 
     // MARK: the interpreter
 
-    /// The interpreter of scripts, good until it is flushed.
-    @inline(__always)
-    private func environment() throws(CommandError) -> Uncounted<LuaEnvironment> {
-        if let uncountedEnvironment {
-            uncountedEnvironment.use { if $0.isCrowded { $0.collectAll() } }
-            return uncountedEnvironment
+    /// The interpreter of scripts.
+    func environment() throws(CommandError) -> LuaEnvironment {
+        if let scriptEnvironment {
+            if scriptEnvironment.isCrowded { scriptEnvironment.collectAll() }
+            return scriptEnvironment
         }
         let new = try makeEnvironment()
         scriptEnvironment = new
         environmentNumber += 1
-        return unsafe Uncounted(new)
+        return new
     }
 
     /// The interpreter of functions.
@@ -198,7 +194,7 @@ import StoreEngine
             return script
         }
         let header = try ScriptHeader(of: body)
-        let environment = try environment().object
+        let environment = try environment()
         environment.rest()
         let lua = environment.lua
         try compile(body.dropFirst(header.byteCount), environment)
@@ -243,16 +239,7 @@ import StoreEngine
     func evaluate(
         _ script: Script, _ context: SessionContext, _ arguments: Arguments, keyCount: Int, isReadOnly: Bool
     ) throws(CommandError) {
-        try environment().use { (environment) throws(CommandError) in
-            try evaluate(script, context, arguments, keyCount: keyCount, isReadOnly: isReadOnly, in: environment)
-        }
-    }
-
-    @inline(__always)
-    private func evaluate(
-        _ script: Script, _ context: SessionContext, _ arguments: Arguments, keyCount: Int, isReadOnly: Bool,
-        in environment: LuaEnvironment
-    ) throws(CommandError) {
+        let environment = try environment()
         if script.environment != environmentNumber { try compileAgain(script, environment) }
         try begin(
             script.digest, script.flags, context, arguments, isReadOnly: isReadOnly, isFunction: false, environment)
