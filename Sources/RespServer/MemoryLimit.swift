@@ -88,10 +88,33 @@ final class MemoryLimit {
     private static let stepPart = 128
     /// What is in use shrinks by this part of what is too much: with it pages become sparse, and are drained.
     private static let shrinkingPart = 8
+    /// Bounds of what is received at once of a large argument: the upper one is under a millisecond's work.
+    private static let leastReceived = 64 << 10
+    private static let mostReceived = 4 << 20
     /// Pages and large blocks may take so much more than what may be in use of a limit that is not followed: a part of it, ...
     private static let looserPart = 32
     /// ... and at least.
     private static let leastLooser = 4 << 20
+
+    /// How many bytes clients had sent when that was asked last whether they have sent much.
+    private var followedInput = 0
+
+    /// Whether clients have sent so much since the last time that the system may count much more though no more is in use: what was written
+    /// lies where room was in use already, but no page was.
+    @inline(__always)
+    func follow(input: Int) -> Bool {
+        // The count begins anew with CONFIG RESETSTAT.
+        guard limit >= Self.leastFollowed && (input &- followedInput).magnitude > limit / Self.stepPart else {
+            return false
+        }
+        followedInput = input
+        return true
+    }
+
+    /// How much of a large argument is received at once: no more than a step.
+    var mostReceived: Int {
+        limit > 0 ? min(max(limit / Self.stepPart, Self.leastReceived), Self.mostReceived) : Self.mostReceived
+    }
 
     /// Takes note of a limit, 0 for none.
     /// - Returns: whether it is a new one: then it is to be found out how much may be in use.

@@ -56,6 +56,17 @@ extension Server {
         defragmentation.relieveMemory()
     }
 
+    /// To be called in each turn while there is a limit.
+    @inline(__always)
+    func followInput() { if memoryLimit.follow(input: statistics.inputBytes) { measureAfterInput() } }
+
+    @inline(never)
+    private func measureAfterInput() {
+        measureMemory()
+        followMemoryLimit()
+        defragmentation.relieveMemory()
+    }
+
     /// Has large blocks go back to the system at once while it matters what the system counts. To be called when a setting has changed that
     /// decides it.
     func followReturning() {

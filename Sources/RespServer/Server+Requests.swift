@@ -17,9 +17,6 @@ extension Server {
     /// Bytes that a client may have sent before it has authenticated without their being a request.
     private static let unauthenticatedInputLimit = 1024 * 1024
 
-    /// How much of a large argument is received at once: under a millisecond's work.
-    private static let mostReceived = 4 << 20
-
     /// Executes what a connection has sent: what is kept of it already, then what its socket has.
     func serve(_ connection: Connection) {
         connection.lastTurn = clock.turn
@@ -72,9 +69,10 @@ extension Server {
                 if memoryLimit.isExceeded { loseLargeArguments(of: pending, connection) }
             }
             // Some at a time, so that others get their turn. What has been read makes room for more to arrive at once.
+            let most = memoryLimit.mostReceived
             var received = 0
-            while let room = unsafe pending.receivingRoom, received < Self.mostReceived {
-                let wanted = min(room.count, Self.mostReceived - received)
+            while let room = unsafe pending.receivingRoom, received < most {
+                let wanted = min(room.count, most - received)
                 let transfer = unsafe connection.transport.read(room.baseAddress!, wanted)
                 if transfer == .wouldBlock && received > 0 { break }
                 guard let count = accepted(transfer, of: wanted, connection),
@@ -84,6 +82,7 @@ extension Server {
                 pending.received(count)
                 received += count
             }
+            if engine.isMemoryLimited { followInput() }
         } else {
             let transfer = unsafe connection.transport.read(reader.room, RequestReader.capacity)
             guard let count = accepted(transfer, of: RequestReader.capacity, connection) else { return }

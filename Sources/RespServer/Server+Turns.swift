@@ -48,6 +48,7 @@ extension Server {
         if appendOnly.takesEffects { appendOnly.flush() }
         if !appendOnly.waiting.isEmpty { serveLogWaits() }
         replies.send()
+        if engine.isMemoryLimited { followInput() }
         if persistence.savesInSlices { persistence.saveSlice() }
         if engine.hasGarbage { engine.freeSlice() }
         if pubsub.hasDeparted { removeDepartedSubscriptions() }

@@ -101,4 +101,15 @@ struct MemoryLimitTests {
         }
         #expect(used == Self.limit && steps > 50 && steps < 129)
     }
+
+    @Test func howMuchCameIsFollowedInSteps() {
+        let memoryLimit = makeLimit()
+        #expect(!memoryLimit.follow(input: Self.step) && memoryLimit.follow(input: Self.step + 1))
+        #expect(!memoryLimit.follow(input: 2 * Self.step + 1) && memoryLimit.follow(input: 0))
+        #expect(memoryLimit.mostReceived == Self.step)
+        // A small limit is only for data, and without one much is received.
+        #expect(!makeLimit(39 << 20).follow(input: 1 << 30) && makeLimit(1 << 20).mostReceived == 64 << 10)
+        #expect(makeLimit(10 << 30).mostReceived == 4 << 20)
+        #expect(memoryLimit.follow(0) && memoryLimit.mostReceived == 4 << 20 && !memoryLimit.follow(input: 1 << 30))
+    }
 }

@@ -7,6 +7,7 @@ import bisect
 import itertools
 import os
 import random
+import threading
 
 import pytest
 
@@ -684,6 +685,48 @@ def test_resident_memory_stays_near_the_limit_when_sizes_change_more_than_once(p
         used = int(info(client, "memory")["used_memory"])
         # The program itself takes some 15 MB.
         assert used > limit * 7 // 8 - (15 << 20), f"{used >> 20} MB"
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("megabytes, clients, size", [(50, 1, 100 << 20), (100, 50, 3 << 20), (50, 20, 5 << 20)])
+def test_resident_memory_stays_near_the_limit_while_large_values_arrive(megabytes, clients, size, start):
+    """They are received in small parts, between which room is made."""
+    limit = megabytes << 20
+    server = start("--save", "", "--maxmemory", limit, "--maxmemory-policy", "allkeys-lru")
+    request = b"*3\r\n$3\r\nSET\r\n$4\r\n%04d\r\n$%d\r\n"
+    with server.connect() as client:
+        for first in range(0, limit // 200, 1000):
+            client.pipeline([("SET", f"key:{number}", "x" * 100) for number in range(first, first + 1000)])
+        value = b"x" * size + b"\r\n"
+
+        def push(number):
+            with server.connect() as other:
+                for _ in range(2):
+                    other.send_raw(request % (number, size) + value)
+                    other.read()
+
+        threads = [threading.Thread(target=push, args=(number,)) for number in range(clients)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert server.peak_bytes() < limit * 11 // 10, f"{server.peak_bytes() >> 10} KB"
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("megabytes", [50, 100])
+def test_resident_memory_stays_near_the_limit_when_room_in_use_is_filled(megabytes, start):
+    """Of a value that SETBIT made long no page is there but the last one, though all of it is in use."""
+    limit = megabytes << 20
+    server = start("--save", "", "--maxmemory", limit, "--maxmemory-policy", "allkeys-lru")
+    with server.connect() as client:
+        for number in range(megabytes - 2):
+            client("SETBIT", f"key:{number}", (8 << 20) - 1, "1")
+        for number in range(megabytes - 2):
+            for place in range(0, 1 << 20, 64 << 10):
+                client("SETRANGE", f"key:{number}", place, "x" * (64 << 10))
+        assert server.peak_bytes() < limit * 11 // 10, f"{server.peak_bytes() >> 10} KB"
+        assert int(info(client, "memory")["used_memory"]) > limit // 2
 
 
 @pytest.mark.ours

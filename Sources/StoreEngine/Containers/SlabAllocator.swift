@@ -417,12 +417,25 @@ import RespCodec
     private func reallocateLarge(_ block: UnsafeMutableRawPointer, size: Int) -> UnsafeMutableRawPointer {
         let large = unsafe (block - Large.headerSize).assumingMemoryBound(to: Large.self)
         if unsafe large.pointee.isRun { return unsafe reallocateRun(large, size: size) }
+        let held = unsafe large.pointee.size
+        // malloc would keep the pages of the place that it leaves.
+        if unsafe storage.pointee.returnsLarge && held < Self.leastMapped && size > held {
+            return unsafe moveLarge(block, size: size)
+        }
         unsafe disown(large)
         guard let moved = unsafe realloc(large, size + Large.headerSize) else {
             SystemMemory.exhausted(size)
         }
         unsafe adopt(moved.assumingMemoryBound(to: Large.self))
         return unsafe moved + Large.headerSize
+    }
+
+    /// A larger block with the bytes of a large one, which is freed.
+    private func moveLarge(_ block: UnsafeMutableRawPointer, size: Int) -> UnsafeMutableRawPointer {
+        let moved = unsafe allocateLarge(size)
+        unsafe moved.copyMemory(from: block, byteCount: capacity(of: block))
+        unsafe deallocateLarge(block)
+        return unsafe moved
     }
 
     /// What is no longer needed of a run is given back; a longer one grows where it is, or moves.
@@ -433,10 +446,7 @@ import RespCodec
         if new > old {
             let staysWithin = size + Self.largeHeaderSize <= RunStore.mostBytes
             guard unsafe staysWithin && storage.pointee.runs.extend(large, pages: old, to: new) else {
-                let moved = unsafe allocateLarge(size)
-                unsafe moved.copyMemory(from: block, byteCount: held)
-                unsafe deallocateLarge(block)
-                return unsafe moved
+                return unsafe moveLarge(block, size: size)
             }
         } else if new < old {
             unsafe storage.pointee.runs.put(
