@@ -23,9 +23,9 @@ struct MemoryExcess {
 final class MemoryLimit {
     /// When more room is to be made.
     let timer: LoopTimer
-    /// Whether more memory is in use than `maxmemory` allows.
+    /// Whether more memory is in use than may be, or so much is held that it is urgent to have fewer pages: then whoever needs room sees to it
+    /// first.
     var isExceeded = false
-    /// Whether so much is held that whoever needs room has to see to it first that there are fewer pages.
     var isUrgent = false
     var excess = MemoryExcess()
 
@@ -58,7 +58,8 @@ final class MemoryLimit {
 
     // The system counts the program itself, what lies free between blocks of malloc, and what is not in use of pages. How much that is for
     // what is in use nobody knows beforehand: what is written next may go where something was, or need pages of its own. So what may be in
-    // use follows what is counted: it grows in small steps while that is less than `maxmemory` and a part of it, and shrinks while it is more.
+    // use follows what is counted: it grows while that is less than `maxmemory` and a part of it, by half of what is missing, and in steps where
+    // that is little; and it shrinks while it is more.
     //
     //     counted       less than 1.04 of maxmemory | up to 1.048 | more                      | from 1.063 on
     //     may be used   more, step by step          | as much     | less; pages are drained   | who needs room waits until pages are drained
@@ -82,6 +83,8 @@ final class MemoryLimit {
     private static let pressurePart = 128
     /// ... and by this part of it more than that until it is urgent.
     private static let urgentPart = 64
+    /// No limit counts as larger, so that nothing overflows.
+    private static let largest = 1 << 60
     /// This part of the limit may always be in use.
     private static let leastAllowedPart = 2
     /// What is in use grows by this part of the limit until the system is asked again.
@@ -119,6 +122,7 @@ final class MemoryLimit {
     /// Takes note of a limit, 0 for none.
     /// - Returns: whether it is a new one: then it is to be found out how much may be in use.
     func follow(_ limit: Int) -> Bool {
+        let limit = min(limit, Self.largest)
         guard limit != self.limit else { return false }
         self.limit = limit
         (allowedBytes, isProvisional) = (limit, false)
@@ -127,15 +131,14 @@ final class MemoryLimit {
 
     /// Finds out how much may be in use of the limit.
     /// - Parameters:
-    ///   - resident: what the system counts. Not asked for below the limit from which it matters: the system takes its time for it.
+    ///   - resident: what the system counts, 0 if it does not tell. Not asked for below the limit from which it matters: the system takes its time for it.
     ///   - held: what of it is pages and large blocks of the engine.
     ///   - used: what is in use of these.
     ///   - own: what counts for the limit besides.
     ///   - cycles: the time.
     func measure(resident: @autoclosure () -> Int, held: Int, used: Int, own: Int, at cycles: UInt64) {
         measured = cycles
-        guard limit >= Self.leastFollowed else { return }
-        let resident = resident()
+        guard limit >= Self.leastFollowed, case let resident = resident(), resident > 0 else { return }
         outsideBytes = resident - held - own
         let excess = resident - limit - limit / Self.toleratedPart
         let inUse = used + own
@@ -145,6 +148,8 @@ final class MemoryLimit {
         } else if excess > limit / Self.pressurePart {
             // Not over and over again where nothing can be evicted.
             allowed = max(min(allowed, inUse) - excess / Self.shrinkingPart, min(allowed, inUse - excess))
+        } else {
+            allowed = max(allowed, inUse)
         }
         allowedBytes = min(max(allowed, limit / Self.leastAllowedPart), limit)
         isProvisional = excess < 0 && allowedBytes < limit
@@ -169,5 +174,5 @@ final class MemoryLimit {
     }
 
     /// Whether so much more is held than may be that it is not left to later turns to give it back.
-    func isUrgent(_ residentExcess: Int) -> Bool { residentExcess > limit / Self.urgentPart }
+    func isMuch(_ residentExcess: Int) -> Bool { residentExcess > limit / Self.urgentPart }
 }

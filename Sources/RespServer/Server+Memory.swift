@@ -48,9 +48,8 @@ extension Server {
             at: clinux_cycle_counter())
     }
 
-    /// To be called ten times a second or so: follows what is counted by nobody when it changes.
+    /// To be called at times: follows what is counted by nobody when it changes.
     func maintainMemoryLimit() {
-        defragmentation.forget()
         measureMemory()
         followMemoryLimit()
         defragmentation.relieveMemory()
@@ -58,14 +57,7 @@ extension Server {
 
     /// To be called in each turn while there is a limit.
     @inline(__always)
-    func followInput() { if memoryLimit.follow(input: statistics.inputBytes) { measureAfterInput() } }
-
-    @inline(never)
-    private func measureAfterInput() {
-        measureMemory()
-        followMemoryLimit()
-        defragmentation.relieveMemory()
-    }
+    func followInput() { if memoryLimit.follow(input: statistics.inputBytes) { maintainMemoryLimit() } }
 
     /// Has large blocks go back to the system at once while it matters what the system counts. To be called when a setting has changed that
     /// decides it.
@@ -80,7 +72,7 @@ extension Server {
         if limit > 0 && limit < 1 << 20 {
             log.warning("maxmemory is \(limit) bytes, less than a megabyte: is that what is meant?")
         }
-        if memoryLimit.isExceeded {
+        if limit > 0 && ownBytes + engine.usedBytes > limit {
             log.warning(
                 "More memory is in use than maxmemory allows, \(ownBytes + engine.usedBytes) bytes and not \(limit): "
                     + "keys are evicted as maxmemory-policy says, or commands that may use more are refused")
@@ -119,10 +111,8 @@ extension Server {
 
     private func memoryUseChanged() {
         guard memoryLimit.isProvisional && !memoryLimit.isExceeded else { return followRoom() }
-        measureMemory()
-        followMemoryLimit()
-        defragmentation.relieveMemory()
-        // Nothing moves now: the replies of this turn may refer to where it lies.
+        maintainMemoryLimit()
+        // Nothing moves now: a command may be at work.
         memoryLimit.isUrgent =
             isMuchTooMuchHeld && (engine.hasFreePages || engine.isDefragmenting && defragmentation.isAllowed)
         followRoom()
@@ -172,7 +162,7 @@ extension Server {
         let logged = appendOnly.writer.log.heldCount
         defer {
             memoryLimit.evictionsWereLogged(appendOnly.writer.log.heldCount - logged)
-            relieveMemory()
+            hurry()
             observer.observe(.evictionCycle, cycles: clinux_cycle_counter() &- start)
         }
         let limit = evictionCycles
@@ -195,16 +185,17 @@ extension Server {
         }
     }
 
-    /// Sees to it that there are fewer pages while there are far too many.
-    private func relieveMemory() {
+    /// Sees to it that there are fewer pages while there are far too many, for half a millisecond at most.
+    private func hurry() {
         defragmentation.relieveMemory()
+        let cycles = min(evictionCycles, clock.millisecond / 2)
         memoryLimit.isUrgent =
-            isMuchTooMuchHeld && (engine.hasFreePages || defragmentation.hurry(evictionCycles)) && isMuchTooMuchHeld
+            isMuchTooMuchHeld && (engine.hasFreePages || defragmentation.hurry(cycles)) && isMuchTooMuchHeld
         followMemoryUse()
     }
 
     private var isMuchTooMuchHeld: Bool {
-        memoryLimit.isUrgent(engine.residentExcess)
+        memoryLimit.isMuch(engine.residentExcess)
     }
 
     /// Whether more of a large argument is to wait until there is room for it. What has arrived counts, so that otherwise a client could send

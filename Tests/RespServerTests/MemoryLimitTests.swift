@@ -83,7 +83,7 @@ struct MemoryLimitTests {
         let engine = memoryLimit.engineLimit(own: 5 << 20) ?? 0
         #expect(engine > 30 << 20 && memoryLimit.engineLimit(own: 15 << 20) == engine - 10 << 20)
         #expect(memoryLimit.residentLimit(own: 5 << 20) + 20 << 20 < Self.limit * 105 / 100)
-        #expect(!memoryLimit.isUrgent(1 << 20) && memoryLimit.isUrgent(2 << 20))
+        #expect(!memoryLimit.isMuch(1 << 20) && memoryLimit.isMuch(2 << 20))
         #expect(memoryLimit.follow(0) && memoryLimit.engineLimit(own: 0) == nil)
     }
 
@@ -100,6 +100,28 @@ struct MemoryLimitTests {
             steps += 1
         }
         #expect(used == Self.limit && steps > 50 && steps < 129)
+    }
+
+    /// Who was told that there is too much may use what is in use as soon as the system counts as much as it may.
+    @Test func whatIsInUseMayBeWhenTheSystemCountsNoMoreThanItMay() {
+        let memoryLimit = makeLimit()
+        let (used, tolerated) = (95 << 20, Self.limit * 104 / 100)
+        for _ in 0..<100 {
+            memoryLimit.measure(resident: tolerated + 8 << 20, held: 90 << 20, used: used, own: 0, at: 1)
+        }
+        #expect((memoryLimit.engineLimit(own: 0) ?? 0) < used)
+        memoryLimit.measure(resident: tolerated + 1000, held: 90 << 20, used: used, own: 0, at: 1)
+        #expect(memoryLimit.engineLimit(own: 0) == used && !memoryLimit.isProvisional)
+        // Where the system tells nothing, nothing changes.
+        memoryLimit.measure(resident: 0, held: 90 << 20, used: used, own: 0, at: 1)
+        #expect(memoryLimit.engineLimit(own: 0) == used && !memoryLimit.isProvisional)
+    }
+
+    @Test(arguments: [Int.max, Int.max - 1, Int.max / 26 * 25]) func theLargestLimitsAreFollowed(limit: Int) {
+        let memoryLimit = makeLimit(limit)
+        memoryLimit.measure(resident: 50 << 20, held: 30 << 20, used: 30 << 20, own: 1 << 20, at: 1)
+        #expect((memoryLimit.engineLimit(own: 1 << 20) ?? 0) > 1 << 58)
+        #expect(memoryLimit.residentLimit(own: 1 << 20) > 1 << 58 && !memoryLimit.follow(limit))
     }
 
     @Test func howMuchCameIsFollowedInSteps() {

@@ -698,12 +698,13 @@ def test_resident_memory_stays_near_the_limit_while_large_values_arrive(megabyte
         for first in range(0, limit // 200, 1000):
             client.pipeline([("SET", f"key:{number}", "x" * 100) for number in range(first, first + 1000)])
         value = b"x" * size + b"\r\n"
+        replies = []
 
         def push(number):
             with server.connect() as other:
                 for _ in range(2):
                     other.send_raw(request % (number, size) + value)
-                    other.read()
+                    replies.append(other.read().raw)
 
         threads = [threading.Thread(target=push, args=(number,)) for number in range(clients)]
         for thread in threads:
@@ -711,6 +712,8 @@ def test_resident_memory_stays_near_the_limit_while_large_values_arrive(megabyte
         for thread in threads:
             thread.join()
         assert server.peak_bytes() < limit * 11 // 10, f"{server.peak_bytes() >> 10} KB"
+        assert len(replies) == 2 * clients and set(replies) <= {b"+OK\r\n", OOM}
+        assert size > limit or replies.count(b"+OK\r\n") > clients // 4
 
 
 @pytest.mark.ours

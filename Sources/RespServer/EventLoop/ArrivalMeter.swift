@@ -77,7 +77,7 @@ private struct Trial {
     private static let times: [3 of Int] = [0, 50_000, 100_000]
     private static let milliseconds: UInt64 = 4
     private static let millisecondsBetween: UInt64 = 150
-    /// So much of the most requests is about as many.
+    /// This part of the best rate is about as good.
     private static let enough = 0.97
 
     /// For how long the loop looks away now, in nanoseconds.
@@ -88,7 +88,7 @@ private struct Trial {
     private var step = -1
     private var start: UInt64 = 0
     private var firstEvent = 0
-    /// Events of a cycle with each time, the latest half of it.
+    /// Events per cycle with each time; the newest counts half, what was before the rest.
     private var rates: [3 of Double] = .init(repeating: 0)
 
     /// Begins anew with the next turn.

@@ -24,7 +24,7 @@ struct ScriptAdmission {
         let isReadOnly: Bool
         let isOutOfMemory: Bool
         let storageProblem: CommandError?
-        /// Whether it may run commands that are not for scripts, but for those of scripts: DEBUG allows it, for tests.
+        /// Whether it may run commands that are not for scripts, except those that run or keep scripts: DEBUG allows it, for tests.
         let runsAllCommands: Bool
     }
 

@@ -54,7 +54,7 @@ import StoreEngine
     @safe @exclusivity(unchecked) var words = LuaWords()
     /// Which commands the script that runs may not run.
     private(set) var admission = ScriptAdmission()
-    /// Whether scripts may run commands that are not for scripts, but for those of scripts: DEBUG allows it, for tests.
+    /// Whether scripts may run commands that are not for scripts, except those that run or keep scripts: DEBUG allows it, for tests.
     var runsAllCommands = false
 
     init(_ timers: LoopTimers) {

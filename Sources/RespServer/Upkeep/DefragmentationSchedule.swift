@@ -22,7 +22,7 @@ final class DefragmentationSchedule {
     /// Bytes of pages when the pass began, and of those that passes had made free until then.
     private var heldBytesAtStart = 0
     private var defragmentedBytesAtStart = 0
-    /// How much of the pages was not in use when the last pass was over that gained little, or, by and by, since then at its least.
+    /// How much of the pages was not in use when the last pass was over that gained little, or since then at its least.
     private var bytesLeft = 0
     /// Since when there is something to do, and for how long there was before, in milliseconds.
     private var start: Int64?
@@ -117,13 +117,13 @@ final class DefragmentationSchedule {
     }
 
     /// How much of pages is not in use, and stays so for now: no pass begins for it, or it is left by one.
-    var lastingBytes: Int {
+    private var lastingBytes: Int {
         let bytes = engine.fragmentation.bytes
         guard isAllowed else { return bytes }
         return min(bytes, max(bytesLeft, engine.unavoidableFragmentation) + engine.usedBytes / Self.leastGain)
     }
 
-    /// To be called ten times a second or so while memory is limited.
+    /// To be called ten times a second.
     func forget() { bytesLeft -= bytesLeft / Self.partOfTenth }
 
     /// Goes on with a pass that is under way for so many cycles, in the midst of a turn.

@@ -39,6 +39,7 @@ extension Server {
         if let passed = upkeep.takeTenth(now: now) {
             upkeep.rates.sample(statistics, outputBytes: replies.outputBytes, milliseconds: passed)
             closeIdle()
+            defragmentation.forget()
         }
         upkeep.memoryPeak.follow(engine.usedBytes, now: now)
         if engine.isMemoryLimited { maintainMemoryLimit() }

@@ -117,8 +117,9 @@ import RespCodec
 }
 
 @safe struct RunStore {
-    /// A page of the system.
+    /// A page of the system. Where they are larger, there are no runs.
     static let pageSize = 4096
+    static let isPossible = sysconf(Int32(_SC_PAGESIZE)) == pageSize
     /// The largest run. Of larger blocks the edges hardly matter.
     static let mostBytes = 256 * 1024
     private static let listCount = 10
@@ -203,7 +204,10 @@ import RespCodec
     /// Gives pages of a run, or all of it, back to the system.
     /// - Complexity: O(pages).
     @unsafe mutating func put(_ run: UnsafeMutableRawPointer, pages count: Int) {
-        unsafe _ = madvise(run, count * Self.pageSize, MADV_DONTNEED)
+        // What is locked in memory stays; but what is taken next is zero.
+        if unsafe madvise(run, count * Self.pageSize, MADV_DONTNEED) != 0 {
+            unsafe memset(run, 0, count * Self.pageSize)
+        }
         unsafe MemoryChecker.forbid(run, count * Self.pageSize)
         let chunk = unsafe Self.chunk(of: run)
         let page = unsafe Self.page(of: run)

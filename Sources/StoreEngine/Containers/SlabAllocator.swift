@@ -285,7 +285,7 @@ import RespCodec
 
     /// Whether a large block of `size` bytes is a run of system pages, and not a block of malloc.
     func usesRun(for size: Int) -> Bool {
-        unsafe storage.pointee.returnsLarge && size + Self.largeHeaderSize <= RunStore.mostBytes
+        unsafe storage.pointee.returnsLarge && size + Self.largeHeaderSize <= RunStore.mostBytes && RunStore.isPossible
     }
 
     private func allocateRun(_ size: Int) -> UnsafeMutableRawPointer {

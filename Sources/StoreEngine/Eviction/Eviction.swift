@@ -317,11 +317,12 @@ extension Engine {
     public var holdsTooMuch: Bool { residentExcess > 0 }
 
     /// Gives some free pages back to the system that are usually kept to be used again.
-    /// - Complexity: O(1).
+    /// - Complexity: O(size classes of the allocator).
     public func giveBackSomePages() { state.allocator.giveBackSome() }
 
     /// Whether there are such pages.
     public var hasFreePages: Bool { state.allocator.hasFreePages }
+
     /// Whether there is a limit, and more memory is in use.
     public var isOverMemoryLimit: Bool { state.eviction.isOverLimit }
 
