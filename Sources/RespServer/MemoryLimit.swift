@@ -91,8 +91,7 @@ final class MemoryLimit {
     private static let stepPart = 128
     /// What is in use shrinks by this part of what is too much: with it pages become sparse, and are drained.
     private static let shrinkingPart = 8
-    /// Bounds of what is received at once of a large argument: the upper one is under a millisecond's work.
-    private static let leastReceived = 64 << 10
+    /// How much is received at once of a large argument at most: under a millisecond's work.
     private static let mostReceived = 4 << 20
     /// Pages and large blocks may take so much more than what may be in use of a limit that is not followed: a part of it, ...
     private static let looserPart = 32
@@ -116,7 +115,7 @@ final class MemoryLimit {
 
     /// How much of a large argument is received at once: no more than a step.
     var mostReceived: Int {
-        limit > 0 ? min(max(limit / Self.stepPart, Self.leastReceived), Self.mostReceived) : Self.mostReceived
+        limit >= Self.leastFollowed ? min(limit / Self.stepPart, Self.mostReceived) : Self.mostReceived
     }
 
     /// Takes note of a limit, 0 for none.

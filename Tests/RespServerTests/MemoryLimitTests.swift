@@ -130,7 +130,7 @@ struct MemoryLimitTests {
         #expect(!memoryLimit.follow(input: 2 * Self.step + 1) && memoryLimit.follow(input: 0))
         #expect(memoryLimit.mostReceived == Self.step)
         // A small limit is only for data, and without one much is received.
-        #expect(!makeLimit(39 << 20).follow(input: 1 << 30) && makeLimit(1 << 20).mostReceived == 64 << 10)
+        #expect(!makeLimit(39 << 20).follow(input: 1 << 30) && makeLimit(39 << 20).mostReceived == 4 << 20)
         #expect(makeLimit(10 << 30).mostReceived == 4 << 20)
         #expect(memoryLimit.follow(0) && memoryLimit.mostReceived == 4 << 20 && !memoryLimit.follow(input: 1 << 30))
     }
