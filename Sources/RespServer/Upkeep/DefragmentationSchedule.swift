@@ -92,7 +92,7 @@ final class DefragmentationSchedule {
             && percent >= settings.defragmentationLowerThreshold
         follow(isExcessive: isExcessive)
         bytesLeft -= max(0, bytesLeft - bytes) / Self.partForgotten
-        let isUnderPressure = engine.holdsTooMuch && bytes > lastingBytes
+        let isUnderPressure = engine.holdsTooMuch && bytes > lastingBytes(of: bytes)
         if !settings.activeDefragmentation && !engine.isMemoryLimited { engine.endDefragmentation() }
         if !engine.isDefragmenting {
             share = 0
@@ -116,9 +116,8 @@ final class DefragmentationSchedule {
         follow()
     }
 
-    /// How much of pages is not in use, and stays so for now: no pass begins for it, or it is left by one.
-    private var lastingBytes: Int {
-        let bytes = engine.fragmentation.bytes
+    /// How much of the bytes of pages that are not in use stay so for now: no pass begins for them, or they are left by one.
+    private func lastingBytes(of bytes: Int) -> Int {
         guard isAllowed else { return bytes }
         return min(bytes, max(bytesLeft, engine.unavoidableFragmentation) + engine.usedBytes / Self.leastGain)
     }

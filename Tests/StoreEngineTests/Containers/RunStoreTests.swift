@@ -88,13 +88,18 @@ struct RunStoreTests {
         #expect(allocator.usedBytes == 0 && allocator.heldBytes == 0)
     }
 
-    /// In 60 chunks every second run is free, so that none of them has room for a longer one.
-    @Test func findingRoomTakesFewSteps() {
+    /// In 60 chunks every second run of five pages is free, so that none of them has room for a longer one.
+    private func makeScattered() -> (SlabAllocator, [UnsafeMutableRawPointer]) {
         let allocator = SlabAllocator()
-        defer { while !allocator.releaseSlice() {} }
         allocator.returnsLarge = true
         let blocks = (0..<60 * 200).map { _ in allocator.allocate(20_000) }
         for place in stride(from: 0, to: blocks.count, by: 2) { allocator.deallocate(blocks[place]) }
+        return (allocator, blocks)
+    }
+
+    @Test func findingRoomTakesFewSteps() {
+        let (allocator, blocks) = makeScattered()
+        defer { while !allocator.releaseSlice() {} }
         var most = 0
         var longer: [UnsafeMutableRawPointer] = []
         for size in stride(from: 21_000, to: 260_000, by: 1000) {
@@ -112,13 +117,10 @@ struct RunStoreTests {
         #expect(allocator.usedBytes == 0)
     }
 
-    /// In 60 chunks no run of free pages is long enough: the longer ones that are wanted share few chunks.
+    /// The longer runs that are wanted share few chunks.
     @Test func longerRunsShareChunks() {
-        let allocator = SlabAllocator()
+        let (allocator, blocks) = makeScattered()
         defer { while !allocator.releaseSlice() {} }
-        allocator.returnsLarge = true
-        let blocks = (0..<60 * 200).map { _ in allocator.allocate(20_000) }
-        for place in stride(from: 0, to: blocks.count, by: 2) { allocator.deallocate(blocks[place]) }
         let before = unsafe allocator.storage.pointee.runs.chunkCount
         // Seven pages each, of the same power of two as the five of what is free.
         let longer = (0..<1000).map { _ in allocator.allocate(27_000) }
