@@ -15,12 +15,16 @@ extension Server {
             return keyspaceListeners.blocked.setAlarm(of: waiter, retryTime: wait.retryTime)
         }
         let request = wait.request.map { OwnedArguments($0) } ?? OwnedArguments(call.arguments)
-        let waiter = WaitingCommand(
-            connection: connection, record: call.command.record, arguments: request, wait: wait)
-        connection.waiting = waiter
+        suspend(
+            WaitingCommand(connection: connection, record: call.command.record, arguments: request, wait: wait))
+    }
+
+    /// Suspends a client that does not wait yet.
+    func suspend(_ waiter: WaitingCommand) {
+        waiter.connection.waiting = waiter
         // It counts when it is over.
         statistics.commandsProcessed &-= 1
-        connection.commandCount &-= 1
+        waiter.connection.commandCount &-= 1
         keyspaceListeners.blocked.add(waiter)
         keyspaceListeners.update()
     }
@@ -93,9 +97,9 @@ extension Server {
         while let waiter = keyspaceListeners.blocked.nextExpired(now: now) {
             if waiter.isTimeOver(now: now) {
                 if let waiter = waiter as? WaitingCommand { endWait(waiter, withError: false) }
-            } else if pause.end > now {
+            } else if holdsData {
                 // Nothing is changed during a pause.
-                keyspaceListeners.blocked.setAlarm(of: waiter, retryTime: pause.end)
+                keyspaceListeners.blocked.setAlarm(of: waiter, retryTime: max(pause.end, now + 10))
             } else {
                 runAgain(waiter)
                 serveBlocked()

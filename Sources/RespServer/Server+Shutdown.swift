@@ -25,6 +25,8 @@ extension Server {
     /// - Returns: false if data could not be saved, and the server goes on.
     func shutDown(_ options: ShutdownOptions) -> Bool {
         log.warning("User requested shutdown...")
+        // What another server has acknowledged is not saved here.
+        if !scripts.isBusy { migration.settle() }
         let mustEnd = !options.isDisjoint(with: [.force, .noSave])
         if appendOnly.state == .waitsForBase && persistence.background?.rewrite != nil {
             log.warning("Writing initial AOF\(mustEnd ? ". Exit anyway." : ", can't exit.")")

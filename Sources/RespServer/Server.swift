@@ -42,6 +42,7 @@ final class Server {
     /// Commands that must be looked at before they run, whoever asks.
     private(set) var gate: CommandFlags = []
     let pause: Pause
+    let migration: Migration
     let monitors = Monitors()
     let observer: CommandObserver
     let hotKeys: HotKeySampler
@@ -86,6 +87,7 @@ final class Server {
         defragmentation = DefragmentationSchedule(engine, configuration, persistence, clock, observer, timers)
         appendOnly = AppendOnlyFile(engine, configuration, log, persistence, scripts, replies, observer, timers)
         upkeep = Upkeep(timers)
+        migration = Migration(engine, timers)
         pubsub = PubSub(engine: engine)
         keyspaceListeners.events.pubsub = pubsub
         var id = ""
@@ -115,6 +117,7 @@ final class Server {
         clientMemory.timer.action = { [unowned self] in evictClients() }
         keyspaceListeners.blocked.timer?.action = { [unowned self] in serveExpiredWaits() }
         hotKeys.timer.action = { [unowned self] in stopHotKeysInTime() }
+        migration.timer.action = { [unowned self] in goOnMigrating() }
         upkeep.timer.action = { [unowned self] in maintain() }
     }
 

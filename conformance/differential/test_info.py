@@ -20,7 +20,7 @@ OWN_TO_REDIS = {
     "persistence": set(),
     "stats": {"reply_buffer_shrinks", "reply_buffer_expands", "sync_full", "sync_partial_ok", "sync_partial_err", "total_net_repl_input_bytes",
               "total_net_repl_output_bytes",
-              "instantaneous_input_repl_kbps", "instantaneous_output_repl_kbps", "migrate_cached_sockets",
+              "instantaneous_input_repl_kbps", "instantaneous_output_repl_kbps",
               "slave_expires_tracked_keys", "io_threaded_reads_processed", "io_threaded_writes_processed",
               "expired_stale_perc", "expired_time_cap_reached_count",
               "dump_payload_sanitizations", "active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits",

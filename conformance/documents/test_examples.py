@@ -172,6 +172,16 @@ def test_moving_in(other, start):
 
 
 @pytest.mark.ours
+def test_moving_out(other, start):
+    server = start()
+    # Streams that have consumers are for 7.2 and later.
+    fill(server, has_consumers=other.binary != servers.reference())
+    command = readme_example("MIGRATE").replace("6379", str(other.port)).replace("6380", str(server.port))
+    subprocess.run(["bash", "-e", "-o", "pipefail", "-c", command], timeout=60, check=True, stdout=subprocess.DEVNULL)
+    assert len(look(server)) > 15 and look(server) == look(other)
+
+
+@pytest.mark.ours
 def test_moving_in_to_a_server_with_a_password(other, start):
     fill(other)
     server = start("--requirepass", "secret")

@@ -287,7 +287,7 @@ enum ClientCommands {
         }
         guard let id = Decimal.parse(arguments[2]) else { throw .notInteger }
         let server = context.server
-        guard let waiter = server.connections[id: id]?.waiting,
+        guard let waiter = server.connections[id: id]?.waiting, !server.migration.isWaitedFor(by: waiter),
             server.keyspaceListeners.blocked.unblock(waiter, withError: withError)
         else { return context.reply.integer(0) }
         context.reply.integer(1)

@@ -21,6 +21,10 @@ extension CommandCommands {
         var keys: [(index: Int, flags: KeySpec.Flags)] = []
         if !specs.forEachKey(in: request, { keys.append(($0, $1)) }) {
             keys.removeAll()
+            if let spec = specs.first(where: { $0.allKeys != nil }) {
+                let flags = spec.flags.subtracting(.incomplete)
+                keys = spec.allKeys?(request).map { ($0, flags) } ?? []
+            }
             _ = specs.forEachKeyCountedLeniently(in: request) { keys.append(($0, [])) }
         }
         guard !keys.isEmpty || record.flags.contains(.noMandatoryKeys) else {

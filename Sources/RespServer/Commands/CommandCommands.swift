@@ -338,7 +338,6 @@ extension CommandRecord {
         if flags.contains(.write) { found.insert("write") }
         if flags.contains(.readOnly) && !flags.contains(.runsScript) { found.insert("read") }
         if flags.contains(.admin) { found.formUnion(["admin", "dangerous"]) }
-        if flags.contains(.dangerous) { found.insert("dangerous") }
         if flags.contains(.pubsub) { found.insert("pubsub") }
         if flags.contains(.blocking) { found.insert("blocking") }
         found.insert(flags.contains(.fast) ? "fast" : "slow")

@@ -57,7 +57,7 @@ struct CommandPage {
     private static func shown(_ part: SyntaxPart) -> String {
         var text: String
         switch part.type {
-        case .token: text = part.token ?? part.displayText
+        case .token: text = part.token.map { $0.isEmpty ? "\"\"" : $0 } ?? part.displayText
         case .oneOf:
             text = part.parts.map(shown).joined(separator: " | ")
             if !part.isOptional || part.token != nil { text = "<\(text)>" }

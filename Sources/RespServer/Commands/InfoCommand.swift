@@ -97,8 +97,8 @@ enum InfoCommands {
         "total_net_repl_input_bytes", "total_net_repl_output_bytes")
     private static let noSynchronizations = ZeroFields(
         "sync_full", "sync_partial_ok", "sync_partial_err")
-    private static let noForksOrMigration = ZeroFields(
-        "latest_fork_usec", "total_forks", "migrate_cached_sockets", "slave_expires_tracked_keys")
+    private static let noForkTimes = ZeroFields("latest_fork_usec", "total_forks")
+    private static let noReplicaExpiry = ZeroFields("slave_expires_tracked_keys")
     private static let noThreads = ZeroFields(
         "io_threaded_reads_processed", "io_threaded_writes_processed", "io_threaded_total_prefetch_batches",
         "io_threaded_total_prefetch_entries")
@@ -327,7 +327,9 @@ enum InfoCommands {
         text.add("pubsub_channels", server.pubsub.channels.count)
         text.add("pubsub_patterns", server.pubsub.patterns.count)
         text.add("pubsubshard_channels", server.pubsub.shardChannels.count)
-        text.add(noForksOrMigration)
+        text.add(noForkTimes)
+        text.add("migrate_cached_sockets", server.migration.sockets.count)
+        text.add(noReplicaExpiry)
         let defragmentation = server.engine.defragmentationStatistics
         text.add("active_defrag_hits", defragmentation.moved)
         text.add("active_defrag_misses", defragmentation.kept)

@@ -29,6 +29,7 @@ enum ServerCommands {
         + FunctionCommands.all + HotKeysCommands.all + InfoCommands.all + LatencyCommands.all + LolwutCommands.all
         + MemoryCommands.all
         + ModuleCommands.all + MonitorCommand.all + PersistenceCommands.all + AppendOnlyCommands.all
+        + MigrateCommand.all
         + ReplicationCommands.all
         + ScriptCommands.all
 

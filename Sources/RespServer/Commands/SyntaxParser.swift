@@ -2,12 +2,12 @@
 //
 //     key value [NX | XX] [GET] [EX seconds | PX milliseconds | KEEPTTL]
 //
-// Words in capitals are tokens, typed as they are. A token is the token of the words after it in the same brackets, unless it has
-// brackets of its own. [] is optional, <> groups, | separates choices, and [x ...] after x means that x may be repeated. A name before
-// a word or a group replaces its own: `unit=<M | KM>`, `change=CH`. After a word may follow its type and the number of its key spec:
-// `min:double`, `destination#2`. A type is needed only if the word is not one of the usual words below and is no string. Last, after a word or
-// the bracket that ends a group, may follow the version that brought it, and behind @- the version since which it is deprecated:
-// `[NX | XX]@6.2.0`, `old-format=ip:port@-2.8.12`. Those of a token are those of what it is the token of: `[TYPE@6.0.0 type]`.
+// Words in capitals are tokens, typed as they are, and "" is the empty one. A token is the token of the words after it in the same brackets,
+// unless it has brackets of its own. [] is optional, <> groups, | separates choices, and [x ...] after x means that x may be repeated. A name
+// before a word or a group replaces its own: `unit=<M | KM>`, `change=CH`. After a word may follow its type and the number of its key spec:
+// `min:double`, `destination#2`. A type is needed only if the word is not one of the usual words below and is no string. Last, after a word or the
+// bracket that ends a group, may follow the version that brought it, and behind @- the version since which it is deprecated: `[NX | XX]@6.2.0`,
+// `old-format=ip:port@-2.8.12`. Those of a token are those of what it is the token of: `[TYPE@6.0.0 type]`.
 
 struct SyntaxPart: Equatable {
     enum Kind: String {
@@ -230,7 +230,9 @@ struct SyntaxParser {
     private static func part(_ word: String) throws(Malformed) -> SyntaxPart {
         let pieces = word.split(separator: "@", omittingEmptySubsequences: false)
         var part = unversionedPart(String(pieces[0]))
-        guard part.token != "", pieces[0] != "..." else { throw Malformed(reason: "\(word) names nothing") }
+        guard part.token != "" || pieces[0].hasSuffix("\"\""), pieces[0] != "..." else {
+            throw Malformed(reason: "\(word) names nothing")
+        }
         try setVersions(of: &part, pieces.dropFirst())
         return part
     }
@@ -254,6 +256,8 @@ struct SyntaxParser {
             name = String(text[..<mark])
             text = String(text[text.index(after: mark)...])
         }
+        // Nothing in quotes is typed as nothing.
+        if text == "\"\"" { return SyntaxPart(name: name ?? text, type: .token, token: "") }
         let isSign = !text.contains { $0.isLetter || $0.isNumber }
         if isSign || text.contains(where: \.isUppercase) && !text.contains(where: \.isLowercase) {
             return SyntaxPart(name: name ?? text.lowercased(), type: .token, token: text)

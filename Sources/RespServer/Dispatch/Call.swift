@@ -42,7 +42,7 @@ extension Server {
         // The time of the commands that it runs is its, too.
         let start = clock.last
         perform(call)
-        if call.command.flags.contains(.blocking), let wait = engine.takeWait() {
+        if !call.command.flags.isDisjoint(with: [.blocking, .suspends]), let wait = engine.takeWait() {
             beginWait(call, wait)
             return false
         }

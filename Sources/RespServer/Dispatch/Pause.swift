@@ -1,4 +1,7 @@
 // CLIENT PAUSE: suspending clients whose commands must not run for a while. What a client sends behind such a command waits with it.
+//
+// While keys are moved to another server (`Migration`), data are held, too: as in a pause of writes, but for as long as that takes, and beside
+// whatever pause there is.
 
 import RespCodec
 import StoreEngine
@@ -9,6 +12,8 @@ final class Pause {
     /// Until when, in milliseconds since 1970; 0 if there is no pause.
     private(set) var end: Int64 = 0
     private(set) var isForWritesOnly = false
+    /// Whether data are held by something else than a pause.
+    fileprivate(set) var holdsWrites = false
     /// Those whose commands wait for the end, by id, each with its number in the order in which they came.
     private(set) var suspended: [UInt64: (number: Int, connection: Connection)] = [:]
     private var suspendedCount = 0
@@ -17,8 +22,8 @@ final class Pause {
 
     /// Commands that cannot be told to run without a look at the pause.
     var gate: CommandFlags {
-        if end == 0 { return [] }
-        return isForWritesOnly ? [.write, .mayWrite, .executesTransaction] : .any
+        if end == 0 && !holdsWrites { return [] }
+        return isForWritesOnly || end == 0 ? [.write, .mayWrite, .executesTransaction] : .any
     }
 
     /// Begins a pause. One under way is only ever made longer and stricter.
@@ -48,21 +53,22 @@ final class Pause {
 
 extension Server {
     /// Whether data are to stay as they are for now.
-    var holdsData: Bool { pause.end > now || turns.isStopping }
+    var holdsData: Bool { pause.end > now || pause.holdsWrites || turns.isStopping }
 
     /// Whether a command of these flags must wait for the end of a pause, or of the server: what would be done in the rest of its last turn is
     /// neither saved nor acknowledged.
     func isPaused(_ flags: CommandFlags, _ connection: Connection) -> Bool {
         if turns.isStopping { return true }
-        guard pause.end > 0 else { return false }
+        guard pause.end > 0 || pause.holdsWrites else { return false }
+        let isInPause = pause.end > engine.now
         // Expired keys stay during a pause. When it is over they must be removed before the next write.
-        guard pause.end > engine.now else {
+        guard isInPause || pause.holdsWrites else {
             engine.removesExpiredKeys = true
             return false
         }
         // Monitors count as replicas, which are not paused.
         guard !connection.isMonitor else { return false }
-        guard pause.isForWritesOnly else { return true }
+        if isInPause && !pause.isForWritesOnly { return true }
         let writes: CommandFlags = [.write, .mayWrite]
         return !flags.isDisjoint(with: writes)
             || flags.contains(.executesTransaction)
@@ -73,7 +79,7 @@ extension Server {
     /// rest of a transaction does, and before a write they must be removed.
     func followPause() {
         updateGate()
-        if pause.end == 0 { engine.removesExpiredKeys = true }
+        if pause.end == 0 && !pause.holdsWrites { engine.removesExpiredKeys = true }
         pause.timer.set(for: pause.end > 0 ? now : nil)
     }
 
@@ -84,10 +90,30 @@ extension Server {
             engine.removesExpiredKeys = false
             return pause.timer.set(for: pause.end)
         }
-        for connection in pause.takeSuspended() where !connection.isClosed {
+        letGoOn(pause.takeSuspended())
+        followPause()
+    }
+
+    /// Who still may not is suspended again, in the same order.
+    private func letGoOn(_ suspended: [Connection]) {
+        for connection in suspended where !connection.isClosed {
             connection.isPaused = false
             enqueue(connection)
         }
+    }
+
+    /// Holds data from now on: nobody writes, and nothing expires or is evicted. Whoever has data held may change them.
+    func holdWrites() {
+        pause.holdsWrites = true
+        engine.removesExpiredKeys = false
+        updateGate()
+    }
+
+    /// Ends that. Where there is a pause, it goes on.
+    func releaseWrites() {
+        pause.holdsWrites = false
+        guard pause.end == 0 else { return }
+        letGoOn(pause.takeSuspended())
         followPause()
     }
 }

@@ -11,6 +11,8 @@ final class EventLoop {
     @safe @exclusivity(unchecked) private var wakeTimer: WakeTimer
     @safe @exclusivity(unchecked) private var arrivals = ArrivalMeter()
     let timers = LoopTimers()
+    /// Who is told by a signal of another thread, once somebody waits for one.
+    private var signal: (source: EventSignal, timer: LoopTimer)?
 
     init() throws(SyscallError) {
         epoll = try Epoll()
@@ -34,11 +36,17 @@ final class EventLoop {
     /// One of the events that `wait` found.
     @inline(__always) subscript(index: Int) -> Epoll.Event { epoll[index] }
 
-    /// Whether an event is that of the time to wake at; it is done with then.
-    @inline(__always)
+    /// Whether an event is that of the time to wake at, or a signal; it is done with then.
     func isWakeUp(_ descriptor: Int32) -> Bool {
-        guard descriptor == wakeTimer.descriptor else { return false }
-        wakeTimer.hasFired()
+        if descriptor == wakeTimer.descriptor {
+            wakeTimer.hasFired()
+        } else if let signal, signal.source.descriptor == descriptor {
+            signal.source.take()
+            // What is to be done is done where a turn begins.
+            signal.timer.set(for: timers.time)
+        } else {
+            return false
+        }
         return true
     }
 
@@ -58,6 +66,13 @@ final class EventLoop {
 
     func watch(_ listener: Listener) throws(SyscallError) {
         try epoll.addByLevel(listener.descriptor, word: Epoll.word(listener.descriptor, registration: 0))
+    }
+
+    /// Has a timer's action done in the turn that follows a signal of another thread. To be called once.
+    func watch(_ signal: EventSignal, _ timer: LoopTimer) throws(SyscallError) {
+        precondition(self.signal == nil, "one signal is watched")
+        try epoll.addByLevel(signal.descriptor, word: Epoll.word(signal.descriptor, registration: 0))
+        self.signal = (signal, timer)
     }
 
     /// Watches a connection's socket by edges.

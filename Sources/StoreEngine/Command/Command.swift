@@ -45,8 +45,8 @@ public struct CommandFlags: OptionSet, Sendable {
     @inlinable public static var executesTransaction: CommandFlags { CommandFlags(rawValue: 1 << 21) }
     /// Is let through to a server to which a part of a cluster is being moved.
     @inlinable public static var asking: CommandFlags { CommandFlags(rawValue: 1 << 22) }
-    /// Dangerous beyond what its other flags say.
-    @inlinable public static var dangerous: CommandFlags { CommandFlags(rawValue: 1 << 20) }
+    /// May have its client wait until something is done elsewhere, though it waits for no key.
+    @inlinable public static var suspends: CommandFlags { CommandFlags(rawValue: 1 << 20) }
     /// Meant for those who work on the server, not for users.
     @inlinable public static var systemOnly: CommandFlags { CommandFlags(rawValue: 1 << 23) }
     /// Reads, but may write down what it has found.

@@ -68,6 +68,9 @@ public struct KeySpec: Sendable {
     public let notes: String?
     /// The flags in a request, where its other arguments choose among them: `flags` then has those of all requests.
     public let flagsInRequest: (@Sendable (Arguments) -> Flags)?
+    /// Of a spec that is known not to find all keys: which arguments of a request are keys, those of the command's other specs included; empty
+    /// where none fits.
+    public private(set) var allKeys: (@Sendable (Arguments) -> Range<Int>)?
 
     public init(
         _ flags: Flags, begin: Begin, find: Find = .range(last: 0, step: 1, limit: 0), notes: String? = nil,
@@ -91,6 +94,13 @@ public struct KeySpec: Sendable {
 // MARK: finding keys
 
 extension KeySpec {
+    /// The same spec, with a function that finds what it does not.
+    public func findingAll(_ keys: @escaping @Sendable (Arguments) -> Range<Int>) -> KeySpec {
+        var spec = self
+        spec.allKeys = keys
+        return spec
+    }
+
     /// Which arguments of a request are keys.
     private enum Places {
         /// None: the word behind which they would be is not there.

@@ -26,6 +26,8 @@ public final class Engine {
         + AcknowledgementCommands.all
 
     private let writer = ReplyWriter()
+    /// For what runs without a reply.
+    var silentWriter: ReplyWriter { writer }
 
     /// - Parameters:
     ///   - databases: how many there are, 1 to 2^31 - 1. One that is never used costs nothing.

@@ -37,6 +37,7 @@ import Testing
             ("word", "word:string"),
             ("count", "count:integer"),
             ("[KEEPTTL]", "keepttl:pure-token=KEEPTTL?"),
+            ("which=<key | none=\"\">", "which:oneof(key:key none:pure-token=)"),
             ("[EX seconds]", "seconds:integer=EX?"),
             ("[NX | XX]", "choice:oneof?(nx:pure-token=NX xx:pure-token=XX)"),
             ("condition=[NX | XX]", "condition:oneof?(nx:pure-token=NX xx:pure-token=XX)"),
@@ -101,7 +102,8 @@ import Testing
                 // `name=` names what is after it.
                 let pieces = text.split(separator: "=")
                 #expect(
-                    !pieces.isEmpty && pieces.allSatisfy { found.contains(String($0)) }, "\(word) of \(record.fullName)"
+                    !pieces.isEmpty && pieces.allSatisfy { found.contains($0 == "\"\"" ? "" : String($0)) },
+                    "\(word) of \(record.fullName)"
                 )
                 count += 1
             }

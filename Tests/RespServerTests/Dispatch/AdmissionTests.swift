@@ -77,6 +77,37 @@ import Testing
         #expect(control.text == "+OK\r\n")
     }
 
+    /// Data that are held are as in a pause of writes, whatever pauses there are beside that.
+    @Test func heldWrites() {
+        let one = ScriptedServer()
+        let control = client(one, "SET k v")
+        one.server.holdWrites()
+        #expect(one.server.holdsData && !one.server.engine.removesExpiredKeys && one.server.pause.end == 0)
+        let (writer, reader) = (client(one, "SET k w"), client(one, "GET k"))
+        #expect(writer.connection.isPaused && reader.text == "$1\r\nv\r\n")
+        // The end of a pause lets nobody write, but others go on.
+        send(control, "CLIENT PAUSE 100000 ALL", one)
+        let other = client(one, "GET k")
+        #expect(other.connection.isPaused)
+        one.server.pause.finish(now: one.server.now)
+        one.server.followPause()
+        one.run()
+        #expect(other.text == "$1\r\nv\r\n" && writer.connection.isPaused && !one.server.engine.removesExpiredKeys)
+        // A pause goes on when they are released.
+        send(control, "CLIENT PAUSE 100000 WRITE", one)
+        one.server.releaseWrites()
+        one.run()
+        #expect(writer.connection.isPaused && one.server.holdsData)
+        send(control, "CLIENT UNPAUSE", one)
+        #expect(writer.text == "+OK\r\n" && one.server.engine.removesExpiredKeys && one.server.gate.isEmpty)
+        one.server.holdWrites()
+        send(writer, "SET k x", one)
+        #expect(writer.connection.isPaused)
+        one.server.releaseWrites()
+        one.run()
+        #expect(writer.text == "+OK\r\n+OK\r\n" && one.server.gate.isEmpty && !one.server.holdsData)
+    }
+
     /// Once the server is to end nobody's requests are executed any more, those of the same turn included.
     @Test func nothingIsExecutedBehindShutdown() {
         let one = ScriptedServer()

@@ -106,6 +106,14 @@ struct KeySpecTests {
         #expect(keys([specs[1]], "c", "host", "port", "a", "0", "1") == ([], true))
     }
 
+    @Test func anIncompleteSpecMayKnowAFunctionThatFindsAll() {
+        let spec = KeySpec([.rw, .incomplete], begin: .keyword("KEYS", from: -2)).findingAll { 2..<$0.count }
+        let request = OwnedArguments(["c", "KEYS", "a", "b"].map { Array($0.utf8) })
+        #expect(spec.allKeys?(request.view) == 2..<4 && spec.flags == [.rw, .incomplete])
+        #expect(KeySpec([.rw], begin: .index(1)).allKeys == nil)
+        withExtendedLifetime(request) {}
+    }
+
     @Test func whatOnlyLooksLikeAKeyIsPassedOver() {
         let specs = [KeySpec([.notKey], begin: .index(1)), KeySpec(.ro, begin: .index(2))]
         #expect(keys(specs, "c", "shard", "a") == ([2], true))

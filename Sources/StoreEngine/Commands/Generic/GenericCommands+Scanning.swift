@@ -5,7 +5,8 @@ import RespCodec
 extension GenericCommands {
     static let scanning: [Command<KeyspaceContext>] = [
         Command(
-            "KEYS", group: .generic, since: "1.0.0", arity: 2, flags: [.readOnly, .dangerous],
+            "KEYS", group: .generic, since: "1.0.0", arity: 2, flags: [.readOnly],
+            categories: ["dangerous"],
             tips: ["request_policy:all_shards", "nondeterministic_output_order"], syntax: "pattern",
             summary: "Returns all keys that fit a pattern.", complexity: "O(N) in the keys of the database",
             run: listKeys),

@@ -22,9 +22,9 @@ enum SerializationCommands {
         _ name: String, group: CommandGroup, since: String, flags: CommandFlags
     ) -> Command<KeyspaceContext> {
         Command(
-            name, group: group, since: since, arity: -4, flags: [.write, .denyOOM, .dangerous, flags],
+            name, group: group, since: since, arity: -4, flags: [.write, .denyOOM, flags],
             effect: .explicit,
-            keys: [.first([.ow, .update])], categories: ["keyspace"],
+            keys: [.first([.ow, .update])], categories: ["keyspace", "dangerous"],
             syntax:
                 "key ttl serialized-value [REPLACE]@3.0.0 [ABSTTL]@5.0.0 [IDLETIME seconds]@5.0.0 [FREQ frequency]@5.0.0",
             summary: "Sets a key to a value that DUMP has made bytes of.",

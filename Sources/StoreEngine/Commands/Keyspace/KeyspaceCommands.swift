@@ -16,7 +16,7 @@ enum KeyspaceCommands {
             "FLUSHALL", all: true, summary: "Removes all keys of all databases.",
             complexity: "O(N) in the databases in use, the memory is given back in the background"),
         Command(
-            "SWAPDB", group: .server, since: "4.0.0", arity: 3, flags: [.write, .fast, .dangerous], effect: .verbatim,
+            "SWAPDB", group: .server, since: "4.0.0", arity: 3, flags: [.write, .fast], effect: .verbatim,
             categories: ["keyspace", "dangerous"],
             syntax: "index1 index2", summary: "Exchanges two databases.",
             complexity: "O(N) in the keys watched or waited for", run: swap),
@@ -26,7 +26,7 @@ enum KeyspaceCommands {
         _ name: String, all: Bool, summary: String, complexity: String
     ) -> Command<KeyspaceContext> {
         Command(
-            name, group: .server, since: "1.0.0", arity: -1, flags: [.write, .dangerous], effect: .explicit,
+            name, group: .server, since: "1.0.0", arity: -1, flags: [.write], effect: .explicit,
             categories: ["keyspace", "dangerous"],
             tips: ["request_policy:all_shards", "response_policy:all_succeeded"],
             syntax: "flush-type=[ASYNC@4.0.0 | SYNC@6.2.0]",
