@@ -123,6 +123,8 @@ extension Server {
         case .wouldBlock: return nil
         case .ended:
             connection.hasEnded = true
+            // Whose keys are on their way to another server is told whether they are there.
+            if let waiter = connection.waiting, migration.isWaitedFor(by: waiter) { return nil }
             // Who has sent all requests and only reads is answered to the end. What was executed in this turn has its replies sent;
             // what waits is not executed any more.
             if connection.isPaused || connection.waiting != nil || !connection.isBehind {

@@ -232,7 +232,7 @@ def test_arguments(words, expected, source):
 
 @pytest.mark.parametrize("host, port, expected", [
     ("127.0.0.1", "1", "writing to target instance"), ("127.0.0.1", "0", "writing to target instance"), ("127.0.0.1", "abc", "writing to target instance"),
-    ("127.0.0.1", "-1", "connecting to the client"), ("", "1", "connecting to the client"), ("name.invalid", "1", "connecting to the client")])
+    ("127.0.0.1\0.invalid", "1", "writing to target instance"), ("127.0.0.1", "-1", "connecting to the client"), ("", "1", "connecting to the client"), ("a" * 5000, "1", "connecting to the client"), ("name.invalid", "1", "connecting to the client")])
 def test_nobody_is_there(host, port, expected, source):
     with source.connect() as client:
         client("SET", "k", "v")

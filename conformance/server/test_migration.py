@@ -1,5 +1,7 @@
 """MIGRATE while others are served: what waits and what does not, and what becomes of keys when something ends in the middle."""
 import signal
+import socket
+import struct
 import threading
 import time
 
@@ -200,7 +202,7 @@ def test_unblocking_is_not_for_it(server, slow):
 # --- ends in the middle ------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("end", ["close", "kill"])
+@pytest.mark.parametrize("end", ["close", "reset", "kill"])
 def test_a_client_that_goes(end, server, slow):
     with server.connect() as control, server.connect() as writer:
         client = server.connect()
@@ -208,16 +210,30 @@ def test_a_client_that_goes(end, server, slow):
         number = client("CLIENT", "ID").value
         begin(client, slow)
         writer.send("INCR", "other")
-        if end == "close":
-            client.close()
-        else:
+        if end == "reset":
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if end == "kill":
             assert control("CLIENT", "KILL", "ID", number).value == 1
-        assert eventually(lambda: control("CLIENT", "LIST", "ID", number).plain() == b"")
+        else:
+            client.close()
+        assert end == "close" or eventually(lambda: control("CLIENT", "LIST", "ID", number).plain() == b"")
         assert writer.silent() and control("EXISTS", "k").value == 1
         slow.send(OK)
         # What was acknowledged is gone all the same.
         assert writer.read().value == 2 and control("EXISTS", "k").value == 0
+        assert eventually(lambda: control("CLIENT", "LIST", "ID", number).plain() == b"")
         assert info(control, "blocked_clients") == "0" and info(control, "migrate_cached_sockets") == "1"
+
+
+def test_a_client_that_only_reads_is_answered(server, slow):
+    with server.connect() as client, server.connect() as control:
+        control("SET", "k", "v")
+        client.send_raw(encode("MIGRATE", "127.0.0.1", slow.port, "k", 0, LONG) + encode("EXISTS", "k"))
+        client.half_close()
+        slow.wait_for(2)
+        assert client.silent()
+        slow.send(OK)
+        assert client.read_until_close() == OK + b":0\r\n"
 
 
 def test_the_target_goes_half_way(server, slow):

@@ -6,7 +6,7 @@
 // writes, so that there is one at a time. Within a transaction or a script the loop waits for the thread.
 //
 //     MIGRATE --keys are there--> sending --all answered, time over, connection lost--> over: acknowledged keys are removed, the client is answered
-//                                  |--its client goes-----------> goes on, and nobody is answered
+//                                  |--its client is killed-----> goes on, and nobody is answered
 //                                  `--the server ends-----------> what was acknowledged so far is removed, and nobody is answered
 //
 // A key is removed only when the other server has said that it has it. What was sent and not answered stays, and may be on both.

@@ -17,7 +17,7 @@ struct TargetSockets {
     var count: Int { kept.count }
 
     /// What a connection is found by: the host and the port as they were given.
-    static func name(host: [UInt8], port: [UInt8]) -> [UInt8] { host + [UInt8(ascii: ":")] + port }
+    static func name(host: [UInt8], port: [UInt8]) -> [UInt8] { Array("\(host.count):".utf8) + host + port }
 
     /// The connection of that name, which belongs to the caller then.
     mutating func take(_ name: [UInt8]) -> KeptSocket? { kept.removeValue(forKey: name)?.socket }

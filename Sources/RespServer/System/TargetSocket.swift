@@ -21,6 +21,9 @@ enum TargetSocket {
         var isTimeOver: Bool { !isReadable && !isWritable && !isSignalled }
     }
 
+    /// No name of a host is longer.
+    private static let longestHost = 1024
+
     /// Connects to the first address of a host that takes the connection.
     ///
     /// - Parameters:
@@ -31,6 +34,8 @@ enum TargetSocket {
     static func connect(
         host: [UInt8], port: [UInt8], milliseconds: Int, signal: EventSignal, isInterrupted: () -> Bool
     ) throws(ConnectFailure) -> Int32 {
+        let host = host.prefix { $0 != 0 }
+        guard host.count <= longestHost else { throw .unreachable }
         var hints = unsafe addrinfo()
         unsafe hints.ai_family = AF_UNSPEC
         unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)

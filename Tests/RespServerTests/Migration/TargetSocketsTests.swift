@@ -28,6 +28,13 @@ import Testing
         #expect(closed.descriptors == [7] && sockets.count == 1)
     }
 
+    @Test func hostsAndPortsHaveNamesOfTheirOwn() {
+        let names = [("h", "1:2"), ("h:1", "2"), ("h1", ":2"), ("", "h1:2"), ("h1:2", "")].map {
+            TargetSockets.name(host: Array($0.0.utf8), port: Array($0.1.utf8))
+        }
+        #expect(Set(names).count == names.count)
+    }
+
     @Test func theyEndWhenTheyAreNotUsed() {
         var sockets = sockets()
         #expect(sockets.closeIdle(now: 1000) == nil)
