@@ -48,7 +48,7 @@ import RespCodec
     private static let finestClassCount = finestLimit / 2
     private static let fineClassCount = finestClassCount + (fineLimit - finestLimit) / 8
     private static let firstCoarseCount = (pageSize - pageHeaderSize) / fineLimit  // blocks of a page of the first coarse class
-    static let classCount = fineClassCount + 1 + firstCoarseCount
+    static let classCount = fineClassCount + 1 + 2 * firstCoarseCount
 
     @unsafe struct Page {
         var blockSize: UInt32
@@ -134,17 +134,25 @@ import RespCodec
     private static func sizeClass(_ size: Int) -> Int {
         if size <= finestLimit { return (size &+ 1) &>> 1 }
         if size <= fineLimit { return (finestClassCount &- finestLimit / 8) &+ (size &+ 7) &>> 3 }
-        // A coarse class is identified by how many of its blocks fit a page. Its blocks are the largest multiple of 64 bytes of which
-        // that many fit, so the size must be rounded up to such a multiple before the count is taken.
-        let perPage = (pageSize &- pageHeaderSize) / ((size &+ 63) & ~63)
-        return fineClassCount &+ 1 &+ (firstCoarseCount &- perPage)
+        // The coarse classes are identified by how many of their blocks fit a page, two of them for each such number: the blocks of the
+        // first are the largest multiple of 64 bytes of which that many fit, for those that are to be aligned, those of the second the
+        // largest multiple of 8.
+        let perPage = (pageSize &- pageHeaderSize) / ((size &+ 7) & ~7)
+        let isAligned = size <= mostBytes(perPage: perPage, multipleOf: 64)
+        return fineClassCount &+ 1 &+ 2 &* (firstCoarseCount &- perPage) &+ (isAligned ? 0 : 1)
+    }
+
+    /// Bytes of the largest blocks of which so many fit a page.
+    @inline(__always)
+    private static func mostBytes(perPage: Int, multipleOf unit: Int) -> Int {
+        (pageSize &- pageHeaderSize) / perPage & ~(unit &- 1)
     }
 
     private static func blockSize(_ sizeClass: Int) -> Int {
         if sizeClass <= finestClassCount { return sizeClass * 2 }
         if sizeClass <= fineClassCount { return (sizeClass - finestClassCount) * 8 + finestLimit }
-        let perPage = firstCoarseCount - (sizeClass - fineClassCount - 1)
-        return (pageSize - pageHeaderSize) / perPage / 64 * 64
+        let (fewer, second) = (sizeClass - fineClassCount - 1).quotientAndRemainder(dividingBy: 2)
+        return mostBytes(perPage: firstCoarseCount - fewer, multipleOf: second == 0 ? 64 : 8)
     }
 
     // MARK: blocks

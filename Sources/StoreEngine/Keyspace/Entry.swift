@@ -4,7 +4,7 @@
 //     1 bit         has a deadline
 //     27 bits       access clock: eighths of seconds for LRU, or minutes, a turn and a counter for LFU
 //     8 bytes       deadline, milliseconds since 1970; only if the bit says so
-//     1, 5, 13 bytes  length of the key: see `LengthPrefix`
+//     1 to 13 bytes   length of the key: see `LengthPrefix`
 //     key
 //     payload       by encoding:
 //                     integer            8 bytes

@@ -6,7 +6,8 @@ import Testing
 
 struct LengthPrefixTests {
     @Test(arguments: [
-        0, 1, 254, 255, 256, 65_535, Int(UInt32.max) - 1, Int(UInt32.max), Int(UInt32.max) + 1, 1 << 40, Int.max,
+        0, 1, 253, 254, 255, 256, 65_535, 65_536, Int(UInt32.max) - 1, Int(UInt32.max), Int(UInt32.max) + 1, 1 << 40,
+        Int.max,
     ]) func aLengthIsReadAsItWasWritten(length: Int) {
         unsafe withUnsafeTemporaryAllocation(byteCount: 32, alignment: 8) { memory in
             for offset in 0..<8 {
@@ -21,7 +22,8 @@ struct LengthPrefixTests {
         }
     }
 
-    @Test func shortLengthsTakeOneByte() {
-        #expect([0, 254, 255, Int(UInt32.max) - 1, Int(UInt32.max)].map { LengthPrefix.size($0) } == [1, 1, 5, 5, 13])
+    @Test func shorterLengthsTakeFewerBytes() {
+        let lengths = [0, 253, 254, 65_535, 65_536, Int(UInt32.max) - 1, Int(UInt32.max)]
+        #expect(lengths.map { LengthPrefix.size($0) } == [1, 1, 3, 3, 5, 5, 13])
     }
 }

@@ -23,7 +23,7 @@ struct SlabAllocatorTests {
             let block = allocator.allocate(size)
             #expect(allocator.capacity(of: block) >= size)
             #expect(size > SlabAllocator.largestSmall || allocator.capacity(of: block) <= size + size / 4 + 64)
-            for alignment in [4, 8, 64] where size % alignment == 0 && size <= 1024 {
+            for alignment in [4, 8, 64] where size % alignment == 0 && size <= SlabAllocator.largestSmall {
                 #expect(UInt(bitPattern: block) % UInt(alignment) == 0, "a block of \(size) bytes is not aligned")
             }
             // The whole capacity is the block's own, not only what was asked for.

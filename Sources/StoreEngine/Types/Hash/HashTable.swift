@@ -1,8 +1,8 @@
 // The fields of a large hash: the segmented table, with field, value and deadline together in one block.
 //
-//     1, 5 or 13 bytes  length of the field: see `LengthPrefix`
+//     1 to 13 bytes     length of the field: see `LengthPrefix`
 //     field
-//     1, 5 or 13 bytes  length of the value
+//     1 to 13 bytes     length of the value
 //     value
 //     8 bytes           deadline, milliseconds since 1970; only if the slot's bit for deadlines is set
 //

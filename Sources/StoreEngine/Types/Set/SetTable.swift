@@ -1,6 +1,6 @@
 // The members of a large set: the segmented table, with each member in a block of its own.
 //
-//     1, 5 or 13 bytes  length of the member: see `LengthPrefix`
+//     1 to 13 bytes     length of the member: see `LengthPrefix`
 //     member
 //
 // All sets have the same hash function, and a table is in the order of its hashes: looking each member of one table up in

@@ -1,7 +1,7 @@
 // The members of a large sorted set: a table of them by name, and a tree of the same blocks by score.
 //
 //     8 bytes           score
-//     1, 5 or 13 bytes  length of the member: see `LengthPrefix`
+//     1 to 13 bytes     length of the member: see `LengthPrefix`
 //     member
 //
 // The score is in the block for look-ups by name, and in the tree for searches by score.
