@@ -23,11 +23,13 @@ struct MemoryExcess {
 final class MemoryLimit {
     /// When more room is to be made.
     let timer: LoopTimer
-    /// Whether more memory is in use than may be, or so much is held that it is urgent to have fewer pages: then whoever needs room sees to it
-    /// first.
+    /// Whether more memory is in use than may be, or so much is held that it is urgent to have fewer pages, or to write what a snapshot needs:
+    /// then whoever needs room sees to it first.
     var isExceeded = false
     var isUrgent = false
     var excess = MemoryExcess()
+    /// Those whose commands wait until there is room.
+    var suspended = SuspendedClients()
 
     init(_ timers: LoopTimers) { timer = timers.add() }
 
@@ -83,6 +85,11 @@ final class MemoryLimit {
     private static let pressurePart = 128
     /// ... and by this part of it more than that until it is urgent.
     private static let urgentPart = 64
+    /// What a snapshot needs may come to this part of the limit, or to this many bytes.
+    private static let snapshotPart = 128
+    private static let leastOfSnapshot = 1 << 20
+    /// Who needs room waits for it while so much is missing, a part of the limit.
+    private static let farPart = 32
     /// No limit counts as larger, so that nothing overflows.
     private static let largest = 1 << 60
     /// This part of the limit may always be in use.
@@ -171,6 +178,15 @@ final class MemoryLimit {
         guard limit >= Self.leastFollowed else { return limit - own + max(limit / Self.looserPart, Self.leastLooser) }
         return limit + limit / Self.toleratedPart + limit / Self.pressurePart - outsideBytes - own
     }
+
+    /// How many bytes a snapshot may need before whoever needs room sees to it that more of it is written first.
+    var mostOfSnapshot: Int { max(limit / Self.snapshotPart, Self.leastOfSnapshot) }
+
+    /// Whether so much of a snapshot is to be written that whoever needs room waits for it.
+    func isFarBehind(_ writable: Int) -> Bool { writable > 2 * mostOfSnapshot }
+
+    /// Whether so much more is in use than may be that whoever needs room waits for it: a command may use as much again as is missing.
+    func isFar(_ excess: Int) -> Bool { excess > limit / Self.farPart }
 
     /// Whether so much more is held than may be that it is not left to later turns to give it back.
     func isMuch(_ residentExcess: Int) -> Bool { residentExcess > limit / Self.urgentPart }

@@ -113,7 +113,10 @@ extension Server {
         endMonitoring(connection)
         unsubscribeFromAll(connection)
         endTracking(connection)
-        if connection.isPaused { pause.forget(connection) }
+        if connection.isPaused {
+            pause.suspended.forget(connection)
+            memoryLimit.suspended.forget(connection)
+        }
         switch connection.transport {
         case .socket(let descriptor) where mayLinger && !connection.hasEnded:
             lingering.add(descriptor, registration: connection.registration, now: now)

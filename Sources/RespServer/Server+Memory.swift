@@ -2,8 +2,9 @@
 //
 // While there is a limit, it is looked at after each command. Over it, the gate is closed for commands that may use more memory: such a
 // command first makes room, for a time that `maxmemory-eviction-tenacity` says, and is refused if there was nothing to be had. What is
-// left to do is done in the turns that follow. Without a limit, none of this costs a request anything: while there is one, the engine
-// counts as listened to.
+// left to do is done in the turns that follow; while that is much, because scripts or transactions have written much at once, or because
+// what was evicted is still to be written to a snapshot, such commands wait, and all others go on. Without a limit, none of this costs a
+// request anything: while there is one, the engine counts as listened to.
 //
 // What counts is `used_memory` of INFO: what the engine has given out, to the byte, what the server holds for itself, what clients hold
 // (`Connections/ClientMemory.swift`), and what is still to be written to the append-only file, which is as large as what clients write in a
@@ -38,14 +39,16 @@ extension Server {
         if memoryLimit.isExceeded { memoryLimit.timer.set(for: now) }
     }
 
-    /// What a snapshot needs comes and goes: no keys go for it.
     private func measureMemory() {
-        guard persistence.background == nil && persistence.loading == nil else {
+        guard persistence.loading == nil else {
             return memoryLimit.goOnUnmeasured(used: engine.usedBytes + ownBytes)
         }
+        // What a snapshot needs comes and goes: no keys go for it, unless it is much.
+        let kept = engine.bytesHeldBySnapshot
+        let waiting = min(persistence.waitingBytes, memoryLimit.mostOfSnapshot)
         memoryLimit.measure(
-            resident: SystemFacts.residentBytes, held: engine.residentBytes, used: engine.usedBytes, own: ownBytes,
-            at: clinux_cycle_counter())
+            resident: SystemFacts.residentBytes - kept - waiting, held: engine.residentBytes - kept,
+            used: engine.usedBytes - kept, own: ownBytes, at: clinux_cycle_counter())
     }
 
     /// To be called at times: follows what is counted by nobody when it changes.
@@ -53,6 +56,9 @@ extension Server {
         measureMemory()
         followMemoryLimit()
         defragmentation.relieveMemory()
+        guard isFarBehind else { return }
+        memoryLimit.isUrgent = true
+        followRoom()
     }
 
     /// To be called in each turn while there is a limit.
@@ -114,7 +120,8 @@ extension Server {
         maintainMemoryLimit()
         // Nothing moves now: a command may be at work.
         memoryLimit.isUrgent =
-            isMuchTooMuchHeld && (engine.hasFreePages || engine.isDefragmenting && defragmentation.isAllowed)
+            isFarBehind
+            || isMuchTooMuchHeld && (engine.hasFreePages || engine.isDefragmenting && defragmentation.isAllowed)
         followRoom()
     }
 
@@ -125,15 +132,42 @@ extension Server {
         if memoryLimit.isExceeded {
             memoryLimit.timer.set(for: now)
         } else {
-            memoryLimit.timer.set(for: nil)
+            memoryLimit.timer.set(for: memoryLimit.suspended.isEmpty ? nil : now)
             memoryLimit.excess.end()
         }
     }
 
-    /// Whether a command of these flags needs room, and there is none.
-    func isRefusedForMemory(_ flags: CommandFlags, _ connection: Connection) -> Bool {
-        guard memoryLimit.isExceeded, needsRoom(flags, connection) else { return false }
-        return !makeRoom()
+    /// What comes of a command that may need room.
+    enum Room {
+        case granted
+        case refused
+        case later
+    }
+
+    /// Makes room for a command of these flags if it needs some. A script does that may write, whatever it says of itself.
+    func room(for flags: CommandFlags, isScript: Bool, _ connection: Connection) -> Room {
+        guard memoryLimit.isExceeded else { return .granted }
+        let isDenied = needsRoom(flags, connection)
+        guard isDenied || isScript && !flags.isDisjoint(with: [.write, .mayWrite]) else { return .granted }
+        guard makeRoom() else { return isDenied ? .refused : .granted }
+        guard isFarFromRoom else { return .granted }
+        memoryLimit.timer.set(for: now)
+        return .later
+    }
+
+    /// Whether it is worth waiting: until much was evicted, or until what was evicted has been written.
+    private var isFarFromRoom: Bool { !holdsData && (memoryLimit.isFar(engine.memoryExcess) || isFarBehind) }
+
+    /// Whether so much that a snapshot needs is to be written that this comes first.
+    private var isFarBehind: Bool { memoryLimit.isFarBehind(persistence.writableBytes) }
+
+    /// Goes on making room, and lets those who wait for it go on when there is some, or when none is to be had.
+    func makeRoomInTime() {
+        if makeRoom() && isFarFromRoom {
+            memoryLimit.timer.set(for: now)
+        } else {
+            resume(memoryLimit.suspended.take())
+        }
     }
 
     /// Whether a command of these flags may use more memory. In a transaction that is queued every command does: it is kept.
@@ -167,6 +201,14 @@ extension Server {
         }
         let limit = evictionCycles
         var searches = 0
+        if persistence.background != nil {
+            persistence.relieveMemory(memoryLimit.mostOfSnapshot, until: start &+ min(limit, clock.millisecond / 2))
+            // What is evicted would only be added to what is kept.
+            if isFarBehind {
+                memoryLimit.timer.set(for: now)
+                return true
+            }
+        }
         while true {
             switch engine.makeRoom() {
             case .enough: return true
@@ -191,6 +233,7 @@ extension Server {
         let cycles = min(evictionCycles, clock.millisecond / 2)
         memoryLimit.isUrgent =
             isMuchTooMuchHeld && (engine.hasFreePages || defragmentation.hurry(cycles)) && isMuchTooMuchHeld
+            || isFarBehind
         followMemoryUse()
     }
 

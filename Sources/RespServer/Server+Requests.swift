@@ -6,7 +6,8 @@
 // anything of any connection.
 //
 // A connection is served at most once a turn, and for a slice of time only. One that may not be served for now (it waits for a key, it is
-// paused, it does not take its replies) is still read from, as far as `client-query-buffer-limit` allows, so that its end is noticed.
+// paused, it does not take its replies) is still read from, as far as `client-query-buffer-limit` allows, so that its end is noticed; but not
+// one that waits for room.
 
 import CLinux
 import Glibc
@@ -60,6 +61,8 @@ extension Server {
 
     /// Adds to what is kept of a connection's input, a large argument straight to its own memory.
     private func readBehindPending(_ connection: Connection) {
+        // Input takes memory.
+        if connection.isPaused && memoryLimit.suspended.contains(connection) { return }
         let pending = connection.pending ?? PendingInput()
         if unsafe pending.receivingRoom != nil {
             if engine.isMemoryLimited {

@@ -113,7 +113,7 @@ final class Server {
     /// What is done at the times of those parts for which that takes others, too.
     private func setTimerActions() {
         pause.timer.action = { [unowned self] in pauseInTime() }
-        memoryLimit.timer.action = { [unowned self] in makeRoom() }
+        memoryLimit.timer.action = { [unowned self] in makeRoomInTime() }
         clientMemory.timer.action = { [unowned self] in evictClients() }
         keyspaceListeners.blocked.timer?.action = { [unowned self] in serveExpiredWaits() }
         hotKeys.timer.action = { [unowned self] in stopHotKeysInTime() }

@@ -163,7 +163,8 @@ enum InfoCommands {
         text.add("client_recent_max_input_buffer", sample.largestInput)
         text.add("client_recent_max_output_buffer", sample.largestOutput)
         text.add(
-            "blocked_clients", server.pause.suspended.count + server.keyspaceListeners.blocked.count)
+            "blocked_clients",
+            server.pause.suspended.count + server.memoryLimit.suspended.count + server.keyspaceListeners.blocked.count)
         text.add("tracking_clients", server.tracking.clientCount)
         text.add("pubsub_clients", server.pubsub.subscriberCount)
         text.add("watching_clients", watching)

@@ -13,7 +13,7 @@ struct ConnectionState: OptionSet {
     let rawValue: UInt8
     /// All its commands take the slow path, for another reason than a transaction.
     static let needsChecks = ConnectionState(rawValue: 1)
-    /// It is suspended by CLIENT PAUSE.
+    /// It is suspended by CLIENT PAUSE, or until there is room: see `SuspendedClients`.
     static let isPaused = ConnectionState(rawValue: 2)
     /// Its command waits for a key.
     static let isWaiting = ConnectionState(rawValue: 4)

@@ -167,11 +167,15 @@ extension Server {
             return .refuse(record, .message("ERR Replica can't interact with the keyspace"))
         }
         if isPaused(callFlags, connection) {
-            pause.suspend(connection)
+            pause.suspended.suspend(connection)
             return .suspend
         }
-        if isRefusedForMemory(callFlags, connection) {
-            return .refuse(record, .outOfMemory)
+        switch room(for: callFlags, isScript: record.info.script != nil, connection) {
+        case .granted: break
+        case .refused: return .refuse(record, .outOfMemory)
+        case .later:
+            memoryLimit.suspended.suspend(connection)
+            return .suspend
         }
         if let transaction = connection.transaction, !flags.contains(.transactionControl) {
             return .queue(record, callFlags, transaction)

@@ -1,4 +1,4 @@
-// CLIENT PAUSE: suspending clients whose commands must not run for a while. What a client sends behind such a command waits with it.
+// CLIENT PAUSE: suspending clients whose commands must not run for a while.
 //
 // While keys are moved to another server (`Migration`), data are held, too: as in a pause of writes, but for as long as that takes, and beside
 // whatever pause there is.
@@ -14,9 +14,8 @@ final class Pause {
     private(set) var isForWritesOnly = false
     /// Whether data are held by something else than a pause.
     fileprivate(set) var holdsWrites = false
-    /// Those whose commands wait for the end, by id, each with its number in the order in which they came.
-    private(set) var suspended: [UInt64: (number: Int, connection: Connection)] = [:]
-    private var suspendedCount = 0
+    /// Those whose commands wait for the end.
+    var suspended = SuspendedClients()
 
     init(_ timers: LoopTimers) { timer = timers.add() }
 
@@ -34,20 +33,10 @@ final class Pause {
 
     func finish(now: Int64) { if end > 0 { end = now } }
 
-    func suspend(_ connection: Connection) {
-        connection.isPaused = true
-        suspendedCount += 1
-        suspended[connection.id] = (suspendedCount, connection)
-    }
-
-    /// A client has gone.
-    func forget(_ connection: Connection) { suspended[connection.id] = nil }
-
     /// Forgets a pause that is over. Returns whom it has suspended, in that order.
     func takeSuspended() -> [Connection] {
-        defer { suspended = [:] }
         end = 0
-        return suspended.values.sorted { $0.number < $1.number }.map(\.connection)
+        return suspended.take()
     }
 }
 
@@ -90,16 +79,8 @@ extension Server {
             engine.removesExpiredKeys = false
             return pause.timer.set(for: pause.end)
         }
-        letGoOn(pause.takeSuspended())
+        resume(pause.takeSuspended())
         followPause()
-    }
-
-    /// Who still may not is suspended again, in the same order.
-    private func letGoOn(_ suspended: [Connection]) {
-        for connection in suspended where !connection.isClosed {
-            connection.isPaused = false
-            enqueue(connection)
-        }
     }
 
     /// Holds data from now on: nobody writes, and nothing expires or is evicted. Whoever has data held may change them.
@@ -109,11 +90,11 @@ extension Server {
         updateGate()
     }
 
-    /// Ends that. Where there is a pause, it goes on.
+    /// Ends that. Where there is a pause, it goes on. Who still may not go on is suspended again, in the same order.
     func releaseWrites() {
         pause.holdsWrites = false
         guard pause.end == 0 else { return }
-        letGoOn(pause.takeSuspended())
+        resume(pause.takeSuspended())
         followPause()
     }
 }

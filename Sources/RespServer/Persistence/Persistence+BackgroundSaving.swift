@@ -65,16 +65,11 @@ extension Persistence {
         let most = clock.millisecond / 2
         let length = isAlone ? most : min(max(shared, most / 20), most)
         let (before, steps) = (background.saver.keyCount, background.saver.stepCount)
-        let isOver = background.saver.slice {
+        let isOver = writeSlice(of: background) {
             delay == 0
                 ? clinux_cycle_counter() &- start >= length : background.saver.stepCount > steps
         }
-        if isOver {
-            background.saver.end()
-            background.isWritten = true
-            background.file.finish(version: background.saver.version)
-            return rest(until: now + 1)
-        }
+        if isOver { return }
         if delay != 0 {
             // A negative one is a microsecond for that many keys together.
             let keys = max(background.saver.keyCount - before, 1)
@@ -82,6 +77,44 @@ extension Persistence {
             background.restsUntil = Syscall.monotonicMicroseconds() + Int64(pause)
         }
         if delay != 0 || !background.file.hasRoom { rest(until: now + 1) }
+    }
+
+    // MARK: its memory
+
+    /// Bytes that wait to be written to a snapshot.
+    var waitingBytes: Int { background == nil ? 0 : helper.pendingSize }
+
+    /// Bytes that are only there until they have been written, which is not put off.
+    var writableBytes: Int {
+        guard background != nil, configuration.settings.keySaveDelayMicroseconds == 0 else { return 0 }
+        return waitingBytes + engine.bytesHeldBySnapshot
+    }
+
+    /// Writes more of what is being saved while that takes more than `most` bytes of memory: what was dropped before it was written, and what
+    /// waits for the disk.
+    /// - Parameter end: when it is enough, in cycles.
+    func relieveMemory(_ most: Int, until end: UInt64) {
+        guard let background else { return }
+        while case let waiting = waitingBytes, writableBytes > most {
+            let left = end &- clinux_cycle_counter()
+            guard left > 0 && left < UInt64.max / 2 else { return }
+            if background.isWritten || !background.file.hasRoom {
+                guard waiting > 0 else { return }
+                helper.wait(untilBelow: waiting - 1, microseconds: Int(left * 1000 / clock.millisecond))
+            } else if writeSlice(of: background, { clinux_cycle_counter() >= end }) {
+                return
+            }
+        }
+    }
+
+    /// - Returns: whether all is written, but for what the file needs at its end.
+    private func writeSlice(of background: BackgroundSave, _ isEnough: () -> Bool) -> Bool {
+        guard background.saver.slice(isEnough) else { return false }
+        background.saver.end()
+        background.isWritten = true
+        background.file.finish(version: background.saver.version)
+        rest(until: now + 1)
+        return true
     }
 
     private func rest(until time: Int64) {

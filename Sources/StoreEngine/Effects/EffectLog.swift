@@ -155,11 +155,9 @@ import RespCodec
         unsafe replaceBuffer(capacity: max(storage.pointee.capacity * 2, count + size))
     }
 
+    /// The pages of a large one move as they are: no second buffer exists while it grows.
     private func replaceBuffer(capacity new: Int) {
-        let other = unsafe SystemMemory.allocate(UInt8.self, count: new)
-        unsafe memcpy(other, start, count)
-        unsafe free(start)
-        unsafe storage.pointee.start = other
+        unsafe storage.pointee.start = SystemMemory.reallocate(start, new).assumingMemoryBound(to: UInt8.self)
         unsafe storage.pointee.capacity = new
     }
 

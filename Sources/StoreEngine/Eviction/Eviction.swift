@@ -103,6 +103,7 @@ struct Eviction {
 
     /// Whether more memory is in use than allowed.
     @inline(__always) var isOverLimit: Bool { engine.allocator.usedBytes > variables.bound }
+    var excess: Int { engine.allocator.usedBytes - variables.bound }
 
     /// How many bytes pages and large blocks may take while there is a limit: what is in use lies in more of them the more often keys of
     /// many sizes came and went.
@@ -325,6 +326,9 @@ extension Engine {
 
     /// Whether there is a limit, and more memory is in use.
     public var isOverMemoryLimit: Bool { state.eviction.isOverLimit }
+
+    /// How much more is in use than allowed; negative if it is less.
+    public var memoryExcess: Int { state.eviction.excess }
 
     /// Bytes in use that do not count for the limit: a snapshot frees them when it has written them.
     public var bytesHeldBySnapshot: Int { state.eviction.heldBytes }

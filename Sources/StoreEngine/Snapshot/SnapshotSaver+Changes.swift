@@ -131,6 +131,8 @@ extension SnapshotSaver {
     /// Whether the block of a long string that no key has any more is freed when it was written.
     @unsafe func takesOver(blockAt block: UnsafeMutableRawPointer, of allocator: SlabAllocator) -> Bool {
         guard let value = unwritten[UInt(bitPattern: block)], value.state != .written else { return false }
+        // Its memory is not to wait for all the rest.
+        if value.isLarge && value.state == .unwritten { openInPart(value) }
         unsafe hold(.block(HeldBlock(start: block, allocator: allocator)), allocator.capacity(of: block), for: value)
         return true
     }
