@@ -172,13 +172,14 @@ import StoreEngine
         unsafe allocate(AdoptableArguments.headerSize + largeArgument)
     }
 
-    /// Keeps none of the request's large arguments, neither those that are there nor those that are still to come.
+    /// Keeps none of the request's large arguments, neither those that are there nor those that are still to come. Their pages go back to the
+    /// system: otherwise they would stay between the blocks of others.
     func loseLargeArguments() {
         guard !hasLostArguments else { return }
         hasLostArguments = true
-        large = AdoptableArguments()
+        large.giveBack()
         guard let block = unsafe receiving else { return }
-        unsafe free(block.base)
+        unsafe AdoptableArguments.giveBack(base: block.base)
         unsafe receiving = (Self.makePassage(), block.length, block.received)
     }
 

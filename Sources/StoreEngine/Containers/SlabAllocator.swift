@@ -379,16 +379,26 @@ import RespCodec
         if unsafe large.pointee.isRun {
             return unsafe storage.pointee.runs.put(large, pages: RunStore.pages(for: size))
         }
-        if unsafe storage.pointee.returnsLarge && size < Self.leastMapped {
+        if unsafe storage.pointee.returnsLarge {
+            unsafe Self.freeBlockWithPages(large)
+        } else {
+            unsafe free(large)
+        }
+    }
+
+    /// Frees a malloc block, whose pages go back to the system.
+    @unsafe static func freeBlockWithPages(_ block: UnsafeMutableRawPointer) {
+        let size = unsafe malloc_usable_size(block)
+        if size < leastMapped {
             let systemPage: UInt = 4096
-            let address = UInt(bitPattern: large)
-            let first = (address + UInt(Self.marginOfFree) + systemPage - 1) & ~(systemPage - 1)
-            let end = (address + UInt(size + Self.largeHeaderSize - Self.marginOfFree)) & ~(systemPage - 1)
+            let address = UInt(bitPattern: block)
+            let first = (address + UInt(marginOfFree) + systemPage - 1) & ~(systemPage - 1)
+            let end = (address + UInt(max(size, marginOfFree) - marginOfFree)) & ~(systemPage - 1)
             if end > first {
                 unsafe _ = madvise(UnsafeMutableRawPointer(bitPattern: first), Int(end - first), MADV_DONTNEED)
             }
         }
-        unsafe free(large)
+        unsafe free(block)
     }
 
     /// Whether pages of large blocks go back to the system when these are freed, for which the next ones take a little longer.

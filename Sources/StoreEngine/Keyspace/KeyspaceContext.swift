@@ -239,6 +239,15 @@ public final class AdoptableArguments {
         return nil
     }
 
+    /// Frees a malloc block that was to be handed over, and has its pages go back to the system.
+    @unsafe public static func giveBack(base: UnsafeMutableRawPointer) { unsafe SlabAllocator.freeBlockWithPages(base) }
+
+    /// Frees the blocks that no value has taken over, and has their pages go back to the system.
+    public func giveBack() {
+        for block in blocks where !block.isTaken { unsafe SlabAllocator.freeBlockWithPages(block.base) }
+        blocks = []
+    }
+
     deinit {
         for block in blocks where !block.isTaken { unsafe SlabAllocator.freeBlock(block.base) }
     }

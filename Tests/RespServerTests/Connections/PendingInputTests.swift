@@ -1,5 +1,6 @@
 // Input that a connection has sent and that was not executed: fed in pieces of every size, it gives the requests that were sent.
 
+import Glibc
 import RespCodec
 import Testing
 
@@ -140,5 +141,33 @@ import Testing
         if found.first != request { #expect(found.first == request.map { $0.count > 1000 ? [] : $0 }) }
         if lostFrom + size < 190_000 { #expect(found.first != request) }
         #expect(pending.isEmpty && pending.byteCount == 0 && !pending.hasLostArguments)
+    }
+
+    /// Between blocks that stay, malloc would keep the pages of what is thrown away.
+    @Test func lostArgumentsLeaveNoPagesBehind() {
+        let size = 100_000
+        let wire = Self.wire([[[UInt8]("SET".utf8), [1], [UInt8](repeating: 7, count: size)]])
+        var blocks: [UInt] = []
+        // Many, so that most lie between others.
+        let all = (0..<64).map { _ in
+            let pending = PendingInput()
+            _ = feed(Array(wire[..<(size / 2)]), in: 1000, to: pending)
+            add(Array(wire[(size / 2)..<(size - 100)]), to: pending)
+            if let room = pending.receivingRoom { blocks.append(UInt(bitPattern: room.baseAddress)) }
+            return pending
+        }
+        #expect(blocks.count == 64 && blocks.map(residentPages).reduce(0, +) > 64 * 20)
+        for pending in all { pending.loseLargeArguments() }
+        #expect(blocks.map(residentPages).reduce(0, +) < 64 * 4)
+        withExtendedLifetime(all) {}
+    }
+
+    /// How many of the 24 pages before a place are resident.
+    private func residentPages(before end: UInt) -> Int {
+        let first = (end & ~4095) - 24 * 4096
+        var states = [UInt8](repeating: 0, count: 24)
+        // What is not mapped any more is not resident either.
+        guard mincore(UnsafeMutableRawPointer(bitPattern: first), 24 * 4096, &states) == 0 else { return 0 }
+        return states.count { $0 & 1 != 0 }
     }
 }
