@@ -158,8 +158,12 @@ extension Server {
     /// Whether it is worth waiting: until much was evicted, or until what was evicted has been written.
     private var isFarFromRoom: Bool { !holdsData && (memoryLimit.isFar(engine.memoryExcess) || isFarBehind) }
 
-    /// Whether so much that a snapshot needs is to be written that this comes first.
-    private var isFarBehind: Bool { memoryLimit.isFarBehind(persistence.writableBytes) }
+    /// Whether so much that a snapshot needs is to be written that this comes first, as with it more is held than may be.
+    private var isFarBehind: Bool {
+        guard engine.isMemoryLimited else { return false }
+        let writable = persistence.writableBytes
+        return memoryLimit.isFarBehind(writable) && engine.residentExcess + writable > 0
+    }
 
     /// Goes on making room, and lets those who wait for it go on when there is some, or when none is to be had.
     func makeRoomInTime() {

@@ -763,6 +763,23 @@ def test_resident_memory_stays_near_the_limit_while_all_is_saved(command, start)
 
 
 @pytest.mark.ours
+def test_nobody_waits_for_a_snapshot_while_there_is_room(start):
+    """Much is kept for it, but far less than may be."""
+    server = start("--save", "", "--maxmemory", "4gb", "--hz", 500, "--rdbcompression", "no")
+    with server.connect(timeout=60) as client, server.connect(timeout=60) as writer:
+        names = [f"long:{number}" for number in range(30)]
+        run(client, [("SET", name, bytes(10 << 20)) for name in names])
+        assert [reply.is_error for reply in client.pipeline([("BGSAVE",), ("DEL", *names)])] == [False, False]
+        waiting, looks = 0, 0
+        while (figures := info(client))["rdb_bgsave_in_progress"] == "1":
+            writer.send("SET", "key", "value")
+            looks += 1
+            waiting += int(info(client, "clients")["blocked_clients"])
+            assert writer.read().raw == b"+OK\r\n"
+        assert figures["rdb_last_bgsave_status"] == "ok" and looks > 0 and waiting == 0, f"{waiting} of {looks}"
+
+
+@pytest.mark.ours
 def test_scripts_wait_until_there_is_room(start):
     """None adds to what the one before has written, which is far too much, and more than one turn evicts."""
     limit = 100 << 20
