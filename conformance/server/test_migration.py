@@ -270,6 +270,33 @@ def test_more_answers_than_requests(more, server, slow):
         assert client.read().raw == BROKEN and client("EXISTS", "k").value == 1
 
 
+def test_acknowledged_before_it_was_sent(start):
+    """Nobody can have what was not sent."""
+    server = start("--rdbcompression", "no")
+    with server.connect() as client, Target(reads=False) as target:
+        # More than the sockets take by themselves.
+        client.pipeline([["SETRANGE", f"k{index}", (16 << 20) - 1, "x"] for index in range(3)])
+        client.send("MIGRATE", "127.0.0.1", target.port, "", 0, LONG, "KEYS", "k0", "k1", "k2")
+        target.wait_for_connections(1)
+        target.send(OK), time.sleep(0.2), target.send(OK * 3)
+        assert client.read().raw == BROKEN and client("DBSIZE").value == 3
+
+
+def test_an_answer_without_end(server, slow):
+    """It holds nothing up for longer than one that does not begin."""
+    with server.connect() as client:
+        client("SET", "k", "v")
+        begin(client, slow, timeout=1000)
+        steps = 0
+        try:
+            while client.silent(0.1) and steps < 100:
+                slow.send(b"x" if steps else b"-")
+                steps += 1
+        except OSError:
+            pass
+        assert client.read().raw == BROKEN and steps < 100 and client("EXISTS", "k").value == 1
+
+
 def test_a_target_that_is_the_server_itself(server):
     with server.connect() as client:
         client("SET", "k", "v")

@@ -11,11 +11,16 @@ import Synchronization
 /// The requests that make some keys. Nobody writes to it any more once it has been handed over.
 @safe final class TransferPart: @unchecked Sendable {
     let writer = ReplyWriter(capacity: 1024)
-    var requestCount = 0
+    /// Where each request ends.
+    private(set) var ends: [Int] = []
 
     deinit { unsafe writer.deallocate() }
 
     var byteCount: Int { writer.count }
+    var requestCount: Int { ends.count }
+
+    /// To be called when a request has been written.
+    func endRequest() { ends.append(writer.count) }
 }
 
 /// A connection to another server that may be used again.

@@ -66,7 +66,7 @@ final class OutgoingKeys {
             next += 1
             if engine.writeRestore(of: view[place], database: database, replaces: replaces, to: part.writer) {
                 requested.append(place)
-                part.requestCount += 1
+                part.endRequest()
             }
         }
         transfer.add(part, isLast: isComplete)

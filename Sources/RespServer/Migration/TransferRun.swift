@@ -30,6 +30,9 @@ final class TransferRun {
     private var parts: [TransferPart] = []
     private var next = 0
     private var offset = 0
+    /// How many requests have been sent whole, and how many of these are in the part that is being sent.
+    private var sent = 0
+    private var sentOfPart = 0
     /// How many answers are to come for what is or was in `parts`, and how many have.
     private var expected = 0
     private var received = 0
@@ -83,7 +86,7 @@ final class TransferRun {
         where !words.isEmpty {
             greeting.writer.array(words.count)
             for word in words { greeting.writer.bulkString(word) }
-            greeting.requestCount += 1
+            greeting.endRequest()
         }
         if greeting.requestCount > 0 {
             let keys = parts
@@ -138,6 +141,8 @@ final class TransferRun {
         self.parts = parts
         next = 0
         offset = 0
+        sent = 0
+        sentOfPart = 0
         received = 0
         expected = parts.reduce(0) { $0 + $1.requestCount }
         restartTime()
@@ -188,7 +193,6 @@ final class TransferRun {
             if transferred == .wouldBlock { return false }
             throw .broken(whileWriting: hasUnsent, mayRetry: isGreeting || received == 0)
         }
-        restartTime()
         var isMalformed = false
         var verdicts: [Bool] = []
         for line in unsafe room.withUnsafeBytes({
@@ -198,13 +202,17 @@ final class TransferRun {
             if received + verdicts.count == expected { isMalformed = true }
             if isMalformed { break }
             switch line {
-            case .acknowledged: verdicts.append(true)
+            case .acknowledged:
+                // Nobody can have what was not sent. An error may come before all of its request is there.
+                if received + verdicts.count < sent { verdicts.append(true) } else { isMalformed = true }
             case .refused(let text):
                 verdicts.append(false)
                 if refusal == nil { refusal = text }
             case .malformed: isMalformed = true
             }
         }
+        // The beginning of a line is no answer: it could take any time to become one.
+        if !verdicts.isEmpty { restartTime() }
         received += verdicts.count
         if !isGreeting { transfer.note(verdicts, refusal: refusal) }
         if isMalformed { throw .broken(whileWriting: false, mayRetry: false) }
@@ -222,9 +230,15 @@ final class TransferRun {
                 restartTime()
                 left -= count
                 offset += count
+                let ends = parts[next].ends
+                while sentOfPart < ends.count && ends[sentOfPart] <= offset {
+                    sentOfPart += 1
+                    sent += 1
+                }
                 if offset == writer.count {
                     next += 1
                     offset = 0
+                    sentOfPart = 0
                 }
             case .wouldBlock: return true
             case .ended, .failed: return false

@@ -49,8 +49,10 @@ import Testing
 
     private func part(_ count: Int) -> TransferPart {
         let part = TransferPart()
-        for _ in 0..<count { part.writer.raw(ByteSlice("request...")) }
-        part.requestCount = count
+        for _ in 0..<count {
+            part.writer.raw(ByteSlice("request..."))
+            part.endRequest()
+        }
         return part
     }
 
@@ -122,6 +124,56 @@ import Testing
         #expect(pair.transfer.end().outcome == .unconnected)
     }
 
+    /// Nobody can have what was not sent.
+    @Test func whatIsAcknowledgedBeforeItWasSentIsNot() throws {
+        let pair = try Pair()
+        let part = part(1)
+        // More than the sockets take by themselves.
+        Array(repeating: UInt8(0), count: 4 << 20).withByteSlice { part.writer.raw($0) }
+        part.endRequest()
+        pair.transfer.add(part, isLast: true)
+        _ = begin(pair)
+        #expect(pair.receive(10) == "request...")
+        pair.send("+OK\r\n+OK\r\n")
+        pair.waitForEnd()
+        let result = pair.transfer.end()
+        #expect(result.outcome == .broken(whileWriting: false) && result.verdicts == [true] && result.socket == nil)
+        close(pair.other)
+    }
+
+    @Test func anErrorMayComeBeforeAllOfTheRequestIsSent() throws {
+        let pair = try Pair()
+        let part = part(0)
+        Array(repeating: UInt8(0), count: 4 << 20).withByteSlice { part.writer.raw($0) }
+        part.endRequest()
+        pair.transfer.add(part, isLast: true)
+        _ = begin(pair)
+        #expect(pair.receive(10).utf8.count == 10)
+        pair.send("-ERR Protocol error\r\n")
+        shutdown(pair.other, Int32(SHUT_RDWR))
+        pair.waitForEnd()
+        let result = pair.transfer.end()
+        #expect(result.refusal == Array("ERR Protocol error".utf8) && result.verdicts == [false])
+        close(pair.other)
+    }
+
+    /// An answer that never ends holds nothing up for longer than one that does not begin.
+    @Test func theBeginningOfAnAnswerIsNone() throws {
+        let pair = try Pair(timeout: 1000)
+        pair.transfer.add(part(1), isLast: true)
+        _ = begin(pair)
+        #expect(pair.receive(10) == "request...")
+        pair.send("-")
+        var steps = 0
+        while !pair.transfer.isOver && steps < 100 {
+            usleep(100_000)
+            _ = Glibc.send(pair.other, "x", 1, Int32(MSG_NOSIGNAL))
+            steps += 1
+        }
+        #expect(steps < 100 && pair.transfer.end().outcome == .broken(whileWriting: false))
+        close(pair.other)
+    }
+
     @Test func whatIsGivenUpNotesNothingMore() throws {
         let pair = try Pair()
         pair.transfer.add(part(2), isLast: false)
@@ -143,8 +195,10 @@ import Testing
     @Test func partsHaveABound() throws {
         let pair = try Pair()
         let part = TransferPart()
-        Array(repeating: UInt8(0), count: KeyTransfer.mostHeld).withByteSlice { part.writer.raw($0) }
-        part.requestCount = 2
+        for _ in 0..<2 {
+            Array(repeating: UInt8(0), count: KeyTransfer.mostHeld / 2).withByteSlice { part.writer.raw($0) }
+            part.endRequest()
+        }
         #expect(pair.transfer.hasRoom)
         pair.transfer.add(part, isLast: false)
         #expect(!pair.transfer.hasRoom)
