@@ -1,5 +1,5 @@
-// A connection to another server, for a thread that may wait: finding its address, connecting, and waiting until something can be read or
-// written, or a signal says that there is something else to do.
+// A connection to another server, for a thread that may wait: finding its address (`AddressLookup`), connecting, and waiting until something can
+// be read or written, or a signal says that there is something else to do.
 
 import CLinux
 import Glibc
@@ -21,55 +21,67 @@ enum TargetSocket {
         var isTimeOver: Bool { !isReadable && !isWritable && !isSignalled }
     }
 
-    /// No name of a host is longer.
-    private static let longestHost = 1024
-
     /// Connects to the first address of a host that takes the connection.
     ///
     /// - Parameters:
     ///   - host: a name or an address, up to its first zero byte.
     ///   - port: read as `atoi` does.
-    ///   - milliseconds: how long it may take. Finding the address is not limited.
+    ///   - milliseconds: how long it may take.
+    ///   - finder: finds the addresses of a host, which may take long if it is given by a name.
     ///   - isInterrupted: is asked whenever the signal has come.
     static func connect(
-        host: [UInt8], port: [UInt8], milliseconds: Int, signal: EventSignal, isInterrupted: () -> Bool
+        host: [UInt8], port: [UInt8], milliseconds: Int, signal: EventSignal,
+        finder: @escaping AddressLookup.Finder = AddressLookup.find, isInterrupted: () -> Bool
     ) throws(ConnectFailure) -> Int32 {
-        let host = host.prefix { $0 != 0 }
-        guard host.count <= longestHost else { throw .unreachable }
-        var hints = unsafe addrinfo()
-        unsafe hints.ai_family = AF_UNSPEC
-        unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-        var list: UnsafeMutablePointer<addrinfo>?
-        let hostText = (host + [0]).map { CChar(bitPattern: $0) }
+        let deadline = Deadline(milliseconds)
+        let host = Array(host.prefix { $0 != 0 })
         let number = unsafe (port + [0]).map { CChar(bitPattern: $0) }.withUnsafeBufferPointer {
             unsafe atoi($0.baseAddress!)
         }
-        guard unsafe getaddrinfo(hostText, String(number), &hints, &list) == 0 else { throw .unreachable }
-        defer { unsafe freeaddrinfo(list) }
-        let deadline = Deadline(milliseconds)
+        var addresses = finder(host, number, true)
+        if addresses.isEmpty {
+            guard let lookup = AddressLookup(of: host, port: number, finder) else { throw .unreachable }
+            addresses = try wait(for: lookup, deadline, signal, isInterrupted)
+        }
         var failure = ConnectFailure.unreachable
-        var next = unsafe list
-        while let address = unsafe next {
+        for address in addresses {
             if isInterrupted() { throw .interrupted }
             do throws(ConnectFailure) {
-                return unsafe try connect(address.pointee, deadline, signal, isInterrupted)
+                return try connect(address, deadline, signal, isInterrupted)
             } catch {
                 failure = error
                 if error == .interrupted { throw error }
             }
-            unsafe next = address.pointee.ai_next
         }
         throw failure
     }
 
+    private static func wait(
+        for lookup: AddressLookup, _ deadline: Deadline, _ signal: EventSignal, _ isInterrupted: () -> Bool
+    ) throws(ConnectFailure) -> [AddressLookup.Address] {
+        while true {
+            let readiness = wait(for: lookup.signal.descriptor, writing: false, signal, deadline)
+            if readiness.isSignalled {
+                signal.take()
+                if isInterrupted() { throw .interrupted }
+            }
+            if let addresses = lookup.addresses { return addresses }
+            if readiness.isTimeOver { throw .timedOut }
+        }
+    }
+
     private static func connect(
-        _ address: addrinfo, _ deadline: Deadline, _ signal: EventSignal, _ isInterrupted: () -> Bool
+        _ address: AddressLookup.Address, _ deadline: Deadline, _ signal: EventSignal, _ isInterrupted: () -> Bool
     ) throws(ConnectFailure) -> Int32 {
-        let kind = unsafe address.ai_socktype | 0o4000 | 0o2000000  // SOCK_NONBLOCK, SOCK_CLOEXEC
-        let descriptor = unsafe socket(address.ai_family, kind, address.ai_protocol)
+        let kind = address.kind | 0o4000 | 0o2000000  // SOCK_NONBLOCK, SOCK_CLOEXEC
+        let descriptor = socket(address.family, kind, address.protocolNumber)
         guard descriptor >= 0 else { throw .unreachable }
         do throws(ConnectFailure) {
-            if unsafe Glibc.connect(descriptor, address.ai_addr, address.ai_addrlen) != 0 {
+            let result = unsafe address.bytes.withUnsafeBytes {
+                unsafe Glibc.connect(
+                    descriptor, $0.baseAddress!.assumingMemoryBound(to: sockaddr.self), socklen_t($0.count))
+            }
+            if result != 0 {
                 guard errno == EINPROGRESS else { throw errno == ECONNREFUSED ? .refused : .unreachable }
                 while true {
                     let readiness = wait(for: descriptor, writing: true, signal, deadline)
