@@ -149,6 +149,8 @@ extension Server {
         guard memoryLimit.isExceeded else { return .granted }
         let isDenied = needsRoom(flags, connection)
         guard isDenied || isScript && !flags.isDisjoint(with: [.write, .mayWrite]) else { return .granted }
+        // Where others wait, room is made once a turn for all of them: it takes time that nobody else is served.
+        if !memoryLimit.suspended.isEmpty && isFarFromRoom { return .later }
         guard makeRoom() else { return isDenied ? .refused : .granted }
         guard isFarFromRoom else { return .granted }
         memoryLimit.timer.set(for: now)

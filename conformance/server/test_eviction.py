@@ -4,6 +4,7 @@ What a key is worth is set with RESTORE, not by waiting. Redis counts its client
 limit by some of these.
 """
 import bisect
+import contextlib
 import itertools
 import os
 import random
@@ -777,6 +778,25 @@ def test_nobody_waits_for_a_snapshot_while_there_is_room(start):
             waiting += int(info(client, "clients")["blocked_clients"])
             assert writer.read().raw == b"+OK\r\n"
         assert figures["rdb_last_bgsave_status"] == "ok" and looks > 0 and waiting == 0, f"{waiting} of {looks}"
+
+
+@pytest.mark.ours
+def test_room_is_made_once_a_turn_for_all_who_wait(start):
+    """Each of many clients would otherwise take its time for it, and all others would wait meanwhile."""
+    server = start("--maxmemory-policy", "allkeys-random", "--maxmemory-eviction-tenacity", 0)
+    with server.connect() as client, server.connect() as last, contextlib.ExitStack() as stack:
+        writers = [stack.enter_context(server.connect()) for _ in range(60)]
+        assert not client("DEBUG", "POPULATE", 100_000, "key", 20).is_error
+        client.pipeline([("MULTI",), ("CONFIG", "SET", "maxmemory", used(client) // 2), ("DEBUG", "SLEEP", 0.5)])
+        # What they send meanwhile is there in one turn.
+        client.send("EXEC")
+        for writer in writers:
+            writer.send("SET", "key", "value")
+        # Each time room is made, some keys go.
+        assert evicted(last) < 16 * len(writers) // 2
+        assert not client.read().is_error
+        for writer in writers:
+            assert writer.read(timeout=10).raw == b"+OK\r\n"
 
 
 @pytest.mark.ours
