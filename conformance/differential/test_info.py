@@ -7,28 +7,8 @@ import pytest
 from support.promised import INFO_SECTIONS
 from support.resp import eventually
 
-# What the reference tells of its own build and of parts that a server may well not have.
-OWN_TO_REDIS = {
-    "server": {"redis_git_sha1", "redis_git_dirty", "redis_build_id", "gcc_version", "atomicvar_api", "monotonic_clock",
-               "io_threads_active"},
-    "clients": {"cluster_connections"},
-    "memory": {"mem_cluster_links", "number_of_cached_scripts", "number_of_functions", "number_of_libraries",
-               "used_memory_lua", "used_memory_lua_human", "used_memory_vm_eval", "used_memory_scripts_eval",
-               "used_memory_vm_functions", "used_memory_vm_total", "used_memory_vm_total_human", "used_memory_functions",
-               "used_memory_scripts", "used_memory_scripts_human", "mem_replication_backlog",
-               "mem_total_replication_buffers", "mem_clients_slaves", "mem_aof_buffer"},
-    "persistence": set(),
-    "stats": {"reply_buffer_shrinks", "reply_buffer_expands", "sync_full", "sync_partial_ok", "sync_partial_err", "total_net_repl_input_bytes",
-              "total_net_repl_output_bytes",
-              "instantaneous_input_repl_kbps", "instantaneous_output_repl_kbps",
-              "slave_expires_tracked_keys", "io_threaded_reads_processed", "io_threaded_writes_processed",
-              "expired_stale_perc", "expired_time_cap_reached_count",
-              "dump_payload_sanitizations", "active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits",
-              "active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time"},
-    "cpu": {"used_cpu_sys_main_thread", "used_cpu_user_main_thread"},
-}
-
-
+# Names of the build, of whatever form.
+BUILD = {"redis_build_id", "redis_git_sha1"}
 
 
 def info(connection, *sections):
@@ -56,13 +36,18 @@ def kind(text):
     return "text"
 
 
-@pytest.mark.parametrize("section", [name for name in INFO_SECTIONS if name not in ("keyspace", "commandstats", "errorstats")])
-def test_fields(section, server, reference):
-    with server.connect() as tested, reference.connect() as other:
+@pytest.mark.ours
+@pytest.mark.parametrize("peer", ["reference", "newer_redis"])
+@pytest.mark.parametrize("section", "server clients memory persistence stats replication cpu cluster threads".split())
+def test_fields(section, peer, server, request):
+    with server.connect() as tested, request.getfixturevalue(peer).connect() as other:
         ours, theirs = info(tested, section), info(other, section)
+    if not theirs:
+        return      # which that one does not have yet
     assert list(ours) == list(theirs)
     (ours,), (theirs,) = ours.values(), theirs.values()
-    wanted = {name: kind(value) for name, value in theirs.items() if name not in OWN_TO_REDIS.get(section, ())}
+    wanted = {name: kind(value) for name, value in theirs.items() if name not in BUILD}
+    assert BUILD & set(theirs) <= set(ours)
     assert wanted.items() <= {name: kind(value) for name, value in ours.items()}.items(), \
         {name: (theirs[name], ours.get(name)) for name in wanted if name not in ours or kind(ours[name]) != wanted[name]}
 
@@ -302,3 +287,29 @@ def test_objects_that_are_freed_in_the_background(which, request):
     assert eventually(lambda: freed() == before + 1 + 102 + 52)
     connection("CONFIG", "RESETSTAT")
     assert freed() == 0
+
+
+@pytest.mark.ours
+def test_broken_watches_are_not_counted(server, newer_redis):
+    """Whoever watches a key that was changed watches nothing any more, nor more when watching others."""
+    figures = []
+    for one in (server, newer_redis):
+        told = []
+        with one.connect() as first, one.connect() as second, one.connect() as writer:
+            def look():
+                fields = info(writer, "clients")["Clients"]
+                told.append((fields["watching_clients"], fields["total_watched_keys"]))
+            first("WATCH", "a", "b", "c")
+            second("WATCH", "b", "d")
+            look()
+            writer("SET", "a", "1")
+            look()
+            first("WATCH", "e")
+            look()
+            second("UNWATCH")
+            look()
+            first("UNWATCH")
+            look()
+        figures.append(told)
+    assert figures[1] == [("2", "4"), ("1", "2"), ("1", "2"), ("0", "0"), ("0", "0")]
+    assert figures[0] == figures[1]

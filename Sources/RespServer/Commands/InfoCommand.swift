@@ -153,10 +153,10 @@ enum InfoCommands {
 
     @Sendable private static func writeClients(_ server: Server, _ text: InfoText) {
         let sample = server.sampledFigures
-        // While no key is watched, connections need not be visited.
-        let watching =
-            server.keyspaceListeners.watches.keyCount == 0
-            ? 0 : server.connections.all.count { ($0.watches?.count ?? 0) > 0 }
+        // While no key is watched, connections need not be visited. What is left of watches that are broken does not count.
+        let watchedKeyCount = server.keyspaceListeners.watches.keyCount
+        let watches = watchedKeyCount == 0 ? [] : server.connections.all.compactMap(\.watches)
+        let intact = watches.filter { $0.count > 0 }
         text.add("connected_clients", server.connections.count)
         text.add("cluster_connections", 0)
         text.add("maxclients", server.configuration.settings.maxClients)
@@ -167,9 +167,11 @@ enum InfoCommands {
             server.pause.suspended.count + server.memoryLimit.suspended.count + server.keyspaceListeners.blocked.count)
         text.add("tracking_clients", server.tracking.clientCount)
         text.add("pubsub_clients", server.pubsub.subscriberCount)
-        text.add("watching_clients", watching)
+        text.add("watching_clients", intact.count)
         text.add("clients_in_timeout_table", server.keyspaceListeners.blocked.deadlineCount)
-        text.add("total_watched_keys", server.keyspaceListeners.watches.keyCount)
+        text.add(
+            "total_watched_keys",
+            intact.count == watches.count ? watchedKeyCount : ClientWatches.keyCount(ofAll: intact))
         text.add("total_blocking_keys", server.keyspaceListeners.blocked.keyCount)
         text.add("total_blocking_keys_on_nokey", server.keyspaceListeners.blocked.endingKeyCount)
     }

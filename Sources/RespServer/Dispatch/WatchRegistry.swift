@@ -47,6 +47,12 @@ final class ClientWatches {
     /// - Complexity: O(n) in the keys.
     var isBroken: Bool { cohorts.contains { $0.isBroken } }
 
+    /// How many keys several clients watch, each counted once.
+    /// - Complexity: O(n) in the keys of all.
+    static func keyCount(ofAll watches: [ClientWatches]) -> Int {
+        Set(watches.lazy.flatMap { $0.cohorts.lazy.map(\.key) }).count
+    }
+
     fileprivate func contains(_ cohort: WatchCohort, _ steps: StepCounter) -> Bool {
         guard identities.isEmpty else { return identities.contains(ObjectIdentifier(cohort)) }
         steps.step(cohorts.count)
