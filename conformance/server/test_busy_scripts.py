@@ -165,6 +165,25 @@ def test_nothing_expires_and_nobody_is_served_while_a_script_is_busy(quick):
         assert [part.value for part in waiting.read().value] == [b"list", b"a"]
 
 
+# Microseconds from the first TIME until it has moved by 100 milliseconds, or -1 if it never does in this many instructions.
+UNTIL_LATER = """local function now() local time = redis.call('time') return time[1] * 1000000 + time[2] end
+    local first = now()
+    for i = 1, tonumber(ARGV[1]) do
+        local passed = now() - first
+        if passed >= 100000 then return passed end
+    end
+    return -1"""
+
+
+@pytest.mark.ours
+def test_time_stands_still_for_a_script_until_it_is_busy(quick):
+    """So a script that waits for a moment comes to an end. Within one that takes no time it is always the same time."""
+    with quick.connect() as client:
+        assert client("EVAL", UNTIL_LATER, "0", "3e7").value >= 100_000
+        client("CONFIG", "SET", "busy-reply-threshold", "0")
+        assert client("EVAL", UNTIL_LATER, "0", "3e5").value == -1
+
+
 @pytest.mark.ours
 def test_script_kill_after_ends_scripts_that_only_read(quick):
     with quick.connect() as client:

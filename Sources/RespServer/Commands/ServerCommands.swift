@@ -12,7 +12,7 @@ enum ServerCommands {
                 summary: "Returns the server's time: seconds and microseconds.",
                 complexity: "O(1)"
             ) { (context, _) throws(CommandError) in
-                let now = Int(context.server.scripts.run?.startTime ?? Syscall.wallMicroseconds())
+                let now = Int(context.server.scripts.run?.shownTime ?? Syscall.wallMicroseconds())
                 context.reply.array(2)
                 context.reply.bulkString(now / 1_000_000)
                 context.reply.bulkString(now % 1_000_000)

@@ -3,7 +3,7 @@
 // Lua asks every hundred thousand instructions whether it may go on. From `busy-reply-threshold` on others are served then: they are told BUSY,
 // but for the few commands that every state of the server allows. So the loop takes a turn within a request that runs. What
 // that request has in the reader, the batch and the reply queue is set aside meanwhile; its client is not served, nothing expires, nobody who
-// waits is run, and the time stands still: the data is as the script has it.
+// waits is run, and for the data the time stands still: it is as the script has it. Only what TIME answers moves.
 //
 //     runs --threshold--> busy --ends--> over
 //                          |--SCRIPT KILL, FUNCTION KILL: if it has not written--> killed --error at its next line--> over
@@ -70,6 +70,7 @@ extension ScriptRunner {
             isBusy = true
             server.updateGate()
         }
+        run.letTimePass()
         if server.persistence.loading == nil {
             server.serveWhileBusy(run.connection)
         } else {

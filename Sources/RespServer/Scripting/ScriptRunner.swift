@@ -391,13 +391,17 @@ import StoreEngine
     @inline(__always) var connection: Connection { uncountedConnection.object }
     @inline(__always) var environment: LuaEnvironment { uncountedEnvironment.object }
 
-    /// What time it is for it from the beginning to the end, in microseconds since 1970.
-    var startTime: Int64 {
+    /// What TIME answers, in microseconds since 1970: when it was asked first, until the script is busy. Then the time moves at each look after
+    /// it, or a script that waits for a moment would never end.
+    var shownTime: Int64 {
         if let microseconds { return microseconds }
         let now = Syscall.wallMicroseconds()
         microseconds = now
         return now
     }
+
+    /// To be called while it is busy: the time has passed.
+    func letTimePass() { microseconds = nil }
 
     @inline(__always)
     fileprivate func begin(
