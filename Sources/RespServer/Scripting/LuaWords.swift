@@ -1,11 +1,10 @@
 // The words of a command that a script runs: those of strings where they lie in Lua's memory, those of numbers in memory of their own.
 
-import CLinux
 import RespCodec
 
 @safe struct LuaWords {
     private static let usualCapacity = 64
-    private static let numberBytes = 32
+    private static let numberBytes = FloatingPoint64.maximumLength
 
     private var pieces = UnsafeMutablePointer<ArgumentPiece>.allocate(capacity: LuaWords.usualCapacity)
     private var numbers = UnsafeMutablePointer<UInt8>.allocate(capacity: LuaWords.usualCapacity * LuaWords.numberBytes)
@@ -37,16 +36,13 @@ import RespCodec
         return unsafe Arguments(base: base, pieces: UnsafePointer(pieces), count: count)
     }
 
-    /// Writes a number as "%.17g" prints it.
+    /// Writes the shortest text that reads back as the number; a whole one up to 2^62 has all its digits. What is not a number has its sign.
     @inline(__always)
     private static func write(_ value: Double, to target: UnsafeMutablePointer<UInt8>) -> Int {
-        let whole = LuaNumber.int64(value)
-        if whole.magnitude < 100_000_000_000_000_000 && Double(whole) == value && (whole != 0 || value.sign == .plus) {
-            return unsafe Decimal.write(whole, to: target)
-        }
-        return Int(
-            unsafe clua_format(
-                UnsafeMutableRawPointer(target).assumingMemoryBound(to: CChar.self), numberBytes, 17, value))
+        if let whole = FloatingPoint64.wholeNumber(value) { return unsafe Decimal.write(whole, to: target) }
+        guard value.isNaN && value.sign == .minus else { return unsafe FloatingPoint64.write(value, to: target) }
+        unsafe target[0] = UInt8(ascii: "-")
+        return unsafe 1 + FloatingPoint64.write(value, to: target + 1)
     }
 
     private mutating func grow(to count: Int) {
