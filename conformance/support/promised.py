@@ -10,9 +10,12 @@ PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "COMMANDS.md"
 
 
 def rows():
-    """Of each command and subcommand of the page its words, syntax included, and since which version of which server there is one."""
-    for words, server, version in re.findall(r"^\| `([^`]+)` \| (Redis|Valkey) ([\d.]+) \|", PAGE.read_text(), re.MULTILINE):
-        yield words.split(" "), server, tuple(map(int, version.split(".")))
+    """Of each command and subcommand of the page its words, syntax included, since which version of which server there is one, and
+    which version it is as in."""
+    row = r"^\| `([^`]+)` \| (Redis|Valkey) ([\d.]+) \| (Redis|Valkey) ([\d.]+) \|"
+    for words, *versions in re.findall(row, PAGE.read_text(), re.MULTILINE):
+        since, newest = ((server, tuple(map(int, version.split(".")))) for server, version in (versions[:2], versions[2:]))
+        yield words.split(" "), since, newest
 
 
 def is_newer(server, version):
@@ -23,9 +26,9 @@ def is_newer(server, version):
 ROWS = list(rows())
 assert ROWS, f"{PAGE} tells of no command"
 # Only a command without arguments of its own has subcommands.
-BARE = {words[0] for words, _, _ in ROWS if len(words) == 1}
-COMMANDS = [words[0] for words, _, _ in ROWS if len(words) == 1 or words[0] not in BARE]
-SUBCOMMANDS = {name: [words[1] for words, _, _ in ROWS if words[0] == name and len(words) > 1] for name in COMMANDS if name in BARE}
+BARE = {words[0] for words, *_ in ROWS if len(words) == 1}
+COMMANDS = [words[0] for words, *_ in ROWS if len(words) == 1 or words[0] not in BARE]
+SUBCOMMANDS = {name: [words[1] for words, *_ in ROWS if words[0] == name and len(words) > 1] for name in COMMANDS if name in BARE}
 SUBCOMMANDS = {name: subcommands for name, subcommands in SUBCOMMANDS.items() if subcommands}
 CONTAINERS = list(SUBCOMMANDS)
 
@@ -34,8 +37,10 @@ CONTAINERS = list(SUBCOMMANDS)
 SUBCOMMANDS["DEBUG"] = """SLEEP OBJECT SET-ACTIVE-EXPIRE POPULATE QUICKLIST-PACKED-THRESHOLD STRINGMATCH-LEN DIGEST DIGEST-VALUE PROTOCOL
 ERROR HELP""".split()
 
-# Of each, by its name as COMMAND knows it, which server had it first, and since which version.
-SINCE = {"|".join(words[:2] if words[0] in CONTAINERS else words[:1]).lower(): since for words, *since in ROWS}
+# Of each, by its name as COMMAND knows it, which server had it first, and since which version, and which version of which it is as in.
+VERSIONS = {"|".join(words[:2] if words[0] in CONTAINERS else words[:1]).lower(): versions for words, *versions in ROWS}
+SINCE = {name: since for name, (since, _) in VERSIONS.items()}
+AS_IN = {name: newest for name, (_, newest) in VERSIONS.items()}
 NEW_IN_72 = [name for name, since in SINCE.items() if is_newer(*since)]
 
 INFO_SECTIONS = "server clients memory stats keyspace cpu commandstats errorstats".split()

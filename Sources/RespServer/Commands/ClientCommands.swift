@@ -37,7 +37,8 @@ enum ClientCommands {
             ClientLine.write(
                 context.connection, now: context.server.engine.now, request: arguments, to: context.reply)
             context.reply.endVerbatim(text)
-        },
+        }
+        .asIn("Redis 8.2.0"),
         subcommand(
             "KILL", since: "2.4.0", arity: -3, flags: [.admin, .noScript],
             syntax: "filter=<old-format=ip:port@-2.8.12 | new-format=<\(killFilters)> ...>",

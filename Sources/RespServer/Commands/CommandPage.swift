@@ -49,8 +49,8 @@ struct CommandPage {
         let versions = [info.since] + info.history.map(\.version)
         let newest = versions.max { Self.number($0) < Self.number($1) } ?? info.since
         let isOfValkey = info.isOfValkey
-        return
-            "| `\(syntax)` | \(Self.release(info.since, isOfValkey)) | \(Self.release(newest, isOfValkey)) | \(info.difference ?? "") |\n"
+        let release = info.release ?? Self.release(newest, isOfValkey)
+        return "| `\(syntax)` | \(Self.release(info.since, isOfValkey)) | \(release) | \(info.difference ?? "") |\n"
     }
 
     /// An argument as people write it.

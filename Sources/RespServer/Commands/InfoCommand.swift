@@ -16,6 +16,7 @@ enum InfoCommands {
             complexity: "O(N) in the commands and the databases in use", run: run
         )
         .changed("7.0.0", "Takes several sections.")
+        .asIn("Redis 8.2.0")
     ]
 
     private typealias Section = (

@@ -100,6 +100,7 @@ struct CommandInfo {
     let summary: String
     let complexity: String
     let history: [CommandChange]
+    let release: String?
     let deprecation: CommandChange?
     let secrets: SecretArguments
     let script: ScriptReference?
@@ -118,6 +119,7 @@ struct CommandInfo {
         summary = command.summary
         complexity = command.complexity
         history = command.history
+        release = command.release
         deprecation = command.deprecation
         secrets = command.secrets
         script = command.script

@@ -152,6 +152,8 @@ public struct Command<Context>: Sendable {
     public let subcommands: [Command<Context>]
     /// What has changed for callers since the command came, the oldest change first.
     public private(set) var history: [CommandChange] = []
+    /// The newest release in which something came that is here, such as "Redis 8.2.0", if it is neither `since` nor the last of the history.
+    public private(set) var release: String?
     /// Since when there is something better, and what that is.
     public private(set) var deprecation: CommandChange?
     /// The place of an argument that is looked for in the key's value, so that memory can be asked for early; 0 if there is none.
@@ -229,6 +231,13 @@ public struct Command<Context>: Sendable {
     public func differing(_ difference: String) -> Command<Context> {
         var command = self
         command.difference = difference
+        return command
+    }
+
+    /// The same command, known to be as in a release of which its history does not tell: servers do not list all that is new.
+    public func asIn(_ release: String) -> Command<Context> {
+        var command = self
+        command.release = release
         return command
     }
 

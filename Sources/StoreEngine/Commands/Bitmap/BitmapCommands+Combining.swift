@@ -12,7 +12,9 @@ extension BitmapCommands {
             ],
             syntax: "operation=<AND | OR | XOR | NOT | DIFF | DIFF1 | ANDOR | ONE> destkey key [key ...]",
             summary: "Combines strings bit by bit and sets a key to the result.",
-            complexity: "O(N) in the bytes of all strings", run: combine)
+            complexity: "O(N) in the bytes of all strings", run: combine
+        )
+        .asIn("Redis 8.2.0")
     ]
 
     private static func operation(_ arguments: Arguments) throws(CommandError) -> BitOperation {

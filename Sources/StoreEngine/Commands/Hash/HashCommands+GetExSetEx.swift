@@ -21,7 +21,9 @@ extension HashCommands {
                 "key key-condition=[NX | XX] fields-condition=[FNX | FXX] expiration=[EX seconds | PX milliseconds | EXAT unix-time-seconds"
                 + " | PXAT unix-time-milliseconds | KEEPTTL] <FIELDS numfields field value [field value ...]>",
             summary: "Sets fields, and may set when they expire.", complexity: "O(N) in the fields",
-            run: setWithDeadlines),
+            run: setWithDeadlines
+        )
+        .asIn("Valkey 9.1.0"),
         Command(
             "HGETDEL", group: .hash, since: "8.0.0", arity: -5, flags: [.write, .fast], effect: .explicit,
             keys: [.first([.rw, .access, .delete])], syntax: "key <FIELDS numfields field [field ...]>",

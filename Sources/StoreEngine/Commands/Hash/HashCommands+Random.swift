@@ -13,7 +13,9 @@ extension HashCommands {
             "HSCAN", group: .hash, since: "2.8.0", arity: -3, flags: [.readOnly], keys: [.first([.ro, .access])],
             tips: ["nondeterministic_output"], syntax: "key cursor [MATCH pattern] [COUNT count] [NOVALUES]",
             summary: "Returns the fields and values of a hash piece by piece.",
-            complexity: "O(1) for each call, O(N) for all", run: scan),
+            complexity: "O(1) for each call, O(N) for all", run: scan
+        )
+        .asIn("Redis 7.4.0"),
     ]
 
     // MARK: random fields

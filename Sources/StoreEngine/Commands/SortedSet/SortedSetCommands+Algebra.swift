@@ -6,21 +6,29 @@ extension SortedSetCommands {
     static let algebra: [Command<KeyspaceContext>] = [
         combiner(
             "ZUNION", .union, since: "6.2.0", summary: "Returns the members of any of several sorted sets.",
-            complexity: "O(N+M*log(M)) for N members in all and M results"),
+            complexity: "O(N+M*log(M)) for N members in all and M results"
+        )
+        .asIn("Redis 8.8.0"),
         combiner(
             "ZINTER", .intersection, since: "6.2.0", summary: "Returns the members of all of several sorted sets.",
-            complexity: "O(N*K+M*log(M)) for N members of the smallest of K sets and M results"),
+            complexity: "O(N*K+M*log(M)) for N members of the smallest of K sets and M results"
+        )
+        .asIn("Redis 8.8.0"),
         combiner(
             "ZDIFF", .difference, since: "6.2.0",
             summary: "Returns the members of the first sorted set that are in no other.",
             complexity: "O(L+M*log(M)) for L members in all and M results"),
         storer(
             "ZUNIONSTORE", .union, since: "2.0.0", summary: "Stores the members of any of several sorted sets.",
-            complexity: "O(N+M*log(M)) for N members in all and M results", event: .zunionStore),
+            complexity: "O(N+M*log(M)) for N members in all and M results", event: .zunionStore
+        )
+        .asIn("Redis 8.8.0"),
         storer(
             "ZINTERSTORE", .intersection, since: "2.0.0",
             summary: "Stores the members of all of several sorted sets.",
-            complexity: "O(N*K+M*log(M)) for N members of the smallest of K sets and M results", event: .zinterStore),
+            complexity: "O(N*K+M*log(M)) for N members of the smallest of K sets and M results", event: .zinterStore
+        )
+        .asIn("Redis 8.8.0"),
         storer(
             "ZDIFFSTORE", .difference, since: "6.2.0",
             summary: "Stores the members of the first sorted set that are in no other.",

@@ -15,7 +15,8 @@ extension SortedSetCommands {
             summary: "Returns the members and scores of a sorted set piece by piece.",
             complexity: "O(1) for each call, O(N) for all", run: scan
         )
-        .changed("8.0.0", "Takes `NOSCORES`."),
+        .changed("8.0.0", "Takes `NOSCORES`.")
+        .asIn("Valkey 8.0.0"),
     ]
 
     @Sendable private static func random(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError)

@@ -14,7 +14,8 @@ extension StreamCommands {
             complexity: "O(N) in the entries returned"
         ) { (context, arguments) throws(CommandError) in
             try read(&context, arguments, ReadOptions(arguments, isGroup: false, now: context.now))
-        },
+        }
+        .asIn("Redis 7.4.0"),
         Command(
             "XREADGROUP", group: .stream, since: "5.0.0", arity: -7, flags: [.write, .blocking, .movableKeys],
             effect: .explicit,
