@@ -231,6 +231,19 @@ def closed(connection):
         connection.socket.settimeout(10)
 
 
+def test_who_waited_for_the_end_of_a_pause_is_not_idle(start):
+    """Not even when the pause ends in the turn in which those who are idle are looked for."""
+    server = start("--timeout", 1)
+    with server.connect() as control, server.connect() as client, server.connect() as other:
+        assert control("CLIENT", "PAUSE", 1300, "WRITE").value == b"OK"
+        client.send("SET", "key", "value")
+        client.send("GET", "key")
+        assert eventually(lambda: b"blocked_clients:1\r\n" in other("INFO", "clients").plain())
+        other.send("DEBUG", "SLEEP", 2)
+        assert client.read(timeout=5).value == b"OK"
+        assert client.read(timeout=5).value == b"value"
+
+
 def test_no_timeout_by_default(server):
     with server.connect() as client:
         assert client("CONFIG", "GET", "timeout").as_pairs() == {b"timeout": b"0"}

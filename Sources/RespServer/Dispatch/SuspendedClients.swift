@@ -27,10 +27,11 @@ struct SuspendedClients {
 }
 
 extension Server {
-    /// Has clients that were suspended served again.
+    /// Has clients that were suspended served again. How long they waited does not count as idle.
     func resume(_ connections: [Connection]) {
         for connection in connections where !connection.isClosed {
             connection.isPaused = false
+            connection.lastActive = now
             enqueue(connection)
         }
     }
