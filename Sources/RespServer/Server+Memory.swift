@@ -169,7 +169,7 @@ extension Server {
 
     /// Goes on making room, and lets those who wait for it go on when there is some, or when none is to be had.
     func makeRoomInTime() {
-        if makeRoom() && isFarFromRoom {
+        if makeRoom(relievesSnapshot: true) && isFarFromRoom {
             memoryLimit.timer.set(for: now)
         } else {
             resume(memoryLimit.suspended.take())
@@ -185,9 +185,11 @@ extension Server {
     }
 
     /// Makes room, for a bounded time; if that was too short, goes on in the next turn.
+    /// - Parameter relievesSnapshot: whether more of what is being saved is written first where much waits for it: once a turn, as it takes
+    ///   time that nobody else is served.
     /// - Returns: False if there is no room, and no key that may go.
     @discardableResult
-    func makeRoom() -> Bool {
+    func makeRoom(relievesSnapshot: Bool = false) -> Bool {
         // Nothing is removed during a pause.
         guard !holdsData else { return true }
         // Clients that hold more than they may go before keys do; who is being served goes when its turn is over.
@@ -208,7 +210,10 @@ extension Server {
         let limit = evictionCycles
         var searches = 0
         if persistence.background != nil {
-            persistence.relieveMemory(memoryLimit.mostOfSnapshot, until: start &+ min(limit, clock.millisecond / 2))
+            if relievesSnapshot {
+                persistence.relieveMemory(
+                    memoryLimit.mostOfSnapshot, until: start &+ clock.millisecond / 2)
+            }
             // What is evicted would only be added to what is kept.
             if isFarBehind {
                 memoryLimit.timer.set(for: now)

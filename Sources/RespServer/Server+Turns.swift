@@ -59,8 +59,9 @@ extension Server {
     /// A turn within a command that takes long: only clients are served, who can do little.
     func takeTurnWhileBusy() {
         clock.beginTurn()
-        // Those whose turn was still to come.
+        // Those whose turn was still to come. No room is made meanwhile: who waits for it is told why nothing happens.
         turns.putOff()
+        if !memoryLimit.suspended.isEmpty { resume(memoryLimit.suspended.take()) }
         serveQueued()
         while let index = turns.nextEvent() { handle(loop[index]) }
         turns.beginEvents(loop.wait(now: now, hasWork: true))

@@ -815,6 +815,29 @@ def test_scripts_wait_until_there_is_room(start):
 
 
 @pytest.mark.ours
+def test_who_waits_for_room_is_told_of_a_busy_script(start):
+    """No key goes while it runs, which may be long."""
+    server = start("--save", "", "--maxmemory-eviction-tenacity", 0, "--maxmemory-policy", "allkeys-random", "--busy-reply-threshold", 50)
+    with server.connect(timeout=10) as client, server.connect(timeout=10) as writer, server.connect(timeout=10) as other:
+        for _ in range(20):
+            for hundred in range(1000):
+                client("MSET", *itertools.chain(*((f"key:{hundred}:{number}", "x" * 100) for number in range(100))))
+            limit = used(client) * 3 // 4
+            client.send("CONFIG", "SET", "maxmemory", limit)
+            writer.send("SET", "key", "value")
+            other.send("EVAL_RO", "while true do end", 0)
+            told = writer.read().raw
+            assert client.read().raw == b"+OK\r\n"
+            eventually(lambda: client("SCRIPT", "KILL").raw == b"+OK\r\n")
+            assert b"killed" in other.read().raw
+            client("CONFIG", "SET", "maxmemory", 0)
+            # Unless all keys had gone before the script began.
+            if told != b"+OK\r\n":
+                break
+        assert told.startswith(b"-BUSY ")
+
+
+@pytest.mark.ours
 def test_large_arguments_that_have_no_room_take_none(start):
     """What is refused anyhow is thrown away as it arrives, and what comes behind it is served."""
     limit = 100 << 20
