@@ -5,8 +5,10 @@ import Testing
 
 @testable import StoreEngine
 
-@Suite struct EngineTransfersTests {
+@Suite final class EngineTransfersTests {
     private let writer = ReplyWriter()
+
+    deinit { writer.deallocate() }
 
     private func run(_ engine: Engine, _ words: String...) -> String {
         String(decoding: engine.execute(words.map { Array($0.utf8) }), as: UTF8.self)
