@@ -40,16 +40,20 @@ import Testing
         let writer = client("GET none\nSET a 1\nSET b 2")
         let reader = client("GET none\nDEL none\nPING")
         let transaction = client("MULTI\nSET c 3\nEXEC")
-        #expect(turns { writer.connection.isPaused && transaction.connection.isPaused && reader.pieces.isEmpty } < 10)
+        let last = "+PONG\r\n"
+        #expect(
+            turns {
+                writer.connection.isPaused && transaction.connection.isPaused && reader.text.hasSuffix(last)
+            } < 20)
         #expect(writer.text == "$-1\r\n" && transaction.text == "+OK\r\n")
-        #expect(reader.text == "$-1\r\n:0\r\n+PONG\r\n")
+        #expect(reader.text == "$-1\r\n:0\r\n" + last)
         // What comes behind is not read: it would take memory.
         let unread = requests("SET d 4")
         writer.pieces.append(unread)
         one.turn()
         #expect(writer.pieces == [unread] && isAnyoneSuspended)
         let evicted = one.server.engine.statistics.evictedKeys
-        #expect(turns { !isAnyoneSuspended } < 1000)
+        #expect(turns { !isAnyoneSuspended } < 2000)
         one.run()
         #expect(one.server.engine.statistics.evictedKeys > evicted + 100)
         #expect(writer.text == "$-1\r\n+OK\r\n+OK\r\n+OK\r\n" && writer.pieces.isEmpty)
@@ -59,9 +63,9 @@ import Testing
     @Test(arguments: ["FLUSHALL", "CONFIG SET maxmemory 0", "CONFIG SET maxmemory-policy noeviction"])
     func theyGoOnWhenItIsNoUseToWait(command: String) {
         let writer = client("SET a 1")
-        #expect(turns { isAnyoneSuspended } < 10 && writer.text.isEmpty)
+        #expect(turns { isAnyoneSuspended } < 20 && writer.text.isEmpty)
         one.send(control, command)
-        #expect(turns { !isAnyoneSuspended } < 3)
+        #expect(turns { !isAnyoneSuspended } < 20)
         one.run()
         #expect(
             writer.text
@@ -71,14 +75,14 @@ import Testing
 
     @Test func whoHasGoneIsForgotten() {
         let writer = client("SET a 1")
-        #expect(turns { isAnyoneSuspended } < 10)
+        #expect(turns { isAnyoneSuspended } < 20)
         one.send(control, "CLIENT KILL ID \(writer.connection.id)")
         #expect(!isAnyoneSuspended && writer.connection.isClosed && writer.text.isEmpty)
     }
 
     @Test func infoCountsThem() {
         _ = client("SET a 1")
-        #expect(turns { isAnyoneSuspended } < 10)
+        #expect(turns { isAnyoneSuspended } < 20)
         let info = control.received { one.send(control, "INFO clients") }
         #expect(info.contains("blocked_clients:1\r\n"))
     }
