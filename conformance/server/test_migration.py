@@ -38,10 +38,10 @@ def slow():
 
 
 def begin(client, target, *rest, keys=1, **options):
-    """Sends MIGRATE, and waits until the target has the requests of so many keys."""
-    before = len(target.requests)
+    """Sends MIGRATE, and waits until the target has so many keys more; what selects a database comes before them on each new connection."""
+    before = target.names.count(b"RESTORE")
     client.send("MIGRATE", "127.0.0.1", target.port, options.get("key", "k"), 0, options.get("timeout", LONG), *rest)
-    target.wait_for(before + keys + (before == 0))
+    target.wait_until(lambda: target.names.count(b"RESTORE") >= before + keys)
 
 
 def info(client, field):

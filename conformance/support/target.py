@@ -59,8 +59,12 @@ class Target:
 
     def wait_for(self, count, seconds=10):
         """Waits until so many requests have come."""
+        self.wait_until(lambda: len(self.requests) >= count, seconds)
+
+    def wait_until(self, condition, seconds=10):
+        """Waits until the condition holds, which is looked at whenever a request has come."""
         with self.arrived:
-            assert self.arrived.wait_for(lambda: len(self.requests) >= count, seconds), self.requests
+            assert self.arrived.wait_for(condition, seconds), self.requests
 
     def wait_for_connections(self, count, seconds=10):
         with self.arrived:
