@@ -8,7 +8,9 @@ struct InlineFirstArray<Element>: RandomAccessCollection {
     init() {}
 
     var startIndex: Int { 0 }
-    @inline(__always) var endIndex: Int { head == nil ? 0 : others.count &+ 1 }
+    @inline(__always) var endIndex: Int { count }
+    /// Not by the indices, as collections count otherwise.
+    @inline(__always) var count: Int { head == nil ? 0 : others.count &+ 1 }
 
     subscript(place: Int) -> Element {
         @inline(__always) get {

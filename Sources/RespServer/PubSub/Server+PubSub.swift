@@ -27,7 +27,9 @@ extension Server {
         pubsub.forEachTopic(of: channel, isSharded: isSharded) { topic in
             var message = Message()
             // From the last to the first: who is closed for what it is sent leaves its place to the last one.
-            for place in stride(from: topic.subscriptions.count - 1, through: 0, by: -1) {
+            var place = topic.subscriptions.count
+            while place > 0 {
+                place &-= 1
                 topic.subscriptions[place].subscriber.use { subscriber in
                     if subscriber.hasDeparted { return }
                     replies.push(&message, to: subscriber.connection) { writer in
@@ -42,16 +44,14 @@ extension Server {
     }
 
     private static func write(_ payload: ByteSlice, of channel: ByteSlice, _ topic: Topic, to writer: ReplyWriter) {
+        // In one piece, as `push` and `bulkString` would write it.
         switch topic.kind {
         case .channel:
-            writer.push(3)
-            writer.raw("$7\r\nmessage\r\n")
+            writer.raw(writer.version == .resp2 ? "*3\r\n$7\r\nmessage\r\n" : ">3\r\n$7\r\nmessage\r\n")
         case .shardChannel:
-            writer.push(3)
-            writer.raw("$8\r\nsmessage\r\n")
+            writer.raw(writer.version == .resp2 ? "*3\r\n$8\r\nsmessage\r\n" : ">3\r\n$8\r\nsmessage\r\n")
         case .pattern:
-            writer.push(4)
-            writer.raw("$8\r\npmessage\r\n")
+            writer.raw(writer.version == .resp2 ? "*4\r\n$8\r\npmessage\r\n" : ">4\r\n$8\r\npmessage\r\n")
             writer.bulkString(topic.name)
         }
         writer.bulkString(channel)
