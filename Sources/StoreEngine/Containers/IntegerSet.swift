@@ -1,22 +1,20 @@
-// A sorted array of integers in one block: the intset format.
+// A sorted array of integers in one block.
 //
-//     width (4) | count (4) | integer | integer | ...
+//     count and width (4) | integer | integer | ...
 //
-// All integers take 2, 4 or 8 bytes, in which the widest of them fits; removing one does not make them narrower again. The
-// format is the one of RDB files, so that saving a small set of integers is a copy of its block.
+// All integers take 2, 4 or 8 bytes, in which the widest of them fits; removing one does not make them narrower again. The lowest two bits
+// of the head are 0, 1 or 2 for these widths, the others are the count. In RDB files the head is four bytes longer: see `SavedIntegers`.
 //
 // The owner of the block makes it large enough before an integer is inserted. Invariants: the integers ascend; the width is
 // 2, 4 or 8.
-//
-// Source: Redis, intset.h, on the layout.
 
 import Glibc
 import RespCodec
 
 @safe struct IntegerSet {
-    static let headerSize = 8
-    /// With more integers than this, the 32-bit arithmetic of other readers of the format might overflow.
-    static let maximumCount = 1 << 30
+    static let headerSize = 4
+    /// As many as the head can say. With more, the 32-bit arithmetic of other readers of files might overflow, too.
+    static let maximumCount = 1 << 30 - 1
 
     private let base: UnsafeMutableRawPointer
 
@@ -25,44 +23,26 @@ import RespCodec
     /// Writes an empty set at `base`, which has room for `headerSize` bytes.
     @unsafe static func makeEmpty(at base: UnsafeMutableRawPointer) -> IntegerSet {
         let set = unsafe IntegerSet(base)
-        set.width = 2
-        set.count = 0
+        set.head = 0
         return set
     }
 
-    /// Bytes that are a set of integers, which must not be changed. Its head is trusted: see `isSound`.
-    @unsafe init(lookingAt bytes: ByteSlice) {
-        unsafe base = UnsafeMutableRawPointer(mutating: bytes.rawBytes.baseAddress!)
-    }
-
-    /// Whether bytes from outside are a set of integers and nothing else, and not an empty one: of a known width, as many as their head
-    /// says, each greater than the one before.
-    /// - Complexity: O(integers).
-    static func isSound(_ bytes: ByteSlice) -> Bool {
-        guard bytes.count > headerSize else { return false }
-        let set = unsafe IntegerSet(lookingAt: bytes)
-        guard [2, 4, 8].contains(set.width), set.count > 0, set.count <= maximumCount, set.byteCount == bytes.count
-        else {
-            return false
-        }
-        for index in 1..<set.count where set[index - 1] >= set[index] { return false }
-        return true
+    private var head: UInt32 {
+        @inline(__always) get { unsafe base.loadUnaligned(as: UInt32.self) }
+        nonmutating set { unsafe base.storeBytes(of: newValue, as: UInt32.self) }
     }
 
     /// Bytes of each integer.
     private(set) var width: Int {
-        get { unsafe Int(base.loadUnaligned(as: UInt32.self)) }
-        nonmutating set { unsafe base.storeBytes(of: UInt32(newValue), as: UInt32.self) }
+        get { 2 &<< (Int(head) & 3) }
+        nonmutating set { head = head & ~3 | UInt32(newValue.trailingZeroBitCount - 1) }
     }
 
     /// How many integers there are.
     private(set) var count: Int {
-        get { unsafe Int(base.loadUnaligned(fromByteOffset: 4, as: UInt32.self)) }
-        nonmutating set { unsafe base.storeBytes(of: UInt32(newValue), toByteOffset: 4, as: UInt32.self) }
+        get { Int(head) &>> 2 }
+        nonmutating set { head = head & 3 | UInt32(newValue) << 2 }
     }
-
-    /// The bytes of the set.
-    var bytes: ByteSlice { unsafe ByteSlice(start: base, count: byteCount) }
 
     /// Bytes of the whole set.
     var byteCount: Int { Self.headerSize + count * width }
@@ -130,6 +110,32 @@ import RespCodec
     }
 
     func contains(_ value: Int) -> Bool { place(of: value).isFound }
+
+    // MARK: as in files
+
+    /// Bytes of the set in a file.
+    var savedSize: Int { SavedIntegers.headerSize + count * width }
+
+    /// Calls `body` with the set as it is in a file.
+    /// - Complexity: O(integers).
+    func withSavedBytes<Result>(_ body: (ByteSlice) -> Result) -> Result {
+        let size = savedSize
+        return unsafe withUnsafeTemporaryAllocation(byteCount: size, alignment: 8) { buffer in
+            let start = buffer.baseAddress!
+            unsafe start.storeBytes(of: UInt32(width), as: UInt32.self)
+            unsafe start.storeBytes(of: UInt32(count), toByteOffset: 4, as: UInt32.self)
+            unsafe memcpy(start + SavedIntegers.headerSize, base + Self.headerSize, count * width)
+            return unsafe body(ByteSlice(start: start, count: size))
+        }
+    }
+
+    /// Writes a set at `base`, which has room for it, of integers that ascend and take `width` bytes each.
+    @unsafe static func make(_ integers: ByteSlice, width: Int, at base: UnsafeMutableRawPointer) {
+        let set = unsafe makeEmpty(at: base)
+        set.width = width
+        set.count = integers.count / width
+        unsafe memcpy(base + headerSize, integers.rawBytes.baseAddress!, integers.count)
+    }
 
     /// Calls `body` with the integers that are in another set, or with those that are not, until it returns false.
     /// - Returns: whether all such integers were seen.

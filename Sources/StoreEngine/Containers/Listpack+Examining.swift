@@ -23,7 +23,8 @@ extension Listpack {
         )
         guard Int(total) == bytes.count else { return nil }
         let end = bytes.count - 1
-        var offset = headerSize
+        // Counted from the head.
+        var offset = Self.emptySize - 1
         var count = 0
         var isCanonical = true
         while offset < end {
@@ -81,7 +82,7 @@ extension Listpack {
     func hasDuplicates(stride: Int, hash: KeyHash) -> Bool {
         let count = count / stride
         guard count > 1 else { return false }
-        // A hash table of the offsets of elements, at most half full; 0 is a free place.
+        // A hash table of the offsets of elements, plus 1, at most half full; 0 is a free place.
         let capacity = 1 << (Int.bitWidth - (count * 2 - 1).leadingZeroBitCount)
         return unsafe withUnsafeTemporaryAllocation(of: UInt32.self, capacity: capacity) { places in
             unsafe places.initialize(repeating: 0)
@@ -90,10 +91,10 @@ extension Listpack {
                 let element = self[offset]
                 var place = Int(truncatingIfNeeded: element.hashed(hash)) & (capacity - 1)
                 while unsafe places[place] != 0 {
-                    if unsafe self[Int(places[place])].isSame(as: element) { return true }
+                    if unsafe self[Int(places[place]) - 1].isSame(as: element) { return true }
                     place = (place + 1) & (capacity - 1)
                 }
-                unsafe places[place] = UInt32(offset)
+                unsafe places[place] = UInt32(offset + 1)
                 for _ in 0..<stride { offset = next(after: offset) }
             }
             return false

@@ -1,12 +1,11 @@
-// What only listpacks can do, because they are readable backwards: going backwards, changing at the front, and being parts of a longer
-// list.
+// What only lists can do that are readable backwards: going backwards, changing at the front, and being parts of a longer list.
 
 import Glibc
 import RespCodec
 
 // MARK: - backwards
 
-extension Listpack {
+extension PackedElements where Form: ReadableBackwards {
     /// Offset of the element before `offset`, which may be `end`; nil at the first.
     func previous(before offset: Int) -> Int? {
         guard offset > first else { return nil }
@@ -26,19 +25,19 @@ extension Listpack {
 
 // MARK: - at the front
 
-/// A list whose memory has room in front of it, too, can begin earlier or later: then its front is as cheap to change
+/// A listpack whose memory has room in front of it, too, can begin earlier or later: then its front is as cheap to change
 /// as its end.
 extension Listpack {
     /// Adds `value` before the first element, and returns the list, which begins as many bytes earlier: there must be room
     /// for them before the list. `value` must not lie in the list.
     @inline(__always)
     func prependedInFront(_ value: PackedValue) -> Listpack {
-        let total = byteCount
+        let end = end
         let stored = storedCount
         let length = value.encodedLength
         let moved = unsafe Listpack(base - length)
-        _ = moved.write(value, at: Self.headerSize)
-        moved.byteCount = total + length
+        _ = moved.write(value, at: moved.first)
+        moved.setEnd(end &+ length)
         moved.storedCount = stored != 65535 ? stored + 1 : stored
         return moved
     }
@@ -46,17 +45,19 @@ extension Listpack {
     /// Removes the first `removed` elements by making the list begin after them, and returns it and how many bytes later
     /// it begins.
     func droppingFirst(_ removed: Int) -> (list: Listpack, length: Int) {
-        let total = byteCount
+        let end = end
         let stored = storedCount
         var offset = first
         for _ in 0..<removed { offset = next(after: offset) }
         let length = offset - first
         let moved = unsafe Listpack(base + length)
-        moved.byteCount = total - length
+        moved.setEnd(end &- length)
         moved.storedCount = stored != 65535 ? stored - removed : stored
         return (moved, length)
     }
+}
 
+extension PackedElements where Form: ReadableBackwards {
     /// Removes the last element.
     func removeLast() {
         guard let offset = previous(before: end) else { preconditionFailure("an empty list has no last element") }
@@ -65,15 +66,14 @@ extension Listpack {
 
     /// Removes everything from the element at `offset` on, which is `removed` elements.
     func truncate(at offset: Int, removing removed: Int) {
-        unsafe base.storeBytes(of: 0xFF, toByteOffset: offset, as: UInt8.self)
-        byteCount = offset + 1
+        end = offset
         if storedCount != 65535 { storedCount -= removed }
     }
 }
 
 // MARK: - as parts of a longer list
 
-extension Listpack {
+extension PackedElements where Form: ReadableBackwards {
     /// Offset of element number `index` of `count`, from the nearer end. `index` may be `count`, which is the end.
     /// - Complexity: O(elements up to the nearer end).
     func offset(ofElement index: Int, of count: Int) -> Int {
@@ -139,20 +139,20 @@ extension Listpack {
     /// Removes elements that are `value`: all but the first `skipped` of them, up to `limit`. Returns how many.
     /// - Complexity: O(bytes), however many there are.
     func removeMatches(_ value: PackedValue, skipping skipped: Int, limit: Int) -> Int {
-        let total = byteCount
+        let end = end
         var skipped = skipped
         var removed = 0
         // What stays is moved together in runs: everything before `written` is done, and the next run begins at `runStart`.
         var written = 0
         var runStart = 0
         var offset = first
-        while offset < total - 1 && removed < limit {
+        while offset < end && removed < limit {
             let next = next(after: offset)
             if matches(value, at: offset) {
                 if skipped > 0 {
                     skipped -= 1
                 } else {
-                    if written != runStart { unsafe memmove(base + written, base + runStart, offset - runStart) }
+                    if written != runStart { unsafe memmove(body + written, body + runStart, offset - runStart) }
                     written += offset - runStart
                     runStart = next
                     removed += 1
@@ -161,31 +161,31 @@ extension Listpack {
             offset = next
         }
         guard removed > 0 else { return 0 }
-        unsafe memmove(base + written, base + runStart, total - runStart)
-        byteCount = written + total - runStart
+        unsafe memmove(body + written, body + runStart, end - runStart)
+        self.end = written + end - runStart
         if storedCount != 65535 { storedCount -= removed }
         return removed
     }
+}
 
+extension Listpack {
     /// Copies the whole list to `target`, which has room for its `byteCount`.
     @unsafe func copy(to target: UnsafeMutableRawPointer) { unsafe memmove(target, base, byteCount) }
 
     /// Writes a list of the elements from the one at `offset` on, `count` of them, to `target`, which has room for
     /// `emptySize` bytes and theirs.
     @unsafe func copyRest(from offset: Int, count: Int, to target: UnsafeMutableRawPointer) {
-        let length = byteCount - offset
-        unsafe memcpy(target + Self.headerSize, base + offset, length)
+        let length = end - offset
         let copy = unsafe Listpack(target)
-        copy.byteCount = Self.headerSize + length
+        unsafe memcpy(copy.body, body + offset, length)
+        copy.end = length
         copy.storedCount = count
     }
 
     /// Adds all elements of another list after the last one. The memory must have room for them.
     func append(contentsOf other: Listpack) {
-        let start = end
-        let added = other.count
-        unsafe memcpy(base + start, other.base + Self.headerSize, other.byteCount - Self.headerSize)
-        byteCount = start + other.byteCount - Self.headerSize
-        if storedCount != 65535 { storedCount += added }
+        let (start, length) = (end, other.end)
+        unsafe memcpy(body + start, other.body, length)
+        take(other.count, upTo: start + length)
     }
 }

@@ -1,8 +1,8 @@
-// An element of a listpack as it is read, and a value that is to be added or looked for.
+// An element of a list as it is read, and a value that is to be added or looked for.
 
 import RespCodec
 
-/// One element of a listpack. Bytes are valid until the list changes.
+/// One element of a list. Bytes are valid until the list changes.
 enum PackedElement {
     case integer(Int)
     case bytes(ByteSlice)
@@ -70,7 +70,7 @@ struct PackedValue {
     /// Whether it becomes a string with one byte of length.
     @inline(__always) var isShortString: Bool { integer == nil && bytes.count < 64 }
 
-    /// Bytes of the whole element of a listpack.
+    /// Bytes of the whole element of a list that is readable backwards.
     @inline(__always) var encodedLength: Int { isShortString ? bytes.count &+ 2 : longerEncodedLength }
 
     private var longerEncodedLength: Int { longerDataLength + Listpack.backLength(longerDataLength) }

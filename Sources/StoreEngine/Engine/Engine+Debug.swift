@@ -122,13 +122,13 @@ extension Engine {
             return context.withString(entry) { string($0) }
         case .packed:
             return withLength(
-                entry.isType(.hash)
-                    ? entry.fieldList.byteCount(as: BothWays.self) : entry.listpack.byteCount)
+                entry.isType(.list)
+                    ? entry.twoWayList.byteCount(as: SavedForm.self) : entry.forwardList.byteCount(as: SavedForm.self))
         case .integers:
-            return withLength(entry.integerSet.byteCount)
+            return withLength(entry.integerSet.savedSize)
         case .packedWithDeadlines:
             // The earliest deadline stands in front.
-            return 8 + withLength(entry.fieldList.byteCount(as: BothWays.self))
+            return 8 + withLength(entry.forwardList.byteCount(as: SavedForm.self))
         case .table:
             var total = 0
             var count = 0

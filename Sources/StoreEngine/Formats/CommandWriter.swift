@@ -85,14 +85,14 @@ struct CommandWriter<Sink: ByteSink> {
             add(key)
             context.withString(entry) { add($0) }
         case (.list, .packed):
-            var run = ElementRun("RPUSH", count: entry.listpack.count)
-            _ = entry.listpack.visit(from: 0, of: run.left, backwards: false) { run.add($0, of: key, to: self) }
+            var run = ElementRun("RPUSH", count: entry.twoWayList.count)
+            _ = entry.twoWayList.visit(from: 0, of: run.left, backwards: false) { run.add($0, of: key, to: self) }
         case (.list, _): write(elements: unsafe ListChain(at: entry.pointer), of: key)
         case (.set, _):
             var run = ElementRun("SADD", count: SetView(entry).count)
             SetView(entry).visit { run.add($0, of: key, to: self) }
         case (.sortedSet, .packed):
-            var run = ElementRun("ZADD", count: entry.listpack.count / 2, words: 2)
+            var run = ElementRun("ZADD", count: entry.forwardList.count / 2, words: 2)
             entry.forEachScored { run.add($0, score: $1, of: key, to: self) }
         case (.sortedSet, _): write(members: unsafe SortedSetTable(at: entry.pointer), of: key)
         case (.hash, _):

@@ -103,11 +103,11 @@ struct HashAssembler: ~Copyable {
             let list = packed.list
             guard list.count > 0 else { throw .empty }
             guard !list.hasDuplicates(stride: 2, hash: context.engine.hash) else { throw duplicate }
-            return context.makePackedHash(.packed, list, key: key, deadline: deadline)
+            return context.makePacked(.hash, .packed, list, key: key, deadline: deadline)
         }
         guard table.count > 0 else { throw .empty }
         if hasDeadlines && areAllShort && table.count <= context.settings.hashMaxPackedEntries && pack(table) {
-            return context.makePackedHash(.packedWithDeadlines, packed.list, key: key, deadline: deadline)
+            return context.makePacked(.hash, .packedWithDeadlines, packed.list, key: key, deadline: deadline)
         }
         self.table = nil
         return context.makeLarge(.hash, .table, table, key: key, deadline: deadline)

@@ -32,7 +32,7 @@ extension RecordReader {
             guard !list.hasDuplicates(stride: DeadlineTriples.stride, hash: context.engine.hash) else {
                 throw HashAssembler.duplicate
             }
-            return context.makePackedHash(.packedWithDeadlines, list, key: key, deadline: deadline)
+            return context.makePacked(.hash, .packedWithDeadlines, list, key: key, deadline: deadline)
         }
         var offset = list.first
         while offset < list.end {

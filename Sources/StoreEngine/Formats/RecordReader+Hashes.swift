@@ -12,7 +12,7 @@ extension RecordReader {
                 guard !list.hasDuplicates(stride: 2, hash: context.engine.hash) else {
                     throw HashAssembler.duplicateInListpack
                 }
-                return context.makePackedHash(.packed, list, key: key, deadline: deadline)
+                return context.makePacked(.hash, .packed, list, key: key, deadline: deadline)
             }
             var assembler = HashAssembler(context, duplicate: HashAssembler.duplicateInListpack)
             var offset = list.first

@@ -10,10 +10,12 @@ extension RecordReader {
         switch type {
         case .setOfIntegers:
             let bytes = try string()
-            guard IntegerSet.isSound(bytes) else { throw .damaged("an array of integers") }
-            let integers = unsafe IntegerSet(lookingAt: bytes)
+            guard let integers = SavedIntegers(bytes) else { throw .damaged("an array of integers") }
             if integers.count <= limits.integers {
-                return context.makePacked(.set, .integers, copying: bytes, key: key, deadline: deadline)
+                let entry = context.makeEntry(
+                    .set, .integers, key: key, deadline: deadline, payload: integers.sizeOfSet)
+                unsafe integers.makeSet(at: entry.payload)
+                return entry
             }
             let set = UnattachedSet(context, for: key, .table, deadline: deadline)
             for index in 0..<integers.count { set.value.add(.integer(integers[index])) }

@@ -70,28 +70,17 @@ extension RecordReader {
 }
 
 extension KeyspaceContext {
-    /// A new entry, not in the table, with a copy of a listpack.
+    /// A new entry, not in the table, with the elements of a listpack.
     func makePacked(
         _ type: ValueType, _ encoding: Encoding, _ list: Listpack, key: ByteSlice, deadline: Int64?
     ) -> Entry {
-        makePacked(type, encoding, copying: list.bytes, key: key, deadline: deadline)
-    }
-
-    /// A new entry, not in the table, of a hash with the elements of a listpack.
-    func makePackedHash(_ encoding: Encoding, _ list: Listpack, key: ByteSlice, deadline: Int64?) -> Entry {
-        let size = list.byteCount(as: ForwardOnly.self)
-        let entry = makeEntry(.hash, encoding, key: key, deadline: deadline, payload: size)
-        unsafe list.copy(as: ForwardOnly.self, to: entry.payload)
-        return entry
-    }
-
-    /// A new entry, not in the table, whose payload is a copy of these bytes.
-    func makePacked(
-        _ type: ValueType, _ encoding: Encoding, copying bytes: ByteSlice, key: ByteSlice, deadline: Int64?
-    ) -> Entry {
-        let entry = makeEntry(type, encoding, key: key, deadline: deadline, payload: bytes.count)
-        unsafe entry.payload.copyMemory(from: bytes.rawBytes.baseAddress!, byteCount: bytes.count)
-        return entry
+        func make<Form: PackedForm>(_ form: Form.Type) -> Entry {
+            let size = list.byteCount(as: form)
+            let entry = makeEntry(type, encoding, key: key, deadline: deadline, payload: size)
+            unsafe list.copy(as: form, size: size, to: entry.payload)
+            return entry
+        }
+        return type == .list ? make(BothWays.self) : make(ForwardOnly.self)
     }
 
     /// A new entry, not in the table, of a value in a block of its own.

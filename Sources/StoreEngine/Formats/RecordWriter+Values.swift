@@ -1,6 +1,6 @@
 // Writes whole values: their type, then their contents.
 //
-// A value that is packed in its entry is written as it is, in one piece; a hash as a listpack.
+// A value that is packed in its entry is written in one piece, as a listpack or in the intset format.
 
 import RespCodec
 
@@ -34,18 +34,17 @@ extension RecordWriter {
         case .string:
             if entry.encoding == .integer { return write(integer: entry.integer) }
             context.withString(entry) { write(string: $0) }
-        case .packedSortedSet, .packedSet: write(string: entry.listpack.bytes)
-        case .packedHash: entry.fieldList.withListpack { write(string: $0.bytes) }
+        case .packedSortedSet, .packedSet, .packedHash: entry.forwardList.withListpack { write(string: $0.bytes) }
         case .sortedSet: write(members: unsafe SortedSetTable(at: entry.pointer))
         case .stream, .streamOfRedis7: write(stream: unsafe StreamValue(at: entry.pointer), as: type)
         case .listOfListpacks:
-            if entry.encoding == .packed { return write(nodes: entry.listpack) }
+            if entry.encoding == .packed { return entry.twoWayList.withListpack { write(nodes: $0) } }
             write(nodesOf: unsafe ListChain(at: entry.pointer))
-        case .setOfIntegers: write(string: entry.integerSet.bytes)
+        case .setOfIntegers: entry.integerSet.withSavedBytes { write(string: $0) }
         case .set: writeMembers(SetView(entry))
         case .packedHashWithDeadlines:
             write(time: entry.earliestFieldDeadline ?? 0)
-            entry.fieldList.withListpack { write(string: $0.bytes) }
+            entry.forwardList.withListpack { write(string: $0.bytes) }
         case .hash, .hashWithDeadlines:
             writeFields(unsafe HashTable(at: entry.pointer), earliestDeadline: entry.earliestFieldDeadline)
         default: preconditionFailure("a form that is only read")

@@ -10,7 +10,7 @@
 //                     integer            8 bytes
 //                     embedded, raw      length (as the key's), bytes
 //                     external           address and length of a block of its own, 16 bytes
-//                     packed             a listpack; of a hash a forward list
+//                     packed             a forward list; of a list a two-way list: see `Listpack.swift`
 //                     packed-deadlines   a forward list of fields, values and deadlines
 //                     integers           a sorted array of integers
 //                     table, chain, tree, stream
@@ -54,7 +54,7 @@ enum Encoding: UInt8 {
     case raw = 2
     /// A string in a block of its own.
     case external = 3
-    /// A listpack in the entry; of a hash a forward list.
+    /// A forward list in the entry; of a list a two-way list.
     case packed = 4
     /// A table of fields or members.
     case table = 5
@@ -339,15 +339,17 @@ enum EntryLayout: TableLayout {
         }
     }
 
-    /// Of a packed value.
-    @inline(__always) var listpack: Listpack {
-        assert(encoding == .packed || encoding == .packedWithDeadlines, "the payload is no list")
-        return unsafe Listpack(payload)
+    /// Of a packed list.
+    @inline(__always) var twoWayList: TwoWayList {
+        assert(isKind(.list, .packed), "the payload is no list of elements")
+        return unsafe TwoWayList(payload)
     }
 
-    /// Of a packed hash.
-    @inline(__always) var fieldList: ForwardList {
-        assert(encoding == .packed || encoding == .packedWithDeadlines, "the payload is no list of fields")
+    /// Of a packed hash, set or sorted set.
+    @inline(__always) var forwardList: ForwardList {
+        assert(
+            encoding == .packed && !isType(.list) || encoding == .packedWithDeadlines,
+            "the payload is no list of fields or members")
         return unsafe ForwardList(payload)
     }
 
@@ -357,8 +359,8 @@ enum EntryLayout: TableLayout {
         case .integer, .table, .chain, .tree, .stream: 8
         case .embedded, .raw: Self.inlineSize(inlineBytes.count)
         case .external: 16
-        // The head of a forward list is the same.
-        case .packed, .packedWithDeadlines: listpack.byteCount
+        case .packed where isType(.list): twoWayList.byteCount
+        case .packed, .packedWithDeadlines: forwardList.byteCount
         case .integers: integerSet.byteCount
         }
     }

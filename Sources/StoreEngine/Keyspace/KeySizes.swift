@@ -167,9 +167,9 @@ extension Entry {
     var valueSize: Int {
         switch type {
         case .string: stringLength
-        case .list: encoding == .packed ? listpack.count : unsafe ListChain(at: pointer).count
+        case .list: encoding == .packed ? twoWayList.count : unsafe ListChain(at: pointer).count
         case .set: SetView(self).count
-        case .sortedSet: encoding == .packed ? listpack.count / 2 : unsafe SortedSetTable(at: pointer).count
+        case .sortedSet: encoding == .packed ? forwardList.count / 2 : unsafe SortedSetTable(at: pointer).count
         case .hash: fieldCount
         case .stream: 0
         }

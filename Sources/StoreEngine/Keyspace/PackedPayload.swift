@@ -1,4 +1,4 @@
-// The listpack of a small collection, which lies in the block of its entry and moves with it.
+// The compact list of a small collection, which lies in the block of its entry and moves with it.
 
 /// Good until the next insertion or removal in the keyspace's table.
 @safe struct PackedPayload<Form: PackedForm> {
@@ -22,21 +22,33 @@
         unsafe PackedElements(entry.payload)
     }
 
-    /// The list in a block with room for `more` more bytes.
+    /// The list in a block with room for `more` more bytes of elements, and with a head that can say so. Offsets stay what they are.
+    /// - Parameter spare: how much more room there shall be if the block has to grow.
     @inline(__always)
-    func withRoom(for more: Int) -> PackedElements<Form> {
+    func withRoom(for more: Int, spare: Int = 0) -> PackedElements<Form> {
         let entry = entry
         let list = Self.list(of: entry)
-        let size = list.byteCount
-        if database.payloadCapacity(entry) >= size + more { return list }
-        return unsafe Self.list(of: database.resizePayload(at: word, to: size + more, keeping: size))
+        let needed = list.byteCount(with: more)
+        guard list.headAllows(more) else { return withLongHead(needed) }
+        if database.payloadCapacity(entry) >= needed { return list }
+        return unsafe Self.list(of: database.resizePayload(at: word, to: needed + spare, keeping: list.byteCount))
     }
 
-    /// Gives back what the block has become too large by.
+    @inline(never)
+    private func withLongHead(_ needed: Int) -> PackedElements<Form> {
+        let size = list.byteCount
+        if database.payloadCapacity(entry) < needed {
+            _ = unsafe database.resizePayload(at: word, to: needed, keeping: size)
+        }
+        return list.withLongHead()
+    }
+
+    /// Gives back what the block has become too large by. Only with that a long head becomes a short one again.
     func trim() {
         let entry = entry
         let size = Self.list(of: entry).byteCount
         if database.payloadCapacity(entry) > size + size / 4 + 16 {
+            let size = Self.list(of: entry).withShortestHead().byteCount
             _ = unsafe database.resizePayload(at: word, to: size, keeping: size)
         }
     }

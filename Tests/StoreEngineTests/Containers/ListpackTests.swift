@@ -52,34 +52,114 @@ struct ListpackTests {
                 #expect(first == model.removeFirst())
                 #expect(contents(list) == model)
             }
-            #expect(list.byteCount == Listpack.emptySize)
+            #expect(list.byteCount == Listpack.emptySize && list.bytes.array == [7, 0, 0, 0, 0, 0, 0xFF])
         }
     }
 
-    /// A forward list holds what a listpack does, and each can be made of the other, byte for byte what appending makes of it.
-    @Test func bothFormsHoldTheSame() {
+    /// Compact lists hold what a listpack does, and each can be made of the other, byte for byte what appending makes of it.
+    @Test func allFormsHoldTheSame() {
         unsafe withUnsafeTemporaryAllocation(byteCount: 1 << 18, alignment: 8) { buffer in
-            let half = buffer.count / 2
+            let third = buffer.count / 3
             let list = unsafe Listpack.makeEmpty(at: buffer.baseAddress!)
-            let forward = unsafe ForwardList.makeEmpty(at: buffer.baseAddress! + half)
+            var forward = unsafe ForwardList.makeEmpty(at: buffer.baseAddress! + third)
+            var twoWay = unsafe TwoWayList.makeEmpty(at: buffer.baseAddress! + 2 * third)
             for text in Self.samples + Self.samples.reversed() {
                 Array(text.utf8).withByteSlice { bytes in
                     let value = PackedValue(bytes)
                     let (before, forwardBefore) = (list.byteCount, forward.byteCount)
+                    let lengthened = forward.byteCount(with: ForwardList.length(of: value))
                     list.append(value)
+                    if !forward.headAllows(ForwardList.length(of: value)) { forward = forward.withLongHead() }
+                    if !twoWay.headAllows(TwoWayList.length(of: value)) { twoWay = twoWay.withLongHead() }
                     forward.append(value)
+                    twoWay.append(value)
                     #expect(list.byteCount - before == Listpack.length(of: value))
-                    #expect(forward.byteCount - forwardBefore == ForwardList.length(of: value))
+                    #expect(forward.byteCount == lengthened)
+                    #expect(
+                        forward.byteCount - forwardBefore == ForwardList.length(of: value)
+                            + (forwardBefore < 257 && forward.byteCount >= 257 ? 5 : 0))
                 }
                 #expect(contents(forward) == contents(list) && forward.count == list.count)
-                #expect(forward.byteCount(as: BothWays.self) == list.byteCount)
-                #expect(list.byteCount(as: ForwardOnly.self) == forward.byteCount)
-                forward.withListpack { #expect($0.bytes == list.bytes) }
-                unsafe withUnsafeTemporaryAllocation(byteCount: forward.byteCount, alignment: 8) { copy in
-                    unsafe list.copy(as: ForwardOnly.self, to: copy.baseAddress!)
-                    #expect(unsafe ForwardList(copy.baseAddress!).bytes == forward.bytes)
-                }
+                #expect(contents(twoWay) == contents(list) && twoWay.count == list.count)
+                #expect(twoWay.byteCount == list.byteCount - (list.end < 255 ? 5 : 0))
+                expectConversions(list, to: forward)
+                expectConversions(list, to: twoWay)
             }
+        }
+    }
+
+    private func expectConversions<Form>(_ list: Listpack, to other: PackedElements<Form>) {
+        #expect(other.byteCount(as: SavedForm.self) == list.byteCount)
+        #expect(list.byteCount(as: Form.self) == other.byteCount)
+        other.withListpack { #expect($0.bytes == list.bytes) }
+        // Memory of just the size, so that AddressSanitizer sees a step outside.
+        let size = other.byteCount
+        let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 1)
+        defer { copy.deallocate() }
+        unsafe list.copy(as: Form.self, size: size, to: copy.baseAddress!)
+        #expect(unsafe PackedElements<Form>(copy.baseAddress!).bytes == other.bytes)
+    }
+
+    /// A list of every size around the one from which its head is a long one, in memory of just its size: made so, grown to it and shrunk
+    /// to it, and to and from a listpack.
+    @Test(arguments: [1, 2]) func headsAreAsLongAsTheyMustBe(width: Int) {
+        func expectHeads<Form: PackedForm>(_ form: Form.Type) {
+            let element = PackedElements<Form>.length(of: PackedValue(integer: width == 1 ? 5 : 500))
+            for length in stride(from: 0, through: 300, by: element) {
+                let isLong = length >= 255
+                let size = length + (isLong ? 7 : 2)
+                #expect(PackedElements<Form>.size(ofElements: length) == size)
+                let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 1)
+                defer { memory.deallocate() }
+                let list = unsafe PackedElements<Form>.makeEmpty(at: memory.baseAddress!, forElements: length)
+                var model: [[UInt8]] = []
+                for number in 0..<length / element {
+                    list.append(PackedValue(integer: width == 1 ? number % 100 : 500 + number))
+                    model.append(Array("\(width == 1 ? number % 100 : 500 + number)".utf8))
+                }
+                #expect(list.byteCount == size && list.end == length && list.count == model.count)
+                #expect(contents(list) == model)
+                #expect(list.headAllows(254 - length) && list.headAllows(255 - length) == isLong)
+                list.withListpack { listpack in
+                    #expect(contents(listpack) == model)
+                    expectConversions(listpack, to: list)
+                }
+                // A long head, and back.
+                let larger = UnsafeMutableRawBufferPointer.allocate(byteCount: length + 7, alignment: 1)
+                defer { larger.deallocate() }
+                larger.copyBytes(from: list.bytes.array)
+                let long = unsafe PackedElements<Form>(larger.baseAddress!).withLongHead()
+                #expect(long.byteCount == length + 7 && long.count == model.count && contents(long) == model)
+                #expect(long.headAllows(1000))
+                long.withListpack { listpack in list.withListpack { #expect($0.bytes == listpack.bytes) } }
+                let short = long.withShortestHead()
+                #expect(short.byteCount == size && short.count == model.count && contents(short) == model)
+            }
+        }
+        expectHeads(ForwardOnly.self)
+        expectHeads(BothWays.self)
+    }
+
+    /// Counts beyond what heads of any form say, and that a head leaves to be counted.
+    @Test func longListsAreCounted() {
+        unsafe withUnsafeTemporaryAllocation(byteCount: 1 << 18, alignment: 8) { buffer in
+            for count in [254, 255, 256, 65534, 65535, 65536, 70000] {
+                let list = unsafe ForwardList.makeEmpty(at: buffer.baseAddress!, forElements: count)
+                for number in 0..<count { list.append(PackedValue(integer: number % 7)) }
+                #expect(list.count == count)
+                list.withListpack { #expect($0.count == count) }
+                list.remove(at: list.first, count: 1)
+                #expect(list.count == count - 1)
+                list.removeAll { $0.integer == 3 }
+                #expect(list.count == count - 1 - (count + 3) / 7)
+            }
+            // A listpack of few elements whose head says to count them.
+            var builder = ListpackBuilder()
+            for number in 0..<3 { _ = builder.append(PackedValue(integer: number)) }
+            builder.list.storedCount = 65535
+            let size = builder.list.byteCount(as: ForwardOnly.self)
+            unsafe builder.list.copy(as: ForwardOnly.self, size: size, to: buffer.baseAddress!)
+            #expect(unsafe ForwardList(buffer.baseAddress!).count == 3 && size == 5)
         }
     }
 
@@ -87,7 +167,7 @@ struct ListpackTests {
     @Test(arguments: [1, 2, 3]) func forwardListsChangeLikeArrays(seed: UInt64) {
         var random = RandomSource(seed: TestSeed.fixed(seed))
         unsafe withUnsafeTemporaryAllocation(byteCount: 1 << 20, alignment: 8) { buffer in
-            let list = unsafe ForwardList.makeEmpty(at: buffer.baseAddress!)
+            let list = unsafe ForwardList.makeEmpty(at: buffer.baseAddress!, forElements: 1 << 16)
             var model: [[UInt8]] = []
             for step in 0..<600 {
                 let text = Array(Self.samples[random.below(Self.samples.count)].utf8)

@@ -44,7 +44,7 @@ extension HashCommands {
             return replyDistinct(hash, min(count, liveCount), liveCount, list, using: &context.engine.random)
         }
         try arguments.checkDraws(count, context.reply)
-        // In a listpack each draw would walk, so its fields are looked up once.
+        // In a forward list each draw would walk, so its fields are looked up once.
         let fields = !hash.isTable && -count > 1 || liveCount != hash.count ? liveFields(of: hash) : nil
         list.begin(-count)
         for _ in 0..<(-count) {

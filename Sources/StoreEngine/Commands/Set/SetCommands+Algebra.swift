@@ -225,7 +225,7 @@ extension SetCommands {
     ) -> UnattachedSet {
         switch operation {
         case .intersection:
-            // What a set of anything has in common with others is gathered in a listpack, and kept as integers if it
+            // What a set of anything has in common with others is gathered in a packed set, and kept as integers if it
             // is of nothing else.
             let smallest = sets.contains { $0 == nil } ? nil : sets.lazy.compactMap { $0 }.min { $0.count < $1.count }
             let isInteger = smallest?.isIntegers ?? true

@@ -245,7 +245,7 @@ extension Entry {
 
     private var nextDeadlineOfHash: Int64? {
         switch encoding {
-        case .packedWithDeadlines: DeadlineTriples(fieldList).earliestDeadline
+        case .packedWithDeadlines: DeadlineTriples(forwardList).earliestDeadline
         case .table: unsafe HashTable(at: pointer).earliestDeadline
         default: nil
         }

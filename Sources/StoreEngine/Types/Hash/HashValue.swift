@@ -31,7 +31,7 @@ typealias HashElement = PackedElement
 
     var entry: Entry { database.entry(at: slot) }
     var payload: PackedPayload<ForwardOnly> { PackedPayload(database, slot) }
-    var list: ForwardList { entry.fieldList }
+    var list: ForwardList { entry.forwardList }
     var table: HashTable { unsafe HashTable(at: entry.pointer) }
     var isTable: Bool { entry.encoding == .table }
     /// Whether the key has a deadline, or a field has: a bit of the slot.
@@ -109,7 +109,7 @@ typealias HashElement = PackedElement
     }
 
     /// A random field and its value. There must be one. Only for a hash in which no field has expired.
-    /// - Complexity: O(1) expected, O(fields) for a listpack.
+    /// - Complexity: O(1) expected, O(fields) while packed.
     func random(using generator: inout RandomSource) -> (field: HashElement, value: HashElement) {
         if isTable {
             let entry = unsafe FieldEntry(table.table.random(using: &generator))
@@ -204,7 +204,7 @@ typealias HashElement = PackedElement
         }
     }
 
-    /// Moves the fields from the listpack to a table.
+    /// Moves the fields from the list to a table.
     func unpack() {
         let table = HashTable(allocator: database.allocator, hash: database.hash)
         forEachWithDeadline { field, value, deadline in
@@ -237,8 +237,8 @@ extension Entry {
     /// How many fields a hash has, expired or not.
     @inline(__always) var fieldCount: Int {
         switch encoding {
-        case .packed: fieldList.count / 2
-        case .packedWithDeadlines: fieldList.count / DeadlineTriples.stride
+        case .packed: forwardList.count / 2
+        case .packedWithDeadlines: forwardList.count / DeadlineTriples.stride
         default: unsafe HashTable(at: pointer).count
         }
     }
@@ -247,14 +247,14 @@ extension Entry {
     @inline(__always)
     func forEachField(_ body: (HashElement, HashElement) -> Void) {
         guard encoding == .packed else { return forEachFieldWithDeadline { field, value, _ in body(field, value) } }
-        fieldList.forEachPair(body)
+        forwardList.forEachPair(body)
     }
 
     /// Calls `body` with each field, value and deadline of a hash, expired or not. The hash must not change meanwhile.
     func forEachFieldWithDeadline(_ body: (HashElement, HashElement, Int64?) -> Void) {
         switch encoding {
-        case .packed: fieldList.forEachPair { field, value in body(field, value, nil) }
-        case .packedWithDeadlines: DeadlineTriples(fieldList).forEach(body)
+        case .packed: forwardList.forEachPair { field, value in body(field, value, nil) }
+        case .packedWithDeadlines: DeadlineTriples(forwardList).forEach(body)
         default: unsafe HashTable(at: pointer).forEach { body(.bytes($0), .bytes($1), $2) }
         }
     }

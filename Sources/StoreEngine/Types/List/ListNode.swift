@@ -68,9 +68,12 @@ enum ListEnd {
     }
 
     /// A node with a copy of a list of `count` elements, in a block with room for a list of `capacity` bytes.
-    static func makePacked(copying list: Listpack, count: Int, capacity: Int, in allocator: SlabAllocator) -> ListNode {
-        let block = unsafe allocator.allocate(max(capacity, list.byteCount))
-        unsafe list.copy(to: block)
+    static func makePacked<Form: ReadableBackwards>(
+        copying list: PackedElements<Form>, count: Int, capacity: Int, in allocator: SlabAllocator
+    ) -> ListNode {
+        let size = list.byteCount(as: SavedForm.self)
+        let block = unsafe allocator.allocate(max(capacity, size))
+        unsafe list.copy(as: SavedForm.self, size: size, to: block)
         return unsafe make(block: block, count: count, kind: .packed, in: allocator)
     }
 
@@ -353,7 +356,7 @@ enum ListEnd {
     func split(at index: Int, in allocator: SlabAllocator) -> ListNode {
         let list = list
         let offset = list.offset(ofElement: index, of: count)
-        let block = unsafe allocator.allocate(Listpack.headerSize + list.byteCount - offset)
+        let block = unsafe allocator.allocate(Listpack.size(ofElements: list.end - offset))
         unsafe list.copyRest(from: offset, count: count - index, to: block)
         let rest = unsafe Self.make(block: block, count: count - index, kind: .packed, in: allocator)
         list.truncate(at: offset, removing: count - index)
@@ -364,7 +367,7 @@ enum ListEnd {
 
     /// Appends all elements of another packed node.
     func append(contentsOf other: ListNode, limit: Int, in allocator: SlabAllocator) {
-        listWithRoom(for: other.list.byteCount - Listpack.emptySize, limit: limit, in: allocator)
+        listWithRoom(for: other.list.end, limit: limit, in: allocator)
             .append(contentsOf: other.list)
         count += other.count
     }

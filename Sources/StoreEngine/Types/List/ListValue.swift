@@ -1,4 +1,4 @@
-// Lists: a listpack in the entry while small, a chain of listpacks when large. Nothing here knows of clients or
+// Lists: a two-way list in the entry while small, a chain of listpacks when large. Nothing here knows of clients or
 // replies.
 //
 // A list becomes large before elements are added that would exceed `ListLimits`, and packed again when it has shrunk to one
@@ -23,7 +23,7 @@ import RespCodec
     @inline(__always) private var entry: Entry { database.entry(at: slot) }
     @inline(__always) var isPacked: Bool { entry.encoding == .packed }
     private var payload: PackedPayload<BothWays> { PackedPayload(database, slot) }
-    @inline(__always) private var list: Listpack { entry.listpack }
+    @inline(__always) private var list: TwoWayList { entry.twoWayList }
     @inline(__always) private var chain: ListChain { unsafe ListChain(at: entry.pointer) }
 
     /// How many elements there are.
@@ -46,7 +46,7 @@ import RespCodec
     func visit(from index: Int, backwards: Bool = false, _ body: (PackedElement) -> Bool) {
         let entry = entry
         if entry.encoding == .packed {
-            let list = entry.listpack
+            let list = entry.twoWayList
             let count = list.count
             guard index >= 0 && index < count else { return }
             _ = list.visit(from: index, of: count, backwards: backwards, body)
@@ -72,17 +72,9 @@ import RespCodec
     /// The element at an end, valid until the list changes. There must be one.
     @inline(__always)
     func element(at end: ListEnd) -> PackedElement {
-        let list: Listpack
-        if isPacked {
-            list = entry.listpack
-        } else {
-            guard let node = chain.node(at: end) else { preconditionFailure("an empty list has no element") }
-            guard node.kind == .packed else { return .bytes(node.plainBytes) }
-            list = node.list
-        }
-        guard end == .tail else { return list[list.first] }
-        guard let last = list.previous(before: list.end) else { preconditionFailure("an empty list has no element") }
-        return list[last]
+        if isPacked { return list.element(at: end) }
+        guard let node = chain.node(at: end) else { preconditionFailure("an empty list has no element") }
+        return node.kind == .packed ? node.list.element(at: end) : .bytes(node.plainBytes)
     }
 
     /// Looks at up to `limit` elements from the head, or from the tail if `backwards`, and calls `body` with the number
@@ -100,7 +92,7 @@ import RespCodec
     func prepare(bytes: Int, count added: Int) {
         guard isPacked else { return }
         let list = list
-        if limits.isExceeded(bytes: list.byteCount + bytes, count: list.count + added) { unpack() }
+        if limits.isExceeded(bytes: list.byteCount(as: SavedForm.self) + bytes, count: list.count + added) { unpack() }
     }
 
     /// Adds an element at an end, after `prepare`. It must not lie in the list.
@@ -124,14 +116,11 @@ import RespCodec
         push(element, at: end)
     }
 
-    /// The listpack in a block with room for `length` more bytes, and some more if the block has to grow.
+    /// The list in a block with room for `length` more bytes, and some more if the block has to grow.
     @inline(__always)
-    private func listWithRoom(for length: Int) -> Listpack {
-        let entry = entry
-        let list = entry.listpack
-        let size = list.byteCount
-        if database.payloadCapacity(entry) - size >= length { return list }
-        return payload.withRoom(for: length + (size >= 256 ? size / 16 : 0))
+    private func listWithRoom(for length: Int) -> TwoWayList {
+        let size = list.end
+        return payload.withRoom(for: length, spare: size >= 256 ? size / 16 : 0)
     }
 
     /// Inserts an element before or after the first one that is `pivot`; false if there is none.
@@ -235,15 +224,16 @@ import RespCodec
     @inline(never)
     private func pack(_ chain: ListChain, _ node: ListNode) {
         let list = node.list
-        let entry = database.resizePayload(slot, to: list.byteCount, keeping: 0)
+        let size = list.byteCount(as: BothWays.self)
+        let entry = database.resizePayload(slot, to: size, keeping: 0)
         unsafe entry.setEncoding(.packed)
-        unsafe list.copy(to: entry.payload)
+        unsafe list.copy(as: BothWays.self, size: size, to: entry.payload)
         if database.allocator.snapshot?.takesOver(chain) != true {
             _ = unsafe chain.deallocateSlice(from: 0, budget: Int.max)
         }
     }
 
-    /// Moves the elements from the listpack to a chain.
+    /// Moves the elements to a chain.
     @inline(never)
     private func unpack() {
         let chain = ListChain(allocator: database.allocator, limits: limits)
@@ -254,13 +244,24 @@ import RespCodec
             forEach { element in element.withBytes { chain.push(PackedValue($0), at: .tail, limits) } }
         } else if count > 0 {
             let node = ListNode.makePacked(
-                copying: list, count: count, capacity: min(list.byteCount * 2, limits.nodeSize), in: database.allocator)
+                copying: list, count: count, capacity: min(list.byteCount(as: SavedForm.self) * 2, limits.nodeSize),
+                in: database.allocator)
             chain.link(node, nextTo: nil, after: true)
             chain.count = count
         }
         let entry = database.resizePayload(slot, to: 8, keeping: 0)
         unsafe entry.setEncoding(.chain)
         unsafe entry.pointer = chain.address
+    }
+}
+
+extension PackedElements where Form: ReadableBackwards {
+    /// The element at an end. There must be one.
+    @inline(__always)
+    fileprivate func element(at end: ListEnd) -> PackedElement {
+        guard end == .tail else { return self[first] }
+        guard let last = previous(before: self.end) else { preconditionFailure("an empty list has no element") }
+        return self[last]
     }
 }
 
@@ -273,7 +274,7 @@ extension Entry {
                 return true
             }
         }
-        let list = listpack
+        let list = twoWayList
         var offset = list.first
         let end = list.end
         while offset < end {
@@ -299,8 +300,8 @@ extension KeyspaceContext {
         if let found = try find(key, as: .list, .write) {
             slot = found
         } else {
-            let entry = makeEntry(.list, .packed, key: key, deadline: nil, payload: Listpack.emptySize)
-            unsafe _ = Listpack.makeEmpty(at: entry.payload)
+            let entry = makeEntry(.list, .packed, key: key, deadline: nil, payload: TwoWayList.emptySize)
+            unsafe _ = TwoWayList.makeEmpty(at: entry.payload)
             slot = insert(entry, key: key)
         }
         return ListValue(database, slot, limits: ListLimits(settings))

@@ -1,8 +1,8 @@
-// Sets: a sorted array of integers while they are few and nothing else, a listpack while small, a table when large.
+// Sets: a sorted array of integers while they are few and nothing else, a forward list while small, a table when large.
 // Nothing here knows of clients or replies.
 //
-//     integers --a member that is no integer--> listpack --too many, or too long--> table
-//         \--------------------------too many---------------------------------------/
+//     integers --a member that is no integer--> forward list --too many, or too long--> table
+//         \--------------------------too many-------------------------------------------/
 //
 // A set is never converted back, except that the result of a command may be stored in a smaller encoding.
 
@@ -53,7 +53,7 @@ import RespCodec
         return unsafe Entry(SlotWord.entry(word.pointee))
     }
     @inline(__always) var view: SetView { SetView(entry) }
-    private var payload: PackedPayload<BothWays> { unsafe PackedPayload(database, at: word) }
+    private var payload: PackedPayload<ForwardOnly> { unsafe PackedPayload(database, at: word) }
     @inline(__always) private var table: SetTable { unsafe SetTable(at: entry.pointer) }
 
     /// How many members there are.
@@ -113,9 +113,9 @@ import RespCodec
         }
     }
 
-    /// Adds a member to the listpack, or converts it to a table.
+    /// Adds a member to the list, or converts it to a table.
     private func addPacked(_ value: PackedValue, length: Int) -> Bool {
-        let list = entry.listpack
+        let list = entry.forwardList
         guard list.find(value) == nil else { return false }
         guard list.count < limits.entries && length <= limits.length,
             list.mayTake(length)
@@ -147,7 +147,7 @@ import RespCodec
         return true
     }
 
-    /// Adds a member that is no integer to an array of integers, which becomes a listpack or a table.
+    /// Adds a member that is no integer to an array of integers, which becomes a forward list or a table.
     private func addToIntegers(_ member: ByteSlice) -> Bool {
         let integers = entry.integerSet
         let count = integers.count
@@ -181,7 +181,7 @@ import RespCodec
             trimIntegers()
             return true
         default:
-            guard let offset = entry.listpack.find(PackedValue(member)) else { return false }
+            guard let offset = entry.forwardList.find(PackedValue(member)) else { return false }
             payload.remove(at: offset, count: 1)
             return true
         }
@@ -201,7 +201,7 @@ import RespCodec
             integers.remove(at: index)
             trimIntegers()
         default:
-            let list = entry.listpack
+            let list = entry.forwardList
             let count = list.count
             let offset = list.offset(ofElement: generator.below(count), of: count)
             body(list[offset])
@@ -228,7 +228,7 @@ import RespCodec
             entry.integerSet.removeAll { isTaken(.integer($0)) }
             trimIntegers()
         } else {
-            entry.listpack.removeAll(where: isTaken)
+            entry.forwardList.removeAll(where: isTaken)
             payload.trim()
         }
     }
@@ -261,14 +261,15 @@ import RespCodec
         return table
     }
 
-    /// Converts integers to a listpack with one more element; false if that would be too large.
+    /// Converts integers to a forward list with one more element; false if that would be too large.
     private func becomePacked(adding member: PackedValue) -> Bool {
         let integers = entry.integerSet
-        var size = Listpack.emptySize + member.encodedLength
-        for index in 0..<integers.count { size += PackedValue(integer: integers[index]).encodedLength }
-        guard size <= Listpack.maximumSize else { return false }
+        var length = ForwardList.length(of: member)
+        for index in 0..<integers.count { length += ForwardList.length(of: PackedValue(integer: integers[index])) }
+        let size = ForwardList.size(ofElements: length)
+        guard size <= ForwardList.maximumSize else { return false }
         let scratch = unsafe database.allocator.allocate(size)
-        let list = unsafe Listpack.makeEmpty(at: scratch)
+        let list = unsafe ForwardList.makeEmpty(at: scratch, forElements: length)
         for index in 0..<integers.count { list.append(PackedValue(integer: integers[index])) }
         list.append(member)
         unsafe replacePayload(.packed, size: size) { unsafe $0.copyMemory(from: scratch, byteCount: size) }
@@ -350,7 +351,7 @@ extension KeyspaceContext {
         if let integer = value.integer, count <= limits.integers {
             entry = makeSet(key, .integers, room: IntegerSet.width(of: integer))
         } else if count <= limits.entries {
-            entry = makeSet(key, .packed, room: first.count <= limits.length ? value.encodedLength : 0)
+            entry = makeSet(key, .packed, room: first.count <= limits.length ? ForwardList.length(of: value) : 0)
         } else {
             entry = makeSet(key, .table)
         }
@@ -378,9 +379,9 @@ extension KeyspaceContext {
             unsafe _ = IntegerSet.makeEmpty(at: entry.payload)
             return entry
         case .packed:
-            let size = Listpack.emptySize + room
+            let size = ForwardList.size(ofElements: room)
             let entry = makeEntry(.set, .packed, key: key, deadline: deadline, payload: size)
-            unsafe _ = Listpack.makeEmpty(at: entry.payload)
+            unsafe _ = ForwardList.makeEmpty(at: entry.payload, forElements: room)
             return entry
         default:
             let entry = makeEntry(.set, .table, key: key, deadline: deadline, payload: 8)

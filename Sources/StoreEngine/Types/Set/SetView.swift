@@ -1,4 +1,4 @@
-// The members of a set, to be read: whether they lie in a sorted array of integers, a listpack or a table.
+// The members of a set, to be read: whether they lie in a sorted array of integers, a forward list or a table.
 //
 // It has only the entry, not its slot, so a view stays valid when other keys change. All operations of set algebra use one: the
 // members of one set that are in all of some others, or in none of them.
@@ -20,7 +20,7 @@ import RespCodec
     var count: Int {
         switch entry.encoding {
         case .integers: entry.integerSet.count
-        case .packed: entry.listpack.count
+        case .packed: entry.forwardList.count
         default: table.count
         }
     }
@@ -30,7 +30,7 @@ import RespCodec
     func contains(_ member: ByteSlice) -> Bool {
         switch entry.encoding {
         case .integers: Decimal.parse(member).map { entry.integerSet.contains($0) } ?? false
-        case .packed: entry.listpack.find(PackedValue(member)) != nil
+        case .packed: entry.forwardList.find(PackedValue(member)) != nil
         default: table.contains(member)
         }
     }
@@ -39,7 +39,7 @@ import RespCodec
         switch (member, entry.encoding) {
         case (.bytes(let bytes), _): contains(bytes)
         case (.integer(let value), .integers): entry.integerSet.contains(value)
-        case (.integer(let value), .packed): entry.listpack.find(PackedValue(integer: value)) != nil
+        case (.integer(let value), .packed): entry.forwardList.find(PackedValue(integer: value)) != nil
         case (.integer(let value), _): Decimal.withText(value) { table.contains($0) }
         }
     }
@@ -58,7 +58,7 @@ import RespCodec
             }
             return true
         case .packed:
-            let list = entry.listpack
+            let list = entry.forwardList
             var offset = list.first
             let end = list.end
             while offset < end {
@@ -90,13 +90,13 @@ import RespCodec
     }
 
     /// A random member, each as likely as any other. There must be one.
-    /// - Complexity: O(1) expected, O(members) for a listpack.
+    /// - Complexity: O(1) expected, O(members) while packed.
     func random(using generator: inout RandomSource) -> PackedElement {
         switch entry.encoding {
         case .integers:
             return .integer(entry.integerSet[generator.below(count)])
         case .packed:
-            let list = entry.listpack
+            let list = entry.forwardList
             let count = list.count
             return list[list.offset(ofElement: generator.below(count), of: count)]
         default:
@@ -105,7 +105,7 @@ import RespCodec
     }
 
     /// Calls `body` with `wanted` random members, which may repeat, until it returns false. There must be a member.
-    /// - Complexity: O(wanted) expected, O(members + wanted) for a listpack.
+    /// - Complexity: O(wanted) expected, O(members + wanted) while packed.
     func drawRandom(_ wanted: Int, using generator: inout RandomSource, _ body: (PackedElement) -> Bool) {
         guard entry.encoding == .packed && wanted > 1 else {
             for _ in 0..<wanted where !body(random(using: &generator)) { return }
@@ -118,7 +118,7 @@ import RespCodec
 
     /// Calls `body` with `wanted` different random members; there must be that many. Any selection is as likely as any
     /// other.
-    /// - Complexity: O(wanted) expected, O(members) for a listpack.
+    /// - Complexity: O(wanted) expected, O(members) while packed.
     func visitRandom(_ wanted: Int, using generator: inout RandomSource, _ body: (PackedElement) -> Void) {
         let count = count
         if isTable {

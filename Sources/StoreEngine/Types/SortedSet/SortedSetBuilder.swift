@@ -81,15 +81,16 @@ struct SortedSetBuilder {
         order()
         let settings = context.settings
         let isSmall = count <= settings.sortedSetMaxPackedEntries && longest <= settings.sortedSetMaxPackedValue
-        var size = Listpack.emptySize
-        if isSmall { forEachPacked { size += $0.encodedLength + $1.encodedLength } }
-        guard isSmall && size <= Listpack.maximumSize else {
+        var length = 0
+        if isSmall { forEachPacked { length += ForwardList.length(of: $0) + ForwardList.length(of: $1) } }
+        let size = ForwardList.size(ofElements: length)
+        guard isSmall && size <= ForwardList.maximumSize else {
             let entry = context.makeEntry(.sortedSet, .tree, key: key, deadline: deadline, payload: 8)
             unsafe entry.pointer = table.address
             return entry
         }
         let entry = context.makeEntry(.sortedSet, .packed, key: key, deadline: deadline, payload: size)
-        let list = unsafe Listpack.makeEmpty(at: entry.payload)
+        let list = unsafe ForwardList.makeEmpty(at: entry.payload, forElements: length)
         forEachPacked { member, score in
             list.append(member)
             list.append(score)

@@ -1,4 +1,4 @@
-// Sorted sets: while small a listpack of members and scores alternating, in their order; when large a table and a tree. The tree lies with
+// Sorted sets: while small a forward list of members and scores alternating, in their order; when large a table and a tree. The tree lies with
 // the containers (`Containers/RankedTree.swift`), since streams use it, too. Nothing here knows of clients or replies.
 //
 // A range by score or member is converted to a range of ranks first, which gives the number of members, and is visited by one loop over
@@ -27,8 +27,8 @@ import RespCodec
 
     @inline(__always) private var entry: Entry { database.entry(at: slot) }
     @inline(__always) var isPacked: Bool { entry.encoding == .packed }
-    private var payload: PackedPayload<BothWays> { PackedPayload(database, slot) }
-    private var list: Listpack { entry.listpack }
+    private var payload: PackedPayload<ForwardOnly> { PackedPayload(database, slot) }
+    private var list: ForwardList { entry.forwardList }
     @inline(__always) private var table: SortedSetTable { unsafe SortedSetTable(at: entry.pointer) }
 
     /// How many members there are.
@@ -216,14 +216,25 @@ import RespCodec
             }
         }
         let list = list
-        var offset = list.offset(ofElement: rank * 2, of: list.count)
-        for step in 1...count {
-            let score = list.next(after: offset)
-            guard body(list[offset], list[score].score), step < count else { return }
-            if !reversed {
+        guard reversed else {
+            var offset = list.offset(ofElement: rank * 2, of: list.count)
+            for step in 1...count {
+                let score = list.next(after: offset)
+                guard body(list[offset], list[score].score), step < count else { return }
                 offset = list.next(after: score)
-            } else if let before = list.previous(before: offset), let member = list.previous(before: before) {
-                offset = member
+            }
+            return
+        }
+        // The list cannot be read backwards: where the members lie is noted on the way to them.
+        unsafe withUnsafeTemporaryAllocation(of: UInt32.self, capacity: count) { offsets in
+            var offset = list.offset(ofElement: (rank + 1 - count) * 2, of: list.count)
+            for place in 0..<count {
+                unsafe offsets[place] = UInt32(truncatingIfNeeded: offset)
+                if place < count - 1 { offset = list.next(after: list.next(after: offset)) }
+            }
+            for place in (0..<count).reversed() {
+                let offset = unsafe Int(offsets[place])
+                guard body(list[offset], list[list.next(after: offset)].score) else { return }
             }
         }
     }
@@ -331,7 +342,7 @@ import RespCodec
             offset = list.next(after: place)
         }
         PackedValue.withScore(score) { score in
-            let room = payload.withRoom(for: member.encodedLength + score.encodedLength)
+            let room = payload.withRoom(for: ForwardList.length(of: member) + ForwardList.length(of: score))
             room.insert(score, at: offset)
             room.insert(member, at: offset)
         }
@@ -363,7 +374,7 @@ import RespCodec
         if isPacked && members > limits.entries { unpack() }
     }
 
-    /// Moves the members from the listpack to a table.
+    /// Moves the members from the list to a table.
     private func unpack() {
         let table = SortedSetTable(allocator: database.allocator, hash: database.hash)
         forEach { member, score in member.withBytes { table.insert($0, score) } }
@@ -383,7 +394,7 @@ extension Entry {
                 return true
             }
         }
-        let list = listpack
+        let list = forwardList
         var offset = list.first
         let end = list.end
         while offset < end {
@@ -405,7 +416,7 @@ extension PackedElement {
 }
 
 extension PackedValue {
-    /// Lends a score in the form in which listpacks have it: an integer if it is a whole number, else its text.
+    /// Lends a score in the form in which lists have it: an integer if it is a whole number, else its text.
     static func withScore<Result>(_ score: Double, _ body: (PackedValue) -> Result) -> Result {
         if let whole = FloatingPoint64.wholeNumber(score) { return body(PackedValue(integer: whole)) }
         return FloatingPoint64.withText(score) { body(PackedValue($0)) }
@@ -426,8 +437,8 @@ extension KeyspaceContext {
     @inline(__always)
     func sortedSetMade(at key: ByteSlice) throws(CommandError) -> SortedSetValue {
         if let slot = try find(key, as: .sortedSet, .write) { return sortedSet(in: slot) }
-        let entry = makeEntry(.sortedSet, .packed, key: key, deadline: nil, payload: Listpack.emptySize)
-        unsafe _ = Listpack.makeEmpty(at: entry.payload)
+        let entry = makeEntry(.sortedSet, .packed, key: key, deadline: nil, payload: ForwardList.emptySize)
+        unsafe _ = ForwardList.makeEmpty(at: entry.payload)
         return sortedSet(in: insert(entry, key: key))
     }
 
