@@ -14,9 +14,12 @@ extension PackedElements {
         var offset = first
         let end = end
         while offset < end {
-            let length = dataLength(at: offset)
-            total += length + PackedElements<Other>.backLength(length)
-            offset += length + Self.backLength(length)
+            let next = next(after: offset)
+            // Up to 127 bytes an element's length takes a byte.
+            let isShort = next &- offset <= 127
+            let length = isShort ? next &- offset &- Self.backLength(1) : dataLength(at: offset)
+            total &+= length &+ PackedElements<Other>.backLength(length)
+            offset = next
         }
         return PackedElements<Other>.size(ofElements: total)
     }
@@ -34,8 +37,21 @@ extension PackedElements {
             var place = copy.first
             var offset = first
             while offset < end {
-                let length = dataLength(at: offset)
                 let target = unsafe copy.body + place
+                let type = byte(offset)
+                if type & 0x80 == 0 || type & 0xC0 == 0x80 {
+                    // The usual cases: a small integer, a short string. Either length takes a byte.
+                    let length = type & 0x80 == 0 ? 1 : 1 &+ (type & 0x3F)
+                    unsafe ByteSlice(start: body + offset, count: length).copyShort(to: target)
+                    if Other.isReadableBackwards {
+                        unsafe target.storeBytes(
+                            of: UInt8(truncatingIfNeeded: length), toByteOffset: length, as: UInt8.self)
+                    }
+                    place &+= length &+ PackedElements<Other>.backLength(1)
+                    offset &+= length &+ Self.backLength(1)
+                    continue
+                }
+                let length = dataLength(at: offset)
                 unsafe ByteSlice(start: body + offset, count: length).copyShort(to: target)
                 place += length
                 unsafe place += PackedElements<Other>.writeBackLength(
@@ -47,10 +63,16 @@ extension PackedElements {
         copy.storedCount = count
     }
 
+    /// The most bytes that a listpack of the same elements can take: the length of an element takes one byte, and at most one more for
+    /// every 128 bytes of it.
+    private var largestListpack: Int {
+        Listpack.size(ofElements: Form.isReadableBackwards ? end : end + end / 128 + count)
+    }
+
     /// Calls `body` with a listpack of the same elements.
     /// - Complexity: O(bytes).
     func withListpack<Result>(_ body: (Listpack) -> Result) -> Result {
-        let size = byteCount(as: SavedForm.self)
+        let size = largestListpack
         return unsafe withUnsafeTemporaryAllocation(byteCount: size, alignment: 8) { buffer in
             unsafe copy(as: SavedForm.self, size: size, to: buffer.baseAddress!)
             return unsafe body(Listpack(buffer.baseAddress!))
