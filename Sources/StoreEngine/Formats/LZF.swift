@@ -7,7 +7,8 @@
 // A copy may overlap its own result, so that a run of equal bytes is one copy from 1 byte back. The format has neither
 // the compressed size nor the original one: both are stored beside it.
 //
-// Compressing remembers the last position of each three bytes, by a hash of them, and takes the first match it finds.
+// Compressing remembers the last position of each three bytes, by a hash of them, and takes the first match it finds. The longer none was
+// found, the fewer positions are looked at: what cannot be compressed costs a small part of what a text does.
 // Decompressing trusts nothing: every length and distance is checked.
 //
 // Source: liblzf 3.6 (Marc Lehmann), the format as lzf_d.c reads it.
@@ -21,6 +22,9 @@ enum LZF {
     private static let longestCopy = 264
     private static let farthest = 8192
     private static let hashBits: UInt32 = 12
+    /// After so many bytes without a match, as a power of two, only every second position is looked at, then every third, and so on.
+    private static let patience = 5
+    private static let longestStep = 64
 
     /// The highest compression ratio: three bytes encode at most 264.
     static let highestRatio = 88
@@ -50,18 +54,24 @@ enum LZF {
         var position = 0
         var literal = 0
         while position + shortestCopy <= count {
+            StepCount.step()
             let place = unsafe hash(input + position)
-            let candidate = unsafe Int(seen[place]) - 1
+            var candidate = unsafe Int(seen[place]) - 1
             unsafe seen[place] = UInt32(truncatingIfNeeded: position + 1)
-            guard candidate >= 0, position - candidate <= farthest,
-                unsafe startsAlike(input + candidate, input + position)
+            // Three bytes that a copy of three interrupts take as much as they do with it.
+            let shortest = position > literal ? shortestCopy + 1 : shortestCopy
+            guard candidate >= 0, position - candidate <= farthest, position + shortest <= count,
+                unsafe startAlike(input + candidate, input + position, shortest)
             else {
-                position += 1
+                position += min(1 + (position - literal) >> patience, longestStep)
                 continue
             }
+            while unsafe position > literal && candidate > 0 && input[candidate - 1] == input[position - 1] {
+                position -= 1
+                candidate -= 1
+            }
             let longest = min(count - position, longestCopy)
-            var length = shortestCopy
-            while unsafe length < longest && input[candidate + length] == input[position + length] { length += 1 }
+            let length = unsafe commonLength(input + candidate, input + position, longest)
             guard unsafe writer.writeLiteral(literal..<position),
                 unsafe writer.writeCopy(length: length, distance: position - candidate)
             else { return nil }
@@ -82,9 +92,30 @@ enum LZF {
         return Int((word &* 2_654_435_761) >> (32 - hashBits))
     }
 
+    /// - Parameter count: three or four.
     @inline(__always)
-    private static func startsAlike(_ one: UnsafePointer<UInt8>, _ other: UnsafePointer<UInt8>) -> Bool {
+    private static func startAlike(_ one: UnsafePointer<UInt8>, _ other: UnsafePointer<UInt8>, _ count: Int) -> Bool {
         unsafe one[0] == other[0] && one[1] == other[1] && one[2] == other[2]
+            && (count == shortestCopy || one[shortestCopy] == other[shortestCopy])
+    }
+
+    /// How many bytes are the same, up to `most`.
+    @inline(__always)
+    private static func commonLength(
+        _ one: UnsafePointer<UInt8>, _ other: UnsafePointer<UInt8>, _ most: Int
+    ) -> Int {
+        var length = 0
+        while length + 8 <= most {
+            let difference = unsafe word(one + length) ^ word(other + length)
+            if difference != 0 { return length + difference.trailingZeroBitCount / 8 }
+            length += 8
+        }
+        while unsafe length < most && one[length] == other[length] { length += 1 }
+        return length
+    }
+
+    @inline(__always) private static func word(_ bytes: UnsafePointer<UInt8>) -> UInt64 {
+        unsafe UInt64(littleEndian: UnsafeRawPointer(bytes).loadUnaligned(as: UInt64.self))
     }
 
     @unsafe private struct Writer {

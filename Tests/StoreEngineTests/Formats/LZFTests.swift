@@ -60,6 +60,24 @@ struct LZFTests {
         }
     }
 
+    /// The longer nothing was found, the less is looked at; what can be compressed behind it is found all the same.
+    @Test func noiseIsPassedQuickly() {
+        var random = RandomSource(seed: TestSeed.fixed(1))
+        let noise = (0..<200_000).map { _ in UInt8(truncatingIfNeeded: random.next() >> 32) }
+        #expect((1000..<noise.count / 32).contains(StepCount.of { compress(noise, capacity: 2 * noise.count) }))
+        let words = (0..<2000).flatMap { Array("element number \($0);".utf8) }
+        let alone = compressed(words)?.count ?? 0
+        let behind = compressed(noise + words)?.count ?? 0
+        #expect(alone > 0 && behind > 0 && behind < noise.count * 33 / 32 + alone + 4000)
+    }
+
+    /// A copy of three bytes pays only where no bytes are written as they are before it.
+    @Test func shortCopiesFollowCopies() {
+        #expect(compress(Array("abcdefgabcxyz".utf8), capacity: 100) == [12] + Array("abcdefgabcxyz".utf8))
+        let twice = compress(Array("abcdefg1234abcdefg234x".utf8), capacity: 100)
+        #expect(twice == [10] + Array("abcdefg1234".utf8) + [5 << 5, 10, 1 << 5, 9, 0] + Array("x".utf8))
+    }
+
     @Test(arguments: [1, 2, 3, 4]) func randomTextsComeBack(seed: UInt64) {
         var random = RandomSource(seed: TestSeed.fixed(seed))
         for _ in 0..<2000 {
