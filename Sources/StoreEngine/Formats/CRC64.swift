@@ -1,8 +1,8 @@
 // The checksum of RDB files and of DUMP payloads: a CRC of 64 bits with the polynomial of David Jones, reflected, with initial value and
 // final XOR 0.
 //
-// Slicing by eight: each of eight bytes looks up, in a table of its own, its contribution to the checksum after all eight, and the eight
-// contributions are XORed. That is some eight times as fast as one byte at a time, for 16 KiB of tables.
+// Slicing by sixteen: each of sixteen bytes looks up, in a table of its own, its contribution to the checksum after all sixteen, and the
+// contributions are XORed. Only eight of the lookups wait for those of the bytes before. It takes 32 KiB of tables.
 //
 // Source: Redis, crc64.c, for the parameters (width 64, polynomial 0xad93d23594c935a9, reflected, "123456789" gives
 // e9c6d914c4b8d9ca); M. Kounavis and F. Berry, "A Systematic Approach to Building High Performance Software-based CRC Generators".
@@ -26,15 +26,19 @@ struct CRC64 {
         var crc = value
         let start = unsafe bytes.rawBytes.baseAddress!
         var offset = 0
-        while bytes.count &- offset >= 8 {
+        while bytes.count &- offset >= 16 {
             crc ^= unsafe UInt64(littleEndian: start.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
-            var next: UInt64 = 0
+            let behind = unsafe UInt64(littleEndian: start.loadUnaligned(fromByteOffset: offset &+ 8, as: UInt64.self))
+            var (next, other): (UInt64, UInt64) = (0, 0)
             for byte in 0..<8 {
-                let index = Int(truncatingIfNeeded: crc &>> UInt64(8 &* byte)) & 0xFF
-                next ^= unsafe tables[(7 &- byte) &* 256 &+ index]
+                let shift = UInt64(8 &* byte)
+                let index = Int(truncatingIfNeeded: crc &>> shift) & 0xFF
+                next ^= unsafe tables[(15 &- byte) &* 256 &+ index]
+                let indexBehind = Int(truncatingIfNeeded: behind &>> shift) & 0xFF
+                other ^= unsafe tables[(7 &- byte) &* 256 &+ indexBehind]
             }
-            crc = next
-            offset &+= 8
+            crc = next ^ other
+            offset &+= 16
         }
         while offset < bytes.count {
             let byte = unsafe start.load(fromByteOffset: offset, as: UInt8.self)
@@ -84,20 +88,20 @@ struct CRC64 {
 
     private static let reflectedPolynomial: UInt64 = 0x95AC_9329_AC4B_C9B5
 
-    /// Eight tables of 256: the first for the last of eight bytes. Indexes are not checked; they are below 256 by construction.
+    /// Sixteen tables of 256: the first for the last of sixteen bytes. Indexes are not checked; they are below 256 by construction.
     @safe private struct Tables: @unchecked Sendable {
         let start: UnsafePointer<UInt64>
     }
 
     /// Made once, and never freed.
     private static let tables: Tables = {
-        let tables = UnsafeMutablePointer<UInt64>.allocate(capacity: 8 * 256)
+        let tables = UnsafeMutablePointer<UInt64>.allocate(capacity: 16 * 256)
         for byte in 0..<256 {
             var crc = UInt64(byte)
             for _ in 0..<8 { crc = crc & 1 != 0 ? crc >> 1 ^ reflectedPolynomial : crc >> 1 }
             unsafe tables[byte] = crc
         }
-        for place in 256..<8 * 256 {
+        for place in 256..<16 * 256 {
             let before = unsafe tables[place - 256]
             unsafe tables[place] = tables[Int(before & 0xFF)] ^ before >> 8
         }
