@@ -8,6 +8,9 @@ import Testing
 @testable import RespServer
 
 @Suite struct TransferRunTests {
+    /// So many bytes do not go before the other end takes some.
+    private static let moreThanSocketsTake = 4 << 20
+
     /// A transfer over one end of a pair of sockets, and the other end.
     private struct Pair {
         let transfer: KeyTransfer
@@ -54,6 +57,12 @@ import Testing
             part.endRequest()
         }
         return part
+    }
+
+    /// Adds a request of so many bytes.
+    private func add(_ count: Int, to part: TransferPart) {
+        Array(repeating: UInt8(0), count: count).withByteSlice { part.writer.raw($0) }
+        part.endRequest()
     }
 
     private func begin(_ pair: Pair) -> HelperThread {
@@ -128,9 +137,7 @@ import Testing
     @Test func whatIsAcknowledgedBeforeItWasSentIsNot() throws {
         let pair = try Pair()
         let part = part(1)
-        // More than the sockets take by themselves.
-        Array(repeating: UInt8(0), count: 4 << 20).withByteSlice { part.writer.raw($0) }
-        part.endRequest()
+        add(Self.moreThanSocketsTake, to: part)
         pair.transfer.add(part, isLast: true)
         _ = begin(pair)
         #expect(pair.receive(10) == "request...")
@@ -143,9 +150,8 @@ import Testing
 
     @Test func anErrorMayComeBeforeAllOfTheRequestIsSent() throws {
         let pair = try Pair()
-        let part = part(0)
-        Array(repeating: UInt8(0), count: 4 << 20).withByteSlice { part.writer.raw($0) }
-        part.endRequest()
+        let part = TransferPart()
+        add(Self.moreThanSocketsTake, to: part)
         pair.transfer.add(part, isLast: true)
         _ = begin(pair)
         #expect(pair.receive(10).utf8.count == 10)
@@ -195,10 +201,7 @@ import Testing
     @Test func partsHaveABound() throws {
         let pair = try Pair()
         let part = TransferPart()
-        for _ in 0..<2 {
-            Array(repeating: UInt8(0), count: KeyTransfer.mostHeld / 2).withByteSlice { part.writer.raw($0) }
-            part.endRequest()
-        }
+        for _ in 0..<2 { add(KeyTransfer.mostHeld / 2, to: part) }
         #expect(pair.transfer.hasRoom)
         pair.transfer.add(part, isLast: false)
         #expect(!pair.transfer.hasRoom)
