@@ -87,7 +87,7 @@ final class MemoryLimit {
     private static let urgentPart = 64
     /// What a snapshot needs may come to this part of the limit, or to this many bytes.
     private static let snapshotPart = 128
-    private static let leastOfSnapshot = 1 << 20
+    private static let leastOfSnapshot = 512 << 10
     /// Who needs room waits for it while so much is missing, a part of the limit.
     private static let farPart = 32
     /// No limit counts as larger, so that nothing overflows.
@@ -180,7 +180,10 @@ final class MemoryLimit {
     }
 
     /// How many bytes a snapshot may need before whoever needs room sees to it that more of it is written first.
-    var mostOfSnapshot: Int { max(limit / Self.snapshotPart, Self.leastOfSnapshot) }
+    var mostOfSnapshot: Int { Self.mostOfSnapshot(limit) }
+
+    /// The same for any limit.
+    static func mostOfSnapshot(_ limit: Int) -> Int { max(limit / snapshotPart, leastOfSnapshot) }
 
     /// Whether so much of a snapshot is to be written that whoever needs room waits for it.
     func isFarBehind(_ writable: Int) -> Bool { writable > 2 * mostOfSnapshot }

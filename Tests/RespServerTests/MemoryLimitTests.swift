@@ -124,6 +124,20 @@ struct MemoryLimitTests {
         #expect(memoryLimit.residentLimit(own: 1 << 20) > 1 << 58 && !memoryLimit.follow(limit))
     }
 
+    /// What a snapshot needs is a part of the limit, but no less than what it takes to go on.
+    @Test func aSnapshotNeedsAPartOfTheLimit() {
+        for (limit, most) in [(0, 512 << 10), (50 << 20, 512 << 10), (100 << 20, 800 << 10), (1 << 30, 8 << 20)] {
+            #expect(MemoryLimit.mostOfSnapshot(limit) == most)
+        }
+        let memoryLimit = makeLimit()
+        #expect(!memoryLimit.isFarBehind(2 * memoryLimit.mostOfSnapshot))
+        #expect(memoryLimit.isFarBehind(2 * memoryLimit.mostOfSnapshot + 1))
+        for (setting, most) in [("0", 1 << 20), ("50mb", 512 << 10), ("1gb", 1 << 20)] {
+            let server = ScriptedServer("maxmemory \(setting)").server
+            #expect(server.persistence.snapshotOptions(syncsOnTheWay: true).mostWaiting == most)
+        }
+    }
+
     @Test func howMuchCameIsFollowedInSteps() {
         let memoryLimit = makeLimit()
         #expect(!memoryLimit.follow(input: Self.step) && memoryLimit.follow(input: Self.step + 1))

@@ -39,9 +39,12 @@ extension Persistence {
     /// - Parameter syncsOnTheWay: whether they are brought to the disk as they grow.
     func snapshotOptions(syncsOnTheWay: Bool) -> SnapshotFile.Options {
         let settings = configuration.settings
-        return SnapshotFile.Options(
+        var options = SnapshotFile.Options(
             compresses: settings.engine.compressesRecords, hasChecksum: settings.rdbChecksum,
             syncsOnTheWay: syncsOnTheWay)
+        let limit = settings.maxMemory
+        if limit > 0 { options.mostWaiting = min(options.mostWaiting, MemoryLimit.mostOfSnapshot(limit)) }
+        return options
     }
 
     /// A new file of the name that the settings say; nil, and a line in the log, if there can be none.

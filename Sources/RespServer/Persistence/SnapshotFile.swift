@@ -20,6 +20,8 @@ final class SnapshotFile: SnapshotDestination {
         var isFramed = true
         /// Whether it is brought to the disk as it grows, and not at the end alone.
         var syncsOnTheWay = true
+        /// How many bytes may wait to be written while there is room for more.
+        var mostWaiting = 1 << 20
     }
 
     enum Outcome: Sendable {
@@ -27,8 +29,6 @@ final class SnapshotFile: SnapshotDestination {
         case failed(String)
     }
 
-    /// How many bytes may wait to be written while there is room for more.
-    private static let mostWaiting = 1 << 20
     /// So often in a row `relieve` may find that nothing was done.
     private static let mostIdle = 4
 
@@ -164,6 +164,7 @@ final class SnapshotFile: SnapshotDestination {
     }
 
     private let thread: HelperThread
+    private let mostWaiting: Int
     private let work: Work
     private let state = State()
 
@@ -215,10 +216,11 @@ final class SnapshotFile: SnapshotDestination {
     ) throws(SyscallError) {
         work = try Work(directory, name, temporaryNames, options)
         self.thread = thread
+        mostWaiting = options.mostWaiting
     }
 
     /// Whether a block can be taken without waiting.
-    var hasRoom: Bool { thread.pendingSize < Self.mostWaiting }
+    var hasRoom: Bool { thread.pendingSize < mostWaiting }
 
     private var lastFinished = 0
     private var idleCount = 0
@@ -230,8 +232,8 @@ final class SnapshotFile: SnapshotDestination {
         let finished = thread.finishedCount
         idleCount = finished != lastFinished ? 0 : idleCount + 1
         lastFinished = finished
-        if pending > Self.mostWaiting * 3 / 2 {
-            thread.wait(untilBelow: Self.mostWaiting, microseconds: microseconds)
+        if pending > mostWaiting * 3 / 2 {
+            thread.wait(untilBelow: mostWaiting, microseconds: microseconds)
         } else if idleCount >= Self.mostIdle && pending > 0 {
             thread.wait(untilBelow: pending - 1, microseconds: microseconds)
         }
@@ -242,7 +244,7 @@ final class SnapshotFile: SnapshotDestination {
 
     func take(_ block: SnapshotBlock, part: Int) {
         submit(size: block.capacity) { $0.add(block, to: part) }
-        if waitsForRoom { thread.wait(untilBelow: Self.mostWaiting) }
+        if waitsForRoom { thread.wait(untilBelow: mostWaiting) }
     }
 
     func append(part: Int) { submit(size: 0) { $0.append(part) } }
