@@ -30,6 +30,8 @@ final class MemoryLimit {
     var excess = MemoryExcess()
     /// Those whose commands wait until there is room.
     var suspended = SuspendedClients()
+    /// In which turn there was last no room for more of a request.
+    var turnOfWait = -1
 
     init(_ timers: LoopTimers) { timer = timers.add() }
 
@@ -100,6 +102,8 @@ final class MemoryLimit {
     private static let shrinkingPart = 8
     /// How much is received at once of a large argument at most: under a millisecond's work.
     private static let mostReceived = 4 << 20
+    /// Requests that have not arrived whole may come to this part of the limit before they are read with regard to what room there is.
+    private static let inputPart = 64
     /// Pages and large blocks may take so much more than what may be in use of a limit that is not followed: a part of it, ...
     private static let looserPart = 32
     /// ... and at least.
@@ -187,6 +191,9 @@ final class MemoryLimit {
 
     /// Whether so much of a snapshot is to be written that whoever needs room waits for it.
     func isFarBehind(_ writable: Int) -> Bool { writable > 2 * mostOfSnapshot }
+
+    /// Whether requests that have not arrived whole take so much that there may be no room for what they still lack.
+    @inline(__always) func isMuch(input: Int) -> Bool { input > limit / Self.inputPart }
 
     /// Whether so much more is in use than may be that whoever needs room waits for it: a command may use as much again as is missing.
     func isFar(_ excess: Int) -> Bool { excess > limit / Self.farPart }

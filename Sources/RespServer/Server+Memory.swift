@@ -252,17 +252,27 @@ extension Server {
         memoryLimit.isMuch(engine.residentExcess)
     }
 
-    /// Whether more of a large argument is to wait until there is room for it. What has arrived counts, so that otherwise a client could send
-    /// much faster than keys are evicted.
+    /// Whether memory is over its limit, and requests that have not arrived whole take much of it: then more of them is only read when there is
+    /// room for it.
+    @inline(__always) var sparesInput: Bool {
+        engine.isMemoryLimited && memoryLimit.isMuch(input: clientMemory.inputByteCount) && isFull
+    }
+
+    private var isFull: Bool { memoryLimit.isExceeded || engine.holdsTooMuch }
+
+    /// Whether more of a request, one with a large argument or one of many, is to wait until there is room for it. What has arrived counts, so
+    /// that otherwise clients could send much faster than keys are evicted. Room is made once a turn for all who wait.
     func mustWaitForRoom() -> Bool {
-        guard engine.isMemoryLimited, memoryLimit.isExceeded || engine.holdsTooMuch, !holdsData else {
-            return false
-        }
+        guard engine.isMemoryLimited, isFull, !holdsData else { return false }
+        if memoryLimit.turnOfWait == clock.turn { return true }
         // Where nothing may go, the command will be refused.
         if memoryLimit.isExceeded && !makeRoom() { return false }
-        if memoryLimit.isExceeded { return true }
-        defragmentation.relieveMemory()
-        return engine.isDefragmenting && defragmentation.isAllowed && engine.holdsTooMuch
+        if !memoryLimit.isExceeded {
+            defragmentation.relieveMemory()
+            guard engine.isDefragmenting && defragmentation.isAllowed && engine.holdsTooMuch else { return false }
+        }
+        memoryLimit.turnOfWait = clock.turn
+        return true
     }
 
     /// For how many cycles a command may make room: up to half a millisecond at the default of 10, and from there on 15% more for each

@@ -17,6 +17,8 @@ import StoreEngine
 extension Server {
     /// Bytes that a client may have sent before it has authenticated without their being a request.
     private static let unauthenticatedInputLimit = 1024 * 1024
+    /// So many bytes are read at once of a request that may have to wait for the room for the rest of it: most are shorter.
+    private static let sparedInput = 256
 
     /// Executes what a connection has sent: what is kept of it already, then what its socket has.
     func serve(_ connection: Connection) {
@@ -41,8 +43,13 @@ extension Server {
         guard connection.pending == nil || connection.pending!.isShort, !connection.isSuspended else {
             return readBehindPending(connection)
         }
-        let transfer = unsafe connection.transport.read(reader.room, RequestReader.capacity)
-        guard let count = accepted(transfer, of: RequestReader.capacity, connection) else { return }
+        let isSparing = sparesInput
+        if isSparing && connection.pending.map({ $0.arrivedByteCount >= Self.sparedInput }) == true {
+            return readBehindPending(connection)
+        }
+        let most = isSparing ? Self.sparedInput : RequestReader.capacity
+        let transfer = unsafe connection.transport.read(reader.room, most)
+        guard let count = accepted(transfer, of: most, connection) else { return }
         var window = unsafe reader.window(count, behind: nil)
         if let pending = connection.pending {
             unsafe window = reader.window(count, behind: pending.rest)
@@ -53,10 +60,13 @@ extension Server {
         guard rest.start < window.count, !connection.isEnding else { return }
         let pending = PendingInput()
         unsafe pending.append(UnsafeRawBufferPointer(rebasing: window[rest.start...]))
-        if let unfinished = rest.unfinished { begin(unfinished, at: rest.start, in: pending) }
+        if let unfinished = rest.unfinished {
+            // No block is asked for yet.
+            if isSparing { pending.waitForInput() } else { begin(unfinished, at: rest.start, in: pending) }
+        }
         connection.pending = pending
         // There may be more of a large argument, whose place is known now.
-        if unsafe pending.receivingRoom != nil { readBehindPending(connection) }
+        if pending.missingByteCount > 0 { readBehindPending(connection) }
     }
 
     /// Adds to what is kept of a connection's input, a large argument straight to its own memory.
@@ -64,19 +74,21 @@ extension Server {
         // Input takes memory.
         if connection.isPaused && memoryLimit.suspended.contains(connection) { return }
         let pending = connection.pending ?? PendingInput()
-        if unsafe pending.receivingRoom != nil {
-            if engine.isMemoryLimited {
-                if mustWaitForRoom() { return enqueue(connection) }
-                // Making room may have evicted keys that it tracks: it may have been closed for not taking the messages.
-                if connection.isEnding { return }
-                if memoryLimit.isExceeded { loseLargeArguments(of: pending, connection) }
-            }
+        if engine.isMemoryLimited && (sparesInput || pending.missingByteCount > 0) {
+            if mustWaitForRoom() { return enqueue(connection) }
+            // Making room may have evicted keys that it tracks: it may have been closed for not taking the messages.
+            if connection.isEnding { return }
+            if memoryLimit.isExceeded { loseLargeArguments(of: pending, connection) }
+        }
+        if pending.missingByteCount > 0 {
             // Some at a time, so that others get their turn. What has been read makes room for more to arrive at once.
             let most = memoryLimit.mostReceived
             var received = 0
-            while let room = unsafe pending.receivingRoom, received < most {
-                let wanted = min(room.count, most - received)
-                let transfer = unsafe connection.transport.read(room.baseAddress!, wanted)
+            while case let missing = pending.missingByteCount, missing > 0, received < most {
+                // What is thrown away goes where nobody looks.
+                let room = unsafe pending.receivingRoom?.baseAddress
+                let wanted = min(missing, most - received, unsafe room == nil ? RequestReader.capacity : Int.max)
+                let transfer = unsafe connection.transport.read(room ?? reader.room, wanted)
                 if transfer == .wouldBlock && received > 0 { break }
                 guard let count = accepted(transfer, of: wanted, connection),
                     // The limit holds, too, for an argument that these bytes complete.
@@ -87,8 +99,9 @@ extension Server {
             }
             if engine.isMemoryLimited { followInput() }
         } else {
-            let transfer = unsafe connection.transport.read(reader.room, RequestReader.capacity)
-            guard let count = accepted(transfer, of: RequestReader.capacity, connection) else { return }
+            let most = sparesInput ? Self.sparedInput : RequestReader.capacity
+            let transfer = unsafe connection.transport.read(reader.room, most)
+            guard let count = accepted(transfer, of: most, connection) else { return }
             unsafe pending.append(UnsafeRawBufferPointer(start: reader.room, count: count))
         }
         connection.pending = pending

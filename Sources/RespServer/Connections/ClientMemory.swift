@@ -11,6 +11,8 @@ final class ClientMemory {
     var isFollowed = false
     /// The sum of all connections' `countedByteCount`.
     private(set) var byteCount = 0
+    /// What of it is requests that have not been executed, most of them because they have not arrived whole.
+    private(set) var inputByteCount = 0
 
     init(_ timers: LoopTimers) { timer = timers.add() }
 
@@ -18,16 +20,18 @@ final class ClientMemory {
     /// - Returns: Whether it holds more or less than when it was counted last.
     @inline(__always)
     func count(_ connection: Connection) -> Bool {
-        let bytes = connection.byteCount
-        guard bytes != connection.countedByteCount else { return false }
+        let (bytes, input) = (connection.byteCount, connection.pending?.arrivedByteCount ?? 0)
+        guard bytes != connection.countedByteCount || input != connection.countedInputByteCount else { return false }
         byteCount += bytes - connection.countedByteCount
-        connection.countedByteCount = bytes
+        inputByteCount += input - connection.countedInputByteCount
+        (connection.countedByteCount, connection.countedInputByteCount) = (bytes, input)
         return true
     }
 
     func forget(_ connection: Connection) {
         byteCount -= connection.countedByteCount
-        connection.countedByteCount = 0
+        inputByteCount -= connection.countedInputByteCount
+        (connection.countedByteCount, connection.countedInputByteCount) = (0, 0)
     }
 }
 

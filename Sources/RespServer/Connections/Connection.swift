@@ -62,6 +62,7 @@ final class Connection {
     var softLimitSince: Int64?
     /// What is counted of it in `ClientMemory`.
     var countedByteCount = 0
+    var countedInputByteCount = 0
     /// Whether the loop is told when the socket can be written to.
     var isWatchedForWriting = false
     /// What is unsent waits for the append-only file.

@@ -28,9 +28,10 @@ import StoreEngine
     private(set) var large = AdoptableArguments()
     /// Which argument, by its place in `arguments`, is which large block.
     private var largePlaces: [Int] = []
-    /// The large argument that is being received: its block, its length with the two bytes behind it, and how much is there.
-    private(set) var receiving: (base: UnsafeMutableRawPointer, length: Int, received: Int)?
-    /// The large arguments of the request under way are thrown away as they arrive, as it will be refused: they count as empty.
+    /// The large argument that is being received: its block, none if it is thrown away, its length with the two bytes behind it, and how
+    /// much is there.
+    private(set) var receiving: (base: UnsafeMutableRawPointer?, length: Int, received: Int)?
+    /// Arguments of the request under way are thrown away as they arrive, but short ones, as it will be refused: they count as empty.
     private(set) var hasLostArguments = false
     /// The request under way has arrived whole.
     private(set) var isWhole = false
@@ -45,7 +46,7 @@ import StoreEngine
     deinit {
         unsafe arguments.deallocate()
         unsafe free(base)
-        if let receiving = unsafe receiving { unsafe free(receiving.base) }
+        unsafe free(receiving?.base)
     }
 
     private static func allocate(_ capacity: Int) -> UnsafeMutableRawPointer {
@@ -131,6 +132,9 @@ import StoreEngine
     /// Bytes of a request that may be parsed again from its beginning.
     static let mostParsedAgain = 1024
 
+    /// Nothing can be done with what is there: it is the short beginning of a request.
+    func waitForInput() { needsInput = true }
+
     // MARK: parsing on
 
     /// Goes on with the request under way.
@@ -149,16 +153,20 @@ import StoreEngine
 
     /// Arguments of this many bytes are received in blocks of their own.
     private static let largeArgument = 32 * 1024
+    /// Those of this many bytes are thrown away where any are.
+    private static let lostArgument = 1024
 
     /// Gives a large argument that is under way a block of its own.
     private func receiveLargeArgument() {
-        guard let length = parser.bulkLength, length >= Self.largeArgument, unsafe receiving == nil else { return }
+        guard let length = parser.bulkLength,
+            length >= (hasLostArguments ? Self.lostArgument : Self.largeArgument), unsafe receiving == nil
+        else { return }
         let header = AdoptableArguments.headerSize
         // A client may announce any length: no memory is asked for beyond what can exist, and a refused allocation is no error.
         guard length < Int.max - header - 2 else { return }
         let present = count - position
         if hasLostArguments {
-            unsafe receiving = (Self.makePassage(), length + 2, present)
+            unsafe receiving = (nil, length + 2, present)
         } else {
             guard let block = unsafe malloc(header + length + 2) else { return }
             unsafe memcpy(block + header, base + position, present)
@@ -167,29 +175,36 @@ import StoreEngine
         count = position
     }
 
-    /// A block through which a large argument passes that is thrown away.
-    private static func makePassage() -> UnsafeMutableRawPointer {
-        unsafe allocate(AdoptableArguments.headerSize + largeArgument)
-    }
-
-    /// Keeps none of the request's large arguments, neither those that are there nor those that are still to come. Their pages go back to the
-    /// system: otherwise they would stay between the blocks of others.
+    /// Keeps none of the request's large arguments, neither those that are there nor those that are still to come, nor a smaller one that is
+    /// under way. The pages of large ones go back to the system: otherwise they would stay between the blocks of others.
     func loseLargeArguments() {
         guard !hasLostArguments else { return }
         hasLostArguments = true
         large.giveBack()
-        guard let block = unsafe receiving else { return }
-        unsafe AdoptableArguments.giveBack(base: block.base)
-        unsafe receiving = (Self.makePassage(), block.length, block.received)
+        if let block = unsafe receiving {
+            if let base = unsafe block.base { unsafe AdoptableArguments.giveBack(base: base) }
+            unsafe receiving = (nil, block.length, block.received)
+        } else if needsInput {
+            receiveLargeArgument()
+            shrink()
+        }
     }
 
-    /// Where the next bytes of the large argument go, and how many are missing; less of one that is thrown away.
+    /// Gives back the room behind the bytes.
+    private func shrink() {
+        capacity = max(count, 64)
+        unsafe base = SystemMemory.reallocate(base, capacity)
+    }
+
+    /// How many bytes of the large argument are missing; 0 if none is under way.
+    var missingByteCount: Int { unsafe receiving.map { unsafe $0.length - $0.received } ?? 0 }
+
+    /// Where the next bytes of the large argument go; nil if none is under way, or it is thrown away.
     var receivingRoom: UnsafeMutableRawBufferPointer? {
-        guard let receiving = unsafe receiving else { return nil }
-        let place = unsafe hasLostArguments ? 0 : receiving.received
+        guard let receiving = unsafe receiving, let base = unsafe receiving.base else { return nil }
         return unsafe UnsafeMutableRawBufferPointer(
-            start: receiving.base + AdoptableArguments.headerSize + place,
-            count: kept(receiving.length - receiving.received))
+            start: base + AdoptableArguments.headerSize + receiving.received,
+            count: receiving.length - receiving.received)
     }
 
     /// Takes note of bytes that were received for the large argument.
@@ -202,11 +217,7 @@ import StoreEngine
         unsafe receiving = nil
         largePlaces.append(arguments.count)
         unsafe arguments.append(ArgumentPiece(offset: 0, count: block.length - 2))
-        if hasLostArguments {
-            unsafe free(block.base)
-        } else {
-            unsafe large.append(base: block.base, count: block.length - 2)
-        }
+        if let base = unsafe block.base { unsafe large.append(base: base, count: block.length - 2) }
         parser.takeBulkElsewhere()
         isWhole = !parser.isInsideRequest
         needsInput = false
@@ -245,16 +256,15 @@ import StoreEngine
 
     // MARK: figures
 
-    private var receivingLength: Int { kept(unsafe receiving?.length ?? 0) }
-
-    /// How many of `length` bytes of a large argument are kept.
-    private func kept(_ length: Int) -> Int { hasLostArguments ? min(length, Self.largeArgument) : length }
+    private var receivingLength: Int { unsafe receiving?.base == nil ? 0 : receiving?.length ?? 0 }
 
     /// All bytes that have arrived, or for which there is room.
     var byteCount: Int { count - start + large.blocks.reduce(0) { $0 + $1.count } + receivingLength }
 
     /// All bytes that have arrived.
-    var arrivedByteCount: Int { byteCount - receivingLength + kept(unsafe receiving?.received ?? 0) }
+    var arrivedByteCount: Int {
+        byteCount - receivingLength + (unsafe receiving?.base == nil ? 0 : receiving?.received ?? 0)
+    }
 
     /// The bytes that are no whole argument yet: what `client-query-buffer-limit` is about.
     var unparsedCount: Int { unsafe count - position + (receiving?.received ?? 0) }

@@ -41,12 +41,14 @@ import Testing
             for _ in 0..<generator.below(5) {
                 one.turn()
                 #expect(server.clientMemory.byteCount == sum(server))
+                let input = server.connections.all.reduce(0) { $0 + ($1.pending?.arrivedByteCount ?? 0) }
+                #expect(server.clientMemory.inputByteCount == input)
             }
             clients.removeAll { $0.isClosed }
         }
         for client in clients { server.close(client.connection) }
         for connection in server.connections.all { server.close(connection) }
-        #expect(server.clientMemory.byteCount == 0)
+        #expect(server.clientMemory.byteCount == 0 && server.clientMemory.inputByteCount == 0)
     }
 
     /// What was only announced takes no memory yet.

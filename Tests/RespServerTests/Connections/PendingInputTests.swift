@@ -38,9 +38,9 @@ import Testing
     private func add(_ bytes: [UInt8], to pending: PendingInput) {
         bytes.withUnsafeBytes { bytes in
             var left = bytes
-            while left.count > 0, let room = pending.receivingRoom {
-                let count = min(room.count, left.count)
-                room.copyMemory(from: UnsafeRawBufferPointer(rebasing: left[..<count]))
+            while left.count > 0, pending.missingByteCount > 0 {
+                let count = min(pending.missingByteCount, left.count)
+                pending.receivingRoom?.copyMemory(from: UnsafeRawBufferPointer(rebasing: left[..<count]))
                 pending.received(count)
                 left = UnsafeRawBufferPointer(rebasing: left[count...])
             }
@@ -140,6 +140,23 @@ import Testing
         #expect(found.count == 2 && found.last == next)
         if found.first != request { #expect(found.first == request.map { $0.count > 1000 ? [] : $0 }) }
         if lostFrom + size < 190_000 { #expect(found.first != request) }
+        #expect(pending.isEmpty && pending.byteCount == 0 && !pending.hasLostArguments)
+    }
+
+    /// Where arguments are thrown away, a shorter one that is under way is, too, with what has come of it.
+    @Test(arguments: [100, 1000, 1900]) func losesWhatIsUnderWay(size: Int) {
+        let request: [[UInt8]] = [
+            Array("MSET".utf8), Array("k".utf8), [UInt8](repeating: 1, count: 20_000), Array("l".utf8),
+            [UInt8](repeating: 2, count: 20_000), Array("m".utf8), [UInt8](repeating: 3, count: 2000),
+        ]
+        let next = [Array("GET".utf8), Array("k".utf8)]
+        let pending = PendingInput()
+        let found = feed(Self.wire([request, next]), in: size, to: pending) { place, found in
+            guard (size...18_000).contains(place) else { return }
+            pending.loseLargeArguments()
+            #expect(pending.byteCount < 200 && pending.arrivedByteCount < 200 && pending.missingByteCount > 0)
+        }
+        #expect(found.map { $0.map(\.count) } == [[4, 1, 0, 1, 0, 1, 0], [3, 1]] && found.last == next)
         #expect(pending.isEmpty && pending.byteCount == 0 && !pending.hasLostArguments)
     }
 
