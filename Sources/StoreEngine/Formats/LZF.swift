@@ -23,7 +23,7 @@ enum LZF {
     private static let farthest = 8192
     private static let hashBits: UInt32 = 12
     /// After so many bytes without a match, as a power of two, only every second position is looked at, then every third, and so on.
-    private static let patience = 5
+    private static let patience = 7
     private static let longestStep = 64
 
     /// The highest compression ratio: three bytes encode at most 264.
