@@ -28,6 +28,12 @@ extension ReplyWriter {
         version == .resp3 ? header(UInt8(ascii: ">"), count) : array(count)
     }
 
+    /// The same, where its count and its first replies are known beforehand.
+    /// - Parameter beginning: as they are written, from the count on and up to the last line end.
+    public func push(beginning: ByteSlice) {
+        line(version == .resp3 ? UInt8(ascii: ">") : UInt8(ascii: "*"), beginning)
+    }
+
     /// `count` pairs that describe the reply that follows. Only for RESP3: RESP2 has no attributes.
     public func attribute(_ count: Int) {
         precondition(version == .resp3, "RESP2 has no attributes")

@@ -253,7 +253,7 @@ public struct BorrowedBytes {
         advance(unsafe end - target)
     }
 
-    private func line(_ type: UInt8, _ text: ByteSlice) {
+    func line(_ type: UInt8, _ text: ByteSlice) {
         let target = unsafe reserve(text.count + 3)
         unsafe target[0] = type
         unsafe memcpy(target + 1, text.rawBytes.baseAddress!, text.count)

@@ -44,14 +44,11 @@ extension Server {
     }
 
     private static func write(_ payload: ByteSlice, of channel: ByteSlice, _ topic: Topic, to writer: ReplyWriter) {
-        // In one piece, as `push` and `bulkString` would write it.
         switch topic.kind {
-        case .channel:
-            writer.raw(writer.version == .resp2 ? "*3\r\n$7\r\nmessage\r\n" : ">3\r\n$7\r\nmessage\r\n")
-        case .shardChannel:
-            writer.raw(writer.version == .resp2 ? "*3\r\n$8\r\nsmessage\r\n" : ">3\r\n$8\r\nsmessage\r\n")
+        case .channel: writer.push(beginning: "3\r\n$7\r\nmessage")
+        case .shardChannel: writer.push(beginning: "3\r\n$8\r\nsmessage")
         case .pattern:
-            writer.raw(writer.version == .resp2 ? "*4\r\n$8\r\npmessage\r\n" : ">4\r\n$8\r\npmessage\r\n")
+            writer.push(beginning: "4\r\n$8\r\npmessage")
             writer.bulkString(topic.name)
         }
         writer.bulkString(channel)

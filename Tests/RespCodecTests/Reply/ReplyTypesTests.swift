@@ -105,6 +105,9 @@ struct ReplyTypesTests {
             $0.set(1)
             $0.integer(1)
         },
+        Case("push, its beginning known", "*1\r\n+OK\r\n", ">1\r\n+OK\r\n", .push([.simpleString(bytes("OK"))])) {
+            $0.push(beginning: "1\r\n+OK")
+        },
         Case("push", "*1\r\n+OK\r\n", ">1\r\n+OK\r\n", .push([.simpleString(bytes("OK"))])) {
             $0.push(1)
             $0.ok()
