@@ -88,14 +88,6 @@ extension StreamCommands {
         var makesStream = false
         private(set) var entriesRead = StreamGroup.unknown
 
-        /// How many entries of a stream a group is said to have read: no more than were ever added, of which the count may have gone past
-        /// the largest integer.
-        func entriesRead(of stream: StreamValue) -> Int {
-            guard entriesRead != StreamGroup.unknown else { return entriesRead }
-            return UInt(bitPattern: entriesRead) > UInt(bitPattern: stream.entriesAdded)
-                ? stream.entriesAdded : entriesRead
-        }
-
         /// - Parameter isReplay: whether the count may be one that has gone past the largest integer while the group was read.
         init(_ arguments: Arguments, mayMakeStream: Bool, isReplay: Bool) throws(CommandError) {
             var options = ArgumentReader(arguments, from: 5)
@@ -139,7 +131,7 @@ extension StreamCommands {
         let isLast = isCharacter(arguments[4], "$")
         let last = isLast ? found?.lastID ?? .zero : try id(arguments[4])
         let stream = if let found { found } else { try context.streamMade(at: key) }
-        guard stream.makeGroup(arguments[3], lastID: last, entriesRead: options.entriesRead(of: stream)) != nil else {
+        guard stream.makeGroup(arguments[3], lastID: last, entriesRead: options.entriesRead) != nil else {
             throw .message("BUSYGROUP Consumer Group name already exists")
         }
         // Making the stream changes the key; a group is beside its value.
@@ -161,8 +153,7 @@ extension StreamCommands {
             guard let parsed = StreamID.parse(arguments[4], edges: true) else { throw invalidID }
             group.lastID = parsed.id
         }
-        // A group that reads may come further than that, if XSETID has changed how many were added.
-        group.entriesRead = context.engine.isReplaying ? options.entriesRead : options.entriesRead(of: stream)
+        group.entriesRead = options.entriesRead
         context.changed(arguments[2], .xgroupSetID)
         if arguments.count == 5 { context.effect(arguments) } else { context.groupEffect(group, arguments[2]) }
         context.reply.ok()
