@@ -62,9 +62,9 @@ extension Engine {
     /// Of two needs of one kind other than `.group`, the lesser is met wherever the greater is.
     public func meets(_ need: Need, at key: ByteSlice, database index: Int) -> Bool {
         let database = state.database(index)
-        guard let slot = database.table.find(key, hash: state.hash(key)), !database.entry(at: slot).isExpired(state.now)
-        else { return need.endsWithKey }
+        guard let slot = database.table.find(key, hash: state.hash(key)) else { return need.endsWithKey }
         let entry = database.entry(at: slot)
+        if database.isExpired(entry, state.now) { return need.endsWithKey }
         switch need.content {
         case .elements(let count):
             guard entry.isType(.list) else { return false }

@@ -36,7 +36,8 @@ import Glibc
         /// The directory bits, at the top of the word.
         var prefix: UInt64
         var earliest: Int64
-        var bucketEarliest: UnsafeMutablePointer<Int64>?
+        /// Lower bounds of the deadlines in the buckets, once there was a deadline: see `DeadlineBounds`.
+        var bounds: UnsafeMutableRawPointer?
         /// The ticket of the table when a snapshot wrote all that was here: see `SegmentedTable.ticket`.
         var savedTicket: UInt32 = 0
         /// The ticket of the table for which `marks` were made.
@@ -111,6 +112,28 @@ import Glibc
         }
     }
 
+    // MARK: deadlines
+
+    /// The bounds of the buckets' deadlines, if there are deadlines.
+    @inline(__always) var bounds: DeadlineBounds? {
+        unsafe header.pointee.bounds.map { unsafe DeadlineBounds($0) }
+    }
+
+    /// The bounds of the buckets' deadlines, made if there are none yet.
+    /// - Parameter start: what new ones are measured from.
+    @inline(__always) func madeBounds(from start: Int64, _ allocator: SlabAllocator) -> DeadlineBounds {
+        if let bounds { return bounds }
+        let made = DeadlineBounds(allocator, buckets: bucketCount, start: start)
+        unsafe header.pointee.bounds = made.address
+        return made
+    }
+
+    func removeBounds(_ allocator: SlabAllocator) {
+        guard let bounds = unsafe header.pointee.bounds else { return }
+        unsafe allocator.deallocate(bounds)
+        unsafe header.pointee.bounds = nil
+    }
+
     // MARK: marks
 
     func makeMarks(_ allocator: SlabAllocator) {
@@ -156,7 +179,7 @@ import Glibc
         unsafe address = allocator.allocate(2 * Segment.piecesSize)
         unsafe pieces.initialize(repeating: 0, count: Segment.maximumPieces)
         unsafe header.initialize(
-            to: Header(used: 0, depth: Int32(depth), prefix: prefix, earliest: earliest, bucketEarliest: nil))
+            to: Header(used: 0, depth: Int32(depth), prefix: prefix, earliest: earliest, bounds: nil))
         clear(buckets: buckets, allocator)
     }
 
@@ -193,7 +216,7 @@ import Glibc
     func byteCount(_ allocator: SlabAllocator) -> Int {
         var bytes = unsafe allocator.capacity(of: address)
         for index in 0..<pieceCount { bytes += unsafe allocator.capacity(of: piece(index)) }
-        if let earliest = unsafe header.pointee.bucketEarliest { bytes += unsafe allocator.capacity(of: earliest) }
+        if let bounds = unsafe header.pointee.bounds { bytes += unsafe allocator.capacity(of: bounds) }
         if let marks = unsafe header.pointee.marks { bytes += unsafe allocator.capacity(of: marks) }
         return bytes
     }
@@ -204,8 +227,8 @@ import Glibc
             guard let moved = unsafe mover.move(piece(index)) else { continue }
             unsafe pieces[index] = pieces[index] & ~SlotWord.pointerMask | UInt64(UInt(bitPattern: moved))
         }
-        if let earliest = unsafe header.pointee.bucketEarliest, let moved = unsafe mover.move(earliest) {
-            unsafe header.pointee.bucketEarliest = moved.bindMemory(to: Int64.self, capacity: bucketCount)
+        if let bounds = unsafe header.pointee.bounds, let moved = unsafe mover.move(bounds) {
+            unsafe header.pointee.bounds = moved
         }
         if let marks = unsafe header.pointee.marks, let moved = unsafe mover.move(marks) {
             unsafe header.pointee.marks = moved.bindMemory(to: UInt8.self, capacity: Segment.maximumBuckets)
@@ -219,7 +242,7 @@ import Glibc
     /// Frees the segment's memory, not its entries. No handle on it may be used afterwards.
     @unsafe func deallocate(_ allocator: SlabAllocator) {
         for index in 0..<pieceCount { unsafe allocator.deallocate(piece(index)) }
-        if let earliest = unsafe header.pointee.bucketEarliest { unsafe allocator.deallocate(earliest) }
+        removeBounds(allocator)
         removeMarks(allocator)
         unsafe allocator.deallocate(address)
     }

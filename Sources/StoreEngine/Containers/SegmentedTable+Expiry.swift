@@ -7,20 +7,10 @@ extension SegmentedTable {
     /// - Complexity: O(1).
     var earliestDeadline: Int64 { heap.first?.earliest ?? Self.noDeadline }
 
-    @unsafe func makeBucketEarliest(_ segment: Segment) -> UnsafeMutablePointer<Int64> {
-        if let present = unsafe segment.header.pointee.bucketEarliest { return unsafe present }
-        let count = segment.bucketCount
-        let array = unsafe allocator.allocate(count * 8).bindMemory(to: Int64.self, capacity: count)
-        for bucket in 0..<count { unsafe array[bucket] = Self.noDeadline }
-        unsafe segment.header.pointee.bucketEarliest = array
-        return unsafe array
-    }
-
     /// Records that the slot's entry expires at `deadline`.
     mutating func noteDeadline(_ deadline: Int64, at slot: Slot) {
-        let array = unsafe makeBucketEarliest(slot.segment)
-        if unsafe deadline < array[slot.bucket] { unsafe array[slot.bucket] = deadline }
-        if unsafe deadline < slot.segment.header.pointee.earliest { setEarliest(slot.segment, deadline) }
+        slot.segment.madeBounds(from: deadline, allocator).note(deadline, in: slot.bucket)
+        if deadline < slot.segment.earliest { setEarliest(slot.segment, deadline) }
     }
 
     /// Records that the slot's entry, which already holds it, has got a deadline; or, with `noDeadline`, that it has none any more.
@@ -37,34 +27,41 @@ extension SegmentedTable {
 
     /// The slot of an entry that has expired; nil when there is none. Looks only into buckets that may hold one, and makes their bounds
     /// exact.
+    /// - Parameter window: that of the table's owner.
     /// - Complexity: O(64 + entries of the buckets looked into + log segments) for each segment whose bound has passed.
-    mutating func nextExpired(now: Int64) -> Slot? {
+    mutating func nextExpired(now: Int64, _ window: DeadlineWindow) -> Slot? {
         while let segment = heap.first, segment.earliest <= now {
-            let array = unsafe makeBucketEarliest(segment)
-            var earliest = Self.noDeadline
-            for bucket in 0..<segment.bucketCount {
-                if unsafe array[bucket] <= now {
-                    var first = Self.noDeadline
-                    let slots = unsafe segment.bucket(bucket)
-                    for index in 0..<Segment.slotsPerBucket {
-                        let word = unsafe slots[index]
-                        if word == 0 { break }
-                        StepCount.step()
-                        guard word & SlotWord.deadlineBit != 0 else { continue }
-                        let deadline = unsafe Layout.deadline(of: SlotWord.entry(word))
-                        if deadline <= now { return unsafe self.slot(segment, bucket, slots + index) }
-                        first = min(first, deadline)
-                    }
-                    unsafe array[bucket] = first
+            let buckets = segment.bucketCount
+            let bounds = segment.madeBounds(from: now, allocator)
+            var due = bounds.code(of: now)
+            for bucket in 0..<buckets where bounds[bucket] <= due {
+                var first = Self.noDeadline
+                let slots = unsafe segment.bucket(bucket)
+                for index in 0..<Segment.slotsPerBucket {
+                    let word = unsafe slots[index]
+                    if word == 0 { break }
+                    StepCount.step()
+                    guard word & SlotWord.deadlineBit != 0 else { continue }
+                    let deadline = unsafe Layout.deadline(of: SlotWord.entry(word), window)
+                    if deadline <= now { return unsafe self.slot(segment, bucket, slots + index) }
+                    first = min(first, deadline)
                 }
-                earliest = unsafe min(earliest, array[bucket])
+                if first == Self.noDeadline {
+                    bounds[bucket] = .never
+                    continue
+                }
+                if bounds.code(of: first) <= due {
+                    // From where it was measured it looks like now.
+                    bounds.restart(at: now, buckets: buckets)
+                    due = .due
+                }
+                bounds[bucket] = bounds.code(of: first)
             }
-            if earliest == Self.noDeadline {
-                // No entry of the segment has a deadline any more.
-                unsafe allocator.deallocate(array)
-                unsafe segment.header.pointee.bucketEarliest = nil
-            }
-            setEarliest(segment, earliest)
+            var earliest = DeadlineBounds.Code.never
+            for bucket in 0..<buckets { earliest = min(earliest, bounds[bucket]) }
+            // No entry of the segment has a deadline any more if that is never.
+            if earliest == .never { segment.removeBounds(allocator) }
+            setEarliest(segment, earliest == .never ? Self.noDeadline : bounds.time(of: earliest))
         }
         return nil
     }

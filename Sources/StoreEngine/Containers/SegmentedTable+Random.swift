@@ -151,10 +151,7 @@ extension SegmentedTable {
 
     /// Removes a segment from those with deadlines, as none of its entries has one any more.
     private mutating func forgetDeadlines(of segment: Segment) {
-        if let array = unsafe segment.header.pointee.bucketEarliest {
-            unsafe allocator.deallocate(array)
-            unsafe segment.header.pointee.bucketEarliest = nil
-        }
+        segment.removeBounds(allocator)
         setEarliest(segment, Self.noDeadline)
     }
 

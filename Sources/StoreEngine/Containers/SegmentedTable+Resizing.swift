@@ -46,10 +46,7 @@ extension SegmentedTable {
     ) {
         segment.clear(buckets: buckets, allocator)
         unsafe fill(segment, with: words)
-        if let old = unsafe segment.header.pointee.bucketEarliest {
-            unsafe allocator.deallocate(old)
-            unsafe segment.header.pointee.bucketEarliest = nil
-        }
+        segment.removeBounds(allocator)
         unsafe setEarliest(segment, of: words, atLeast: segment.earliest)
     }
 
@@ -64,17 +61,12 @@ extension SegmentedTable {
             return setEarliest(segment, Self.noDeadline)
         }
         setEarliest(segment, bound)
-        fillBucketEarliest(segment)
+        segment.madeBounds(from: bound, allocator).restart(allDueAt: bound, buckets: segment.bucketCount)
     }
 
     private func fill(_ segment: Segment, with words: UnsafeMutableBufferPointer<UInt64>) {
         for index in words.indices { _ = unsafe Self.place(words[index], in: segment) }
         unsafe segment.header.pointee.used = Int32(words.count)
-    }
-
-    private func fillBucketEarliest(_ segment: Segment) {
-        let array = unsafe makeBucketEarliest(segment)
-        for bucket in 0..<segment.bucketCount { unsafe array[bucket] = segment.earliest }
     }
 
     func pointDirectory(to segment: Segment) {

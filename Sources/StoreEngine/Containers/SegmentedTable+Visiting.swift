@@ -129,7 +129,8 @@ extension SegmentedTable {
     // MARK: checking
 
     /// Traps when an invariant of a table, listed in SegmentedTable.swift, does not hold. For tests.
-    func checkInvariants() {
+    /// - Parameter window: that of the table's owner.
+    func checkInvariants(_ window: DeadlineWindow = .unused) {
         var total = 0
         var segments = 0
         var deepest = 0
@@ -158,12 +159,13 @@ extension SegmentedTable {
                             "a spilled entry cannot be found")
                         step = step + 1 == segment.bucketCount ? 0 : step + 1
                     }
-                    if SlotWord.hasDeadline(word), case let deadline = unsafe Layout.deadline(of: entry),
+                    if SlotWord.hasDeadline(word), case let deadline = unsafe Layout.deadline(of: entry, window),
                         deadline != Self.noDeadline
                     {
                         precondition(unsafe header.earliest <= deadline, "a segment does not know of a deadline")
+                        guard let bounds = segment.bounds else { preconditionFailure("a segment has no bounds") }
                         precondition(
-                            unsafe header.bucketEarliest![bucket] <= deadline, "a bucket does not know of a deadline")
+                            bounds[bucket] <= bounds.code(of: deadline), "a bucket does not know of a deadline")
                     }
                 }
             }

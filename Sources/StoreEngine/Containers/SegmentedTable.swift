@@ -15,8 +15,9 @@
 // The home bucket is (tag * buckets) >> 15, which grows with the tag: a segment is thus sorted, roughly, by tag, and the whole
 // table by (segment prefix, tag). A scan cursor is such a position, and means the same place whatever has grown or split since.
 //
-// Deadlines: a segment keeps the earliest of each bucket, in an array made when the first deadline arrives, and of all. These are lower
-// bounds: never later than the earliest deadline, and made exact when they are looked at. Segments with deadlines are in a heap.
+// Deadlines: a segment keeps the earliest of each bucket, in an array made when the first deadline arrives (DeadlineBounds.swift), and of
+// all. These are lower bounds: never later than the earliest deadline, and made exact when they are looked at. Segments with deadlines are
+// in a heap.
 //
 // The table is a plain value over raw memory. Entries are pointers, so what stores or returns one is `unsafe` to use; slots are checked
 // in debug builds only, for a check on each use would cost on every request.
@@ -38,7 +39,8 @@ protocol TableLayout {
     /// How many bytes of an entry its readers usually need, 64 at most: these are prefetched.
     static var usualByteCount: Int { get }
     /// In milliseconds since 1970; asked only of entries that were inserted as having one.
-    static func deadline(of entry: UnsafeMutableRawPointer) -> Int64
+    /// - Parameter window: that of the table's owner: see `DeadlineWindow`.
+    static func deadline(of entry: UnsafeMutableRawPointer, _ window: DeadlineWindow) -> Int64
 }
 
 extension TableLayout {
@@ -49,7 +51,9 @@ extension TableLayout {
     }
     static var usualByteCount: Int { 64 }
     /// For entries that never have a deadline.
-    @inline(__always) static func deadline(of entry: UnsafeMutableRawPointer) -> Int64 { Int64.max }
+    @inline(__always) static func deadline(of entry: UnsafeMutableRawPointer, _ window: DeadlineWindow) -> Int64 {
+        Int64.max
+    }
 }
 
 /// A plain value with one owner, which calls `deallocateSlice` at the end. Entries belong to the owner, not to the table; segments,
@@ -371,10 +375,8 @@ extension TableLayout {
                 let isMarked = unsafe segment[markOf: moved.word, in: moved.bucket]
                 unsafe segment[markOf: slots + (Segment.slotsPerBucket &- 1), in: gapBucket] = isMarked
             }
-            if unsafe moved.word.pointee & SlotWord.deadlineBit != 0,
-                let earliest = unsafe segment.header.pointee.bucketEarliest
-            {
-                unsafe earliest[gapBucket] = min(earliest[gapBucket], earliest[moved.bucket])
+            if unsafe moved.word.pointee & SlotWord.deadlineBit != 0, let bounds = segment.bounds {
+                bounds[gapBucket] = min(bounds[gapBucket], bounds[moved.bucket])
             }
             gapBucket = moved.bucket
             unsafe gap = moved.word

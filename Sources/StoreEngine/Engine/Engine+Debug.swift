@@ -205,6 +205,6 @@ extension Engine {
                 digest.add(pair.bytes)
             }
         }
-        if entry.deadline != nil { digest.add(Array("!!expire!!".utf8)) }
+        if context.database.deadline(of: entry) != nil { digest.add(Array("!!expire!!".utf8)) }
     }
 }

@@ -17,7 +17,7 @@ extension Engine {
                     digest.mix(number: database.index)
                     digest.mix(entry.key)
                     Self.add(entry, to: &digest, context)
-                    Self.addRest(of: entry, to: &digest)
+                    Self.addRest(of: entry, to: &digest, context)
                     total.add(digest.bytes)
                 }
             }
@@ -26,8 +26,8 @@ extension Engine {
     }
 
     /// What `add` leaves out.
-    private static func addRest(of entry: Entry, to digest: inout DataDigest) {
-        digest.mix(number: Int(entry.deadline ?? -1))
+    private static func addRest(of entry: Entry, to digest: inout DataDigest, _ context: KeyspaceContext) {
+        digest.mix(number: Int(context.database.deadline(of: entry) ?? -1))
         switch entry.type {
         case .hash:
             entry.forEachFieldWithDeadline { field, _, deadline in

@@ -34,7 +34,7 @@ extension Engine {
         writer.bulkString("RESTORE")
         writer.bulkString(key)
         // 0 stands for no deadline.
-        writer.bulkString(entry.deadline.map { max(1, Int($0 &- context.now)) } ?? 0)
+        writer.bulkString(context.database.deadline(slot).map { max(1, Int($0 &- context.now)) } ?? 0)
         DumpPayload.write(entry, to: writer, context)
         if replaces { writer.bulkString("REPLACE") }
         return true

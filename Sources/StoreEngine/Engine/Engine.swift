@@ -119,7 +119,7 @@ public final class Engine {
             let slot = database.table.find(key, hash: state.hash(key))
         else { return nil }
         let entry = database.entry(at: slot)
-        return entry.isExpired(state.now) ? nil : entry.type
+        return database.isExpired(entry, state.now) ? nil : entry.type
     }
 
     // MARK: waiting

@@ -52,7 +52,7 @@ extension EngineState {
     @inline(never)
     private func makeDatabase(_ index: Int) -> Database {
         let database = unsafe Database(
-            index: index, hash: self.hash, alarm: pointer(to: \.expiry.earliestDeadline), allocator: self.allocator)
+            index: index, hash: self.hash, expiry: pointer(to: \.expiry), allocator: self.allocator)
         if let snapshot = self.snapshot { database.table.ticket = snapshot.ticketOfNewTables }
         unsafe self.directory[index] = database.storage
         if let last = self.directory.inUse.last, last.index > index { self.directory.areInOrder = false }
@@ -71,7 +71,7 @@ extension EngineState {
         guard let database = databaseInUse(index), let slot = database.table.find(key, hash: self.hash(key)) else {
             return .absent
         }
-        return database.entry(at: slot).isExpired(self.expiryTime) ? .expired : .live
+        return database.isExpired(database.entry(at: slot), self.expiryTime) ? .expired : .live
     }
 
     /// The databases that were used, by index.

@@ -73,6 +73,7 @@ import RespCodec
         self.now = milliseconds
         if !isReplaying { self.expiryTime = milliseconds }
         accessClock.setTime(milliseconds)
+        expiry.moveWindow(to: milliseconds)
         freeing.measureSurplus(at: milliseconds)
     }
 

@@ -262,7 +262,7 @@ struct Eviction {
     }
 
     private func isEvictable(_ entry: Entry) -> Bool {
-        !engine.settings.evictsOnlyVolatileKeys || entry.deadline != nil
+        !engine.settings.evictsOnlyVolatileKeys || entry.deadline(engine.expiry.window) != nil
     }
 
     /// The higher, the sooner the entry is to go. Does not change as time passes, unless the entry is used; of a frequency it becomes
@@ -271,7 +271,7 @@ struct Eviction {
         switch engine.settings.evictionOrder {
         case .leastRecentlyUsed, .leastRecentlyModified: -engine.accessClock.lastUse(entry)
         case .leastFrequentlyUsed: Int64(engine.accessClock.disuse(entry))
-        case .shortestTimeToLive: -(entry.deadline ?? Int64.max)
+        case .shortestTimeToLive: -(entry.deadline(engine.expiry.window) ?? Int64.max)
         case .none, .random: 0
         }
     }

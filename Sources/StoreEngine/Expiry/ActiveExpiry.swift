@@ -14,14 +14,14 @@ extension Expiry {
         var remaining = budget
         var earliest = Int64.max
         for database in engine.directory.inUse {
-            while let slot = database.table.nextExpired(now: now - 1) {
+            while let slot = database.table.nextExpired(now: now - 1, database.deadlineWindow) {
                 guard remaining > 0 else { return false }
                 let entry = database.entry(at: slot)
-                if let deadline = entry.nextDeadline {
+                if let deadline = database.nextDeadline(of: entry) {
                     engine.statistics.expireLagMilliseconds = max(
                         engine.statistics.expireLagMilliseconds, now - 1 - deadline)
                 }
-                if entry.isExpired(engine.expiryTime) {
+                if database.isExpired(entry, engine.expiryTime) {
                     remaining -= 1
                     // The key lies in the entry, which outlives the event.
                     removeKey(slot, key: entry.key, in: database)

@@ -9,6 +9,8 @@ struct Expiry {
         /// The earliest deadline of any key of any database, or a moment before it. Databases lower it, the active cycle puts it
         /// right.
         var earliestDeadline = Int64.max
+        /// By what deadlines in entries are read.
+        var window = DeadlineWindow(at: 0)
     }
 
     let engine: EngineState
@@ -21,6 +23,16 @@ struct Expiry {
 
     /// Whether any key, or field of a hash, of any database may have expired.
     @inline(__always) var mayHaveExpired: Bool { earliestDeadline < engine.expiryTime }
+
+    /// By what deadlines in entries are read.
+    @inline(__always) var window: DeadlineWindow { engine.variables.expiry.window }
+
+    /// To be called when the time is set: moves the window of deadlines on with it. Not while entries that are in no table may still be
+    /// read, or keys are kept that have expired.
+    func moveWindow(to time: Int64) {
+        guard engine.snapshot == nil && !engine.isReplaying else { return }
+        engine.variables.expiry.window.move(to: time, earliest: earliestDeadline)
+    }
 
     /// To be called when no database has a key any more.
     func allKeysDropped() { earliestDeadline = Int64.max }

@@ -19,7 +19,7 @@ extension Expiry {
     func removeIfExpired(_ key: ByteSlice, in database: Database) {
         guard engine.removesExpiredKeys, let slot = database.table.find(key, hash: engine.hash(key)),
             database.hasDeadline(slot),
-            database.entry(at: slot).isExpired(engine.expiryTime)
+            database.isExpired(database.entry(at: slot), engine.expiryTime)
         else { return }
         removeKey(slot, key: key, in: database)
     }

@@ -101,7 +101,7 @@ struct CommandWriter<Sink: ByteSink> {
             run.end(to: self)
         case (.stream, _): write(unsafe StreamValue(at: entry.pointer), of: key)
         }
-        if let deadline = entry.deadline { write(deadline: deadline, of: key) }
+        if let deadline = context.database.deadline(of: entry) { write(deadline: deadline, of: key) }
     }
 
     func write(elements chain: ListChain, of key: ByteSlice) {

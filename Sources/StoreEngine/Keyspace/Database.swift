@@ -16,8 +16,8 @@ import RespCodec
         var deadlineCount = 0
         var fieldDeadlineCount = 0
         var sizes = KeySizes()
-        /// Of the whole engine: the earliest deadline, or a moment before it.
-        let alarm: UnsafeMutablePointer<Int64>
+        /// Of the whole engine.
+        let expiry: UnsafeMutablePointer<Expiry.Variables>
         #if DEBUG
         let announced = AnnouncedKeys()
         #endif
@@ -28,10 +28,10 @@ import RespCodec
     /// The database at an address that the engine holds.
     @unsafe @inline(__always) init(at storage: UnsafeMutablePointer<Storage>) { unsafe self.storage = storage }
 
-    init(index: Int, hash: KeyHash, alarm: UnsafeMutablePointer<Int64>, allocator: SlabAllocator) {
+    init(index: Int, hash: KeyHash, expiry: UnsafeMutablePointer<Expiry.Variables>, allocator: SlabAllocator) {
         unsafe storage = allocator.allocate(MemoryLayout<Storage>.stride).bindMemory(to: Storage.self, capacity: 1)
         unsafe storage.initialize(
-            to: Storage(table: SegmentedTable(allocator: allocator, hash: hash), index: index, alarm: alarm))
+            to: Storage(table: SegmentedTable(allocator: allocator, hash: hash), index: index, expiry: expiry))
     }
 
     /// Frees the database, which must be empty.
@@ -89,7 +89,7 @@ import RespCodec
         var sum: Int64 = 0
         var found: Int64 = 0
         for _ in 0..<samples {
-            guard let deadline = randomEntry(using: &random).deadline, deadline > now else { continue }
+            guard let deadline = deadline(of: randomEntry(using: &random)), deadline > now else { continue }
             // Some deadlines are as far away as can be written.
             sum = sum.addingReportingOverflow(deadline - now).partialValue
             found += 1
@@ -111,9 +111,10 @@ import RespCodec
     func makeEntry(
         _ type: ValueType, _ encoding: Encoding, key: ByteSlice, deadline: Int64?, payload: Int, accessClock: UInt32
     ) -> Entry {
-        let size = Entry.size(keyLength: key.count, hasDeadline: deadline != nil, payload: payload)
+        let window = deadlineWindow
+        let size = Entry.size(keyLength: key.count, deadline: deadline, window, payload: payload)
         let entry = unsafe Entry(allocator.allocate(size))
-        entry.write(type: type, encoding: encoding, key: key, deadline: deadline, accessClock: accessClock)
+        entry.write(type: type, encoding: encoding, key: key, deadline: deadline, window, accessClock: accessClock)
         return entry
     }
 
@@ -126,9 +127,10 @@ import RespCodec
         note(entry.key)
         #endif
         if let stringLength { addSize(.string, stringLength) } else { countSize(of: entry) }
-        if entry.deadline != nil { unsafe storage.pointee.deadlineCount += 1 }
-        if entry.nextFieldDeadline != nil { unsafe storage.pointee.fieldDeadlineCount += 1 }
-        return unsafe table.insert(entry.address, hash: hash, deadline: noted(entry.nextDeadline))
+        let (own, field) = (deadline(of: entry), entry.nextFieldDeadline)
+        if own != nil { unsafe storage.pointee.deadlineCount += 1 }
+        if field != nil { unsafe storage.pointee.fieldDeadlineCount += 1 }
+        return unsafe table.insert(entry.address, hash: hash, deadline: noted(Entry.earlier(own, field)))
     }
 
     /// Puts a new entry of the same key in the place of an old one, whose block, but not what it points to, is freed. What the old one
@@ -138,9 +140,10 @@ import RespCodec
         willChange(slot)
         let old = unsafe table.entry(at: slot)
         countSize(of: entry)
-        unsafe storage.pointee.deadlineCount += (entry.deadline != nil ? 1 : 0) - (deadline(slot) != nil ? 1 : 0)
-        if entry.nextFieldDeadline != nil { unsafe storage.pointee.fieldDeadlineCount += 1 }
-        unsafe table.replace(slot, with: entry.address, deadline: noted(entry.nextDeadline))
+        let (own, field) = (deadline(of: entry), entry.nextFieldDeadline)
+        unsafe storage.pointee.deadlineCount += (own != nil ? 1 : 0) - (deadline(slot) != nil ? 1 : 0)
+        if field != nil { unsafe storage.pointee.fieldDeadlineCount += 1 }
+        unsafe table.replace(slot, with: entry.address, deadline: noted(Entry.earlier(own, field)))
         unsafe allocator.deallocate(old)
     }
 
@@ -220,33 +223,41 @@ import RespCodec
     /// Whether the key has a deadline, or a field of it has.
     @inline(__always) func hasDeadline(_ slot: Slot) -> Bool { table.hasDeadline(slot) }
 
+    /// By what the deadlines in entries are read. It must not be kept: it moves on with the time.
+    @inline(__always) var deadlineWindow: DeadlineWindow { unsafe storage.pointee.expiry.pointee.window }
+
     /// When the key expires, or nil if it stays.
-    @inline(__always) func deadline(_ slot: Slot) -> Int64? { hasDeadline(slot) ? entry(at: slot).deadline : nil }
+    @inline(__always) func deadline(_ slot: Slot) -> Int64? { hasDeadline(slot) ? deadline(of: entry(at: slot)) : nil }
+
+    /// When the key of an entry expires, which may be in no table; nil if it stays.
+    @inline(__always) func deadline(of entry: Entry) -> Int64? { entry.deadline(deadlineWindow) }
+
+    /// Whether the key of an entry has expired by a time.
+    @inline(__always) func isExpired(_ entry: Entry, _ now: Int64) -> Bool { entry.isExpired(now, deadlineWindow) }
+
+    /// When something of an entry expires: the key, or the first field of a hash. May be a moment too early.
+    @inline(__always) func nextDeadline(of entry: Entry) -> Int64? { entry.nextDeadline(deadlineWindow) }
 
     /// Gives the key a deadline or takes it away. The entry may move.
     func setDeadline(_ slot: Slot, _ deadline: Int64?) {
         willChange(slot)
         let entry = entry(at: slot)
         unsafe storage.pointee.deadlineCount += (deadline != nil ? 1 : 0) - (self.deadline(slot) != nil ? 1 : 0)
-        guard let deadline else {
-            if entry.hasDeadline { entry.deadlineField = Entry.noDeadline }
-            return noteDeadline(slot)
-        }
-        if entry.hasDeadline {
-            entry.deadlineField = deadline
-            return noteDeadline(slot)
+        let next = noted(Entry.earlier(deadline, entry.nextFieldDeadline))
+        if entry.hasDeadline ? entry.deadlineField.replace(deadline, deadlineWindow) : deadline == nil {
+            return table.setDeadline(next, at: slot)
         }
         let payload = entry.payloadSize
         let moved = makeEntry(
             entry.type, entry.encoding, key: entry.key, deadline: deadline, payload: payload,
             accessClock: entry.accessClock)
         unsafe memcpy(moved.payload, entry.payload, payload)
-        unsafe table.replace(slot, with: moved.address, deadline: noted(moved.nextDeadline))
+        unsafe table.replace(slot, with: moved.address, deadline: next)
         unsafe allocator.deallocate(entry.address)
     }
 
     /// Tells the table when the entry expires next, after that may have changed.
-    func noteDeadline(_ slot: Slot) { table.setDeadline(noted(entry(at: slot).nextDeadline), at: slot) }
+    func noteDeadline(_ slot: Slot) { table.setDeadline(noted(nextDeadline(of: entry(at: slot))), at: slot) }
 
     /// To be called after any deadline of a hash's fields may have changed.
     /// - Parameter had: whether any field had a deadline before.
@@ -262,11 +273,17 @@ import RespCodec
         }
     }
 
-    /// A deadline as the table takes it: the last moment that can be counted stands for none there. Sets the alarm to it.
+    /// A deadline as the table takes it: the last moment that can be counted stands for none there. Has it waited for.
     @inline(__always)
     private func noted(_ deadline: Int64?) -> Int64 {
         guard let deadline else { return SegmentedTable<EntryLayout>.noDeadline }
-        if unsafe deadline < storage.pointee.alarm.pointee { unsafe storage.pointee.alarm.pointee = deadline }
+        let earliest = unsafe storage.pointee.expiry.pointee.earliestDeadline
+        if deadline < earliest { unsafe storage.pointee.expiry.pointee.earliestDeadline = deadline }
         return min(deadline, SegmentedTable<EntryLayout>.noDeadline - 1)
     }
+
+    // MARK: checking
+
+    /// Traps when an invariant of the table of keys does not hold. For tests.
+    func checkInvariants() { table.checkInvariants(deadlineWindow) }
 }

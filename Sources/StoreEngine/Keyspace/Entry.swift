@@ -3,7 +3,7 @@
 //     4 bits        kind: type and encoding (`EntryKind`)
 //     1 bit         has a deadline
 //     27 bits       access clock: eighths of seconds for LRU, or minutes, a turn and a counter for LFU
-//     8 bytes       deadline, milliseconds since 1970; only if the bit says so
+//     4 or 12 bytes   deadline, only if the bit says so: see `DeadlineWindow`
 //     1 to 13 bytes   length of the key: see `LengthPrefix`
 //     key
 //     payload       by encoding:
@@ -127,7 +127,9 @@ enum EntryLayout: TableLayout {
     @inline(__always) static func hasKey(_ entry: UnsafeMutableRawPointer, _ key: ByteSlice) -> Bool {
         unsafe Entry(entry).hasKey(key)
     }
-    static func deadline(of entry: UnsafeMutableRawPointer) -> Int64 { unsafe Entry(entry).nextDeadline ?? Int64.max }
+    static func deadline(of entry: UnsafeMutableRawPointer, _ window: DeadlineWindow) -> Int64 {
+        unsafe Entry(entry).nextDeadline(window) ?? Int64.max
+    }
 }
 
 @safe struct Entry {
@@ -137,7 +139,8 @@ enum EntryLayout: TableLayout {
 
     private static let kindMask: UInt8 = 0x0F
     private static let deadlineBit: UInt8 = 0x10
-    /// Where the access clock begins in the first four bytes.
+    /// Bytes of kind, bit and access clock, and where the clock begins in them.
+    private static let clockSize = 4
     private static let clockShift: UInt32 = 5
 
     @inline(__always) private var head: UInt8 { unsafe address.load(as: UInt8.self) }
@@ -169,30 +172,28 @@ enum EntryLayout: TableLayout {
     /// Whether the entry has a deadline field.
     @inline(__always) var hasDeadline: Bool { head & Self.deadlineBit != 0 }
 
-    /// What the deadline field holds: when the key expires, in milliseconds since 1970, or `noDeadline`. Only for an entry that has one.
-    @inline(__always) var deadlineField: Int64 {
-        get {
-            assert(hasDeadline, "an entry without a deadline is asked for it")
-            return unsafe address.loadUnaligned(fromByteOffset: 4, as: Int64.self)
-        }
-        nonmutating set {
-            assert(hasDeadline, "an entry has no room for a deadline")
-            unsafe address.storeBytes(of: newValue, toByteOffset: 4, as: Int64.self)
-        }
+    /// The deadline field of an entry that has one.
+    @inline(__always) var deadlineField: DeadlineField {
+        assert(hasDeadline, "an entry without a deadline is asked for it")
+        return unsafe DeadlineField(address + Self.clockSize)
     }
 
-    /// What the deadline field holds when the key has no deadline any more.
-    static let noDeadline = Int64.min
-
     /// When the key expires, in milliseconds since 1970; nil if it stays.
-    var deadline: Int64? { hasDeadline && deadlineField != Self.noDeadline ? deadlineField : nil }
+    @inline(__always) func deadline(_ window: DeadlineWindow) -> Int64? {
+        hasDeadline ? deadlineField.deadline(window) : nil
+    }
 
-    func isExpired(_ now: Int64) -> Bool { deadline.map { $0 < now } ?? false }
+    func isExpired(_ now: Int64, _ window: DeadlineWindow) -> Bool { deadline(window).map { $0 < now } ?? false }
 
     /// When something of the entry expires: the key, or the first field of a hash; nil if nothing does. May be a moment too early.
-    var nextDeadline: Int64? {
-        guard let field = nextFieldDeadline else { return deadline }
-        return min(deadline ?? field, field)
+    func nextDeadline(_ window: DeadlineWindow) -> Int64? {
+        Self.earlier(deadline(window), nextFieldDeadline)
+    }
+
+    /// The earlier of two deadlines, of which each may be missing.
+    @inline(__always) static func earlier(_ first: Int64?, _ second: Int64?) -> Int64? {
+        guard let second else { return first }
+        return min(first ?? second, second)
     }
 
     /// The 27 bits of the access clock.
@@ -208,7 +209,7 @@ enum EntryLayout: TableLayout {
 
     // MARK: the key
 
-    @inline(__always) private var keyField: Int { hasDeadline ? 12 : 4 }
+    @inline(__always) private var keyField: Int { hasDeadline ? Self.clockSize &+ deadlineField.size : Self.clockSize }
 
     @inline(__always) private func length(at offset: Int) -> (length: Int, next: Int) {
         let (length, size) = unsafe LengthPrefix.read(address + offset)
@@ -243,16 +244,21 @@ enum EntryLayout: TableLayout {
     @inline(__always) var payload: UnsafeMutableRawPointer { unsafe address + payloadOffset }
 
     /// Bytes of an entry with such a key and payload.
-    @inline(__always) static func size(keyLength: Int, hasDeadline: Bool, payload: Int) -> Int {
-        4 &+ (hasDeadline ? 8 : 0) &+ LengthPrefix.size(keyLength) &+ keyLength &+ payload
+    @inline(__always)
+    static func size(keyLength: Int, deadline: Int64?, _ window: DeadlineWindow, payload: Int) -> Int {
+        let fields = clockSize &+ (deadline.map { DeadlineField.size($0, window) } ?? 0)
+        return fields &+ LengthPrefix.size(keyLength) &+ keyLength &+ payload
     }
 
     /// Writes everything but the payload.
     @inline(__always)
-    func write(type: ValueType, encoding: Encoding, key: ByteSlice, deadline: Int64?, accessClock: UInt32) {
+    func write(
+        type: ValueType, encoding: Encoding, key: ByteSlice, deadline: Int64?, _ window: DeadlineWindow,
+        accessClock: UInt32
+    ) {
         let head = EntryKind(type, encoding).number | (deadline != nil ? Self.deadlineBit : 0)
         unsafe address.storeBytes(of: UInt32(head) | accessClock << Self.clockShift, as: UInt32.self)
-        if let deadline { deadlineField = deadline }
+        if let deadline { deadlineField.write(deadline, window) }
         let field = keyField
         let size = unsafe LengthPrefix.write(key.count, to: address + field)
         unsafe memcpy(address + field + size, key.rawBytes.baseAddress!, key.count)

@@ -17,7 +17,7 @@ extension KeyspaceContext {
         }
         let payload = old.payloadSize
         let renamed = database.makeEntry(
-            old.type, old.encoding, key: key, deadline: old.deadline, payload: payload,
+            old.type, old.encoding, key: key, deadline: database.deadline(of: old), payload: payload,
             accessClock: old.accessClock)
         unsafe memcpy(renamed.payload, old.payload, payload)
         insert(renamed, key: key)

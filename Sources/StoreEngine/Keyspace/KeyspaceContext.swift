@@ -79,7 +79,9 @@ public enum KeyAccess: Sendable {
     func find(_ key: ByteSlice, _ access: KeyAccess = .write, in database: Database? = nil) -> Slot? {
         let database = database ?? self.database
         guard let slot = database.table.find(key, hash: hash(key)),
-            !database.hasDeadline(slot) || !database.entry(at: slot).isExpired(engine.expiryTime)
+            // Most of the time nothing has expired that is still there.
+            !engine.expiry.mayHaveExpired || !database.hasDeadline(slot)
+                || !database.isExpired(database.entry(at: slot), engine.expiryTime)
         else {
             if access.isCounted {
                 engine.statistics.keyspaceMisses &+= 1

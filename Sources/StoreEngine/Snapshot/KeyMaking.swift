@@ -10,9 +10,9 @@ struct KeyMaking {
     private var run = ElementRun("", count: 0)
     private var stream: StreamAsCommands?
 
-    init(_ entry: Entry) {
+    init(_ entry: Entry, deadline: Int64?) {
         key = entry.key.array
-        deadline = entry.deadline
+        self.deadline = deadline
     }
 
     // MARK: in one piece

@@ -219,7 +219,7 @@ public final class SnapshotSaver {
             records.write(string: ConsumerTimes.name)
             times.withByteSlice { records.write(string: $0) }
         }
-        if let deadline = entry.deadline {
+        if let deadline = context.database.deadline(of: entry) {
             records.sink.append(byte: RDBOpcode.deadline.rawValue)
             records.write(time: deadline)
         }
@@ -356,7 +356,8 @@ public final class SnapshotSaver {
             writeHead(of: entry, as: type, to: RecordWriter(sink: quiet, compresses: records.compresses), context)
         }
         let value = UnwrittenValue(
-            entry, type, head: quiet.written(0..<quiet.count).array, making: isCommands ? KeyMaking(entry) : nil,
+            entry, type, head: quiet.written(0..<quiet.count).array,
+            making: isCommands ? KeyMaking(entry, deadline: context.database.deadline(of: entry)) : nil,
             databaseIndex: walk.index, engine.state.allocator)
         quiet.removeAll()
         unwritten[value.address] = value

@@ -16,7 +16,7 @@ private enum CountedLayout: TableLayout {
         keyReads += 1
         return MemberEntry(entry + 8).member
     }
-    static func deadline(of entry: UnsafeMutableRawPointer) -> Int64 {
+    static func deadline(of entry: UnsafeMutableRawPointer, _ window: DeadlineWindow) -> Int64 {
         deadlineReads += 1
         return entry.loadUnaligned(as: Int64.self)
     }
@@ -108,7 +108,7 @@ private enum CountedLayout: TableLayout {
         while now < 500_000 {
             now += 1000
             while true {
-                let found = CountedLayout.reads { table.nextExpired(now: now) }
+                let found = CountedLayout.reads { table.nextExpired(now: now, .unused) }
                 reads += found.deadlines
                 guard let slot = found.result else { break }
                 #expect(table.entry(at: slot).loadUnaligned(as: Int64.self) <= now)

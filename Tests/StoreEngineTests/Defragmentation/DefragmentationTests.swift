@@ -31,7 +31,7 @@ struct DefragmentationTests {
 
     private func checkInvariants(_ engine: Engine) {
         for database in engine.databasesInUse {
-            database.table.checkInvariants()
+            database.checkInvariants()
             database.forEachEntry { entry in
                 switch entry.encoding {
                 case .tree:

@@ -91,13 +91,13 @@ struct EngineTests {
                 model = model.filter { $0.value >= now }
                 #expect(run(engine, "DBSIZE") == ":\(model.count)\r\n")
             }
-            if step % 1000 == 0 { engine.database(0).table.checkInvariants() }
+            if step % 1000 == 0 { engine.database(0).checkInvariants() }
         }
         engine.setTime(now + 10_000)
         while !engine.expireCycle(budget: 100) {}
         #expect(engine.nextDeadline == nil)
         #expect(run(engine, "DBSIZE") == ":\(model.values.count { $0 == .max })\r\n")
-        engine.database(0).table.checkInvariants()
+        engine.database(0).checkInvariants()
         engine.database(0).allocator.checkInvariants()
     }
 
@@ -155,7 +155,7 @@ struct EngineTests {
             }
         }
         #expect(run(engine, "DBSIZE") == ":\(model.count)\r\n")
-        engine.database(0).table.checkInvariants()
+        engine.database(0).checkInvariants()
     }
 
     /// What MEMORY USAGE says of the only key is what the allocator has given out for it, and the key's slot.

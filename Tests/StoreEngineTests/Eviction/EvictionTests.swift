@@ -276,7 +276,7 @@ struct EvictionTests {
         #expect(Self.settle(engine) == .exhausted)
         #expect((0..<10).allSatisfy { !Self.exists(engine, "goes:\($0)") })
         #expect(engine.database(0).count == 3000 && engine.statistics.evictedKeys == 10)
-        engine.database(0).table.checkInvariants()
+        engine.database(0).checkInvariants()
     }
 
     // MARK: how

@@ -77,7 +77,7 @@ struct RequestExpiryTests {
         run(line)
         #expect(listener.events == events.map { "0 \($0)" })
         #expect(before == ":4\r\n" && engine.statistics.expiredKeys == 1)
-        engine.database(0).table.checkInvariants()
+        engine.database(0).checkInvariants()
     }
 
     @Test func aKeyOfAnotherDatabaseGoesBeforeItIsWritten() {

@@ -15,13 +15,15 @@ struct EntryTests {
     @Test func everyKindIsReadAsItWasWritten() {
         let allocator = SlabAllocator()
         defer { while !allocator.releaseSlice() {} }
+        let window = DeadlineWindow(at: 1_700_000_000_000)
         let types: [ValueType] = [.string, .list, .set, .sortedSet, .hash, .stream]
         for (type, encoding) in Self.kinds {
-            for deadline in [nil, Int64(1_700_000_000_000)] {
+            for deadline in [nil, Int64(1_700_000_000_000), 9_999_999_999_999] {
                 for clock: UInt32 in [0, 1, 0x5A5_A5A5, 0x7FF_FFFF] {
                     let entry = unsafe Entry(allocator.allocate(200))
                     Array("some key".utf8).withByteSlice {
-                        entry.write(type: type, encoding: encoding, key: $0, deadline: deadline, accessClock: clock)
+                        entry.write(
+                            type: type, encoding: encoding, key: $0, deadline: deadline, window, accessClock: clock)
                     }
                     func check(_ encoding: Encoding, _ clock: UInt32) {
                         #expect(entry.type == type && entry.encoding == encoding && entry.accessClock == clock)
@@ -29,7 +31,7 @@ struct EntryTests {
                         for (other, another) in Self.kinds {
                             #expect(entry.isKind(other, another) == (other == type && another == encoding))
                         }
-                        #expect(entry.hasDeadline == (deadline != nil) && entry.deadline == deadline)
+                        #expect(entry.hasDeadline == (deadline != nil) && entry.deadline(window) == deadline)
                         #expect(entry.key.description == "some key")
                     }
                     check(encoding, clock)

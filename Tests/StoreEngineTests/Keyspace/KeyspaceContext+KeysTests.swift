@@ -57,7 +57,7 @@ struct KeyspaceContextKeysTests {
             #expect(run(engine, "EXISTS", key, name) == ":1\r\n")
         }
         #expect(run(engine, "PTTL", "enilni") != ":-1\r\n")
-        engine.database(0).table.checkInvariants()
+        engine.database(0).checkInvariants()
     }
 
     @Test func aNameOfAnotherLengthKeepsTheRest() throws {

@@ -136,7 +136,7 @@ struct SnapshotSaverTests {
         }
         while engine.hasGarbage { engine.freeSlice() }
         for index in 0..<RandomWrites.databases {
-            engine.database(index).table.checkInvariants()
+            engine.database(index).checkInvariants()
             engine.database(index).allocator.checkInvariants()
         }
     }
@@ -182,7 +182,7 @@ struct SnapshotSaverTests {
                 if engine.hasGarbage { engine.freeSlice() }
             }
             try check(bytes, digest)
-            engine.database(0).table.checkInvariants()
+            engine.database(0).checkInvariants()
         }
     }
 

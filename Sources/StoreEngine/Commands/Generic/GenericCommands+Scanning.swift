@@ -31,9 +31,10 @@ extension GenericCommands {
         var count = 0
         let now = context.now
         let reply = context.reply
-        context.database.forEachEntry { entry in
+        let database = context.database
+        database.forEachEntry { entry in
             let key = entry.key
-            guard isAll || GlobPattern.matches(pattern, key), !entry.isExpired(now) else { return }
+            guard isAll || GlobPattern.matches(pattern, key), !database.isExpired(entry, now) else { return }
             reply.bulkString(key)
             count += 1
         }
@@ -46,7 +47,7 @@ extension GenericCommands {
         let now = context.now
         try context.replyScan(arguments) { cursor, page in
             database.scan(cursor) { entry in
-                if entry.isExpired(now) {
+                if database.isExpired(entry, now) {
                     expired.append(entry.key.array)
                     page.passOver()
                 } else if let type = page.options.type, !type.equalsIgnoringCase(entry.type.word) {
@@ -65,7 +66,9 @@ extension GenericCommands {
         while context.database.count > 0 {
             tries -= context.engine.removesExpiredKeys ? 0 : 1
             let entry = context.database.randomEntry(using: &context.engine.random)
-            guard entry.isExpired(context.now) && tries > 0 else { return context.reply.bulkString(entry.key) }
+            guard context.database.isExpired(entry, context.now) && tries > 0 else {
+                return context.reply.bulkString(entry.key)
+            }
             let key = entry.key.array
             key.withByteSlice { context.expireIfNeeded($0) }
         }

@@ -63,7 +63,7 @@ extension SetCommands {
         let kept = size - taken
         if taken / takenPerKept >= kept && set.view.isTable {
             // What stays may be small again.
-            let rest = UnattachedSet(context, for: key, .packed, deadline: set.entry.deadline)
+            let rest = UnattachedSet(context, for: key, .packed, deadline: context.database.deadline(of: set.entry))
             set.removeRandom(kept, using: &context.engine.random) { rest.value.add($0) }
             set.forEach {
                 reply.element($0)

@@ -13,7 +13,7 @@ import RespCodec
 
 enum FieldLayout: TableLayout {
     @inline(__always) static func key(of entry: UnsafeMutableRawPointer) -> ByteSlice { unsafe FieldEntry(entry).field }
-    @inline(__always) static func deadline(of entry: UnsafeMutableRawPointer) -> Int64 {
+    @inline(__always) static func deadline(of entry: UnsafeMutableRawPointer, _ window: DeadlineWindow) -> Int64 {
         unsafe FieldEntry(entry).deadline
     }
 }
@@ -166,7 +166,7 @@ enum FieldLayout: TableLayout {
     /// Removes a field that expired before `now`; false when there is none.
     /// - Parameter willRemove: called with the field before it is removed.
     func removeExpired(now: Int64, willRemove: (ByteSlice) -> Void) -> Bool {
-        guard let slot = table.nextExpired(now: now - 1) else { return false }
+        guard let slot = table.nextExpired(now: now - 1, .unused) else { return false }
         unsafe willRemove(FieldEntry(table.entry(at: slot)).field)
         remove(slot)
         return true

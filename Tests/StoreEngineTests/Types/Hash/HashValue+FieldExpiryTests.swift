@@ -53,7 +53,7 @@ struct HashValueFieldExpiryTests {
 
     private func check(_ engine: Engine) {
         let database = engine.database(0)
-        database.table.checkInvariants()
+        database.checkInvariants()
         var withDeadlines = 0
         database.forEachEntry { entry in
             if entry.nextFieldDeadline != nil { withDeadlines += 1 }
