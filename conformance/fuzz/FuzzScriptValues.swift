@@ -32,7 +32,9 @@ private final class Host: LuaHost {
 
 nonisolated(unsafe) private let host = Host()
 nonisolated(unsafe) private let environment = {
-    guard let environment = LuaEnvironment(host: host, limit: 32 << 20) else { fatalError("\(LuaLibrary.advice)") }
+    guard let environment = LuaEnvironment(host: host, for: .scripts, limit: 32 << 20) else {
+        fatalError("\(LuaLibrary.advice)")
+    }
     return environment
 }()
 nonisolated(unsafe) private let reply = ReplyWriter()
@@ -58,6 +60,9 @@ private let structures = compile(
     local format, data = ...
     pcall(struct.size, format)
     pcall(struct.pack, format, 1, -2, 'abc', 4.5, 'defgh', 2^63, -2^63, 1/0, 0/0)
+    for _, at in ipairs({2, 0, -1, #data, #data + 1, #data + 2, 2^31, 2^62, 2^63, -2^63, 1/0, -1/0, 0/0}) do
+        pcall(struct.unpack, format, data, at)
+    end
     struct.unpack(format, data)
     return true
     """)

@@ -179,7 +179,7 @@ enum LuaStruct {
             }
             // Below 0 there is nothing, as it is behind the end.
             guard position != 0 else { return lua.failArgument(3, "offset must be 1 or greater") }
-            position -= 1
+            position &-= 1
             let bottom = lua.count
             var format = Format(text)
             do throws(Mistake) {
@@ -223,7 +223,7 @@ enum LuaStruct {
             } catch {
                 return error.raise(lua)
             }
-            lua.push(Double(position + 1))
+            lua.push(Double(position &+ 1))
             return lua.count - bottom
         }
     }
@@ -239,9 +239,10 @@ enum LuaStruct {
         case UInt8(ascii: "B"), UInt8(ascii: "H"), UInt8(ascii: "L"), UInt8(ascii: "T"), UInt8(ascii: "I"):
             return Double(bits)
         default:
-            guard field.count < 8 else { return Double(Int64(bitPattern: bits)) }
-            let shift = UInt64(64 - 8 * field.count) & 63
-            return field.count == 0 ? 0 : Double(Int64(bitPattern: bits &<< shift) &>> Int64(shift))
+            // Of more than eight bytes the sign is looked for where a shift that far ends up, which is in the byte after the lowest eight
+            // times as many as there are.
+            let signs = UInt64.max &<< UInt64(truncatingIfNeeded: 8 &* field.count &- 1)
+            return Double(Int64(bitPattern: bits & signs == 0 ? bits : bits | signs))
         }
     }
 
