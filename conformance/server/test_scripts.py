@@ -268,5 +268,37 @@ def test_without_the_interpreter(start, tmp_path):
 
 
 @pytest.mark.ours
+@pytest.mark.parametrize("kept_in", ["snapshot", "base", "increment"])
+def test_functions_are_not_lost_without_the_interpreter(kept_in, start, tmp_path):
+    """The server does not start, says what to install, and leaves the files as they are."""
+    data, hidden = tmp_path / "data", tmp_path / "hidden"
+    for folder in (data, hidden):
+        folder.mkdir()
+    for name in ("liblua5.1.so.0", "liblua-5.1.so", "liblua5.1.so"):
+        (hidden / name).write_bytes(b"")
+    flags = ["--dir", str(data), "--appendonly", "no" if kept_in == "snapshot" else "yes"]
+    server = start(*flags, test_flags=False)
+    with server.connect() as client:
+        client("FUNCTION", "LOAD", "#!lua name=l\nredis.register_function('f', function() return 7 end)")
+        if kept_in == "snapshot":
+            client("SAVE")
+        elif kept_in == "base":
+            client("BGREWRITEAOF")
+            eventually(lambda: b"aof_rewrite_in_progress:0" in client("INFO", "persistence").plain())
+    server.stop()
+    files = {path: path.read_bytes() for path in data.rglob("*.*") if path.suffix in (".rdb", ".aof", ".manifest")}
+    assert files
+    refused = start(*flags, environment={**os.environ, "LD_LIBRARY_PATH": str(hidden)}, ready=False, test_flags=False)
+    refused.exit_expected = True
+    assert refused.process.wait(20) == 1
+    log = refused.log_path.read_text()
+    assert "Scripts are off: install Lua 5.1 (Debian, Ubuntu: apt-get install liblua5.1-0; " in log, log
+    assert "redis-check" not in log, log
+    assert files == {path: path.read_bytes() for path in files}
+    with start(*flags, test_flags=False).connect() as client:
+        assert client("FCALL", "f", "0").value == 7
+
+
+@pytest.mark.ours
 def test_with_the_interpreter_the_start_says_nothing_of_it(start):
     assert "Scripts are off" not in start().log_path.read_text()

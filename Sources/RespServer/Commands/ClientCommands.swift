@@ -52,7 +52,8 @@ enum ClientCommands {
         .changed("7.4.0", "Takes `MAXAGE`.")
         .changed("8.0.0", "`TYPE` may be `primary`, which `master` stood for.")
         .changed("8.1.0", "`ID` takes several.")
-        .changed("9.0.0", "Takes the other filters, and their negations."),
+        .changed("9.0.0", "Takes the other filters, and their negations.")
+        .differing("`capa` is told only of a connection that has announced what it can."),
         subcommand(
             "LIST", since: "2.4.0", arity: -2, flags: [.admin, .noScript], tips: ["nondeterministic_output"],
             syntax: listFilters,

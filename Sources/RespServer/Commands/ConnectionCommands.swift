@@ -31,6 +31,7 @@ enum ConnectionCommands {
                 run: hello
             )
             .changed("6.2.0", "Without a protocol version, describes the connection and changes nothing.")
+            .differing("Tells `server_name` and `resp_server_version` besides.")
             .hiding(
                 .options(
                     from: 2,

@@ -68,7 +68,8 @@ enum FunctionCommands {
                     "RESTORE", group: .scripting, since: "7.0.0", arity: -3, flags: write.union(.denyOOM),
                     effect: .explicit, tips: toShards,
                     syntax: "serialized-value policy=[FLUSH | APPEND | REPLACE]",
-                    summary: "Loads libraries from bytes.", complexity: "O(N) in the libraries", run: restore),
+                    summary: "Loads libraries from bytes.", complexity: "O(N) in the libraries", run: restore
+                ).differing("What is wrong with a damaged payload is told in words of its own."),
                 Command(
                     "STATS", group: .scripting, since: "7.0.0", arity: 2, flags: [.noScript, .allowBusy],
                     tips: ["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],

@@ -10,7 +10,9 @@ enum ScriptCommands {
             notes: "We cannot tell how the keys will be used so we assume the worst, RW and UPDATE",
             summary: "Runs a script.", run: evaluate
         )
-        .differing("`server` is another name of `redis`, without what only Valkey has there, as `SERVER_NAME`."),
+        .differing(
+            "`server` is another name of `redis`, without what only Valkey has there, as `SERVER_NAME`. What a script sets of `cjson` is forgotten at its end, and it nests at most 2,000 deep; patterns of more than 16 KB are too complex; `script-memory-limit` bounds what the interpreter takes."
+        ),
         evaluation(
             "EVALSHA", since: "2.6.0", script: "sha1", summary: "Runs a script that is known by its digest.",
             run: evaluateDigest),
@@ -27,7 +29,8 @@ enum ScriptCommands {
                 Command(
                     "DEBUG", group: .scripting, since: "3.2.0", arity: 3, flags: .noScript,
                     syntax: "mode=<YES | SYNC | NO>", summary: "Sets how the client's scripts are debugged.",
-                    complexity: "O(1)", run: debug),
+                    complexity: "O(1)", run: debug
+                ).differing("`YES` and `SYNC` are refused: there is no debugger."),
                 Command(
                     "EXISTS", group: .scripting, since: "2.6.0", arity: -3, flags: .noScript,
                     tips: ["request_policy:all_shards", "response_policy:agg_logical_and"], syntax: "sha1 [sha1 ...]",

@@ -94,8 +94,10 @@ extension Server {
         } catch {
             if turns.isStopping { return .failed }
             let reason = input.error.map { "it cannot be read (\($0)) at offset \(error.offset)" } ?? "\(error)"
+            let advice =
+                scripts.lacksInterpreter ? "" : "examine it with redis-check-rdb, restore it from a backup, or "
             log.warning(
-                "The RDB file \(settings.directory)/\(name) cannot be loaded: \(reason). It was left as it is: examine it with redis-check-rdb, restore it from a backup, or move it away to start without its data."
+                "The RDB file \(settings.directory)/\(name) cannot be loaded: \(reason). It was left as it is: \(advice)move it away to start without its data."
             )
             return .failed
         }
@@ -104,6 +106,7 @@ extension Server {
     func loadingOptions(
         _ settings: Settings, replacing: Bool, _ input: LoadedFile
     ) -> SnapshotLoading {
+        scripts.lacksInterpreter = false
         var loading = SnapshotLoading()
         loading.replaces = replacing
         loading.checksChecksum = settings.rdbChecksum && engine.settings.comparesChecksums

@@ -23,6 +23,8 @@ import StoreEngine
     private var environmentNumber = 0
     /// That of functions, and the libraries in it.
     private(set) var functionInterpreter: LuaEnvironment?
+    /// Whether an interpreter was wanted that the system does not have. Who loads data sets it back before.
+    var lacksInterpreter = false
     var functions = FunctionSet()
     /// The library that is being loaded.
     var loading: FunctionLibrary?
@@ -87,7 +89,7 @@ import StoreEngine
             if scriptEnvironment.isCrowded { scriptEnvironment.collectAll() }
             return scriptEnvironment
         }
-        let new = try makeEnvironment()
+        let new = try makeEnvironment(for: .scripts)
         scriptEnvironment = new
         environmentNumber += 1
         return new
@@ -99,7 +101,7 @@ import StoreEngine
             if functionInterpreter.isCrowded { functionInterpreter.collectAll() }
             return functionInterpreter
         }
-        let new = try makeEnvironment()
+        let new = try makeEnvironment(for: .functions)
         functionInterpreter = new
         return new
     }
@@ -118,8 +120,10 @@ import StoreEngine
         BackgroundRelease.release(consume gone)
     }
 
-    private func makeEnvironment() throws(CommandError) -> LuaEnvironment {
-        guard let new = LuaEnvironment(host: self, limit: server.configuration.settings.scriptMemoryLimit) else {
+    private func makeEnvironment(for use: LuaEnvironment.Use) throws(CommandError) -> LuaEnvironment {
+        let limit = server.configuration.settings.scriptMemoryLimit
+        guard let new = LuaEnvironment(host: self, for: use, limit: limit) else {
+            lacksInterpreter = true
             throw .text("ERR Scripts are off: \(LuaLibrary.advice)")
         }
         return new

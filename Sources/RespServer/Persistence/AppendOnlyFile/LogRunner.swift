@@ -12,8 +12,15 @@ final class LogRunner {
     struct Mistake: Error {
         let offset: Int
         let reason: String
-        /// Whether it may not be the file that is at fault.
-        var isUnknownCommand = false
+        var cause = Cause.damage
+    }
+
+    enum Cause {
+        case damage
+        /// It may not be the file that is at fault.
+        case unknownCommand
+        /// It takes the interpreter of scripts, which the system does not have.
+        case noInterpreter
     }
 
     private let server: Server
@@ -30,6 +37,7 @@ final class LogRunner {
     init(_ server: Server) {
         self.server = server
         engine = server.engine
+        server.scripts.lacksInterpreter = false
         hasRenamed = !server.configuration.settings.renamedCommands.isEmpty
         for command in Engine.allCommands { commands.add(CommandRecord(command)) }
         for command in SessionCommands.all { commands.add(CommandRecord(command)) }
@@ -62,9 +70,10 @@ final class LogRunner {
                     try run(command, words, batch.key(index - range.lowerBound))
                 } catch {
                     throw Mistake(
-                        offset: reader.offset(of: index), reason: error.reason, isUnknownCommand: command == nil)
+                        offset: reader.offset(of: index), reason: error.reason,
+                        cause: command == nil ? .unknownCommand : .damage)
                 }
-                if reply.hasUncountedErrors { noteFailure(at: reader.offset(of: index), words) }
+                if reply.hasUncountedErrors { try noteFailure(at: reader.offset(of: index), words) }
             }
             next = range.upperBound
         }
@@ -108,10 +117,15 @@ final class LogRunner {
 
     private static func shown(_ word: ByteSlice) -> String { word[0..<min(word.count, 100)].description }
 
-    private func noteFailure(at offset: Int, _ words: Arguments) {
+    /// - Throws: if it is to end the start: what takes an interpreter where there is none would be lost with the next rewriting.
+    private func noteFailure(at offset: Int, _ words: Arguments) throws(Mistake) {
         reply.errorsWereCounted()
+        var failure = Mistake(offset: offset, reason: "'\(Self.shown(words[0]))': \(reply.lastError.description)")
+        if server.scripts.lacksInterpreter {
+            failure.cause = .noInterpreter
+            throw failure
+        }
         failureCount += 1
-        guard firstFailure == nil else { return }
-        firstFailure = Mistake(offset: offset, reason: "'\(Self.shown(words[0]))': \(reply.lastError.description)")
+        if firstFailure == nil { firstFailure = failure }
     }
 }

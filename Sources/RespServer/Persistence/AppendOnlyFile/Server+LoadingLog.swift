@@ -134,8 +134,9 @@ extension Server {
             return contents.byteCount
         } catch {
             let reason = input.error.map { "it cannot be read (\($0)) at offset \(error.offset)" } ?? "\(error)"
+            let advice = scripts.lacksInterpreter ? "" : ": \(loading.advice), or restore it from a backup"
             throw AppendFileError(
-                "Error reading the RDB \(isOld ? "preamble of the AOF" : "base") file \(loading.directory.path)/\(loading.name), AOF loading aborted: \(reason). It was left as it is: \(loading.advice), or restore it from a backup."
+                "Error reading the RDB \(isOld ? "preamble of the AOF" : "base") file \(loading.directory.path)/\(loading.name), AOF loading aborted: \(reason). It was left as it is\(advice)."
             )
         }
     }
@@ -150,10 +151,12 @@ extension Server {
             case .requests:
                 do throws(LogRunner.Mistake) {
                     try runner.run(reader)
-                } catch  where error.isUnknownCommand {
-                    throw unknown(loading, at: error.offset, error.reason)
                 } catch {
-                    throw damaged(loading, at: error.offset, error.reason)
+                    throw switch error.cause {
+                    case .damage: damaged(loading, at: error.offset, error.reason)
+                    case .unknownCommand: unknown(loading, at: error.offset, error.reason)
+                    case .noInterpreter: unrunnable(loading, at: error.offset, error.reason)
+                    }
                 }
                 if delay > 0 {
                     Syscall.sleep(microseconds: delay)
@@ -184,6 +187,12 @@ extension Server {
     private func unknown(_ loading: LogLoading, at offset: Int, _ what: String) -> AppendFileError {
         AppendFileError(
             "\(what) reading the append only file \(loading.name): if it is known to another server, load it there, else \(loading.advice) (\(loading.directory.path)/\(loading.name), at offset \(offset); it was left as it is)"
+        )
+    }
+
+    private func unrunnable(_ loading: LogLoading, at offset: Int, _ what: String) -> AppendFileError {
+        AppendFileError(
+            "Cannot run a script of the append only file \(loading.name): \(what) (\(loading.directory.path)/\(loading.name), at offset \(offset); it was left as it is)"
         )
     }
 

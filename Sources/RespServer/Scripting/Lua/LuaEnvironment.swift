@@ -49,9 +49,16 @@ protocol LuaHost: AnyObject {
     let json = LuaJSON()
     let buffer = LuaBuffer()
 
+    /// What runs in an interpreter.
+    enum Use {
+        case scripts
+        /// Those of libraries, and what their libraries run while they are loaded.
+        case functions
+    }
+
     /// - Parameter limit: how many bytes the interpreter may take.
     /// - Returns: nil if the system has no Lua, or no memory for it.
-    init?(host: some LuaHost, limit: Int) {
+    init?(host: some LuaHost, for use: Use, limit: Int) {
         guard let functions = unsafe LuaLibrary.functions else { return nil }
         let memory = UnsafeMutablePointer<LuaMemory>.allocate(capacity: 1)
         unsafe memory.initialize(to: LuaMemory(limit: limit))
@@ -67,7 +74,7 @@ protocol LuaHost: AnyObject {
         runCommand = { lua, raisesErrors in uncounted.use { $0.call(lua, raisesErrors: raisesErrors) } }
         unsafe memory.pointee.environment = Uncounted(self)
         unsafe _ = functions.pointee.atPanic(state, Self.panic)
-        LuaSandbox(self, lua).build()
+        LuaSandbox(self, lua, for: use).build()
         lua.push("KEYS")
         lua.push("ARGV")
         precondition(lua.count == Self.restingCount, "what is always on the stack is there")

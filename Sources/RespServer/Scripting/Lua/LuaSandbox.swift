@@ -5,10 +5,12 @@ import RespCodec
 struct LuaSandbox {
     private let environment: LuaEnvironment
     private let lua: Lua
+    private let use: LuaEnvironment.Use
 
-    init(_ environment: LuaEnvironment, _ lua: Lua) {
+    init(_ environment: LuaEnvironment, _ lua: Lua, for use: LuaEnvironment.Use) {
         self.environment = environment
         self.lua = lua
+        self.use = use
     }
 
     /// Of Lua's own functions, those that scripts do without.
@@ -51,7 +53,8 @@ struct LuaSandbox {
                 ("_DESCRIPTION", "MessagePack C implementation for Lua"),
             ])
         }
-        unsafe addLibrary("redis", LuaServerLibrary.functions) {
+        let scriptsOnly = unsafe use == .scripts ? LuaServerLibrary.scriptFunctions : []
+        unsafe addLibrary("redis", LuaServerLibrary.functions + scriptsOnly) {
             setTexts([("REDIS_VERSION", Product.redisVersion)])
             for (name, value) in LuaServerLibrary.numbers {
                 lua.push(value)

@@ -7,9 +7,13 @@ enum LuaServerLibrary {
         unsafe [
             ("call", call), ("pcall", protectedCall), ("error_reply", errorReply), ("status_reply", statusReply),
             ("sha1hex", digest), ("log", log), ("setresp", setProtocol), ("set_repl", setReplication),
-            ("replicate_commands", replicateCommands), ("acl_check_cmd", checkPermission),
-            ("breakpoint", breakpoint), ("debug", debug),
+            ("acl_check_cmd", checkPermission),
         ]
+    }
+
+    /// What functions do not have.
+    static var scriptFunctions: [(ByteSlice, LuaFunctions.Function)] {
+        unsafe [("replicate_commands", replicateCommands), ("breakpoint", breakpoint), ("debug", debug)]
     }
 
     static var numbers: [(ByteSlice, Double)] {
