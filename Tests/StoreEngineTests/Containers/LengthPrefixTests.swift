@@ -6,7 +6,8 @@ import Testing
 
 struct LengthPrefixTests {
     @Test(arguments: [
-        0, 1, 253, 254, 255, 256, 65_535, 65_536, Int(UInt32.max) - 1, Int(UInt32.max), Int(UInt32.max) + 1, 1 << 40,
+        0, 1, 239, 240, 241, 253, 254, 255, 256, 495, 496, 497, 3822, 3823, 3824, 3825, 65_535, 65_536,
+        Int(UInt32.max) - 1, Int(UInt32.max), Int(UInt32.max) + 1, 1 << 40,
         Int.max,
     ]) func aLengthIsReadAsItWasWritten(length: Int) {
         unsafe withUnsafeTemporaryAllocation(byteCount: 32, alignment: 8) { memory in
@@ -22,8 +23,20 @@ struct LengthPrefixTests {
         }
     }
 
+    @Test func everyLengthOfTwoBytesIsRead() {
+        withUnsafeTemporaryAllocation(byteCount: 16, alignment: 8) { memory in
+            let place = unsafe memory.baseAddress!
+            let areRead = (0..<70_000).allSatisfy { length in
+                let size = unsafe LengthPrefix.write(length, to: place)
+                let read = unsafe LengthPrefix.read(place)
+                return read.length == length && read.size == size
+            }
+            #expect(areRead)
+        }
+    }
+
     @Test func shorterLengthsTakeFewerBytes() {
-        let lengths = [0, 253, 254, 65_535, 65_536, Int(UInt32.max) - 1, Int(UInt32.max)]
-        #expect(lengths.map { LengthPrefix.size($0) } == [1, 1, 3, 3, 5, 5, 13])
+        let lengths = [0, 239, 240, 3823, 3824, 65_535, 65_536, Int(UInt32.max) - 1, Int(UInt32.max)]
+        #expect(lengths.map { LengthPrefix.size($0) } == [1, 1, 2, 2, 3, 3, 5, 5, 13])
     }
 }
