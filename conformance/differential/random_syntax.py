@@ -209,6 +209,10 @@ class Generator:
     word_unit = lambda self: self.pick((0.95, [b"m", b"km", b"ft", b"mi", b"KM"]), (1, [b"x", b"", b"mm"]))
     word_id = lambda self: self.pick((0.92, STREAM_IDS), (1, BAD_IDS))
     word_rid = lambda self: self.pick((0.3, [b"-", b"+"]), (0.6, STREAM_IDS), (0.06, [b"(1", b"(2-1", b"(3", b"(0", b"(-", b"("]), (1, BAD_IDS))
+    # Whether something is idle for a few milliseconds is chance.
+    word_idle = lambda self: self.pick((0.8, [b"0", b"1000000000", b"-1", b"-100"]), (0.1, EDGES), (1, NO_INTEGERS))
+    # What is above the number of entries that were ever added servers since 8.2.2 do not keep.
+    word_read = lambda self: self.pick((1, [b"0", b"-1", b"-2", b"x", b"", b"-9223372036854775808", b"9223372036854775808"]))
     word_gid = lambda self: self.pick((0.25, [b"$"]), (0.7, STREAM_IDS), (1, BAD_IDS))
     word_gr = lambda self: self.random.choice([b"g1", b"g2", b"g1", b"g2", b""])
     word_co = lambda self: self.random.choice([b"c1", b"c2", b"c3"])
