@@ -55,10 +55,13 @@
     /// Bytes of the bounds of `buckets` buckets.
     static func byteCount(buckets: Int) -> Int { startSize + buckets * MemoryLayout<Code>.size }
 
-    /// Bounds for buckets of which none has a deadline.
-    init(_ allocator: SlabAllocator, buckets: Int, start: Int64) {
+    /// How long before the first deadline the bounds are measured from, at least, so that not every earlier one moves the start.
+    private static let leastLead: Int64 = 1000
+
+    /// Bounds for buckets of which none has a deadline, for those of about a time.
+    init(_ allocator: SlabAllocator, buckets: Int, before time: Int64) {
         unsafe address = allocator.allocate(Self.byteCount(buckets: buckets))
-        self.start = start
+        start = Self.leading(time, by: Self.leastLead)
         setAll(to: .never, buckets)
     }
 
@@ -93,10 +96,23 @@
         return isOver ? Int64.max - 1 : time
     }
 
+    private static func leading(_ time: Int64, by lead: Int64) -> Int64 {
+        let (start, isOver) = time.subtractingReportingOverflow(lead)
+        return isOver ? Int64.min : start
+    }
+
     /// Takes note of a deadline in a bucket.
-    @inline(__always) func note(_ deadline: Int64, in bucket: Int) {
+    @inline(__always) func note(_ deadline: Int64, in bucket: Int, of buckets: Int) {
+        if deadline < start { moveStart(before: deadline, buckets) }
         let code = code(of: deadline)
         if code < self[bucket] { self[bucket] = code }
+    }
+
+    /// Measures from before an earlier deadline on: from the start, all those behind it would look as if they had come. The lead grows
+    /// with how far the start moves, so that it does not move again and again.
+    @inline(never) private func moveStart(before deadline: Int64, _ buckets: Int) {
+        let (by, isOver) = start.subtractingReportingOverflow(deadline)
+        restart(at: Self.leading(deadline, by: isOver ? Int64.max : max(by, Self.leastLead)), buckets: buckets)
     }
 
     /// Measures from another time on. Of what lies before it only that is known.

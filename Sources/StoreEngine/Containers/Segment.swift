@@ -120,10 +120,10 @@ import Glibc
     }
 
     /// The bounds of the buckets' deadlines, made if there are none yet.
-    /// - Parameter start: what new ones are measured from.
-    @inline(__always) func madeBounds(from start: Int64, _ allocator: SlabAllocator) -> DeadlineBounds {
+    /// - Parameter time: new ones are measured from some time before it.
+    @inline(__always) func madeBounds(before time: Int64, _ allocator: SlabAllocator) -> DeadlineBounds {
         if let bounds { return bounds }
-        let made = DeadlineBounds(allocator, buckets: bucketCount, start: start)
+        let made = DeadlineBounds(allocator, buckets: bucketCount, before: time)
         unsafe header.pointee.bounds = made.address
         return made
     }

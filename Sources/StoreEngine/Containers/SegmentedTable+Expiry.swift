@@ -9,7 +9,8 @@ extension SegmentedTable {
 
     /// Records that the slot's entry expires at `deadline`.
     mutating func noteDeadline(_ deadline: Int64, at slot: Slot) {
-        slot.segment.madeBounds(from: deadline, allocator).note(deadline, in: slot.bucket)
+        let bounds = slot.segment.madeBounds(before: deadline, allocator)
+        bounds.note(deadline, in: slot.bucket, of: slot.segment.bucketCount)
         if deadline < slot.segment.earliest { setEarliest(slot.segment, deadline) }
     }
 
@@ -25,16 +26,26 @@ extension SegmentedTable {
         }
     }
 
-    /// The slot of an entry that has expired; nil when there is none. Looks only into buckets that may hold one, and makes their bounds
-    /// exact.
-    /// - Parameter window: that of the table's owner.
+    /// The slot of an entry that has expired; nil when there is none, or the budget is used up. Looks only into buckets that may hold one,
+    /// and makes their bounds exact.
+    /// - Parameters:
+    ///   - window: that of the table's owner.
+    ///   - budget: how many segments and buckets may be looked into in which nothing has expired, up to a segment more; what was is taken
+    ///     from it.
     /// - Complexity: O(64 + entries of the buckets looked into + log segments) for each segment whose bound has passed.
-    mutating func nextExpired(now: Int64, _ window: DeadlineWindow) -> Slot? {
-        while let segment = heap.first, segment.earliest <= now {
+    mutating func nextExpired(now: Int64, _ window: DeadlineWindow, budget: inout Int) -> Slot? {
+        while budget > 0, let segment = heap.first, segment.earliest <= now {
             let buckets = segment.bucketCount
-            let bounds = segment.madeBounds(from: now, allocator)
+            let bounds = segment.madeBounds(before: now, allocator)
             var due = bounds.code(of: now)
-            for bucket in 0..<buckets where bounds[bucket] <= due {
+            // Of the buckets that were looked into, and that were not.
+            var earliest = Self.noDeadline
+            var unread = DeadlineBounds.Code.never
+            for bucket in 0..<buckets {
+                guard bounds[bucket] <= due else {
+                    unread = min(unread, bounds[bucket])
+                    continue
+                }
                 var first = Self.noDeadline
                 let slots = unsafe segment.bucket(bucket)
                 for index in 0..<Segment.slotsPerBucket {
@@ -46,22 +57,28 @@ extension SegmentedTable {
                     if deadline <= now { return unsafe self.slot(segment, bucket, slots + index) }
                     first = min(first, deadline)
                 }
+                budget &-= 1
                 if first == Self.noDeadline {
                     bounds[bucket] = .never
                     continue
                 }
+                earliest = min(earliest, first)
                 if bounds.code(of: first) <= due {
                     // From where it was measured it looks like now.
+                    if unread != .never { earliest = min(earliest, bounds.time(of: unread)) }
+                    unread = .never
                     bounds.restart(at: now, buckets: buckets)
                     due = .due
                 }
                 bounds[bucket] = bounds.code(of: first)
             }
-            var earliest = DeadlineBounds.Code.never
-            for bucket in 0..<buckets { earliest = min(earliest, bounds[bucket]) }
-            // No entry of the segment has a deadline any more if that is never.
-            if earliest == .never { segment.removeBounds(allocator) }
-            setEarliest(segment, earliest == .never ? Self.noDeadline : bounds.time(of: earliest))
+            if unread != .never { earliest = min(earliest, bounds.time(of: unread)) }
+            if earliest == Self.noDeadline {
+                // No entry of the segment has a deadline any more.
+                segment.removeBounds(allocator)
+            }
+            setEarliest(segment, earliest)
+            budget &-= 1
         }
         return nil
     }

@@ -61,7 +61,7 @@ extension SegmentedTable {
             return setEarliest(segment, Self.noDeadline)
         }
         setEarliest(segment, bound)
-        segment.madeBounds(from: bound, allocator).restart(allDueAt: bound, buckets: segment.bucketCount)
+        segment.madeBounds(before: bound, allocator).restart(allDueAt: bound, buckets: segment.bucketCount)
     }
 
     private func fill(_ segment: Segment, with words: UnsafeMutableBufferPointer<UInt64>) {

@@ -7,15 +7,15 @@
 import RespCodec
 
 extension Expiry {
-    /// Removes up to `budget` keys, and fields of hashes, that are expired; true when none is left that is.
+    /// Removes keys, and fields of hashes, that are expired; true when none is left that is.
+    /// - Parameter budget: about how many are removed, and places looked into in vain, at the most.
     func cycle(budget: Int) -> Bool {
         guard mayHaveExpired, engine.removesExpiredKeys else { return true }
         let now = engine.now
         var remaining = budget
         var earliest = Int64.max
         for database in engine.directory.inUse {
-            while let slot = database.table.nextExpired(now: now - 1, database.deadlineWindow) {
-                guard remaining > 0 else { return false }
+            while let slot = database.table.nextExpired(now: now - 1, database.deadlineWindow, budget: &remaining) {
                 let entry = database.entry(at: slot)
                 if let deadline = database.nextDeadline(of: entry) {
                     engine.statistics.expireLagMilliseconds = max(
@@ -27,10 +27,11 @@ extension Expiry {
                     removeKey(slot, key: entry.key, in: database)
                 } else {
                     // Where no field has expired after all, the table has learned it by now.
-                    remaining -= max(1, removeFields(slot, in: database, limit: remaining))
+                    removeFields(slot, in: database, budget: &remaining)
                 }
                 engine.effects?.endGroup()
             }
+            guard remaining > 0 else { return false }
             earliest = min(earliest, database.table.earliestDeadline)
         }
         earliestDeadline = earliest

@@ -46,13 +46,15 @@ struct Expiry {
         unsafe engine.freeing.free(entry, in: database)
     }
 
-    /// Removes up to `limit` fields that have expired from a hash, and the hash with its last field. Returns how many.
-    func removeFields(_ slot: Slot, in database: Database, limit: Int) -> Int {
+    /// Removes fields that have expired from a hash, and the hash with its last field. Returns how many.
+    /// - Parameter budget: see `HashValue.removeExpired`.
+    @discardableResult
+    func removeFields(_ slot: Slot, in database: Database, budget: inout Int) -> Int {
         guard engine.removesExpiredKeys else { return 0 }
         database.willChange(slot)
         func hash() -> HashValue { HashValue(database, slot, settings: engine.settings, now: engine.expiryTime) }
         let effect = engine.isRecorded ? engine.beginEffect("HDEL", database.entry(at: slot).key, in: database) : nil
-        let removed = hash().removeExpired(limit: limit) { effect?.add($0) }
+        let removed = hash().removeExpired(budget: &budget) { effect?.add($0) }
         guard removed > 0 else {
             effect?.cancel()
             return 0

@@ -17,7 +17,7 @@ struct DeadlineWindow {
     /// For tables whose entries hold whole deadlines.
     static let unused = DeadlineWindow(start: 0)
 
-    private static let length: Int64 = 1 << 32
+    private static let length: UInt64 = 1 << 32
     /// How long the window begins before the time.
     private static let margin: Int64 = 24 * 60 * 60 * 1000
     /// By how much it moves at least.
@@ -34,16 +34,18 @@ struct DeadlineWindow {
     init(at time: Int64) { start = time - Self.margin }
 
     /// Moves the window on with the time, though not past any deadline in use.
-    /// - Parameter earliest: none of these lies before it.
+    /// - Parameter earliest: none of these lies before it; the last moment that can be counted if there are none.
     mutating func move(to time: Int64, earliest: Int64) {
-        let next = min(time, earliest).subtractingReportingOverflow(Self.margin)
-        if !next.overflow && next.partialValue - Self.leastStep > start { start = next.partialValue }
+        let (next, isOver) = min(time, earliest).subtractingReportingOverflow(Self.margin)
+        if isOver { return }
+        // Without deadlines it may also go back, after a clock that was ahead.
+        if next - Self.leastStep > start || earliest == Int64.max && next < start { start = next }
     }
 
     /// Whether four bytes hold a deadline.
     @inline(__always) fileprivate func isNear(_ deadline: Int64) -> Bool {
         let low = UInt32(truncatingIfNeeded: deadline)
-        return deadline >= start && deadline &- start < Self.length && low < Self.none
+        return deadline >= start && UInt64(bitPattern: deadline &- start) < Self.length && low < Self.none
     }
 
     /// The deadline of the window with these lowest bits.

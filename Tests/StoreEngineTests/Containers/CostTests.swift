@@ -108,7 +108,8 @@ private enum CountedLayout: TableLayout {
         while now < 500_000 {
             now += 1000
             while true {
-                let found = CountedLayout.reads { table.nextExpired(now: now, .unused) }
+                var budget = Int.max
+                let found = CountedLayout.reads { table.nextExpired(now: now, .unused, budget: &budget) }
                 reads += found.deadlines
                 guard let slot = found.result else { break }
                 #expect(table.entry(at: slot).loadUnaligned(as: Int64.self) <= now)
@@ -119,6 +120,48 @@ private enum CountedLayout: TableLayout {
         #expect(removed > count * 2 / 5 && removed < count * 3 / 5)
         #expect(reads < removed * 12, "\(reads) reads for \(removed) entries")
         table.checkInvariants()
+    }
+
+    /// Entries that are there for long, and some that go soon: those that stay are not read for them. When they seem to be due, because
+    /// their deadlines are known to a part in a thousand only, they are read a bounded number at a time, and once.
+    @Test(arguments: [5000, 50_000]) func entriesThatStayAreReadOnceBeforeTheirTime(count: Int) {
+        let allocator = SlabAllocator()
+        defer { while !allocator.releaseSlice() {} }
+        var table = Table(allocator: allocator, hash: KeyHash(seed: 4))
+        let late: Int64 = 1_000_000_000
+        let early = count / 50
+        // A table that grows forgets which buckets have early deadlines.
+        for number in 0..<count + early { insert(number, into: &table) }
+        for number in 0..<count + early {
+            guard let slot = find(number, in: table) else { continue }
+            let deadline = number < count ? late : Int64(1000 + number % 10)
+            table.entry(at: slot).storeBytes(of: deadline, as: Int64.self)
+            table.setDeadline(deadline, at: slot)
+        }
+        func expire(at now: Int64, budget wanted: Int, mostReads: Int) -> (removed: Int, reads: Int) {
+            var (removed, reads) = (0, 0)
+            while table.earliestDeadline <= now {
+                var budget = wanted
+                let found = CountedLayout.reads { table.nextExpired(now: now, .unused, budget: &budget) }
+                #expect(found.deadlines <= mostReads)
+                reads += found.deadlines
+                guard let slot = found.result else { continue }
+                table.remove(slot)
+                removed += 1
+            }
+            return (removed, reads)
+        }
+        let first = expire(at: 2000, budget: Int.max, mostReads: Int.max)
+        #expect(first.removed == early)
+        #expect(first.reads < 20 * early, "\(first.reads) reads for \(early) entries")
+        // As many segments as come in a budget's sight, and one more.
+        let mostReads = (100 + Segment.maximumBuckets) * Segment.slotsPerBucket
+        let second = expire(at: late - 10_000, budget: 100, mostReads: mostReads)
+        #expect(second.removed == 0 && second.reads <= count)
+        let third = expire(at: late - 1, budget: 100, mostReads: mostReads)
+        #expect(third.removed == 0 && second.reads + third.reads <= 2 * count)
+        table.checkInvariants()
+        #expect(expire(at: late, budget: Int.max, mostReads: Int.max).removed == count && table.count == 0)
     }
 
     /// Deadlines that change move a segment at most as far as the heap is high.

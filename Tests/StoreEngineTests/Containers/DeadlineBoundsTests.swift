@@ -28,13 +28,13 @@ struct DeadlineBoundsTests {
         defer { while !allocator.releaseSlice() {} }
         var random = RandomSource(seed: TestSeed.fixed(seed))
         let starts: [Int64] = [0, -5, 1_700_000_000_000, Int64.max - 10, Int64.min + 10]
-        let bounds = DeadlineBounds(allocator, buckets: 64, start: 1000)
+        let bounds = DeadlineBounds(allocator, buckets: 64, before: 1000)
         #expect((0..<64).allSatisfy { bounds[$0] == .never })
         var earliest: [Int: Int64] = [:]
         for _ in 0..<5000 {
             let bucket = random.below(64)
             let deadline = Int64(bitPattern: random.next()) >> Int64(random.below(64))
-            bounds.note(deadline, in: bucket)
+            bounds.note(deadline, in: bucket, of: 64)
             earliest[bucket] = min(earliest[bucket] ?? Int64.max, deadline)
             if random.below(100) == 0 {
                 let start = random.below(3) == 0 ? starts[random.below(starts.count)] : deadline

@@ -191,12 +191,14 @@ struct SegmentedTableTests {
         for number in 600..<20_000 { Self.key(number).withByteSlice { #expect(table.remove($0)) } }
         table.table.checkInvariants()
         #expect(table.table.segmentCount < 8)
+        var budget = Int.max
         for number in 0..<600 where number % 3 == 0 {
-            #expect(!table.removeExpired(now: Int64(number + 1), willRemove: { _ in }))
-            #expect(table.removeExpired(now: Int64(number + 2), willRemove: { _ in }))
+            #expect(!table.removeExpired(now: Int64(number + 1), budget: &budget, willRemove: { _ in }))
+            #expect(table.removeExpired(now: Int64(number + 2), budget: &budget, willRemove: { _ in }))
         }
         table.table.checkInvariants()
-        #expect(!table.removeExpired(now: 1 << 40, willRemove: { _ in }) && table.earliestDeadline == nil)
+        #expect(!table.removeExpired(now: 1 << 40, budget: &budget, willRemove: { _ in }))
+        #expect(table.earliestDeadline == nil)
         #expect(table.count == 400)
     }
 }

@@ -18,12 +18,19 @@ struct DeadlineWindowTests {
         return [
             start - 1, start, start + 1, now, start + 1 << 32 - 1, start + 1 << 32, start + 1 << 32 + 1, marks - 2,
             marks - 1, marks,
-            marks + 1, 0, -1, 1, Int64.max, Int64.max - 1, Int64.min + 1, 1 << 32 - 1, 1 << 32 - 2,
+            marks + 1, 0, -1, 1, Int64.max, Int64.max - 1, Int64.max - day / 2, Int64.min + 1, 1 << 32 - 1, 1 << 32 - 2,
         ]
     }
 
     @Test func everyDeadlineIsReadAsItWasWritten() {
+        // The last is that of a clock which nobody has set.
+        for now in [Self.now, 0, Self.day / 2] { check(DeadlineWindow(at: now)) }
         let window = DeadlineWindow(at: Self.now)
+        #expect(DeadlineField.size(Self.now + 48 * Self.day, window) == 4)
+        #expect(DeadlineField.size(Self.now + 49 * Self.day, window) == 12)
+    }
+
+    private func check(_ window: DeadlineWindow) {
         let memory = UnsafeMutableRawPointer.allocate(byteCount: 16, alignment: 1)
         defer { memory.deallocate() }
         let field = DeadlineField(memory)
@@ -39,21 +46,22 @@ struct DeadlineWindowTests {
                 #expect(field.deadline(window) == (fits ? second : first))
             }
         }
-        #expect(DeadlineField.size(Self.now + 48 * Self.day, window) == 4)
-        #expect(DeadlineField.size(Self.now + 49 * Self.day, window) == 12)
     }
 
     @Test func theWindowMovesOnWithTheTimeButNeverPastADeadline() {
         var window = DeadlineWindow(at: Self.now)
         window.move(to: Self.now + 10 * Self.day, earliest: Int64.max)
         #expect(window.start == Self.now + 9 * Self.day)
-        window.move(to: Self.now, earliest: Int64.max)
+        window.move(to: Self.now, earliest: Self.now + 100 * Self.day)
         window.move(to: Self.now + 20 * Self.day, earliest: Self.now)
         window.move(to: Self.now + 10 * Self.day + 1000, earliest: Int64.max)
         window.move(to: Int64.min, earliest: Int64.min)
         #expect(window.start == Self.now + 9 * Self.day)
         window.move(to: Self.now + 20 * Self.day, earliest: Self.now + 12 * Self.day)
         #expect(window.start == Self.now + 11 * Self.day)
+        // Nothing is there that it could be read wrongly by.
+        window.move(to: Self.now, earliest: Int64.max)
+        #expect(window.start == Self.now - Self.day)
     }
 
     /// The engine against a model, while the time goes on by milliseconds, hours and weeks, and sometimes back.

@@ -68,7 +68,8 @@ extension HashCommands {
     ) throws(CommandError) -> HashValue? {
         guard let hash = try context.hash(at: key, .read) else { return nil }
         guard hash.hasDeadlines else { return hash }
-        _ = context.engine.expiry.removeFields(hash.slot, in: context.database, limit: Int.max)
+        var budget = Int.max
+        context.engine.expiry.removeFields(hash.slot, in: context.database, budget: &budget)
         return try context.hash(at: key, .peek)
     }
 

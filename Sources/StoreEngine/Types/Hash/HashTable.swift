@@ -164,9 +164,11 @@ enum FieldLayout: TableLayout {
     }
 
     /// Removes a field that expired before `now`; false when there is none.
-    /// - Parameter willRemove: called with the field before it is removed.
-    func removeExpired(now: Int64, willRemove: (ByteSlice) -> Void) -> Bool {
-        guard let slot = table.nextExpired(now: now - 1, .unused) else { return false }
+    /// - Parameters:
+    ///   - budget: what may be looked into in vain: see `SegmentedTable.nextExpired`.
+    ///   - willRemove: called with the field before it is removed.
+    func removeExpired(now: Int64, budget: inout Int, willRemove: (ByteSlice) -> Void) -> Bool {
+        guard let slot = table.nextExpired(now: now - 1, .unused, budget: &budget) else { return false }
         unsafe willRemove(FieldEntry(table.entry(at: slot)).field)
         remove(slot)
         return true

@@ -196,10 +196,13 @@ extension HashValue {
         }
     }
 
-    /// Removes up to `limit` fields that have expired, the earliest first; returns how many. A hash without fields is to be removed by the
-    /// caller.
-    /// - Parameter willRemove: called with each before it is removed.
-    func removeExpired(limit: Int, willRemove: (ByteSlice) -> Void) -> Int {
+    /// Removes fields that have expired, the earliest first; returns how many. A hash without fields is to be removed by the caller.
+    /// - Parameters:
+    ///   - budget: how many may be removed, and places looked into in vain; what was is taken from it, 1 at least.
+    ///   - willRemove: called with each before it is removed.
+    func removeExpired(budget: inout Int, willRemove: (ByteSlice) -> Void) -> Int {
+        let limit = budget
+        budget -= 1
         guard hasDeadlines else { return 0 }
         let removed = changingDeadlines {
             guard isTable else {
@@ -210,11 +213,17 @@ extension HashValue {
                     field = triples.range(field).upperBound
                 }
                 if expired > 0 { payload.remove(at: list.first, count: expired * DeadlineTriples.stride) }
+                budget = limit - max(1, expired)
                 return expired
             }
             let table = table
             var removed = 0
-            while removed < limit && table.removeExpired(now: now, willRemove: willRemove) { removed += 1 }
+            budget = limit
+            while table.removeExpired(now: now, budget: &budget, willRemove: willRemove) {
+                removed += 1
+                budget -= 1
+            }
+            if budget == limit { budget -= 1 }
             return removed
         }
         countChanged(by: -removed)
