@@ -239,8 +239,7 @@ enum LuaStruct {
         case UInt8(ascii: "B"), UInt8(ascii: "H"), UInt8(ascii: "L"), UInt8(ascii: "T"), UInt8(ascii: "I"):
             return Double(bits)
         default:
-            // Of more than eight bytes the sign is looked for where a shift that far ends up, which is in the byte after the lowest eight
-            // times as many as there are.
+            // The place of the sign counts modulo 64, as Redis has it with fields of more than eight bytes.
             let signs = UInt64.max &<< UInt64(truncatingIfNeeded: 8 &* field.count &- 1)
             return Double(Int64(bitPattern: bits & signs == 0 ? bits : bits | signs))
         }
