@@ -250,12 +250,17 @@ def test_no_script_has_a_hand_in_scripts(command, start):
         assert client("EVAL", "return redis.call('CLIENT', 'ID')", "0").value == client("CLIENT", "ID").value
 
 
+def without_interpreter(folder):
+    """An environment in which no Lua is found, but files in a folder that are none."""
+    for name in ("liblua5.1.so.0", "liblua-5.1.so", "liblua5.1.so"):
+        (folder / name).write_bytes(b"")
+    return {**os.environ, "LD_LIBRARY_PATH": str(folder)}
+
+
 @pytest.mark.ours
 def test_without_the_interpreter(start, tmp_path):
     """The start says that scripts are off, and their replies what to install; all else works."""
-    for name in ("liblua5.1.so.0", "liblua-5.1.so", "liblua5.1.so"):
-        (tmp_path / name).write_bytes(b"")
-    server = start(environment={**os.environ, "LD_LIBRARY_PATH": str(tmp_path)})
+    server = start(environment=without_interpreter(tmp_path))
     advice = "Scripts are off: install Lua 5.1 (Debian, Ubuntu: apt-get install liblua5.1-0; "
     assert server.log_path.read_text().count(f"# {advice}") == 1
     with server.connect() as client:
@@ -271,11 +276,8 @@ def test_without_the_interpreter(start, tmp_path):
 @pytest.mark.parametrize("kept_in", ["snapshot", "base", "increment"])
 def test_functions_are_not_lost_without_the_interpreter(kept_in, start, tmp_path):
     """The server does not start, says what to install, and leaves the files as they are."""
-    data, hidden = tmp_path / "data", tmp_path / "hidden"
-    for folder in (data, hidden):
-        folder.mkdir()
-    for name in ("liblua5.1.so.0", "liblua-5.1.so", "liblua5.1.so"):
-        (hidden / name).write_bytes(b"")
+    data = tmp_path / "data"
+    data.mkdir()
     flags = ["--dir", str(data), "--appendonly", "no" if kept_in == "snapshot" else "yes"]
     server = start(*flags, test_flags=False)
     with server.connect() as client:
@@ -288,7 +290,7 @@ def test_functions_are_not_lost_without_the_interpreter(kept_in, start, tmp_path
     server.stop()
     files = {path: path.read_bytes() for path in data.rglob("*.*") if path.suffix in (".rdb", ".aof", ".manifest")}
     assert files
-    refused = start(*flags, environment={**os.environ, "LD_LIBRARY_PATH": str(hidden)}, ready=False, test_flags=False)
+    refused = start(*flags, environment=without_interpreter(tmp_path), ready=False, test_flags=False)
     refused.exit_expected = True
     assert refused.process.wait(20) == 1
     log = refused.log_path.read_text()

@@ -53,7 +53,7 @@
     private static let startSize = MemoryLayout<Int64>.size
 
     /// Bytes of the bounds of `buckets` buckets.
-    static func byteCount(buckets: Int) -> Int { startSize + buckets * MemoryLayout<Code>.size }
+    private static func byteCount(buckets: Int) -> Int { startSize + buckets * MemoryLayout<Code>.size }
 
     /// How long before the first deadline the bounds are measured from, at least, so that not every earlier one moves the start.
     private static let leastLead: Int64 = 1000

@@ -71,7 +71,7 @@ extension EngineState {
         guard let database = databaseInUse(index), let slot = database.table.find(key, hash: self.hash(key)) else {
             return .absent
         }
-        return database.isExpired(database.entry(at: slot), self.expiryTime) ? .expired : .live
+        return database.isExpired(slot, self.expiryTime) ? .expired : .live
     }
 
     /// The databases that were used, by index.

@@ -46,18 +46,17 @@ struct Expiry {
         unsafe engine.freeing.free(entry, in: database)
     }
 
-    /// Removes fields that have expired from a hash, and the hash with its last field. Returns how many.
+    /// Removes fields that have expired from a hash, and the hash with its last field.
     /// - Parameter budget: see `HashValue.removeExpired`.
-    @discardableResult
-    func removeFields(_ slot: Slot, in database: Database, budget: inout Int) -> Int {
-        guard engine.removesExpiredKeys else { return 0 }
+    func removeFields(_ slot: Slot, in database: Database, budget: inout Int) {
+        guard engine.removesExpiredKeys else { return }
         database.willChange(slot)
         func hash() -> HashValue { HashValue(database, slot, settings: engine.settings, now: engine.expiryTime) }
         let effect = engine.isRecorded ? engine.beginEffect("HDEL", database.entry(at: slot).key, in: database) : nil
         let removed = hash().removeExpired(budget: &budget) { effect?.add($0) }
         guard removed > 0 else {
             effect?.cancel()
-            return 0
+            return
         }
         fieldsRemoved(removed, at: database.entry(at: slot).key, in: database, effect)
         if hash().count == 0 {
@@ -65,7 +64,6 @@ struct Expiry {
             engine.changed(entry.key, .del, count: 0, in: database)
             unsafe engine.freeing.free(entry, in: database)
         }
-        return removed
     }
 
     /// Counts fields that were removed because they were expired, and says so.

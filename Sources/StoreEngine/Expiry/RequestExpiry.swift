@@ -18,8 +18,7 @@ extension Expiry {
     /// Removes a key if it has expired.
     func removeIfExpired(_ key: ByteSlice, in database: Database) {
         guard engine.removesExpiredKeys, let slot = database.table.find(key, hash: engine.hash(key)),
-            database.hasDeadline(slot),
-            database.isExpired(database.entry(at: slot), engine.expiryTime)
+            database.isExpired(slot, engine.expiryTime)
         else { return }
         removeKey(slot, key: key, in: database)
     }

@@ -235,6 +235,11 @@ import RespCodec
     /// Whether the key of an entry has expired by a time.
     @inline(__always) func isExpired(_ entry: Entry, _ now: Int64) -> Bool { entry.isExpired(now, deadlineWindow) }
 
+    /// Whether the key at a slot has expired by a time.
+    @inline(__always) func isExpired(_ slot: Slot, _ now: Int64) -> Bool {
+        hasDeadline(slot) && isExpired(entry(at: slot), now)
+    }
+
     /// When something of an entry expires: the key, or the first field of a hash. May be a moment too early.
     @inline(__always) func nextDeadline(of entry: Entry) -> Int64? { entry.nextDeadline(deadlineWindow) }
 

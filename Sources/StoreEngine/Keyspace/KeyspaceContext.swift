@@ -80,8 +80,7 @@ public enum KeyAccess: Sendable {
         let database = database ?? self.database
         guard let slot = database.table.find(key, hash: hash(key)),
             // Most of the time nothing has expired that is still there.
-            !engine.expiry.mayHaveExpired || !database.hasDeadline(slot)
-                || !database.isExpired(database.entry(at: slot), engine.expiryTime)
+            !engine.expiry.mayHaveExpired || !database.isExpired(slot, engine.expiryTime)
         else {
             if access.isCounted {
                 engine.statistics.keyspaceMisses &+= 1

@@ -201,29 +201,27 @@ extension HashValue {
     ///   - budget: how many may be removed, and places looked into in vain; what was is taken from it, 1 at least.
     ///   - willRemove: called with each before it is removed.
     func removeExpired(budget: inout Int, willRemove: (ByteSlice) -> Void) -> Int {
-        let limit = budget
-        budget -= 1
+        let before = budget
+        defer { if budget == before { budget -= 1 } }
         guard hasDeadlines else { return 0 }
         let removed = changingDeadlines {
             guard isTable else {
-                let expired = triples.expiredCount(now: now, limit: limit)
+                let expired = triples.expiredCount(now: now, limit: budget)
                 var field = list.first
                 for _ in 0..<expired {
                     list[field].withBytes(willRemove)
                     field = triples.range(field).upperBound
                 }
                 if expired > 0 { payload.remove(at: list.first, count: expired * DeadlineTriples.stride) }
-                budget = limit - max(1, expired)
+                budget -= expired
                 return expired
             }
             let table = table
             var removed = 0
-            budget = limit
             while table.removeExpired(now: now, budget: &budget, willRemove: willRemove) {
                 removed += 1
                 budget -= 1
             }
-            if budget == limit { budget -= 1 }
             return removed
         }
         countChanged(by: -removed)
