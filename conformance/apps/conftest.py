@@ -19,7 +19,9 @@ import redis
 
 from support import server as servers
 from support.resp import eventually
+from support.workers import ask_each
 
+WORKERS = 4
 APPS = pathlib.Path(__file__).resolve().parent
 LOAD = 10 if os.environ.get("CONFORMANCE_APPS") == "long" else 1
 SECONDS = 60 * LOAD         # upper bound for what a loaded machine may take; nothing waits so long unless something is broken
@@ -175,6 +177,10 @@ class Site:
         finally:
             connection.close()
 
+    def ask_each_worker(self, ask):
+        """Calls `ask`, which gives the id of the process that answered it, until each worker has; returns their ids."""
+        return ask_each(WORKERS, ask)
+
     def kill_worker(self, pid):
         os.kill(pid, signal.SIGKILL)
         self.wait_for(lambda: not os.path.exists(f"/proc/{pid}"), f"process {pid} does not end")
@@ -206,7 +212,8 @@ def listening(programs, wait_for):
 def gunicorn(listening):
     """Starts a WSGI application of a folder with four workers."""
     def start(folder, application, environment=None):
-        return listening(folder, lambda port: ["python", "-m", "gunicorn", "-w", 4, "--bind", f"127.0.0.1:{port}", application], environment)
+        return listening(folder, lambda port: ["python", "-m", "gunicorn", "-w", WORKERS, "--timeout", SECONDS, "--bind", f"127.0.0.1:{port}",
+                                               application], environment)
     return start
 
 

@@ -1,4 +1,5 @@
 """Django's cache and sessions, and django-redis, under gunicorn with four workers; and what their caches can do, from this process."""
+import itertools
 import json
 
 import pytest
@@ -59,16 +60,21 @@ def test_a_page_is_made_once_and_served_by_all(site, data):
 def test_sessions_go_from_worker_to_worker_and_outlive_them(site_with_sessions, data, load):
     site = site_with_sessions
 
+    def visit(cookie, name, number):
+        *answer, pid = json.loads(site.request("GET", "/visit", cookie)[1])
+        assert answer == [name, number]
+        return pid
+
     def user(number):
         cookie = site.request("GET", f"/login/user-{number}")[2]
-        visits = [json.loads(site.request("GET", "/visit", cookie)[1]) for _ in range(10)]
-        assert [visit[:2] for visit in visits] == [[f"user-{number}", i] for i in range(1, 11)]
-        return cookie, {visit[2] for visit in visits}
-    cookies, workers = zip(*site.together(20 * load, user))
-    assert len(set().union(*workers)) > 1
-    site.kill_worker(next(iter(workers[0])))
-    answers = [json.loads(text) for _, text, _ in site.together(20 * load, lambda n: site.request("GET", "/visit", cookies[n]))]
-    assert [answer[:2] for answer in answers] == [[f"user-{number}", 11] for number in range(20 * load)]
+        for i in range(1, 11):
+            visit(cookie, f"user-{number}", i)
+        return cookie
+    cookies = site.together(20 * load, user)
+    numbers = itertools.count(11)
+    workers = site.ask_each_worker(lambda: visit(cookies[0], "user-0", next(numbers)))
+    site.kill_worker(workers[0])
+    assert workers[0] not in site.together(20 * load, lambda n: visit(cookies[n], f"user-{n}", 11 if n else next(numbers)))
     site.request("GET", "/logout", cookies[0])
     assert json.loads(site.request("GET", "/visit", cookies[0])[1])[0] is None
 

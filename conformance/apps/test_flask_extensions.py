@@ -1,4 +1,5 @@
 """Flask-Session and Flask-Caching under gunicorn with four workers."""
+import itertools
 import json
 
 import pytest
@@ -15,13 +16,20 @@ def pages(gunicorn):
 
 
 def test_sessions_go_from_worker_to_worker(sessions, data, load):
+    def visit(cookie, name, number):
+        answer = json.loads(sessions.request("GET", "/visit", cookie)[1])
+        assert (answer["user"], answer["visits"]) == (name, number)
+        return answer["pid"]
+
     def user(number):
         """A user's visits, one after the other; each is counted, whoever answers."""
         cookie = sessions.request("GET", f"/login/user-{number}")[2]
-        visits = [json.loads(sessions.request("GET", "/visit", cookie)[1]) for _ in range(10)]
-        assert [(visit["user"], visit["visits"]) for visit in visits] == [(f"user-{number}", i) for i in range(1, 11)]
-        return {visit["pid"] for visit in visits}
-    assert len(set().union(*sessions.together(20 * load, user))) > 1
+        for i in range(1, 11):
+            visit(cookie, f"user-{number}", i)
+        return cookie
+    cookies = sessions.together(20 * load, user)
+    numbers = itertools.count(11)
+    sessions.ask_each_worker(lambda: visit(cookies[0], "user-0", next(numbers)))
     keys = data.keys("session:*")
     assert len(keys) == 20 * load and all(0 < data.ttl(key) <= 3600 for key in keys)
 

@@ -18,6 +18,7 @@ import redis
 
 from support import server as servers
 from support.resp import eventually
+from support.workers import ask_each
 
 APP = pathlib.Path(__file__).resolve().parent.parent / "apps" / "flask_shared_state"
 sys.path.insert(0, str(APP))
@@ -38,7 +39,7 @@ class Site:
         self.log_path = store_server.directory / "gunicorn.log"
         self.log = open(self.log_path, "wb")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "-w", str(WORKERS), "--bind", f"127.0.0.1:{self.port}", "--chdir", str(APP),
+            [sys.executable, "-m", "gunicorn", "-w", str(WORKERS), "--timeout", "60", "--bind", f"127.0.0.1:{self.port}", "--chdir", str(APP),
              "app:create_app()"],
             stdout=self.log, stderr=subprocess.STDOUT,
             env={**os.environ, "STORE_URL": url, "SESSION_SECONDS": str(SESSION_SECONDS)})
@@ -82,12 +83,12 @@ class Site:
         """{pid: fingerprint of its key} of all workers."""
         seen = {}
 
-        def look():
-            for status, answer, _ in self.together(40, lambda: self.request("GET", "/worker")):
-                assert status == 200
-                seen[answer["pid"]] = answer["key"]
-            return len(seen) >= WORKERS
-        assert eventually(look, seconds=60), f"only {len(seen)} workers answer"
+        def ask():
+            status, answer, _ = self.request("GET", "/worker")
+            assert status == 200
+            seen[answer["pid"]] = answer["key"]
+            return answer["pid"]
+        ask_each(WORKERS, ask)
         return seen
 
 
