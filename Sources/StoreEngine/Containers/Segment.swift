@@ -2,7 +2,7 @@
 //
 //     header   line 1: the pieces (8 pointers; the number of buckets in the top bits of the first)
 //              line 2: what a look-up does not need
-//     piece    8 buckets, 512 bytes; the last one perhaps 4, and the first fewer while there are no more
+//     piece    8 buckets, 512 bytes; the last one perhaps 2, 4 or 6, and the first fewer while there are no more
 //
 // Growing adds a piece or enlarges the last one, and leaves the others where they are. All segments of a table have about the same size
 // at any time and outgrow it together: as single blocks they would leave pages of the allocator that are full of holes.
@@ -18,8 +18,8 @@ import Glibc
     static let bucketSize = 64
     static let bucketsPerPiece = 8
     static let maximumBuckets = 64
-    /// By how many buckets a segment grows from this size on.
-    static let bucketsPerStep = 4
+    /// By how many buckets a segment with so many grows, from 2 on: by about a fifteenth.
+    static func step(_ buckets: Int) -> Int { buckets < 44 ? 2 : 4 }
     static let tagBits: UInt64 = 15
     private static let maximumPieces = maximumBuckets / bucketsPerPiece
     private static let piecesSize = maximumPieces * MemoryLayout<UInt64>.size
@@ -64,8 +64,10 @@ import Glibc
     }
     @inline(__always) var used: Int { unsafe Int(header.pointee.used) }
     /// The bucket where an entry of this tag belongs.
-    @inline(__always) func home(_ tag: UInt64) -> Int {
-        Int(truncatingIfNeeded: (tag &* UInt64(truncatingIfNeeded: bucketCount)) &>> Segment.tagBits)
+    @inline(__always) func home(_ tag: UInt64) -> Int { Segment.home(tag, of: bucketCount) }
+    /// The same in a segment of so many buckets.
+    @inline(__always) static func home(_ tag: UInt64, of buckets: Int) -> Int {
+        Int(truncatingIfNeeded: (tag &* UInt64(truncatingIfNeeded: buckets)) &>> tagBits)
     }
     /// The earliest deadline inside, or a bound before it.
     var earliest: Int64 {
@@ -185,7 +187,9 @@ import Glibc
 
     /// A number of buckets that pieces can make up.
     private static func roundedUp(_ buckets: Int) -> Int {
-        buckets > 2 ? (buckets + bucketsPerStep - 1) / bucketsPerStep * bucketsPerStep : buckets
+        guard buckets > 2 else { return buckets }
+        let step = step(buckets)
+        return (buckets + step - 1) / step * step
     }
 
     /// The bytes of the piece at `index`, if there are `buckets` buckets; 0 if there is no such piece then.

@@ -11,7 +11,7 @@ extension SegmentedTable {
         let buckets = segment.bucketCount
         if buckets < Segment.maximumBuckets {
             // Doubling at first, then in steps, so that a segment is never much larger than its entries need.
-            resize(segment, to: buckets + min(buckets, Segment.bucketsPerStep))
+            resize(segment, to: buckets + min(buckets, Segment.step(buckets)))
         } else {
             split(segment)
         }
@@ -64,9 +64,23 @@ extension SegmentedTable {
         segment.madeBounds(before: bound, allocator).restart(allDueAt: bound, buckets: segment.bucketCount)
     }
 
+    /// Places `words` into an empty segment, one after the other.
     private func fill(_ segment: Segment, with words: UnsafeMutableBufferPointer<UInt64>) {
-        for index in words.indices { _ = unsafe Self.place(words[index], in: segment) }
-        unsafe segment.header.pointee.used = Int32(words.count)
+        let buckets = segment.bucketCount
+        unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Segment.maximumBuckets) { filled in
+            unsafe filled.update(repeating: 0)
+            for index in words.indices {
+                let word = unsafe words[index]
+                var bucket = Segment.home(SlotWord.tag(word), of: buckets)
+                while unsafe filled[bucket] == Segment.slotsPerBucket {
+                    bucket &+= 1
+                    if bucket == buckets { bucket = 0 }
+                }
+                unsafe segment.bucket(bucket)[Int(filled[bucket])] = word
+                unsafe filled[bucket] &+= 1
+            }
+        }
+        unsafe segment.header.pointee.used = Int32(truncatingIfNeeded: words.count)
     }
 
     func pointDirectory(to segment: Segment) {
@@ -121,7 +135,7 @@ extension SegmentedTable {
 
     /// Buckets for `used` entries with some room to grow.
     static func buckets(for used: Int) -> Int {
-        min(max(1, (used * 10 + 67) / 68), Segment.maximumBuckets)
+        min(max(1, (used * 10 + 70) / 71), Segment.maximumBuckets)
     }
 
     private mutating func doubleDirectory() {

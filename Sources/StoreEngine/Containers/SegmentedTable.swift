@@ -330,9 +330,9 @@ extension TableLayout {
     /// Two segments that have no more entries than this together are merged: half of what makes one split.
     static var mostMerged: Int { mostEntries / 2 }
 
-    /// How many entries a segment may hold: nine tenths of its slots.
+    /// How many entries a segment may hold: 59 of 64 slots.
     @inline(__always)
-    private static func limit(_ buckets: Int) -> Int { (buckets &* Segment.slotsPerBucket &* 29) / 32 }
+    private static func limit(_ buckets: Int) -> Int { (buckets &* Segment.slotsPerBucket &* 59) / 64 }
 
     /// Writes `word` into the first free slot from its home on.
     @inline(__always)
