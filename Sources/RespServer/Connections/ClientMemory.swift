@@ -74,11 +74,16 @@ extension Server {
         if engine.isMemoryLimited { followMemoryLimit() }
     }
 
+    /// A limit below this would close every client as soon as it comes: nobody could change it any more.
+    ///
+    /// - Source: Redis, networking.c, `getClientEvictionLimit`.
+    private static let leastClientLimit = 128 << 10
+
     /// How much all clients may hold; nil if there is no limit.
     private var clientLimit: Int? {
         let setting = configuration.settings.maxMemoryClients
         let limit = setting < 0 ? configuration.settings.maxMemory / 100 * -setting : setting
-        return limit > 0 ? limit : nil
+        return limit > 0 ? max(limit, Self.leastClientLimit) : nil
     }
 
     private var isOverClientLimit: Bool { clientLimit.map { clientMemory.byteCount > $0 } ?? false }

@@ -78,27 +78,40 @@ import Testing
     @Test func aLimitIsSetLater() {
         let one = ScriptedServer("")
         let client = one.connect()
-        client.pieces = [header(50_000), [UInt8](repeating: 118, count: 40_000)]
+        client.pieces = [header(250_000), [UInt8](repeating: 118, count: 200_000)]
         one.run()
         #expect(one.server.clientMemory.byteCount == 0)
         let other = one.connect()
         one.send(other, "CONFIG SET maxmemory-clients 1mb")
         #expect(one.server.clientMemory.byteCount == sum(one.server))
         #expect(!client.isClosed)
-        one.send(other, "CONFIG SET maxmemory-clients 30000")
+        one.send(other, "CONFIG SET maxmemory-clients 150000")
         #expect(client.isClosed && !other.isClosed)
     }
 
     /// The largest goes first, without being waited for, and who asked not to go stays.
     @Test func theLargestGoes() {
-        let one = ScriptedServer("maxmemory-clients 100000\n")
+        let one = ScriptedServer("maxmemory-clients 200000\n")
         let spared = one.connect(sending: "CLIENT NO-EVICT ON")
         let clients = [spared, one.connect(), one.connect()]
-        for (client, size) in zip(clients, [70_000, 20_000, 15_000]) {
+        for (client, size) in zip(clients, [140_000, 40_000, 30_000]) {
             client.pieces = [header(200_000), [UInt8](repeating: 118, count: size)]
             one.run()
         }
         #expect(clients.map(\.isClosed) == [false, true, false])
         #expect(one.server.statistics.evictedClients == 1)
+    }
+
+    /// With less, every client would be closed as soon as it comes, who could raise the limit among them.
+    @Test(arguments: ["maxmemory-clients 1\n", "maxmemory 1000000\nmaxmemory-clients 1%\n"])
+    func noLimitIsLessThan128KB(configuration: String) {
+        let one = ScriptedServer(configuration)
+        let clients = [one.connect(sending: "PING"), one.connect(sending: "PING")]
+        clients[0].pieces = [header(200_000), [UInt8](repeating: 118, count: 120_000)]
+        one.run()
+        #expect(!clients[0].isClosed && !clients[1].isClosed)
+        clients[0].pieces = [[UInt8](repeating: 118, count: 11_072)]
+        one.run()
+        #expect(clients[0].isClosed && !clients[1].isClosed)
     }
 }
