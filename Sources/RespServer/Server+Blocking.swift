@@ -89,6 +89,7 @@ extension Server {
         guard let waiter = connection.waiting else { return }
         connection.waiting = nil
         keyspaceListeners.blocked.remove(waiter)
+        if clientMemory.isFollowed { countMemory(of: connection) }
         keyspaceListeners.update()
     }
 

@@ -49,6 +49,9 @@
 
     @inlinable public var count: Int { unsafe storage.pointee.count }
 
+    /// The memory of its pieces, without the room for more.
+    @inlinable public var byteCount: Int { count * MemoryLayout<ArgumentPiece>.stride }
+
     /// Exchanges the contents of two lists.
     public func exchange(with other: ArgumentList) { unsafe swap(&storage.pointee, &other.storage.pointee) }
 

@@ -13,9 +13,10 @@ enum ClientLine {
         let queued = connection.transaction?.byteCount ?? 0
         let pending = connection.pending
         let unparsed = (pending?.unparsedCount ?? 0) + (request?.requestByteCount ?? 0)
-        // Arguments of a request that has not arrived whole count, too.
+        // Arguments of a request that has not arrived whole count, too, and those of a command that waits.
         let argumentBytes =
             (request?.argumentByteCount ?? 0) + (pending.map { $0.arrivedByteCount - $0.unparsedCount } ?? 0)
+            + (connection.waiting?.arguments.argumentByteCount ?? 0)
         let unsent = connection.unsentByteCount
         let outputMemory = connection.unsent?.memoryByteCount ?? 0
         func field(_ name: ByteSlice, _ value: Int) { reply.text(name, "=", value, " ") }
@@ -45,8 +46,8 @@ enum ClientLine {
         reply.raw("obl=0 ")
         field("oll", connection.unsent?.pieceCount ?? 0)
         field("omem", outputMemory)
-        let others = connection.registrationByteCount + connection.objectByteCount
-        field("tot-mem", queued + unparsed + argumentBytes + outputMemory + others)
+        let asked = request.map { $0.requestByteCount + $0.argumentByteCount } ?? 0
+        field("tot-mem", connection.byteCountBesidesOutput + outputMemory + asked)
         reply.raw(connection.isWatchedForWriting ? "events=rw " : "events=r ")
         field("cmd", text: connection.lastCommand?.record.fullName ?? "NULL")
         field("user", text: connection.user)

@@ -81,7 +81,7 @@ extension Server {
             sample.largestOutput = max(sample.largestOutput, connection.unsentByteCount)
             _ = clientMemory.count(connection)
         }
-        sample.clientBytes = clientMemory.byteCount + tracking.byteCount
+        sample.clientBytes = clientBytes
         upkeep.lastSample = sample
         return sample
     }

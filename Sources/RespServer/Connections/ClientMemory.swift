@@ -20,7 +20,7 @@ final class ClientMemory {
     /// - Returns: Whether it holds more or less than when it was counted last.
     @inline(__always)
     func count(_ connection: Connection) -> Bool {
-        let (bytes, input) = (connection.byteCount, connection.pending?.arrivedByteCount ?? 0)
+        let (bytes, input) = (connection.byteCount, connection.pending?.memoryByteCount ?? 0)
         guard bytes != connection.countedByteCount || input != connection.countedInputByteCount else { return false }
         byteCount += bytes - connection.countedByteCount
         inputByteCount += input - connection.countedInputByteCount
@@ -41,10 +41,18 @@ extension Connection {
         (subscriber?.byteCount ?? 0) + (watches?.byteCount ?? 0) + (tracker?.prefixes.byteCount ?? 0)
     }
 
-    /// Input and output buffers, queued commands, watches, subscriptions, and the object itself.
-    var byteCount: Int {
-        (pending?.arrivedByteCount ?? 0) + (unsent?.heldByteCount ?? 0) + (transaction?.byteCount ?? 0)
-            + registrationByteCount + objectByteCount
+    /// Input, queued commands, the command that waits, watches, subscriptions, names, and the object itself.
+    var byteCountBesidesOutput: Int {
+        (pending?.memoryByteCount ?? 0) + (transaction?.byteCount ?? 0) + (waiting?.byteCount ?? 0)
+            + registrationByteCount + nameByteCount + objectByteCount
+    }
+
+    /// All that it holds, what it is still to be sent included.
+    var byteCount: Int { byteCountBesidesOutput + (unsent?.heldByteCount ?? 0) }
+
+    /// The memory of names: short ones lie in the object.
+    static func byteCount(ofNames names: String...) -> Int {
+        names.reduce(0) { $1.utf8.count > 15 ? $0 + $1.utf8.count + 48 : $0 }
     }
 }
 

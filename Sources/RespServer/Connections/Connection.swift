@@ -150,9 +150,11 @@ final class Connection {
     /// It has, or none is set now.
     var isAuthenticated = true
     var user = "default"
-    var name = ""
-    var libraryName = ""
-    var libraryVersion = ""
+    var name = "" { didSet { countNames() } }
+    var libraryName = "" { didSet { countNames() } }
+    var libraryVersion = "" { didSet { countNames() } }
+    /// The memory that these take.
+    private(set) var nameByteCount = 0
     var transaction: Transaction?
     /// Its keys, from WATCH until they are forgotten.
     var watches: ClientWatches?
@@ -188,6 +190,10 @@ final class Connection {
         lastActive = now
         address = isUnix ? "\(unixPath):0" : Listener.address(of: transport.descriptor, peer: true)
         localAddress = isUnix ? "\(unixPath):0" : Listener.address(of: transport.descriptor, peer: false)
+    }
+
+    private func countNames() {
+        nameByteCount = Self.byteCount(ofNames: name, libraryName, libraryVersion)
     }
 
     /// The memory of the object itself.

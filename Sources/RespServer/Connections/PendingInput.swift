@@ -266,6 +266,14 @@ import StoreEngine
         byteCount - receivingLength + (unsafe receiving?.base == nil ? 0 : receiving?.received ?? 0)
     }
 
+    /// About what one takes without any bytes: the object, its parser, and the first blocks of its buffer and of its list of arguments.
+    private static let bytesOfItself = 448
+
+    /// The memory that it takes: what has been executed is held, too, until its room is needed, and so is where each argument lies.
+    var memoryByteCount: Int {
+        arrivedByteCount + start + arguments.byteCount + Self.bytesOfItself
+    }
+
     /// The bytes that are no whole argument yet: what `client-query-buffer-limit` is about.
     var unparsedCount: Int { unsafe count - position + (receiving?.received ?? 0) }
 }

@@ -26,6 +26,9 @@ struct NamedTable<Element: NamedObject> {
 
     init() {}
 
+    /// The memory of the places, without that of the objects.
+    var byteCount: Int { places.capacity * MemoryLayout<Element?>.stride }
+
     @inline(__always)
     private var mask: Int { places.count &- 1 }
 

@@ -13,6 +13,8 @@ struct PrefixTable<Element: NamedObject> {
     init() {}
 
     var count: Int { elements.count }
+    /// The memory of the table, without that of the objects.
+    var byteCount: Int { elements.byteCount + lengths.capacity * MemoryLayout<(length: Int, count: Int)>.stride }
 
     /// The object of exactly this name.
     func find(_ name: ByteSlice, hash: UInt64) -> Element? { elements.find(name, hash: hash) }

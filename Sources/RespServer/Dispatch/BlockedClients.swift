@@ -17,6 +17,12 @@ final class WaitingCommand: Waiter {
     /// How long it has run so far, without the waiting.
     var cycles: UInt64 = 0
 
+    /// About what one takes besides its arguments, its place among the alarms included.
+    private static let bytesOfItself = 288
+
+    /// The memory that it takes, with what was made only for it of the queues in which it stands.
+    var byteCount: Int { arguments.byteCount + queueByteCount + Self.bytesOfItself }
+
     init(connection: Connection, record: CommandRecord, arguments: OwnedArguments, wait: Wait) {
         self.connection = connection
         self.record = record
@@ -63,19 +69,23 @@ final class BlockedClients {
     private(set) var keyCount = 0
     /// How many of these by clients that must hear of the key's going, too.
     private(set) var endingKeyCount = 0
+    /// The memory of queues and lanes that counts with none of those who stand in them.
+    private(set) var unownedByteCount = 0
     /// Whether a key that is waited for has changed, or a wait is to be ended.
     @inline(__always) var hasReady: Bool { !ready.isEmpty || !unblocked.isEmpty }
 
     func add(_ waiter: Waiter) {
         count += 1
         totalCount += 1
-        waiter.begin(number: totalCount)
         var isFirst = false
-        for (key, need) in waiter.wait.keys.lazy.map({ ($0.key, $0.need) }) {
-            let queue = queue(of: key, database: waiter.database)
+        for (key, need) in waiter.begin(number: totalCount).lazy.map({ ($0.key, $0.need) }) {
+            let queue = queue(of: key, for: waiter)
             let wasEnding = queue.endingLaneCount > 0
             let lane = queue.lane(for: need)
-            if lane.isEmpty { isFirst = true }
+            if lane.isEmpty {
+                isFirst = true
+                waiter.own(lane)
+            }
             lane.add(waiter)
             if !wasEnding && queue.endingLaneCount > 0 {
                 endingKeyCount += 1
@@ -87,9 +97,11 @@ final class BlockedClients {
         setAlarm(of: waiter, retryTime: isFirst ? waiter.wait.retryTime : nil)
     }
 
-    private func queue(of key: [UInt8], database: Int) -> WaitQueue {
+    private func queue(of key: [UInt8], for waiter: Waiter) -> WaitQueue {
+        let database = waiter.database
         if let queue = databases[database]?.queues[key] { return queue }
         let queue = WaitQueue(WatchedKey(database: database, key: key), steps)
+        waiter.own(queue)
         databases[database, default: Database()].queues[key] = queue
         keyCount += 1
         filter.add(key)
@@ -120,24 +132,27 @@ final class BlockedClients {
         if waiter.wait.deadline != nil { deadlineCount -= 1 }
         let lanes = waiter.end()
         replaceAlarm(of: waiter, with: nil)
-        for lane in lanes { leave(lane) }
+        for lane in lanes { leave(lane, waiter) }
     }
 
-    private func leave(_ lane: WaitLane) {
+    private func leave(_ lane: WaitLane, _ waiter: Waiter) {
         lane.waiterIsOver()
         let queue = lane.queue
+        unownedByteCount += lane.leave(waiter) + queue.leave(waiter)
         guard lane.isEmpty else {
             // Whoever is the first now has not been tried.
             if lane.need.claims { markReady(queue, forAll: false) }
             return
         }
         queue.remove(lane)
+        unownedByteCount -= lane.unownedByteCount
         let key = queue.key
         if lane.need.endsWithKey && queue.endingLaneCount == 0 {
             endingKeyCount -= 1
             databases[key.database]?.endingCount -= 1
         }
         guard queue.lanes.isEmpty else { return }
+        unownedByteCount -= queue.unownedByteCount
         databases[key.database]?.queues[key.key] = nil
         if databases[key.database]?.queues.isEmpty == true { databases[key.database] = nil }
         keyCount -= 1

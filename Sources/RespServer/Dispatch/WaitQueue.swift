@@ -7,6 +7,9 @@
 // one look more, however many wait.
 //
 // A waiter whose wait is over is only marked. Its lane drops it when it comes up, or when the marked ones are the larger part.
+//
+// The memory of a queue or lane counts with the waiter for whom it was made, as long as that waits: most are of one waiter. Where others stay
+// when that goes, it is nobody's, and counts by itself (`BlockedClients.unownedByteCount`).
 
 import RespCodec
 import StoreEngine
@@ -14,7 +17,9 @@ import StoreEngine
 /// Who waits for keys.
 class Waiter {
     let database: Int
-    let wait: Wait
+    private(set) var wait: Wait
+    /// The memory of queues and lanes that counts with it, and of its places in them.
+    fileprivate(set) var queueByteCount = 0
     fileprivate(set) var isOver = false
     /// When it is looked at next though no key has changed.
     fileprivate(set) var alarm: Int64?
@@ -31,20 +36,58 @@ class Waiter {
 }
 
 extension Waiter {
-    func begin(number: Int) { self.number = number }
+    /// - Returns: what it waits for, which nobody else keeps.
+    func begin(number: Int) -> [Wait.Key] {
+        self.number = number
+        defer { wait = wait.withoutKeys }
+        return wait.keys
+    }
+
+    /// Has the memory of something that was made for it count with it.
+    func own(_ part: WaitPart) {
+        part.owner = self
+        queueByteCount += part.byteCount
+    }
 
     func setAlarm(_ time: Int64?) { alarm = time }
 
     /// Ends the wait; returns the lanes in which it stood.
     func end() -> [WaitLane] {
         isOver = true
+        queueByteCount = 0
         defer { lanes = [] }
         return lanes
     }
 }
 
+/// A queue or a lane.
+class WaitPart {
+    /// About how much memory it takes.
+    let byteCount: Int
+    /// For whom it was made; nil once that waits no more.
+    fileprivate(set) var owner: Waiter?
+
+    init(byteCount: Int) { self.byteCount = byteCount }
+
+    /// Takes note that a wait is over.
+    /// - Returns: How much memory is nobody's now.
+    func leave(_ waiter: Waiter) -> Int {
+        guard owner === waiter else { return 0 }
+        owner = nil
+        return byteCount
+    }
+
+    /// How much of it is nobody's.
+    var unownedByteCount: Int { owner == nil ? byteCount : 0 }
+}
+
 /// Waiters that need the same of the same key, in the order in which they came.
-final class WaitLane {
+final class WaitLane: WaitPart {
+    /// The object, and the array of a single waiter.
+    private static let bytesOfLane = 176
+    /// A place in the array of waiters, and in that of the waiter's lanes.
+    private static let bytesOfPlace = 16
+
     let need: Need
     unowned let queue: WaitQueue
     private var waiters: [Waiter] = []
@@ -56,6 +99,7 @@ final class WaitLane {
     init(_ need: Need, of queue: WaitQueue) {
         self.need = need
         self.queue = queue
+        super.init(byteCount: Self.bytesOfLane)
     }
 
     var isEmpty: Bool { aliveCount == 0 }
@@ -65,6 +109,7 @@ final class WaitLane {
         guard waiters.last !== waiter else { return }
         waiters.append(waiter)
         waiter.lanes.append(self)
+        waiter.queueByteCount += Self.bytesOfPlace
         aliveCount += 1
     }
 
@@ -94,7 +139,10 @@ final class WaitLane {
 }
 
 /// All who wait for one key.
-final class WaitQueue {
+final class WaitQueue: WaitPart {
+    /// The object, its place in a table, the array of a single lane, and what the array of the key's bytes takes besides them.
+    private static let bytesOfQueue = 240
+
     enum Readiness {
         case none
         /// Only for those that wait to claim: see `KeyEvent.servesWaits`.
@@ -115,6 +163,7 @@ final class WaitQueue {
     init(_ key: WatchedKey, _ steps: StepCounter) {
         self.key = key
         self.steps = steps
+        super.init(byteCount: key.key.count + Self.bytesOfQueue)
     }
 
     /// The lane of those that need this, a new one if there is none.

@@ -19,6 +19,8 @@ final class PubSub {
     @safe @exclusivity(unchecked) private(set) var shardChannels = NamedTable<Topic>()
     @safe @exclusivity(unchecked) private(set) var patterns = NamedTable<Topic>()
     private var beginnings = PrefixTable<PatternGroup>()
+    /// What topics, the groups of patterns and the subscriptions that are kept by topics take.
+    private var topicByteCount = 0
     /// How many clients are subscribed to anything.
     private(set) var subscriberCount = 0
     /// Clients that have gone, of whose many subscriptions some are still there.
@@ -30,7 +32,15 @@ final class PubSub {
 
     /// Patterns that begin with the same literal text, which is the group's name.
     private final class PatternGroup: NamedObject {
+        /// About what one takes besides its name and its patterns but the first.
+        private static let bytesOfGroup = 176
         var patterns: [Topic] = []
+        var byteCount: Int { name.count + Self.bytesOfGroup + patterns.capacity * MemoryLayout<Topic>.stride }
+    }
+
+    /// The memory of all topics and of the tables in which they are found. What a subscriber keeps of its own counts with its connection.
+    var byteCount: Int {
+        topicByteCount + channels.byteCount + shardChannels.byteCount + patterns.byteCount + beginnings.byteCount
     }
 
     /// Whether a message can reach anybody.
@@ -70,7 +80,9 @@ final class PubSub {
             insert(topic)
         }
         if subscriber.isEmpty { subscriberCount += 1 }
+        let before = topic.subscriptions.byteCount
         subscriber.join(topic, steps)
+        topicByteCount += topic.subscriptions.byteCount - before
     }
 
     /// Takes back a subscription, if there is one.
@@ -94,7 +106,9 @@ final class PubSub {
     }
 
     private func leave(_ topic: Topic, _ subscriber: Subscriber) {
+        let before = topic.subscriptions.byteCount
         subscriber.leave(topic, steps)
+        topicByteCount += topic.subscriptions.byteCount - before
         if subscriber.isEmpty && !subscriber.hasDeparted { subscriberCount -= 1 }
         if topic.subscriptions.isEmpty { remove(topic) }
     }
@@ -128,6 +142,7 @@ final class PubSub {
     }
 
     private func insert(_ topic: Topic) {
+        topicByteCount += topic.byteCount
         switch topic.kind {
         case .channel: channels.insert(topic)
         case .shardChannel: shardChannels.insert(topic)
@@ -137,18 +152,22 @@ final class PubSub {
             beginning.withByteSlice { name in
                 let hash = engine.hash(name)
                 if let group = beginnings.find(name, hash: hash) {
+                    topicByteCount -= group.byteCount
                     topic.placeInGroup = group.patterns.count
                     group.patterns.append(topic)
+                    topicByteCount += group.byteCount
                 } else {
                     let group = PatternGroup(name, hash: hash)
                     group.patterns.append(topic)
                     beginnings.insert(group)
+                    topicByteCount += group.byteCount
                 }
             }
         }
     }
 
     private func remove(_ topic: Topic) {
+        topicByteCount -= topic.byteCount
         switch topic.kind {
         case .channel: channels.remove(topic)
         case .shardChannel: shardChannels.remove(topic)
@@ -157,12 +176,13 @@ final class PubSub {
             let beginning = topic.name.withByteSlice { GlobPattern.literalBeginning($0) }
             let group = beginning.withByteSlice { beginnings.find($0, hash: engine.hash($0)) }
             guard let group else { preconditionFailure("a pattern without a group") }
+            topicByteCount -= group.byteCount
             let last = group.patterns.removeLast()
             if last !== topic {
                 last.placeInGroup = topic.placeInGroup
                 group.patterns[topic.placeInGroup] = last
             }
-            if group.patterns.isEmpty { beginnings.remove(group) }
+            if group.patterns.isEmpty { beginnings.remove(group) } else { topicByteCount += group.byteCount }
         }
     }
 

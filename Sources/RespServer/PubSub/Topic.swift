@@ -17,6 +17,9 @@ final class Topic: NamedObject {
         fileprivate(set) var place: Int
     }
 
+    /// About what one takes besides its name: the object, and what an array of bytes takes besides them.
+    private static let bytesOfTopic = 128
+
     let kind: Kind
     /// No other code runs while they are modified, so exclusive access is not checked at run time.
     @safe @exclusivity(unchecked) fileprivate(set) var subscriptions = InlineFirstArray<Subscription>()
@@ -27,6 +30,9 @@ final class Topic: NamedObject {
         self.kind = kind
         super.init(name, hash: hash)
     }
+
+    /// The memory that it takes, without that of subscriptions behind the first.
+    var byteCount: Int { name.count + Self.bytesOfTopic }
 }
 
 /// What one client is subscribed to. Its connection has this as long as that is anything.

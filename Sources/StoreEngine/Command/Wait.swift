@@ -25,6 +25,11 @@ public struct Wait: Sendable {
         request = nil
     }
 
+    /// The same for whoever knows the keys and the request already: when it ends, and what is answered then.
+    public var withoutKeys: Wait {
+        Wait(keys: [], deadline: deadline, retryTime: retryTime, timeoutReply: timeoutReply, request: nil)
+    }
+
     init(
         keys: [Key], deadline: Int64?, retryTime: Int64?, timeoutReply: TimeoutReply, request: [[UInt8]]?
     ) {

@@ -2,6 +2,7 @@
 // those who take them: looks at a key, waiters passed over, places looked at in a queue.
 
 import StoreEngine
+import TestSupport
 import Testing
 
 @testable import RespServer
@@ -209,5 +210,38 @@ import Testing
         room.runAgain(expired)
         #expect(expired.isOver && room.serve() == [] && room.blocked.nextExpired(now: room.engine.now) == nil)
         #expect(room.blocked.nextAlarm == room.engine.now + 1000)
+    }
+
+    /// What queues take counts with one of those who stand in them, or by itself, and never twice.
+    @Test func memoryOfQueues() {
+        let room = WaitingRoom()
+        var random = SeededRandom(seed: TestSeed.fixed(5))
+        var clients: [WaitingRoom.Client] = []
+        func counted() -> Int { clients.reduce(room.blocked.unownedByteCount) { $0 + $1.queueByteCount } }
+        let first = room.wait(0, "BLPOP a b 0")
+        clients = [first]
+        let (alone, single) = (counted(), counted() / 2)
+        #expect(alone > 2 * 300 && room.blocked.unownedByteCount == 0)
+        clients.append(room.wait(1, "BLPOP a b 0"))
+        #expect(counted() - alone == clients[1].queueByteCount && clients[1].queueByteCount < 64)
+        room.blocked.remove(clients.removeFirst())
+        #expect(first.queueByteCount == 0 && counted() == alone)
+        #expect(room.blocked.unownedByteCount == alone - clients[0].queueByteCount)
+        clients.append(room.wait(2, "XREAD BLOCK 0 STREAMS a a 1-0 2-0"))
+        #expect(clients[1].queueByteCount > 2 * 150 && counted() < alone + 2 * single)
+        for number in 3..<2000 {
+            if random.below(3) > 0 || clients.isEmpty {
+                let keys = (0..<3).map { _ in "\(random.below(30))" }.joined(separator: " ")
+                let ids = (0..<3).map { _ in "\(random.below(3))-1" }.joined(separator: " ")
+                let text = random.below(2) == 0 ? "BLPOP \(keys) 0" : "XREAD BLOCK 0 STREAMS \(keys) \(ids)"
+                clients.append(room.wait(number, text))
+            } else {
+                room.blocked.remove(clients.remove(at: random.below(clients.count)))
+            }
+            if number % 200 == 0 {
+                while let client = clients.popLast() { room.blocked.remove(client) }
+                #expect(counted() == 0 && room.blocked.keyCount == 0)
+            }
+        }
     }
 }

@@ -180,4 +180,33 @@ import Testing
             #expect(found == Array(beginning.utf8), "\(pattern)")
         }
     }
+
+    /// What topics take is counted as they come and go, each once, however many are subscribed to it.
+    @Test func memoryOfTopics() {
+        let (one, two) = (subscriber(1), subscriber(2))
+        let name = String(repeating: "n", count: 1000)
+        for kind in [Topic.Kind.channel, .shardChannel, .pattern] {
+            for number in 0..<100 { subscribe(one, "\(number)\(name)", kind) }
+            let single = pubsub.byteCount
+            // The beginning of a pattern is kept, too.
+            let least = kind == .pattern ? 200_000 : 100_000
+            #expect((least + 10_000..<least + 60_000).contains(single))
+            for number in 0..<100 { subscribe(two, "\(number)\(name)", kind) }
+            #expect((1600..<10_000).contains(pubsub.byteCount - single))
+            for number in 0..<100 { unsubscribe(one, "\(number)\(name)", kind) }
+            pubsub.depart(two)
+            while pubsub.hasDeparted { pubsub.removeDeparted() }
+            #expect(pubsub.byteCount < 200)
+            two.hasDeparted = false
+        }
+    }
+
+    /// Many patterns of one beginning.
+    @Test func memoryOfPatterns() {
+        let one = subscriber()
+        for number in 0..<1000 { subscribe(one, "news*\(number)", .pattern) }
+        #expect((100_000..<250_000).contains(pubsub.byteCount))
+        for number in 0..<1000 { unsubscribe(one, "news*\(number)", .pattern) }
+        #expect(pubsub.byteCount < 200)
+    }
 }
