@@ -7,8 +7,8 @@
 // request anything: while there is one, the engine counts as listened to.
 //
 // What counts is `used_memory` of INFO: what the engine has given out, to the byte, what the server holds for itself, what clients hold
-// (`Connections/ClientMemory.swift`) and what is held for several of them, and what is still to be written to the append-only file, which is as large as what clients write in a
-// turn, or while the disk is slow. What was dropped counts until it is freed.
+// (`Connections/ClientMemory.swift`) and what is held for several of them, the logs of commands, and what is still to be written to the
+// append-only file, which is as large as what clients write in a turn, or while the disk is slow. What was dropped counts until it is freed.
 //
 // With a limit of some size, what the system counts is looked at, too: where that is too much, less may be in use (`MemoryLimit.swift`).
 //
@@ -87,7 +87,7 @@ extension Server {
 
     /// What counts besides the engine's memory.
     private var ownBytes: Int {
-        sharedBytes + clientBytes + scripts.byteCount + countedLogBytes
+        sharedBytes + clientBytes + observer.logs.byteCount + scripts.byteCount + countedLogBytes
     }
 
     /// What is held for clients: by each for itself, as far as that is followed, and what is found for all of them in one place.

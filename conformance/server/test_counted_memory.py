@@ -99,6 +99,18 @@ def test_what_clients_have_held_is_in_use(hold, limit, start):
         assert eventually(lambda: abs(settled(control) - before) < MEGABYTE)
 
 
+def test_the_slow_log_is_in_use(start):
+    server = start("--slowlog-log-slower-than", "0", "--slowlog-max-len", "60000")
+    with server.connect() as control:
+        before, resident = settled(control), server.resident_bytes()
+        for _ in range(60):
+            control.pipeline([("SET", "k" * 120, "v" * 120)] * 1000)
+        used, held = settled(control) - before, server.resident_bytes() - resident
+        assert held > 10 * MEGABYTE and 0.7 * held < used < 1.1 * held, f"{used / held:.2f} of {held >> 20} MB"
+        assert control("SLOWLOG", "RESET").value == b"OK"
+        assert settled(control) - before < MEGABYTE
+
+
 def totals(control):
     """What each client holds, by the letters of its state."""
     fields = [dict(field.split("=", 1) for field in line.split()) for line in control("CLIENT", "LIST").plain().decode().splitlines()]

@@ -1,20 +1,23 @@
 // What the server's memory is used for, for INFO and MEMORY.
 //
-// Used memory is the bytes of all blocks in use of the databases, the buffers of the server and its clients, scripts with their
-// interpreters, and what is still to be written to the append-only file; active memory counts whole pages of the databases' allocator instead
-// of blocks; resident memory is what the system counts for the process, and the allocator's part of that is what was added since the start.
+// Used memory is the bytes of all blocks in use of the databases, the buffers of the server, what it holds for clients (`clientBytes`), the logs
+// of commands, scripts with their interpreters, and what is still to be written to the append-only file; active memory counts whole pages of
+// the databases' allocator instead of blocks; resident memory is what the system counts for the process, and the allocator's part of that is
+// what was added since the start.
 
 import StoreEngine
 
 struct MemoryFigures {
     /// The buffers that all connections share.
     let startup: Int
-    /// Input and output buffers of clients, queued commands, subscriptions, and the keys that they have read while tracking.
+    /// What clients hold, the channels and patterns they are subscribed to, and the keys that they have read while tracking.
     let clients: Int
     /// Scripts and functions, and the interpreters in which they run.
     let scripts: Int
     /// What is still to be written to the append-only file.
     let log: Int
+    /// The logs of commands.
+    let commandLogs: Int
     /// For each database that has keys: bytes of its table, and bytes of deadlines.
     let tables: [(database: Int, main: Int, expires: Int)]
     let used: Int
@@ -26,7 +29,9 @@ struct MemoryFigures {
     let keys: Int
 
     /// Memory that is not keys and values.
-    var overhead: Int { startup + clients + scripts + log + tables.reduce(0) { $0 + $1.main + $1.expires } }
+    var overhead: Int {
+        startup + clients + scripts + log + commandLogs + tables.reduce(0) { $0 + $1.main + $1.expires }
+    }
     var dataset: Int { max(used - overhead, 0) }
     var bytesPerKey: Int { keys > 0 ? (used - startup) / keys : 0 }
 
@@ -36,13 +41,14 @@ struct MemoryFigures {
         startup = server.sharedBytes
         scripts = server.scripts.byteCount
         log = server.appendOnly.takesEffects ? server.appendOnly.writer.log.heldCount : 0
+        commandLogs = server.observer.logs.byteCount
         let databases = server.engine.databasesInUse
         tables = databases.filter { $0.count > 0 }.map {
             ($0.index, $0.tableBytes, $0.deadlineCount * MemoryLayout<Int64>.size)
         }
         keys = databases.reduce(0) { $0 + $1.count }
         let data = server.engine.usedBytes
-        let other = startup + clients + scripts + log
+        let other = startup + clients + scripts + log + commandLogs
         used = other + data
         active = other + max(server.engine.heldBytes, data)
         resident = sample.residentBytes
@@ -58,7 +64,7 @@ struct MemoryFigures {
 struct SampledFigures {
     fileprivate var time = Int64.min
     fileprivate(set) var residentBytes = 0
-    /// Input and output buffers of clients, queued commands, and subscriptions.
+    /// What is held for clients.
     fileprivate(set) var clientBytes = 0
     fileprivate(set) var largestInput = 0
     fileprivate(set) var largestOutput = 0

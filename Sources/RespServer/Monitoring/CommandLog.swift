@@ -22,9 +22,11 @@ struct CommandLog {
         let time: Int
         /// In microseconds, or bytes.
         let value: Int
-        let words: LoggedWords
+        fileprivate(set) var words: LoggedWords
         let address: String
-        let name: String
+        fileprivate(set) var name: String
+        /// The memory that it takes.
+        fileprivate(set) var byteCount = 0
     }
 
     /// From which value on a command is logged; nothing is if it is negative.
@@ -34,6 +36,8 @@ struct CommandLog {
     private var kept: [Entry] = []
     private var first = 0
     private var nextID = 0
+    /// The memory of the entries.
+    private(set) var byteCount = 0
 
     var count: Int { kept.count - first }
     /// Whether anything can be logged.
@@ -49,8 +53,15 @@ struct CommandLog {
 
     mutating func append(_ value: Int, _ words: LoggedWords, address: String, name: String, now: Int64) {
         guard isOn else { return }
-        kept.append(
-            Entry(id: nextID, time: Int(now / 1000), value: value, words: words, address: address, name: name))
+        var entry = Entry(
+            id: nextID, time: Int(now / 1000), value: value, words: words, address: address, name: name)
+        // The text of a name is there once for all entries of a client in a row.
+        let names =
+            kept.last?.name == name
+            ? Connection.byteCount(ofNames: address) : Connection.byteCount(ofNames: address, name)
+        entry.byteCount = MemoryLayout<Entry>.stride + words.byteCount + names
+        byteCount += entry.byteCount
+        kept.append(entry)
         nextID += 1
         trim()
     }
@@ -58,6 +69,7 @@ struct CommandLog {
     mutating func removeAll() {
         kept = []
         first = 0
+        byteCount = 0
     }
 
     /// The newest entries, the newest first.
@@ -67,6 +79,11 @@ struct CommandLog {
 
     private mutating func trim() {
         guard count > maxCount else { return }
+        for place in first..<kept.count - maxCount {
+            byteCount -= kept[place].byteCount
+            kept[place].words = LoggedWords()
+            kept[place].name = ""
+        }
         first = kept.count - maxCount
         guard first > 32 && first > kept.count / 2 else { return }
         kept.removeFirst(first)
@@ -80,6 +97,12 @@ struct LoggedWords {
     static let maxLength = 128
 
     let words: [[UInt8]]
+
+    /// The memory that they take, each in an array.
+    var byteCount: Int { words.reduce(48) { $0 + $1.count + 56 } }
+
+    /// None.
+    fileprivate init() { words = [] }
 
     init(_ arguments: Arguments, hiding secrets: SecretArguments) {
         let hiddenPlaces = secrets.places(in: arguments)
@@ -111,6 +134,9 @@ struct CommandLogs {
     static let surelyNoticedRequest = RequestReader.capacity + PendingInput.mostParsedAgain
     /// Replies of fewer bytes are found by nothing but measuring each.
     static let surelyNoticedReply = ReplyQueue.longRun
+
+    /// The memory of all entries.
+    var byteCount: Int { logs.reduce(0) { $0 + $1.byteCount } }
 
     mutating func follow(_ settings: Settings) {
         self[.slow].follow(

@@ -48,6 +48,30 @@ import Testing
         #expect(log.newest(1).first!.id == id + 1)
     }
 
+    /// What has been dropped takes nothing, and a name that is that of the entry before is there once.
+    @Test func memoryIsThatOfTheEntries() {
+        var log = CommandLog()
+        log.follow(threshold: 0, maxCount: 100)
+        let request = OwnedArguments([Array("SET".utf8), [UInt8](repeating: 1, count: 100)])
+        func add(_ name: String) {
+            log.append(1, LoggedWords(request.view, hiding: .none), address: "127.0.0.1:1", name: name, now: 0)
+        }
+        add("short")
+        let entry = log.byteCount
+        #expect((250..<450).contains(entry))
+        for _ in 0..<1000 { add("short") }
+        #expect(log.count == 100 && log.byteCount == 100 * entry)
+        let long = String(repeating: "n", count: 5000)
+        for _ in 0..<50 { add(long) }
+        #expect((100 * entry + 5000..<100 * entry + 5100).contains(log.byteCount))
+        for number in 0..<150 { add(long + "\(number % 2)") }
+        #expect((100 * entry + 500_000..<100 * entry + 510_000).contains(log.byteCount))
+        log.follow(threshold: 0, maxCount: 10)
+        #expect((10 * entry + 50_000..<10 * entry + 51_000).contains(log.byteCount))
+        log.removeAll()
+        #expect(log.byteCount == 0)
+    }
+
     @Test func wordsAreShort() {
         let long = String(repeating: "x", count: 130)
         #expect(words(["SET", long]) == ["SET", long.dropLast(2) + "... (2 more bytes)"])
