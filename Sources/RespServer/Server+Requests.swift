@@ -78,7 +78,7 @@ extension Server {
             if mustWaitForRoom() { return enqueue(connection) }
             // Making room may have evicted keys that it tracks: it may have been closed for not taking the messages.
             if connection.isEnding { return }
-            if memoryLimit.isExceeded { loseLargeArguments(of: pending, connection) }
+            if memoryLimit.isExceeded { loseArguments(of: pending, connection) }
         }
         if pending.missingByteCount > 0 {
             // Some at a time, so that others get their turn. What has been read makes room for more to arrive at once.
@@ -99,7 +99,7 @@ extension Server {
             }
             if engine.isMemoryLimited { followInput() }
         } else {
-            let most = sparesInput ? Self.sparedInput : RequestReader.capacity
+            let most = sparesInput && !pending.hasLostArguments ? Self.sparedInput : RequestReader.capacity
             let transfer = unsafe connection.transport.read(reader.room, most)
             guard let count = accepted(transfer, of: most, connection) else { return }
             unsafe pending.append(UnsafeRawBufferPointer(start: reader.room, count: count))
@@ -115,14 +115,14 @@ extension Server {
         goOn(with: pending, connection)
     }
 
-    /// Throws a large argument away as it arrives if its command is refused for want of memory anyhow.
+    /// Throws arguments away as they arrive if their command is refused for want of memory anyhow.
     @inline(never)
-    private func loseLargeArguments(of pending: PendingInput, _ connection: Connection) {
+    private func loseArguments(of pending: PendingInput, _ connection: Connection) {
         guard !pending.hasLostArguments, let command = pending.withCommandName({ commands.find($0) }),
             // `mustWaitForRoom` has tried to make room.
             !holdsData, needsRoom(command.flags, connection)
         else { return }
-        pending.loseLargeArguments()
+        pending.loseArguments()
         if clientMemory.isFollowed { countMemory(of: connection) }
     }
 

@@ -133,6 +133,26 @@ def test_blocked_clients_are_closed_for_what_they_hold(start, newer_redis):
                 one.close()
 
 
+def test_unfinished_requests_stay_within_the_limit(start):
+    """With what their arguments take besides their bytes."""
+    limit = 100 * MEGABYTE
+    server = start("--maxmemory", limit, "--maxmemory-policy", "allkeys-lru")
+    with server.connect() as control:
+        control("DEBUG", "POPULATE", 200_000, "key", 100)
+        server.forget_peak()
+        senders = []
+        for _ in range(60):
+            senders.append(server.connect(timeout=0.5))
+            try:
+                senders[-1].send_raw(b"*1000001\r\n$5\r\nRPUSH\r\n" + b"$1\r\n0\r\n" * 400_000)
+            except TimeoutError:
+                pass        # the server reads no more of it for now
+        settled(control)
+        assert server.peak_bytes() < 1.5 * limit, f"{server.peak_bytes() >> 20} MB"
+        for sender in senders:
+            sender.close()
+
+
 @pytest.mark.parametrize("limit", ["1", "1%"])
 def test_clients_may_always_hold_a_little(limit, start, newer_redis):
     """Else nobody could raise the limit: Redis takes less than 128 KB for that."""

@@ -88,6 +88,9 @@
         unsafe storage.pointee.count = count
     }
 
+    /// Gives back the room for more pieces.
+    public func shrink() { resize(to: max(count, 1)) }
+
     @inline(__always)
     public func append(_ piece: ArgumentPiece) {
         if unsafe storage.pointee.count == storage.pointee.capacity { grow() }
@@ -108,13 +111,13 @@
     @unsafe func take(_ count: Int) { unsafe storage.pointee.count &+= count }
 
     @inline(never)
-    private func grow() {
-        let count = unsafe storage.pointee.count
-        let capacity = unsafe storage.pointee.capacity * 2
-        let larger = unsafe SystemMemory.allocate(ArgumentPiece.self, count: capacity)
-        unsafe larger.moveInitialize(from: storage.pointee.pieces, count: count)
+    private func grow() { unsafe resize(to: storage.pointee.capacity * 2) }
+
+    private func resize(to capacity: Int) {
+        let pieces = unsafe SystemMemory.allocate(ArgumentPiece.self, count: capacity)
+        unsafe pieces.moveInitialize(from: storage.pointee.pieces, count: count)
         unsafe storage.pointee.pieces.deallocate()
-        unsafe storage.pointee.pieces = larger
+        unsafe storage.pointee.pieces = pieces
         unsafe storage.pointee.capacity = capacity
     }
 

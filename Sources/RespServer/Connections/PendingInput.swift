@@ -31,8 +31,10 @@ import StoreEngine
     /// The large argument that is being received: its block, none if it is thrown away, its length with the two bytes behind it, and how
     /// much is there.
     private(set) var receiving: (base: UnsafeMutableRawPointer?, length: Int, received: Int)?
-    /// Arguments of the request under way are thrown away as they arrive, but short ones, as it will be refused: they count as empty.
+    /// Arguments of the request under way are thrown away as they arrive, as it will be refused: they count as empty.
     private(set) var hasLostArguments = false
+    /// How many short ones were thrown away behind those in `arguments`.
+    private var lostCount = 0
     /// The request under way has arrived whole.
     private(set) var isWhole = false
     /// Nothing can be done before more bytes come.
@@ -117,6 +119,7 @@ import StoreEngine
         large = AdoptableArguments()
         largePlaces = []
         hasLostArguments = false
+        lostCount = 0
         isWhole = false
     }
 
@@ -148,6 +151,7 @@ import StoreEngine
             receiveLargeArgument()
         case .failure: break
         }
+        if hasLostArguments { loseShortArguments() }
         return outcome
     }
 
@@ -175,9 +179,9 @@ import StoreEngine
         count = position
     }
 
-    /// Keeps none of the request's large arguments, neither those that are there nor those that are still to come, nor a smaller one that is
-    /// under way. The pages of large ones go back to the system: otherwise they would stay between the blocks of others.
-    func loseLargeArguments() {
+    /// Keeps none of the request's arguments but the first ones, neither of those that are there nor of those that are still to come. The
+    /// pages of large ones go back to the system: otherwise they would stay between the blocks of others.
+    func loseArguments() {
         guard !hasLostArguments else { return }
         hasLostArguments = true
         large.giveBack()
@@ -186,8 +190,28 @@ import StoreEngine
             unsafe receiving = (nil, block.length, block.received)
         } else if needsInput {
             receiveLargeArgument()
-            shrink()
         }
+        guard !isWhole else { return }
+        loseShortArguments()
+        arguments.shrink()
+        shrink()
+    }
+
+    /// Who refuses a request looks at so many of its arguments: the names of the command and of what it is to do.
+    private static let neverLost = 2
+
+    /// Forgets what has been parsed of the request but its first arguments.
+    private func loseShortArguments() {
+        guard arguments.count > Self.neverLost else { return }
+        lostCount += arguments.count - Self.neverLost
+        arguments.truncate(to: Self.neverLost)
+        largePlaces.removeAll { $0 >= Self.neverLost }
+        let kept = (0..<Self.neverLost).filter { !largePlaces.contains($0) }
+        let end = kept.reduce(start) { max($0, arguments[$1].offset + arguments[$1].count) }
+        precondition(end <= position, "an argument behind what was parsed")
+        unsafe memmove(base + end, base + position, count - position)
+        count -= position - end
+        position = end
     }
 
     /// Gives back the room behind the bytes.
@@ -231,7 +255,7 @@ import StoreEngine
 
     /// Lends the whole request's arguments to `body`.
     func withRequest<Result>(_ body: (Arguments) -> Result) -> Result {
-        let list = ArgumentList(capacity: max(arguments.count, 1))
+        let list = ArgumentList(capacity: max(arguments.count + lostCount, 1))
         defer { unsafe list.deallocate() }
         var next = 0
         for index in 0..<arguments.count {
@@ -242,6 +266,7 @@ import StoreEngine
             list.append(hasLostArguments ? ArgumentPiece(offset: 0, count: 0) : piece(ofBlock: next))
             next += 1
         }
+        for _ in 0..<lostCount { list.append(ArgumentPiece(offset: 0, count: 0)) }
         return unsafe body(list.view(0..<list.count, base: base))
     }
 

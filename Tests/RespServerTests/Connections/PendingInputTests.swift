@@ -133,12 +133,12 @@ import Testing
         let pending = PendingInput()
         let found = feed(Self.wire([request, next]), in: size, to: pending) { place, found in
             if place >= lostFrom && found.isEmpty {
-                pending.loseLargeArguments()
+                pending.loseArguments()
                 #expect(pending.byteCount < 40_000 + size && pending.arrivedByteCount < 40_000 + size)
             }
         }
         #expect(found.count == 2 && found.last == next)
-        if found.first != request { #expect(found.first == request.map { $0.count > 1000 ? [] : $0 }) }
+        if found.first != request { #expect(found.first == request[..<2] + request[2...].map { _ in [] }) }
         if lostFrom + size < 190_000 { #expect(found.first != request) }
         #expect(pending.isEmpty && pending.byteCount == 0 && !pending.hasLostArguments)
     }
@@ -153,11 +153,43 @@ import Testing
         let pending = PendingInput()
         let found = feed(Self.wire([request, next]), in: size, to: pending) { place, found in
             guard (size...18_000).contains(place) else { return }
-            pending.loseLargeArguments()
+            pending.loseArguments()
             #expect(pending.byteCount < 200 && pending.arrivedByteCount < 200 && pending.missingByteCount > 0)
         }
-        #expect(found.map { $0.map(\.count) } == [[4, 1, 0, 1, 0, 1, 0], [3, 1]] && found.last == next)
+        #expect(found.map { $0.map(\.count) } == [[4, 1, 0, 0, 0, 0, 0], [3, 1]] && found.last == next)
         #expect(pending.isEmpty && pending.byteCount == 0 && !pending.hasLostArguments)
+    }
+
+    /// Short ones go, too, as there may be many of them, and the request is as long as it was.
+    @Test(arguments: [1, 7, 100, 4096], [0, 1, 5000, 39_000]) func losesShortArguments(size: Int, lostFrom: Int) {
+        let request =
+            [Array("RPUSH".utf8), Array("key".utf8)] + [[UInt8]](repeating: [7], count: 5000)
+            + [[UInt8](repeating: 8, count: 3000)]
+        let next = [Array("GET".utf8), Array("k".utf8)]
+        let pending = PendingInput()
+        let found = feed(Self.wire([request, next, request]), in: size, to: pending) { place, found in
+            guard place >= lostFrom && place < 37_000 && pending.isInsideRequest else { return }
+            pending.loseArguments()
+            #expect(pending.memoryByteCount < 600 + size)
+        }
+        #expect(found.map(\.count) == [5003, 2, 5003] && found[1] == next && found[2] == request)
+        guard lostFrom + size < 37_000 else { return }
+        #expect(Array(found[0][..<2]) == Array(request[..<2]) && found[0][2...].allSatisfy(\.isEmpty))
+    }
+
+    /// A large one among the first, which lies elsewhere.
+    @Test(arguments: [100, 4096, 65_536], [0, 1, 2]) func losesTheFirstArguments(size: Int, largePlace: Int) {
+        var request = [Array("MSET".utf8), Array("k".utf8)] + [[UInt8]](repeating: [7], count: 5000)
+        request[largePlace] = [UInt8](repeating: 8, count: 100_000)
+        let next = [Array("GET".utf8), Array("k".utf8)]
+        let pending = PendingInput()
+        let found = feed(Self.wire([request, next]), in: size, to: pending) { place, _ in
+            guard place > 50_000 && pending.isInsideRequest else { return }
+            pending.loseArguments()
+            #expect(pending.memoryByteCount < 1600 + size)
+        }
+        #expect(found.map(\.count) == [5002, 2] && found.last == next)
+        #expect(found[0].enumerated().allSatisfy { $1.isEmpty || $0 < 2 && $0 != largePlace && $1 == request[$0] })
     }
 
     /// Between blocks that stay, malloc would keep the pages of what is thrown away.
@@ -174,7 +206,7 @@ import Testing
             return pending
         }
         #expect(blocks.count == 64 && blocks.map(residentPages).reduce(0, +) > 64 * 20)
-        for pending in all { pending.loseLargeArguments() }
+        for pending in all { pending.loseArguments() }
         #expect(blocks.map(residentPages).reduce(0, +) < 64 * 4)
         withExtendedLifetime(all) {}
     }
