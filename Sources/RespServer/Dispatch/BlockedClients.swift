@@ -34,7 +34,7 @@ final class WaitingCommand: Waiter {
 final class BlockedClients {
     /// Those who wait for keys of one database.
     private struct Database {
-        var queues: [[UInt8]: WaitQueue] = [:]
+        var queues = NamedTable<WaitQueue>()
         /// How many of the keys somebody waits for who must hear of the key's going, too.
         var endingCount = 0
     }
@@ -79,12 +79,12 @@ final class BlockedClients {
         totalCount += 1
         var isFirst = false
         for (key, need) in waiter.begin(number: totalCount).lazy.map({ ($0.key, $0.need) }) {
-            let queue = queue(of: key, for: waiter)
+            let queue = key.withByteSlice { self.queue(of: $0, for: waiter) }
             let wasEnding = queue.endingLaneCount > 0
             let lane = queue.lane(for: need)
             if lane.isEmpty {
                 isFirst = true
-                waiter.own(lane)
+                waiter.own(&lane.memory)
             }
             lane.add(waiter)
             if !wasEnding && queue.endingLaneCount > 0 {
@@ -97,14 +97,14 @@ final class BlockedClients {
         setAlarm(of: waiter, retryTime: isFirst ? waiter.wait.retryTime : nil)
     }
 
-    private func queue(of key: [UInt8], for waiter: Waiter) -> WaitQueue {
-        let database = waiter.database
-        if let queue = databases[database]?.queues[key] { return queue }
-        let queue = WaitQueue(WatchedKey(database: database, key: key), steps)
-        waiter.own(queue)
-        databases[database, default: Database()].queues[key] = queue
+    private func queue(of key: ByteSlice, for waiter: Waiter) -> WaitQueue {
+        let (database, hash) = (waiter.database, engine.hash(key))
+        if let queue = databases[database]?.queues.find(key, hash: hash) { return queue }
+        let queue = WaitQueue(key, hash: hash, database: database, steps)
+        waiter.own(&queue.memory)
+        databases[database, default: Database()].queues.insert(queue)
         keyCount += 1
-        filter.add(key)
+        filter.add(queue.name)
         return queue
     }
 
@@ -138,38 +138,37 @@ final class BlockedClients {
     private func leave(_ lane: WaitLane, _ waiter: Waiter) {
         lane.waiterIsOver()
         let queue = lane.queue
-        unownedByteCount += lane.leave(waiter) + queue.leave(waiter)
+        unownedByteCount += lane.memory.leave(waiter) + queue.memory.leave(waiter)
         guard lane.isEmpty else {
             // Whoever is the first now has not been tried.
             if lane.need.claims { markReady(queue, forAll: false) }
             return
         }
         queue.remove(lane)
-        unownedByteCount -= lane.unownedByteCount
-        let key = queue.key
+        unownedByteCount -= lane.memory.unownedByteCount
         if lane.need.endsWithKey && queue.endingLaneCount == 0 {
             endingKeyCount -= 1
-            databases[key.database]?.endingCount -= 1
+            databases[queue.database]?.endingCount -= 1
         }
         guard queue.lanes.isEmpty else { return }
-        unownedByteCount -= queue.unownedByteCount
-        databases[key.database]?.queues[key.key] = nil
-        if databases[key.database]?.queues.isEmpty == true { databases[key.database] = nil }
+        unownedByteCount -= queue.memory.unownedByteCount
+        databases[queue.database]?.queues.remove(queue)
+        if databases[queue.database]?.queues.count == 0 { databases[queue.database] = nil }
         keyCount -= 1
-        filter.remove(key.key)
+        filter.remove(queue.name)
     }
 
     // MARK: keys
 
-    func keyChanged(_ key: [UInt8], database: Int, event: KeyEvent) {
-        guard count > 0, let queue = databases[database]?.queues[key] else { return }
+    func keyChanged(_ key: ByteSlice, database: Int, event: KeyEvent) {
+        guard count > 0, let queue = databases[database]?.queues.find(key, hash: engine.hash(key)) else { return }
         markReady(queue, forAll: event.servesWaits)
     }
 
     /// All keys of a database go at once.
     func databaseWillFlush(_ database: Int) {
         guard let waited = databases[database], waited.endingCount > 0 else { return }
-        for queue in waited.queues.values {
+        waited.queues.forEach { queue in
             steps.step()
             if queue.endingLaneCount > 0 { markReady(queue, forAll: true) }
         }
@@ -181,8 +180,8 @@ final class BlockedClients {
         for (database, other) in [(first, second), (second, first)] {
             guard let waited = databases[database], waited.endingCount > 0 || engine.database(other).count > 0
             else { continue }
-            for queue in waited.queues.values where queue.isServed(by: engine, in: other) {
-                markReady(queue, forAll: true)
+            waited.queues.forEach { queue in
+                if queue.isServed(by: engine, in: other) { markReady(queue, forAll: true) }
             }
         }
     }

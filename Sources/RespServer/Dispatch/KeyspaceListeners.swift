@@ -41,8 +41,7 @@ final class KeyspaceListeners: KeyspaceObserver {
         }
         events.tell(key, database: database, event)
         guard filter.mayHold(key) else { return }
-        let key = key.array
-        watches.keyChanged(key, database: database, event: event)
+        watches.keyChanged(key.array, database: database, event: event)
         blocked.keyChanged(key, database: database, event: event)
     }
 

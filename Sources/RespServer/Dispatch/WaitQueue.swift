@@ -43,10 +43,10 @@ extension Waiter {
         return wait.keys
     }
 
-    /// Has the memory of something that was made for it count with it.
-    func own(_ part: WaitPart) {
-        part.owner = self
-        queueByteCount += part.byteCount
+    /// Has memory that was taken for it count with it.
+    func own(_ memory: inout WaitMemory) {
+        memory.owner = self
+        queueByteCount += memory.byteCount
     }
 
     func setAlarm(_ time: Int64?) { alarm = time }
@@ -60,18 +60,18 @@ extension Waiter {
     }
 }
 
-/// A queue or a lane.
-class WaitPart {
-    /// About how much memory it takes.
+/// The memory of a queue or a lane.
+struct WaitMemory {
+    /// About how much it is.
     let byteCount: Int
-    /// For whom it was made; nil once that waits no more.
+    /// For whom it was taken; nil once that waits no more.
     fileprivate(set) var owner: Waiter?
 
-    init(byteCount: Int) { self.byteCount = byteCount }
+    init(_ byteCount: Int) { self.byteCount = byteCount }
 
     /// Takes note that a wait is over.
-    /// - Returns: How much memory is nobody's now.
-    func leave(_ waiter: Waiter) -> Int {
+    /// - Returns: How much is nobody's now.
+    mutating func leave(_ waiter: Waiter) -> Int {
         guard owner === waiter else { return 0 }
         owner = nil
         return byteCount
@@ -82,12 +82,14 @@ class WaitPart {
 }
 
 /// Waiters that need the same of the same key, in the order in which they came.
-final class WaitLane: WaitPart {
+final class WaitLane {
     /// The object, and the array of a single waiter.
     private static let bytesOfLane = 176
     /// A place in the array of waiters, and in that of the waiter's lanes.
     private static let bytesOfPlace = 16
 
+    /// What it takes.
+    var memory = WaitMemory(bytesOfLane)
     let need: Need
     unowned let queue: WaitQueue
     private var waiters: [Waiter] = []
@@ -99,7 +101,6 @@ final class WaitLane: WaitPart {
     init(_ need: Need, of queue: WaitQueue) {
         self.need = need
         self.queue = queue
-        super.init(byteCount: Self.bytesOfLane)
     }
 
     var isEmpty: Bool { aliveCount == 0 }
@@ -139,9 +140,9 @@ final class WaitLane: WaitPart {
 }
 
 /// All who wait for one key.
-final class WaitQueue: WaitPart {
+final class WaitQueue: NamedObject {
     /// The object, its place in a table, the array of a single lane, and what the array of the key's bytes takes besides them.
-    private static let bytesOfQueue = 240
+    private static let bytesOfQueue = 216
 
     enum Readiness {
         case none
@@ -150,7 +151,10 @@ final class WaitQueue: WaitPart {
         case forAll
     }
 
-    let key: WatchedKey
+    /// What it takes, with its key.
+    var memory: WaitMemory
+    /// That of the key, which is the queue's name.
+    let database: Int
     /// Sorted by what they need.
     private(set) var lanes: [WaitLane] = []
     /// How many of them must hear of the key's going, too.
@@ -160,10 +164,11 @@ final class WaitQueue: WaitPart {
     var readiness = Readiness.none
     fileprivate let steps: StepCounter
 
-    init(_ key: WatchedKey, _ steps: StepCounter) {
-        self.key = key
+    init(_ key: ByteSlice, hash: UInt64, database: Int, _ steps: StepCounter) {
+        self.database = database
         self.steps = steps
-        super.init(byteCount: key.key.count + Self.bytesOfQueue)
+        memory = WaitMemory(key.count + Self.bytesOfQueue)
+        super.init(key, hash: hash)
     }
 
     /// The lane of those that need this, a new one if there is none.
@@ -203,7 +208,7 @@ final class WaitQueue: WaitPart {
     func isServed(by engine: Engine, in database: Int) -> Bool {
         func meets(_ index: Int) -> Bool {
             steps.step()
-            return key.key.withByteSlice { engine.meets(lanes[index].need, at: $0, database: database) }
+            return name.withByteSlice { engine.meets(lanes[index].need, at: $0, database: database) }
         }
         let groups = lanes(of: .group)
         if groups.contains(where: meets) { return true }
@@ -242,7 +247,7 @@ struct WaitRound {
 
     private func isServed(_ lane: WaitLane) -> Bool {
         queue.steps.step()
-        return queue.key.key.withByteSlice { engine.meets(lane.need, at: $0, database: queue.key.database) }
+        return queue.name.withByteSlice { engine.meets(lane.need, at: $0, database: queue.database) }
     }
 
     /// Of those that take something out of the key's value, the one that has waited longest and finds enough.
