@@ -30,8 +30,8 @@ enum EffectParser {
     static func parse(
         _ window: UnsafeRawBufferPointer, position: inout Int, into list: ArgumentList
     ) -> Found {
-        let end = window.count
-        guard position < end else { return .incomplete }
+        StepCount.step()
+        guard position < window.count else { return .incomplete }
         let first = unsafe window[position]
         if first == UInt8(ascii: "#") { return unsafe note(window, &position) }
         guard first == UInt8(ascii: "*") else { return .damage("a request that does not begin with '*'") }
@@ -43,32 +43,44 @@ enum EffectParser {
         case .damage: return .damage("a number of words that is none")
         }
         guard count > 0 && count <= mostWords else { return .damage("a request of \(count) words") }
+        let found = unsafe words(count, of: window, &place, into: list)
+        if found == .request { position = place }
+        return found
+    }
+
+    /// Parses words, and moves `place` behind those that are whole.
+    @inline(__always)
+    private static func words(
+        _ count: Int, of window: UnsafeRawBufferPointer, _ place: inout Int, into list: ArgumentList
+    ) -> Found {
+        let end = window.count
         for _ in 0..<count {
+            StepCount.step()
             guard place < end else { return .incomplete }
             guard unsafe window[place] == UInt8(ascii: "$") else {
                 return .damage("a word that does not begin with '$'")
             }
+            var first = place
             let length: Int
-            switch unsafe line(window, &place) {
+            switch unsafe line(window, &first) {
             case .number(let number): length = number
             case .incomplete: return .incomplete
             case .damage: return .damage("a length that is no number")
             }
             guard length <= Int.max / 2 else { return .damage("a word of \(length) bytes") }
-            guard end &- place >= length &+ 2 else {
+            guard end &- first >= length &+ 2 else {
                 // What of its end is there must be right.
-                if end &- place == length &+ 1, unsafe window[place &+ length] != 0x0D {
+                if end &- first == length &+ 1, unsafe window[first &+ length] != 0x0D {
                     return .damage("a word that is longer than it says")
                 }
                 return .incomplete
             }
-            guard unsafe window[place &+ length] == 0x0D && (unsafe window[place &+ length &+ 1]) == 0x0A else {
+            guard unsafe window[first &+ length] == 0x0D && (unsafe window[first &+ length &+ 1]) == 0x0A else {
                 return .damage("a word that is longer than it says")
             }
-            list.append(ArgumentPiece(offset: place, count: length))
-            place = place &+ length &+ 2
+            list.append(ArgumentPiece(offset: first, count: length))
+            place = first &+ length &+ 2
         }
-        position = place
         return .request
     }
 
@@ -138,41 +150,81 @@ enum EffectParser {
         return count
     }
 
-    /// Where bytes stop being requests; nil if they are that up to their end, where the last may not be whole.
-    private static func endOfRequests(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Int? {
-        let list = ArgumentList()
-        defer { unsafe list.deallocate() }
+    /// Where bytes stop being whole requests.
+    private static func endOfRequests(_ bytes: UnsafeRawBufferPointer, from start: Int, _ list: ArgumentList) -> Int {
         var place = start
-        while place < bytes.count {
+        while true {
             list.removeAll()
             switch unsafe parse(bytes, position: &place, into: list) {
             case .request, .note: continue
-            case .incomplete: return nil
-            case .damage: return place
+            case .incomplete, .damage: return place
             }
         }
-        return nil
     }
 
-    /// Whether bytes that should be the beginning of one request look as if others followed it up to their end, so that what is wrong is a
-    /// length and not where the bytes end. A value may have such text in it, but hardly up to where it was cut off.
+    /// Whether bytes are requests up to their end, where the last may not be whole.
+    private static func areRequests(_ bytes: UnsafeRawBufferPointer, from start: Int, _ list: ArgumentList) -> Bool {
+        var place = unsafe endOfRequests(bytes, from: start, list)
+        list.removeAll()
+        return unsafe parse(bytes, position: &place, into: list) == .incomplete
+    }
+
+    /// Whether bytes that are the beginning of one request look damaged, and not cut off: whole requests follow up to their very end, or would
+    /// follow if one bit of the last length were another. A value may have such text in it, too, but hardly ends with it where it was cut off.
+    static func isDamaged(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        let list = ArgumentList()
+        defer { unsafe list.deallocate() }
+        return unsafe endsWithRequests(bytes, list) || hasWrongLength(bytes, list)
+    }
+
     /// - Complexity: O(bytes): what were requests and led to no end is not gone through again.
-    static func hasRequests(within bytes: UnsafeRawBufferPointer) -> Bool {
+    private static func endsWithRequests(_ bytes: UnsafeRawBufferPointer, _ list: ArgumentList) -> Bool {
         var place = 1
         while place < bytes.count,
             let found = unsafe memchr(bytes.baseAddress! + place, Int32(UInt8(ascii: "*")), bytes.count - place)
         {
             place = unsafe UnsafeRawPointer(found) - bytes.baseAddress!
             if place >= 2, unsafe bytes[place - 2] == 0x0D && (unsafe bytes[place - 1]) == 0x0A {
-                var next = place
-                if case .number(let count) = unsafe line(bytes, &next), count > 0, next < bytes.count,
-                    unsafe bytes[next] == UInt8(ascii: "$"), case .number = unsafe line(bytes, &next)
-                {
-                    guard let end = unsafe endOfRequests(bytes, from: place) else { return true }
-                    place = max(place, end - 1)
-                }
+                let end = unsafe endOfRequests(bytes, from: place, list)
+                if end == bytes.count { return true }
+                place = max(place, end - 1)
             }
             place += 1
+        }
+        return false
+    }
+
+    /// Whether they would be requests up to their end if one bit of the last length were another.
+    /// - Complexity: O(bytes), up to four times for each digit.
+    private static func hasWrongLength(_ bytes: UnsafeRawBufferPointer, _ list: ArgumentList) -> Bool {
+        list.removeAll()
+        var place = 0
+        guard bytes.count > 0, unsafe bytes[0] == UInt8(ascii: "*"),
+            case .number(let count) = unsafe line(bytes, &place),
+            unsafe words(count, of: bytes, &place, into: list) == .incomplete
+        else { return false }
+        var first = place
+        guard place < bytes.count, case .number(let length) = unsafe line(bytes, &first) else { return false }
+        let left = count - list.count - 1
+        var unit = 1
+        for digit in stride(from: first - 3, to: place, by: -1) {
+            let old = unsafe Int(bytes[digit] & 15)
+            for bit in 0..<4 where old ^ 1 << bit <= 9 {
+                // No number begins with a zero, but zero.
+                if old == 1 << bit && digit == place + 1 && digit < first - 3 { continue }
+                guard case let end = first + length + ((old ^ 1 << bit) - old) * unit, end >= first,
+                    end <= bytes.count - 2, unsafe bytes[end] == 0x0D && (unsafe bytes[end + 1]) == 0x0A
+                else { continue }
+                var next = end + 2
+                switch unsafe words(left, of: bytes, &next, into: list) {
+                case .request: if unsafe areRequests(bytes, from: next, list) { return true }
+                case .incomplete: return true
+                case .note, .damage: continue
+                }
+            }
+            let (tenfold, overflows) = unit.multipliedReportingOverflow(by: 10)
+            if overflows { break }
+            unit = tenfold
         }
         return false
     }

@@ -45,6 +45,9 @@ import RespCodec
     private var start: Int
     private let list = ArgumentList(capacity: 1024)
     private var requests: [Request] = []
+    /// Up to where the window was parsed, and where the group begins in which that is.
+    private var parsed = 0
+    private var groupStart: Int?
     private let isCommand: (ByteSlice) -> Bool
 
     /// - Parameters:
@@ -86,10 +89,9 @@ import RespCodec
 
     /// Reads the next requests.
     public func next() -> Outcome {
+        isGroup = false
+        restart()
         while true {
-            list.removeAll()
-            requests.removeAll(keepingCapacity: true)
-            isGroup = false
             if let outcome = parse() { return outcome }
             switch fill() {
             case .filled: continue
@@ -99,10 +101,18 @@ import RespCodec
         }
     }
 
-    /// Parses what there is in the window; nil if it is not enough for a request or a group.
+    /// Forgets what was parsed behind what was given out.
+    private func restart() {
+        list.removeAll()
+        requests.removeAll(keepingCapacity: true)
+        parsed = position
+        groupStart = nil
+    }
+
+    /// Parses what there is in the window; nil if it is not enough for a request or a group. Then it goes on behind the whole requests of the
+    /// group when there is more.
     private func parse() -> Outcome? {
-        var place = position
-        var groupStart: Int?
+        var place = parsed
         while true {
             let begin = place
             let firstWord = list.count
@@ -120,7 +130,11 @@ import RespCodec
                 }
                 // It is not read again.
                 if groupStart == nil && count == 0 { position = place }
-            case .incomplete: return groupStart == nil && count > 0 ? given(upTo: begin) : nil
+            case .incomplete:
+                if groupStart == nil && count > 0 { return given(upTo: begin) }
+                list.truncate(to: firstWord)
+                parsed = begin
+                return nil
             case .damage(let what):
                 return groupStart == nil && count > 0
                     ? given(upTo: begin) : .damaged(offset: start + begin, what: what)
@@ -184,7 +198,7 @@ import RespCodec
             case .incomplete: break
             }
             let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[begin...])
-            if unsafe EffectParser.hasRequests(within: rest) {
+            if unsafe EffectParser.isDamaged(rest) {
                 return .damaged(offset: start + begin, what: "a word that is shorter than it says")
             }
             return .torn(offset: start + (groupStart ?? begin), isGroup: groupStart != nil)
@@ -203,7 +217,7 @@ import RespCodec
         place = 0
         var last = end
         while last > place, unsafe window.load(fromByteOffset: last - 1, as: UInt8.self) == 0 { last -= 1 }
-        guard last < end, unsafe !EffectParser.hasRequests(within: UnsafeRawBufferPointer(rebasing: bytes[..<last]))
+        guard last < end, unsafe !EffectParser.isDamaged(UnsafeRawBufferPointer(rebasing: bytes[..<last]))
         else { return false }
         while true {
             position = end
@@ -258,10 +272,13 @@ import RespCodec
             start += position
             end = rest
             position = 0
+            // What was parsed had its places in the window.
+            restart()
         }
         if end == capacity { resize(to: capacity * 2) }
         if end == 0 && capacity > Self.usualCapacity { resize(to: Self.usualCapacity) }
-        let wanted = min(capacity - end, Self.usualCapacity)
+        // A request that is not whole is parsed from its beginning again: as much is read as there is of it.
+        let wanted = min(capacity - end, max(Self.usualCapacity, end - parsed))
         let read = unsafe input.read(to: UnsafeMutableRawBufferPointer(start: window + end, count: wanted))
         end += max(read, 0)
         if read > 0 { return .filled }

@@ -169,11 +169,45 @@ private final class Pieces: SnapshotInput {
             let (count, outcome) = read(Array(bytes.dropLast(missing)))
             #expect(count == 1 && outcome == .torn(offset: 14, isGroup: false), "\(missing) bytes are missing")
         }
-        // Many of them are gone through once.
         let many = String(repeating: "\r\n*1\r\n$1\r\na", count: 30_000) + "\r\nno request any more"
         let (count, outcome) = read(Array("*2\r\n$3\r\nGET\r\n$9000000\r\n\(many)".utf8))
         #expect(count == 0 && outcome == .torn(offset: 0, isGroup: false))
     }
+
+    /// Even one that is nothing but requests is torn wherever it was cut off but at the end of one.
+    @Test func aTornValueMayBeRequests() {
+        let value = String(decoding: (0..<12).flatMap { Self.request("SET key:\($0) value") }, as: UTF8.self)
+        let text = "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$\(value.utf8.count)\r\n\(value)\r\n"
+        let bytes = Array(text.utf8)
+        let ends = (1...12).map { bytes.count - 424 + $0 * 35 + max(0, $0 - 10) }
+        for length in 1..<bytes.count where !ends.contains(length) {
+            let (count, outcome) = read(Array(bytes[..<length]))
+            #expect(count == 0 && outcome == .torn(offset: 0, isGroup: false), "cut at \(length)")
+        }
+        // The request behind it is cut off, too.
+        for (length, isTorn) in [("1422", true), ("999", true), ("522", false), ("622", false)] {
+            let changed = text.replacing("$422", with: "$" + length) + "*1\r\n$4\r\nPIN"
+            let (count, outcome) = read(Array(changed.utf8))
+            let damage = EffectReader.Outcome.damaged(offset: 0, what: "a word that is shorter than it says")
+            #expect(count == 0 && outcome == (isTorn ? .torn(offset: 0, isGroup: false) : damage), "\(length)")
+        }
+    }
+
+    /// What is not whole is not parsed anew with all that came before it whenever more of it is read.
+    @Test(arguments: [1, 4]) func groupsAndRequestsAreParsedInOneGo(factor: Int) {
+        let count = 200_000 * factor
+        var group = Self.request("SELECT 1") + Self.request("MULTI")
+        for _ in 0..<count { group += Self.setting }
+        group += Self.request("EXEC")
+        let stepsOfGroup = StepCount.of { #expect(read(group, piece: 1 << 20).count == count + 1) }
+        #expect(stepsOfGroup < 5 * (count + 100_000), "\(stepsOfGroup) steps")
+        var long = Array("*\(3 * count)\r\n".utf8)
+        for _ in 0..<count { long += Self.setting[4...] }
+        let steps = StepCount.of { #expect(read(long).count == 1) }
+        #expect(steps < 3 * (3 * count + 200_000), "\(steps) steps")
+    }
+
+    private static let setting = request("SET a 1")
 
     /// A byte that has changed is within a word, or it is noticed; and what stands behind it is not taken for what was not written to its end.
     @Test func aChangedByteIsNeverTakenForTheEnd() {
