@@ -470,6 +470,27 @@ def test_a_signal_saves_if_asked_to(begin, tmp_path):
         assert client("GET", "k").value == b"v"
 
 
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_only_ctrl_c_ends_a_server_that_saves_at_its_end(second, begin, tmp_path):
+    server = begin(servers.under_test(), tmp_path, "--save", "3600 1")
+    with server.connect() as client:
+        client("SET", "k", "saved")
+        assert client("SAVE").value == b"OK"
+        client.pipeline([("SET", f"key:{number}", "x") for number in range(300)])
+        client("SET", "k", "acknowledged")
+        client("CONFIG", "SET", "rdb-key-save-delay", 10_000)
+    server.signal(signal.SIGTERM)
+    while "Saving the final RDB snapshot" not in server.output():
+        time.sleep(0.01)
+    server.signal(second)
+    insists = second == signal.SIGINT
+    assert server.wait() == insists and ("You insist... exiting now." in server.output()) == insists
+    assert sorted(path.name for path in tmp_path.glob("*.rdb")) == ["dump.rdb"]
+    server = begin(servers.under_test(), tmp_path)
+    with server.connect() as client:
+        assert client("GET", "k").value == (b"saved" if insists else b"acknowledged")
+
+
 def test_a_shutdown_that_cannot_save_goes_on(begin, tmp_path):
     server = begin(servers.under_test(), tmp_path, "--shutdown-on-sigterm", "save")
     with server.connect() as client:

@@ -51,13 +51,19 @@ enum CrashReport {
     /// Ends the process as a fault of the program does.
     static func crash() { raise(SIGSEGV) }
 
-    private static func report(_ number: Int32) {
+    /// What the log is written to; opened anew if it is a file.
+    private static func openLog() -> Int32 {
         let name = fileName.load(ordering: .sequentiallyConsistent)
-        var descriptor = STDOUT_FILENO
-        if let name = unsafe UnsafePointer<CChar>(bitPattern: name) {
-            let file = unsafe open(name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o644)
-            if file >= 0 { descriptor = file }
-        }
+        guard let name = unsafe UnsafePointer<CChar>(bitPattern: name) else { return STDOUT_FILENO }
+        let file = unsafe open(name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o644)
+        return file >= 0 ? file : STDOUT_FILENO
+    }
+
+    /// Adds a line to the log from within the handler of a signal, after which the process ends.
+    static func tell(_ line: StaticString) { write(line, to: openLog()) }
+
+    private static func report(_ number: Int32) {
+        let descriptor = openLog()
         write("\n\n=== BUG REPORT START: Cut & paste starting from here ===\n", to: descriptor)
         write("The server crashed by signal: ", to: descriptor)
         write(UInt32(bitPattern: number), to: descriptor)

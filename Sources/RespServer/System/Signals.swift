@@ -25,6 +25,7 @@ enum Signals {
     }
 
     private static func endAtOnce() -> Never {
+        CrashReport.tell("You insist... exiting now.\n")
         let name = fileName.load(ordering: .sequentiallyConsistent)
         if let name = unsafe UnsafePointer<CChar>(bitPattern: name) {
             unsafe unlinkat(directory.load(ordering: .sequentiallyConsistent), name, 0)
@@ -40,8 +41,10 @@ enum Signals {
         for number in [SIGTERM, SIGINT] {
             var action = sigaction()
             unsafe action.__sigaction_handler.sa_handler = { number in
-                // A second request while the first is being served ends at once.
-                if Signals.flag.exchange(number, ordering: .relaxed) != 0 { Signals.endAtOnce() }
+                let isFirst = Signals.flag.compareExchange(expected: 0, desired: number, ordering: .relaxed).exchanged
+                // Who presses Ctrl-C while the server ends does not want to wait until all is saved. A manager of services may ask twice
+                // without meaning that.
+                if !isFirst && number == SIGINT { Signals.endAtOnce() }
             }
             unsafe sigaction(number, &action, nil)
         }
