@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from persistence.append_only import ON, folder, increment, logged, manifest, names
+from persistence.append_only import ON, folder, increment, logged, manifest, names, rewrite
 from persistence.test_background import fields, send_all
 from persistence.test_files import begin  # noqa: F401  (a fixture)
 from support import server as servers
@@ -242,3 +242,37 @@ def test_flipped_bits(begin, tmp_path):  # noqa: F811
                 assert client("DBSIZE").value >= 64, (place, bit)
     assert loaded and refused
     server.check_alive()
+
+
+def test_a_damaged_log_is_not_replaced_by_what_could_be_loaded_of_it(begin, tmp_path):  # noqa: F811
+    server = begin(servers.under_test(), tmp_path, *ON)
+    with server.connect() as client:
+        client.pipeline([("SET", f"key:{number}", "x" * 100) for number in range(100)])
+        whole = increment(tmp_path).read_bytes()
+        damaged = bytearray(whole)
+        damaged[len(whole) // 2:len(whole) // 2 + 200] = b"?" * 200
+        increment(tmp_path).write_bytes(damaged)
+        client.send("DEBUG", "LOADAOF")
+        with pytest.raises((Closed, ConnectionResetError)):
+            client.read()
+    assert server.wait() == 1 and "Bad file format" in server.output()
+    assert increment(tmp_path).read_bytes() == damaged
+    increment(tmp_path).write_bytes(whole)
+    server = begin(servers.under_test(), tmp_path, *ON)
+    with server.connect() as client:
+        increment(tmp_path).rename(tmp_path / "away")
+        assert client("DEBUG", "LOADAOF").is_error and client("DBSIZE").value == 100
+    server.kill()
+
+
+def test_a_server_that_is_ended_while_it_loads_a_base_finds_no_fault_with_it(begin, tmp_path):  # noqa: F811
+    server = begin(servers.under_test(), tmp_path, *ON)
+    with server.connect() as client:
+        client.pipeline([("SET", f"key:{number}", "x") for number in range(2000)])
+        rewrite(client)
+    server.kill()
+    server = begin(servers.under_test(), tmp_path, *ON, "--key-load-delay", 5000, loaded=False)
+    while "Reading RDB base" not in server.output():
+        time.sleep(0.01)
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0 and "Error reading" not in server.output() and "backup" not in server.output()

@@ -78,7 +78,13 @@ struct AppendManifest: Equatable {
             }
             rest = rest.dropFirst(end + 1)
         }
+        // A base takes the place of increments that another follows.
+        if let file = history.first(where: { Self.isIncrement($0.name) && $0.sequence > lastIncrement }) {
+            throw Mistake(line: 0, text: "", reason: "Found no increment after \(file.name), which is called history")
+        }
     }
+
+    private static func isIncrement(_ name: String) -> Bool { name.hasSuffix(".incr.aof") }
 
     private struct Reason: Error {
         let text: String

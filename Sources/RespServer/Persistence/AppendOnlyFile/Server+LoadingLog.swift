@@ -4,6 +4,7 @@
 // the files and `aof-load-truncated` allows it: there the server went down while it wrote. Any other damage ends the start, as what follows
 // it would be lost without a word.
 
+import Glibc
 import RespCodec
 import StoreEngine
 
@@ -133,6 +134,7 @@ extension Server {
             if isOld { log.notice("Reading the remaining AOF tail...") }
             return contents.byteCount
         } catch {
+            if turns.isStopping { throw Self.wasStopped }
             let reason = input.error.map { "it cannot be read (\($0)) at offset \(error.offset)" } ?? "\(error)"
             let advice = scripts.lacksInterpreter ? "" : ": \(loading.advice), or restore it from a backup"
             throw AppendFileError(
@@ -176,13 +178,15 @@ extension Server {
                 throw damaged(loading, at: offset, what)
             case .later: preconditionFailure("all of it is read, whenever it was written")
             case .stopped:
-                guard let error = input.error else { throw AppendFileError("AOF loading was stopped") }
+                guard let error = input.error else { throw Self.wasStopped }
                 throw AppendFileError(
                     "Unrecoverable error reading the append only file \(loading.name) at offset \(reader.offset): \(error.reason)"
                 )
             }
         }
     }
+
+    private static let wasStopped = AppendFileError("AOF loading was stopped")
 
     private func unknown(_ loading: LogLoading, at offset: Int, _ what: String) -> AppendFileError {
         AppendFileError(
@@ -229,8 +233,10 @@ extension Server {
 
     // MARK: again
 
-    /// Drops all data and loads it from the append-only file, for DEBUG LOADAOF.
+    /// Drops all data and loads it from the append-only file, for DEBUG LOADAOF. Where the files are damaged a server that adds to
+    /// them ends: a part of the data must not take the place of what is there to be repaired.
     /// - Parameter loader: whose command that is, while which others are served; nil if they are not.
+    /// - Returns: false if not all of it could be loaded.
     func reloadLog(for loader: Connection?) -> Bool {
         // Of the files in another directory nothing is loaded.
         if persistence.background?.rewrite?.moves == true { persistence.cancelBackgroundSave() }
@@ -248,13 +254,7 @@ extension Server {
             guard let directory = appendOnly.directory ?? opened, !directory.manifest.isEmpty else {
                 throw AppendFileError("There is no append-only file to be loaded")
             }
-            engine.hidesEffects = true
-            defer { engine.hidesEffects = false }
-            engine.removeAll()
-            scripts.flushFunctions()
-            persistence.loader = loader
-            defer { persistence.loader = nil }
-            try loadLog(from: directory, serving: loader != nil)
+            try reload(from: directory, for: loader)
             if isOn, let name = directory.manifest.increments.last?.name {
                 appendOnly.writer.isTruncated(to: directory.files.byteCount(of: name) ?? 0)
                 appendOnly.earlierByteCount -= appendOnly.writer.fileSize
@@ -263,6 +263,25 @@ extension Server {
         } catch {
             for line in error.lines { log.warning(line) }
             return false
+        }
+    }
+
+    private func reload(from directory: AppendDirectory, for loader: Connection?) throws(AppendFileError) {
+        // Before anything is dropped: whether all files are there.
+        _ = try directory.sizes()
+        engine.hidesEffects = true
+        defer { engine.hidesEffects = false }
+        engine.removeAll()
+        scripts.flushFunctions()
+        persistence.loader = loader
+        defer { persistence.loader = nil }
+        do throws(AppendFileError) {
+            try loadLog(from: directory, serving: loader != nil)
+        } catch {
+            guard appendOnly.state == .on && !turns.isStopping else { throw error }
+            for line in error.lines { log.warning(line) }
+            log.warning("The server ends, as it has only a part of the data that is on the disk")
+            exit(1)
         }
     }
 }

@@ -69,6 +69,15 @@ import Testing
         ("file a seq 2 type i\nfile b seq 2 type i\n", 2, "Found a non-monotonic sequence number"),
         ("file a seq 3 type i\nfile b seq 2 type i\n", 2, "Found a non-monotonic sequence number"),
         ("file a seq 1 type x\n", 1, "Unknown AOF file type"),
+        // A bit of the type of the last increment that has changed.
+        (
+            "file a.2.base.rdb seq 2 type b\nfile a.3.incr.aof seq 3 type i\nfile a.4.incr.aof seq 4 type h\n", 0,
+            "Found no increment after a.4.incr.aof, which is called history"
+        ),
+        (
+            "file a.1.base.rdb seq 1 type b\nfile a.1.incr.aof seq 1 type h\n", 0,
+            "Found no increment after a.1.incr.aof, which is called history"
+        ),
     ])
     func whatIsNoManifestIsRefused(content: String, line: Int, reason: String) throws {
         do {
