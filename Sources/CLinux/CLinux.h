@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <execinfo.h>
+#include <malloc.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
@@ -76,6 +77,15 @@ size_t malloc_usable_size(void *_Nullable block);
 
 /// Gives memory of malloc that is not in use back to the system.
 int malloc_trim(size_t kept);
+
+/// How many bytes of malloc's memory are free; only up to 4 GiB are told by C libraries of before 2.33.
+static inline size_t clinux_free_malloc_bytes(void) {
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+    return mallinfo2().fordblks;
+#else
+    return (unsigned)mallinfo().fordblks;
+#endif
+}
 
 /// Has malloc map blocks of at least `mapped` bytes one by one, and keep at most `kept` bytes that are free at the end of its memory. Without
 /// this it raises both with the largest block that was ever freed.

@@ -44,8 +44,7 @@ struct EntryPoint {
             followCrashLog(new)
             return nil
         }
-        // Large values that are dropped go back to the system; those below are made again sooner than the system would give their pages.
-        clinux_set_malloc_thresholds(4 << 20, 1 << 20)
+        Syscall.returnLargeBlocks(all: false)
         SystemMemory.makeReserve()
         unsafe SystemMemory.whenExhausted = { size in log.warning("Out Of Memory allocating \(size) bytes!") }
         let server = try Server(configuration: configuration, log: log)

@@ -78,6 +78,10 @@ final class MemoryLimit {
     private(set) var isProvisional = false
     /// When it was looked at last, in cycles.
     private(set) var measured: UInt64 = 0
+    /// Whether it counted so much that less may be in use.
+    private var isPressed = false
+    /// From when on it is looked whether free blocks of malloc are worth giving back, in milliseconds since 1970.
+    private var nextReturn: Int64 = 0
 
     /// From this limit on it is seen to that not only what is in use is within it, but, by and large, what the system counts.
     private static let leastFollowed = 40 << 20
@@ -100,6 +104,10 @@ final class MemoryLimit {
     private static let stepPart = 128
     /// What is in use shrinks by this part of what is too much: with it pages become sparse, and are drained.
     private static let shrinkingPart = 8
+    /// Free blocks of malloc are given back when they are this part of the limit at least, ...
+    private static let returnedPart = 32
+    /// ... and only so often, in milliseconds: that takes time, and so does it to get the pages again.
+    private static let returnInterval: Int64 = 250
     /// How much is received at once of a large argument at most: under a millisecond's work.
     private static let mostReceived = 4 << 20
     /// Requests that have not arrived whole may come to this part of the limit before they are read with regard to what room there is.
@@ -148,14 +156,16 @@ final class MemoryLimit {
     ///   - cycles: the time.
     func measure(resident: @autoclosure () -> Int, held: Int, used: Int, own: Int, at cycles: UInt64) {
         measured = cycles
+        isPressed = false
         guard limit >= Self.leastFollowed, case let resident = resident(), resident > 0 else { return }
         outsideBytes = resident - held - own
         let excess = resident - limit - limit / Self.toleratedPart
         let inUse = used + own
         var allowed = allowedBytes
+        isPressed = excess > limit / Self.pressurePart
         if excess < 0 {
             allowed = inUse + max(limit / Self.stepPart, -excess / 2)
-        } else if excess > limit / Self.pressurePart {
+        } else if isPressed {
             // Not over and over again where nothing can be evicted.
             allowed = max(min(allowed, inUse) - excess / Self.shrinkingPart, min(allowed, inUse - excess))
         } else {
@@ -163,6 +173,16 @@ final class MemoryLimit {
         }
         allowedBytes = min(max(allowed, limit / Self.leastAllowedPart), limit)
         isProvisional = excess < 0 && allowedBytes < limit
+    }
+
+    /// Whether the system counts too much, and much of it is free blocks of malloc. Then these are to be given back.
+    /// - Parameters:
+    ///   - now: in milliseconds since 1970.
+    ///   - free: how many bytes there are of them. Not asked for unless it matters.
+    func mayReturnFree(at now: Int64, _ free: @autoclosure () -> Int) -> Bool {
+        guard isPressed && now >= nextReturn else { return false }
+        nextReturn = now + Self.returnInterval
+        return free() > limit / Self.returnedPart
     }
 
     /// Has what may be in use grow as if the system did not count too much.

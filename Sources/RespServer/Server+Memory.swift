@@ -46,9 +46,17 @@ extension Server {
         // What a snapshot needs comes and goes: no keys go for it, unless it is much.
         let kept = engine.bytesHeldBySnapshot
         let waiting = min(persistence.waitingBytes, memoryLimit.mostOfSnapshot)
-        memoryLimit.measure(
-            resident: SystemFacts.residentBytes - kept - waiting, held: engine.residentBytes - kept,
-            used: engine.usedBytes - kept, own: ownBytes, at: clinux_cycle_counter())
+        func measure() {
+            memoryLimit.measure(
+                resident: SystemFacts.residentBytes - kept - waiting, held: engine.residentBytes - kept,
+                used: engine.usedBytes - kept, own: ownBytes, at: clinux_cycle_counter())
+        }
+        measure()
+        // No key goes for what others than the engine have freed.
+        if memoryLimit.mayReturnFree(at: now, Syscall.freeMemory) {
+            Syscall.returnFreeMemory()
+            measure()
+        }
     }
 
     /// To be called at times: follows what is counted by nobody when it changes.
@@ -70,6 +78,7 @@ extension Server {
     func followReturning() {
         let settings = configuration.settings
         engine.returnsLargeBlocks = settings.maxMemory > 0 || settings.activeDefragmentation
+        Syscall.returnLargeBlocks(all: engine.returnsLargeBlocks)
     }
 
     /// Says in the log what a limit asks for that may not be meant.

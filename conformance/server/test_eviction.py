@@ -664,6 +664,29 @@ def test_resident_memory_stays_near_the_limit_with_values_of_all_sizes(policy, s
         assert int(info(client, "memory")["used_memory"]) > limit * 3 // 4
 
 
+@pytest.mark.ours
+def test_what_others_than_keys_have_left_takes_no_room_from_them(start):
+    """What malloc keeps of freed memory counts for the system; it is given back before keys go for it."""
+    limit = 100 << 20
+    server = start("--save", "", "--maxmemory", limit, "--maxmemory-policy", "allkeys-lru")
+    with server.connect() as client:
+        subscribers = [server.connect() for _ in range(20)]
+        for number, subscriber in enumerate(subscribers):
+            for first in range(0, 15_000, 1000):
+                subscriber.pipeline([("SUBSCRIBE", f"channel:{number}:{place}") for place in range(first, first + 1000)])
+        # Something behind it in memory stays.
+        client("CLIENT", "SETNAME", "n" * 200)
+        for subscriber in subscribers:
+            subscriber.close()
+        assert eventually(lambda: info(client, "clients")["connected_clients"] in (1, "1"))
+        for size in (300_000, 1_000_000, 3_000_000, 20_000):
+            for first in range(0, limit * 5 // 4 // size, 10):
+                client.pipeline([("SET", f"{size}:{number}", "x" * size) for number in range(first, first + 10)])
+            assert server.peak_bytes() < limit * 11 // 10, f"{server.peak_bytes() >> 10} KB after values of {size} bytes"
+            # The program itself takes some 15 MB.
+            assert used(client) > limit * 3 // 4, f"{used(client) >> 20} MB in use after values of {size} bytes"
+
+
 MIXED = (8, 64 << 10)
 
 

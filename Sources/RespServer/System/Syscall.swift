@@ -98,6 +98,17 @@ enum Syscall {
     /// Gives what the C library keeps of freed memory back to the system.
     static func returnFreeMemory() { malloc_trim(0) }
 
+    /// How many bytes of freed memory the C library keeps.
+    /// - Complexity: O(free blocks of some size).
+    static var freeMemory: Int { clinux_free_malloc_bytes() }
+
+    /// Has the C library take large blocks from the system one by one, and return them when they are freed.
+    /// - Parameter returnsAll: whether it keeps none of those that the engine's allocator does not keep, either; else those below 4 MB are made
+    ///   again sooner than the system would give their pages.
+    static func returnLargeBlocks(all returnsAll: Bool) {
+        clinux_set_malloc_thresholds(returnsAll ? 256 << 10 : 4 << 20, 1 << 20)
+    }
+
     static func setOption(_ descriptor: Int32, _ level: Int32, _ option: Int32, _ value: Int32) {
         var value = value
         unsafe setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
