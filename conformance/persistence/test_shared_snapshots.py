@@ -23,7 +23,7 @@ def plain():
     def plain(directory, *arguments, log, **options):
         place = directory / log
         place.mkdir()
-        running.append(servers.Server(servers.under_test(), [*FLAGS, "--dir", directory, *arguments], directory=place, **options))
+        running.append(servers.Server(servers.under_test(), [*FLAGS, *arguments], directory=place, working_directory=directory, **options))
         return running[-1]
     yield plain
     for server in running:
@@ -44,17 +44,17 @@ def saved(plain, directory):
     return sorted(keys)
 
 
-@pytest.mark.parametrize("way", ["flag", "file", "environment"])
+@pytest.mark.parametrize("way", ["flag", "file", "environment", "directory"])
 def test_a_second_server_that_is_told_to_save_does_not_start(way, plain, tmp_path):
     first = plain(tmp_path, *OWN, log="first")
     assert (tmp_path / LOCK).read_text() == f"{first.pid}\n"
     (tmp_path / "a.conf").write_text("save 100 1\n")
-    given = {"flag": OWN, "file": (), "environment": ()}[way]
+    given = {"flag": OWN, "file": (), "environment": (), "directory": ("--dir", tmp_path)}[way]
     place = tmp_path / "second"
     place.mkdir()
-    words = [*([tmp_path / "a.conf"] if way == "file" else []), *FLAGS, "--dir", tmp_path, *given]
+    words = [*([tmp_path / "a.conf"] if way == "file" else []), *FLAGS, *given]
     environment = {"RESP_SAVE": "100 1"} if way == "environment" else None
-    second = servers.Server(servers.under_test(), words, directory=place, environment=environment, ready=False)
+    second = servers.Server(servers.under_test(), words, directory=place, working_directory=tmp_path, environment=environment, ready=False)
     try:
         assert second.wait() == 1
         text = second.output()
@@ -89,24 +89,31 @@ def test_a_second_server_that_is_told_nothing_does_not_save(plain, tmp_path):
         assert other("SHUTDOWN", "SAVE").is_error
         assert second.output().count(held_by(tmp_path, first)) == 1
         assert (tmp_path / "dump.rdb").read_bytes() == content
-        # Once the other one is gone, it may.
+        # Once the other one is gone, what it has saved is all there is of its data.
         client.send("SHUTDOWN", "NOSAVE")
         assert first.wait() == 0
+        refusal = f"-ERR Nothing is saved, as {tmp_path}/dump.rdb was written by another server since this one loaded or saved it\r\n".encode()
+        assert [other("SAVE").raw for _ in range(2)] == [refusal, refusal]
+        assert second.output().count("was written by another server") == 1 and not (tmp_path / LOCK).exists()
+        (tmp_path / "dump.rdb").rename(tmp_path / "first.rdb")
         assert other("SAVE").value == b"OK" and "this server's to write now" in second.output()
         assert (tmp_path / LOCK).read_text() == f"{second.pid}\n"
     second.kill()
     assert saved(plain, tmp_path) == [b"second"]
 
 
-def test_its_end_overwrites_nothing(plain, tmp_path):
+@pytest.mark.parametrize("gone", [False, True], ids=["beside", "after"])
+def test_its_end_overwrites_nothing(gone, plain, tmp_path):
     first = plain(tmp_path, *OWN, log="first")
     second = plain(tmp_path, log="second")
     with first.connect() as client, second.connect() as other:
         client("SET", "first", 1), other("SET", "second", 1)
         assert client("SAVE").value == b"OK"
+    if gone:
+        first.kill()
     second.signal(signal.SIGTERM)
     assert second.wait() == 0 and "Exiting without a snapshot" in second.output()
-    assert (tmp_path / LOCK).read_text() == f"{first.pid}\n"
+    assert gone or (tmp_path / LOCK).read_text() == f"{first.pid}\n"
     first.kill()
     assert saved(plain, tmp_path) == [b"first"]
 

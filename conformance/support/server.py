@@ -79,15 +79,17 @@ class Server:
     arguments    everything after the program's name; `port` is added unless `add_port` is false
     stdin        bytes for the standard input
     environment  variables added to the inherited ones
+    directory    where its output goes, and where it is started unless there is a working_directory
     """
 
     def __init__(self, binary, arguments=(), *, port=None, add_port=True, stdin=None, environment=None, ready=True,
-                 directory=None, unix_socket=None, host="127.0.0.1", file_limit=None):
+                 directory=None, working_directory=None, unix_socket=None, host="127.0.0.1", file_limit=None):
         self.binary = binary
         self.host = host
         self.unix_socket = unix_socket
         self.owns_directory = directory is None
         self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix="conformance-"))
+        self.working_directory = working_directory or self.directory
         self.log_path = self.directory / "output.log"
         self.exit_expected = False
         self.process = None
@@ -116,7 +118,7 @@ class Server:
                 resource.setrlimit(resource.RLIMIT_NOFILE, file_limit)
         self.log = open(self.log_path, "wb")
         self.process = subprocess.Popen(
-            command, cwd=self.directory, stdout=self.log, stderr=subprocess.STDOUT,
+            command, cwd=self.working_directory, stdout=self.log, stderr=subprocess.STDOUT,
             stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
             env={**os.environ, **(environment or {})}, preexec_fn=limits if file_limit else None)
         if stdin is not None:

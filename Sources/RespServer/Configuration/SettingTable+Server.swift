@@ -59,7 +59,10 @@ extension SettingTable {
     static let process: [Setting] = [
         .own(
             "dir", .directory, [.protected, .deniedWhileLoading], load: { .text($0.directory) },
-            store: { $0.directory = $1.textValue }),
+            store: { settings, value in
+                settings.directory = value.textValue
+                settings.givesDirectory = true
+            }),
         .boolean("daemonize", \.daemonize, [.immutable]),
         .text("pidfile", \.pidFile, [.immutable]),
         .choice("supervised", \.supervision, [.immutable]),

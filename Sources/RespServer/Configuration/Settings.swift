@@ -54,6 +54,8 @@ struct Settings: Sendable {
 
     /// Absolute; the server runs in it, and relative paths of other settings start there.
     var directory = ""
+    /// Whether somebody has given it, and it is not just where the server was started.
+    var givesDirectory = false
     var daemonize = false
     /// Empty writes none, unless the server runs as a daemon.
     var pidFile = ""
@@ -126,6 +128,7 @@ struct Settings: Sendable {
     /// Whether somebody has given them, and these are not those of every server.
     var givesSavePoints = false
     var dbFilename = "dump.rdb"
+    var snapshotPath: String { "\(directory)/\(dbFilename)" }
     var rdbChecksum = true
     /// Whether a snapshot is brought to the disk as it is written, and not at its end alone.
     var rdbSaveIncrementalFsync = true

@@ -152,6 +152,7 @@ extension Persistence {
             engine.changesSaved(upTo: background.changeCount)
             lastSave = now / 1000
             lastSaveSucceeded = true
+            noteSnapshotFile()
         case .failed(let reason):
             log.warning("Write error while saving DB to the disk(\(reason))")
             log.warning("Background saving error")

@@ -15,6 +15,7 @@ extension Persistence {
             engine.changesSaved(upTo: engine.changeCount)
             lastSave = now / 1000
             lastSaveSucceeded = true
+            noteSnapshotFile()
             owner?.updateGate()
             return true
         case .failed(let reason):

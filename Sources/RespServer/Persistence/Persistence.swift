@@ -69,8 +69,11 @@ final class Persistence {
     var now: Int64 { engine.now }
 
     let lock = SnapshotLock()
-    /// Whether another server has it, as was seen last and told.
+    /// Whether another server has it, or has written what this one knows nothing of, as was seen last and told.
     private(set) var isOthers = false
+    /// Which version of the snapshot file was loaded or saved last, and where.
+    private var known: (path: String, version: FileVersion?)?
+    private var hasToldOfVersion = false
     let helper = HelperThread(niceness: 10)
     /// When it is to be looked how far the file is of a snapshot that rests or is written.
     let timer: LoopTimer
@@ -105,34 +108,54 @@ final class Persistence {
         timer.action = { [unowned self] in continueSaving() }
     }
 
+    /// To be called when the snapshot file has been saved, or is about to be loaded.
+    func noteSnapshotFile() {
+        known = (configuration.settings.snapshotPath, versionOfSnapshotFile)
+    }
+
+    private var versionOfSnapshotFile: FileVersion? {
+        let settings = configuration.settings
+        return (try? DataDirectory(settings.directory))?.version(of: settings.dbFilename)
+    }
+
     /// Makes sure that the snapshot file is this server's to write.
     /// - Returns: why it is not; then the log says so, too, once.
     func problemOfOwnership() -> String? {
         let settings = configuration.settings
-        guard let holder = lock.take(in: settings.directory, for: settings.dbFilename) else {
-            if isOthers {
-                log.notice(
-                    "The snapshot file \(settings.directory)/\(settings.dbFilename) is this server's to write now"
+        if let holder = lock.take(in: settings.directory, for: settings.dbFilename) {
+            if !isOthers {
+                log.warning(
+                    "No snapshot is saved for now: \(holder.text). Nothing is overwritten. \(Self.adviceOnOwnership)"
                 )
             }
-            isOthers = false
-            return nil
+            isOthers = true
+            return holder.text
         }
-        if !isOthers {
-            log.warning(
-                "No snapshot is saved for now: \(holder.text). Nothing is overwritten. \(Self.adviceOnOwnership)"
-            )
+        guard isOthers else { return nil }
+        // What the other one has saved meanwhile is all that there is of its data now.
+        if let known, known.path == settings.snapshotPath, case let version? = versionOfSnapshotFile,
+            version != known.version
+        {
+            lock.release()
+            let text = "\(known.path) was written by another server since this one loaded or saved it"
+            if !hasToldOfVersion {
+                log.warning("No snapshot is saved for now: \(text). Move it away, or name another file with dbfilename")
+            }
+            hasToldOfVersion = true
+            return text
         }
-        isOthers = true
-        return holder.text
+        log.notice("The snapshot file \(settings.snapshotPath) is this server's to write now")
+        isOthers = false
+        hasToldOfVersion = false
+        return nil
     }
 
     /// Takes the snapshot file for this server, if it saves by itself.
-    /// - Returns: false if it is another's, and this one was told to save to it.
+    /// - Returns: false if it is another's, and this one was told when to save, or where.
     func takeOwnership() -> Bool {
         let settings = configuration.settings
         guard !settings.savePoints.isEmpty, problemOfOwnership() != nil else { return true }
-        return !settings.givesSavePoints
+        return !settings.givesSavePoints && !settings.givesDirectory
     }
 
     /// To be called when the settings name another file, or other save points.

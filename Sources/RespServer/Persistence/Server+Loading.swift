@@ -23,6 +23,7 @@ extension Server {
             return false
         }
         removeLeftovers()
+        persistence.noteSnapshotFile()
         return configuration.settings.appendOnly ? loadFromLog() : loadOnlySnapshot()
     }
 
@@ -55,6 +56,7 @@ extension Server {
     func loadSnapshot(replacing: Bool, serving: Bool) -> LoadOutcome {
         let settings = configuration.settings
         let name = settings.dbFilename
+        persistence.noteSnapshotFile()
         let file: DataFile
         do throws(SyscallError) {
             file = try DataDirectory(settings.directory).openFile(name)

@@ -28,6 +28,20 @@ private func identity(_ descriptor: Int32) -> FileIdentity? {
 /// By which number an open file or directory is known to who observes the disk.
 private func inode(_ descriptor: Int32) -> UInt64 { identity(descriptor)?.inode ?? 0 }
 
+/// What tells a file that was written again, or replaced by another, from what it was.
+struct FileVersion: Equatable, Sendable {
+    private let identity: FileIdentity
+    private let byteCount: Int
+    private let seconds: Int
+    private let nanoseconds: Int
+
+    fileprivate init(_ status: stat) {
+        identity = FileIdentity(status)
+        byteCount = Int(status.st_size)
+        (seconds, nanoseconds) = (Int(status.st_mtim.tv_sec), Int(status.st_mtim.tv_nsec))
+    }
+}
+
 /// A directory that files are made in.
 @safe final class DataDirectory: @unchecked Sendable {
     fileprivate let descriptor: Int32
@@ -121,6 +135,12 @@ private func inode(_ descriptor: Int32) -> UInt64 { identity(descriptor)?.inode 
         var status = stat()
         guard unsafe fstatat(descriptor, name, &status, 0) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
         return Int(status.st_size)
+    }
+
+    /// Which version of a file there is; nil if there is none.
+    func version(of name: String) -> FileVersion? {
+        var status = stat()
+        return unsafe fstatat(descriptor, name, &status, 0) == 0 ? FileVersion(status) : nil
     }
 
     func makeFile(_ name: String) throws(SyscallError) -> DataFile {
