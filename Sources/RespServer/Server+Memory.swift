@@ -32,8 +32,9 @@ extension Server {
         memoryLimit.logWasCounted(appendOnly.writer.log.heldCount)
         let ownBytes = ownBytes
         if memoryLimit.follow(configuration.settings.maxMemory) { measureMemory() }
-        engine.memoryLimit = memoryLimit.engineLimit(own: ownBytes)
-        engine.residentLimit = memoryLimit.residentLimit(own: ownBytes)
+        let taken = ownBytes + clientMemory.expectedByteCount
+        engine.memoryLimit = memoryLimit.engineLimit(own: taken)
+        engine.residentLimit = memoryLimit.residentLimit(own: taken)
         followRoom()
         // Where there was nothing to be had, there may be something now.
         if memoryLimit.isExceeded { memoryLimit.timer.set(for: now) }

@@ -745,6 +745,28 @@ def test_resident_memory_stays_near_the_limit_while_large_values_arrive(megabyte
 
 
 @pytest.mark.ours
+@pytest.mark.parametrize("logged", ["no", "yes"])
+@pytest.mark.parametrize("words", [("SET", "k"), ("GETSET", "k"), ("APPEND", "k"), ("HSET", "h", "f"), ("RPUSH", "l"), ("SADD", "s"), ("MULTI", "SET", "k")],
+                         ids=lambda words: words[0])
+def test_resident_memory_stays_near_the_limit_while_large_arguments_are_copied(words, logged, start):
+    """Most commands copy them, and so does the log: room for that is made before."""
+    limit, size = 200 << 20, 40 << 20
+    server = start("--save", "", "--maxmemory", limit, "--maxmemory-policy", "allkeys-lru", "--appendonly", logged, "--appendfsync", "no")
+    value = "x" * size
+    with server.connect() as client:
+        for first in range(0, limit // 250, 1000):
+            client.pipeline([("SET", f"key:{number}", "x" * 200) for number in range(first, first + 1000)])
+        server.forget_peak()
+        for _ in range(3):
+            if words[0] == "MULTI":
+                assert client.pipeline([("MULTI",), (*words[1:], value), ("EXEC",)])[-1].plain() == [b"OK"]
+            else:
+                assert not client(*words, value).is_error
+        assert server.peak_bytes() < limit * 112 // 100, f"{server.peak_bytes() >> 10} KB"
+        assert evicted(client) > 0 and client("EXISTS", words[-1] if words[0] != "HSET" else "h").value == 1
+
+
+@pytest.mark.ours
 @pytest.mark.parametrize("megabytes", [50, 100])
 def test_resident_memory_stays_near_the_limit_when_room_in_use_is_filled(megabytes, start):
     """Of a value that SETBIT made long no page is there but the last one, though all of it is in use."""

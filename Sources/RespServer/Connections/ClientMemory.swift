@@ -4,6 +4,8 @@
 // sum is right at any time, a request that arrives in pieces included, and to keep it costs nothing that grows with the connections.
 // Without a limit nobody counts, and INFO goes through all of them.
 
+import RespCodec
+
 final class ClientMemory {
     /// When clients are to be closed that hold too much.
     let timer: LoopTimer
@@ -13,6 +15,8 @@ final class ClientMemory {
     private(set) var byteCount = 0
     /// What of it is requests that have not been executed, most of them because they have not arrived whole.
     private(set) var inputByteCount = 0
+    /// How much more the commands of requests that are arriving are going to take: see `Server.expectedByteCount`.
+    private(set) var expectedByteCount = 0
 
     init(_ timers: LoopTimers) { timer = timers.add() }
 
@@ -28,7 +32,18 @@ final class ClientMemory {
         return true
     }
 
+    /// Takes note of how much more than what has arrived a request is going to take.
+    /// - Returns: Whether that has changed.
+    @inline(__always)
+    func expect(_ bytes: Int, of connection: Connection) -> Bool {
+        guard bytes != connection.expectedByteCount else { return false }
+        expectedByteCount += bytes - connection.expectedByteCount
+        connection.expectedByteCount = bytes
+        return true
+    }
+
     func forget(_ connection: Connection) {
+        _ = expect(0, of: connection)
         byteCount -= connection.countedByteCount
         inputByteCount -= connection.countedInputByteCount
         (connection.countedByteCount, connection.countedInputByteCount) = (0, 0)
@@ -72,8 +87,34 @@ extension Server {
     @inline(never)
     func countMemory(of connection: Connection) {
         guard !connection.isClosed, clientMemory.count(connection) else { return }
+        _ = clientMemory.expect(expectedByteCount(of: connection), of: connection)
         if engine.isMemoryLimited { followMemoryLimit() }
         if isOverClientLimit { clientMemory.timer.set(for: now) }
+    }
+
+    /// Large arguments below this size make no difference to any limit.
+    private static let leastExpected = 1 << 20
+
+    /// How much more memory the command of a request with large arguments is going to take at once than these do: most copy them, and the log
+    /// has another copy. Room for it is made as they arrive. Where no key may go, or it is more than a half of the limit together, there is no
+    /// use in that.
+    private func expectedByteCount(of connection: Connection) -> Int {
+        let settings = configuration.settings
+        let arrived = (connection.pending?.largeByteCount ?? 0) + (connection.transaction?.byteCount ?? 0)
+        guard arrived >= Self.leastExpected, settings.maxMemory > 0, settings.maxMemoryPolicy != .noEviction else {
+            return 0
+        }
+        let isLogged = appendOnly.takesEffects
+        let isTakenOver =
+            !isLogged && connection.transaction == nil
+            && connection.pending?.withCommandName { Self.takesArgumentsOver($0) } == true
+        let copies = isLogged ? 2 : isTakenOver ? 0 : 1
+        return min(copies * arrived, max(0, settings.maxMemory / 2 - arrived))
+    }
+
+    /// Whether large arguments of a command become values as they are.
+    private static func takesArgumentsOver(_ name: ByteSlice) -> Bool {
+        ["set", "mset", "setex", "psetex", "setnx"].contains { name.equalsIgnoringCase($0) }
     }
 
     /// A connection has gone: what it held counts no longer.

@@ -299,6 +299,11 @@ import StoreEngine
         arrivedByteCount + start + arguments.byteCount + Self.bytesOfItself
     }
 
+    /// Bytes of large arguments that have arrived.
+    var largeByteCount: Int {
+        large.blocks.reduce(0) { $0 + $1.count } + (unsafe receiving?.base == nil ? 0 : receiving?.received ?? 0)
+    }
+
     /// The bytes that are no whole argument yet: what `client-query-buffer-limit` is about.
     var unparsedCount: Int { unsafe count - position + (receiving?.received ?? 0) }
 }
