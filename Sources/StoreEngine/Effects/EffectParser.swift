@@ -209,11 +209,12 @@ enum EffectParser {
         var unit = 1
         for digit in stride(from: first - 3, to: place, by: -1) {
             let old = unsafe Int(bytes[digit] & 15)
-            for bit in 0..<4 where old ^ 1 << bit <= 9 {
+            // There are fewer bytes than the length says: a bit of it is one too many.
+            for bit in 0..<4 where old & 1 << bit != 0 {
                 // No number begins with a zero, but zero.
                 if old == 1 << bit && digit == place + 1 && digit < first - 3 { continue }
-                guard case let end = first + length + ((old ^ 1 << bit) - old) * unit, end >= first,
-                    end <= bytes.count - 2, unsafe bytes[end] == 0x0D && (unsafe bytes[end + 1]) == 0x0A
+                guard case let end = first + length - (1 << bit) * unit, end >= first, end <= bytes.count - 2,
+                    unsafe bytes[end] == 0x0D && (unsafe bytes[end + 1]) == 0x0A
                 else { continue }
                 var next = end + 2
                 switch unsafe words(left, of: bytes, &next, into: list) {

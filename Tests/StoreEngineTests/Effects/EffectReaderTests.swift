@@ -184,6 +184,10 @@ private final class Pieces: SnapshotInput {
             let (count, outcome) = read(Array(bytes[..<length]))
             #expect(count == 0 && outcome == .torn(offset: 0, isGroup: false), "cut at \(length)")
         }
+        for length in ["4611686018427387903", "0000422", "0000000000999"] {
+            let (count, outcome) = read(Array(text.replacing("$422", with: "$" + length).dropLast(5).utf8))
+            #expect(count == 0 && outcome == .torn(offset: 0, isGroup: false), "\(length)")
+        }
         // The request behind it is cut off, too.
         for (length, isTorn) in [("1422", true), ("999", true), ("522", false), ("622", false)] {
             let changed = text.replacing("$422", with: "$" + length) + "*1\r\n$4\r\nPIN"
