@@ -18,8 +18,23 @@ final class TurnClock {
     var noticedMicroseconds = Int.max { didSet { followMillisecond() } }
     /// Nanoseconds in 2^20 cycles.
     private var nanosecondRate: UInt64 = 1_000_000
-    private let startCycles = clinux_cycle_counter()
-    private let startMicroseconds = Syscall.monotonicMicroseconds()
+    private let startCycles: UInt64
+    private let startMicroseconds: Int64
+
+    init() { (startCycles, startMicroseconds) = Self.read() }
+
+    /// The time of both clocks. Between the two readings the system may let others run, which would make a short time tell a wrong rate: the
+    /// closest of three counts.
+    private static func read() -> (cycles: UInt64, microseconds: Int64) {
+        var (best, closest) = ((cycles: UInt64(0), microseconds: Int64(0)), UInt64.max)
+        for _ in 0..<3 {
+            let before = clinux_cycle_counter()
+            let microseconds = Syscall.monotonicMicroseconds()
+            let apart = clinux_cycle_counter() &- before
+            if apart < closest { (best, closest) = ((before &+ apart / 2, microseconds), apart) }
+        }
+        return best
+    }
 
     @inline(__always)
     func beginTurn() {
@@ -66,9 +81,9 @@ final class TurnClock {
 
     /// Microseconds for a number of cycles, by what has passed since the start.
     func microseconds(cycles: UInt64) -> Double {
-        let elapsed = Double(clinux_cycle_counter() &- startCycles)
-        guard elapsed > 0 else { return 0 }
-        return Double(cycles) * Double(Syscall.monotonicMicroseconds() - startMicroseconds) / elapsed
+        let now = Self.read()
+        guard now.cycles > startCycles else { return 0 }
+        return Double(cycles) * Double(now.microseconds - startMicroseconds) / Double(now.cycles - startCycles)
     }
 
     /// Since the server was made.
