@@ -103,9 +103,8 @@ def test_values_are_right(start):
         assert value("redis_db_keys", 'db="db0"') == 5 and value("redis_db_keys", 'db="db1"') == 1
         assert value("redis_commands_total", 'cmd="get"') == 3 and value("redis_commands_total", 'cmd="set"') == 4
         assert value("redis_slowlog_length") == 2 and value("redis_slowlog_last_id") == 1
-        # Cycles are told in seconds by what has passed of both since the start: not to the last hundredth on a loaded machine.
-        assert 0.24 <= value("redis_last_slow_execution_duration_seconds") < 3
-        assert value("redis_latency_spike_duration_seconds", 'event_name="command"') >= 0.24
+        assert 0.25 <= value("redis_last_slow_execution_duration_seconds") < 3
+        assert value("redis_latency_spike_duration_seconds", 'event_name="command"') >= 0.25
         assert before - 10 < value("redis_latency_spike_last", 'event_name="command"') < before + 60
-        assert 0.48 <= value("redis_commands_duration_seconds_total", 'cmd="debug"') < 6
+        assert 0.5 <= value("redis_commands_duration_seconds_total", 'cmd="debug"') < 6
         assert value("redis_memory_used_bytes") > 100_000 and value("redis_process_id") > 1

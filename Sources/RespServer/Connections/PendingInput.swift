@@ -287,9 +287,7 @@ import StoreEngine
     var byteCount: Int { count - start + large.blocks.reduce(0) { $0 + $1.count } + receivingLength }
 
     /// All bytes that have arrived.
-    var arrivedByteCount: Int {
-        byteCount - receivingLength + (unsafe receiving?.base == nil ? 0 : receiving?.received ?? 0)
-    }
+    var arrivedByteCount: Int { count - start + largeByteCount }
 
     /// About what one takes without any bytes: the object, its parser, and the first blocks of its buffer and of its list of arguments.
     private static let bytesOfItself = 448

@@ -90,10 +90,11 @@ final class TurnClock {
     var uptimeSeconds: Int { Int((Syscall.monotonicMicroseconds() - startMicroseconds) / 1_000_000) }
 
     func correctMillisecond() {
-        let elapsed = Syscall.monotonicMicroseconds() - startMicroseconds
-        // The two clocks are read one after the other: of a short time they tell different lengths.
+        let now = Self.read()
+        let elapsed = now.microseconds - startMicroseconds
+        // To the microsecond: of a short time that tells no rate.
         guard elapsed >= 1000 else { return }
-        millisecond = max(1000, UInt64(Double(clinux_cycle_counter() &- startCycles) * 1000 / Double(elapsed)))
+        millisecond = max(1000, UInt64(Double(now.cycles &- startCycles) * 1000 / Double(elapsed)))
         followMillisecond()
     }
 

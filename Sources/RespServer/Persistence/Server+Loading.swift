@@ -23,7 +23,6 @@ extension Server {
             return false
         }
         removeLeftovers()
-        persistence.noteSnapshotFile()
         return configuration.settings.appendOnly ? loadFromLog() : loadOnlySnapshot()
     }
 

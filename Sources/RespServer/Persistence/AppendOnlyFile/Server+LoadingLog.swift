@@ -12,6 +12,7 @@ extension Server {
     /// Loads the data of a server that keeps an append-only file, and begins to log.
     /// - Returns: false if it cannot be, or the server is to stop.
     func loadFromLog() -> Bool {
+        persistence.noteSnapshotFile()
         do throws(AppendFileError) {
             guard
                 let directory = try AppendDirectory.open(
