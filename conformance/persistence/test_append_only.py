@@ -547,9 +547,9 @@ def test_damage_is_refused_with_file_offset_and_advice(begin, tmp_path):  # noqa
         (content[:start] + b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$99999\r\n" + content[start:], f"a word that is shorter than it says, at offset {start}"),
         (content[:start] + content[start + 7:], f"at offset {start}"),
         (changed(start, bytes(8)), f"at offset {start}"),
-        (content[:places[-3]] + content[places[-3] + 15:], f"EXEC without MULTI, at offset"),
+        (content[:places[-3]] + content[places[-3] + 15:], "EXEC without MULTI, at offset"),
         (content[:start] + b"*1\r\n$8\r\nSHUTDOWN\r\n" + content[start:], f"'SHUTDOWN' has no place in an append-only file, at offset {start}"),
-        (content[:start] + b"*2\r\n$6\r\nSELECT\r\n$2\r\n99\r\n" + content[start:], f"Database 99 is selected, which there is not"),
+        (content[:start] + b"*2\r\n$6\r\nSELECT\r\n$2\r\n99\r\n" + content[start:], "Database 99 is selected, which there is not"),
     ]:
         path.write_bytes(damaged)
         text = refused(begin, tmp_path)
