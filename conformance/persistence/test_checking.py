@@ -273,6 +273,24 @@ def test_a_file_that_has_grown_is_not_shortened(tools, tmp_path):
     assert last.read_bytes() == INCREMENTS["torn"] + b"\n" + SOUND
 
 
+@pytest.mark.parametrize("holder", ["server", "nobody"])
+def test_what_is_being_written_is_waited_for(holder, tools, tmp_path):
+    """A server may have had to give up its processor in the middle of a request; one that has ended has torn it."""
+    make(tmp_path, SOUND, INCREMENTS["torn"])
+    last = folder(tmp_path) / "appendonly.aof.1.incr.aof"
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    (folder(tmp_path) / "appendonly.aof.lock").write_text(f"{os.getpid() if holder == 'server' else gone.pid}\n")
+    process = subprocess.Popen([servers.under_test(), "--check", folder(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if holder == "server":
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.3)
+        with last.open("ab") as file:
+            file.write(SOUND)
+    text, _ = process.communicate(timeout=60)
+    assert (process.returncode == 0) == (holder == "server") and ("Reached EOF" in text) == (holder == "nobody"), text
+
+
 def test_a_directory_that_is_written_and_rewritten(begin, tools, tmp_path):  # noqa: F811
     """Each look finds it sound, and never more than there was when it began."""
     server = begin(servers.under_test(), tmp_path, *ON, "--appendfsync", "everysec")

@@ -143,6 +143,20 @@ struct LogCheck {
         throw CheckFailure("A server uses the append-only file in \(path): end it before its files are changed")
     }
 
+    /// For so long a server that is in the middle of writing is waited for, in milliseconds: others may have its processor.
+    private static let longestWait = 2000
+    private static let waitStep = 10
+
+    /// Whether a file becomes longer because a server is writing to it.
+    private func grows(_ part: Part, beyond byteCount: Int) -> Bool {
+        for _ in 0..<Self.longestWait / Self.waitStep {
+            if let now = part.file.byteCount, now > byteCount { return true }
+            guard part.directory.isInUse else { return false }
+            Syscall.sleep(microseconds: Self.waitStep * 1000)
+        }
+        return false
+    }
+
     private func tell(_ outcome: Outcome, _ kind: String, of part: Part) {
         switch outcome {
         case .sound: say("\(kind) \(part.name) is valid")
@@ -188,7 +202,7 @@ struct LogCheck {
                 let rest = reader.rest()
                 lines += rest.lineCount
                 // A server was in the middle of writing it when its size was taken.
-                if mode == .examine, part.isLast, let now = file.byteCount, now > byteCount {
+                if mode == .examine, part.isLast, grows(part, beyond: byteCount) {
                     return try finish(part, byteCount, rest.offset, lines)
                 }
                 sayReason(

@@ -86,11 +86,21 @@ struct FileVersion: Equatable, Sendable {
     private static let mostTries = 100
 
     /// Which process says that it has locked a file, as it is told behind a word for it; empty if none does.
-    func holder(ofLock name: String) -> String {
-        guard let text = try? openFile(name).start(atMost: 16),
-            let process = Int32(String(decoding: text.prefix { $0 != 0x0A }, as: UTF8.self))
-        else { return "" }
-        return " (process \(process))"
+    func holder(ofLock name: String) -> String { process(ofLock: name).map { " (process \($0))" } ?? "" }
+
+    private func process(ofLock name: String) -> Int32? {
+        guard let text = try? openFile(name).start(atMost: 16) else { return nil }
+        return Int32(String(decoding: text.prefix { $0 != 0x0A }, as: UTF8.self))
+    }
+
+    /// Whether a process that has locked a file here is still there.
+    var isInUse: Bool {
+        names.contains { name in
+            guard name.hasSuffix(FileLock.suffix), let process = process(ofLock: name), process > 0 else {
+                return false
+            }
+            return kill(process, 0) == 0 || errno == EPERM
+        }
     }
 
     /// What is found under a name.
