@@ -205,6 +205,77 @@ def test_old_files_go_while_the_disk_is_waited_for(slow_disk, begin, tmp_path): 
         assert client("WAITAOF", 1, 0, 0).plain() == [1, 0]
 
 
+@pytest.mark.parametrize("policy", ["always", "everysec"])
+def test_a_rewrite_does_not_wait_for_the_disk(policy, slow_disk, begin, tmp_path):  # noqa: F811
+    """Neither when it begins nor when it ends. Who is told that a write is on the disk waits, and nobody else."""
+    environment, gate = slow_disk
+    ours = tmp_path / "ours"
+    ours.mkdir()
+    server = begin(servers.under_test(), ours, *ON[:2], "--appendfsync", policy, environment=environment)
+    with server.connect(timeout=30) as client, server.connect(timeout=30) as other:
+        for value in (b"1", b"2"):
+            client("SET", "a", value)
+            if value == b"2":
+                client("CONFIG", "SET", "rdb-key-save-delay", 100_000_000)
+            else:
+                gate.touch()
+            assert client("BGREWRITEAOF").value == b"Background append only file rewriting started"
+            if value == b"2":
+                # It has begun by now; its end is waited for.
+                while len(manifest(ours)) < 3:
+                    pass
+                gate.touch()
+                client("CONFIG", "SET", "rdb-key-save-delay", 0)
+            # A write to the log is waited for by all with `always`, when there is something to write it to.
+            writes = policy == "everysec" or value == b"1"
+            if writes:
+                client.send("SET", "b", value)
+            for _ in range(100):
+                assert other("GET", "b").value == (value if writes else b"1")
+                assert fields(other)["aof_rewrite_in_progress"] == "1"
+            if policy == "always":
+                assert client.silent(0.05)
+            gate.unlink()
+            if not writes:
+                client.send("SET", "b", value)
+            assert client.read().value == b"OK"
+            wait_for_rewrite(other)
+            client("SET", "c", value)
+            assert other("WAITAOF", 1, 0, 0).plain() == [1, 0]
+            wait_until_history_is_gone(ours)
+            assert len(manifest(ours)) == 2
+    server.kill()
+    assert everything(begin, ours) == {b"a": b"2", b"b": b"2", b"c": b"2"}
+
+
+def test_a_rewrite_that_cannot_begin(begin, tmp_path):  # noqa: F811
+    """The log goes on as if it had not been asked for."""
+    server = begin(servers.under_test(), tmp_path, *ON)
+    with server.connect(timeout=30) as client:
+        client("SET", "a", 1)
+        (folder(tmp_path) / "temp-appendonly.aof.manifest").mkdir()
+        # What follows at once goes to the new increment, which no start would know of.
+        assert not any(reply.is_error for reply in client.pipeline([("BGREWRITEAOF",), ("SELECT", 1), ("SET", "b", 1)]))
+        while (shown := fields(client))["aof_rewrite_in_progress"] == "1":
+            pass
+        assert (shown["aof_last_bgrewrite_status"], shown["aof_last_write_status"]) == ("err", "ok")
+        assert len(manifest(tmp_path)) == 2
+        client("SET", "c", 1)
+    server.kill()
+    (folder(tmp_path) / "temp-appendonly.aof.manifest").rmdir()
+    server = begin(servers.under_test(), tmp_path, *ON)
+    with server.connect(timeout=30) as client:
+        rewrite(client)
+        wait_until_history_is_gone(tmp_path)
+        client("SET", "d", 1)
+    server.kill()
+    server = begin(servers.under_test(), tmp_path, *ON)
+    with server.connect(timeout=30) as client:
+        assert sorted(client("KEYS", "*").plain()) == [b"a", b"d"]
+        client("SELECT", 1)
+        assert sorted(client("KEYS", "*").plain()) == [b"b", b"c"]
+
+
 # --- what is in the files ---------------------------------------------------------------------------------------------------------------------
 
 

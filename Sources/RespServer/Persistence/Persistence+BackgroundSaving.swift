@@ -112,7 +112,8 @@ extension Persistence {
         guard background.saver.slice(isEnough) else { return false }
         background.saver.end()
         background.isWritten = true
-        background.file.finish(version: background.saver.version)
+        background.rewrite?.removesHistory = !configuration.settings.keepsLogHistory
+        background.file.finish(version: background.saver.version, publishing: background.rewrite?.publication())
         rest(until: now + 1)
         return true
     }

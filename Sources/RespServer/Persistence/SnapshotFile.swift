@@ -156,9 +156,12 @@ final class SnapshotFile: SnapshotDestination {
         /// The file takes its name.
         func takeName() { attempt { () throws(SyscallError) in try directory.rename(temporaryName, to: name) } }
 
-        /// Makes sure that the name is on the disk.
-        func syncName() -> Outcome {
-            attempt { () throws(SyscallError) in try directory.sync() }
+        /// Makes sure that the name is on the disk, and what is to follow.
+        func syncName(publishing publish: (@Sendable () throws(SyscallError) -> Void)?) -> Outcome {
+            attempt { () throws(SyscallError) in
+                try directory.sync()
+                try publish?()
+            }
             return error.map { .failed("\($0)") } ?? .saved(byteCount: written)
         }
     }
@@ -258,9 +261,12 @@ final class SnapshotFile: SnapshotDestination {
     }
 
     /// Everything has been taken: has the file finished.
-    func finish(version: UInt16) {
+    /// - Parameter publish: what is to be done when it has its name.
+    func finish(version: UInt16, publishing publish: (@Sendable () throws(SyscallError) -> Void)? = nil) {
         submit(size: 0) { $0.complete(version: version) }
-        thread.submit { [work, state] in if state.name(work) { state.end(work.syncName()) } }
+        thread.submit { [work, state] in
+            if state.name(work) { state.end(work.syncName(publishing: publish)) }
+        }
     }
 
     /// What came of it; nil while nothing has failed and it is not finished.

@@ -36,8 +36,12 @@ import Testing
             DiskObservation.shared.end()
         }
 
+        /// - Parameter reply: may have to wait for the disk.
         func send(_ lines: String, _ reply: String) {
-            #expect(client.received { scripted.send(client, lines) } == reply, "\(lines)")
+            let start = client.received.count
+            scripted.send(client, lines)
+            wait { client.received.count < start + reply.utf8.count }
+            #expect(String(decoding: client.received[start...], as: UTF8.self) == reply, "\(lines)")
         }
 
         /// Writes the next number in several places, which must agree.

@@ -31,8 +31,6 @@ final class AppendDirectory {
 
     static func manifestName(of fileName: String) -> String { "\(fileName).manifest" }
     static func lockName(of fileName: String) -> String { fileName + FileLock.suffix }
-    private var manifestName: String { Self.manifestName(of: fileName) }
-    private var temporaryManifestName: String { "temp-\(manifestName)" }
     /// Where effects go until there is a first base, here or in the directory to which the log moves.
     var temporaryIncrementName: String { "temp-\(fileName).incr" }
     /// Where a base is written until it is whole.
@@ -145,7 +143,7 @@ final class AppendDirectory {
     }
 
     private func isTemporary(_ name: String) -> Bool {
-        name == temporaryManifestName || name == temporaryIncrementName
+        name == manifestFile.temporaryName || name == temporaryIncrementName
             || name.hasPrefix("temp-rewriteaof-") && name.hasSuffix(".aof")
     }
 
@@ -173,24 +171,22 @@ final class AppendDirectory {
 
     // MARK: changing it
 
+    /// Where the manifest is.
+    var manifestFile: AppendManifestFile {
+        AppendManifestFile(files: files, name: Self.manifestName(of: fileName), watch: watch)
+    }
+
     /// Puts a manifest in the place of the old one, on the disk, too.
     func store(_ new: AppendManifest) throws(SyscallError) {
-        do throws(SyscallError) {
-            let file = try files.makeFile(temporaryManifestName)
-            let text = new.text
-            try file.writeAll(text)
-            try file.sync()
-            try file.close()
-            try watch.follow(new) { () throws(SyscallError) in
-                try files.rename(temporaryManifestName, to: manifestName)
-            }
-            try files.sync()
-        } catch {
-            files.remove(temporaryManifestName)
-            throw error
-        }
+        try manifestFile.replace(manifest, with: new)
         manifest = new
     }
+
+    /// A thread has put a manifest in the place of the old one.
+    func isStored(_ new: AppendManifest) { manifest = new }
+
+    /// What was history was removed.
+    func hasNoHistory() { manifest.forgetHistory() }
 
     /// The sizes of the files that are to be loaded.
     /// - Throws: if one of them is not there.

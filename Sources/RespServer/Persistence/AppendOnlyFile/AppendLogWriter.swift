@@ -55,14 +55,14 @@ final class AppendLogWriter {
     var sync = AppendSync.everySecond
     private let report: Log
     private let thread = HelperThread()
-    /// For what takes long and nobody waits for.
-    private let remover = HelperThread(niceness: 10)
     /// Another one for each time that the log is on: what the thread does for a log that was given up says nothing of the next.
     private var progress = Progress()
     private var file: DataFile?
     private var identity: FileIdentity?
     /// Where the log was before it began to move, and how many bytes that had.
     private var former: (file: DataFile, size: Int)?
+    /// The file before the one at hand, and how many bytes that had, while nothing may be written to the new one.
+    private var held: (file: DataFile, size: Int)?
     /// What a start would find; nil while what is written is worth nothing without a base that is still being written.
     var watch: AppendFileWatch?
     private var lastLook: Int64 = 0
@@ -99,7 +99,7 @@ final class AppendLogWriter {
             || pendingSyncs == 0 && syncedPosition < begunPosition
     }
     /// Whether there is something that waits for the thread to be written.
-    var isPostponed: Bool { postponedSince != nil }
+    var isPostponed: Bool { postponedSince != nil || held != nil }
 
     func resetStatistics() { delayedSyncs = 0 }
 
@@ -114,7 +114,7 @@ final class AppendLogWriter {
         guard let file else { return }
         (writeCycles, syncCycles) = (0, 0)
         takeFailureOfThread()
-        guard failure?.isLasting != true else { return }
+        guard failure?.isLasting != true, held == nil else { return }
         if log.wholeCount > 0 {
             if sync != .always && !mustWrite && isPostponed(now: now) { return }
             postponedSince = nil
@@ -324,10 +324,13 @@ final class AppendLogWriter {
     /// - Parameters:
     ///   - size: how many bytes it has.
     ///   - keepsFormer: whether the one before is written to as well, until `leaveFormer` or `returnToFormer`.
-    func open(_ new: DataFile, size: Int, keepsFormer: Bool = false) {
+    ///   - isHeld: whether nothing is to be written to it before `release` or `returnToHeld`.
+    func open(_ new: DataFile, size: Int, keepsFormer: Bool = false, isHeld: Bool = false) {
         if let file, failure?.isLasting != true, syncedPosition < writtenPosition { beginSync(file, isKept: false) }
         noteSizes()
-        former = keepsFormer ? file.map { (file: $0, size: fileSize) } : nil
+        let previous = file.map { (file: $0, size: fileSize) }
+        former = keepsFormer ? previous : nil
+        held = isHeld ? previous : nil
         file = new
         identity = new.identity
         fileSize = size
@@ -341,13 +344,28 @@ final class AppendLogWriter {
     /// Goes on in the file from before.
     /// - Returns: false if that cannot be written any more.
     func returnToFormer() -> Bool {
-        guard let (former, size) = former else { return false }
+        guard let former else { return false }
         self.former = nil
-        file = former
-        identity = former.identity
-        fileSize = size
-        log.beginAnew()
+        goBack(to: former)
         return true
+    }
+
+    /// The new file may be written to.
+    func release() { held = nil }
+
+    /// Goes on in the file before the new one, to which nothing was written.
+    /// - Returns: how long it is.
+    func returnToHeld() -> Int {
+        if let held { goBack(to: held) }
+        held = nil
+        return fileSize
+    }
+
+    private func goBack(to earlier: (file: DataFile, size: Int)) {
+        file = earlier.file
+        identity = earlier.file.identity
+        fileSize = earlier.size
+        log.beginAnew()
     }
 
     /// All data of up to a position is on the disk otherwise.
@@ -416,6 +434,7 @@ final class AppendLogWriter {
         file = nil
         identity = nil
         former = nil
+        held = nil
         failure = nil
         progress = Progress()
         fileSize = 0
@@ -423,9 +442,4 @@ final class AppendLogWriter {
         dropUnwritten()
         syncedByLoop = writtenPosition
     }
-
-    /// Has files removed, or something else done that may take long.
-    func inBackground(_ job: @escaping @Sendable () -> Void) { remover.submit(job) }
-
-    func waitForBackground() { remover.waitUntilIdle() }
 }

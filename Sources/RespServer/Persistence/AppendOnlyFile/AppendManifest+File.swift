@@ -1,4 +1,4 @@
-// The manifest as a file.
+// The manifest as a file, which is replaced as a whole.
 
 import Glibc
 import RespCodec
@@ -28,5 +28,54 @@ extension AppendManifest {
             throw AppendFileError(
                 title, "Reading the manifest file, at line \(error.line)", ">>> '\(error.text)'", error.reason)
         }
+    }
+}
+
+/// Where the manifest is. Any thread may replace it, as long as one does at a time.
+struct AppendManifestFile: Sendable {
+    let files: DataDirectory
+    let name: String
+    let watch: AppendFileWatch
+    var temporaryName: String { "temp-\(name)" }
+
+    /// Puts a manifest in the place of the old one, on the disk, too. Where that fails the old one is there.
+    func replace(_ old: AppendManifest, with new: AppendManifest) throws(SyscallError) {
+        do throws(SyscallError) {
+            try write(new)
+        } catch {
+            files.remove(temporaryName)
+            throw error
+        }
+        do throws(SyscallError) {
+            try files.sync()
+        } catch {
+            // Which of the two a start would find is not known: it is to be the one by which this server goes on.
+            if old.isEmpty { files.remove(name) } else { try? write(old) }
+            throw error
+        }
+    }
+
+    /// Removes what is history, and then leaves it out of the manifest.
+    func removeHistory(of manifest: AppendManifest, _ log: Log) {
+        for name in manifest.history.map(\.name) {
+            log.notice("Removing the history file \(name) in the background")
+            files.remove(name)
+        }
+        var rest = manifest
+        rest.forgetHistory()
+        do throws(SyscallError) {
+            try replace(manifest, with: rest)
+        } catch {
+            // What it still names is not there, and is not looked for.
+            log.warning("The AOF manifest file \(name) could not be written: \(error)")
+        }
+    }
+
+    private func write(_ manifest: AppendManifest) throws(SyscallError) {
+        let file = try files.makeFile(temporaryName)
+        try file.writeAll(manifest.text)
+        try file.sync()
+        try file.close()
+        try watch.follow(manifest) { () throws(SyscallError) in try files.rename(temporaryName, to: name) }
     }
 }

@@ -9,14 +9,14 @@
 
 import RespCodec
 
-struct AppendManifest: Equatable {
-    enum Kind: String {
+struct AppendManifest: Equatable, Sendable {
+    enum Kind: String, Sendable {
         case base = "b"
         case history = "h"
         case increment = "i"
     }
 
-    struct File: Equatable {
+    struct File: Equatable, Sendable {
         let name: String
         let sequence: Int
         var kind: Kind

@@ -19,6 +19,7 @@ extension AppendOnlyFile {
             engine.endEffects()
             noteEffectsOfNobody()
         }
+        if prepared != nil { settleIncrement(waits: mustWrite) }
         guard writer.hasWork else { return }
         write(mustWrite: mustWrite)
     }
@@ -49,6 +50,7 @@ extension AppendOnlyFile {
     /// Brings the log as far as replies that are about to leave may depend on it.
     /// - Returns: whether all may leave; if not, each is to be asked for with `mayLeave`.
     func prepareToSend() -> Bool {
+        if prepared != nil { settleIncrement(waits: false) }
         if writer.log.wholeCount > 0 || needsSync { write() }
         return (!writer.log.hasOpenGroup || isScriptBusy) && !needsSync
     }
@@ -194,6 +196,7 @@ extension AppendOnlyFile {
         if takesEffects {
             engine.endEffects()
         }
+        settleIncrement(waits: true)
         state = .off
         isScheduled = false
         writer.closeInBackground(now: now)
@@ -209,7 +212,7 @@ extension AppendOnlyFile {
         guard takesEffects else { return true }
         // Of a script that has not come to its end nothing is written.
         if !isScriptBusy { engine.endEffects() }
-        writer.waitForBackground()
+        settleIncrement(waits: true)
         log.notice("Calling fsync() on the AOF file.")
         guard isLoadable() else { return false }
         guard let problem = writer.finish(now: now) else { return true }
@@ -231,10 +234,12 @@ extension AppendOnlyFile {
     }
 
     /// Takes effects for a base that is being written from now on.
-    /// - Parameter moves: whether the log goes to another directory with it.
-    func beginIncrement(_ file: DataFile, moves: Bool) {
+    /// - Parameters:
+    ///   - moves: whether the log goes to another directory with it.
+    ///   - isHeld: whether nothing is to be written to it yet.
+    func beginIncrement(_ file: DataFile, moves: Bool, isHeld: Bool) {
         earlierByteCount += writer.fileSize
-        writer.open(file, size: 0, keepsFormer: moves)
+        writer.open(file, size: 0, keepsFormer: moves, isHeld: isHeld)
         if !takesEffects { setLogging(true) }
     }
 
@@ -245,22 +250,13 @@ extension AppendOnlyFile {
         owner?.updateGate()
     }
 
-    /// Removes files that a rewrite has replaced.
+    /// Removes what a rewrite has replaced, where it has not done that itself.
     func removeHistory() {
-        guard let directory, !configuration.settings.keepsLogHistory,
-            !directory.manifest.history.isEmpty
+        guard let directory, !configuration.settings.keepsLogHistory, !directory.manifest.history.isEmpty,
+            persistence.background?.rewrite == nil
         else { return }
-        let names = directory.manifest.history.map(\.name)
-        for name in names { log.notice("Removing the history file \(name) in the background") }
-        writer.inBackground { [files = directory.files] in for name in names { files.remove(name) } }
-        var manifest = directory.manifest
-        manifest.forgetHistory()
-        do throws(SyscallError) {
-            try directory.store(manifest)
-        } catch {
-            // They are removed again another time.
-            log.warning("The AOF manifest file in \(directory.path) could not be written: \(error)")
-        }
+        directory.manifestFile.removeHistory(of: directory.manifest, log)
+        directory.hasNoHistory()
     }
 
     // MARK: refusals

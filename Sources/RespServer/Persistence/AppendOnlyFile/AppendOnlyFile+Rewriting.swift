@@ -3,7 +3,8 @@
 //
 // The new increment is in the manifest before anything is written to it. When the base is whole and has its name, the manifest is replaced:
 // from then on it and the new increment are all there is, and the files before them are history, which is removed. Whatever fails before
-// leaves the old base and all increments, and the new one among them, as they are: they hold the same.
+// leaves the old base and all increments, and the new one among them, as they are: they hold the same. The disk is waited for by the thread
+// that writes the base, before it begins, and when it is done; what is logged meanwhile stays in memory.
 //
 // When the setting `dir` has changed since, the base goes to the new directory, with a temporary increment. The log in the old one goes on until
 // the base is whole, and stays there as it is then.
@@ -22,8 +23,7 @@ extension AppendOnlyFile {
             try beginRewrite(recovers: recovers)
         } catch {
             for line in error.lines { log.warning(line) }
-            lastRewriteSucceeded = false
-            failuresInARow += 1
+            rewriteHasFailed()
             if !takesEffects { self.directory = nil }
             return false
         }
@@ -52,19 +52,33 @@ extension AppendOnlyFile {
             throw AppendFileError("Can't rewrite append only file in background")
         }
         let moves = state == .on && !recovers && directory !== self.directory
+        let isTemporary = state == .waitsForBase || moves
+        var before = directory.manifest
+        let increment =
+            isTemporary ? directory.temporaryIncrementName : before.nextIncrementName(of: directory.fileName)
         do throws(AppendFileError) {
-            if state != .off { try beginIncrement(in: directory, moves: moves) }
+            if state != .off { try beginIncrement(increment, in: directory, moves: moves, isHeld: !isTemporary) }
         } catch {
             _ = base.cancel()
             throw error
         }
+        if state != .off && !isTemporary {
+            before.addIncrement(increment)
+            prepare(before, in: directory)
+        }
         if !moves { self.directory = directory }
+        var manifest = before
+        manifest.replaceBase(with: baseName, keepingIncrements: state == .on && !moves ? 1 : 0)
+        let temporaryIncrement = isTemporary ? manifest.nextIncrementName(of: directory.fileName) : nil
+        if let temporaryIncrement { manifest.addIncrement(temporaryIncrement) }
         let saver = SnapshotSaver(engine, persistence.baseContents(), to: base)
         saver.begin()
         let background = BackgroundSave(saver, base, start: now / 1000, changeCount: engine.changeCount)
         background.rewrite = LogRewrite(
             directory: directory, baseName: baseName, position: writer.log.position,
-            hasIncrement: state != .off, recovers: recovers, moves: moves)
+            hasIncrement: state != .off, recovers: recovers, moves: moves, before: before, manifest: manifest,
+            temporaryIncrement: temporaryIncrement, preparation: prepared?.task,
+            log: log)
         persistence.background = background
         persistence.savesInSlices = true
     }
@@ -83,23 +97,46 @@ extension AppendOnlyFile {
     }
 
     /// Has effects go to a new increment.
-    private func beginIncrement(in directory: AppendDirectory, moves: Bool) throws(AppendFileError) {
-        let isTemporary = state == .waitsForBase || moves
-        var manifest = directory.manifest
-        let name =
-            isTemporary
-            ? directory.temporaryIncrementName : manifest.nextIncrementName(of: directory.fileName)
-        do throws(SyscallError) {
-            let file = try directory.files.openForAppending(name, isEmptied: true)
-            if !isTemporary {
-                manifest.addIncrement(name)
-                try directory.store(manifest)
-            }
-            log.notice("Creating AOF incr file \(name) on background rewrite")
-            beginIncrement(file, moves: moves)
-        } catch {
-            throw AppendFileError("Can't open the append-only file \(name): \(error.reason)")
+    private func beginIncrement(
+        _ name: String, in directory: AppendDirectory, moves: Bool, isHeld: Bool
+    ) throws(AppendFileError) {
+        let file = try AppendFileError.unless(
+            { () throws(SyscallError) in try directory.files.openForAppending(name, isEmptied: true) },
+            { "Can't open the append-only file \(name): \($0.reason)" })
+        log.notice("Creating AOF incr file \(name) on background rewrite")
+        beginIncrement(file, moves: moves, isHeld: isHeld)
+    }
+
+    /// Has the thread put the increment at hand in the manifest; until that is done nothing is written to it.
+    private func prepare(_ manifest: AppendManifest, in directory: AppendDirectory) {
+        let (old, file) = (directory.manifest, directory.manifestFile)
+        let task = HelperTask(on: persistence.helper) { () throws(SyscallError) in
+            try file.replace(old, with: manifest)
         }
+        prepared = PreparedIncrement(directory: directory, manifest: manifest, task: task)
+    }
+
+    /// Looks whether the manifest has the increment at hand, and goes on with the one before where it cannot.
+    /// - Parameter waits: whether the disk is waited for.
+    func settleIncrement(waits: Bool) {
+        guard let prepared else { return }
+        guard let outcome = waits ? prepared.task.wait() : prepared.task.outcome else { return timer.set(for: now + 1) }
+        self.prepared = nil
+        switch outcome {
+        case .success:
+            prepared.directory.isStored(prepared.manifest)
+            writer.release()
+        case .failure(let error):
+            earlierByteCount -= writer.returnToHeld()
+            log.warning("The AOF manifest file in \(prepared.directory.path) could not be replaced: \(error)")
+            rewriteHasFailed()
+            persistence.cancelBackgroundSave()
+        }
+    }
+
+    private func rewriteHasFailed() {
+        lastRewriteSucceeded = false
+        failuresInARow += 1
     }
 
     // MARK: the base
@@ -139,6 +176,7 @@ extension AppendOnlyFile {
     // MARK: the end
 
     func rewriteWasCancelled(_ rewrite: LogRewrite) {
+        settleIncrement(waits: true)
         giveUp(rewrite)
         if state == .off { self.directory = nil }
     }
@@ -146,6 +184,7 @@ extension AppendOnlyFile {
     /// To be called when the base of a rewrite is written, or has failed.
     func endRewrite(_ rewrite: LogRewrite, _ outcome: SnapshotFile.Outcome, seconds: Int) {
         lastDuration = seconds
+        settleIncrement(waits: true)
         defer {
             owner?.updateGate()
             if state == .off { self.directory = nil }
@@ -158,11 +197,10 @@ extension AppendOnlyFile {
                 throw AppendFileError("Background AOF rewrite terminated with error")
             }
             log.notice("Background AOF rewrite terminated with success")
-            try takeOver(rewrite, byteCount)
+            takeOver(rewrite, byteCount)
         } catch {
             for line in error.lines { log.warning(line) }
-            lastRewriteSucceeded = false
-            failuresInARow += 1
+            rewriteHasFailed()
             giveUp(rewrite)
             return
         }
@@ -187,23 +225,10 @@ extension AppendOnlyFile {
         isScheduled = true
     }
 
-    private func takeOver(_ rewrite: LogRewrite, _ byteCount: Int) throws(AppendFileError) {
+    private func takeOver(_ rewrite: LogRewrite, _ byteCount: Int) {
         let directory = rewrite.directory
-        var manifest = directory.manifest
-        manifest.replaceBase(
-            with: rewrite.baseName,
-            keepingIncrements: state == .on && rewrite.hasIncrement && !rewrite.moves ? 1 : 0)
-        do throws(SyscallError) {
-            if state == .waitsForBase || rewrite.moves {
-                let name = manifest.nextIncrementName(of: directory.fileName)
-                try directory.files.rename(directory.temporaryIncrementName, to: name)
-                manifest.addIncrement(name)
-            }
-            try directory.store(manifest)
-        } catch {
-            directory.files.remove(rewrite.baseName)
-            throw AppendFileError("The AOF manifest file in \(directory.path) could not be replaced: \(error)")
-        }
+        directory.isStored(rewrite.manifest)
+        if rewrite.removesHistory { directory.hasNoHistory() }
         if rewrite.moves {
             log.notice("The append-only file is in \(directory.path) from now on")
             self.directory = directory
@@ -274,7 +299,11 @@ extension AppendOnlyFile {
         if damage.cure.contains(.lock) && !directory.lockAnew(log) { return .mustWait }
         if damage.cure.contains(.rewrite) || directory.isContested { return .needsRewrite }
         if damage.cure.contains(.manifest) {
+            // The thread may be about to replace it.
+            guard prepared == nil, persistence.background?.rewrite == nil || persistence.background?.isWritten == false
+            else { return .mustWait }
             do throws(SyscallError) {
+                persistence.helper.waitUntilIdle()
                 try directory.store(directory.manifest)
                 log.notice("The manifest in \(directory.path) was written anew")
             } catch {

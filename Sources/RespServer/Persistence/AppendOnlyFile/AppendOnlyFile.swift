@@ -21,6 +21,43 @@ struct LogRewrite {
     let recovers: Bool
     /// Whether the log goes to another directory with it.
     let moves: Bool
+    /// What the manifest says when the base is being written, and when it is whole.
+    let before: AppendManifest
+    let manifest: AppendManifest
+    /// The name of an increment that has a temporary one until then.
+    let temporaryIncrement: String?
+    /// Has the increment in the manifest, where that was left to a thread.
+    let preparation: HelperTask?
+
+    let log: Log
+    /// Whether what the base replaces is removed.
+    var removesHistory = false
+
+    /// Has the manifest name the base, for the thread that has written that.
+    /// - Throws: if it cannot be; then the base is gone.
+    func publication() -> @Sendable () throws(SyscallError) -> Void {
+        let (file, temporaryName) = (directory.manifestFile, directory.temporaryIncrementName)
+        return {
+            [baseName, before, manifest, temporaryIncrement, preparation, removesHistory, log]
+            () throws(SyscallError) in
+            do throws(SyscallError) {
+                if case .failure(let error) = preparation?.outcome { throw error }
+                if let temporaryIncrement { try file.files.rename(temporaryName, to: temporaryIncrement) }
+                try file.replace(before, with: manifest)
+            } catch {
+                file.files.remove(baseName)
+                throw error
+            }
+            if removesHistory { file.removeHistory(of: manifest, log) }
+        }
+    }
+}
+
+/// An increment that is being put in the manifest.
+struct PreparedIncrement {
+    let directory: AppendDirectory
+    let manifest: AppendManifest
+    let task: HelperTask
 }
 
 /// What it asks of the server.
@@ -128,6 +165,8 @@ final class AppendOnlyFile {
     }
 
     var isScheduled = false
+    /// If nothing may be written to the increment at hand, as a start would not know of it.
+    var prepared: PreparedIncrement?
     var rewriteCount = 0
     var failuresInARow = 0
     var lastRewriteSucceeded = true
