@@ -153,14 +153,17 @@ final class MemoryLimit {
     ///   - held: what of it is pages and large blocks of the engine.
     ///   - used: what is in use of these.
     ///   - own: what counts for the limit besides.
+    ///   - expected: what is going to be in use, too, and for which room is made.
     ///   - cycles: the time.
-    func measure(resident: @autoclosure () -> Int, held: Int, used: Int, own: Int, at cycles: UInt64) {
+    func measure(
+        resident: @autoclosure () -> Int, held: Int, used: Int, own: Int, expected: Int = 0, at cycles: UInt64
+    ) {
         measured = cycles
         isPressed = false
         guard limit >= Self.leastFollowed, case let resident = resident(), resident > 0 else { return }
         outsideBytes = resident - held - own
         let excess = resident - limit - limit / Self.toleratedPart
-        let inUse = used + own
+        let inUse = used + own + expected
         var allowed = allowedBytes
         isPressed = excess > limit / Self.pressurePart
         if excess < 0 {

@@ -50,7 +50,8 @@ extension Server {
         func measure() {
             memoryLimit.measure(
                 resident: SystemFacts.residentBytes - kept - waiting, held: engine.residentBytes - kept,
-                used: engine.usedBytes - kept, own: ownBytes, at: clinux_cycle_counter())
+                used: engine.usedBytes - kept, own: ownBytes, expected: clientMemory.expectedByteCount,
+                at: clinux_cycle_counter())
         }
         measure()
         // No key goes for what others than the engine have freed.

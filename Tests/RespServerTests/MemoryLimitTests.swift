@@ -148,4 +148,16 @@ struct MemoryLimitTests {
         #expect(makeLimit(10 << 30).mostReceived == 4 << 20)
         #expect(memoryLimit.follow(0) && memoryLimit.mostReceived == 4 << 20 && !memoryLimit.follow(input: 1 << 30))
     }
+
+    /// Room that is made for something counts as if it were in use, so that no less may be in use for it over and over again.
+    @Test func whatIsExpectedIsInUse() {
+        let memoryLimit = makeLimit()
+        let (used, expected) = (Self.limit / 2, Self.limit / 4)
+        for time in 0..<100 {
+            memoryLimit.measure(
+                resident: Self.limit * 107 / 100, held: Self.limit * 92 / 100, used: used, own: 0, expected: expected,
+                at: UInt64(time))
+        }
+        #expect((memoryLimit.engineLimit(own: expected) ?? 0) >= used - Self.limit * 3 / 100)
+    }
 }
