@@ -76,6 +76,8 @@ import RespCodec
         var size: Int
         /// Whether it is a run of system pages, and not a block of malloc.
         var isRun = false
+        /// Whether it is given back piece by piece, since it was huge.
+        var isShortened = false
         static let headerSize = 31
     }
 
@@ -359,8 +361,10 @@ import RespCodec
     @inline(never)
     private func deallocateLarge(_ block: UnsafeMutableRawPointer) {
         let large = unsafe (block - Large.headerSize).assumingMemoryBound(to: Large.self)
-        if unsafe storage.pointee.postponesLarge {
+        let isHuge = unsafe Self.isHuge(large)
+        if unsafe storage.pointee.postponesLarge || isHuge {
             unsafe unlink(large)
+            unsafe large.pointee.isShortened = isHuge
             unsafe large.pointee.next = storage.pointee.discarded
             unsafe storage.pointee.discarded = large
             unsafe storage.pointee.discardedBytes += large.pointee.size
@@ -425,11 +429,46 @@ import RespCodec
         let enough = max(Self.bytesOfSlice, unsafe storage.pointee.discardedBytes / 64)
         var freed = 0
         while freed < enough, let large = unsafe storage.pointee.discarded {
+            let count = unsafe large.pointee.isShortened ? shortenDiscarded(large) : 0
+            guard count == 0 else {
+                freed += count
+                continue
+            }
+            guard let large = unsafe storage.pointee.discarded else { return }
             unsafe storage.pointee.discarded = large.pointee.next
             unsafe storage.pointee.discardedBytes -= large.pointee.size
             freed += unsafe discount(large)
             unsafe giveBack(large)
         }
+    }
+
+    /// From this size on a block is given back to the system piece by piece. As malloc takes it from the system for itself, that is where it lies.
+    private static let leastHuge = 32 << 20
+
+    private static func isHuge(_ large: UnsafeMutablePointer<Large>) -> Bool {
+        #if ADDRESS_SANITIZER
+        // Its allocator copies what it shortens.
+        false
+        #else
+        unsafe large.pointee.size >= leastHuge && !large.pointee.isRun
+        #endif
+    }
+
+    /// Gives the end of a huge block back to the system, the first of those that were put aside.
+    /// - Returns: by how much it is shorter; 0 if it cannot be shortened.
+    private func shortenDiscarded(_ large: UnsafeMutablePointer<Large>) -> Int {
+        let before = unsafe large.pointee.size
+        guard before > 2 * Self.bytesOfSlice,
+            let moved = unsafe realloc(large, before + Large.headerSize - Self.bytesOfSlice)
+        else { return 0 }
+        let rest = unsafe moved.assumingMemoryBound(to: Large.self)
+        let count = unsafe max(0, before + Large.headerSize - malloc_usable_size(rest))
+        unsafe rest.pointee.size = before - count
+        unsafe storage.pointee.discarded = rest
+        unsafe storage.pointee.discardedBytes -= count
+        unsafe storage.pointee.usedBytes -= count
+        unsafe storage.pointee.largeBytes -= count
+        return count
     }
 
     private func reallocateLarge(_ block: UnsafeMutableRawPointer, size: Int) -> UnsafeMutableRawPointer {
@@ -576,6 +615,10 @@ import RespCodec
         }
         var freed = 0
         while freed < Self.bytesOfSlice, let large = unsafe storage.pointee.large {
+            if unsafe Self.isHuge(large) {
+                unsafe deallocateLarge(UnsafeMutableRawPointer(large) + Large.headerSize)
+                return false
+            }
             freed += unsafe disown(large)
             unsafe giveBack(large)
         }

@@ -65,4 +65,40 @@ struct LargeElementsTests {
         #expect(mostOfSlice(engine) < 2_000_000)
         #expect(engine.usedBytes < 1_000_000)
     }
+
+    /// A string that the system has to take back page by page goes in pieces, whatever has taken its key.
+    @Test(arguments: ["DEL k", "UNLINK k", "SET k short", "RENAME other k", "FLUSHALL", "FLUSHDB", "APPEND k x"])
+    func aHugeString(line: String) {
+        let engine = Engine(seed: 7)
+        let size = 70 << 20
+        _ = engine.execute(words("SET", "other", "v"))
+        _ = engine.execute(words("SET", "other", "v"), database: 1)
+        let before = engine.usedBytes
+        _ = engine.execute(words("SETRANGE", "k", String(size - 1), "x"))
+        #expect(engine.usedBytes > before + size)
+        _ = engine.execute(line.split(separator: " ").map { Array($0.utf8) })
+        if line.hasPrefix("APPEND") {
+            #expect(engine.execute(words("STRLEN", "k")) == Array(":\(size + 1)\r\n".utf8))
+            _ = engine.execute(words("DEL", "k"))
+        }
+        #if !ADDRESS_SANITIZER
+        #expect(mostOfSlice(engine) <= 3 << 20)
+        #endif
+        while engine.hasGarbage { engine.freeSlice() }
+        #expect(engine.usedBytes < before + 100_000)
+    }
+
+    /// What was put aside goes with its allocator, and what is put aside in the middle of that comes first.
+    @Test func hugeStringsThatWait() {
+        let engine = Engine(seed: 7)
+        let before = engine.usedBytes
+        for number in 0..<3 { _ = engine.execute(words("SETRANGE", "k\(number)", String(40 << 20), "x")) }
+        _ = engine.execute(words("DEL", "k0"))
+        engine.freeSlice()
+        _ = engine.execute(words("DEL", "k1"))
+        engine.freeSlice()
+        _ = engine.execute(words("FLUSHALL"))
+        while engine.hasGarbage { engine.freeSlice() }
+        #expect(engine.usedBytes <= before + 100_000)
+    }
 }
