@@ -78,10 +78,12 @@ struct AppendManifest: Equatable, Sendable {
             }
             rest = rest.dropFirst(end + 1)
         }
-        // A base takes the place of increments that another follows.
-        if let file = history.first(where: { Self.isIncrement($0.name) && $0.sequence > lastIncrement }) {
+        // A base takes the place of increments together with the base before them, which is named behind them.
+        if let file = history.last, Self.isIncrement(file.name), file.sequence > lastIncrement {
             throw Mistake(line: 0, text: "", reason: "Found no increment after \(file.name), which is called history")
         }
+        // None of them may be taken for a new one.
+        for file in history where Self.isIncrement(file.name) { lastIncrement = max(lastIncrement, file.sequence) }
     }
 
     private static func isIncrement(_ name: String) -> Bool { name.hasSuffix(".incr.aof") }

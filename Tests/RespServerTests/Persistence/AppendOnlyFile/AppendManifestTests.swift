@@ -110,6 +110,25 @@ import Testing
         #expect(text(manifest) == "file log.2.base.aof seq 2 type b\nfile log.3.incr.aof seq 3 type i\n")
     }
 
+    /// With the log off a rewrite leaves no increment. What was one is read as history, and nothing new gets its name.
+    @Test func aBaseThatReplacesEverything() throws {
+        var manifest = AppendManifest()
+        manifest.replaceBase(with: manifest.nextBaseName(of: "log", isSnapshot: true), keepingIncrements: 0)
+        for _ in 0..<2 { manifest.addIncrement(manifest.nextIncrementName(of: "log")) }
+        manifest.replaceBase(with: manifest.nextBaseName(of: "log", isSnapshot: true), keepingIncrements: 0)
+        var read = try manifest.text.withByteSlice { try AppendManifest(parsing: $0) }
+        #expect(read.files == manifest.files && read.history == manifest.history && read.increments.isEmpty)
+        #expect(read.nextIncrementName(of: "log") == "log.3.incr.aof")
+        read.addIncrement(read.nextIncrementName(of: "log"))
+        let again = try read.text.withByteSlice { try AppendManifest(parsing: $0) }
+        #expect(again == read)
+        // One bit of the last line, and the increment that counts would be removed.
+        let flipped = text(read).replacing("seq 3 type i", with: "seq 3 type h")
+        #expect(throws: AppendManifest.Mistake.self) {
+            try Array(flipped.utf8).withByteSlice { try AppendManifest(parsing: $0) }
+        }
+    }
+
     @Test func anyBytesAreReadOrRefused() {
         var random = SeededRandom(seed: TestSeed.fixed(11))
         let seed = Array("file appendonly.aof.1.base.rdb seq 1 type b\nfile \"x y\" seq 2 type i\n".utf8)
