@@ -4,6 +4,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import threading
 
 import pytest
 
@@ -230,7 +231,8 @@ def test_a_rewrite_does_not_wait_for_the_disk(policy, slow_disk, begin, tmp_path
             writes = policy == "everysec" or value == b"1"
             if writes:
                 client.send("SET", "b", value)
-            for _ in range(100):
+            # Not for so long that the disk is waited for all the same.
+            for _ in range(10):
                 assert other("GET", "b").value == (value if writes else b"1")
                 assert fields(other)["aof_rewrite_in_progress"] == "1"
             if policy == "always":
@@ -274,6 +276,100 @@ def test_a_rewrite_that_cannot_begin(begin, tmp_path):  # noqa: F811
         assert sorted(client("KEYS", "*").plain()) == [b"a", b"d"]
         client("SELECT", 1)
         assert sorted(client("KEYS", "*").plain()) == [b"b", b"c"]
+
+
+def test_a_manifest_whose_name_cannot_be_synced(slow_disk, begin, tmp_path):  # noqa: F811
+    """Whichever manifest is found at the next start, what it names is there."""
+    environment, _ = slow_disk
+    failing = tmp_path / "fails"
+    ours = tmp_path / "ours"
+    ours.mkdir()
+    server = begin(servers.under_test(), ours, *ON, environment={**environment, "FAILING_NAMES": str(failing)})
+    with server.connect(timeout=30) as client:
+        client("SET", "a", 1)
+        client("CONFIG", "SET", "rdb-key-save-delay", 100_000_000)
+        client("BGREWRITEAOF")
+        while len(manifest(ours)) < 3:
+            pass
+        failing.touch()
+        client("CONFIG", "SET", "rdb-key-save-delay", 0)
+        while (shown := fields(client))["aof_rewrite_in_progress"] == "1":
+            pass
+        assert shown["aof_last_bgrewrite_status"] == "err"
+        assert {line.split()[1] for line in manifest(ours)} <= set(names(ours))
+        client("SET", "b", 1)
+    server.kill()
+    assert everything(begin, ours) == {b"a": b"1", b"b": b"1"}
+
+
+@pytest.mark.parametrize("kept", ["no", "yes"])
+def test_what_is_rewritten_while_the_log_is_off(kept, begin, tmp_path):  # noqa: F811
+    """There is no increment then, and what was one is history, before its base."""
+    server = begin(servers.under_test(), tmp_path, *ON, "--aof-disable-auto-gc", kept)
+    with server.connect() as client:
+        client("SET", "a", 1)
+        client("CONFIG", "SET", "appendonly", "no")
+        client("SET", "b", 1)
+        rewrite(client)
+        before = [line.split()[1] for line in manifest(tmp_path)]
+        assert len(before) == (3 if kept == "yes" else 1)
+        end(server)
+        server = begin(servers.under_test(), tmp_path, *ON, "--aof-disable-auto-gc", kept)
+    with server.connect() as client:
+        assert sorted(client("KEYS", "*").plain()) == [b"a", b"b"]
+        client("SET", "c", 1)
+        # What is history is not written to again.
+        assert increment(tmp_path).name not in before
+        client("CONFIG", "SET", "appendonly", "no")
+        rewrite(client)
+        assert client("CONFIG", "SET", "appendonly", "yes").value == b"OK"
+        wait_for_rewrite(client)
+        client("SET", "d", 1)
+    server.kill()
+    assert sorted(everything(begin, tmp_path)) == [b"a", b"b", b"c", b"d"]
+
+
+def test_the_log_is_loaded_while_a_rewrite_waits_for_the_disk(slow_disk, begin, tmp_path):  # noqa: F811
+    """Which files there are does not change meanwhile."""
+    environment, gate = slow_disk
+    ours = tmp_path / "ours"
+    ours.mkdir()
+    server = begin(servers.under_test(), ours, *ON[:2], "--appendfsync", "no", environment=environment)
+    with server.connect(timeout=60) as client:
+        for number in range(20):
+            client("SET", f"key:{number}", number)
+            gate.touch()
+            assert client("BGREWRITEAOF").value == b"Background append only file rewriting started"
+            client.send("DEBUG", "LOADAOF")
+            # The first is waited for at its beginning and its end, and the others by chance.
+            timer = threading.Timer(0.05 if number == 0 else 0.002 * number, gate.unlink)
+            timer.start()
+            assert client.read().value == b"OK", server.output()
+            timer.join()
+            assert client("DBSIZE").value == number + 1
+            wait_for_rewrite(client)
+
+
+def test_a_move_that_fails_leaves_the_log_as_it_was(begin, tmp_path):  # noqa: F811
+    ours, other = tmp_path / "ours", tmp_path / "other"
+    ours.mkdir(), other.mkdir()
+    server = begin(servers.under_test(), ours, *ON, *MOVABLE)
+    with server.connect() as client:
+        client("SET", "a", 1)
+        client("CONFIG", "SET", "dir", other)
+        client("CONFIG", "SET", "rdb-key-save-delay", 100_000_000)
+        client("BGREWRITEAOF")
+        client("SET", "b", "x" * 1000)
+        (folder(other) / "temp-appendonly.aof.manifest").mkdir()
+        client("CONFIG", "SET", "rdb-key-save-delay", 0)
+        while (shown := fields(client))["aof_rewrite_in_progress"] == "1":
+            pass
+        assert shown["aof_last_bgrewrite_status"] == "err"
+        assert int(shown["aof_current_size"]) == sum((folder(ours) / line.split()[1]).stat().st_size for line in manifest(ours))
+        assert names(other) == ["temp-appendonly.aof.manifest"]
+        client("SET", "c", 1)
+    server.kill()
+    assert sorted(everything(begin, ours)) == [b"a", b"b", b"c"]
 
 
 # --- what is in the files ---------------------------------------------------------------------------------------------------------------------

@@ -50,6 +50,13 @@ extension Persistence {
         if let rewrite = background.rewrite { owner?.rewriteWasCancelled(rewrite) }
     }
 
+    /// Ends what the thread has whole, and waits for the disk: nothing changes the names of files by itself from then on.
+    func settleBackgroundSave() {
+        guard let background, background.isWritten else { return }
+        helper.waitUntilIdle()
+        endBackgroundSave(background)
+    }
+
     /// Writes a slice.
     func saveSlice() {
         guard let background, !background.isWritten else {

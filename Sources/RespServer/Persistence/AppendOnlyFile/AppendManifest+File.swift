@@ -50,9 +50,15 @@ struct AppendManifestFile: Sendable {
             try files.sync()
         } catch {
             // Which of the two a start would find is not known: it is to be the one by which this server goes on.
-            if old.isEmpty { files.remove(name) } else { try? write(old) }
+            if old.isEmpty { files.remove(name) } else { try? write(old, syncs: false) }
             throw error
         }
+    }
+
+    /// Whether the manifest that is there may name a file.
+    func mayName(_ file: String) -> Bool {
+        let manifest = try? AppendManifest(readingFrom: name, in: files, path: "")
+        return manifest?.files.contains { $0.name == file } ?? (files.byteCount(of: name) != nil)
     }
 
     /// Removes what is history, and then leaves it out of the manifest.
@@ -71,10 +77,10 @@ struct AppendManifestFile: Sendable {
         }
     }
 
-    private func write(_ manifest: AppendManifest) throws(SyscallError) {
+    private func write(_ manifest: AppendManifest, syncs: Bool = true) throws(SyscallError) {
         let file = try files.makeFile(temporaryName)
         try file.writeAll(manifest.text)
-        try file.sync()
+        if syncs { try file.sync() }
         try file.close()
         try watch.follow(manifest) { () throws(SyscallError) in try files.rename(temporaryName, to: name) }
     }

@@ -52,6 +52,7 @@ extension AppendOnlyFile {
             throw AppendFileError("Can't rewrite append only file in background")
         }
         let moves = state == .on && !recovers && directory !== self.directory
+        let earlier = earlierByteCount
         let isTemporary = state == .waitsForBase || moves
         var before = directory.manifest
         let increment =
@@ -76,7 +77,8 @@ extension AppendOnlyFile {
         let background = BackgroundSave(saver, base, start: now / 1000, changeCount: engine.changeCount)
         background.rewrite = LogRewrite(
             directory: directory, baseName: baseName, position: writer.log.position,
-            hasIncrement: state != .off, recovers: recovers, moves: moves, before: before, manifest: manifest,
+            hasIncrement: state != .off, recovers: recovers, moves: moves, earlierByteCount: earlier,
+            before: before, manifest: manifest,
             temporaryIncrement: temporaryIncrement, preparation: prepared?.task,
             log: log)
         persistence.background = background
@@ -113,13 +115,16 @@ extension AppendOnlyFile {
         let task = HelperTask(on: persistence.helper) { () throws(SyscallError) in
             try file.replace(old, with: manifest)
         }
-        prepared = PreparedIncrement(directory: directory, manifest: manifest, task: task)
+        prepared = PreparedIncrement(directory: directory, start: now, manifest: manifest, task: task)
     }
 
     /// Looks whether the manifest has the increment at hand, and goes on with the one before where it cannot.
-    /// - Parameter waits: whether the disk is waited for.
+    /// - Parameter waits: whether the disk is waited for, also if it does not take long.
     func settleIncrement(waits: Bool) {
         guard let prepared else { return }
+        let waits =
+            waits || writer.log.wholeCount > PreparedIncrement.mostHeld
+            || writer.sync != .always && now - prepared.start >= PreparedIncrement.longestWait
         guard let outcome = waits ? prepared.task.wait() : prepared.task.outcome else { return timer.set(for: now + 1) }
         self.prepared = nil
         switch outcome {
@@ -212,8 +217,9 @@ extension AppendOnlyFile {
     /// Effects that only the base would have made whole are dropped; the base is tried again.
     private func giveUp(_ rewrite: LogRewrite) {
         if rewrite.moves {
-            earlierByteCount -= writer.returnToFormer() ? writer.fileSize : 0
-            rewrite.directory.files.remove(rewrite.directory.temporaryIncrementName)
+            // What was written meanwhile is in the former one.
+            if writer.returnToFormer() { earlierByteCount = rewrite.earlierByteCount }
+            removeIncrement(of: rewrite)
             return
         }
         guard state == .waitsForBase, rewrite.hasIncrement else { return }
@@ -221,8 +227,15 @@ extension AppendOnlyFile {
             "Removing the temp incr aof file \(rewrite.directory.temporaryIncrementName) in the background")
         dropIncrement()
         // At once: the next one has the same name.
-        rewrite.directory.files.remove(rewrite.directory.temporaryIncrementName)
+        removeIncrement(of: rewrite)
         isScheduled = true
+    }
+
+    /// Removes an increment that no manifest names, by whatever name it has.
+    private func removeIncrement(of rewrite: LogRewrite) {
+        let directory = rewrite.directory
+        directory.files.remove(directory.temporaryIncrementName)
+        if let name = rewrite.temporaryIncrement, !directory.manifestFile.mayName(name) { directory.files.remove(name) }
     }
 
     private func takeOver(_ rewrite: LogRewrite, _ byteCount: Int) {

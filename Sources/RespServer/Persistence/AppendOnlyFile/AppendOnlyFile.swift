@@ -21,6 +21,8 @@ struct LogRewrite {
     let recovers: Bool
     /// Whether the log goes to another directory with it.
     let moves: Bool
+    /// Of the base and of all increments but the one at hand when it began.
+    let earlierByteCount: Int
     /// What the manifest says when the base is being written, and when it is whole.
     let before: AppendManifest
     let manifest: AppendManifest
@@ -34,7 +36,7 @@ struct LogRewrite {
     var removesHistory = false
 
     /// Has the manifest name the base, for the thread that has written that.
-    /// - Throws: if it cannot be; then the base is gone.
+    /// - Throws: if it cannot be; then the base is gone, unless the manifest names it all the same.
     func publication() -> @Sendable () throws(SyscallError) -> Void {
         let (file, temporaryName) = (directory.manifestFile, directory.temporaryIncrementName)
         return {
@@ -45,7 +47,7 @@ struct LogRewrite {
                 if let temporaryIncrement { try file.files.rename(temporaryName, to: temporaryIncrement) }
                 try file.replace(before, with: manifest)
             } catch {
-                file.files.remove(baseName)
+                if !file.mayName(baseName) { file.files.remove(baseName) }
                 throw error
             }
             if removesHistory { file.removeHistory(of: manifest, log) }
@@ -55,7 +57,12 @@ struct LogRewrite {
 
 /// An increment that is being put in the manifest.
 struct PreparedIncrement {
+    /// For so long, in milliseconds, what is logged stays in memory for it, and so much of it does: then the disk is waited for.
+    static let longestWait: Int64 = 2000
+    static let mostHeld = 8 << 20
+
     let directory: AppendDirectory
+    let start: Int64
     let manifest: AppendManifest
     let task: HelperTask
 }

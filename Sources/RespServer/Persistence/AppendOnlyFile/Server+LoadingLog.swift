@@ -245,8 +245,9 @@ extension Server {
             log.warning("The append-only file is not loaded before its first base is written")
             return false
         }
-        let isOn = appendOnly.state == .on
         if appendOnly.takesEffects { appendOnly.flush(mustWrite: true) }
+        persistence.settleBackgroundSave()
+        let isOn = appendOnly.state == .on
         do throws(AppendFileError) {
             // Who has opened it has locked it, for this process, too.
             let opened =
