@@ -52,7 +52,8 @@ public enum KeyAccess: Sendable {
         unsafe self.adoptable = adoptable
         self.options = options
         now = engine.state.now
-        unsafe hashedKey = hashed?.key.rawBytes.baseAddress
+        // Behind an empty key another one may begin at the same place.
+        unsafe hashedKey = hashed.flatMap { unsafe $0.key.count > 0 ? $0.key.rawBytes.baseAddress : nil }
         hashOfKey = hashed?.hash ?? 0
     }
 
