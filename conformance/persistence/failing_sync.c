@@ -1,5 +1,5 @@
 // Loaded into a server before its own libraries: fsync and fdatasync fail while there is a file of the name that FAILING_SYNC has, and wait
-// while there is one of the name that WAITING_SYNC has. While there is one of the name that FAILING_NAMES has, those of directories fail, but
+// while there is one of the name that WAITING_SYNC has, fdatasync alone while there is one of the name that WAITING_DATA has. While there is one of the name that FAILING_NAMES has, those of directories fail, but
 // for the first.
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -22,6 +22,7 @@ static int fails(int descriptor) {
 }
 
 int fdatasync(int descriptor) {
+    while (is_there("WAITING_DATA")) usleep(1000);
     if (fails(descriptor)) return errno = EIO, -1;
     return ((int (*)(int))dlsym(RTLD_NEXT, "fdatasync"))(descriptor);
 }

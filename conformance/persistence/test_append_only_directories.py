@@ -206,6 +206,27 @@ def test_old_files_go_while_the_disk_is_waited_for(slow_disk, begin, tmp_path): 
         assert client("WAITAOF", 1, 0, 0).plain() == [1, 0]
 
 
+def test_what_is_replaced_may_go_while_it_is_brought_to_the_disk(slow_disk, begin, tmp_path):  # noqa: F811
+    """A thread that has waited for the disk finds the increment gone, as a rewrite has replaced it: that is no damage."""
+    environment, _ = slow_disk
+    waits = tmp_path / "waits for data"
+    ours = tmp_path / "ours"
+    ours.mkdir()
+    server = begin(servers.under_test(), ours, *ON[:2], "--appendfsync", "everysec", environment={**environment, "WAITING_DATA": str(waits)})
+    with server.connect(timeout=30) as client:
+        waits.touch()
+        while fields(client)["aof_pending_bio_fsync"] == "0":
+            client("SET", "a", 1)
+        rewrite(client)
+        wait_until_history_is_gone(ours)
+        waits.unlink()
+        client("SET", "b", 1)
+        assert client("WAITAOF", 1, 0, 0).plain() == [1, 0]
+        assert fields(client)["aof_last_write_status"] == "ok" and "was removed" not in server.output()
+    server.kill()
+    assert everything(begin, ours) == {b"a": b"1", b"b": b"1"}
+
+
 @pytest.mark.parametrize("policy", ["always", "everysec"])
 def test_a_rewrite_does_not_wait_for_the_disk(policy, slow_disk, begin, tmp_path):  # noqa: F811
     """Neither when it begins nor when it ends. Who is told that a write is on the disk waits, and nobody else."""

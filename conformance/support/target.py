@@ -1,5 +1,8 @@
 """A server that keys are moved to, which does as a test says: it notes the requests that come, and answers with what it is given."""
+import fcntl
 import socket
+import struct
+import termios
 import threading
 
 from support.resp import Closed, Connection
@@ -69,6 +72,11 @@ class Target:
     def wait_for_connections(self, count, seconds=10):
         with self.arrived:
             assert self.arrived.wait_for(lambda: len(self.connections) >= count, seconds), self.connections
+
+    @property
+    def unread_bytes(self):
+        """How many bytes have come on the newest connection that nobody has read."""
+        return struct.unpack("i", fcntl.ioctl(self.connections[-1].socket, termios.FIONREAD, b"    "))[0]
 
     def send(self, data):
         """Sends something on the newest connection."""

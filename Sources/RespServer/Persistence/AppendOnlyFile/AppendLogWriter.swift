@@ -42,6 +42,14 @@ final class AppendLogWriter {
         let failure = Mutex<Failure?>(nil)
         /// Whether the files are being looked at, without a sync.
         let isLooking = Atomic<Bool>(false)
+        /// How many increments there were: one that is not at hand any more may go, as a rewrite replaces it.
+        let increment = Atomic<Int>(0)
+
+        /// What has become of a file, if it is still the increment at hand after it was looked at.
+        func lookAt(_ file: DataFile, _ watch: AppendFileWatch?, increment: Int) -> Failure? {
+            let problem = AppendLogWriter.lookAt(file, watch)
+            return self.increment.load(ordering: .acquiring) == increment ? problem : nil
+        }
     }
 
     /// For so long writes wait for the thread, in milliseconds.
@@ -213,7 +221,7 @@ final class AppendLogWriter {
 
     // MARK: what others do to the files
 
-    private static func lookAt(_ file: DataFile, _ watch: AppendFileWatch?) -> Failure? {
+    fileprivate static func lookAt(_ file: DataFile, _ watch: AppendFileWatch?) -> Failure? {
         let damage =
             watch?.damage()
             ?? (file.hasName
@@ -242,8 +250,10 @@ final class AppendLogWriter {
         else { return false }
         lastLook = now
         noteSizes()
-        thread.submit { [progress] in
-            if let problem = Self.lookAt(file, watch) { progress.failure.withLock { $0 = $0 ?? problem } }
+        thread.submit { [progress, increment = progress.increment.load(ordering: .relaxed)] in
+            if let problem = progress.lookAt(file, watch, increment: increment) {
+                progress.failure.withLock { $0 = $0 ?? problem }
+            }
             progress.isLooking.store(false, ordering: .relaxed)
         }
         return false
@@ -296,12 +306,13 @@ final class AppendLogWriter {
         begunPosition = writtenPosition
         progress.pending.add(1, ordering: .relaxed)
         noteSizes()
+        let increment = progress.increment.load(ordering: .relaxed)
         thread.submit { [progress, position = writtenPosition, former = former?.file, watch] in
             var problem: Failure?
             do throws(SyscallError) {
                 try file.syncData()
                 try former?.syncData()
-                if isKept { problem = Self.lookAt(file, watch) }
+                if isKept { problem = progress.lookAt(file, watch, increment: increment) }
             } catch {
                 problem = Failure(reason: error.reason, isLasting: true)
             }
@@ -328,6 +339,7 @@ final class AppendLogWriter {
     func open(_ new: DataFile, size: Int, keepsFormer: Bool = false, isHeld: Bool = false) {
         if let file, failure?.isLasting != true, syncedPosition < writtenPosition { beginSync(file, isKept: false) }
         noteSizes()
+        progress.increment.add(1, ordering: .releasing)
         let previous = file.map { (file: $0, size: fileSize) }
         former = keepsFormer ? previous : nil
         held = isHeld ? previous : nil
@@ -362,6 +374,7 @@ final class AppendLogWriter {
     }
 
     private func goBack(to earlier: (file: DataFile, size: Int)) {
+        progress.increment.add(1, ordering: .releasing)
         file = earlier.file
         identity = earlier.file.identity
         fileSize = earlier.size
