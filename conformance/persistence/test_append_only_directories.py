@@ -317,6 +317,7 @@ def test_a_manifest_whose_name_cannot_be_synced(slow_disk, begin, tmp_path):  # 
         while (shown := fields(client))["aof_rewrite_in_progress"] == "1":
             pass
         assert shown["aof_last_bgrewrite_status"] == "err"
+        assert "The AOF manifest file appendonly.aof.manifest could not be replaced: fsync: Input/output error" in server.output()
         assert {line.split()[1] for line in manifest(ours)} <= set(names(ours))
         client("SET", "b", 1)
     server.kill()

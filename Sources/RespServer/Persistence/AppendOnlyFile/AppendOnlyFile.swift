@@ -47,6 +47,7 @@ struct LogRewrite {
                 if let temporaryIncrement { try file.files.rename(temporaryName, to: temporaryIncrement) }
                 try file.replace(before, with: manifest)
             } catch {
+                log.warning("The AOF manifest file \(file.name) could not be replaced: \(error)")
                 if !file.mayName(baseName) { file.files.remove(baseName) }
                 throw error
             }
