@@ -101,9 +101,10 @@ extension Server {
         sharedBytes + clientBytes + observer.logs.byteCount + scripts.byteCount + countedLogBytes
     }
 
-    /// What is held for clients: by each for itself, as far as that is followed, and what is found for all of them in one place.
+    /// What is held for clients but for values that count as the engine's: by each for itself, as far as that is followed, and what is found for all of them in one place.
     var clientBytes: Int {
-        clientMemory.byteCount + tracking.byteCount + pubsub.byteCount + keyspaceListeners.blocked.unownedByteCount
+        clientMemory.byteCount - clientMemory.keptByteCount + tracking.byteCount + pubsub.byteCount
+            + keyspaceListeners.blocked.unownedByteCount
     }
 
     /// Bytes of the log that are still to be written, but for those of evictions.

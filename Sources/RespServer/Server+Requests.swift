@@ -74,6 +74,7 @@ extension Server {
         // Input takes memory.
         if connection.isPaused && memoryLimit.suspended.contains(connection) { return }
         let pending = connection.pending ?? PendingInput()
+        if pending.missingByteCount > 0 && appendOnly.takesEffects && appendOnly.delays(connection) { return }
         if engine.isMemoryLimited && (sparesInput || pending.missingByteCount > 0) {
             if mustWaitForRoom() { return enqueue(connection) }
             // Making room may have evicted keys that it tracks: it may have been closed for not taking the messages.

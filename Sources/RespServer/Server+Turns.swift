@@ -14,6 +14,7 @@
 
 import CLinux
 import Glibc
+import RespCodec
 import StoreEngine
 
 extension Server {
@@ -95,7 +96,7 @@ extension Server {
     /// Whether there is something to do even if nothing happens and it is no timer's time.
     @inline(__always) var hasWork: Bool {
         engine.hasGarbage || connections.hasClosing || turns.hasQueued || persistence.savesInSlices
-            || pubsub.hasDeparted
+            || pubsub.hasDeparted || appendOnly.writer.isUnfinished
     }
 
     // MARK: time
@@ -156,6 +157,7 @@ extension Server: ReplyQueueOwner {
 
     func prepareToSend() -> Bool { appendOnly.prepareToSend() }
     func mayLeave(_ connection: Connection) -> Bool { appendOnly.mayLeave(connection) }
+    func keep(_ bytes: BorrowedBytes) -> AnyObject? { engine.keep(bytes) }
     func updateInterest(_ connection: Connection) { loop.updateInterest(connection) }
 
     func unsentChanged(_ connection: Connection) {

@@ -19,17 +19,20 @@ public enum ProtocolVersion: Int, Sendable {
 }
 
 /// Bytes of a reply that are sent from where they lie.
-public struct BorrowedBytes {
+@safe public struct BorrowedBytes {
     /// Shorter runs of bytes are copied.
     static let minimumCount = 32 * 1024
 
     public let bytes: ByteSlice
     /// How many bytes of the buffer come before them.
     public fileprivate(set) var position: Int
+    /// By which address whoever has lent them knows the block in which they lie, if they can be kept.
+    public let block: UnsafeRawPointer?
 
-    init(_ bytes: ByteSlice, at position: Int) {
+    init(_ bytes: ByteSlice, at position: Int, of block: UnsafeRawPointer?) {
         self.bytes = bytes
         self.position = position
+        unsafe self.block = block
     }
 }
 
@@ -348,11 +351,12 @@ public struct BorrowedBytes {
     public func beginBorrowing() { unsafe storage.pointee.borrows = true }
 
     /// A bulk string of bytes that nothing changes or frees while the command runs, so that a long one can be sent from where it lies.
-    public func bulkString(stable bytes: ByteSlice) {
+    /// - Parameter block: the block in which they lie, if they can be kept for longer.
+    public func bulkString(stable bytes: ByteSlice, of block: UnsafeRawPointer? = nil) {
         guard bytes.count >= BorrowedBytes.minimumCount, unsafe storage.pointee.borrows && !storage.pointee.isAbandoned
         else { return bulkString(bytes) }
         line(UInt8(ascii: "$"), bytes.count)
-        unsafe storage.pointee.borrowed.append(BorrowedBytes(bytes, at: count))
+        unsafe storage.pointee.borrowed.append(BorrowedBytes(bytes, at: count, of: block))
         unsafe storage.pointee.borrowedCount &+= bytes.count
         unsafe storage.pointee.mark = -1
         raw("\r\n")

@@ -15,6 +15,8 @@ final class ClientMemory {
     private(set) var byteCount = 0
     /// What of it is requests that have not been executed, most of them because they have not arrived whole.
     private(set) var inputByteCount = 0
+    /// What of it is values of keys, on their way to clients, which count as in use of the engine.
+    private(set) var keptByteCount = 0
     /// How much more the commands of requests that are arriving are going to take: see `Server.expectedByteCount`.
     private(set) var expectedByteCount = 0
 
@@ -25,10 +27,16 @@ final class ClientMemory {
     @inline(__always)
     func count(_ connection: Connection) -> Bool {
         let (bytes, input) = (connection.byteCount, connection.pending?.memoryByteCount ?? 0)
-        guard bytes != connection.countedByteCount || input != connection.countedInputByteCount else { return false }
+        let kept = connection.unsent?.keptByteCount ?? 0
+        guard
+            bytes != connection.countedByteCount || input != connection.countedInputByteCount
+                || kept != connection.countedKeptByteCount
+        else { return false }
         byteCount += bytes - connection.countedByteCount
         inputByteCount += input - connection.countedInputByteCount
+        keptByteCount += kept - connection.countedKeptByteCount
         (connection.countedByteCount, connection.countedInputByteCount) = (bytes, input)
+        connection.countedKeptByteCount = kept
         return true
     }
 
@@ -46,7 +54,9 @@ final class ClientMemory {
         _ = expect(0, of: connection)
         byteCount -= connection.countedByteCount
         inputByteCount -= connection.countedInputByteCount
+        keptByteCount -= connection.countedKeptByteCount
         (connection.countedByteCount, connection.countedInputByteCount) = (0, 0)
+        connection.countedKeptByteCount = 0
     }
 }
 
@@ -95,8 +105,8 @@ extension Server {
     /// Large arguments below this size make no difference to any limit.
     private static let leastExpected = 1 << 20
 
-    /// How much more memory the command of a request with large arguments is going to take at once than these do: most copy them, and the log
-    /// has another copy. Room for it is made as they arrive. Where no key may go, or it is more than a half of the limit together, there is no
+    /// How much more memory the command of a request with large arguments is going to take at once than these do: most copy them, and of
+    /// transactions the log has another copy. Room for it is made as they arrive. Where no key may go, or it is more than a half of the limit together, there is no
     /// use in that.
     private func expectedByteCount(of connection: Connection) -> Int {
         let settings = configuration.settings
@@ -104,11 +114,10 @@ extension Server {
         guard arrived >= Self.leastExpected, settings.maxMemory > 0, settings.maxMemoryPolicy != .noEviction else {
             return 0
         }
-        let isLogged = appendOnly.takesEffects
+        let isInTransaction = connection.transaction != nil
         let isTakenOver =
-            !isLogged && connection.transaction == nil
-            && connection.pending?.withCommandName { Self.takesArgumentsOver($0) } == true
-        let copies = isLogged ? 2 : isTakenOver ? 0 : 1
+            !isInTransaction && connection.pending?.withCommandName { Self.takesArgumentsOver($0) } == true
+        let copies = isTakenOver ? 0 : isInTransaction && appendOnly.takesEffects ? 2 : 1
         return min(copies * arrived, max(0, settings.maxMemory / 2 - arrived))
     }
 

@@ -63,6 +63,7 @@ final class Connection {
     /// What is counted of it in `ClientMemory`.
     var countedByteCount = 0
     var countedInputByteCount = 0
+    var countedKeptByteCount = 0
     var expectedByteCount = 0
     /// Whether the loop is told when the socket can be written to.
     var isWatchedForWriting = false

@@ -1,6 +1,7 @@
 // Replies that a socket would not take yet, or that wait for the append-only file, in pieces: however much a client leaves unread, adding to it and sending from it costs
 // the same, and nothing that is queued is ever moved. The pieces come from the system and go back to it, so that a client that read
-// nothing for a while leaves no trace. A long reply brings its own memory as a piece, and is not copied.
+// nothing for a while leaves no trace. A long reply brings its own memory as a piece, and is not copied, and neither is a large value: somebody
+// keeps that where it lies.
 
 import Glibc
 import RespCodec
@@ -11,12 +12,24 @@ final class OutputQueue {
         static let usualCapacity = 256 * 1024
         let base: UnsafeMutableRawPointer
         let capacity: Int
-        /// Whether the memory is a block of malloc; else it is mapped.
-        let isBlock: Bool
+        /// What the memory is.
+        enum Kind {
+            case mapped
+            /// A block of malloc.
+            case block
+            /// Somebody else's, who keeps it.
+            case kept(AnyObject)
+        }
+        let kind: Kind
         /// Where the next byte goes.
         var count = 0
         /// The memory that it takes: of what is mapped the pages that were written to.
-        var heldBytes: Int { isBlock ? capacity : (count + Self.pageSize - 1) / Self.pageSize * Self.pageSize }
+        var heldBytes: Int {
+            if case .mapped = kind { return (count + Self.pageSize - 1) / Self.pageSize * Self.pageSize }
+            return capacity
+        }
+        /// How much of it is somebody else's.
+        var keptBytes: Int { if case .kept = kind { capacity } else { 0 } }
         private static let pageSize = 4096
 
         init() {
@@ -27,17 +40,23 @@ final class OutputQueue {
             }
             unsafe base = memory
             capacity = Self.usualCapacity
-            isBlock = false
+            kind = .mapped
         }
 
-        init(block: UnsafeMutableRawPointer, count: Int, capacity: Int) {
-            unsafe base = block
+        init(_ kind: Kind, _ base: UnsafeMutableRawPointer, count: Int, capacity: Int) {
+            self.kind = kind
+            unsafe self.base = base
             self.count = count
             self.capacity = capacity
-            isBlock = true
         }
 
-        deinit { if isBlock { unsafe free(base) } else { unsafe munmap(base, capacity) } }
+        deinit {
+            switch kind {
+            case .mapped: unsafe munmap(base, capacity)
+            case .block: unsafe free(base)
+            case .kept: break
+            }
+        }
     }
 
     #if DEBUG
@@ -58,6 +77,8 @@ final class OutputQueue {
     var heldByteCount: Int { byteCount + sent }
     /// The memory that the pieces take, in bytes.
     private(set) var memoryByteCount = 0
+    /// How much of it is somebody else's.
+    private(set) var keptByteCount = 0
 
     func append(_ bytes: UnsafeRawBufferPointer) {
         var taken = 0
@@ -90,9 +111,16 @@ final class OutputQueue {
             return unsafe free(block)
         }
         removeAll()
-        unsafe add(Piece(block: block, count: count, capacity: capacity))
+        unsafe add(Piece(.block, block, count: count, capacity: capacity))
         sent = skipped
         byteCount = count - skipped
+    }
+
+    /// Takes bytes that somebody else keeps.
+    func append(_ bytes: UnsafeRawBufferPointer, keptBy owner: AnyObject) {
+        guard let base = unsafe UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count > 0 else { return }
+        unsafe add(Piece(.kept(owner), base, count: bytes.count, capacity: bytes.count))
+        byteCount += bytes.count
     }
 
     private func removeAll() {
@@ -101,11 +129,13 @@ final class OutputQueue {
         sent = 0
         byteCount = 0
         memoryByteCount = 0
+        keptByteCount = 0
     }
 
     private func add(_ piece: Piece) {
         pieces.append(piece)
         memoryByteCount += piece.heldBytes
+        keptByteCount += piece.keptBytes
     }
 
     /// The bytes to be sent first; none if nothing waits. Good until the queue changes.
@@ -126,6 +156,7 @@ final class OutputQueue {
         }
         guard let piece = pieces[first], sent == piece.count else { return }
         memoryByteCount -= piece.heldBytes
+        keptByteCount -= piece.keptBytes
         pieces[first] = nil
         first += 1
         sent = 0

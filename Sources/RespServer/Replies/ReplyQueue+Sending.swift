@@ -6,6 +6,8 @@ import RespCodec
 extension ReplyQueue {
     /// What of a long reply is not sent keeps the buffer it was written to if it is at least this much.
     private static let worthTheBuffer = 64 * 1024
+    /// Of large values where they lie no more goes out at once: a client may take it as fast as it goes.
+    private static let mostAtOnce = 1 << 20
 
     @inline(__always)
     private func count(_ count: Int, to connection: Connection) {
@@ -84,14 +86,22 @@ extension ReplyQueue {
         }
     }
 
-    private func keep(_ pieces: [UnsafeRawBufferPointer], from sent: Int, _ connection: Connection) {
+    /// - Parameter lent: which of the pieces may stay where they are.
+    private func keep(
+        _ pieces: [UnsafeRawBufferPointer], from sent: Int, _ connection: Connection, lent: [Int: BorrowedBytes] = [:]
+    ) {
         var sent = sent
         let queue = connection.outputQueue()
         for index in unsafe pieces.indices {
             let piece = unsafe pieces[index]
             let skipped = min(sent, piece.count)
             sent -= skipped
-            unsafe queue.append(UnsafeRawBufferPointer(rebasing: piece[skipped...]))
+            let rest = unsafe UnsafeRawBufferPointer(rebasing: piece[skipped...])
+            if rest.count >= Self.worthTheBuffer, let owner = lent[index].flatMap({ owner?.keep($0) }) {
+                unsafe queue.append(rest, keptBy: owner)
+            } else {
+                unsafe queue.append(rest)
+            }
         }
     }
 
@@ -107,10 +117,11 @@ extension ReplyQueue {
         if connection.isClosed { return writer.discardRun() }
         prepare()
         let run = writer.run
-        let pieces = unsafe pieces(of: run)
+        let (pieces, lent) = unsafe pieces(of: run)
         let total = unsafe pieces.reduce(0) { $0 + $1.count }
         count(total, to: connection)
-        guard let sent = unsafe sendNow(pieces, connection) else { return writer.discardRun() }
+        let first = unsafe lent.isEmpty ? pieces : Self.first(pieces)
+        guard let sent = unsafe sendNow(first, connection) else { return writer.discardRun() }
         if sent < total {
             guard hasRoom(for: total - sent, connection) else { return writer.discardRun() }
             if unsafe pieces.count == 1 && total - sent >= Self.worthTheBuffer {
@@ -118,25 +129,39 @@ extension ReplyQueue {
                 unsafe connection.outputQueue().append(
                     block: taken.base, sent: run.lowerBound + sent, count: taken.count, capacity: taken.capacity)
             } else {
-                unsafe keep(pieces, from: sent, connection)
+                unsafe keep(pieces, from: sent, connection, lent: lent)
             }
             hasUnsent(connection)
         }
         writer.removeAll()
     }
 
-    /// The bytes of a run in order, those included that lie elsewhere.
-    private func pieces(of run: Range<Int>) -> [UnsafeRawBufferPointer] {
+    /// The first bytes of a run, no more than go out at once.
+    private static func first(_ pieces: [UnsafeRawBufferPointer]) -> [UnsafeRawBufferPointer] {
+        var left = mostAtOnce
+        var first: [UnsafeRawBufferPointer] = unsafe []
+        for index in unsafe pieces.indices where left > 0 {
+            let piece = unsafe pieces[index].prefix(left)
+            unsafe first.append(UnsafeRawBufferPointer(rebasing: piece))
+            left -= piece.count
+        }
+        return unsafe first
+    }
+
+    /// The bytes of a run in order, those included that lie elsewhere, and which pieces are these.
+    private func pieces(of run: Range<Int>) -> (pieces: [UnsafeRawBufferPointer], lent: [Int: BorrowedBytes]) {
         var pieces: [UnsafeRawBufferPointer] = unsafe []
+        var lent: [Int: BorrowedBytes] = [:]
         var place = run.lowerBound
         func add(_ bytes: ByteSlice) { if bytes.count > 0 { unsafe pieces.append(bytes.rawBytes) } }
         for borrowed in writer.borrowed {
             add(writer.written(place..<borrowed.position))
+            unsafe lent[pieces.count] = borrowed
             add(borrowed.bytes)
             place = borrowed.position
         }
         add(writer.written(place..<run.upperBound))
-        return unsafe pieces
+        return unsafe (pieces, lent)
     }
 
     // MARK: what sockets would not take
@@ -173,7 +198,7 @@ extension ReplyQueue {
                 watchForWriting(connection)
                 break
             }
-            let front = unsafe queue.front
+            let front = unsafe UnsafeRawBufferPointer(rebasing: queue.front.prefix(budget))
             let result = unsafe connection.transport.send(front)
             guard case .bytes(let count) = result else {
                 if result != .wouldBlock { return close(connection) }

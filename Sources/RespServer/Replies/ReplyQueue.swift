@@ -27,6 +27,8 @@ protocol ReplyQueueOwner: AnyObject {
     /// Is asked before anything leaves, if that is wanted: whether everything may leave now. If not, `mayLeave` tells who may be sent to.
     func prepareToSend() -> Bool
     func mayLeave(_ connection: Connection) -> Bool
+    /// Keeps bytes where they lie for as long as somebody has what is returned; nil if they must be copied.
+    func keep(_ bytes: BorrowedBytes) -> AnyObject?
 }
 
 final class ReplyQueue {

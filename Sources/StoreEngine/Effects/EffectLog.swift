@@ -3,6 +3,8 @@
 //     bytes:  whole groups, to be taken | the group at hand
 //             0                    wholeCount              count
 //
+// Large arguments are not copied: they are kept where they are, and belong between two of the bytes here.
+//
 // Whoever takes bytes gets whole groups only, so that a group of several effects is never seen in part. How many of them there will be is
 // not known when the first comes: MULTI is put in front of it when the second does.
 
@@ -18,6 +20,9 @@ import RespCodec
         var capacity: Int
         var count = 0
         @usableFromInline var wholeCount = 0
+        /// How many bytes are kept elsewhere, and how many of them belong to whole groups.
+        @usableFromInline var keptCount = 0
+        @usableFromInline var wholeKeptCount = 0
         @usableFromInline var position = 0
         @usableFromInline var groupCount = 0
         /// Where the effects of the group at hand begin, behind a note of the time.
@@ -40,6 +45,16 @@ import RespCodec
     private static let usualCapacity = 64 * 1024
     /// A buffer that has become larger than this is given back when it is empty.
     private static let mostKept = 1 << 20
+    /// Words of so many bytes are not copied.
+    static let leastKept = 128 * 1024
+    /// Bytes that lie elsewhere, and before which of those here they belong.
+    private struct Kept {
+        var position: Int
+        var bytes: ByteSlice
+        let owner: PinnedBlock
+    }
+    private var kept: [Kept] = []
+    private var hasKept: Bool { unsafe storage.pointee.keptCount > 0 }
     /// More than what a word takes besides its bytes: its length, a mark and two line ends.
     private static let lengthRoom = 32
 
@@ -54,7 +69,7 @@ import RespCodec
     }
 
     /// How many bytes of whole groups there are.
-    @inlinable public var wholeCount: Int { unsafe storage.pointee.wholeCount }
+    @inlinable public var wholeCount: Int { unsafe storage.pointee.wholeCount &+ storage.pointee.wholeKeptCount }
     /// How many bytes of whole groups there have ever been.
     @inlinable public var position: Int { unsafe storage.pointee.position }
     /// Whether there are effects of a group that is not whole.
@@ -69,15 +84,7 @@ import RespCodec
     // MARK: taking effects
 
     public func take(_ words: Arguments, database: Int) {
-        let before = unsafe storage.pointee.groupCount
-        if before == 0 {
-            if unsafe storage.pointee.notesTime { note() }
-            unsafe storage.pointee.groupStart = count
-        } else if before == 1 {
-            putMulti()
-        }
-        unsafe storage.pointee.groupCount = before &+ 1
-        if unsafe database != storage.pointee.database { select(database) }
+        begin(in: database)
         var size = Self.lengthRoom
         for index in 0..<words.count { size &+= words[index].count &+ Self.lengthRoom }
         reserve(size)
@@ -91,12 +98,47 @@ import RespCodec
         count = unsafe place - start
     }
 
+    /// The same, of words of which large ones stay where they are.
+    /// - Parameter keeper: who keeps them.
+    func take(_ words: Arguments, database: Int, keptBy keeper: AdoptableArguments) {
+        begin(in: database)
+        append("*")
+        append(number: words.count)
+        for index in 0..<words.count {
+            let word = words[index]
+            append("$")
+            append(number: word.count)
+            if word.count >= Self.leastKept, let owner = keeper.keep(word) {
+                kept.append(Kept(position: count, bytes: word, owner: owner))
+                unsafe storage.pointee.keptCount += word.count
+            } else {
+                append(word)
+            }
+            append("\r\n")
+        }
+    }
+
+    /// Begins an effect: what stands before it, if anything.
+    @inline(__always)
+    private func begin(in database: Int) {
+        let before = unsafe storage.pointee.groupCount
+        if before == 0 {
+            if unsafe storage.pointee.notesTime { note() }
+            unsafe storage.pointee.groupStart = count
+        } else if before == 1 {
+            putMulti()
+        }
+        unsafe storage.pointee.groupCount = before &+ 1
+        if unsafe database != storage.pointee.database { select(database) }
+    }
+
     public func endGroup() {
         if unsafe storage.pointee.groupCount > 1 { append("*1\r\n$4\r\nEXEC\r\n") }
-        let count = count
+        let before = wholeCount
         unsafe storage.pointee.groupCount = 0
-        unsafe storage.pointee.position &+= count &- storage.pointee.wholeCount
-        unsafe storage.pointee.wholeCount = count
+        unsafe storage.pointee.wholeCount = storage.pointee.count
+        unsafe storage.pointee.wholeKeptCount = storage.pointee.keptCount
+        unsafe storage.pointee.position &+= wholeCount &- before
     }
 
     @inline(never)
@@ -104,14 +146,15 @@ import RespCodec
         guard let time = time?(), unsafe time != storage.pointee.notedTime else { return }
         unsafe storage.pointee.notedTime = time
         append("#TS:")
-        Decimal.withText(Int(time)) { append($0) }
-        append("\r\n")
+        append(number: Int(time))
     }
 
     @inline(never)
     private func putMulti() {
         let text: ByteSlice = "*1\r\n$5\r\nMULTI\r\n"
         reserve(text.count)
+        let groupStart = unsafe storage.pointee.groupStart
+        for index in kept.indices where kept[index].position >= groupStart { kept[index].position += text.count }
         let place = unsafe start + storage.pointee.groupStart
         unsafe memmove(place + text.count, place, count - storage.pointee.groupStart)
         unsafe memcpy(place, text.rawBytes.baseAddress!, text.count)
@@ -123,8 +166,7 @@ import RespCodec
         unsafe storage.pointee.database = database
         Decimal.withText(database) { number in
             append("*2\r\n$6\r\nSELECT\r\n$")
-            Decimal.withText(number.count) { append($0) }
-            append("\r\n")
+            append(number: number.count)
             append(number)
             append("\r\n")
         }
@@ -132,7 +174,14 @@ import RespCodec
 
     // MARK: bytes
 
+    /// Appends a number and a line end.
+    private func append(number: Int) {
+        Decimal.withText(number) { append($0) }
+        append("\r\n")
+    }
+
     private func append(_ bytes: ByteSlice) {
+        guard bytes.count > 0 else { return }
         reserve(bytes.count)
         unsafe memcpy(start + count, bytes.rawBytes.baseAddress!, bytes.count)
         count += bytes.count
@@ -163,22 +212,80 @@ import RespCodec
 
     // MARK: giving them away
 
-    /// The whole groups that were not removed.
-    public func withWhole<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
-        unsafe body(UnsafeRawBufferPointer(start: start, count: wholeCount))
+    /// Lends `body` bytes of whole groups, from the one at `offset` on as many as lie in one place.
+    /// - Parameters:
+    ///   - offset: behind the first byte that was not removed.
+    ///   - most: how many it is lent at most.
+    /// - Complexity: O(arguments that are kept).
+    public func withBytes<Result>(at offset: Int, atMost most: Int, _ body: (UnsafeRawBufferPointer) -> Result)
+        -> Result
+    {
+        precondition(offset >= 0 && most >= 0 && most <= wholeCount - offset, "only what is there is lent")
+        var (place, left) = (0, offset)
+        for item in kept {
+            let before = item.position - place
+            if left < before { return unsafe lend(place + left, min(before - left, most), body) }
+            left -= before
+            place = item.position
+            if left < item.bytes.count {
+                let bytes = item.bytes[left..<min(item.bytes.count, left + most)]
+                return unsafe body(bytes.rawBytes)
+            }
+            left -= item.bytes.count
+        }
+        return unsafe lend(place + left, most, body)
     }
 
-    public var bytes: [UInt8] { unsafe withWhole { unsafe Array($0) } }
+    private func lend<Result>(_ place: Int, _ count: Int, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        unsafe body(UnsafeRawBufferPointer(start: start + place, count: count))
+    }
+
+    /// The whole groups that were not removed.
+    public var bytes: [UInt8] {
+        var bytes: [UInt8] = []
+        while bytes.count < wholeCount {
+            bytes += unsafe withBytes(at: bytes.count, atMost: wholeCount - bytes.count) { unsafe Array($0) }
+        }
+        return bytes
+    }
 
     /// Removes the first `removed` bytes of whole groups.
     public func removeFirst(_ removed: Int) {
         precondition(removed >= 0 && removed <= wholeCount, "only what is there is removed")
-        let rest = count - removed
-        if rest > 0 && removed > 0 { unsafe memmove(start, start + removed, rest) }
+        let here = hasKept ? removeKept(removed) : removed
+        let rest = count - here
+        if rest > 0 && here > 0 { unsafe memmove(start, start + here, rest) }
         count = rest
-        unsafe storage.pointee.wholeCount -= removed
-        unsafe storage.pointee.groupStart -= removed
+        unsafe storage.pointee.wholeCount -= here
+        unsafe storage.pointee.groupStart -= here
         if rest == 0, unsafe storage.pointee.capacity > Self.mostKept { replaceBuffer(capacity: Self.usualCapacity) }
+    }
+
+    /// Removes what is kept elsewhere of the first `removed` bytes.
+    /// - Returns: how many of them are here.
+    private func removeKept(_ removed: Int) -> Int {
+        var (here, left, gone, keptCount) = (0, removed, 0, 0)
+        for index in kept.indices {
+            let before = kept[index].position - here
+            guard left > before else { break }
+            here += before
+            left -= before
+            let bytes = kept[index].bytes
+            let count = min(left, bytes.count)
+            left -= count
+            keptCount += count
+            guard count == bytes.count else {
+                kept[index].bytes = bytes[count..<bytes.count]
+                break
+            }
+            gone += 1
+        }
+        here += left
+        kept.removeFirst(gone)
+        for index in kept.indices { kept[index].position -= here }
+        unsafe storage.pointee.keptCount -= keptCount
+        unsafe storage.pointee.wholeKeptCount -= keptCount
+        return here
     }
 
     /// Has the next effect tell its database and the time again: it may be the first that somebody reads.
@@ -187,8 +294,11 @@ import RespCodec
         unsafe storage.pointee.notedTime = Int64.min
     }
 
-    /// How many bytes there are, the group at hand included.
-    public var heldCount: Int { unsafe storage.pointee.count }
+    /// How many bytes there are, the group at hand included, but for those that count as in use of an engine.
+    public var heldCount: Int {
+        let count = unsafe storage.pointee.count
+        return hasKept ? kept.reduce(count) { $0 + ($1.owner.isCountedByEngine ? 0 : $1.bytes.count) } : count
+    }
 
     /// The memory that it takes.
     public var byteCount: Int { unsafe storage.pointee.capacity }

@@ -7,14 +7,20 @@ import RespCodec
     unowned(unsafe) let sink: any EffectSink
     /// The same, if it is the usual one: it is called without a detour.
     private let log: Unmanaged<EffectLog>?
+    // Each effect looks at what follows, and while one of these is modified no other code runs: exclusive access is not checked at run time.
+
     /// How far the count of changes is told of: a command that has moved it further has changed something.
-    var toldChanges: Int
-    fileprivate(set) var isInGroup = false
+    @safe @exclusivity(unchecked) var toldChanges: Int
+    @safe @exclusivity(unchecked) fileprivate(set) var isInGroup = false
     /// While it is, nobody is told of what happens.
-    var isMuted = false
+    @safe @exclusivity(unchecked) var isMuted = false
+    /// Large arguments of the command that runs. Whoever runs it holds them.
+    @exclusivity(unchecked) private var adoptable: Unmanaged<AdoptableArguments>?
     /// The effect that is being put together.
-    private var text: [UInt8] = []
+    @safe @exclusivity(unchecked) private var text: [UInt8] = []
     private let pieces = ArgumentList(capacity: 16)
+    /// Words of it that lie elsewhere, and which ones they are.
+    @safe @exclusivity(unchecked) private var outside: [(index: Int, word: ByteSlice)] = []
 
     init(sink: any EffectSink, changes: Int) {
         unsafe self.sink = sink
@@ -28,10 +34,26 @@ import RespCodec
         guard !isMuted else { return }
         isInGroup = true
         if let log = unsafe log {
-            unsafe log._withUnsafeGuaranteedRef { $0.take(words, database: database) }
+            unsafe log._withUnsafeGuaranteedRef { log in
+                if unsafe adoptable == nil {
+                    log.take(words, database: database)
+                } else {
+                    takeLarge(words, log, database)
+                }
+            }
         } else {
             unsafe sink.take(words, database: database)
         }
+    }
+
+    @inline(never)
+    private func takeLarge(_ words: Arguments, _ log: EffectLog, _ database: Int) {
+        unsafe adoptable?._withUnsafeGuaranteedRef { log.take(words, database: database, keptBy: $0) }
+    }
+
+    /// Tells of the large arguments of a command before it runs, and that it has run.
+    func tell(_ arguments: AdoptableArguments?) {
+        unsafe adoptable = arguments.map { unsafe .passUnretained($0) }
     }
 
     func endGroup() {
@@ -51,6 +73,10 @@ import RespCodec
     }
 
     fileprivate func append(_ word: ByteSlice) {
+        if word.count >= EffectLog.leastKept, unsafe adoptable?._withUnsafeGuaranteedRef({ $0.holds(word) }) == true {
+            outside.append((pieces.count, word))
+            return pieces.append(ArgumentPiece(offset: 0, count: 0))
+        }
         pieces.append(ArgumentPiece(offset: text.count, count: word.count))
         unsafe text.append(contentsOf: word.rawBytes)
     }
@@ -58,14 +84,33 @@ import RespCodec
     fileprivate func end(in database: Int) {
         unsafe text.withUnsafeBytes { bytes in
             guard let base = bytes.baseAddress else { preconditionFailure("an effect has a name") }
+            if !outside.isEmpty { return unsafe takeWithOutside(base, database: database) }
             unsafe take(pieces.view(0..<pieces.count, base: base), database: database)
         }
         cancel()
     }
 
+    /// Takes an effect of which words lie elsewhere.
+    private func takeWithOutside(_ base: UnsafeRawPointer, database: Int) {
+        let all = ArgumentList(capacity: pieces.count)
+        defer { unsafe all.deallocate() }
+        var words = outside[...]
+        for index in 0..<pieces.count {
+            guard let first = words.first, first.index == index, let start = unsafe first.word.rawBytes.baseAddress
+            else {
+                all.append(pieces[index])
+                continue
+            }
+            all.append(unsafe ArgumentPiece(offset: start - base, count: first.word.count))
+            words.removeFirst()
+        }
+        unsafe take(all.view(0..<all.count, base: base), database: database)
+    }
+
     fileprivate func cancel() {
         text.removeAll(keepingCapacity: text.capacity <= 1 << 20)
         pieces.removeAll()
+        if !outside.isEmpty { outside.removeAll() }
     }
 }
 

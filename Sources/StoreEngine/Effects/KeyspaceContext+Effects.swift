@@ -49,6 +49,10 @@ extension EngineState {
     /// Counts the last changes as told of: their effects were told though no command made them.
     func changesTold(_ count: Int) { self.effects?.toldChanges &+= count }
 
+    /// Tells whoever takes effects of the large arguments of the command that runs.
+    @inline(never)
+    func tell(_ adoptable: AdoptableArguments?) { self.effects?.tell(adoptable) }
+
     /// To be called when a command has run.
     @inline(never)
     func commandEnded(_ effect: CommandEffect, _ arguments: Arguments, database: Int) {

@@ -115,6 +115,7 @@ extension Engine {
             self, database: database, reply: reply, hashed: key.map { ($0.key, $0.hash) },
             adoptable: adoptable, options: options)
         let start = reply.count
+        if adoptable != nil { state.tell(adoptable) }
         do throws(CommandError) {
             try command(&context, arguments)
         } catch {
@@ -122,5 +123,6 @@ extension Engine {
             error.write(to: reply)
         }
         if state.isRecorded { state.commandEnded(effect(), arguments, database: index) }
+        if adoptable != nil { state.tell(nil) }
     }
 }

@@ -161,6 +161,13 @@ public final class Engine {
     /// - Complexity: O(pages not in use).
     public func purge() { state.allocator.purge() }
 
+    /// Keeps bytes of a reply where they lie, whatever becomes of their key, for as long as somebody has what is returned; nil if they may move.
+    /// To be called before anything changes.
+    public func keep(_ bytes: BorrowedBytes) -> PinnedBlock? {
+        guard let block = unsafe bytes.block else { return nil }
+        return unsafe state.allocator.pin(UnsafeMutableRawPointer(mutating: block))
+    }
+
     // MARK: looking in
 
     public func database(_ index: Int) -> Database { state.database(index) }

@@ -32,12 +32,27 @@ extension Database {
     func willChangeBytes(_ slot: Slot, _ range: Range<Int>) {
         willChange(slot)
         if table.ticket != 0 { beforeChangeOfBytes(slot, range) }
+        if allocator.hasPinned { unpin(slot, range) }
     }
 
     @inline(never)
     private func beforeChangeOfBytes(_ slot: Slot, _ range: Range<Int>) {
         let entry = entry(at: slot)
         if entry.encoding == .external { unsafe allocator.snapshot?.willChange(range, ofBlock: entry.external.block) }
+    }
+
+    /// Gives a string whose bytes are pinned, and some of which will change, a block of its own.
+    @inline(never)
+    private func unpin(_ slot: Slot, _ range: Range<Int>) {
+        let entry = entry(at: slot)
+        guard entry.encoding == .external, unsafe allocator.isPinned(entry.external.block) else { return }
+        let (block, length) = unsafe entry.external
+        guard range.lowerBound < length, !range.isEmpty else { return }
+        let copy = unsafe allocator.allocateLarge(length)
+        unsafe copy.copyMemory(from: block, byteCount: length)
+        unsafe entry.external = (copy, length)
+        unsafe allocator.snapshot?.hasMoved(bytesFrom: block, to: copy)
+        unsafe allocator.deallocate(block)
     }
 
     #if DEBUG

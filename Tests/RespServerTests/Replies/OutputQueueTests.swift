@@ -100,4 +100,33 @@ import Testing
         queue.append(block: block, sent: 2, count: 8, capacity: 8)
         #expect(String(decoding: queue.front, as: UTF8.self) == "first second")
     }
+
+    /// What somebody else keeps is neither copied nor freed, and goes out in its place; it is let go when it was sent.
+    @Test func keepsWhereItLies() {
+        final class Owner {}
+        let queue = OutputQueue()
+        let block = [UInt8](repeating: 7, count: 500_000)
+        weak var watched: Owner?
+        block.withUnsafeBytes { bytes in
+            [1, 2, 3].withUnsafeBytes { queue.append(UnsafeRawBufferPointer(rebasing: $0.prefix(3))) }
+            let steps = queue.steps.count
+            do {
+                let owner = Owner()
+                watched = owner
+                queue.append(bytes, keptBy: owner)
+            }
+            #expect(queue.steps.count == steps && queue.keptByteCount == bytes.count && watched != nil)
+            [4].withUnsafeBytes { queue.append(UnsafeRawBufferPointer(rebasing: $0.prefix(1))) }
+            #expect(queue.byteCount == 500_004)
+            queue.removeFirst(3)
+            #expect(queue.front.baseAddress == bytes.baseAddress && queue.front.count == bytes.count)
+            queue.removeFirst(200_000)
+            #expect(queue.keptByteCount == bytes.count && watched != nil)
+            queue.removeFirst(300_000)
+            #expect(queue.keptByteCount == 0 && watched == nil)
+            #expect(queue.front.count == 1 && queue.front[0] == 4)
+            queue.removeFirst(1)
+        }
+        #expect(queue.byteCount == 0 && queue.memoryByteCount == 0)
+    }
 }

@@ -1,5 +1,6 @@
 // Goal: effects become bytes that Redis reads, only whole groups are given away, and what is removed is what was taken.
 
+import Glibc
 import RespCodec
 import TestSupport
 import Testing
@@ -91,5 +92,74 @@ import Testing
         #expect(found.dropFirst() == all[...])
         log.removeFirst(log.wholeCount)
         #expect(log.bytes.isEmpty && log.byteCount < 1 << 20)
+    }
+
+    /// The words of a request, of which large ones lie in blocks of their own.
+    private func takeKept(_ log: EffectLog, _ words: [[UInt8]], database: Int = 0) {
+        let adoptable = AdoptableArguments()
+        let base = UnsafeRawPointer(bitPattern: 4096)!
+        let list = ArgumentList(capacity: words.count)
+        defer { list.deallocate() }
+        var short: [UnsafeMutableRawPointer] = []
+        for word in words {
+            let block = malloc(AdoptableArguments.headerSize + word.count + 1)!
+            let start = block + AdoptableArguments.headerSize
+            word.withUnsafeBytes {
+                start.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(start), byteCount: $0.count)
+            }
+            if word.count >= EffectLog.leastKept {
+                adoptable.append(base: block, count: word.count)
+            } else {
+                short.append(block)
+            }
+            list.append(ArgumentPiece(offset: UnsafeRawPointer(start) - base, count: word.count))
+        }
+        log.take(list.view(0..<words.count, base: base), database: database, keptBy: adoptable)
+        for block in short { free(block) }
+    }
+
+    private func large(_ mark: UInt8, _ more: Int = 0) -> [UInt8] {
+        [UInt8](repeating: mark, count: EffectLog.leastKept + more)
+    }
+
+    /// Groups of one and of several effects, with large words first, last, side by side and none, come out as if all had been copied; they
+    /// are lent and removed up to any place.
+    @Test func largeWordsAreKept() {
+        let groups: [[[[UInt8]]]] = [
+            [[[65], large(1), [66]]], [[[67], large(2), large(3, 7)], [[68]], [large(4)]], [[[69], [70]]],
+            [[large(5), [], large(6)]],
+        ]
+        let (log, plain) = (EffectLog(), EffectLog())
+        var random = RandomSource(seed: TestSeed.ofRun)
+        var expected: [UInt8] = []
+        for round in 0..<12 {
+            for (database, group) in groups.enumerated() {
+                for words in group {
+                    takeKept(log, words, database: database)
+                    let owned = OwnedArguments(words)
+                    plain.take(owned.view, database: database)
+                    withExtendedLifetime(owned) {}
+                }
+                if round < 11 || database < 3 {
+                    log.endGroup()
+                    plain.endGroup()
+                }
+            }
+            expected += plain.bytes
+            plain.removeFirst(plain.wholeCount)
+            #expect(log.wholeCount == expected.count)
+            #expect(log.heldCount >= log.wholeCount && log.position == plain.position)
+            #expect(log.bytes == expected)
+            let removed = [0, 1, EffectLog.leastKept, Int(random.next() % UInt64(expected.count)), expected.count][
+                round % 5]
+            log.removeFirst(min(removed, expected.count))
+            expected.removeFirst(min(removed, expected.count))
+            #expect(log.bytes == expected)
+        }
+        log.endGroup()
+        plain.endGroup()
+        #expect(log.bytes == expected + plain.bytes)
+        log.removeFirst(log.wholeCount)
+        #expect(log.heldCount == 0 && log.wholeCount == 0)
     }
 }

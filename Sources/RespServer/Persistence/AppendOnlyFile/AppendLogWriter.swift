@@ -12,6 +12,9 @@
 // In a new file nothing is written before all of the one before is on the disk, or two seconds have passed: a loss of power could leave a gap
 // otherwise.
 //
+// What is more than a turn should take is written in several, a part in each. Nothing of it counts as written before all of it is.
+// With `always` the thread brings it to the disk, too, if it is much, and whoever has written meanwhile waits for that.
+//
 // A write that fails leaves its bytes where they are, to be tried again; the part of it that was written is cut off. After an error of fsync
 // nobody knows which of the last bytes are on the disk, nor will a second call tell. Such a failure lasts until the whole log was written
 // anew elsewhere (`isSaved(upTo:isRecovered:)`).
@@ -54,6 +57,11 @@ final class AppendLogWriter {
 
     /// For so long writes wait for the thread, in milliseconds.
     private static let longestPostponement: Int64 = 2000
+    /// So many bytes a turn writes, or this part of what there is: the more there is, the faster it goes.
+    private static let bytesOfTurn = 1 << 20
+    private static let partOfTurn = 64
+    /// More than this the loop does not bring to the disk itself.
+    private static let mostSyncedByLoop = 1 << 20
     /// Between two lines in the log about writes that fail, in milliseconds.
     private static let reportInterval: Int64 = 30_000
     /// Between two looks at the files, in milliseconds.
@@ -81,6 +89,8 @@ final class AppendLogWriter {
     private var begunPosition = 0
     private var syncedByLoop = 0
     private(set) var failure: Failure?
+    /// What is being written in several turns, and how far that is; none of it is removed from the log.
+    private var unfinished: (count: Int, written: Int)?
     private(set) var delayedSyncs = 0
     /// For how long each write waits, in microseconds: for tests.
     var flushDelay = 0
@@ -104,10 +114,12 @@ final class AppendLogWriter {
     var hasWork: Bool {
         log.wholeCount > 0 || begunPosition < writtenPosition || failure != nil
             // What the thread has begun and not brought to an end has failed.
-            || pendingSyncs == 0 && syncedPosition < begunPosition
+            || (pendingSyncs == 0 ? syncedPosition < begunPosition : sync == .always)
     }
-    /// Whether there is something that waits for the thread to be written.
-    var isPostponed: Bool { postponedSince != nil || held != nil }
+    /// Whether there is something that waits for the thread, to be written or to be told of.
+    var isPostponed: Bool { postponedSince != nil || held != nil || sync == .always && pendingSyncs > 0 }
+    /// Whether more is to be written in the next turn.
+    @inline(__always) var isUnfinished: Bool { unfinished != nil && postponedSince == nil }
 
     func resetStatistics() { delayedSyncs = 0 }
 
@@ -116,9 +128,10 @@ final class AppendLogWriter {
     /// Writes what there is to be written, and brings it to the disk.
     /// - Parameters:
     ///   - now: in milliseconds.
-    ///   - mustWrite: whether it is not put off.
+    ///   - mustWrite: whether it is not put off, and all of it is written.
+    ///   - goesOn: whether more is written of what takes several turns.
     ///   - leavesSyncing: whether the disk is left alone.
-    func flush(now: Int64, mustWrite: Bool = false, leavesSyncing: Bool = false) {
+    func flush(now: Int64, mustWrite: Bool = false, goesOn: Bool = true, leavesSyncing: Bool = false) {
         guard let file else { return }
         (writeCycles, syncCycles) = (0, 0)
         takeFailureOfThread()
@@ -126,7 +139,9 @@ final class AppendLogWriter {
         if log.wholeCount > 0 {
             if sync != .always && !mustWrite && isPostponed(now: now) { return }
             postponedSince = nil
-            guard write(to: file, now: now) else { return }
+            guard unfinished == nil || goesOn || mustWrite, write(to: file, now: now, isBounded: !mustWrite) else {
+                return
+            }
         } else if failure != nil {
             isSolved()
         }
@@ -147,15 +162,24 @@ final class AppendLogWriter {
         return false
     }
 
-    private func write(to file: DataFile, now: Int64) -> Bool {
-        let wanted = log.wholeCount
-        Syscall.sleep(microseconds: flushDelay)
+    /// - Parameter isBounded: whether no more is written than a turn should take.
+    /// - Returns: whether everything was written.
+    private func write(to file: DataFile, now: Int64, isBounded: Bool) -> Bool {
+        var (wanted, written) = unfinished ?? (log.wholeCount, 0)
+        if !isBounded { wanted = log.wholeCount }
+        let end = isBounded ? min(wanted, written + max(Self.bytesOfTurn, wanted / Self.partOfTurn)) : wanted
+        if unfinished == nil { Syscall.sleep(microseconds: flushDelay) }
+        unfinished = nil
         wroteDuringSync = sync == .everySecond && pendingSyncs > 0
         let start = clinux_cycle_counter()
-        let (written, error) = unsafe log.withWhole { unsafe file.append($0) }
+        let error = write(to: file, from: &written, to: end)
         writeCycles = clinux_cycle_counter() &- start
         guard let error else {
-            writeToFormer()
+            guard written == wanted else {
+                unfinished = (wanted, written)
+                return false
+            }
+            writeToFormer(wanted)
             isWritten(wanted)
             if failure != nil { isSolved() }
             return true
@@ -186,10 +210,32 @@ final class AppendLogWriter {
         return false
     }
 
-    private func writeToFormer() {
+    /// Writes the bytes of the log from one place to another.
+    /// - Parameter written: how far it is.
+    private func write(to file: DataFile, from written: inout Int, to end: Int) -> SyscallError? {
+        while written < end {
+            let (count, error) = unsafe log.withBytes(at: written, atMost: end - written) { unsafe file.append($0) }
+            written += count
+            if let error { return error }
+        }
+        return nil
+    }
+
+    /// Drops what was written of what takes several turns: it is to be written again, or not at all.
+    private func abandonUnfinished() {
+        guard unfinished != nil else { return }
+        unfinished = nil
+        do throws(SyscallError) {
+            try file?.truncate(to: fileSize)
+        } catch {
+            report.warning("Could not remove what was written of an effect from the append-only file: \(error.reason)")
+        }
+    }
+
+    private func writeToFormer(_ count: Int) {
         guard let (file, size) = former else { return }
-        let (written, error) = unsafe log.withWhole { unsafe file.append($0) }
-        guard let error else {
+        var written = 0
+        guard let error = write(to: file, from: &written, to: count) else {
             former = (file, size + written)
             return
         }
@@ -272,9 +318,9 @@ final class AppendLogWriter {
         switch sync {
         case .no: break
         case .always:
-            guard syncedPosition < writtenPosition else { return }
             // What is begun comes first, so that positions only grow.
-            if pendingSyncs > 0 { thread.waitUntilIdle() }
+            guard syncedPosition < writtenPosition, pendingSyncs == 0 else { return }
+            if writtenPosition - syncedPosition > Self.mostSyncedByLoop { return beginSync(file, isKept: true) }
             let start = clinux_cycle_counter()
             defer { syncCycles = clinux_cycle_counter() &- start }
             do throws(SyscallError) {
@@ -337,6 +383,7 @@ final class AppendLogWriter {
     ///   - keepsFormer: whether the one before is written to as well, until `leaveFormer` or `returnToFormer`.
     ///   - isHeld: whether nothing is to be written to it before `release` or `returnToHeld`.
     func open(_ new: DataFile, size: Int, keepsFormer: Bool = false, isHeld: Bool = false) {
+        abandonUnfinished()
         if let file, failure?.isLasting != true, syncedPosition < writtenPosition { beginSync(file, isKept: false) }
         noteSizes()
         progress.increment.add(1, ordering: .releasing)
@@ -357,6 +404,7 @@ final class AppendLogWriter {
     /// - Returns: false if that cannot be written any more.
     func returnToFormer() -> Bool {
         guard let former else { return false }
+        abandonUnfinished()
         self.former = nil
         goBack(to: former)
         return true
@@ -401,6 +449,7 @@ final class AppendLogWriter {
 
     /// Counts what was not written as written: it is in what is saved otherwise.
     func dropUnwritten() {
+        abandonUnfinished()
         writtenPosition += log.wholeCount
         begunPosition = writtenPosition
         log.removeFirst(log.wholeCount)
@@ -444,6 +493,7 @@ final class AppendLogWriter {
 
     /// Lets go of the file, and of what was not written.
     func close() {
+        abandonUnfinished()
         file = nil
         identity = nil
         former = nil

@@ -24,10 +24,11 @@ extension AppendOnlyFile {
         write(mustWrite: mustWrite)
     }
 
-    private func write(mustWrite: Bool = false) {
+    /// - Parameter goesOn: whether more is written of what takes several turns.
+    private func write(mustWrite: Bool = false, goesOn: Bool = true) {
         let start = clinux_cycle_counter()
         let before = writer.failure
-        writer.flush(now: now, mustWrite: mustWrite, leavesSyncing: leavesSyncing)
+        writer.flush(now: now, mustWrite: mustWrite, goesOn: goesOn, leavesSyncing: leavesSyncing)
         if writer.writeCycles > 0 {
             observer.observe(.logWrite, cycles: writer.writeCycles)
             observer.observe(
@@ -40,6 +41,7 @@ extension AppendOnlyFile {
         cycles &+= clinux_cycle_counter() &- start
         if writer.failure != before { owner?.updateGate() }
         if engine.isMemoryLimited { owner?.logWasWritten() }
+        readOn()
     }
 
     /// Whether the disk is left alone for now.
@@ -51,7 +53,7 @@ extension AppendOnlyFile {
     /// - Returns: whether all may leave; if not, each is to be asked for with `mayLeave`.
     func prepareToSend() -> Bool {
         if prepared != nil { settleIncrement(waits: false) }
-        if writer.log.wholeCount > 0 || needsSync { write() }
+        if writer.log.wholeCount > 0 || needsSync { write(goesOn: isScriptBusy) }
         return (!writer.log.hasOpenGroup || isScriptBusy) && !needsSync
     }
 
@@ -98,6 +100,7 @@ extension AppendOnlyFile {
     func setLogging(_ isOn: Bool) {
         takesEffects = isOn
         followSinks()
+        readOn()
     }
 
     func followSettings() {

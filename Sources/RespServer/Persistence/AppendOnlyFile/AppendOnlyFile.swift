@@ -76,6 +76,8 @@ protocol AppendOnlyFileOwner: AnyObject {
     func serveLogWaits()
     /// Less than before is still to be written, while memory is limited.
     func logWasWritten()
+    /// Has a connection served.
+    func enqueue(_ connection: Connection)
 }
 
 final class AppendOnlyFile {
@@ -150,6 +152,35 @@ final class AppendOnlyFile {
 
     /// Who waits until what they have written is on the disk.
     var waiting: [Connection] = []
+
+    // MARK: who would write much
+
+    /// More of large arguments is received only while no more than this is still to be written: otherwise clients could send faster than
+    /// that goes. Of a limit of memory it is a part at most.
+    private static let mostBehind = 32 << 20
+    private static let partOfLimit = 16
+    /// Those whose large arguments wait.
+    private var delayed: [Connection] = []
+
+    private var isBehind: Bool {
+        let limit = configuration.settings.maxMemory
+        let most = limit > 0 ? min(Self.mostBehind, limit / Self.partOfLimit) : Self.mostBehind
+        return takesEffects && writer.log.wholeCount > most && writer.failure == nil
+    }
+
+    /// Whether a connection's large argument is not to be read on for now; then it is served again when it is time.
+    func delays(_ connection: Connection) -> Bool {
+        guard isBehind else { return false }
+        if !delayed.contains(where: { $0 === connection }) { delayed.append(connection) }
+        return true
+    }
+
+    /// Goes on with large arguments if they need not wait any more.
+    func readOn() {
+        guard !delayed.isEmpty, !isBehind else { return }
+        for connection in delayed { owner?.enqueue(connection) }
+        delayed = []
+    }
 
     // MARK: sizes
 

@@ -60,13 +60,14 @@ extension StringCommands {
         var start = try arguments.integer(2)
         var end = try arguments.integer(3)
         guard let slot = try context.find(arguments[1], as: .string, .read) else { return context.reply.bulkString("") }
-        context.withString(context.entry(slot)) { text in
+        let entry = context.entry(slot)
+        context.withString(entry) { text in
             if start < 0 && end < 0 && start > end { return context.reply.bulkString("") }
             if start < 0 { start = max(0, start + text.count) }
             if end < 0 { end = max(0, end + text.count) }
             end = min(end, text.count - 1)
             guard start <= end && text.count > 0 else { return context.reply.bulkString("") }
-            context.reply.bulkString(stable: text[start..<end + 1])
+            unsafe context.reply.bulkString(stable: text[start..<end + 1], of: entry.externalBlock)
         }
     }
 

@@ -123,6 +123,7 @@ extension KeyspaceContext {
         let entry = entry(slot)
         guard entry.encoding == .external, !Self.liesInline(length, key: entry.key) else { return nil }
         let (block, _) = unsafe entry.external
+        if unsafe database.allocator.isPinned(block) { return nil }
         let capacity = unsafe database.allocator.capacity(of: block)
         return unsafe capacity >= length && capacity / 2 <= length ? block : nil
     }

@@ -30,7 +30,11 @@ extension KeyspaceContext {
     func replyString(_ entry: Entry, isStable: Bool = false) {
         switch entry.encoding {
         case .embedded, .raw: reply.bulkString(entry.inlineBytes)
-        default: withString(entry) { isStable ? reply.bulkString(stable: $0) : reply.bulkString($0) }
+        default:
+            withString(entry) { bytes in
+                guard isStable else { return reply.bulkString(bytes) }
+                unsafe reply.bulkString(stable: bytes, of: entry.externalBlock)
+            }
         }
     }
 
@@ -112,10 +116,11 @@ extension KeyspaceContext {
 
     private func makeExternal(_ key: ByteSlice, _ value: ByteSlice, deadline: Int64?) -> Entry {
         let block: UnsafeMutableRawPointer
-        // An adopted block may be freed before the command's effect is recorded, as with a key that MSET sets twice.
-        // Neither is taken what is to be a run of pages.
-        if !isRecorded, !database.allocator.usesRun(for: value.count), let base = unsafe adoptable?.take(value) {
-            unsafe block = database.allocator.adopt(base: base)
+        // What is to be a run of pages is not taken over.
+        if !database.allocator.usesRun(for: value.count),
+            let adopted = unsafe adoptable?.adopt(value, by: database.allocator)
+        {
+            unsafe block = adopted
         } else {
             unsafe block = database.allocator.allocateLarge(value.count)
             unsafe block.copyMemory(from: value.rawBytes.baseAddress!, byteCount: value.count)
@@ -194,6 +199,9 @@ extension KeyspaceContext {
 }
 
 extension Entry {
+    /// The block of its own that a long string has.
+    var externalBlock: UnsafeRawPointer? { unsafe encoding == .external ? UnsafeRawPointer(external.block) : nil }
+
     /// How many bytes a string has.
     @inline(__always) var stringLength: Int {
         switch encoding {

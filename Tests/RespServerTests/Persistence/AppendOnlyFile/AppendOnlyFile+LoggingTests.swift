@@ -132,6 +132,33 @@ private final class LoggingServer {
         #expect(server.log.contains("$5\r\nvalue\r\n") && writer.failure == nil)
     }
 
+    /// A turn writes some of a large effect, and the rest later; it counts as written when all of it is, and nothing of another comes between.
+    @Test(arguments: ["always", "everysec"]) func largeEffectsAreWrittenInSeveralTurns(sync: String) throws {
+        let server = try LoggingServer("appendfsync \(sync)")
+        let writer = server.server.appendOnly.writer
+        let value = String(repeating: "v", count: 5 << 20)
+        let client = server.scripted.connect()
+        client.pieces.append(Array("*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$\(value.utf8.count)\r\n\(value)\r\n".utf8))
+        let other = server.scripted.connect()
+        var turns = 0
+        while writer.fileSize == 0 && turns < 1000 {
+            turns += 1
+            server.scripted.turn()
+            if turns == 5 { other.pieces.append(requests("SET other value")) }
+            #expect(writer.fileSize == 0 || writer.fileSize == writer.writtenPosition)
+        }
+        #expect(turns > 5, "all was written in \(turns) turns")
+        for _ in 0..<1000 where client.text == "" || other.text == "" || writer.hasWork {
+            usleep(1000)
+            server.server.updateTime()
+            server.scripted.turn()
+        }
+        #expect(client.text == "+OK\r\n" && other.text == "+OK\r\n")
+        let log = server.log
+        #expect(log.contains("$\(value.utf8.count)\r\n\(value)\r\n*3\r\n$3\r\nSET\r\n$5\r\nother\r\n$5\r\nvalue\r\n"))
+        #expect(log.utf8.count == writer.fileSize)
+    }
+
     /// A deleted file takes what is written to it along: the log is written anew.
     @Test func aLogWhoseFileIsDeletedIsWrittenAnew() throws {
         let server = try LoggingServer()
