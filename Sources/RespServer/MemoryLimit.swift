@@ -32,6 +32,9 @@ final class MemoryLimit {
     var suspended = SuspendedClients()
     /// In which turn there was last no room for more of a request.
     var turnOfWait = -1
+    /// The command for which room is being made.
+    var reservation: Reservation?
+    var reservedBytes: Int { reservation?.reservedBytes ?? 0 }
 
     init(_ timers: LoopTimers) { timer = timers.add() }
 

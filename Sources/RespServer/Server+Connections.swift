@@ -127,6 +127,7 @@ extension Server {
         }
         connections.close(connection)
         memoryGoes(with: connection)
+        releaseReservation(of: connection)
         connection.pending = nil
         connection.dropOutputQueue()
     }

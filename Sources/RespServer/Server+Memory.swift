@@ -32,7 +32,7 @@ extension Server {
         memoryLimit.logWasCounted(appendOnly.writer.log.heldCount)
         let ownBytes = ownBytes
         if memoryLimit.follow(configuration.settings.maxMemory) { measureMemory() }
-        let taken = ownBytes + clientMemory.expectedByteCount
+        let taken = ownBytes + clientMemory.expectedByteCount + memoryLimit.reservedBytes
         engine.memoryLimit = memoryLimit.engineLimit(own: taken)
         engine.residentLimit = memoryLimit.residentLimit(own: taken)
         followRoom()
@@ -50,8 +50,8 @@ extension Server {
         func measure() {
             memoryLimit.measure(
                 resident: SystemFacts.residentBytes - kept - waiting, held: engine.residentBytes - kept,
-                used: engine.usedBytes - kept, own: ownBytes, expected: clientMemory.expectedByteCount,
-                at: clinux_cycle_counter())
+                used: engine.usedBytes - kept, own: ownBytes,
+                expected: clientMemory.expectedByteCount + memoryLimit.reservedBytes, at: clinux_cycle_counter())
         }
         measure()
         // No key goes for what others than the engine have freed.
@@ -243,6 +243,8 @@ extension Server {
             case .continues: break
             case .searching: searches += 1
             case .exhausted:
+                // Nobody is refused for what was not taken yet.
+                if giveUpReservation() { continue }
                 memoryLimit.excess.begin()
                 return false
             }
@@ -284,12 +286,15 @@ extension Server {
         if memoryLimit.turnOfWait == clock.turn { return true }
         // Where nothing may go, the command will be refused.
         if memoryLimit.isExceeded && !makeRoom() { return false }
-        if !memoryLimit.isExceeded {
-            defragmentation.relieveMemory()
-            guard engine.isDefragmenting && defragmentation.isAllowed && engine.holdsTooMuch else { return false }
-        }
+        guard memoryLimit.isExceeded || waitsForPages() else { return false }
         memoryLimit.turnOfWait = clock.turn
         return true
+    }
+
+    /// Whether more is held than may be, and pages are on their way back to the system.
+    func waitsForPages() -> Bool {
+        defragmentation.relieveMemory()
+        return engine.isDefragmenting && defragmentation.isAllowed && engine.holdsTooMuch
     }
 
     /// For how many cycles a command may make room: up to half a millisecond at the default of 10, and from there on 15% more for each

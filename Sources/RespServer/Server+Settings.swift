@@ -17,6 +17,7 @@ extension Server {
             followClientMemoryLimits()
             followReturning()
             followMemoryLimit()
+            updateGate()
             warnOfMemoryLimit()
             return nil
         }

@@ -125,6 +125,7 @@ final class Server {
     func updateGate() {
         gate = pause.gate.union(monitors.gate).union(observer.gate)
         if memoryLimit.isExceeded { gate.formUnion([.denyOOM, .runsScript]) }
+        if configuration.settings.maxMemory > 0 { gate.formUnion(.growsAtOnce) }
         if storageProblem != nil { gate.formUnion([.write, .asksForHealth, .executesTransaction]) }
         if scripts.isBusy || persistence.loading != nil || turns.isStopping { gate = .any }
         if hotKeys.samplesAll { gate = .any }

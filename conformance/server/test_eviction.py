@@ -766,6 +766,111 @@ def test_resident_memory_stays_near_the_limit_while_large_arguments_are_copied(w
         assert evicted(client) > 0 and client("EXISTS", words[-1] if words[0] != "HSET" else "h").value == 1
 
 
+# Short requests that make a large value, of the value of a key that is there or of nothing.
+GROWING = [("COPY", "large", "new"), ("BITOP", "NOT", "new", "large"), ("RESTORE", "new", 0, "payload", "REPLACE"), ("SETRANGE", "new", "size", "x")]
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("words", GROWING, ids=lambda words: words[0])
+def test_resident_memory_stays_near_the_limit_when_short_requests_make_large_values(words, start):
+    """Room for them is made before, not of what they are made of."""
+    limit, size = 200 << 20, 40 << 20
+    server = start("--save", "", "--maxmemory", limit, "--maxmemory-policy", "allkeys-lru", "--enable-debug-command", "yes")
+    with server.connect(timeout=60) as client:
+        payload = b""
+        if words[0] == "RESTORE":
+            client("SET", "large", "x" * size)
+            payload = client("DUMP", "large").value
+            client("DEL", "large")
+        client("DEBUG", "POPULATE", limit // 250, "key", 200)
+        if "large" in words:
+            client("SET", "large", random.Random(1).randbytes(size))
+        # What was deleted has gone.
+        assert eventually(lambda: server.resident_bytes() < limit * 106 // 100)
+        server.forget_peak()
+        words = [{"payload": payload, "size": size}.get(word, word) for word in words]
+        for _ in range(3):
+            client("RENAME", "new", "old")
+            reply = client(*words)
+            assert not reply.is_error and reply.plain() != 0, reply
+        assert server.peak_bytes() < limit * 11 // 10, f"{server.peak_bytes() >> 10} KB"
+        assert 0 < evicted(client) < limit // 250 and client("EXISTS", "new", *{"large"} & set(words)).value == 1 + ("large" in words)
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("policy", ["allkeys-lru", "allkeys-lfu", "allkeys-random", "volatile-ttl", "volatile-lru"])
+def test_many_make_large_values_at_once(policy, start):
+    """One after the other is made room for: none is refused, and what they are made of stays. Others are served meanwhile."""
+    limit = 200 << 20
+    server = start("--save", "", "--maxmemory", limit, "--maxmemory-policy", policy, "--enable-debug-command", "yes")
+    with server.connect(timeout=60) as control:
+        for index in range(100):
+            control("EVAL", "for i = 1, 6000 do redis.call('set', KEYS[1] .. i, ARGV[1], 'EX', 1000 + i) end", 1, f"key:{index}:", "x" * 200)
+        assert control("SET", "source", b"y" * (20 << 20), "EX", 500).value == b"OK"
+        server.forget_peak()
+        clients = [server.connect(timeout=60) for _ in range(6)]
+        requests = [("COPY", "source", f"copy:{index}") for index in range(3)] + [
+            ("SETRANGE", "range", 20 << 20, "x"), ("BITOP", "NOT", "inverted", "source"), ("SETBIT", "bit", 20 << 23, 1)]
+        for client, request in zip(clients, requests):
+            client.send(*request)
+        assert control("PING").value == b"PONG" and control("GET", "key:99:6000").value in (b"x" * 200, None)
+        assert not control("SET", "another", "x", "EX", 1000).is_error
+        for client, request in zip(clients, requests):
+            reply = client.read(60)
+            assert not reply.is_error and (request[0] != "COPY" or reply.value == 1), (request, reply)
+            client.close()
+        assert server.peak_bytes() < limit * 11 // 10, f"{server.peak_bytes() >> 10} KB"
+        # Nothing is kept back any more.
+        assert eventually(lambda: control("SET", "last", "x" * (1 << 20), "EX", 1000).value == b"OK")
+
+
+@pytest.mark.ours
+def test_no_keys_go_for_commands_that_fail(start):
+    limit = 100 << 20
+    server = start("--save", "", "--maxmemory", limit, "--maxmemory-policy", "allkeys-lru", "--enable-debug-command", "yes")
+    with server.connect(timeout=60) as client:
+        client("SET", "large", random.Random(1).randbytes(30 << 20)), client("LPUSH", "list", "x"), client("SET", "there", "x")
+        client("SET", "text", "x" * (30 << 20))
+        payload = client("DUMP", "text").value
+        client("DEL", "text"), client("DEBUG", "POPULATE", 200_000, "key", 150)
+        before = client("DBSIZE").value
+        assert evicted(client) == 0
+        for words in [("COPY", "large", "there"), ("COPY", "large", "large"), ("COPY", "large", "new", "DB", 99), ("BITOP", "OR", "new", "large", "list"),
+                      ("BITOP", "NOT", "new", "large", "large"), ("SETRANGE", "list", 30 << 20, "x"), ("SETBIT", "new", 30 << 23, 2), ("SETBIT", "list", 30 << 23, 1),
+                      ("BITFIELD", "list", "SET", "u8", 30 << 23, 1), ("RESTORE", "there", 0, payload), ("RESTORE", "new", -1, payload),
+                      ("RESTORE", "new", 0, payload[:-1] + b"x"), ("BITOP", "NOT", "large", "large"), ("SETRANGE", "large", 5, "x")]:
+            reply = client(*words)
+            assert reply.is_error or reply.value in (0, 30 << 20), (words, reply)
+        assert client("DBSIZE").value == before and evicted(client) == 0
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("ending", ["closed", "killed", "no limit", "policy", "paused"])
+def test_who_waits_for_room_goes_or_need_not_wait_any_more(ending, start):
+    """With many small keys it takes a while; the next one is not kept waiting by one that has gone."""
+    limit = 300 << 20
+    server = start("--save", "", "--maxmemory", limit, "--maxmemory-policy", "allkeys-lru", "--enable-debug-command", "yes")
+    with server.connect(timeout=60) as control, server.connect(timeout=60) as other, server.connect(timeout=60) as client:
+        control("DEBUG", "POPULATE", limit // 130, "key", 90)
+        client.send("SETRANGE", "a", 120 << 20, "x"), other.send("SETRANGE", "b", 120 << 20, "x")
+        if ending == "closed":
+            client.close()
+        elif ending == "killed":
+            assert control("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes").value == 2
+        elif ending == "no limit":
+            assert control("CONFIG", "SET", "maxmemory", 0).value == b"OK"
+        elif ending == "policy":
+            assert control("CONFIG", "SET", "maxmemory-policy", "noeviction").value == b"OK"
+        else:
+            control("CLIENT", "PAUSE", 300, "ALL")
+        if ending != "killed":
+            reply = other.read(60)
+            assert reply.value == (120 << 20) + 1 or reply.is_error and ending == "policy", reply
+        with server.connect(timeout=60) as third:
+            reply = third("SETRANGE", "c", 30 << 20, "x")
+            assert reply.value == (30 << 20) + 1 or reply.is_error and ending == "policy", reply
+
+
 @pytest.mark.ours
 @pytest.mark.parametrize("megabytes", [50, 100])
 def test_resident_memory_stays_near_the_limit_when_room_in_use_is_filled(megabytes, start):

@@ -72,6 +72,7 @@ extension Server {
         case .hangUp: rejectBrowser(connection)
         case .suspend: break
         }
+        releaseReservation(of: connection)
         connection.forgetCachingChoice(behind: admission.record)
         if connection.replyMode == .off { replies.discard(from: start) }
         // The reply of a command that waits is still to come.
@@ -168,6 +169,10 @@ extension Server {
         }
         if isPaused(callFlags, connection) {
             pause.suspended.suspend(connection)
+            return .suspend
+        }
+        if record.info.growth != nil && !mayGrow(record, arguments, connection) {
+            memoryLimit.suspended.suspend(connection)
             return .suspend
         }
         switch room(for: callFlags, isScript: record.info.script != nil, connection) {

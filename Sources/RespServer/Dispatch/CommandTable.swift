@@ -107,6 +107,8 @@ struct CommandInfo {
     let logUse: LogUse?
     let isOfValkey: Bool
     let difference: String?
+    /// How much memory it may take at once, if that can be much more than its arguments.
+    let growth: Command<KeyspaceContext>.Growth?
 
     init<Context>(_ command: Command<Context>) {
         name = command.name
@@ -126,6 +128,7 @@ struct CommandInfo {
         logUse = command.logUse
         isOfValkey = command.isOfValkey
         difference = command.difference
+        growth = (command as? Command<KeyspaceContext>)?.growth
     }
 }
 

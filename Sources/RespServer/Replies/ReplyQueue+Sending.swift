@@ -141,9 +141,8 @@ extension ReplyQueue {
         var left = mostAtOnce
         var first: [UnsafeRawBufferPointer] = unsafe []
         for index in unsafe pieces.indices where left > 0 {
-            let piece = unsafe pieces[index].prefix(left)
-            unsafe first.append(UnsafeRawBufferPointer(rebasing: piece))
-            left -= piece.count
+            unsafe first.append(UnsafeRawBufferPointer(rebasing: pieces[index].prefix(left)))
+            left -= unsafe pieces[index].count
         }
         return unsafe first
     }

@@ -16,8 +16,8 @@ public enum ScriptReference: Sendable {
 
 /// What the dispatcher and the clients may assume of a command.
 public struct CommandFlags: OptionSet, Sendable {
-    public let rawValue: UInt32
-    @inlinable public init(rawValue: UInt32) { self.rawValue = rawValue }
+    public let rawValue: UInt64
+    @inlinable public init(rawValue: UInt64) { self.rawValue = rawValue }
 
     @inlinable public static var write: CommandFlags { CommandFlags(rawValue: 1 << 0) }
     @inlinable public static var readOnly: CommandFlags { CommandFlags(rawValue: 1 << 1) }
@@ -65,6 +65,8 @@ public struct CommandFlags: OptionSet, Sendable {
     @inlinable public static var keepsCaching: CommandFlags { CommandFlags(rawValue: 1 << 30) }
     /// What every command of a table has, for a gate that lets none through unseen.
     @inlinable public static var any: CommandFlags { CommandFlags(rawValue: 1 << 31) }
+    /// May take much more memory at once than its arguments do.
+    @inlinable public static var growsAtOnce: CommandFlags { CommandFlags(rawValue: 1 << 32) }
 
     /// The names in COMMAND INFO, in the order in which Redis lists them.
     public var names: [StaticString] {
@@ -135,7 +137,7 @@ public struct Command<Context>: Sendable {
     public let since: String
     /// How many arguments, the name included; if negative, how many at least.
     public let arity: Int
-    public let flags: CommandFlags
+    public internal(set) var flags: CommandFlags
     /// How it tells what it did, if it writes.
     public let effect: CommandEffect
     public let keys: [KeySpec]
@@ -158,6 +160,8 @@ public struct Command<Context>: Sendable {
     public private(set) var deprecation: CommandChange?
     /// The place of an argument that is looked for in the key's value, so that memory can be asked for early; 0 if there is none.
     public private(set) var member = 0
+    /// How much memory it may take, if that can be much more than its arguments.
+    public internal(set) var growth: Growth?
     public private(set) var secrets = SecretArguments.none
     /// Of a command that runs a script: by what its first argument names it.
     public private(set) var script: ScriptReference?

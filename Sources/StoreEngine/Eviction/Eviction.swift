@@ -49,6 +49,12 @@ public enum EvictionProgress: Sendable {
     case exhausted
 }
 
+/// A key that is not evicted for now.
+struct SparedKey: Equatable {
+    let hash: UInt64
+    let database: Int
+}
+
 /// A handle on the engine, and the part of it that makes room.
 struct Eviction {
     struct Variables {
@@ -64,6 +70,8 @@ struct Eviction {
         /// The place of the database that was looked at last, and how many in a row had no key that may go.
         var place = 0
         var fruitless = 0
+        /// Keys that do not go, by their hashes and databases.
+        var spared: [SparedKey] = []
         /// Where the next looks begin.
         var starts = SampleStarts()
         /// How many keys are still to go before the next turn of the access clock begins.
@@ -221,7 +229,9 @@ struct Eviction {
             else { continue }
             let entry = database.entry(at: slot)
             // It may have been used since, or have lost its deadline.
-            if isEvictable(entry), rank(of: entry) >= candidate.rank { return (slot, database) }
+            if isEvictable(entry), !isSpared(entry, in: database), rank(of: entry) >= candidate.rank {
+                return (slot, database)
+            }
         }
         return nil
     }
@@ -234,8 +244,9 @@ struct Eviction {
         for _ in 0..<min(count, Self.databasesOfLook) {
             variables.place = variables.place + 1 < count ? variables.place + 1 : 0
             let database = engine.directory.inUse[variables.place]
-            let mayHaveSome = engine.settings.evictsOnlyVolatileKeys ? database.deadlineCount > 0 : database.count > 0
-            guard mayHaveSome else {
+            let spared = variables.spared.isEmpty ? 0 : variables.spared.count { $0.database == database.index }
+            let count = engine.settings.evictsOnlyVolatileKeys ? database.deadlineCount : database.count
+            guard count > spared else {
                 variables.fruitless += 1
                 continue
             }
@@ -257,9 +268,18 @@ struct Eviction {
         database.table.prefetchEntries(count, at: variables.starts.first, having: having)
         database.table.sample(count, having: having, from: start, using: &engine.random) { slot in
             let entry = database.entry(at: slot)
-            if isEvictable(entry) { body(slot, entry) }
+            if isEvictable(entry) && !isSpared(entry, in: database) { body(slot, entry) }
         }
     }
+
+    @inline(__always)
+    private func isSpared(_ entry: Entry, in database: Database) -> Bool {
+        !variables.spared.isEmpty
+            && variables.spared.contains(SparedKey(hash: engine.hash(entry.key), database: database.index))
+    }
+
+    /// Has these keys stay, and no others.
+    func spare(_ keys: [SparedKey]) { variables.spared = keys }
 
     private func isEvictable(_ entry: Entry) -> Bool {
         !engine.settings.evictsOnlyVolatileKeys || entry.deadline(engine.expiry.window) != nil
@@ -332,6 +352,25 @@ extension Engine {
 
     /// Bytes in use that do not count for the limit: a snapshot frees them when it has written them.
     public var bytesHeldBySnapshot: Int { state.eviction.heldBytes }
+
+    /// How many keys may be spared at once: each of them is compared with all that are looked at.
+    private static var mostSpared: Int { 32 }
+
+    /// Has the keys of a request that is to run when there is room for it stay until `spareNoKeys`.
+    /// - Returns: false if they are too many.
+    public func spareKeys(_ keys: [KeySpec], of request: Arguments, database: Int) -> Bool {
+        var spared: [SparedKey] = []
+        keys.forEachKey(in: request) { index, _ in
+            if spared.count <= Self.mostSpared {
+                spared.append(SparedKey(hash: state.hash(request[index]), database: database))
+            }
+        }
+        guard spared.count <= Self.mostSpared else { return false }
+        state.eviction.spare(spared)
+        return true
+    }
+
+    public func spareNoKeys() { state.eviction.spare([]) }
 
     /// Does a bounded part of what it takes to get below the limit: frees a slice of what waits to be freed, or evicts a few keys, by
     /// the settings.

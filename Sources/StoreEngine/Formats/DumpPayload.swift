@@ -51,6 +51,17 @@ enum DumpPayload {
         return (payload[0..<checked - versionSize], UInt16(littleEndian: version))
     }
 
+    /// How many bytes it takes to make a string of a payload in which it is compressed, else 0. It may be damaged.
+    static func byteCountToRestore(_ payload: ByteSlice) -> Int {
+        var reader = RecordReader(MemorySource(payload), longestString: Int.max)
+        do throws(FormatError) {
+            guard try reader.type(version: RecordType.newestVersion) == .string else { return 0 }
+            return try reader.lengthOfCompressedString() ?? 0
+        } catch {
+            return 0
+        }
+    }
+
     /// Makes an entry, in no table yet, from the bytes of a value that begin with its type.
     static func entry(
         from value: ByteSlice, version: UInt16, key: ByteSlice, deadline: Int64?, _ context: KeyspaceContext

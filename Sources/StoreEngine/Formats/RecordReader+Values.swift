@@ -19,6 +19,8 @@ extension RecordReader {
             switch try string(longerThan: Self.longestInPieces) {
             case .bytes(let string): return context.makeString(key, string, deadline: deadline)
             case .pending(let count): return try longString(count, key: key, deadline: deadline, context)
+            case .compressed(let bytes, let count):
+                return try longString(count, from: bytes, key: key, deadline: deadline, context)
             }
         case .sortedSet, .sortedSetOfTexts, .sortedSetZipList, .packedSortedSet:
             return try sortedSet(type, key: key, deadline: deadline, context)
@@ -40,13 +42,18 @@ extension RecordReader {
     /// Longer strings are copied to where they will lie as they come.
     private static var longestInPieces: Int { 256 << 10 }
 
+    /// - Parameter compressed: what it is decompressed from; nil if it lies in the source as it is.
     private mutating func longString(
-        _ count: Int, key: ByteSlice, deadline: Int64?, _ context: KeyspaceContext
+        _ count: Int, from compressed: ByteSlice? = nil, key: ByteSlice, deadline: Int64?, _ context: KeyspaceContext
     ) throws(FormatError) -> Entry {
         guard SlabAllocator.canAllocate(count) else { throw .damaged("a string that there is no memory for") }
         let block = unsafe context.database.allocator.allocateLarge(count)
         do throws(FormatError) {
-            unsafe try copy(count, to: block)
+            if let compressed {
+                unsafe try decompress(compressed, count, to: block)
+            } else {
+                unsafe try copy(count, to: block)
+            }
         } catch {
             unsafe context.database.allocator.deallocate(block)
             throw error

@@ -108,21 +108,31 @@ struct RecordReader<Source: ByteSource>: ~Copyable {
         }
     }
 
+    /// How long the next string is when it is decompressed; nil if it is not compressed. Its mark is read, whatever it is.
+    mutating func lengthOfCompressedString() throws(FormatError) -> Int? {
+        try byte() == LengthMark.compressed ? try compressed().count : nil
+    }
+
     /// What comes of a string that may be long.
     enum LongString {
         case bytes(ByteSlice)
         /// This many bytes as they are, which are still to be copied.
         case pending(Int)
+        /// Bytes that are still to be decompressed, and how many they become.
+        case compressed(ByteSlice, count: Int)
     }
 
-    /// A string. One that lies in the source as it is, and is longer than `limit`, is not taken from it.
+    /// A string. One that is longer than `limit` is neither taken from the source nor decompressed.
     mutating func string(longerThan limit: Int) throws(FormatError) -> LongString {
         let mark = try byte()
         switch mark {
         case LengthMark.integer8: return .bytes(text(of: Int(try littleEndian(as: Int8.self)), .first))
         case LengthMark.integer16: return .bytes(text(of: Int(try littleEndian(as: Int16.self)), .first))
         case LengthMark.integer32: return .bytes(text(of: Int(try littleEndian(as: Int32.self)), .first))
-        case LengthMark.compressed: return .bytes(try decompressed(.first))
+        case LengthMark.compressed:
+            let (compressed, count) = try compressed()
+            return count <= limit
+                ? .bytes(try decompressed(compressed, count, .first)) : .compressed(compressed, count: count)
         default:
             let count = try number(startingWith: mark)
             guard count <= UInt64(remaining) else { throw .truncated }
@@ -142,21 +152,39 @@ struct RecordReader<Source: ByteSource>: ~Copyable {
     }
 
     private mutating func decompressed(_ place: Place) throws(FormatError) -> ByteSlice {
+        let (bytes, count) = try compressed()
+        return try decompressed(bytes, count, place)
+    }
+
+    /// The bytes of a compressed string, behind its mark, and how long it is.
+    private mutating func compressed() throws(FormatError) -> (ByteSlice, count: Int) {
         let compressedLength = try number()
         let length = try number()
         let compressed = try take(compressedLength)
         guard length > 0, length <= UInt64(longestString), length <= UInt64(compressed.count * LZF.highestRatio) else {
             throw .damaged("a compressed string is longer than it can be")
         }
-        let count = Int(length)
+        return (compressed, Int(length))
+    }
+
+    private mutating func decompressed(
+        _ compressed: ByteSlice, _ count: Int, _ place: Place
+    ) throws(FormatError) -> ByteSlice {
         guard count <= ScratchBlock.mostKept || SlabAllocator.canAllocate(count) else {
             throw .damaged("a compressed string that there is no memory for")
         }
         let room = unsafe room(for: count, place)
-        guard unsafe LZF.decompress(compressed, to: UnsafeMutableRawBufferPointer(start: room, count: count)) else {
+        unsafe try decompress(compressed, count, to: room)
+        return unsafe ByteSlice(start: room, count: count)
+    }
+
+    /// Decompresses to memory of the caller.
+    @unsafe func decompress(
+        _ compressed: ByteSlice, _ count: Int, to target: UnsafeMutableRawPointer
+    ) throws(FormatError) {
+        guard unsafe LZF.decompress(compressed, to: UnsafeMutableRawBufferPointer(start: target, count: count)) else {
             throw .damaged("a compressed string")
         }
-        return unsafe ByteSlice(start: room, count: count)
     }
 
     private mutating func room(for count: Int, _ place: Place) -> UnsafeMutableRawPointer {

@@ -293,6 +293,29 @@ struct EvictionTests {
         #expect(engine.database(0).count == 1000)
     }
 
+    /// Keys that a request names stay, whatever they are worth, and as they are counted: where there are no others, nothing is left to go.
+    @Test(arguments: [EvictionOrder.leastRecentlyUsed, .random, .shortestTimeToLive], [false, true])
+    func sparedKeysStay(order: EvictionOrder, onlyVolatile: Bool) {
+        let engine = Self.engine(order, onlyVolatile: onlyVolatile)
+        let spared = ["BITOP", "AND", "key:0", "key:1", "key:2"]
+        for database in [0, 3] {
+            for number in 0..<500 {
+                Self.run(engine, "SET", "key:\(number)", Self.value, "EX", "\(1000 + number)", database: database)
+            }
+        }
+        let request = OwnedArguments(spared.map { Array($0.utf8) })
+        let keys = Engine.allCommands.first { $0.name == "BITOP" }?.keys ?? []
+        #expect(engine.spareKeys(keys, of: request.view, database: 3))
+        engine.memoryLimit = 0
+        #expect(Self.settle(engine) == .exhausted)
+        #expect(engine.database(0).count == 0 && engine.database(3).count == 3)
+        #expect((0..<3).allSatisfy { Self.exists(engine, "key:\($0)", database: 3) })
+        engine.spareNoKeys()
+        #expect(Self.settle(engine) == .exhausted && engine.database(3).count == 0)
+        let many = OwnedArguments((["BITOP", "AND"] + (0..<40).map { "key:\($0)" }).map { Array($0.utf8) })
+        #expect(!engine.spareKeys(keys, of: many.view, database: 0))
+    }
+
     @Test func aSliceIsBounded() {
         for order in [EvictionOrder.leastRecentlyUsed, .random] {
             let engine = Self.engine(order)

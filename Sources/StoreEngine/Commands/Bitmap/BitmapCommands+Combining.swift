@@ -15,7 +15,22 @@ extension BitmapCommands {
             complexity: "O(N) in the bytes of all strings", run: combine
         )
         .asIn("Redis 8.2.0")
+        .growing(bytesToCombine)
     ]
+
+    /// How much BITOP takes; 0 where it fails, or writes to the block of the value that is there.
+    @Sendable private static func bytesToCombine(_ context: KeyspaceContext, _ arguments: Arguments) -> Int {
+        guard (try? operation(arguments)) != nil else { return 0 }
+        var length = 0
+        for index in 3..<arguments.count {
+            guard let slot = context.find(arguments[index], .peek) else { continue }
+            let entry = context.entry(slot)
+            guard entry.isType(.string) else { return 0 }
+            length = max(length, context.stringLength(entry))
+        }
+        let old = context.find(arguments[2], .peek)
+        return old.map { unsafe context.reusableBlock($0, length: length) != nil } == true ? 0 : length
+    }
 
     private static func operation(_ arguments: Arguments) throws(CommandError) -> BitOperation {
         var reader = ArgumentReader(arguments, from: 1)

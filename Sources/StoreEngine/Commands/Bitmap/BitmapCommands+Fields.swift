@@ -18,7 +18,12 @@ extension BitmapCommands {
             syntax:
                 "key operation=[<get-block=GET encoding offset | write=<[OVERFLOW overflow-block=<WRAP | SAT | FAIL>] write-operation=<set-block=SET encoding offset value:integer | incrby-block=INCRBY encoding offset increment>>> ...]",
             summary: "Reads, sets and adds to integers of any width in a string.",
-            complexity: "O(1) for each integer", run: fields),
+            complexity: "O(1) for each integer", run: fields
+        )
+        .growing { context, arguments in
+            let end = (try? extent(context, arguments))?.writtenBits ?? 0
+            return context.growth(of: arguments[1], to: (end + 7) / 8)
+        },
         Command(
             "BITFIELD_RO", group: .bitmap, since: "6.0.0", arity: -2, flags: [.readOnly, .fast],
             keys: [.first([.ro, .access])],
@@ -123,12 +128,11 @@ extension BitmapCommands {
         try run(&context, arguments, mayWrite: false)
     }
 
-    private static func run(
-        _ context: inout KeyspaceContext, _ arguments: Arguments, mayWrite: Bool
-    ) throws(CommandError) {
-        var count = 0
-        // The bits from the first that is written to the last.
-        var (firstBit, writtenBits) = (Int.max, 0)
+    /// How many steps there are, the first bit that is written, and where the last ends, 0 if none is.
+    private static func extent(
+        _ context: KeyspaceContext, _ arguments: Arguments
+    ) throws(CommandError) -> (count: Int, firstBit: Int, writtenBits: Int) {
+        var (count, firstBit, writtenBits) = (0, Int.max, 0)
         var reader = StepReader(arguments)
         while let step = try reader.next(context) {
             count += 1
@@ -136,6 +140,13 @@ extension BitmapCommands {
             firstBit = min(firstBit, step.offset)
             writtenBits = max(writtenBits, step.offset + step.type.width)
         }
+        return (count, firstBit, writtenBits)
+    }
+
+    private static func run(
+        _ context: inout KeyspaceContext, _ arguments: Arguments, mayWrite: Bool
+    ) throws(CommandError) {
+        let (count, firstBit, writtenBits) = try extent(context, arguments)
         var steps = StepReader(arguments)
         if writtenBits == 0 {
             let slot = try context.find(arguments[1], as: .string, .read)

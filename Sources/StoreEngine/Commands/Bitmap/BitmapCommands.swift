@@ -9,7 +9,13 @@ enum BitmapCommands {
             Command(
                 "SETBIT", group: .bitmap, since: "2.2.0", arity: 4, flags: [.write, .denyOOM], effect: .verbatim,
                 keys: [.first([.rw, .access, .update])], syntax: "key offset value:integer",
-                summary: "Sets or clears a bit of a string and returns what it was.", complexity: "O(1)", run: setBit),
+                summary: "Sets or clears a bit of a string and returns what it was.", complexity: "O(1)", run: setBit
+            )
+            .growing { context, arguments in
+                let isBit = Decimal.parse(arguments[3]).map { $0 == 0 || $0 == 1 } == true
+                let offset = isBit ? try? offset(context, arguments[2]) : nil
+                return offset.map { context.growth(of: arguments[1], to: $0 / 8 + 1) } ?? 0
+            },
             Command(
                 "GETBIT", group: .bitmap, since: "2.2.0", arity: 3, flags: [.readOnly, .fast],
                 keys: [.first([.ro, .access])], syntax: "key offset", summary: "Returns a bit of a string.",

@@ -65,7 +65,9 @@ enum GenericCommands {
                 "COPY", group: .generic, since: "6.2.0", arity: -3, flags: [.write, .denyOOM], effect: .verbatim,
                 keys: [.first([.ro, .access]), KeySpec([.ow, .update], begin: .index(2))],
                 syntax: "source destination [DB destination-db] [REPLACE]", summary: "Copies a value to another key.",
-                complexity: "O(N) in the elements of the value", run: copy),
+                complexity: "O(N) in the elements of the value", run: copy
+            )
+            .growing(bytesOfCopy),
         ] + expiring + scanning + inspecting
 
     private static func renameKeys(_ change: KeySpec.Flags) -> [KeySpec] {
@@ -132,22 +134,39 @@ enum GenericCommands {
         context.reply.integer(1)
     }
 
-    @Sendable static func copy(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
-        let source = arguments[1]
-        let destination = arguments[2]
-        var target = context.database
-        var replaces = false
+    /// In which database COPY puts the copy, and whether one is replaced that is there.
+    private static func copyTarget(
+        _ context: KeyspaceContext, _ arguments: Arguments
+    ) throws(CommandError) -> (database: Int, replaces: Bool) {
+        var (index, replaces) = (context.database.index, false)
         var options = ArgumentReader(arguments, from: 3)
         while !options.isAtEnd {
             if options.takes("replace") {
                 replaces = true
             } else if options.takes("db", with: 1) {
-                target = context.database(try options.databaseIndex(of: context.databaseCount))
+                index = try options.databaseIndex(of: context.databaseCount)
             } else {
                 throw .syntax
             }
         }
-        guard target.index != context.database.index || source != destination else { throw sameObject }
+        guard index != context.database.index || arguments[1] != arguments[2] else { throw sameObject }
+        return (index, replaces)
+    }
+
+    /// How much COPY takes; 0 where it copies nothing.
+    @Sendable private static func bytesOfCopy(_ context: KeyspaceContext, _ arguments: Arguments) -> Int {
+        let bytes = context.byteCountOfSource(arguments[1])
+        guard bytes >= KeyspaceContext.leastGrowth, let (index, replaces) = try? copyTarget(context, arguments),
+            replaces || context.find(arguments[2], .peek, in: context.database(index)) == nil
+        else { return 0 }
+        return bytes
+    }
+
+    @Sendable static func copy(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError) {
+        let source = arguments[1]
+        let destination = arguments[2]
+        let (index, replaces) = try copyTarget(context, arguments)
+        let target = context.database(index)
         context.expireIfNeeded(destination, in: target)
         guard context.find(source, .read) != nil else { return context.reply.integer(0) }
         var oldType: ValueType?

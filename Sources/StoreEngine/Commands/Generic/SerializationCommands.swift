@@ -30,6 +30,7 @@ enum SerializationCommands {
             summary: "Sets a key to a value that DUMP has made bytes of.",
             complexity: "O(N) in the bytes of the value, O(N log N) for a sorted set", run: restore
         )
+        .growing(bytesToRestore)
         .changed("3.0.0", "Takes `REPLACE`.")
         .changed("5.0.0", "Takes `ABSTTL`.")
         .changed("5.0.0", "Takes `IDLETIME` and `FREQ`.")
@@ -63,6 +64,17 @@ enum SerializationCommands {
                 }
             }
         }
+    }
+
+    /// How much RESTORE takes besides its arguments; 0 where it fails.
+    @Sendable private static func bytesToRestore(_ context: KeyspaceContext, _ arguments: Arguments) -> Int {
+        let count = DumpPayload.byteCountToRestore(arguments[3])
+        guard count >= KeyspaceContext.leastGrowth, let options = try? Options(arguments),
+            options.replaces || context.find(arguments[1], .peek) == nil,
+            let time = Decimal.parse(arguments[2]), time >= 0,
+            DumpPayload.verified(arguments[3], comparing: context.settings.comparesChecksums) != nil
+        else { return 0 }
+        return count
     }
 
     @Sendable private static func restore(_ context: inout KeyspaceContext, _ arguments: Arguments) throws(CommandError)

@@ -25,7 +25,13 @@ extension StringCommands {
             "SETRANGE", group: .string, since: "2.2.0", arity: 4, flags: [.write, .denyOOM], effect: .verbatim,
             keys: [.first([.rw, .update])],
             syntax: "key offset value", summary: "Overwrites part of a string from an offset on.",
-            complexity: "O(N) in the bytes written", run: setRange),
+            complexity: "O(N) in the bytes written", run: setRange
+        )
+        .growing { context, arguments in
+            guard let offset = Decimal.parse(arguments[2]), offset >= 0, arguments[3].count > 0 else { return 0 }
+            let (end, overflow) = offset.addingReportingOverflow(arguments[3].count)
+            return overflow ? 0 : context.growth(of: arguments[1], to: end)
+        },
         Command(
             "LCS", group: .string, since: "7.0.0", arity: -3, flags: [.readOnly],
             keys: [KeySpec([.ro, .access], begin: .index(1), find: .range(last: 1, step: 1, limit: 0))],

@@ -119,7 +119,7 @@ extension KeyspaceContext {
     }
 
     /// The block of a long string, if it has room for `length` bytes and is not much too large.
-    private func reusableBlock(_ slot: Slot, length: Int) -> UnsafeMutableRawPointer? {
+    func reusableBlock(_ slot: Slot, length: Int) -> UnsafeMutableRawPointer? {
         let entry = entry(slot)
         guard entry.encoding == .external, !Self.liesInline(length, key: entry.key) else { return nil }
         let (block, _) = unsafe entry.external
