@@ -12,6 +12,7 @@ from persistence.append_only import ON, end, folder, increment, manifest, names,
 from persistence.test_background import fields
 from persistence.test_files import begin  # noqa: F401  (a fixture)
 from support import server as servers
+from support.resp import eventually
 
 MOVABLE = ("--enable-protected-configs", "yes")
 
@@ -225,6 +226,50 @@ def test_what_is_replaced_may_go_while_it_is_brought_to_the_disk(slow_disk, begi
         assert fields(client)["aof_last_write_status"] == "ok" and "was removed" not in server.output()
     server.kill()
     assert everything(begin, ours) == {b"a": b"1", b"b": b"1"}
+
+
+def test_large_values_do_not_wait_for_each_part_of_them(slow_disk, begin, tmp_path):  # noqa: F811
+    """While the disk is slow, writes are put off for two seconds, and not each part of what takes several turns."""
+    environment, _ = slow_disk
+    waits = tmp_path / "waits for data"
+    ours = tmp_path / "ours"
+    ours.mkdir()
+    server = begin(servers.under_test(), ours, *ON[:2], "--appendfsync", "everysec", environment={**environment, "WAITING_DATA": str(waits)})
+    with server.connect(timeout=30) as client:
+        waits.touch()
+        while fields(client)["aof_pending_bio_fsync"] == "0":
+            client("SET", "a", 1)
+        assert client("SET", "large", b"x" * (40 << 20)).value == b"OK"
+        assert eventually(lambda: fields(client)["aof_buffer_length"] == "0", seconds=10)
+        assert int(fields(client)["aof_delayed_fsync"]) <= 2
+        waits.unlink()
+        assert client("WAITAOF", 1, 0, 0).plain() == [1, 0]
+
+
+@pytest.mark.parametrize("policy", ["always", "everysec"])
+def test_values_are_large_while_the_disk_is_slow(policy, slow_disk, begin, tmp_path):  # noqa: F811
+    """Only who has written waits for the disk, and only under `always`; it is a thread that waits for it."""
+    environment, _ = slow_disk
+    waits = tmp_path / "waits for data"
+    ours = tmp_path / "ours"
+    ours.mkdir()
+    server = begin(servers.under_test(), ours, *ON[:2], "--appendfsync", policy, environment={**environment, "WAITING_DATA": str(waits)})
+    with server.connect(timeout=30) as client, server.connect(timeout=30) as small, server.connect(timeout=30) as reader:
+        small("SET", "a", 1)
+        waits.touch()
+        client.send("SET", "large", b"x" * (5 << 20))
+        while reader("STRLEN", "large").value == 0:
+            pass
+        small.send("INCR", "a")
+        assert eventually(lambda: reader("GET", "a").value == b"2")
+        if policy == "always":
+            assert client.silent(0.3) and small.silent()
+        else:
+            assert client.read().value == b"OK" and small.read().value == 2
+        waits.unlink()
+        if policy == "always":
+            assert client.read().value == b"OK" and small.read().value == 2
+        assert small("WAITAOF", 1, 0, 0).plain() == [1, 0]
 
 
 @pytest.mark.parametrize("policy", ["always", "everysec"])

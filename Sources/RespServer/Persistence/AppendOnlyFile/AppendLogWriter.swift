@@ -119,7 +119,7 @@ final class AppendLogWriter {
     /// Whether there is something that waits for the thread, to be written or to be told of.
     var isPostponed: Bool { postponedSince != nil || held != nil || sync == .always && pendingSyncs > 0 }
     /// Whether more is to be written in the next turn.
-    @inline(__always) var isUnfinished: Bool { unfinished != nil && postponedSince == nil }
+    @inline(__always) var isUnfinished: Bool { unfinished != nil }
 
     func resetStatistics() { delayedSyncs = 0 }
 
@@ -137,7 +137,8 @@ final class AppendLogWriter {
         takeFailureOfThread()
         guard failure?.isLasting != true, held == nil else { return }
         if log.wholeCount > 0 {
-            if sync != .always && !mustWrite && isPostponed(now: now) { return }
+            // What was begun is brought to its end.
+            if sync != .always && !mustWrite && unfinished == nil && isPostponed(now: now) { return }
             postponedSince = nil
             guard unfinished == nil || goesOn || mustWrite, write(to: file, now: now, isBounded: !mustWrite) else {
                 return

@@ -84,6 +84,7 @@ extension AppendOnlyFile {
             if writer.lookAtFiles(now: now) { owner?.updateGate() }
             if writer.failure?.isLasting == true { recover() }
             owner?.serveLogWaits()
+            readOn()
         }
         followGrowth()
     }
