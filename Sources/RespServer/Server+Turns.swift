@@ -157,7 +157,7 @@ extension Server: ReplyQueueOwner {
 
     func prepareToSend() -> Bool { appendOnly.prepareToSend() }
     func mayLeave(_ connection: Connection) -> Bool { appendOnly.mayLeave(connection) }
-    func keep(_ bytes: BorrowedBytes) -> AnyObject? { engine.keep(bytes) }
+    func keep(_ bytes: BorrowedBytes, count: Int) -> AnyObject? { engine.keep(bytes, count: count) }
     func updateInterest(_ connection: Connection) { loop.updateInterest(connection) }
 
     func unsentChanged(_ connection: Connection) {

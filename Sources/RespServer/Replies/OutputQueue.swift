@@ -80,12 +80,21 @@ final class OutputQueue {
     /// How much of it is somebody else's.
     private(set) var keptByteCount = 0
 
+    /// Less than this behind what is kept gets no room of the usual size.
+    private static let short = 256
+
     func append(_ bytes: UnsafeRawBufferPointer) {
         var taken = 0
         while taken < bytes.count {
             let last: Piece
             if first < pieces.count, let piece = pieces[pieces.count - 1], piece.count < piece.capacity {
                 last = piece
+            } else if bytes.count - taken < Self.short, first < pieces.count,
+                pieces[pieces.count - 1]?.keptBytes ?? 0 > 0
+            {
+                // What stands between two that are kept.
+                last = unsafe Piece(.block, SystemMemory.allocate(Self.short), count: 0, capacity: Self.short)
+                add(last)
             } else {
                 last = Piece()
                 add(last)

@@ -97,7 +97,9 @@ extension ReplyQueue {
             let skipped = min(sent, piece.count)
             sent -= skipped
             let rest = unsafe UnsafeRawBufferPointer(rebasing: piece[skipped...])
-            if rest.count >= Self.worthTheBuffer, let owner = lent[index].flatMap({ owner?.keep($0) }) {
+            if rest.count >= Self.worthTheBuffer,
+                let owner = lent[index].flatMap({ owner?.keep($0, count: rest.count) })
+            {
                 unsafe queue.append(rest, keptBy: owner)
             } else {
                 unsafe queue.append(rest)

@@ -28,7 +28,8 @@ protocol ReplyQueueOwner: AnyObject {
     func prepareToSend() -> Bool
     func mayLeave(_ connection: Connection) -> Bool
     /// Keeps bytes where they lie for as long as somebody has what is returned; nil if they must be copied.
-    func keep(_ bytes: BorrowedBytes) -> AnyObject?
+    /// - Parameter count: how many of them are needed; nil, too, if that is a small part of what would be kept for them.
+    func keep(_ bytes: BorrowedBytes, count: Int) -> AnyObject?
 }
 
 final class ReplyQueue {

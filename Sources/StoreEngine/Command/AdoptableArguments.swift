@@ -4,7 +4,7 @@ import RespCodec
 
 /// Arguments in blocks of their own, one malloc block each, whose bytes begin `SlabAllocator.largeHeaderSize` behind its start. A
 /// value may take a block over, and then the reader no longer frees it. All stay as they are while this exists.
-public final class AdoptableArguments {
+@safe public final class AdoptableArguments {
     public private(set) var blocks: [Block] = []
 
     @safe public struct Block {
@@ -22,6 +22,7 @@ public final class AdoptableArguments {
 
     /// Hands over a malloc block whose bytes begin `headerSize` behind `base`.
     @unsafe public func append(base: UnsafeMutableRawPointer, count: Int) {
+        unsafe indices[UnsafeRawPointer(base + Self.headerSize)] = blocks.count
         unsafe blocks.append(Block(base: base, count: count))
     }
 
@@ -30,13 +31,15 @@ public final class AdoptableArguments {
         unsafe ByteSlice(start: blocks[index].base + Self.headerSize, count: blocks[index].count)
     }
 
+    /// By where their bytes begin.
+    private var indices: [UnsafeRawPointer: Int] = unsafe [:]
+
     /// Which block holds exactly these bytes.
     private func index(of bytes: ByteSlice) -> Int? {
-        blocks.indices.first { index in
-            let block = blocks[index]
-            return unsafe block.count == bytes.count
-                && UnsafeRawPointer(block.base + Self.headerSize) == bytes.rawBytes.baseAddress
-        }
+        guard let start = unsafe bytes.rawBytes.baseAddress, let index = unsafe indices[start],
+            blocks[index].count == bytes.count
+        else { return nil }
+        return index
     }
 
     /// The block that holds exactly these bytes, as a block of an allocator, which now owns it.
@@ -68,6 +71,7 @@ public final class AdoptableArguments {
     public func giveBack() {
         for block in blocks where !block.isTaken { unsafe SlabAllocator.freeBlockWithPages(block.base) }
         blocks = []
+        unsafe indices = [:]
     }
 
     deinit {

@@ -2,7 +2,7 @@
 // file. They are read where they lie, instead of being copied.
 //
 // A pinned block does not move. What would change its bytes changes a copy instead (`Database.willChangeBytes`), what would free it
-// leaves it to whoever has pinned it, and until then it counts as in use. When its allocator is dropped, it remains by itself.
+// leaves it to whoever has pinned it, and until then it counts as in use. When its allocator is dropped, the next one has it.
 
 import Glibc
 import RespCodec
@@ -68,13 +68,17 @@ extension SlabAllocator {
         if isLeft { postponingLarge { unsafe deallocate(block) } }
     }
 
-    /// The blocks that are pinned belong to nobody else from now on.
-    func abandonPinned() {
-        guard hasPinned else { return }
+    /// The blocks that are pinned belong to another allocator from now on, or to nobody else.
+    func leavePinned(to heir: SlabAllocator?) {
         unsafe storage.pointee.pins.values.forEach { pin in
             unsafe pin._withUnsafeGuaranteedRef { pin in
-                unsafe disown((pin.block - Large.headerSize).assumingMemoryBound(to: Large.self))
-                pin.allocator = nil
+                let large = unsafe (pin.block - Large.headerSize).assumingMemoryBound(to: Large.self)
+                unsafe disown(large)
+                pin.allocator = heir
+                pin.isLeft = true
+                guard let heir else { return }
+                unsafe heir.own(large)
+                unsafe heir.storage.pointee.pins[pin.block] = .passUnretained(pin)
             }
         }
         unsafe storage.pointee.pins = [:]

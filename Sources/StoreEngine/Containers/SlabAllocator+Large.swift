@@ -68,7 +68,7 @@ extension SlabAllocator {
     }
 
     /// Counts a large block, and puts it on the list of those in use.
-    private func own(_ large: UnsafeMutablePointer<Large>) {
+    func own(_ large: UnsafeMutablePointer<Large>) {
         let size = unsafe large.pointee.size
         unsafe large.pointee.previous = nil
         unsafe large.pointee.next = storage.pointee.large

@@ -360,8 +360,9 @@ import RespCodec
     // MARK: dropping everything
 
     /// Frees a bounded part of what the allocator holds; true when nothing is left, and the handle must not be used any more.
-    func releaseSlice() -> Bool {
-        abandonPinned()
+    /// - Parameter heir: who gets the blocks that are pinned; nil if nobody does.
+    func releaseSlice(leavingPinnedTo heir: SlabAllocator? = nil) -> Bool {
+        if hasPinned { leavePinned(to: heir) }
         if hasDiscarded {
             freeDiscarded()
             return false

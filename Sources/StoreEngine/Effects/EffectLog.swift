@@ -212,39 +212,38 @@ import RespCodec
 
     // MARK: giving them away
 
-    /// Lends `body` bytes of whole groups, from the one at `offset` on as many as lie in one place.
+    /// Lends `body` bytes of whole groups, one run after the other as they lie, and says which ones are kept elsewhere, until it returns false.
     /// - Parameters:
-    ///   - offset: behind the first byte that was not removed.
-    ///   - most: how many it is lent at most.
-    /// - Complexity: O(arguments that are kept).
-    public func withBytes<Result>(at offset: Int, atMost most: Int, _ body: (UnsafeRawBufferPointer) -> Result)
-        -> Result
-    {
-        precondition(offset >= 0 && most >= 0 && most <= wholeCount - offset, "only what is there is lent")
-        var (place, left) = (0, offset)
-        for item in kept {
-            let before = item.position - place
-            if left < before { return unsafe lend(place + left, min(before - left, most), body) }
-            left -= before
-            place = item.position
-            if left < item.bytes.count {
-                let bytes = item.bytes[left..<min(item.bytes.count, left + most)]
-                return unsafe body(bytes.rawBytes)
-            }
-            left -= item.bytes.count
+    ///   - offset: where they begin, behind the first byte that was not removed.
+    ///   - end: where they end.
+    /// - Complexity: O(arguments that are kept), and what `body` takes.
+    public func lend(from offset: Int, to end: Int, _ body: (UnsafeRawBufferPointer, _ isKept: Bool) -> Bool) {
+        precondition(offset >= 0 && offset <= end && end <= wholeCount, "only what is there is lent")
+        // How many of the bytes were passed, and how many of those are here.
+        var (passed, here) = (0, 0)
+        func lend(_ bytes: UnsafeRawBufferPointer, isKept: Bool) -> Bool {
+            let range = (passed..<passed + bytes.count).clamped(to: offset..<end)
+            defer { passed += bytes.count }
+            guard !range.isEmpty else { return passed < end }
+            return unsafe body(
+                UnsafeRawBufferPointer(rebasing: bytes[range.lowerBound - passed..<range.upperBound - passed]), isKept)
         }
-        return unsafe lend(place + left, most, body)
-    }
-
-    private func lend<Result>(_ place: Int, _ count: Int, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
-        unsafe body(UnsafeRawBufferPointer(start: start + place, count: count))
+        func lend(hereUpTo place: Int) -> Bool {
+            defer { here = place }
+            return unsafe lend(UnsafeRawBufferPointer(start: start + here, count: place - here), isKept: false)
+        }
+        for item in kept where passed < end {
+            guard lend(hereUpTo: item.position), unsafe lend(item.bytes.rawBytes, isKept: true) else { return }
+        }
+        if passed < end { _ = unsafe lend(hereUpTo: storage.pointee.wholeCount) }
     }
 
     /// The whole groups that were not removed.
     public var bytes: [UInt8] {
         var bytes: [UInt8] = []
-        while bytes.count < wholeCount {
-            bytes += unsafe withBytes(at: bytes.count, atMost: wholeCount - bytes.count) { unsafe Array($0) }
+        unsafe lend(from: 0, to: wholeCount) { run, _ in
+            unsafe bytes += run
+            return true
         }
         return bytes
     }

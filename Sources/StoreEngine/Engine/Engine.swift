@@ -161,11 +161,17 @@ public final class Engine {
     /// - Complexity: O(pages not in use).
     public func purge() { state.allocator.purge() }
 
-    /// Keeps bytes of a reply where they lie, whatever becomes of their key, for as long as somebody has what is returned; nil if they may move.
-    /// To be called before anything changes.
-    public func keep(_ bytes: BorrowedBytes) -> PinnedBlock? {
-        guard let block = unsafe bytes.block else { return nil }
-        return unsafe state.allocator.pin(UnsafeMutableRawPointer(mutating: block))
+    /// Whoever keeps a block for less than this part of it might keep much for little: then bytes are copied.
+    private static let leastKeptPart = 4
+
+    /// Keeps bytes of a reply where they lie, whatever becomes of their key, for as long as somebody has what is returned; nil if they are better
+    /// copied, or may move. To be called before anything changes.
+    /// - Parameter count: how many of them are needed.
+    public func keep(_ bytes: BorrowedBytes, count: Int) -> PinnedBlock? {
+        guard let address = unsafe bytes.block else { return nil }
+        let block = unsafe UnsafeMutableRawPointer(mutating: address)
+        guard unsafe count >= state.allocator.capacity(of: block) / Self.leastKeptPart else { return nil }
+        return unsafe state.allocator.pin(block)
     }
 
     // MARK: looking in

@@ -60,7 +60,8 @@ enum LZF {
             unsafe seen[place] = UInt32(truncatingIfNeeded: position + 1)
             // Three bytes that a copy of three interrupts take as much as they do with it.
             let shortest = position > literal ? shortestCopy + 1 : shortestCopy
-            guard candidate >= 0, position - candidate <= farthest, position + shortest <= count,
+            // A copy that began further back may have ended before positions that were looked at: these come again.
+            guard candidate >= 0, candidate < position, position - candidate <= farthest, position + shortest <= count,
                 unsafe startAlike(input + candidate, input + position, shortest)
             else {
                 position += min(1 + (position - literal) >> patience, longestStep)

@@ -67,7 +67,7 @@ struct Freeing {
     @unsafe func release(_ allocator: SlabAllocator) { unsafe garbage.release(allocator) }
 
     /// Gives all memory of allocators that were given up back at once.
-    func releaseAll() { garbage.releaseAll() }
+    func releaseAll() { garbage.releaseAll(leavingPinnedTo: engine.allocator) }
 
     // MARK: slices
 
@@ -100,7 +100,7 @@ struct Freeing {
     private func freeGarbage() {
         // What entries leave of large values is added afterwards: nobody else may reach the garbage while some of it is freed.
         var freed: [any LargeValue] = []
-        garbage.freeSlice { entry, allocator in
+        garbage.freeSlice(leavingPinnedTo: engine.allocator) { entry, allocator in
             if let value = entry.large {
                 freed.append(value)
             } else {

@@ -86,14 +86,16 @@ struct Garbage {
     }
 
     /// Gives all retired allocators' memory back at once.
-    mutating func releaseAll() {
-        for item in retired { while !item.allocator.releaseSlice() {} }
+    /// - Parameter heir: who gets the blocks of them that are pinned.
+    mutating func releaseAll(leavingPinnedTo heir: SlabAllocator) {
+        for item in retired { while !item.allocator.releaseSlice(leavingPinnedTo: heir) {} }
         retired.removeAll()
     }
 
     /// Frees a bounded part: some hundreds of elements or keys, or one chunk of a retired allocator. Calls `freeEntry` with the entries of
     /// dropped tables. There must be something.
-    mutating func freeSlice(_ freeEntry: (Entry, SlabAllocator) -> Void) {
+    /// - Parameter heir: who gets the blocks of retired allocators that are pinned.
+    mutating func freeSlice(leavingPinnedTo heir: SlabAllocator, _ freeEntry: (Entry, SlabAllocator) -> Void) {
         if var orphan = orphans.popLast() {
             if let next = unsafe orphan.value.deallocateSlice(from: orphan.next, budget: Self.sliceBudget) {
                 orphan.next = next
@@ -113,7 +115,7 @@ struct Garbage {
             } else {
                 freedCount += dropped.keyCount
             }
-        } else if let item = retired.last, item.allocator.releaseSlice() {
+        } else if let item = retired.last, item.allocator.releaseSlice(leavingPinnedTo: heir) {
             retired.removeLast()
             freedCount += item.objectCount
         }

@@ -9,7 +9,7 @@ import Testing
 private final class Desk: ReplyQueueOwner {
     func prepareToSend() -> Bool { true }
     func mayLeave(_ connection: Connection) -> Bool { true }
-    func keep(_ bytes: BorrowedBytes) -> AnyObject? { nil }
+    func keep(_ bytes: BorrowedBytes, count: Int) -> AnyObject? { nil }
     let queue = ReplyQueue()
     var now: Int64 = 1000
     var closed: [Connection] = []

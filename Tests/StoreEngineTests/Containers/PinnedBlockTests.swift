@@ -79,6 +79,25 @@ struct PinnedBlockTests {
         withExtendedLifetime((pins, other)) {}
     }
 
+    /// It counts as in use of the next one, whose other blocks are its own.
+    @Test func theNextAllocatorHasIt() {
+        let (allocator, heir) = (SlabAllocator(), SlabAllocator())
+        let block = filled(allocator, 1)
+        let own = filled(heir, 2)
+        let used = heir.usedBytes
+        var pin = allocator.pin(block)
+        while !allocator.releaseSlice(leavingPinnedTo: heir) {}
+        #expect(heir.usedBytes == 2 * used && isFilled(block, 1) && pin?.isCountedByEngine == true && heir.hasPinned)
+        heir.checkInvariants()
+        pin = nil
+        freeDiscarded(heir)
+        #expect(heir.usedBytes == used && !heir.hasPinned)
+        heir.deallocate(own)
+        let last = heir.pin(filled(heir, 3))
+        while !heir.releaseSlice() {}
+        withExtendedLifetime((pin, last)) {}
+    }
+
     @Test func runsOfPagesAreNotPinned() {
         let allocator = SlabAllocator()
         defer { while !allocator.releaseSlice() {} }

@@ -60,6 +60,19 @@ struct LZFTests {
         }
     }
 
+    /// Noise that comes again, after more noise and behind itself: a match is found late, goes back far, and ends before where it was found.
+    @Test func noiseThatComesAgainIsFoundWhereverItIsLookedFor() {
+        var random = RandomSource(seed: TestSeed.ofRun)
+        func noise(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next() >> 32) } }
+        for round in 0..<400 {
+            let part = noise(200 + Int(random.next() % 8000))
+            let text =
+                (part + noise(round % 5 * 100) + part).dropFirst(Int(random.next() % 50)) + part.prefix(round % 3 * 300)
+            let bytes = compress(Array(text), capacity: 2 * text.count)
+            #expect(bytes.flatMap { decompressed($0, text.count) } == Array(text), "of \(part.count) bytes")
+        }
+    }
+
     /// The longer nothing was found, the less is looked at; what can be compressed behind it is found all the same.
     @Test func noiseIsPassedQuickly() {
         var random = RandomSource(seed: TestSeed.fixed(1))

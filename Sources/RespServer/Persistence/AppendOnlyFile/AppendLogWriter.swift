@@ -12,7 +12,8 @@
 // In a new file nothing is written before all of the one before is on the disk, or two seconds have passed: a loss of power could leave a gap
 // otherwise.
 //
-// What is more than a turn should take is written in several, a part in each. Nothing of it counts as written before all of it is.
+// Large arguments are written in several turns, a part in each, and all else at once. Nothing counts as written before all of it is that
+// there was at the beginning.
 // With `always` the thread brings it to the disk, too, if it is much, and whoever has written meanwhile waits for that.
 //
 // A write that fails leaves its bytes where they are, to be tried again; the part of it that was written is cut off. After an error of fsync
@@ -57,11 +58,13 @@ final class AppendLogWriter {
 
     /// For so long writes wait for the thread, in milliseconds.
     private static let longestPostponement: Int64 = 2000
-    /// So many bytes a turn writes, or this part of what there is: the more there is, the faster it goes.
+    /// So many bytes of large arguments a turn writes, or this part of what there is: the more there is, the faster it goes.
     private static let bytesOfTurn = 1 << 20
     private static let partOfTurn = 64
     /// More than this the loop does not bring to the disk itself.
     private static let mostSyncedByLoop = 1 << 20
+    /// What could not be written is tried again after this time, in milliseconds.
+    private static let retryInterval: Int64 = 100
     /// Between two lines in the log about writes that fail, in milliseconds.
     private static let reportInterval: Int64 = 30_000
     /// Between two looks at the files, in milliseconds.
@@ -97,6 +100,8 @@ final class AppendLogWriter {
     private var postponedSince: Int64?
     private var lastSync: Int64 = 0
     private var lastReport = Int64.min / 2
+    /// After a write that failed: when it is tried again.
+    private var nextTry: Int64 = 0
 
     /// How long the last flush took to write and to sync, in cycles, and whether the thread synced meanwhile.
     private(set) var writeCycles: UInt64 = 0
@@ -136,6 +141,7 @@ final class AppendLogWriter {
         (writeCycles, syncCycles) = (0, 0)
         takeFailureOfThread()
         guard failure?.isLasting != true, held == nil else { return }
+        if failure != nil && !mustWrite && now < nextTry && now >= nextTry - Self.retryInterval { return }
         if log.wholeCount > 0 {
             // What was begun is brought to its end.
             if sync != .always && !mustWrite && unfinished == nil && isPostponed(now: now) { return }
@@ -168,12 +174,12 @@ final class AppendLogWriter {
     private func write(to file: DataFile, now: Int64, isBounded: Bool) -> Bool {
         var (wanted, written) = unfinished ?? (log.wholeCount, 0)
         if !isBounded { wanted = log.wholeCount }
-        let end = isBounded ? min(wanted, written + max(Self.bytesOfTurn, wanted / Self.partOfTurn)) : wanted
+        let most = isBounded ? max(Self.bytesOfTurn, wanted / Self.partOfTurn) : Int.max
         if unfinished == nil { Syscall.sleep(microseconds: flushDelay) }
         unfinished = nil
         wroteDuringSync = sync == .everySecond && pendingSyncs > 0
         let start = clinux_cycle_counter()
-        let error = write(to: file, from: &written, to: end)
+        let error = write(to: file, from: &written, to: wanted, mostKept: most)
         writeCycles = clinux_cycle_counter() &- start
         guard let error else {
             guard written == wanted else {
@@ -204,22 +210,31 @@ final class AppendLogWriter {
                     )
                 }
                 // The rest of it will follow.
+                writeToFormer(written)
                 isWritten(written)
             }
         }
         failure = Failure(reason: error.reason, isLasting: false)
+        nextTry = now + Self.retryInterval
         return false
     }
 
-    /// Writes the bytes of the log from one place to another.
+    /// Writes the bytes of the log from one place to another, or until so many of large arguments were written.
     /// - Parameter written: how far it is.
-    private func write(to file: DataFile, from written: inout Int, to end: Int) -> SyscallError? {
-        while written < end {
-            let (count, error) = unsafe log.withBytes(at: written, atMost: end - written) { unsafe file.append($0) }
+    private func write(
+        to file: DataFile, from written: inout Int, to end: Int, mostKept: Int = .max
+    ) -> SyscallError? {
+        var (left, failure) = (mostKept, SyscallError?.none)
+        unsafe log.lend(from: written, to: end) { bytes, isKept in
+            guard left > 0 || !isKept else { return false }
+            let part = unsafe isKept ? UnsafeRawBufferPointer(rebasing: bytes.prefix(left)) : bytes
+            let (count, error) = unsafe file.append(part)
             written += count
-            if let error { return error }
+            if isKept { left -= count }
+            failure = error
+            return error == nil && count == bytes.count
         }
-        return nil
+        return failure
     }
 
     /// Drops what was written of what takes several turns: it is to be written again, or not at all.
@@ -385,6 +400,7 @@ final class AppendLogWriter {
     ///   - isHeld: whether nothing is to be written to it before `release` or `returnToHeld`.
     func open(_ new: DataFile, size: Int, keepsFormer: Bool = false, isHeld: Bool = false) {
         abandonUnfinished()
+        nextTry = 0
         if let file, failure?.isLasting != true, syncedPosition < writtenPosition { beginSync(file, isKept: false) }
         noteSizes()
         progress.increment.add(1, ordering: .releasing)

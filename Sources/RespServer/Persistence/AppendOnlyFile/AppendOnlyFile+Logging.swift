@@ -106,7 +106,10 @@ extension AppendOnlyFile {
 
     func followSettings() {
         let settings = configuration.settings
+        let confirmsMore = settings.appendSync == .always && writer.sync != .always
         writer.sync = settings.appendSync
+        // What was acknowledged before it was written is no less safe than what comes now.
+        if confirmsMore && takesEffects { flush(mustWrite: true) }
         writer.log.time = settings.notesTimeInLog ? { [unowned self] in now / 1000 } : nil
     }
 
