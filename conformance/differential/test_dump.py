@@ -122,6 +122,18 @@ def test_values_travel(name, server, reference):
             assert encoding(ours, "k2") == (b"listpack" if name.startswith(("set packed", "list packed")) else encoding(theirs, "k2"))
 
 
+def test_noise_that_comes_again_is_compressed(server, reference):
+    """Random bytes twice in a row, so that the match is found late and goes back far."""
+    rng = random.Random(7)
+    with server.connect() as ours, reference.connect() as theirs:
+        for _ in range(600):
+            part = rng.randbytes(rng.randrange(200, 8000))
+            value = part + rng.randbytes(rng.choice([0, 0, 100])) + part + part[:rng.choice([0, 500])]
+            ours("SET", "k", value)
+            dumped = ours("DUMP", "k").value
+            assert theirs("RESTORE", "k", 0, dumped, "REPLACE").value == b"OK" and theirs("GET", "k").value == value, (len(part), len(value))
+
+
 OLD_FORMS = {
     "string": payload(0, string("hello")),
     "string of no canonical length": payload(0, b"\x80\0\0\0\x05hello"),

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from support.resp import eventually
+from support.resp import encode, eventually
 
 MEGABYTE = 1 << 20
 SIZE = 12 * MEGABYTE
@@ -133,6 +133,42 @@ def test_ten_readers_take_no_more_memory_than_one(ending, start):
             client.close()
         assert eventually(lambda: used(control) < MEGABYTE)
         assert eventually(lambda: server.resident_bytes() < resident - 20 * MEGABYTE)
+
+
+def test_a_small_part_of_a_value_does_not_keep_all_of_it(start):
+    """Those who read pieces keep those pieces, whatever becomes of the value."""
+    server = start("--save", "")
+    with server.connect() as control:
+        control("SET", "k", BODY)
+        before, expected, readers = used(control), BODY, []
+        for index in range(10):
+            client = server.connect(receive_buffer=16384)
+            client.socket.settimeout(30)
+            client.send_raw(encode("GETRANGE", "k", 0, 199_999) * 30)
+            assert eventually(lambda: sum(size > MEGABYTE for size in unsent(control)) == index + 1)
+            readers.append((client, expected[:200_000]))
+            expected = altered(index, b"x", expected)
+            control("SETRANGE", "k", index, "x")
+        assert used(control) < before + 10 * 7 * MEGABYTE and server.resident_bytes() < 120 * MEGABYTE
+        for client, part in readers:
+            assert all(client.read(30).value == part for _ in range(30))
+            client.close()
+        assert control("GET", "k").value == expected
+
+
+@pytest.mark.parametrize("words", [("FLUSHALL", "SYNC"), ("FLUSHALL", "ASYNC"), ("FLUSHDB",)])
+def test_what_is_flushed_counts_until_it_was_sent(words, start):
+    server = start("--save", "")
+    with server.connect() as control:
+        control("SET", "k", BODY)
+        client = reader(server, "GET", "k")
+        wait_for(control, 1)
+        before = used(control)
+        assert control(*words).value == b"OK"
+        assert not eventually(lambda: used(control) < before - MEGABYTE, seconds=1)
+        assert client.read(30).value == BODY
+        client.close()
+        assert eventually(lambda: used(control) < MEGABYTE)
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "noeviction"])
