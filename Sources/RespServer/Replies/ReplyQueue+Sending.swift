@@ -6,7 +6,7 @@ import RespCodec
 extension ReplyQueue {
     /// What of a long reply is not sent keeps the buffer it was written to if it is at least this much.
     private static let worthTheBuffer = 64 * 1024
-    /// Of large values where they lie no more goes out at once: a client may take it as fast as it goes.
+    /// Of values that are larger than this no more goes out at once: a client may take it as fast as it goes.
     private static let mostAtOnce = 1 << 20
 
     @inline(__always)
@@ -122,7 +122,8 @@ extension ReplyQueue {
         let (pieces, lent) = unsafe pieces(of: run)
         let total = unsafe pieces.reduce(0) { $0 + $1.count }
         count(total, to: connection)
-        let first = unsafe lent.isEmpty ? pieces : Self.first(pieces)
+        let isVeryLong = lent.values.contains { $0.bytes.count > Self.mostAtOnce }
+        let first = unsafe isVeryLong ? Self.first(pieces) : pieces
         guard let sent = unsafe sendNow(first, connection) else { return writer.discardRun() }
         if sent < total {
             guard hasRoom(for: total - sent, connection) else { return writer.discardRun() }

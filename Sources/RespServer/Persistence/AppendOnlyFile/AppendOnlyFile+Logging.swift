@@ -109,7 +109,7 @@ extension AppendOnlyFile {
         let confirmsMore = settings.appendSync == .always && writer.sync != .always
         writer.sync = settings.appendSync
         // What was acknowledged before it was written is no less safe than what comes now.
-        if confirmsMore && takesEffects { flush(mustWrite: true) }
+        if confirmsMore && takesEffects { write(mustWrite: true) }
         writer.log.time = settings.notesTimeInLog ? { [unowned self] in now / 1000 } : nil
     }
 
