@@ -435,7 +435,8 @@ def test_bench_makes_new_connections(servers, options, place):
         assert (result.stderr, result.status) == (b"", 0)
         assert json.loads(result.stdout)[0]["requests"] == 300
         connections = received(server, password) - before - 1
-        assert connections == (60 if "-P" in options else 300) or ("--rate" in options and 5 <= connections <= 300)
+        # At a rate several requests may be due at once, or few of the five clients may suffice: those that were not needed have a connection, too.
+        assert connections == (60 if "-P" in options else 300) or ("--rate" in options and 5 <= connections <= 300 + 4)
         assert len(server.command("INFO", "CLIENTS", password=password)) > 0
     finally:
         server.command("CONFIG", "SET", "requirepass", "", password=password)
