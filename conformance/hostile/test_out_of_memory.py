@@ -16,7 +16,8 @@ def cramped(start):
     server = start()
     with server.connect() as client:
         client("SET", "k", "v")
-        client("SETRANGE", "megabyte", MEGABYTE - 1, "x")
+        client("RPUSH", "megabyte", *["x" * (MEGABYTE // 16)] * 16)
+        client("RPUSH", "megabytes", *["x" * MEGABYTE] * 24)
         client("SETRANGE", "large", 24 * MEGABYTE - 1, "x")
     limit = server.address_space_bytes() + 64 * MEGABYTE
     resource.prlimit(server.pid, resource.RLIMIT_AS, (limit, limit))
@@ -56,7 +57,7 @@ def large_argument(client):
 
 
 def one_long_reply(client):
-    client("MGET", *["large"] * 16)
+    client("SORT", "megabytes", "BY", "nosort", *["GET", "#"] * 16)
 
 
 def replies_that_nobody_reads(client):
@@ -64,7 +65,7 @@ def replies_that_nobody_reads(client):
     try:
         for _ in range(32):
             others.append(socket.create_connection(client.socket.getpeername()))
-            others[-1].sendall(encode("GET", "megabyte") * 24)
+            others[-1].sendall(encode("LRANGE", "megabyte", 0, -1) * 24)
             client("PING")
             client("PING")
     finally:
