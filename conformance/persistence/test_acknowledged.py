@@ -9,7 +9,7 @@ from persistence.append_only import ON, end
 from persistence.test_background import fields
 from persistence.test_files import begin  # noqa: F401  (a fixture)
 from support import server as servers
-from support.resp import Closed
+from support.resp import Closed, eventually
 
 SERVERS = {"ours": servers.under_test, "redis": servers.reference}
 
@@ -128,3 +128,27 @@ def test_a_flush_is_saved_before_it_is_acknowledged(words, begin, binary, tmp_pa
     server.kill()
     with begin(binary, tmp_path).connect() as client:
         assert client("DBSIZE").value == 0
+
+
+def test_no_transaction_runs_while_data_is_loaded(begin, binary, tmp_path):  # noqa: F811
+    """What was queued before data is loaded again is not run while it is: it would be done to half of the data, and be in no file."""
+    server = begin(binary, tmp_path, "--appendonly", "yes")
+    with server.connect(timeout=30) as client, server.connect(timeout=30) as loader, server.connect(timeout=30) as other:
+        for index in range(3000):
+            client.send("SET", f"key:{index}", "v")
+        assert all(client.read().value == b"OK" for _ in range(3000))
+        client("SET", "n", 5)
+        for connection, words in ((client, ("INCR", "n")), (other, ("PING",))):
+            connection("MULTI"), connection(*words)
+        loader("CONFIG", "SET", "key-load-delay", 1000)
+        loader.send("DEBUG", "LOADAOF")
+        with server.connect() as watcher:
+            assert eventually(lambda: watcher("PING").is_error)
+        reply = client("EXEC")
+        assert reply.raw.startswith(b"-EXECABORT Transaction discarded because of: LOADING"), reply
+        assert other("EXEC").is_error
+        assert loader.read(30).value == b"OK"
+        assert client("GET", "n").value == b"5"
+    end(server)
+    with begin(binary, tmp_path, "--appendonly", "yes").connect() as client:
+        assert client("GET", "n").value == b"5"

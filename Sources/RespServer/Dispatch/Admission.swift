@@ -158,7 +158,7 @@ extension Server {
                     "ERR Can't execute '\(record.fullName)': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
                 ))
         }
-        if persistence.loading != nil && !flags.contains(.loading) {
+        if persistence.loading != nil && !runsWhileLoading(flags, connection) {
             return .refuse(record, .loading)
         }
         if scripts.isBusy && !flags.contains(.allowBusy) { return .refuse(record, scripts.busyError) }
@@ -186,6 +186,13 @@ extension Server {
             return .queue(record, callFlags, transaction)
         }
         return .run(record)
+    }
+
+    /// Whether a command may run while data is loaded: a transaction only if all that was queued before may.
+    private func runsWhileLoading(_ flags: CommandFlags, _ connection: Connection) -> Bool {
+        guard flags.contains(.loading) else { return false }
+        return !flags.contains(.executesTransaction)
+            || connection.transaction?.queue.allSatisfy { $0.command.flags.contains(.loading) } != false
     }
 
     /// Whether a command is refused while data cannot be saved.
