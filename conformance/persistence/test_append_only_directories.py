@@ -169,6 +169,26 @@ def slow_disk(tmp_path):
     gate.unlink(missing_ok=True)
 
 
+@pytest.fixture
+def slow_data(slow_disk, begin, tmp_path):  # noqa: F811
+    """Starts a server that logs by a policy and whose data waits for the disk while there is a file; that file, and the server's directory."""
+    environment, _ = slow_disk
+    gate, ours = tmp_path / "waits for data", tmp_path / "ours"
+    ours.mkdir()
+
+    def start(policy):
+        return begin(servers.under_test(), ours, *ON[:2], "--appendfsync", policy, environment={**environment, "WAITING_DATA": str(gate)})
+    yield start, gate, ours
+    gate.unlink(missing_ok=True)
+
+
+def hold_data(client, gate):
+    """Has the data of the log wait for the disk, and waits until a thread does."""
+    gate.touch()
+    while fields(client)["aof_pending_bio_fsync"] == "0":
+        client("SET", "a", 1)
+
+
 def test_switching_the_log_off_does_not_wait_for_the_disk(slow_disk, begin, tmp_path):  # noqa: F811
     environment, gate = slow_disk
     ours = tmp_path / "ours"
@@ -207,17 +227,12 @@ def test_old_files_go_while_the_disk_is_waited_for(slow_disk, begin, tmp_path): 
         assert client("WAITAOF", 1, 0, 0).plain() == [1, 0]
 
 
-def test_what_is_replaced_may_go_while_it_is_brought_to_the_disk(slow_disk, begin, tmp_path):  # noqa: F811
+def test_what_is_replaced_may_go_while_it_is_brought_to_the_disk(slow_data, begin):  # noqa: F811
     """A thread that has waited for the disk finds the increment gone, as a rewrite has replaced it: that is no damage."""
-    environment, _ = slow_disk
-    waits = tmp_path / "waits for data"
-    ours = tmp_path / "ours"
-    ours.mkdir()
-    server = begin(servers.under_test(), ours, *ON[:2], "--appendfsync", "everysec", environment={**environment, "WAITING_DATA": str(waits)})
+    start, waits, ours = slow_data
+    server = start("everysec")
     with server.connect(timeout=30) as client:
-        waits.touch()
-        while fields(client)["aof_pending_bio_fsync"] == "0":
-            client("SET", "a", 1)
+        hold_data(client, waits)
         rewrite(client)
         wait_until_history_is_gone(ours)
         waits.unlink()
@@ -228,17 +243,12 @@ def test_what_is_replaced_may_go_while_it_is_brought_to_the_disk(slow_disk, begi
     assert everything(begin, ours) == {b"a": b"1", b"b": b"1"}
 
 
-def test_large_values_do_not_wait_for_each_part_of_them(slow_disk, begin, tmp_path):  # noqa: F811
+def test_large_values_do_not_wait_for_each_part_of_them(slow_data):
     """While the disk is slow, writes are put off for two seconds, and not each part of what takes several turns."""
-    environment, _ = slow_disk
-    waits = tmp_path / "waits for data"
-    ours = tmp_path / "ours"
-    ours.mkdir()
-    server = begin(servers.under_test(), ours, *ON[:2], "--appendfsync", "everysec", environment={**environment, "WAITING_DATA": str(waits)})
+    start, waits, _ = slow_data
+    server = start("everysec")
     with server.connect(timeout=30) as client:
-        waits.touch()
-        while fields(client)["aof_pending_bio_fsync"] == "0":
-            client("SET", "a", 1)
+        hold_data(client, waits)
         assert client("SET", "large", b"x" * (40 << 20)).value == b"OK"
         assert eventually(lambda: fields(client)["aof_buffer_length"] == "0", seconds=10)
         assert int(fields(client)["aof_delayed_fsync"]) <= 2
@@ -247,13 +257,10 @@ def test_large_values_do_not_wait_for_each_part_of_them(slow_disk, begin, tmp_pa
 
 
 @pytest.mark.parametrize("policy", ["always", "everysec"])
-def test_values_are_large_while_the_disk_is_slow(policy, slow_disk, begin, tmp_path):  # noqa: F811
+def test_values_are_large_while_the_disk_is_slow(policy, slow_data):
     """Only who has written waits for the disk, and only under `always`; it is a thread that waits for it."""
-    environment, _ = slow_disk
-    waits = tmp_path / "waits for data"
-    ours = tmp_path / "ours"
-    ours.mkdir()
-    server = begin(servers.under_test(), ours, *ON[:2], "--appendfsync", policy, environment={**environment, "WAITING_DATA": str(waits)})
+    start, waits, _ = slow_data
+    server = start(policy)
     with server.connect(timeout=30) as client, server.connect(timeout=30) as small, server.connect(timeout=30) as reader:
         small("SET", "a", 1)
         waits.touch()
