@@ -41,12 +41,12 @@ extension SlabAllocator {
 
     /// Whether a large block is pinned.
     func isPinned(_ block: UnsafeMutableRawPointer) -> Bool {
-        unsafe (block - Large.headerSize).assumingMemoryBound(to: Large.self).pointee.isPinned
+        unsafe Self.header(of: block).pointee.isPinned
     }
 
     /// Pins a large block in use; nil for one that may move.
     func pin(_ block: UnsafeMutableRawPointer) -> PinnedBlock? {
-        let large = unsafe (block - Large.headerSize).assumingMemoryBound(to: Large.self)
+        let large = unsafe Self.header(of: block)
         guard unsafe !large.pointee.isRun else { return nil }
         if let pin = unsafe storage.pointee.pins[block] { return unsafe pin.takeUnretainedValue() }
         let pin = unsafe PinnedBlock(block, of: self)
@@ -63,7 +63,7 @@ extension SlabAllocator {
 
     fileprivate func unpin(_ block: UnsafeMutableRawPointer, isLeft: Bool) {
         unsafe storage.pointee.pins[block] = nil
-        unsafe (block - Large.headerSize).assumingMemoryBound(to: Large.self).pointee.isPinned = false
+        unsafe Self.header(of: block).pointee.isPinned = false
         // Whatever it is that needs it no longer, it goes in pieces.
         if isLeft { postponingLarge { unsafe deallocate(block) } }
     }
@@ -72,7 +72,7 @@ extension SlabAllocator {
     func leavePinned(to heir: SlabAllocator?) {
         unsafe storage.pointee.pins.values.forEach { pin in
             unsafe pin._withUnsafeGuaranteedRef { pin in
-                let large = unsafe (pin.block - Large.headerSize).assumingMemoryBound(to: Large.self)
+                let large = unsafe Self.header(of: pin.block)
                 unsafe disown(large)
                 pin.allocator = heir
                 pin.isLeft = true

@@ -25,6 +25,12 @@ extension SlabAllocator {
     /// Frees a malloc block that was not taken over.
     @unsafe static func freeBlock(_ base: UnsafeMutableRawPointer) { unsafe free(base) }
 
+    /// What lies before the bytes of a large block.
+    @inline(__always)
+    static func header(of block: UnsafeMutableRawPointer) -> UnsafeMutablePointer<Large> {
+        unsafe (block - Large.headerSize).assumingMemoryBound(to: Large.self)
+    }
+
     /// A block with a list header, whatever its size: from malloc, or a run.
     /// - Parameter isZeroed: whether its bytes are zero. That costs nothing where the system maps new memory.
     @inline(never)
@@ -105,7 +111,7 @@ extension SlabAllocator {
 
     @inline(never)
     func deallocateLarge(_ block: UnsafeMutableRawPointer) {
-        let large = unsafe (block - Large.headerSize).assumingMemoryBound(to: Large.self)
+        let large = unsafe Self.header(of: block)
         if unsafe large.pointee.isPinned { return unsafe leaveToPins(block) }
         let isHuge = unsafe Self.isHuge(large)
         if unsafe storage.pointee.postponesLarge || isHuge {
@@ -218,7 +224,7 @@ extension SlabAllocator {
     }
 
     func reallocateLarge(_ block: UnsafeMutableRawPointer, size: Int) -> UnsafeMutableRawPointer {
-        let large = unsafe (block - Large.headerSize).assumingMemoryBound(to: Large.self)
+        let large = unsafe Self.header(of: block)
         if unsafe large.pointee.isRun { return unsafe reallocateRun(large, size: size) }
         if unsafe large.pointee.isPinned { return unsafe moveLarge(block, size: size) }
         let held = unsafe large.pointee.size

@@ -247,7 +247,7 @@ import RespCodec
     func capacity(of block: UnsafeMutableRawPointer) -> Int {
         let address = UInt(bitPattern: block)
         guard address & 1 == 0 else {
-            return unsafe (block - Large.headerSize).assumingMemoryBound(to: Large.self).pointee.size
+            return unsafe Self.header(of: block).pointee.size
         }
         let page = unsafe UnsafeMutablePointer<Page>(bitPattern: address & ~UInt(Self.pageSize - 1))!
         return unsafe Int(page.pointee.blockSize)
